@@ -1,0 +1,29 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import INFO, stage
+from unitdb.publish import publish_release
+
+
+@pytest.fixture(scope="session")
+def tiny_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the release tiny 1.0.0, shared by all tests: read only.
+
+    Its catalogue's root, with releases.json, is ``tiny_release.parent.parent``.
+    """
+    root = tmp_path_factory.mktemp("releases")
+    return publish_release(stage(root / ".staging" / "tiny"), root, info=INFO)
+
+
+@pytest.fixture
+def tiny_copy(tiny_release: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny release, to damage; its catalogue's root is two folders above."""
+    root = tmp_path / "releases"
+    shutil.copytree(tiny_release.parent.parent, root)
+    return root / tiny_release.parent.name / tiny_release.name

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from unitdb.errors import DatasetError, UnknownNameError
+from unitdb.responses import DatasetSpec, dataset_specs, open_dataset, simulated_truth
+from unitdb.responses.simulation import simulate
+from unitdb.responses.stimuli import crop_stimuli
+from unitdb.specs import read_spec
+
+N_UNITS = 40
+
+
+@pytest.fixture(scope="module")
+def spec():
+    return read_spec(dataset_specs()["sample"], DatasetSpec, DatasetError)
+
+
+@pytest.fixture(scope="module")
+def activations(spec):
+    rng = np.random.default_rng(0)
+    return {layer: rng.normal(size=(50, N_UNITS)) for layer in spec.responses.layers}
+
+
+@pytest.fixture(scope="module")
+def ids():
+    return [f"train-{i:03d}" for i in range(1, 41)] + [f"test-{i:03d}" for i in range(1, 11)]
+
+
+def test_the_same_seed_gives_the_same_bytes(spec, activations, ids):
+    first, again = (simulate(spec, spec.responses, "sub-01", ids, activations) for _ in range(2))
+    assert first.values.tobytes() == again.values.tobytes()
+    other = simulate(spec, spec.responses, "sub-02", ids, activations)
+    assert other.sha256 != first.sha256
+
+
+def test_rois_have_realistic_sizes_and_hvc_holds_its_parts(spec, activations, ids):
+    found = simulate(spec, spec.responses, "sub-01", ids, activations)
+    for roi, wish in spec.responses.rois.items():
+        assert found.rois[roi].sum() == pytest.approx(wish.n_voxels, rel=0.1)
+    for part in ("LOC", "FFA", "PPA"):
+        assert (found.rois["HVC"] & found.rois[part]).sum() == found.rois[part].sum()
+    assert not (found.rois["V1"] & found.rois["V2"]).any()
+
+
+def test_test_stimuli_are_repeated_with_fresh_noise(spec, activations, ids):
+    found = simulate(spec, spec.responses, "sub-01", ids, activations)
+    names, counts = np.unique(found.stimulus_ids, return_counts=True)
+    repeats = {name: 1 if name.startswith("train") else spec.responses.repeats for name in names}
+    assert dict(zip(names, counts, strict=True)) == repeats
+    presentations = found.values[found.stimulus_ids == "test-001"]
+    assert np.abs(presentations[0] - presentations[1]).mean() > 0.5
+
+
+def test_noise_is_smooth_over_neighbouring_voxels(spec, activations, ids):
+    source = spec.responses.model_copy(update={"noise_correlation": 0.8, "noise": 100.0})
+    found = simulate(spec, source, "sub-01", ids, activations).roi("V1")
+    neighbours = [np.corrcoef(found[:, v], found[:, v + 1])[0, 1] for v in range(0, 600, 7)]
+    distant = [np.corrcoef(found[:, v], found[:, v + 300])[0, 1] for v in range(0, 500, 7)]
+    assert np.mean(neighbours) > 0.5
+    assert abs(np.mean(distant)) < 0.15
+
+
+def test_the_truth_prefers_deeper_layers_in_higher_areas(spec):
+    truth = simulated_truth(spec.responses, dict.fromkeys(spec.responses.layers, N_UNITS))
+    best = [int(np.argmax(truth.preference[roi])) for roi in ("V1", "V2", "V3", "V4", "LOC")]
+    assert best == sorted(best)
+    assert best[0] == 0
+    for preference in truth.preference.values():
+        assert preference.sum() == pytest.approx(1)
+
+
+def test_crops_of_train_and_test_come_from_different_photographs(spec):
+    stimuli = crop_stimuli(spec.stimuli)
+    assert len(stimuli) == 300
+    photographs = {
+        split: {
+            source.split()[0]
+            for name, source in zip(stimuli.ids, stimuli.sources, strict=True)
+            if name.startswith(split)
+        }
+        for split in ("train", "test")
+    }
+    assert not photographs["train"] & photographs["test"]
+    assert len(set(stimuli.sha256s())) == 300
+    assert stimuli.image(0).shape == (224, 224, 3)
+
+
+def test_an_unknown_photograph_is_refused(spec):
+    wrong = spec.stimuli.model_copy(
+        update={"photographs": spec.stimuli.photographs | {"test": ["chelsae"]}}
+    )
+    with pytest.raises(UnknownNameError, match="did you mean 'chelsea'"):
+        crop_stimuli(wrong)
+
+
+def test_measured_responses_cannot_be_called_simulated(tmp_path, spec):
+    text = dataset_specs()["sample"].read_text().replace("simulated: true", "simulated: false")
+    (tmp_path / "dataset.yaml").write_text(text)
+    with pytest.raises(DatasetError, match="`simulated` must be true for simulated responses"):
+        open_dataset(str(tmp_path / "dataset.yaml"), data=None, cache=tmp_path)

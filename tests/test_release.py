@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import INFO, accuracies
+from unitdb.errors import (
+    CorruptReleaseError,
+    QueryError,
+    SchemaVersionError,
+    UnknownColumnError,
+    UnknownLayerError,
+    UnknownReleaseError,
+    UnknownTableError,
+)
+from unitdb.release import Release, open_release
+from unitdb.schema import TABLES
+
+
+@pytest.fixture(scope="module")
+def release(tiny_release: Path) -> Release:
+    return open_release(tiny_release)
+
+
+def edit_manifest(folder: Path, change) -> None:
+    path = folder / "datapackage.json"
+    package = json.loads(path.read_text())
+    change(package)
+    path.write_text(json.dumps(package))
+
+
+def test_attributes(release: Release, tiny_release: Path) -> None:
+    assert release.path == tiny_release
+    assert (release.name, release.version, release.schema_version) == ("tiny", "1.0.0", "1.0")
+    assert release.title == "A tiny release (simulated)"
+    assert release.simulated is True
+    assert release.citation == INFO.citation
+    assert release.tables == list(TABLES)
+    assert repr(release) == "<Release tiny@1.0.0, simulated: 224 accuracies>"
+
+
+def test_open_by_path_name_and_version(
+    tiny_release: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tiny_release.parent.parent
+    with caplog.at_level(logging.INFO, logger="unitdb"):
+        assert open_release(str(tiny_release)).path == tiny_release
+        assert open_release("tiny@1.0.0", releases=root).path == tiny_release
+        assert caplog.messages == []
+        monkeypatch.setenv("UNITDB_RELEASES", str(root))
+        assert open_release("tiny@stable").path == tiny_release
+    assert caplog.messages[0].startswith("tiny@stable is tiny@1.0.0")
+    with pytest.raises(UnknownReleaseError, match="did you mean 'tiny'"):
+        open_release("tny")
+
+
+def test_table(release: Release) -> None:
+    found = release.table("accuracy")
+    expected = accuracies().sort_values(list(TABLES["accuracy"].primary_key))
+    assert found["r"].tolist() == pytest.approx(expected["r"].tolist(), nan_ok=True)
+    assert found["subject"].astype(str).tolist() == expected["subject"].tolist()
+    assert found["layer"].dtype == "category"
+    assert release.table("layers", ["layer", "n_units"]).values.tolist() == [
+        ["conv1", 18],
+        ["fc", 10],
+    ]
+
+
+def test_unknown_table_and_column(release: Release) -> None:
+    with pytest.raises(UnknownTableError, match="did you mean 'accuracy'"):
+        release.table("acuracy")
+    with pytest.raises(UnknownColumnError, match="did you mean 'subject'"):
+        release.table("accuracy", ["sbject"])
+
+
+def test_describe(release: Release) -> None:
+    description = release.describe()
+    assert description.n_units == 28
+    assert description.n_accuracies == 224
+    assert description.conditions == ["perception"]
+    assert description.datasets[0]["subjects"] == ["S1", "S2", "S3"]
+    assert description.datasets[1]["rois"] == ["V1", "V4"]
+    assert description.models[0]["layers"] == ["conv1", "fc"]
+    text = str(description)
+    assert "SIMULATED" in text
+    assert "28 units, 224 accuracies" in text
+    assert INFO.citation in text
+    assert json.loads(json.dumps(description.to_dict())) == description.to_dict()
+
+
+def test_sql(release: Release) -> None:
+    found = release.sql(
+        "SELECT count(*) AS n, count(r) AS defined FROM accuracy WHERE layer = ?", ["conv1"]
+    )
+    assert found.to_dict("records") == [{"n": 144, "defined": 144 - 8 - 2}]
+    assert found.attrs["simulated"] is True
+    assert found.attrs["release"] == "tiny 1.0.0"
+    with pytest.raises(QueryError, match="only reading is allowed"):
+        release.sql("COPY accuracy TO '/tmp/x.csv'")
+
+
+def test_units(release: Release) -> None:
+    found = release.units(dataset="sim-a", layer="fc", roi=["V1", "V4"]).to_pandas()
+    assert len(found) == 20
+    assert set(found["layer"]) == {"fc"}
+    with pytest.raises(UnknownLayerError, match="did you mean 'conv1'"):
+        release.units(layer="conv")
+
+
+def test_verify(release: Release) -> None:
+    assert release.verify().rows["accuracy"] == 224
+
+
+@pytest.mark.parametrize("version", ["1.1", "2.0", "10.0"])
+def test_newer_schema_is_refused(tiny_copy: Path, version: str) -> None:
+    edit_manifest(tiny_copy, lambda package: package["unitdb"].update(schema=version))
+    with pytest.raises(SchemaVersionError, match=f"schema {version}.*upgrade"):
+        open_release(tiny_copy)
+
+
+def test_folder_without_a_release(tmp_path: Path) -> None:
+    with pytest.raises(CorruptReleaseError, match=r"is not a release: it has no datapackage\.json"):
+        open_release(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p.pop("unitdb"), "'unitdb' is missing"),
+        (lambda p: p.update(version="1.0"), "does not match"),
+        (lambda p: p["unitdb"].update(simulated="no"), "not of type bool"),
+        (lambda p: p["resources"][0].update(path="../../datasets.parquet"), "leaves the folder"),
+        (lambda p: p["resources"][0].update(path="/etc/passwd"), "leaves the folder"),
+        (lambda p: p["resources"].pop(), "missing: intersubject"),
+    ],
+)
+def test_damaged_manifest_is_named(tiny_copy: Path, change, message: str) -> None:
+    edit_manifest(tiny_copy, change)
+    with pytest.raises(CorruptReleaseError, match=message):
+        open_release(tiny_copy)
+
+
+def test_manifest_that_is_not_json(tiny_copy: Path) -> None:
+    (tiny_copy / "datapackage.json").write_text("{")
+    with pytest.raises(CorruptReleaseError, match=r"datapackage\.json: cannot be read"):
+        open_release(tiny_copy)
+
+
+def test_missing_file_is_named(tiny_copy: Path) -> None:
+    shutil.rmtree(tiny_copy / "accuracy" / "dataset=sim-b")
+    with pytest.raises(CorruptReleaseError, match=r"missing: accuracy/dataset=sim-b.*/part-0\.par"):
+        open_release(tiny_copy)
+
+
+@pytest.mark.parametrize("size", [0, 3, 200])
+def test_truncated_parquet_is_named(tiny_copy: Path, size: int) -> None:
+    release = open_release(tiny_copy)
+    path = tiny_copy / "layers.parquet"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(CorruptReleaseError, match=r"layers\.parquet: not a readable Parquet"):
+        release.table("layers")
+
+
+def test_opening_imports_neither_pandas_nor_duckdb(tiny_release: Path) -> None:
+    code = (
+        "import sys; from unitdb.release import open_release; open_release(sys.argv[1]);"
+        "sys.exit(bool({'pandas', 'duckdb', 'torch', 'unitdb.publish'} & set(sys.modules)))"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code, str(tiny_release)], check=False).returncode == 0
+    )

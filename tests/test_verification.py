@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from unitdb._files import SUMS, files_below, sha256_file
+from unitdb._rows import check_order, distinct
+from unitdb.errors import CorruptReleaseError, SchemaError, SchemaVersionError
+from unitdb.schema import TABLES
+from unitdb.verification import verify
+from unitdb.verification._summaries import Decoded, layer_rows, pair_rows, ranks_by, unit_columns
+
+CONV = "dataset=sim-a/condition=perception/model=net/layer=conv1/part-0.parquet"
+FC = "dataset=sim-a/condition=perception/model=net/layer=fc/part-0.parquet"
+Rows = list[dict[str, Any]]
+
+
+def remake_sums(folder: Path) -> None:
+    names = [name for name in files_below(folder) if name != SUMS]
+    lines = [f"{sha256_file(folder / name)}  {name}\n" for name in names]
+    (folder / SUMS).write_text("".join(lines))
+
+
+def edit(folder: Path, file: str, change: Callable[[Rows], Rows | None]) -> None:
+    """Change rows of a Parquet file behind the writer's back, and make the checksums fit."""
+    spec = TABLES[file.split("/")[0].removesuffix(".parquet")]
+    rows = pq.ParquetFile(folder / file).read().to_pylist()
+    rows = change(rows) or rows
+    pq.write_table(pa.Table.from_pylist(rows, schema=spec.arrow_schema()), folder / file)
+    remake_sums(folder)
+
+
+def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = folder / "datapackage.json"
+    package = json.loads(path.read_text())
+    change(package)
+    path.write_text(json.dumps(package))
+    remake_sums(folder)
+
+
+def test_sound_release(tiny_release: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    report = verify(tiny_release, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert report.rows["accuracy"] == 224
+    assert report.rows["intersubject"] == 12
+    assert report.n_files == len(files_below(tiny_release)) - 1
+    assert "tiny 1.0.0 is sound" in str(report)
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["layers.parquet", "README.md", f"accuracy/{CONV}"])
+def test_flipped_byte(tiny_copy: Path, name: str) -> None:
+    path = tiny_copy / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CorruptReleaseError, match=f"changed: {name}"):
+        verify(tiny_copy)
+
+
+def test_missing_and_extra_files(tiny_copy: Path) -> None:
+    (tiny_copy / "recipe.yaml").rename(tiny_copy / "recipe.yml")
+    with pytest.raises(CorruptReleaseError, match=r"missing: recipe\.yaml"):
+        verify(tiny_copy)
+    shutil.copy(tiny_copy / "recipe.yml", tiny_copy / "recipe.yaml")
+    with pytest.raises(CorruptReleaseError, match=r"not in SHA256SUMS: recipe\.yml"):
+        verify(tiny_copy)
+
+
+def test_files_that_have_checksums_but_do_not_belong(tiny_copy: Path) -> None:
+    (tiny_copy / "notes.txt").write_text("a note")
+    (tiny_copy / "recipe.yaml").unlink()
+    remake_sums(tiny_copy)
+    with pytest.raises(CorruptReleaseError, match=r"differ from .*: notes\.txt, recipe\.yaml"):
+        verify(tiny_copy)
+
+
+def test_sums_that_are_none(tiny_copy: Path) -> None:
+    (tiny_copy / SUMS).write_text("nonsense\n")
+    with pytest.raises(CorruptReleaseError, match="not a line of checksum and file"):
+        verify(tiny_copy)
+    (tiny_copy / SUMS).unlink()
+    with pytest.raises(CorruptReleaseError, match="cannot be read"):
+        verify(tiny_copy)
+
+
+def test_truncated_parquet(tiny_copy: Path) -> None:
+    path = tiny_copy / "accuracy" / FC
+    path.write_bytes(path.read_bytes()[:-20])
+    remake_sums(tiny_copy)
+    with pytest.raises(CorruptReleaseError, match=r"layer=fc/part-0\.parquet: not a readable"):
+        verify(tiny_copy)
+
+
+def test_newer_schema(tiny_copy: Path) -> None:
+    edit_manifest(tiny_copy, lambda package: package["unitdb"].update(schema="9.0"))
+    with pytest.raises(SchemaVersionError, match="upgrade"):
+        verify(tiny_copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p["unitdb"].update(n_accuracies=1), "states 1 accuracies; there are 224"),
+        (lambda p: p["unitdb"].update(simulated=False), "states simulated = False"),
+        (lambda p: p["resources"].pop(), "lists the tables"),
+        (lambda p: p["resources"][6]["path"].pop(), "files differ"),
+        (lambda p: p["resources"][0]["schema"]["fields"].pop(), "not the schema of the table"),
+    ],
+)
+def test_manifest_that_disagrees(tiny_copy: Path, change, message: str) -> None:
+    edit_manifest(tiny_copy, change)
+    with pytest.raises(CorruptReleaseError, match=message):
+        verify(tiny_copy)
+
+
+def test_rows_in_the_wrong_folder(tiny_copy: Path) -> None:
+    for table in ("accuracy", "unit_summary"):
+        one, other = tiny_copy / table / CONV, tiny_copy / table / FC
+        content = one.read_bytes()
+        one.write_bytes(other.read_bytes())
+        other.write_bytes(content)
+    remake_sums(tiny_copy)
+    with pytest.raises(CorruptReleaseError, match="another partition than the folder says"):
+        verify(tiny_copy)
+
+
+def test_partition_without_summary(tiny_copy: Path) -> None:
+    shutil.rmtree((tiny_copy / "unit_summary" / FC).parent)
+    edit_manifest(
+        tiny_copy,
+        lambda p: p["resources"][7].update(
+            path=[name for name in p["resources"][7]["path"] if not name.endswith(FC)]
+        ),
+    )
+    with pytest.raises(CorruptReleaseError, match="unit_summary has no partition sim-a/perception"):
+        verify(tiny_copy)
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def set_(index: int, **values: object) -> Callable[[Rows], None]:
+    return lambda rows: rows[index].update(values)
+
+
+def nudge(column: str, by: float) -> Callable[[Rows], None]:
+    def change(rows: Rows) -> None:
+        rows[0][column] += by
+
+    return change
+
+
+def swap_ranks(rows: Rows) -> None:
+    rows[0]["rank"], rows[1]["rank"] = rows[1]["rank"], rows[0]["rank"]
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        (f"accuracy/{FC}", set_(3, r=float("nan")), "1 NaN"),
+        (f"accuracy/{FC}", set_(3, r=1.01), "above the maximum"),
+        (f"accuracy/{FC}", lambda rows: [rows[0], *rows], "stands twice"),
+        (f"accuracy/{FC}", lambda rows: rows[::-1], "strictly increasing"),
+        (f"unit_summary/{FC}", lambda rows: rows[::-1], "strictly increasing"),
+        ("layers.parquet", lambda rows: rows[::-1], "strictly increasing"),
+        ("layers.parquet", set_(0, layer="a b"), "does not match"),
+    ],
+)
+def test_rows_that_break_the_schema(tiny_copy: Path, file: str, change, message: str) -> None:
+    edit(tiny_copy, file, change)
+    with pytest.raises(SchemaError, match=message) as caught:
+        verify(tiny_copy)
+    assert file in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        # keys
+        (f"accuracy/{FC}", set_(59, build="f" * 12), "not in table 'builds': ffffffffffff"),
+        (f"accuracy/{FC}", set_(59, subject="S9"), "not in table 'subjects': sim-a/S9/V4"),
+        ("subjects.parquet", lambda rows: rows[:-1], "not in table 'subjects': sim-b/S1/V4"),
+        ("layers.parquet", lambda rows: rows[:1], "model, layer not in table 'layers': net/fc"),
+        ("models.parquet", set_(0, n_layers=3), "n_layers is 3, but there are 2"),
+        ("layers.parquet", set_(1, n_units=9), "n_units is 9, but the shape is"),
+        ("layers.parquet", set_(1, n_units=9, shape=[9]), "unit 9 does not exist"),
+        # completeness
+        (f"accuracy/{FC}", lambda rows: rows[:-1], "V4/S3 has 9 units and V1/S1 10"),
+        (f"accuracy/{FC}", lambda rows: rows[:-10], "V4/0: n_subjects is 3, but .* give 2"),
+        # summaries
+        (f"accuracy/{FC}", set_(3, r=0.0), "the accuracies give"),
+        (f"accuracy/{FC}", set_(3, r=None), "the accuracies give"),
+        (f"unit_summary/{FC}", set_(3, n_subjects=2), "V1/3: n_subjects is 2, but .* give 3"),
+        (f"unit_summary/{FC}", nudge("mean_r", 2e-4), "V1/0: mean_r is"),
+        (f"unit_summary/{FC}", nudge("sd_r", 2e-4), "V1/0: sd_r is"),
+        (f"unit_summary/{FC}", nudge("min_r", -2e-4), "V1/0: min_r is"),
+        (f"unit_summary/{FC}", nudge("max_r", 2e-4), "V1/0: max_r is"),
+        (f"unit_summary/{FC}", set_(0, sd_r=None), "V1/0: sd_r is nan"),
+        (f"unit_summary/{FC}", swap_ranks, "V1/0: rank is"),
+        (f"unit_summary/{FC}", lambda rows: rows[:-1], "V4: units are not those"),
+        (f"unit_summary/{FC}", lambda rows: rows[:10], "ROIs are not those"),
+        ("layer_summary.parquet", lambda rows: rows[1:], "layer_summary: .*V1/S1: the row is miss"),
+        ("layer_summary.parquet", set_(0, n_undefined=0), "n_undefined is 0, but .* give 1"),
+        ("layer_summary.parquet", nudge("median_r", 2e-4), "median_r is"),
+        ("layer_summary.parquet", nudge("q05_r", 2e-4), "q05_r is"),
+        ("layer_summary.parquet", set_(0, mean_r=None), "mean_r is nan"),
+        ("intersubject.parquet", lambda rows: rows[1:], "V1/S1/S2: the row is missing"),
+        ("intersubject.parquet", nudge("n_units", 1), "n_units is 17, but .* give 16"),
+        ("intersubject.parquet", nudge("pearson_r", 2e-4), "pearson_r is"),
+        ("intersubject.parquet", nudge("spearman_r", -2e-4), "spearman_r is"),
+        (
+            "intersubject.parquet",
+            lambda rows: [*rows, {**rows[-1], "subject_a": "S3", "subject_b": "S2"}],
+            "rows without accuracies: .*/S3/S2",
+        ),
+    ],
+)
+def test_numbers_that_do_not_follow(tiny_copy: Path, file: str, change, message: str) -> None:
+    edit(tiny_copy, file, change)
+    with pytest.raises(CorruptReleaseError, match=message):
+        verify(tiny_copy)
+
+
+# --- functions against slow references ------------------------------------------------------------
+
+
+def matrices() -> st.SearchStrategy[np.ndarray]:
+    """Accuracies of 3 subjects with ties and gaps, (3, n_units)."""
+    values = st.sampled_from([-0.5, 0.0, 0.1, 0.25, 0.9, float("nan")])
+    return (
+        st.integers(1, 9)
+        .flatmap(
+            lambda n: st.lists(st.lists(values, min_size=n, max_size=n), min_size=3, max_size=3)
+        )
+        .map(lambda rows: np.array(rows, dtype=np.float32))
+    )
+
+
+@settings(deadline=None)
+@given(matrices())
+def test_unit_columns_against_pandas(r: np.ndarray) -> None:
+    found = unit_columns(r.astype(np.float64))
+    frame = pd.DataFrame(r.astype(np.float64))
+    expected = {
+        "n_subjects": frame.count(),
+        "mean_r": frame.mean(),
+        "sd_r": frame.std(),
+        "min_r": frame.min(),
+        "max_r": frame.max(),
+    }
+    for column, values in expected.items():
+        np.testing.assert_allclose(found[column], values, atol=1e-12, err_msg=column)
+    mean = found["mean_r"].astype(np.float32)
+    ranks = pd.Series(mean).rank(method="first", ascending=False)
+    np.testing.assert_array_equal(ranks_by(mean), ranks)
+
+
+@settings(deadline=None)
+@given(matrices())
+def test_pairs_and_layers_against_pandas(r: np.ndarray) -> None:
+    data = Decoded([("V1", "a"), ("V1", "b"), ("V1", "c")], np.arange(r.shape[1]), r)
+    frame = pd.DataFrame(r.T.astype(np.float64), columns=["a", "b", "c"])
+    for (_, a, b), values in pair_rows(data):
+        both = frame[[a, b]].dropna()
+        distinct_values = both.nunique().min() if len(both) else 0
+        assert values["n_units"] == len(both)
+        if distinct_values < 2:
+            assert np.isnan(values["pearson_r"])
+            assert np.isnan(values["spearman_r"])
+        else:
+            ranks = both.rank()
+            assert values["pearson_r"] == pytest.approx(both[a].corr(both[b]))
+            assert values["spearman_r"] == pytest.approx(ranks[a].corr(ranks[b]))
+    for (_, subject), values in layer_rows(data):
+        column = frame[subject]
+        assert values["n_undefined"] == column.isna().sum()
+        assert values["mean_r"] == pytest.approx(column.mean(), nan_ok=True)
+        assert values["sd_r"] == pytest.approx(column.std(), nan_ok=True)
+        assert values["q25_r"] == pytest.approx(column.quantile(0.25), nan_ok=True)
+
+
+names = st.sampled_from(["V1", "V10", "V2", "ä", "z"])
+rows_ = st.lists(st.tuples(names, names, st.integers(0, 3)), max_size=12)
+
+
+@given(rows_, st.booleans(), st.integers(0, 12))
+def test_order_against_tuples(rows: list[tuple[str, str, int]], ordered: bool, cut: int) -> None:
+    rows = sorted(set(rows)) if ordered else rows
+    keys = TABLES["subjects"].primary_key
+    table = pa.table(
+        {
+            name: pa.array([row[i] for row in rows], pa.int32() if i == 2 else pa.string())
+            for i, name in enumerate(keys)
+        }
+    )
+    table = pa.concat_tables([table.slice(0, cut), table.slice(cut)])
+    table = table.set_column(0, keys[0], table[0].dictionary_encode())
+    if rows == sorted(set(rows)):
+        check_order(table, TABLES["subjects"], where="here")
+    else:
+        with pytest.raises(SchemaError, match="strictly increasing"):
+            check_order(table, TABLES["subjects"], where="here")
+    assert distinct(table, keys[:2]) == {row[:2] for row in rows}

@@ -1,0 +1,133 @@
+"""What a release holds, in a page."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from unitdb._rows import read_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from unitdb.manifest import Manifest
+
+__all__ = ["Description", "describe"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What a release holds.
+
+    Parameters
+    ----------
+    name, version, title, description, licence, citation : str
+        What it is called, and how to cite it.
+    simulated : bool
+        True where any of its responses are simulated, not measured.
+    schema : str
+        Schema of its tables, MAJOR.MINOR.
+    datasets : list of dict
+        Each with ``dataset``, ``title``, ``simulated``, ``subjects``, ``rois``.
+    models : list of dict
+        Each with ``model``, ``title`` and ``layers``, in the order of depth.
+    conditions : list of str
+        What subjects did.
+    n_units : int
+        Units decoded, each counted once.
+    n_accuracies : int
+        Accuracies: of a unit from an ROI of a subject.
+    """
+
+    name: str
+    version: str
+    title: str
+    description: str
+    licence: str
+    citation: str
+    simulated: bool
+    schema: str
+    datasets: list[dict[str, Any]]
+    models: list[dict[str, Any]]
+    conditions: list[str]
+    n_units: int
+    n_accuracies: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain Python values, ready for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"{self.title}", f"{self.name} {self.version}, schema {self.schema}", ""]
+        if self.simulated:
+            lines += ["SIMULATED: from simulated brain responses, not from people.", ""]
+        lines += [self.description, ""]
+        for dataset in self.datasets:
+            rois = ", ".join(dataset["rois"])
+            subjects = ", ".join(dataset["subjects"])
+            lines += [f"dataset {dataset['dataset']}: subjects {subjects}; ROIs {rois}"]
+        for model in self.models:
+            lines += [f"model {model['model']}: layers {', '.join(model['layers'])}"]
+        lines += [
+            f"conditions: {', '.join(self.conditions)}",
+            f"{self.n_units:,} units, {self.n_accuracies:,} accuracies",
+            "",
+            f"Licence: {self.licence}",
+            f"Cite as: {self.citation}",
+        ]
+        return "\n".join(lines)
+
+
+def describe(manifest: Manifest, folder: Path) -> Description:
+    """Say what the release in ``folder`` holds; reads its small tables.
+
+    Raises
+    ------
+    CorruptReleaseError
+        A file is truncated or damaged; names it.
+    """
+
+    def rows(table: str, *columns: str) -> list[dict[str, Any]]:
+        (file,) = manifest.files[table]
+        found: list[dict[str, Any]] = read_rows(folder / file, columns).to_pylist()
+        return found
+
+    subjects = rows("subjects", "dataset", "subject", "roi")
+    layers = sorted(rows("layers", "model", "layer", "depth"), key=lambda row: row["depth"])
+    decoded: dict[tuple[str, str], int] = {}
+    conditions = set()
+    for row in rows("layer_summary", "condition", "model", "layer", "n_units"):
+        layer = (row["model"], row["layer"])
+        decoded[layer] = max(decoded.get(layer, 0), row["n_units"])
+        conditions.add(row["condition"])
+    return Description(
+        name=manifest.name,
+        version=manifest.version,
+        title=manifest.title,
+        description=manifest.description,
+        licence=manifest.licence,
+        citation=manifest.citation,
+        simulated=manifest.simulated,
+        schema=manifest.schema,
+        datasets=[
+            {
+                **dataset,
+                "subjects": _values(subjects, "subject", dataset=dataset["dataset"]),
+                "rois": _values(subjects, "roi", dataset=dataset["dataset"]),
+            }
+            for dataset in rows("datasets", "dataset", "title", "simulated")
+        ],
+        models=[
+            {**model, "layers": _values(layers, "layer", model=model["model"])}
+            for model in rows("models", "model", "title")
+        ],
+        conditions=sorted(conditions),
+        n_units=sum(decoded.values()),
+        n_accuracies=manifest.n_accuracies,
+    )
+
+
+def _values(rows: list[dict[str, Any]], column: str, **where: str) -> list[str]:
+    """Distinct values of a column in the rows that match, in their order."""
+    matching = (row[column] for row in rows if where.items() <= row.items())
+    return list(dict.fromkeys(matching))

@@ -1,0 +1,129 @@
+"""Results as files that say where they come from: CSV, JSON, Parquet.
+
+The release, query and citation of a result travel in the metadata of its Arrow schema, under
+``unitdb:release``, ``unitdb:query``, ``unitdb:citation`` and ``unitdb:simulated``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unitdb._files import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "Destination",
+    "provenance",
+    "with_provenance",
+    "write_csv",
+    "write_json",
+    "write_parquet",
+]
+
+Destination = str | os.PathLike[str] | BinaryIO
+"""A path, written atomically, or an open binary file."""
+
+_PREFIX = "unitdb:"
+
+
+def with_provenance(
+    table: pa.Table, *, release: str, query: str, citation: str, simulated: bool
+) -> pa.Table:
+    """Return ``table`` with its origin in the schema's metadata.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        A result.
+    release : str
+        Name and version.
+    query : str
+        SQL that gives the result again.
+    citation : str
+        How to cite the release.
+    simulated : bool
+        Whether the release rests on simulated responses.
+    """
+    origin = {
+        "release": release,
+        "simulated": "true" if simulated else "false",
+        "query": query,
+        "citation": citation,
+    }
+    return table.replace_schema_metadata({_PREFIX + key: value for key, value in origin.items()})
+
+
+def provenance(table: pa.Table) -> dict[str, Any]:
+    """Origin of a result: ``release``, ``simulated`` (a bool), ``query``, ``citation``."""
+    origin: dict[str, Any] = _texts(table)
+    return origin | {"simulated": origin["simulated"] == "true"}
+
+
+def write_csv(table: pa.Table, destination: Destination) -> None:
+    """Write CSV whose first lines, beginning with ``#``, hold the origin.
+
+    ``pandas.read_csv(path, comment="#")`` reads it back. NULL is an empty field; float32 is
+    written with the fewest digits that give the same float32 again.
+    """
+    from pyarrow import csv
+
+    lines = [f"# {key}: {' '.join(text.split())}" for key, text in _texts(table).items()]
+    lines.append(",".join(_quoted(name) for name in table.column_names))
+    with _opened(destination) as file:
+        file.write(("\n".join(lines) + "\n").encode())
+        csv.write_csv(table, file, csv.WriteOptions(include_header=False, quoting_style="needed"))
+
+
+def write_json(table: pa.Table, destination: Destination) -> None:
+    """Write a JSON object: the origin, and ``rows``, a list of objects."""
+    columns = [_fewest_digits(column) for column in table.columns]
+    rows = pa.table(columns, names=table.column_names).to_pylist()
+    text = json.dumps(provenance(table) | {"rows": rows}, ensure_ascii=False, default=str)
+    with _opened(destination) as file:
+        file.write((text + "\n").encode())
+
+
+def write_parquet(table: pa.Table, destination: Destination) -> None:
+    """Write Parquet (zstd) with the origin in the schema's metadata."""
+    from pyarrow import parquet
+
+    with _opened(destination) as file:
+        parquet.write_table(table, file, compression="zstd")
+
+
+def _texts(table: pa.Table) -> dict[str, str]:
+    return {
+        key.decode().removeprefix(_PREFIX): value.decode()
+        for key, value in (table.schema.metadata or {}).items()
+        if key.decode().startswith(_PREFIX)
+    }
+
+
+@contextmanager
+def _opened(destination: Destination) -> Iterator[BinaryIO]:
+    if not isinstance(destination, str | os.PathLike):
+        yield destination
+        return
+    with replacing(Path(destination)) as temporary, temporary.open("wb") as file:
+        yield file
+
+
+def _fewest_digits(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pa.types.is_float32(column.type):
+        return column
+    return pc.cast(pc.cast(column, pa.string()), pa.float64())
+
+
+def _quoted(name: str) -> str:
+    if any(character in name for character in ',"\n\r'):
+        return '"' + name.replace('"', '""') + '"'
+    return name

@@ -1,0 +1,78 @@
+"""Files written whole or not at all, and their checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from unitdb.errors import CorruptReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["SUMS", "files_below", "read_sums", "replacing", "sha256_file", "write_text"]
+
+SUMS = "SHA256SUMS"
+"""Name of the file that lists the checksums of all others."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary sibling to write to, which becomes ``path`` when the block succeeds.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write; its folder is made where it is missing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 with Unix line ends, atomically and down to the disk."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 (hex) of the bytes of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_below(folder: Path) -> list[str]:
+    """Paths of all files below ``folder``, relative to it, with ``/``, sorted."""
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """Read ``SHA256SUMS``: the SHA-256 (hex) of each file by its relative path.
+
+    Raises
+    ------
+    CorruptReleaseError
+        The file is missing or not in the format of ``sha256sum``.
+    """
+    path = folder / SUMS
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as cause:
+        raise CorruptReleaseError(f"{path}: cannot be read: {cause}") from cause
+    sums = {}
+    for line in lines:
+        digest, separator, name = line.partition("  ")
+        if len(digest) != 64 or not separator or not name:
+            raise CorruptReleaseError(f"{path}: not a line of checksum and file: {line[:80]!r}")
+        sums[name] = digest
+    return sums

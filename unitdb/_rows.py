@@ -1,0 +1,118 @@
+"""Rows of Parquet files: reading them, and holding them to their keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unitdb.errors import CorruptReleaseError, SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from unitdb.schema import Table
+
+__all__ = ["check_order", "coded", "distinct", "read_rows"]
+
+
+def read_rows(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read one Parquet file as it was written.
+
+    Raises
+    ------
+    CorruptReleaseError
+        The file is missing, truncated or damaged.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            return file.read(columns=None if columns is None else list(columns))
+    except (pa.ArrowException, OSError) as cause:
+        first_line = str(cause).partition("\n")[0]
+        raise CorruptReleaseError(f"{path}: not a readable Parquet file: {first_line}") from cause
+
+
+def coded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:
+    """Integers that order and compare as the column's values do.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray of shape (n_rows,)
+        Strings, plain or dictionary-encoded, or integers; no NULL.
+
+    Returns
+    -------
+    codes : array of shape (n_rows,)
+        Index into ``names``; the values themselves where the column holds integers.
+    names : list
+        The values in code-point order; empty where the column holds integers.
+    """
+    if pa.types.is_integer(column.type):
+        return column.to_numpy(), []
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    dictionaries = [chunk.dictionary.to_pylist() for chunk in column.chunks]
+    names = sorted({name for dictionary in dictionaries for name in dictionary})
+    if len(names) == 1:
+        return np.zeros(len(column), dtype=np.int32), names
+    place = {name: index for index, name in enumerate(names)}
+    codes = [
+        np.array([place[name] for name in dictionary], dtype=np.int32)[chunk.indices.to_numpy()]
+        for dictionary, chunk in zip(dictionaries, column.chunks, strict=True)
+        if len(chunk)
+    ]
+    return np.concatenate([np.empty(0, np.int32), *codes]), names
+
+
+def check_order(table: pa.Table, spec: Table, *, where: str) -> None:
+    """Raise SchemaError unless the rows are strictly increasing by the primary key.
+
+    Raises
+    ------
+    SchemaError
+        Names the first row that repeats or precedes the one above it.
+    """
+    if table.num_rows < 2:
+        return
+    rising = np.zeros(table.num_rows - 1, dtype=bool)
+    for name in reversed(spec.primary_key):
+        codes, _ = coded(table[name])
+        rising = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & rising)
+    if not rising.all():
+        row = int(np.argmin(rising))
+        above = _row_text(table, row, spec.primary_key)
+        below = _row_text(table, row + 1, spec.primary_key)
+        what = "stands twice" if above == below else f"stands before {below}"
+        raise SchemaError(
+            f"{where}: rows must be strictly increasing by {', '.join(spec.primary_key)}; "
+            f"{above} {what} (row {row})"
+        )
+
+
+def _row_text(table: pa.Table, row: int, columns: Sequence[str]) -> str:
+    """Values of some columns of a row, for a message: ``V1/S1/17``."""
+    return "/".join(str(table[name][row].as_py()) for name in columns)
+
+
+def distinct(table: pa.Table, columns: Sequence[str]) -> set[tuple[Any, ...]]:
+    """Distinct combinations of the values of some columns.
+
+    Parameters
+    ----------
+    table : pyarrow.Table of n_rows rows
+        Any number of rows: combinations are found on integer codes.
+    columns : sequence of str
+        Columns of names, without NULL.
+    """
+    coded_columns = [coded(table[name]) for name in columns]
+    key = np.zeros(table.num_rows, dtype=np.int64)
+    for codes, names in coded_columns:
+        if len(names) > 1:
+            key = key * len(names) + codes
+    # Rows come in long runs: sort only their beginnings.
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    rows = starts[np.unique(key[starts], return_index=True)[1]]
+    return {tuple(names[codes[row]] for codes, names in coded_columns) for row in rows}

@@ -1,0 +1,168 @@
+"""A DuckDB that can read the Parquet files of one release, and do nothing else."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from unitdb.errors import CorruptReleaseError, QueryError, UnitdbError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import duckdb
+
+__all__ = ["connect", "run_sql"]
+
+# Set before the views exist: from then on nothing but the release's files can be opened, and no
+# statement can change that.
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,  # a Python variable is not a table
+    "temp_directory": "",  # a query too large for memory fails rather than fill the disk
+}
+
+
+def connect(files: Mapping[str, Sequence[str]]) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory DuckDB with a view for each table of a release.
+
+    The connection reads the files given here and no other, writes nothing, loads no extension,
+    sees no Python variable, and its settings are locked.
+
+    Parameters
+    ----------
+    files : mapping of str to list of str
+        For each table, the paths of its Parquet files. They hold all columns of the table: folder
+        names are not read.
+
+    Raises
+    ------
+    CorruptReleaseError
+        Names the file that is missing or is not readable as Parquet.
+    """
+    import duckdb
+
+    paths = {table: [str(Path(file).absolute()) for file in files[table]] for table in files}
+    allowed = [file for table in paths for file in paths[table]]
+    for file in allowed:
+        if not Path(file).is_file():
+            raise CorruptReleaseError(f"{file}: the file is missing")
+    connection = duckdb.connect(":memory:", config=_CONFIG)
+    try:
+        connection.execute(f"SET allowed_paths = {_literal(allowed)}")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        for table, parts in paths.items():
+            connection.execute(
+                f"CREATE VIEW {table} AS SELECT * "  # noqa: S608 - names come from the schema
+                f"FROM read_parquet({_literal(parts)}, hive_partitioning = false)"
+            )
+    except duckdb.Error as error:
+        connection.close()
+        raise _translated(error, allowed) from error
+    return connection
+
+
+def run_sql(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+) -> pa.Table:
+    """Run one reading statement: SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW or SUMMARIZE.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        From :func:`connect`. Several threads may use the same one.
+    sql : str
+        Exactly one statement.
+    parameters : sequence or mapping, optional
+        Values for ``?``, or by name for ``$name``.
+
+    Raises
+    ------
+    QueryError
+        It is not one reading statement, or DuckDB refuses it (with DuckDB's own words).
+    CorruptReleaseError
+        Names the file of the release that is not readable as Parquet.
+    """
+    import duckdb
+
+    with connection.cursor() as cursor:
+        try:
+            _check_reads(cursor, sql)
+            relation = cursor.sql(sql, params=parameters)
+            if relation is None:
+                raise QueryError(f"the statement gives no rows: {_shown(sql)}")
+            return _distinctly_named(relation.to_arrow_table())
+        except duckdb.Error as error:
+            raise _translated(error, _readable_files(cursor)) from error
+
+
+def _check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    import duckdb
+
+    statements = connection.extract_statements(sql)
+    # EXPLAIN is a type of its own and stays out: EXPLAIN ANALYZE COPY would write a file.
+    kinds = [statement.type for statement in statements]
+    if kinds != [duckdb.StatementType.SELECT]:
+        found = ", ".join(kind.name for kind in kinds) or "no statement"
+        raise QueryError(
+            f"only reading is allowed: SELECT … (also WITH, FROM, VALUES, DESCRIBE, SHOW TABLES, "
+            f"SUMMARIZE), one statement; found {found}: {_shown(sql)}"
+        )
+
+
+def _distinctly_named(table: pa.Table) -> pa.Table:
+    """Number the columns of the same name, as a join gives them: ``unit``, ``unit_1``."""
+    names: list[str] = []
+    for name in table.column_names:
+        numbered = (f"{name}_{number}" for number in count(1))
+        names.append(name if name not in names else next(n for n in numbered if n not in names))
+    return table.rename_columns(names)
+
+
+def _readable_files(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = connection.execute("SELECT unnest(current_setting('allowed_paths'))").fetchall()
+    return sorted(file for (file,) in rows)
+
+
+def _translated(error: duckdb.Error, files: Iterable[str]) -> UnitdbError:
+    """Say whose fault an error of DuckDB is: the query's, or that of a file of the release."""
+    import duckdb
+
+    files = list(files)
+    message = "\n".join(str(error).strip().splitlines()[:6])
+    named = [file for file in files if file in message]
+    asked = duckdb.ParserException | duckdb.BinderException | duckdb.CatalogException
+    if not named and not isinstance(error, asked | duckdb.InvalidInputException):
+        # Trouble while decoding is reported without the file's name.
+        named = [file for file in files if not _decodes(file)]
+    if named:
+        return CorruptReleaseError(f"{named[-1]}: not readable as Parquet: {message}")
+    return QueryError(message)
+
+
+def _decodes(file: str) -> bool:
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(file) as opened:
+            for _ in opened.iter_batches():
+                pass
+    except (pa.ArrowException, OSError):
+        return False
+    return True
+
+
+def _literal(paths: Iterable[str]) -> str:
+    return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"
+
+
+def _shown(sql: str) -> str:
+    line = " ".join(sql.split())
+    return repr(line if len(line) <= 80 else line[:79] + "…")

@@ -1,0 +1,32 @@
+"""Stimuli → unit activations: networks, preprocessing, hooks and the store on disk."""
+
+from __future__ import annotations
+
+from unitdb.activations.extraction import extract
+from unitdb.activations.layers import LayerInfo
+from unitdb.activations.loading import LoadedModel, load_model
+from unitdb.activations.models import MODELS, ClassificationCheck, ModelSpec, get_model
+from unitdb.activations.photographs import PHOTOGRAPHS, photograph
+from unitdb.activations.preprocessing import Preprocessing, to_tensor
+from unitdb.activations.stimuli import Stimuli
+from unitdb.activations.store import Activations
+from unitdb.activations.units import UnitSelection, select_units
+
+__all__ = [
+    "MODELS",
+    "PHOTOGRAPHS",
+    "Activations",
+    "ClassificationCheck",
+    "LayerInfo",
+    "LoadedModel",
+    "ModelSpec",
+    "Preprocessing",
+    "Stimuli",
+    "UnitSelection",
+    "extract",
+    "get_model",
+    "load_model",
+    "photograph",
+    "select_units",
+    "to_tensor",
+]

@@ -1,0 +1,201 @@
+"""Running stimuli through a network and keeping the activations of selected units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from unitdb.activations.layers import LayerInfo, forward
+from unitdb.activations.loading import LoadedModel
+from unitdb.activations.preprocessing import to_tensor
+from unitdb.activations.stimuli import Stimuli
+from unitdb.activations.store import (
+    FORMAT,
+    META,
+    Activations,
+    StoredLayer,
+    StoreMeta,
+    describe_array,
+)
+from unitdb.activations.units import UnitSelection, select_units
+from unitdb.activations.workspace import clear_abandoned, new_folder
+from unitdb.errors import ActivationsError
+from unitdb.specs import content_sha256
+
+__all__ = ["extract"]
+
+
+def extract(
+    model: LoadedModel,
+    stimuli: Stimuli,
+    *,
+    folder: Path,
+    units: UnitSelection,
+    batch_size: int = 8,
+    progress: Callable[[int, int], None] | None = None,
+) -> Activations:
+    """Activations of the selected units of all layers to all stimuli, in ``folder/<key>``.
+
+    The key is a hash of all that the values depend on; where ``folder/<key>`` exists it is opened,
+    not computed again. It appears complete or not at all. Memory is bounded by the batch.
+
+    Parameters
+    ----------
+    model : LoadedModel
+        The network and its layers.
+    stimuli : Stimuli
+        The pictures.
+    folder : Path
+        Holds the stores; made where it does not exist.
+    units : UnitSelection
+        Which units of each layer are kept.
+    batch_size : int
+        Pictures that go through the network at once.
+    progress : callable, optional
+        Called with the number of pictures done and of all pictures.
+
+    Raises
+    ------
+    ActivationsError
+        An activation is not finite or changes its shape (names layer and stimulus), or the store
+        that exists is damaged (names the file).
+    """
+    if batch_size < 1:
+        raise ActivationsError(f"batch_size must be at least 1, not {batch_size}")
+    key = _key(model, stimuli, units)
+    final = folder / key
+    if not final.exists():
+        clear_abandoned(folder)
+        with new_folder(final) as temporary:
+            _write(
+                model, stimuli, units, folder=temporary, batch_size=batch_size, progress=progress
+            )
+            meta = _describe(model, stimuli, units, key, temporary)
+            (temporary / META).write_text(meta.model_dump_json(indent=1), encoding="utf-8")
+    return Activations.open(final)
+
+
+def _key(model: LoadedModel, stimuli: Stimuli, units: UnitSelection) -> str:
+    return content_sha256(
+        {
+            "format": FORMAT,
+            "model": model.model_sha256,
+            "layers": [layer.name for layer in model.layers],
+            "stimuli": stimuli.key,
+            "units": units.model_dump(mode="json"),
+        }
+    )
+
+
+def _write(
+    model: LoadedModel,
+    stimuli: Stimuli,
+    units: UnitSelection,
+    *,
+    folder: Path,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    selected = {layer.name: select_units(layer, units) for layer in model.layers}
+    arrays = {}
+    for layer in model.layers:
+        chosen = selected[layer.name]
+        np.save(_units_path(folder, layer), chosen, allow_pickle=False)
+        arrays[layer.name] = np.lib.format.open_memmap(
+            _activations_path(folder, layer),
+            mode="w+",
+            dtype=np.float32,
+            shape=(len(stimuli), len(chosen)),
+        )
+    for start in range(0, len(stimuli), batch_size):
+        stop = min(start + batch_size, len(stimuli))
+        ids = stimuli.ids[start:stop]
+        rows = {name: array[start:stop] for name, array in arrays.items()}
+        images = (stimuli.image(index) for index in range(start, stop))
+        batch = torch.stack([to_tensor(image, model.spec.preprocessing) for image in images])
+        _run(model, batch, selected, rows, ids)
+        if progress is not None:
+            progress(stop, len(stimuli))
+    for array in arrays.values():
+        array.flush()
+
+
+def _run(
+    model: LoadedModel,
+    batch: torch.Tensor,
+    selected: Mapping[str, npt.NDArray[np.int32]],
+    rows: Mapping[str, npt.NDArray[np.float32]],
+    ids: Sequence[str],
+) -> None:
+    where = f"model {model.spec.name!r}"
+    layers = {layer.name: layer for layer in model.layers}
+
+    def receive(name: str, activation: torch.Tensor) -> None:
+        place = f"{where}: layer {name!r}"
+        _check_shape(activation, layers[name], where=place)
+        kept = _keep(activation, selected[name], layers[name].n_units)
+        _check_finite(kept, ids, where=place)
+        rows[name][:] = kept
+
+    forward(model.module, batch, model.layer_modules, receive, where=where)
+
+
+def _keep(
+    activation: torch.Tensor, chosen: npt.NDArray[np.int32], n_units: int
+) -> npt.NDArray[np.float32]:
+    flat = activation.reshape(len(activation), n_units)
+    if len(chosen) < n_units:
+        flat = flat.index_select(1, torch.from_numpy(chosen))
+    kept: npt.NDArray[np.float32] = flat.to(torch.float32).numpy()
+    return kept
+
+
+def _check_shape(activation: torch.Tensor, layer: LayerInfo, *, where: str) -> None:
+    shape = tuple(activation.shape[1:]) or (1,)
+    if shape != layer.shape:
+        raise ActivationsError(
+            f"{where} has shape {shape} here, but {layer.shape} when the model was loaded"
+        )
+
+
+def _check_finite(kept: npt.NDArray[np.float32], ids: Sequence[str], *, where: str) -> None:
+    finite = np.isfinite(kept).all(axis=1)
+    if not finite.all():
+        raise ActivationsError(
+            f"{where}: the activation of stimulus {ids[int(np.argmin(finite))]!r} is not finite"
+        )
+
+
+def _describe(
+    model: LoadedModel, stimuli: Stimuli, units: UnitSelection, key: str, folder: Path
+) -> StoreMeta:
+    return StoreMeta(
+        format=FORMAT,
+        key=key,
+        model=model.spec.name,
+        model_sha256=model.model_sha256,
+        stimuli_key=stimuli.key,
+        selection=units,
+        stimulus_ids=stimuli.ids,
+        layers=tuple(
+            StoredLayer(
+                name=layer.name,
+                activations=describe_array(_activations_path(folder, layer)),
+                units=describe_array(_units_path(folder, layer)),
+            )
+            for layer in model.layers
+        ),
+    )
+
+
+def _activations_path(folder: Path, layer: LayerInfo) -> Path:
+    # The depth keeps files apart where the file system ignores case.
+    return folder / f"{layer.depth:03d}-{layer.name}.npy"
+
+
+def _units_path(folder: Path, layer: LayerInfo) -> Path:
+    return folder / f"{layer.depth:03d}-{layer.name}.units.npy"

@@ -1,0 +1,119 @@
+"""What a layer is, and how its activation is caught on the way through a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from unitdb.errors import ActivationsError, ModelError
+
+__all__ = ["LayerInfo", "forward"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerInfo:
+    """A layer of a network whose units are decoded.
+
+    Parameters
+    ----------
+    name : str
+        Name in the database.
+    depth : int
+        Place in the order of all layers of the model, from 0.
+    module : str
+        Path of the torch module whose output the activations are.
+    kind : str
+        Class of that module.
+    shape : tuple of int
+        Shape of the activation of one image: (C, H, W) or (N,).
+    n_units : int
+        Product of ``shape``.
+    """
+
+    name: str
+    depth: int
+    module: str
+    kind: str
+    shape: tuple[int, ...]
+    n_units: int
+
+
+def forward(
+    network: nn.Module,
+    batch: torch.Tensor,
+    layers: Mapping[str, nn.Module],
+    receive: Callable[[str, torch.Tensor], None],
+    *,
+    where: str,
+) -> None:
+    """Run a batch through a network, handing over each layer's activation as soon as it is there.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        In evaluation mode.
+    batch : tensor of shape (n_images, 3, size, size)
+        Preprocessed pictures.
+    layers : mapping of str to torch.nn.Module
+        Modules of the network by layer name.
+    receive : callable
+        Called with a layer's name and its activation, tensor of shape (n_images, ...). The network
+        may overwrite that memory later: copy what is kept.
+    where : str
+        The model, for messages.
+
+    Raises
+    ------
+    ActivationsError
+        A layer's output is not a tensor whose first axis is the image.
+    ModelError
+        A layer's module does not run exactly once a pass.
+    """
+    calls = dict.fromkeys(layers, 0)
+
+    def catch(name: str, output: Any) -> None:
+        calls[name] += 1
+        receive(name, _checked(output, len(batch), where=f"{where}: layer {name!r}"))
+
+    with _hooks(layers, catch), torch.inference_mode():
+        network(batch)
+    for name, times in calls.items():
+        if times != 1:
+            raise ModelError(
+                f"{where}: the module of layer {name!r} ran {times} times in one pass; "
+                "an activation is defined only for a module that runs exactly once"
+            )
+
+
+@contextmanager
+def _hooks(layers: Mapping[str, nn.Module], catch: Callable[[str, Any], None]) -> Iterator[None]:
+    handles = [
+        module.register_forward_hook(lambda _module, _input, output, name=name: catch(name, output))
+        for name, module in layers.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _checked(output: Any, n_images: int, *, where: str) -> torch.Tensor:
+    if not isinstance(output, torch.Tensor):
+        raise ActivationsError(
+            f"{where}: the module returns {type(output).__name__}, not a tensor; "
+            "name a module inside it that returns the tensor"
+        )
+    if output.is_complex():
+        raise ActivationsError(f"{where}: the activation is complex; it must be real")
+    if output.ndim == 0 or len(output) != n_images:
+        raise ActivationsError(
+            f"{where}: the activation of {n_images} images has shape {tuple(output.shape)}; "
+            "its first axis must be the image"
+        )
+    return output

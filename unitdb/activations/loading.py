@@ -1,0 +1,157 @@
+"""From the spec of a model to a network that is known to work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from unitdb.activations.checking import check_classification
+from unitdb.activations.factory import factory_file_sha256, make_network, weights_sha256
+from unitdb.activations.layers import LayerInfo, forward
+from unitdb.activations.models import ModelSpec
+from unitdb.errors import ModelError, UnknownLayerError
+from unitdb.specs import content_sha256
+
+__all__ = ["LoadedModel", "load_model"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A network in evaluation mode, with what identifies it.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        What it was made from.
+    module : torch.nn.Module
+        The network, on the CPU.
+    layers : tuple of LayerInfo
+        The layers asked for, in the model's order.
+    weights_sha256 : str
+        Hash of all parameters and buffers.
+    model_sha256 : str
+        Identity: hash of weights, preprocessing, factory and all layers of the spec.
+    checked_on : tuple of str
+        Shipped photographs that it classified correctly.
+    """
+
+    spec: ModelSpec
+    module: nn.Module
+    layers: tuple[LayerInfo, ...]
+    weights_sha256: str
+    model_sha256: str
+    checked_on: tuple[str, ...]
+
+    @property
+    def layer_modules(self) -> dict[str, nn.Module]:
+        """The torch module of each layer."""
+        return {layer.name: self.module.get_submodule(layer.module) for layer in self.layers}
+
+
+def load_model(
+    spec: ModelSpec,
+    *,
+    folder: Path | None = None,
+    seed: int = 0,
+    layers: Sequence[str] | None = None,
+) -> LoadedModel:
+    """Make a network, find its layers and check that it classifies the shipped photographs.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The model.
+    folder : Path, optional
+        The recipe's folder, which files in the spec are relative to.
+    seed : int
+        Seed of torch while the factory runs.
+    layers : sequence of str, optional
+        Layers to keep (in the model's order, whatever the order here); all where it is not given.
+
+    Raises
+    ------
+    UnknownLayerError
+        A layer asked for is not in the model, or its module is not in the network.
+    ModelError
+        The network cannot be made, does not take its input, or a module does not run once a pass.
+    ModelCheckError
+        It does not classify the shipped photographs.
+    ActivationsError
+        A layer's output is not one tensor with the image as first axis.
+    """
+    if layers is not None and not layers:
+        raise ModelError(f"model {spec.name!r}: no layers are asked for")
+    for name in layers or ():
+        if name not in spec.layers:
+            raise UnknownLayerError(name, spec.layers, where=f"model {spec.name!r}")
+    network = make_network(spec, folder=folder, seed=seed)
+    modules = _find_modules(network, spec)
+    shapes = _measure_shapes(network, modules, spec)
+    checked_on = check_classification(network, modules, spec)
+    weights = weights_sha256(network)
+    identity = {
+        "weights": weights,
+        "preprocessing": spec.preprocessing.model_dump(mode="json"),
+        "factory": spec.factory,
+        "factory_options": spec.factory_options,
+        "factory_file": factory_file_sha256(spec, folder=folder),
+        "layers": list(spec.layers.items()),
+    }
+    found = (
+        LayerInfo(
+            name=name,
+            depth=depth,
+            module=path,
+            kind=type(modules[name]).__name__,
+            shape=shapes[name],
+            n_units=math.prod(shapes[name]),
+        )
+        for depth, (name, path) in enumerate(spec.layers.items())
+    )
+    return LoadedModel(
+        spec=spec,
+        module=network,
+        layers=tuple(layer for layer in found if layers is None or layer.name in layers),
+        weights_sha256=weights,
+        model_sha256=content_sha256(identity),
+        checked_on=checked_on,
+    )
+
+
+def _find_modules(network: nn.Module, spec: ModelSpec) -> dict[str, nn.Module]:
+    known = dict(network.named_modules(remove_duplicate=False))
+    for path in spec.layers.values():
+        if path not in known:
+            raise UnknownLayerError(
+                path,
+                [name for name in known if name],
+                where=f"the modules of model {spec.name!r}",
+                hint="[name for name, _ in network.named_modules()]",
+            )
+    return {name: known[path] for name, path in spec.layers.items()}
+
+
+def _measure_shapes(
+    network: nn.Module, modules: Mapping[str, nn.Module], spec: ModelSpec
+) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def receive(name: str, activation: torch.Tensor) -> None:
+        # One number an image is a layer of one unit.
+        shapes[name] = tuple(activation.shape[1:]) or (1,)
+
+    size = spec.preprocessing.size
+    where = f"model {spec.name!r}"
+    try:
+        # Two images: of one, the axis of the image could not be told from another of length 1.
+        forward(network, torch.zeros(2, 3, size, size), modules, receive, where=where)
+    except RuntimeError as cause:
+        raise ModelError(
+            f"{where}: the network does not take input of shape (n, 3, {size}, {size}): {cause}"
+        ) from cause
+    return shapes

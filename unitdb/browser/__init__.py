@@ -1,0 +1,62 @@
+"""Pages that show a release: overview, and finding units. Nothing leaves the machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from unitdb.errors import MissingExtraError
+
+__all__ = ["RELEASE_VARIABLE", "main", "run"]
+
+RELEASE_VARIABLE = "UNITDB_RELEASE"
+"""Environment variable that names the release to show; without it the reader picks one."""
+
+_OPTIONS = [
+    "--server.address=127.0.0.1",
+    "--browser.gatherUsageStats=false",
+    "--client.toolbarMode=viewer",  # no button that would deploy the page to a cloud
+    "--server.fileWatcherType=none",
+]
+
+
+def run(release: str | None = None, *, releases: Path | None = None) -> int:
+    """Serve the pages on this machine until interrupted.
+
+    Parameters
+    ----------
+    release : str, optional
+        Folder or name of the release to show; without it the reader picks one.
+    releases : Path, optional
+        Folder of releases.
+
+    Returns
+    -------
+    int
+        Exit code of Streamlit.
+
+    Raises
+    ------
+    MissingExtraError
+        Streamlit is not installed.
+    """
+    if importlib.util.find_spec("streamlit") is None:
+        raise MissingExtraError("the browser needs Streamlit: pip install 'unitdb[app]'")
+    environment = dict(os.environ)
+    if release is not None:
+        environment[RELEASE_VARIABLE] = release
+    if releases is not None:
+        environment["UNITDB_RELEASES"] = str(releases)
+    script = str(Path(__file__).with_name("_script.py"))
+    command = [sys.executable, "-m", "streamlit", "run", script, *_OPTIONS]
+    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
+
+
+def main() -> None:
+    """Show the page that the URL asks for (run by Streamlit)."""
+    from unitdb.browser._app import show
+
+    show()

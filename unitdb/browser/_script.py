@@ -1,0 +1,5 @@
+"""What `unitdb app` hands to Streamlit."""
+
+from unitdb.browser import main
+
+main()

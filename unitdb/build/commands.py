@@ -1,0 +1,180 @@
+"""Commands of the building side: ``unitdb build``, ``demo``, ``datasets`` and ``models``."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+
+from unitdb._terminal import print_table
+from unitdb.activations import MODELS, get_model, load_model
+from unitdb.build.demo import findings
+from unitdb.build.progress import progress_bars
+from unitdb.build.run import build as run_build
+from unitdb.catalogue import default_root
+from unitdb.errors import DatasetError
+from unitdb.release import open_release
+from unitdb.responses import DatasetSpec, dataset_specs, find_dataset
+from unitdb.specs import read_spec
+
+__all__ = ["build", "datasets", "demo", "models"]
+
+_DATASETS = click.option(
+    "--datasets",
+    type=click.Path(path_type=Path, file_okay=False),
+    multiple=True,
+    help="Folder of datasets to search first; repeat for several.",
+)
+
+
+def _building(command: Any) -> Any:
+    """Options of commands that build."""
+    for option in (
+        click.option(
+            "--data",
+            type=click.Path(path_type=Path, file_okay=False),
+            envvar="UNITDB_DATA",
+            show_envvar=True,
+            help="Folder of measured responses.",
+        ),
+        click.option(
+            "--cache",
+            type=click.Path(path_type=Path, file_okay=False),
+            envvar="UNITDB_CACHE",
+            show_envvar=True,
+            help="Folder of computed activations.  [default: RELEASES/.cache]",
+        ),
+        _DATASETS,
+        click.option(
+            "--replace",
+            is_flag=True,
+            help="Replace a release of this version with other content, if nobody uses it yet.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
+@_building
+@click.pass_obj
+def build(root: Path | None, /, recipe: Path, **options: Any) -> None:
+    """Build the release that a RECIPE describes; started again after a kill, it goes on.
+
+    In Python: unitdb.build.build(RECIPE, releases=DIR)
+    """
+    click.echo(str(_build(root, recipe, **options)))
+
+
+@click.command()
+@_building
+@click.pass_obj
+def demo(root: Path | None, /, **options: Any) -> None:
+    """Build the embedded sample release (simulated) and print what it found.
+
+    In Python: unitdb.build.build(RECIPE, releases=DIR), then the query API
+    """
+    release = open_release(_build(root, _sample_recipe(), **options))
+    click.echo(findings(release))
+
+
+def _build(root: Path | None, recipe: Path, **options: Any) -> Path:
+    with progress_bars() as progress:
+        return run_build(
+            recipe,
+            releases=root if root is not None else default_root(),
+            progress=progress,
+            **options,
+        )
+
+
+def _sample_recipe() -> Path:
+    """The shipped recipe: inside a wheel, or beside the package in a checkout."""
+    package = Path(str(resources.files("unitdb")))
+    shipped = package / "_pipelines" / "sample.yaml"
+    return shipped if shipped.exists() else package.parent / "pipelines" / "sample.yaml"
+
+
+@click.group()
+def datasets() -> None:
+    """List fMRI datasets, or show one."""
+
+
+@datasets.command("list")
+@_DATASETS
+def list_datasets(datasets: tuple[Path, ...]) -> None:
+    """List the known datasets.
+
+    In Python: unitdb.responses.dataset_specs()
+    """
+    rows = []
+    for name, path in sorted(dataset_specs(datasets).items()):
+        spec = read_spec(path, DatasetSpec, DatasetError)
+        kind = "SIMULATED" if spec.simulated else "measured"
+        rows.append([name, kind, str(len(spec.subjects)), ", ".join(spec.rois), spec.title])
+    print_table(["dataset", "responses", "subjects", "ROIs", "title"], rows)
+
+
+@datasets.command("show")
+@click.argument("name")
+@_DATASETS
+def show_dataset(name: str, datasets: tuple[Path, ...]) -> None:
+    """Show what a dataset is.
+
+    In Python: unitdb.specs.read_spec(unitdb.responses.find_dataset(NAME), …)
+    """
+    spec = read_spec(find_dataset(name, datasets), DatasetSpec, DatasetError)
+    allowed = spec.transformations
+    click.echo(f"{spec.title}\n\n{spec.description}\n")
+    click.echo(f"responses:       {'SIMULATED' if spec.simulated else 'measured'}")
+    click.echo(f"subjects:        {', '.join(spec.subjects)}")
+    click.echo(f"voxel selection: {'yes' if allowed.voxel_selection else 'no'}")
+    click.echo(f"z-scoring:       {'yes' if allowed.zscore else 'no'}")
+    if allowed.reason:
+        click.echo(f"because:         {allowed.reason}")
+    click.echo(f"licence:         {spec.licence}")
+    click.echo(f"source:          {spec.source}")
+    click.echo(f"cite as:         {spec.citation}\n")
+    print_table(["ROI", "meaning"], [[roi, meaning] for roi, meaning in spec.rois.items()])
+
+
+@click.group()
+def models() -> None:
+    """List the networks that come with unitdb, or load and check one."""
+
+
+@models.command("list")
+def list_models() -> None:
+    """List the registered networks.
+
+    In Python: unitdb.activations.MODELS
+    """
+    rows = [[name, str(len(spec.layers)), spec.title] for name, spec in MODELS.items()]
+    print_table(["model", "layers", "title"], rows)
+
+
+@models.command("show")
+@click.argument("name")
+def show_model(name: str) -> None:
+    """Load a network, check that it classifies photographs, and list its layers.
+
+    In Python: unitdb.activations.load_model(unitdb.activations.get_model(NAME))
+    """
+    loaded = load_model(get_model(name))
+    click.echo(f"{loaded.spec.title}\nmodel sha256 {loaded.model_sha256}")
+    click.echo(f"classified correctly: {', '.join(loaded.checked_on)}\n")
+    rows = [
+        [
+            layer.name,
+            str(layer.depth),
+            layer.module,
+            layer.kind,
+            "×".join(map(str, layer.shape)),
+            str(layer.n_units),
+        ]
+        for layer in loaded.layers
+    ]
+    print_table(["layer", "depth", "module", "kind", "shape", "units"], rows)

@@ -1,0 +1,52 @@
+"""What a release found, as text: its most brain-like units, and its layer × ROI matrices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unitdb._terminal import aligned, cells
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from unitdb.release import Release
+
+__all__ = ["findings"]
+
+_UNITS = 10
+
+
+def findings(release: Release) -> str:
+    """Print-ready findings of a release.
+
+    Parameters
+    ----------
+    release : Release
+        With one dataset and one network.
+    """
+    top = release.units().top(_UNITS, by="mean_r").to_arrow()
+    columns = ["unit_id", "roi", "mean_r", "sd_r", "min_r", "n_subjects"]
+    parts = [
+        *(["SIMULATED responses: no statement about brains.", ""] if release.simulated else []),
+        f"{release.title} ({release.name} {release.version})",
+        "",
+        f"The {_UNITS} most brain-like units (decoding accuracy, Pearson r, over subjects)",
+        aligned(columns, cells(top.select(columns))),
+        "",
+        "Mean decoding accuracy (Pearson r, over units, then subjects)",
+        _matrix(release.layer_by_roi("accuracy")),
+        "",
+        "Inter-subject correlation of unit accuracies (Pearson r, mean over pairs of subjects)",
+        _matrix(release.layer_by_roi("agreement")),
+        "",
+        f"In Python: unitdb.open({str(release.path)!r})",
+    ]
+    return "\n".join(parts)
+
+
+def _matrix(values: pd.DataFrame) -> str:
+    rows = [
+        [str(layer), *(f"{value:.2f}" for value in row)]
+        for layer, row in zip(values.index, values.to_numpy(), strict=True)
+    ]
+    return aligned(["layer", *map(str, values.columns)], rows)

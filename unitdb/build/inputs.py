@@ -1,0 +1,264 @@
+"""Everything a recipe names, read and checked before anything is computed or written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.activations import LoadedModel, Stimuli, get_model, load_model
+from unitdb.build.provenance import code_sha256, package_versions
+from unitdb.build.recipe import DecoderSpec, Recipe
+from unitdb.errors import RecipeError, ResponsesError, TransformationError, UnknownRoiError
+from unitdb.responses import (
+    Dataset,
+    DatasetSpec,
+    Design,
+    decoding_design,
+    open_dataset,
+    shuffle_images,
+)
+from unitdb.specs import content_sha256
+
+__all__ = ["DatasetInput", "Job", "Progress", "SubjectInput", "read_datasets", "read_models"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of a step, what is done and what is to do."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SubjectInput:
+    """Responses of one subject, arranged for decoding.
+
+    Parameters
+    ----------
+    subject : str
+        Identifier.
+    design : Design
+        Samples and splits.
+    rois : dict of str to array of shape (n_voxels,), bool
+        The ROIs to decode, by name in code-point order.
+    sha256 : str
+        Hash of the responses.
+    """
+
+    subject: str
+    design: Design
+    rois: dict[str, NDArray[np.bool_]]
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DatasetInput:
+    """A dataset, read.
+
+    Parameters
+    ----------
+    spec : DatasetSpec
+        Its description.
+    stimuli : Stimuli
+        Its pictures.
+    split_of : dict of str to str
+        Use of each stimulus that was shown.
+    subjects : tuple of SubjectInput
+        In code-point order of their ids.
+    rois : tuple of str
+        The ROIs to decode, in code-point order.
+    """
+
+    spec: DatasetSpec
+    stimuli: Stimuli
+    split_of: dict[str, str]
+    subjects: tuple[SubjectInput, ...]
+    rois: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Job:
+    """One network decoded from one dataset: a row of the table ``builds``.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to do.
+    dataset : DatasetInput
+        Responses.
+    model : LoadedModel
+        Network and layers.
+    """
+
+    recipe: Recipe
+    dataset: DatasetInput
+    model: LoadedModel
+
+    @property
+    def inputs(self) -> dict[str, object]:
+        """Content hashes of all that the job reads."""
+        return {
+            "model": self.model.model_sha256,
+            "responses": {s.subject: s.sha256 for s in self.dataset.subjects},
+            "stimuli": self.dataset.stimuli.key,
+        }
+
+    @property
+    def build(self) -> str:
+        """Identifier: changes with anything that the accuracies depend on."""
+        depends_on = {
+            "inputs": self.inputs,
+            "names": [self.dataset.spec.name, self.model.spec.name],
+            "layers": [layer.name for layer in self.model.layers],
+            "rois": self.dataset.rois,
+            "units": self.recipe.selection,
+            "decoder": self.recipe.decoder,
+            "control": self.recipe.control,
+            "seed": self.recipe.seed,
+            "code": code_sha256(),
+            "packages": package_versions(),
+        }
+        return content_sha256(depends_on)[:12]
+
+
+def read_models(recipe: Recipe, *, folder: Path) -> tuple[LoadedModel, ...]:
+    """Make and check the networks of a recipe.
+
+    Raises
+    ------
+    UnknownModelError, UnknownLayerError, ModelError
+        A network or layer that is not there, or does not work.
+    RecipeError
+        A network of the recipe has the name of one that comes with unitdb.
+    """
+    own = {model.name: model for model in recipe.own_models}
+    specs = [get_model(choice.name, own) for choice in recipe.models]
+    return tuple(
+        load_model(
+            spec,
+            folder=folder,
+            seed=recipe.seed,
+            layers=None if choice.layers == "all" else choice.layers,
+        )
+        for spec, choice in zip(specs, recipe.models, strict=True)
+    )
+
+
+def read_datasets(
+    recipe: Recipe,
+    *,
+    folder: Path,
+    data: Path | None,
+    cache: Path,
+    datasets: Sequence[Path] = (),
+    progress: Progress | None = None,
+) -> tuple[DatasetInput, ...]:
+    """Read and check the datasets of a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to build.
+    folder : Path
+        The recipe's folder, which paths of dataset.yaml files are relative to.
+    data : Path, optional
+        Data folder.
+    cache : Path
+        Folder for activations that simulated responses are made from.
+    datasets : sequence of Path
+        Folders to search for datasets first.
+    progress : callable, optional
+        Called as the subjects are read.
+
+    Raises
+    ------
+    UnknownDatasetError, UnknownRoiError, DatasetError, ResponsesError, StimulusMismatchError
+        What is not there or not as it should be.
+    TransformationError
+        The decoder asks for something that does not apply to a dataset.
+    """
+    opened = [
+        open_dataset(
+            str(folder / name) if name.endswith(".yaml") else name,
+            data=data,
+            cache=cache,
+            datasets=datasets,
+            progress=_named(progress, "activations"),
+        )
+        for name in recipe.datasets
+    ]
+    for dataset in opened:
+        _check_transformations(dataset.spec, recipe.decoder)
+        _rois(dataset.spec, recipe)
+    names = [dataset.spec.name for dataset in opened]
+    if len(set(names)) < len(names):
+        raise RecipeError(f"two datasets have the same name: {', '.join(names)}")
+    return tuple(_read(dataset, recipe, progress) for dataset in opened)
+
+
+def _read(dataset: Dataset, recipe: Recipe, progress: Progress | None) -> DatasetInput:
+    spec = dataset.spec
+    rois = _rois(spec, recipe)
+    subjects: list[SubjectInput] = []
+    split_of: dict[str, str] = {}
+    for number, subject in enumerate(sorted(spec.subjects)):
+        responses = dataset.responses(subject)
+        split_of |= dict(
+            zip(responses.stimulus_ids.tolist(), responses.split.tolist(), strict=True)
+        )
+        design = decoding_design(responses, n_folds=recipe.decoder.folds, seed=recipe.seed)
+        if recipe.control == "shuffled-images":
+            design = shuffle_images(design, seed=[recipe.seed, number])
+        subjects.append(
+            SubjectInput(
+                subject=subject,
+                design=design,
+                rois={roi: responses.rois[roi] for roi in rois},
+                sha256=responses.sha256,
+            )
+        )
+        if progress:
+            progress(f"read {spec.name}", number + 1, len(spec.subjects))
+    shapes = {len(subject.design.values) for subject in subjects}
+    if len(shapes) > 1:
+        held_out = {s.subject: len(s.design.values) for s in subjects}
+        raise ResponsesError(f"{spec.name}: subjects have different numbers of rows: {held_out}")
+    return DatasetInput(
+        spec=spec,
+        stimuli=dataset.stimuli,
+        split_of=split_of,
+        subjects=tuple(subjects),
+        rois=rois,
+    )
+
+
+def _rois(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:
+    if recipe.rois == "all":
+        return tuple(sorted(spec.rois))
+    for roi in recipe.rois:
+        if roi not in spec.rois:
+            raise UnknownRoiError(
+                roi,
+                spec.rois,
+                where=f"dataset {spec.name!r}",
+                hint=f"unitdb datasets show {spec.name}",
+            )
+    return tuple(sorted(recipe.rois))
+
+
+def _check_transformations(spec: DatasetSpec, decoder: DecoderSpec) -> None:
+    allowed = spec.transformations
+    if decoder.voxels != "all" and not allowed.voxel_selection:
+        raise TransformationError(
+            f"dataset {spec.name!r} does not allow voxel selection (decoder.voxels: "
+            f"{decoder.voxels}; use `voxels: all`): {allowed.reason}"
+        )
+    if decoder.zscore and not allowed.zscore:
+        raise TransformationError(
+            f"dataset {spec.name!r} does not allow z-scoring of voxels (decoder.zscore: true; "
+            f"use `zscore: false`): {allowed.reason}"
+        )
+
+
+def _named(progress: Progress | None, step: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(step, done, total)

@@ -1,0 +1,31 @@
+"""What a result depends on besides its inputs: code and packages."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import cache
+from importlib import metadata, resources
+from pathlib import Path
+
+__all__ = ["code_sha256", "package_versions"]
+
+_NUMERIC_PACKAGES = ("Pillow", "numpy", "pyarrow", "scipy", "torch")
+
+
+@cache
+def code_sha256() -> str:
+    """Hash of unitdb's source files, so that a build made by other code is another build."""
+    root = Path(str(resources.files("unitdb")))
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py"), key=lambda p: p.relative_to(root).as_posix()):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Versions of Python, the processor's architecture and the packages that compute."""
+    versions = {name: metadata.version(name) for name in _NUMERIC_PACKAGES}
+    return {"machine": platform.machine(), "python": platform.python_version(), **versions}

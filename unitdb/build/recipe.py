@@ -1,0 +1,142 @@
+"""The recipe of a release: which datasets, networks and units, decoded how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from unitdb.activations import ModelSpec, UnitSelection
+from unitdb.decoding import DecoderSettings
+from unitdb.errors import RecipeError
+from unitdb.specs import Name, Spec, read_spec
+
+__all__ = ["DecoderSpec", "ModelChoice", "Recipe", "read_recipe"]
+
+
+class DecoderSpec(Spec):
+    """The decoder; the defaults are those of the published work.
+
+    Parameters
+    ----------
+    voxels : int or 'all'
+        Voxels of the ROI kept for each unit.
+    alpha : float
+        Ridge penalty.
+    alpha_unit : {'absolute', 'mean-eigenvalue'}
+        Whether ``alpha`` is the penalty, or multiplies the mean eigenvalue of the training Gram
+        matrix.
+    zscore : bool
+        Whether voxels are scaled by their training SD.
+    folds : int, optional
+        Folds over images, for datasets without a test split.
+    """
+
+    voxels: Annotated[int, Field(ge=1)] | Literal["all"] = 500
+    alpha: Annotated[float, Field(gt=0)] = 100.0
+    alpha_unit: Literal["absolute", "mean-eigenvalue"] = "absolute"
+    zscore: bool = True
+    folds: Annotated[int, Field(ge=2)] | None = None
+
+    @model_validator(mode="after")
+    def _relative_alpha_needs_all_voxels(self) -> DecoderSpec:
+        if self.alpha_unit == "mean-eigenvalue" and self.voxels != "all":
+            raise ValueError("alpha_unit mean-eigenvalue is defined only with `voxels: all`")
+        return self
+
+    def settings(self) -> DecoderSettings:
+        """The settings that the decoding engine takes."""
+        return DecoderSettings(
+            n_voxels=None if self.voxels == "all" else self.voxels,
+            alpha=self.alpha,
+            alpha_relative=self.alpha_unit == "mean-eigenvalue",
+            zscore=self.zscore,
+        )
+
+
+class ModelChoice(Spec):
+    """A network and the layers of it that are decoded.
+
+    Parameters
+    ----------
+    name : str
+        A registered network, or one that the recipe registers.
+    layers : list of str or 'all'
+        Layer names.
+    """
+
+    name: Name
+    layers: Annotated[list[Name], Field(min_length=1)] | Literal["all"] = "all"
+
+
+class Recipe(Spec):
+    """What a release is built from.
+
+    Parameters
+    ----------
+    name, version, title, description, licence, citation : str
+        Of the release.
+    datasets : list of str
+        Known datasets, or paths of dataset.yaml files relative to the recipe.
+    models : list of ModelChoice
+        Networks and layers.
+    own_models : list of ModelSpec
+        Networks that unitdb does not know; `models` then names them like any other.
+    rois : list of str or 'all'
+        ROIs of the datasets that are decoded.
+    units : 'all' or UnitSelection
+        Units of each layer that are decoded.
+    decoder : DecoderSpec
+        How.
+    control : {'shuffled-images'}, optional
+        Build the null instead: images are shuffled independently in each subject.
+    seed : int
+        Of folds and shuffling.
+    changes : dict of str to str
+        What changed in each version, newest first.
+    """
+
+    name: Name
+    version: Annotated[str, StringConstraints(pattern=r"^(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}$")]
+    title: str
+    description: str
+    licence: str
+    citation: str
+    datasets: Annotated[list[str], Field(min_length=1)]
+    models: Annotated[list[ModelChoice], Field(min_length=1)]
+    own_models: list[ModelSpec] = Field(default_factory=list)
+    rois: Annotated[list[Name], Field(min_length=1)] | Literal["all"] = "all"
+    units: UnitSelection | Literal["all"] = "all"
+    decoder: DecoderSpec = DecoderSpec()
+    control: Literal["shuffled-images"] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    changes: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _nothing_stands_twice(self) -> Recipe:
+        for what, names in (
+            ("datasets", self.datasets),
+            ("models", [model.name for model in self.models]),
+            ("own_models", [model.name for model in self.own_models]),
+        ):
+            repeated = sorted({name for name in names if names.count(name) > 1})
+            if repeated:
+                raise ValueError(f"{what}: {', '.join(repeated)} stands twice")
+        return self
+
+    @property
+    def selection(self) -> UnitSelection:
+        """Units of each layer that are decoded."""
+        return UnitSelection(sample=None) if self.units == "all" else self.units
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises
+    ------
+    RecipeError
+        Names the file, the key and what is wrong with it.
+    """
+    return read_spec(path, Recipe, RecipeError)

@@ -1,0 +1,188 @@
+"""Build a release: recipe → inputs → activations → accuracies → tables → release.
+
+Every step leaves whole files behind or none, under names that follow from all they depend on. A
+build that was killed is started again with the same call: it finds what is finished, computes the
+rest, and ends in the same bytes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from unitdb._files import replacing
+from unitdb.activations import Activations, extract
+from unitdb.build.decode import decode, layer_accuracies
+from unitdb.build.inputs import Job, Progress, read_datasets, read_models
+from unitdb.build.recipe import Recipe, read_recipe
+from unitdb.build.tables import (
+    accuracy_rows,
+    intersubject_rows,
+    layer_summary_rows,
+    partition_keys,
+    reference_tables,
+    table_of,
+    unit_summary_rows,
+)
+from unitdb.errors import BuildBusyError
+from unitdb.publish import ReleaseInfo, publish_release, write_partition, write_table
+from unitdb.specs import content_sha256
+
+__all__ = ["build"]
+
+_log = logging.getLogger(__name__)
+
+
+def build(
+    recipe: Path,
+    *,
+    releases: Path,
+    data: Path | None = None,
+    cache: Path | None = None,
+    datasets: Sequence[Path] = (),
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Build the release that a recipe describes.
+
+    Parameters
+    ----------
+    recipe : Path
+        The recipe, YAML.
+    releases : Path
+        Folder of releases; the new one becomes ``releases/<name>/<version>``.
+    data : Path, optional
+        Data folder of measured datasets.
+    cache : Path, optional
+        Folder of computed activations, which builds share; ``releases/.cache`` by default.
+    datasets : sequence of Path
+        Folders to search for datasets before ``./datasets`` and those shipped with unitdb.
+    replace : bool
+        Replace a release of the same version with other content; for releases that nobody has
+        used yet.
+    progress : callable, optional
+        Called with the name of a step, what is done and what is to do.
+
+    Returns
+    -------
+    Path
+        Folder of the release.
+
+    Raises
+    ------
+    UnitdbError
+        Whatever the recipe names that is not there or not right; nothing is published then.
+    """
+    spec = read_recipe(recipe)
+    cache = cache or releases / ".cache"
+    read = read_datasets(
+        spec,
+        folder=recipe.parent,
+        data=data,
+        cache=cache,
+        datasets=datasets,
+        progress=progress,
+    )
+    models = read_models(spec, folder=recipe.parent)
+    jobs = [Job(recipe=spec, dataset=d, model=m) for d in read for m in models]
+    with _workspace(releases, spec, jobs) as work:
+        staged = work / "staged"
+        for job in jobs:
+            activations = extract(
+                job.model,
+                job.dataset.stimuli,
+                folder=cache,
+                units=spec.selection,
+                progress=lambda done, total: progress and progress("activations", done, total),
+            )
+            decode(job, activations, work / "blocks" / job.build, progress=progress)
+            _tabulate(job, activations, work, progress)
+        _write_tables(jobs, work)
+        release = publish_release(staged, releases, info=_info(spec, recipe, jobs), replace=replace)
+    _log.info("release %s", release)
+    return release
+
+
+def _tabulate(job: Job, activations: Activations, work: Path, progress: Progress | None) -> None:
+    """Write the large tables of a job, and the rows it has in the small ones, layer by layer."""
+    blocks, staged = work / "blocks" / job.build, work / "staged"
+    for number, layer in enumerate(activations.layers, 1):
+        rows = _rows_path(work, job, layer)
+        if not rows.exists():
+            r = layer_accuracies(job, activations, blocks, layer)
+            units, keys = activations.units(layer), partition_keys(job, layer)
+            write_partition(staged, "accuracy", keys, accuracy_rows(job, layer, units, r))
+            write_partition(staged, "unit_summary", keys, unit_summary_rows(job, layer, units, r))
+            small = {
+                "layer_summary": layer_summary_rows(job, layer, r),
+                "intersubject": intersubject_rows(job, layer, r),
+            }
+            # Written last: where it is, the layer is complete.
+            with replacing(rows) as temporary:
+                temporary.write_text(json.dumps(small))
+        if progress:
+            progress("tables", number, len(activations.layers))
+
+
+def _write_tables(jobs: Sequence[Job], work: Path) -> None:
+    staged = work / "staged"
+    for name, table in reference_tables(jobs).items():
+        write_table(staged, name, table)
+    small = [
+        json.loads(_rows_path(work, job, layer.name).read_text())
+        for job in jobs
+        for layer in job.model.layers
+    ]
+    for name in ("layer_summary", "intersubject"):
+        rows = [row for of_layer in small for row in of_layer[name]]
+        write_table(staged, name, table_of(name, rows))
+
+
+def _rows_path(work: Path, job: Job, layer: str) -> Path:
+    return work / "rows" / job.build / f"{layer}.json"
+
+
+@contextmanager
+def _workspace(releases: Path, recipe: Recipe, jobs: Sequence[Job]) -> Iterator[Path]:
+    """Folder of one build's unfinished work; found again by its key, removed on success."""
+    key = content_sha256([recipe, [job.build for job in jobs]])[:12]
+    folder = releases / ".work" / f"{recipe.name}-{recipe.version}-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    # The lock goes with the process, however it ends.
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BuildBusyError(
+                f"another process is building {recipe.name} {recipe.version} in {folder}"
+            ) from None
+        yield folder
+        shutil.rmtree(folder)
+        Path(lock.name).unlink()
+
+
+def _info(recipe: Recipe, path: Path, jobs: Sequence[Job]) -> ReleaseInfo:
+    title, description = recipe.title, recipe.description
+    if recipe.control:
+        title += f" (control: {recipe.control})"
+        description += (
+            " This release is a control: the images were shuffled independently in each subject, "
+            "so its accuracies are what chance gives."
+        )
+    return ReleaseInfo(
+        name=recipe.name,
+        version=recipe.version,
+        title=title,
+        description=description,
+        simulated=any(job.dataset.spec.simulated for job in jobs),
+        licence=recipe.licence,
+        citation=recipe.citation,
+        recipe_text=path.read_text(encoding="utf-8"),
+        recipe_sha256=content_sha256(recipe),
+        changelog=list(recipe.changes.items()) or [(recipe.version, "First version.")],
+    )

@@ -1,0 +1,260 @@
+"""From arrays and inputs to rows of the published tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from unitdb.activations import LayerInfo
+from unitdb.analysis import intersubject_correlations, summarise_layer, summarise_units
+from unitdb.build.inputs import Job
+from unitdb.build.provenance import code_sha256, package_versions
+from unitdb.schema import get_table
+from unitdb.specs import canonical_json, content_sha256
+
+__all__ = [
+    "accuracy_rows",
+    "intersubject_rows",
+    "layer_summary_rows",
+    "partition_keys",
+    "reference_tables",
+    "table_of",
+    "unit_summary_rows",
+]
+
+import unitdb
+
+Rows = list[dict[str, Any]]
+Accuracies = NDArray[np.float32]
+"""Accuracies of a layer, (n_rois, n_subjects, n_units); NaN where there is none."""
+
+
+def table_of(name: str, rows: Rows) -> pa.Table:
+    """Rows as an Arrow table of the schema; NaN becomes NULL."""
+    schema = get_table(name).arrow_schema()
+    columns = [
+        pa.array([row[field.name] for row in rows], type=field.type, from_pandas=True)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def partition_keys(job: Job, layer: str) -> dict[str, str]:
+    """Values of the columns that the large tables are partitioned by."""
+    return {
+        "dataset": job.dataset.spec.name,
+        "condition": job.dataset.spec.condition,
+        "model": job.model.spec.name,
+        "layer": layer,
+    }
+
+
+def accuracy_rows(job: Job, layer: str, units: NDArray[np.int32], r: Accuracies) -> pa.Table:
+    """Table ``accuracy`` of one layer."""
+    n_rois, n_subjects, n_units = r.shape
+    subjects = [subject.subject for subject in job.dataset.subjects]
+    columns = _constant({**partition_keys(job, layer), "build": job.build}, r.size) | {
+        "roi": _coded(np.repeat(np.arange(n_rois), n_subjects * n_units), job.dataset.rois),
+        "subject": _coded(np.tile(np.repeat(np.arange(n_subjects), n_units), n_rois), subjects),
+        "unit": pa.array(np.tile(units, n_rois * n_subjects), pa.int32()),
+        "r": pa.array(r.ravel(), pa.float32(), from_pandas=True),
+    }
+    return _ordered("accuracy", columns)
+
+
+def unit_summary_rows(job: Job, layer: str, units: NDArray[np.int32], r: Accuracies) -> pa.Table:
+    """Table ``unit_summary`` of one layer."""
+    n_rois, _, n_units = r.shape
+    found = [summarise_units(of_roi) for of_roi in r]
+    rank = np.concatenate([s.rank for s in found])
+    columns = _constant(partition_keys(job, layer), n_rois * n_units) | {
+        "roi": _coded(np.repeat(np.arange(n_rois), n_units), job.dataset.rois),
+        "unit": pa.array(np.tile(units, n_rois), pa.int32()),
+        "n_subjects": pa.array(np.concatenate([s.n_subjects for s in found]), pa.int32()),
+        "mean_r": _float32(s.mean for s in found),
+        "sd_r": _float32(s.sd for s in found),
+        "min_r": _float32(s.minimum for s in found),
+        "max_r": _float32(s.maximum for s in found),
+        "rank": pa.array(rank, pa.int32(), mask=rank == 0),
+    }
+    return _ordered("unit_summary", columns)
+
+
+def layer_summary_rows(job: Job, layer: str, r: Accuracies) -> Rows:
+    """Rows of ``layer_summary`` of one layer."""
+    rows = []
+    for roi, of_roi in zip(job.dataset.rois, r, strict=True):
+        for subject, of_subject in zip(job.dataset.subjects, of_roi, strict=True):
+            found = summarise_layer(of_subject)
+            rows.append(
+                partition_keys(job, layer)
+                | {
+                    "roi": roi,
+                    "subject": subject.subject,
+                    "n_units": found.n_units,
+                    "n_undefined": found.n_undefined,
+                    "mean_r": found.mean,
+                    "sd_r": found.sd,
+                    "q05_r": found.quantiles[0.05],
+                    "q25_r": found.quantiles[0.25],
+                    "median_r": found.quantiles[0.5],
+                    "q75_r": found.quantiles[0.75],
+                    "q95_r": found.quantiles[0.95],
+                }
+            )
+    return rows
+
+
+def intersubject_rows(job: Job, layer: str, r: Accuracies) -> Rows:
+    """Rows of ``intersubject`` of one layer."""
+    subjects = [subject.subject for subject in job.dataset.subjects]
+    return [
+        partition_keys(job, layer)
+        | {
+            "roi": roi,
+            "subject_a": subjects[pair.first],
+            "subject_b": subjects[pair.second],
+            "n_units": pair.n_units,
+            "pearson_r": pair.pearson,
+            "spearman_r": pair.spearman,
+        }
+        for roi, of_roi in zip(job.dataset.rois, r, strict=True)
+        for pair in intersubject_correlations(of_roi)
+    ]
+
+
+def reference_tables(jobs: Sequence[Job]) -> dict[str, pa.Table]:
+    """Build the tables of what the numbers refer to: datasets, stimuli, networks, builds."""
+    datasets = {job.dataset.spec.name: job for job in jobs}.values()
+    models = {job.model.spec.name: job for job in jobs}.values()
+    rows = {
+        "datasets": [_dataset_row(job) for job in datasets],
+        "subjects": [row for job in datasets for row in _subject_rows(job)],
+        "stimuli": [row for job in datasets for row in _stimulus_rows(job)],
+        "models": [_model_row(job) for job in models],
+        "layers": [_layer_row(job, layer) for job in models for layer in job.model.layers],
+        "builds": [_build_row(job) for job in jobs],
+    }
+    return {name: table_of(name, found) for name, found in rows.items()}
+
+
+def _dataset_row(job: Job) -> dict[str, Any]:
+    spec = job.dataset.spec
+    return {
+        "dataset": spec.name,
+        "title": spec.title,
+        "simulated": spec.simulated,
+        "licence": spec.licence,
+        "source": spec.source,
+        "citation": spec.citation,
+        "n_subjects": len(spec.subjects),
+        "n_stimuli": len(job.dataset.split_of),
+        "voxel_selection": spec.transformations.voxel_selection,
+        "zscore": spec.transformations.zscore,
+    }
+
+
+def _subject_rows(job: Job) -> Rows:
+    rows = []
+    for subject in job.dataset.subjects:
+        splits = subject.design.splits
+        for roi, mask in subject.rois.items():
+            rows.append(
+                {
+                    "dataset": job.dataset.spec.name,
+                    "subject": subject.subject,
+                    "roi": roi,
+                    "n_voxels": int(mask.sum()),
+                    "n_train": len(np.unique(np.concatenate([train for train, _ in splits]))),
+                    "n_test": sum(len(test) for _, test in splits),
+                    "responses_sha256": subject.sha256,
+                }
+            )
+    return rows
+
+
+def _stimulus_rows(job: Job) -> Rows:
+    stimuli, split_of = job.dataset.stimuli, job.dataset.split_of
+    return [
+        {
+            "dataset": job.dataset.spec.name,
+            "stimulus": stimulus,
+            "split": split_of[stimulus],
+            "sha256": sha256,
+            "source": source,
+        }
+        for stimulus, sha256, source in zip(
+            stimuli.ids, stimuli.sha256s(), stimuli.sources, strict=True
+        )
+        if stimulus in split_of
+    ]
+
+
+def _model_row(job: Job) -> dict[str, Any]:
+    model, spec = job.model, job.model.spec
+    return {
+        "model": spec.name,
+        "title": spec.title,
+        "weights_sha256": model.weights_sha256,
+        "model_sha256": model.model_sha256,
+        "factory": spec.factory,
+        "preprocessing": canonical_json(spec.preprocessing),
+        "licence": spec.licence,
+        "source": spec.source,
+        "citation": spec.citation,
+        "checked_on": ",".join(model.checked_on) or None,
+        "n_layers": len(model.layers),
+    }
+
+
+def _layer_row(job: Job, layer: LayerInfo) -> dict[str, Any]:
+    return {
+        "model": job.model.spec.name,
+        "layer": layer.name,
+        "depth": layer.depth,
+        "module": layer.module,
+        "kind": layer.kind,
+        "shape": list(layer.shape),
+        "n_units": layer.n_units,
+    }
+
+
+def _build_row(job: Job) -> dict[str, Any]:
+    recipe = job.recipe
+    control = {"control": recipe.control} if recipe.control else {}
+    return {
+        "build": job.build,
+        "recipe": recipe.name,
+        "recipe_sha256": content_sha256(recipe),
+        "dataset": job.dataset.spec.name,
+        "model": job.model.spec.name,
+        "decoder": canonical_json(recipe.decoder.model_dump(mode="json") | control),
+        "units": canonical_json(recipe.selection),
+        "n_folds": recipe.decoder.folds,
+        "seed": recipe.seed,
+        "inputs": canonical_json(job.inputs),
+        "unitdb_version": unitdb.__version__,
+        "code_sha256": code_sha256(),
+        "packages": canonical_json(package_versions()),
+    }
+
+
+def _ordered(table: str, columns: Mapping[str, pa.Array]) -> pa.Table:
+    schema = get_table(table).arrow_schema()
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _constant(values: Mapping[str, str], n_rows: int) -> dict[str, pa.Array]:
+    return {name: _coded(np.zeros(n_rows, np.int32), [value]) for name, value in values.items()}
+
+
+def _coded(codes: NDArray[np.integer], names: Sequence[str]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(codes.astype(np.int32), pa.array(names, pa.string()))
+
+
+def _float32(parts: Iterable[NDArray[np.float64]]) -> pa.Array:
+    return pa.array(np.concatenate(list(parts)).astype(np.float32), from_pandas=True)

@@ -1,0 +1,229 @@
+"""The catalogue of releases in a folder: names, versions, aliases and retractions.
+
+``releases.json`` stands beside the releases. What it lists is completed with the releases found in
+the folder: one that was renamed into place by a publisher that was then killed is not lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from unitdb._files import SUMS
+from unitdb.errors import CatalogueError, UnknownReleaseError
+from unitdb.manifest import VERSION_PATTERN, read_manifest
+
+__all__ = ["CATALOGUE", "Catalogue", "Entry", "aliases", "default_root", "version_key"]
+
+CATALOGUE = "releases.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One version of a release in the catalogue.
+
+    Parameters
+    ----------
+    name, version, title : str
+        What it is called.
+    path : Path
+        Its folder.
+    simulated : bool
+        True where any of its responses are simulated.
+    schema : str
+        Schema of its tables, MAJOR.MINOR.
+    sha256 : str
+        SHA-256 of its ``SHA256SUMS``: names the content of the whole release.
+    aliases : tuple of str
+        ``latest`` (newest version that is not retracted) and ``stable`` (newest of these from
+        1.0.0 on), where they mean this version.
+    retracted : str or None
+        Why it should not be used any more.
+    replacement : str or None
+        The version to use instead.
+    """
+
+    name: str
+    version: str
+    title: str
+    path: Path
+    simulated: bool
+    schema: str
+    sha256: str
+    aliases: tuple[str, ...]
+    retracted: str | None
+    replacement: str | None
+
+
+def default_root() -> Path:
+    """Folder of releases: the environment variable UNITDB_RELEASES, else ``releases`` here."""
+    return Path(os.environ.get("UNITDB_RELEASES") or "releases")
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Numbers of a version, for sorting: 1.10.0 comes after 1.9.0."""
+    return tuple(int(part) for part in version.split("."))
+
+
+class Catalogue:
+    """The releases in a folder.
+
+    Parameters
+    ----------
+    root : Path, optional
+        The folder that holds ``releases.json`` and the releases; :func:`default_root` where it is
+        not given. Read anew by each call.
+    """
+
+    def __init__(self, root: str | Path | None = None) -> None:
+        self.root = Path(root) if root is not None else default_root()
+
+    def __repr__(self) -> str:
+        return f"Catalogue({str(self.root)!r})"
+
+    def entries(self) -> list[Entry]:
+        """All versions of all releases, by name, then newest first.
+
+        Raises
+        ------
+        CatalogueError
+            ``releases.json`` is damaged.
+        """
+        return [
+            _entry(self.root, name, version, release)
+            for name, release in self.contents()["releases"].items()
+            for version in sorted(release["versions"], key=version_key, reverse=True)
+        ]
+
+    def resolve(self, reference: str) -> Path:
+        """Folder of the release that ``name``, ``name@version`` or ``name@alias`` means.
+
+        A retracted version is returned with a warning that gives the reason.
+
+        Raises
+        ------
+        UnknownReleaseError
+            No such name or version; gives the nearest.
+        CatalogueError
+            ``releases.json`` is damaged.
+        """
+        place = {"where": f"catalogue {self.root}", "hint": "unitdb releases"}
+        name, _, version = reference.partition("@")
+        entries = self.entries()
+        versions = [entry for entry in entries if entry.name == name]
+        if not versions:
+            raise UnknownReleaseError(name, sorted({entry.name for entry in entries}), **place)
+        for entry in versions:
+            if version == entry.version or (version or "latest") in entry.aliases:
+                break
+        else:
+            if version:
+                known = [f"{name}@{known}" for e in versions for known in (e.version, *e.aliases)]
+                raise UnknownReleaseError(reference, known, **place)
+            entry = versions[0]  # all are retracted
+        if entry.retracted is not None:
+            instead = f"; use {name}@{entry.replacement}" if entry.replacement else ""
+            warnings.warn(
+                f"{name}@{entry.version} is retracted: {entry.retracted}{instead}", stacklevel=2
+            )
+        return entry.path
+
+    def contents(self) -> dict[str, Any]:
+        """What ``releases.json`` should hold: what it lists, and the releases beside it.
+
+        Raises
+        ------
+        CatalogueError
+            ``releases.json`` is damaged.
+        """
+        contents = self._listed()
+        releases = contents["releases"]
+        for sums in sorted(self.root.glob(f"*/*/{SUMS}")):
+            folder = sums.parent
+            name, version = folder.parent.name, folder.name
+            if name.startswith(".") or not re.fullmatch(VERSION_PATTERN, version):
+                continue
+            versions = releases.setdefault(name, {"versions": {}})["versions"]
+            if version not in versions:
+                versions[version] = self.describe(folder)
+        for release in releases.values():
+            release["aliases"] = aliases(release["versions"])
+        contents["releases"] = dict(sorted(releases.items()))
+        return contents
+
+    def describe(self, folder: Path) -> dict[str, Any]:
+        """Make the entry of ``releases.json`` for the release in ``folder``, not retracted.
+
+        Raises
+        ------
+        CorruptReleaseError
+            Its ``datapackage.json`` cannot be read.
+        """
+        manifest = read_manifest(folder)
+        return {
+            "path": folder.relative_to(self.root).as_posix(),
+            "title": manifest.title,
+            "simulated": manifest.simulated,
+            "schema": manifest.schema,
+            "sha256": hashlib.sha256((folder / SUMS).read_bytes()).hexdigest(),
+            "retracted": None,
+        }
+
+    def _listed(self) -> dict[str, Any]:
+        path = self.root / CATALOGUE
+        try:
+            contents = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {"catalogue": _FORMAT, "releases": {}}
+        except (OSError, ValueError) as cause:
+            raise CatalogueError(f"{path}: cannot be read: {cause}") from cause
+        try:
+            if contents["catalogue"] != _FORMAT:
+                raise CatalogueError(
+                    f"{path}: format {contents['catalogue']!r}; this unitdb reads {_FORMAT}"
+                )
+            for name, release in contents["releases"].items():
+                release["aliases"] = {}
+                for version in release["versions"]:
+                    _entry(self.root, name, version, release)
+        except (KeyError, TypeError, AttributeError, ValueError) as cause:
+            if isinstance(cause, CatalogueError):
+                raise
+            raise CatalogueError(f"{path}: not as unitdb writes it: {cause!r}") from cause
+        return dict(contents)
+
+
+def _entry(root: Path, name: str, version: str, release: dict[str, Any]) -> Entry:
+    listed = release["versions"][version]
+    version_key(version)
+    path = PurePosixPath(listed["path"])
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"the path {listed['path']!r} leaves the folder")
+    retracted = listed["retracted"]
+    return Entry(
+        name=name,
+        version=version,
+        title=listed["title"],
+        path=root / path,
+        simulated=listed["simulated"],
+        schema=listed["schema"],
+        sha256=listed["sha256"],
+        aliases=tuple(a for a, target in release["aliases"].items() if target == version),
+        retracted=retracted["reason"] if retracted else None,
+        replacement=retracted["replacement"] if retracted else None,
+    )
+
+
+def aliases(versions: dict[str, Any]) -> dict[str, str]:
+    """Version that each alias means (see :class:`Entry`), from a release's versions."""
+    usable = [version for version, listed in versions.items() if listed["retracted"] is None]
+    stable = [version for version in usable if version_key(version)[0] >= 1]
+    candidates = {"latest": usable, "stable": stable}
+    return {alias: max(found, key=version_key) for alias, found in candidates.items() if found}

@@ -1,0 +1,283 @@
+"""The command line: every command is a thin wrapper of one Python call."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from unitdb import _export, _terminal
+from unitdb._commands import Commands, Lazy, LazyCommand
+from unitdb._files import write_text
+from unitdb.catalogue import Catalogue
+from unitdb.query import Condition
+from unitdb.release import Release, open_release
+from unitdb.schema import SCHEMA_VERSION, TABLES, Table, data_dictionary, frictionless, get_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
+__all__ = ["LAZY", "main"]
+
+_SHOWN_ROWS = 100
+_WRITERS: dict[str, Callable[[pa.Table, _export.Destination], None]] = {
+    "csv": _export.write_csv,
+    "json": _export.write_json,
+    "parquet": _export.write_parquet,
+}
+
+
+LAZY = {
+    "app": Lazy("unitdb.browser.commands:app", "app", "Look at a release in the browser."),
+    "build": Lazy("unitdb.build.commands:build", "build", "Run a recipe: publish a release."),
+    "datasets": Lazy("unitdb.build.commands:datasets", "build", "List and check fMRI datasets."),
+    "demo": Lazy("unitdb.build.commands:demo", "demo", "Build the sample release."),
+    "models": Lazy("unitdb.build.commands:models", "build", "List and check networks."),
+}
+"""Commands of the optional extras: imported when they are run, not when they are listed."""
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--releases",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="UNITDB_RELEASES",
+    show_envvar=True,
+    help="Folder of releases.  [default: ./releases]",
+)
+@click.version_option(package_name="unitdb")
+@click.pass_context
+def main(ctx: click.Context, releases: Path | None) -> None:
+    """How well each unit of a deep network can be decoded from human visual cortex.
+
+    RELEASE is the folder of a release, or NAME, NAME@VERSION or NAME@latest.
+    """
+    ctx.obj = releases
+
+
+for _name, _lazy in LAZY.items():
+    main.add_command(LazyCommand(_name, _lazy))
+
+
+@main.command()
+@click.pass_obj
+def releases(root: Path | None) -> None:
+    """List the releases.
+
+    In Python: Catalogue(DIR).entries()
+    """
+    catalogue = Catalogue(root)
+    rows = [
+        [
+            f"{entry.name}@{entry.version}",
+            "SIMULATED" if entry.simulated else "measured",
+            ", ".join(entry.aliases),
+            entry.title,
+            f"retracted: {entry.retracted}" if entry.retracted else "",
+        ]
+        for entry in catalogue.entries()
+    ]
+    if not rows:
+        click.echo(f"no releases in {catalogue.root}", err=True)
+        return
+    _terminal.print_table(["release", "responses", "aliases", "title", "note"], rows)
+
+
+@main.command()
+@click.argument("release")
+@click.pass_obj
+def describe(root: Path | None, release: str) -> None:
+    """Say what a release holds.
+
+    In Python: unitdb.open(RELEASE).describe()
+    """
+    click.echo(str(_open(root, release).describe()))
+
+
+def _results(command: Any) -> Any:
+    """Options of commands that print rows."""
+    command = click.option(
+        "--output",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Write to FILE; its ending (.csv, .json, .parquet) gives the format.",
+    )(command)
+    return click.option(
+        "--format",
+        "format_",
+        type=click.Choice(["table", *_WRITERS]),
+        help="How to print the rows.  [default: table]",
+    )(command)
+
+
+def _conditions(
+    _: click.Context, __: click.Parameter, texts: tuple[str, ...]
+) -> tuple[Condition, ...]:
+    return tuple(Condition.parse(text) for text in texts)
+
+
+@main.command()
+@click.argument("release")
+@click.option("--dataset", multiple=True, help="fMRI dataset; repeat for several.")
+@click.option("--condition", multiple=True, help="perception, imagery, …; repeat for several.")
+@click.option("--model", multiple=True, help="Network; repeat for several.")
+@click.option("--layer", multiple=True, help="Layer; repeat for several.")
+@click.option("--roi", multiple=True, help="Region of interest; repeat for several.")
+@click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="TEST",
+    callback=_conditions,
+    help="Test such as 'min_r>0.2'; repeat for several that must all hold.",
+)
+@click.option("--min-subjects", type=int, metavar="N", help="Accuracies in N subjects or more.")
+@click.option("--top", type=int, metavar="N", help="Only the N rows with the largest --by.")
+@click.option("--by", metavar="COLUMN", help="Column to rank by.  [default: mean_r]")
+@_results
+@click.pass_obj
+def units(
+    root: Path | None,
+    /,
+    release: str,
+    conditions: tuple[Condition, ...],
+    min_subjects: int | None,
+    top: int | None,
+    by: str | None,
+    format_: str | None,
+    output: Path | None,
+    **names: tuple[str, ...],
+) -> None:
+    """Find units.
+
+    In Python: unitdb.open(RELEASE).units(…).where(…).top(N)
+    """
+    if by is not None and top is None:
+        raise click.UsageError("--by ranks the rows of --top: give --top N")
+    chosen: dict[str, Any] = {column: list(kept) for column, kept in names.items() if kept}
+    found = _open(root, release).units(**chosen).where(*conditions, min_subjects=min_subjects)
+    if top is not None:
+        found = found.top(top, by=by or "mean_r")
+    _write(found.to_arrow(), format_, output)
+
+
+@main.command()
+@click.argument("release")
+@click.argument("query")
+@_results
+@click.pass_obj
+def sql(
+    root: Path | None, /, release: str, query: str, format_: str | None, output: Path | None
+) -> None:
+    """Run a SELECT over the tables of a release.
+
+    In Python: unitdb.open(RELEASE).sql(QUERY)
+    """
+    import pyarrow as pa
+
+    opened = _open(root, release)
+    table = pa.Table.from_pandas(opened.sql(query), preserve_index=False)
+    table = _export.with_provenance(
+        table,
+        release=f"{opened.name} {opened.version}",
+        query=query,
+        citation=opened.citation,
+        simulated=opened.simulated,
+    )
+    _write(table, format_, output)
+
+
+@main.command()
+@click.argument("table", required=False)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    show_default=True,
+    help="Text to read, Markdown for docs, or JSON (Frictionless Table Schema).",
+)
+def schema(table: str | None, format_: str) -> None:
+    """Explain the tables, or the columns of TABLE.
+
+    In Python: unitdb.schema.TABLES
+    """
+    spec = get_table(table) if table is not None else None
+    if format_ == "markdown":
+        click.echo(data_dictionary() if spec is None else _section(spec))
+    elif format_ == "json":
+        shown = TABLES.values() if spec is None else [spec]
+        tables = {one.name: {"row": one.row, **frictionless(one)} for one in shown}
+        content = {"schema": SCHEMA_VERSION, "tables": tables}
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    elif spec is None:
+        rows = [[one.name, one.row, ", ".join(one.primary_key)] for one in TABLES.values()]
+        _terminal.print_table(["table", "a row is", "primary key"], rows)
+    else:
+        rows = [
+            [c.name, c.logical_type, c.unit or "", ". ".join(filter(None, [c.description, c.null]))]
+            for c in spec.columns
+        ]
+        title = f"{spec.name}: a row is {spec.row}"
+        _terminal.print_table(["column", "type", "unit", "meaning"], rows, title=title)
+
+
+@main.command()
+@click.argument("release")
+@click.pass_obj
+def verify(root: Path | None, release: str) -> None:
+    """Read all of a release again and check it.
+
+    In Python: unitdb.open(RELEASE).verify()
+    """
+    click.echo(str(_open(root, release).verify()))
+
+
+def _open(root: Path | None, reference: str) -> Release:
+    release = open_release(reference, releases=root)
+    if release.simulated:
+        click.echo(
+            f"SIMULATED: {release.name} {release.version} rests on simulated responses, "
+            "not on measurements",
+            err=True,
+        )
+    return release
+
+
+def _write(table: pa.Table, format_: str | None, output: Path | None) -> None:
+    ending = output.suffix.removeprefix(".").lower() if output is not None else ""
+    write = _WRITERS.get(format_ or ending)
+    if write is None:
+        _write_text(table, output)
+    elif output is not None:
+        write(table, output)
+    elif format_ == "parquet":
+        raise click.UsageError("Parquet is not text: give --output FILE")
+    else:
+        write(table, sys.stdout.buffer)
+
+
+def _write_text(table: pa.Table, output: Path | None) -> None:
+    header = table.column_names
+    if output is not None:
+        write_text(output, _terminal.aligned(header, _terminal.cells(table)) + "\n")
+        return
+    shown = table.slice(0, _SHOWN_ROWS)
+    origin = _export.provenance(table)
+    title = origin["release"] + (" SIMULATED" if origin["simulated"] else "")
+    _terminal.print_table(header, _terminal.cells(shown), title=title)
+    if table.num_rows > shown.num_rows:
+        click.echo(
+            f"the first {shown.num_rows} of {table.num_rows:,} rows; "
+            "--output FILE or --format csv gives all",
+            err=True,
+        )
+
+
+def _section(spec: Table) -> str:
+    start = data_dictionary().partition(f"\n## {spec.name}\n")[2]
+    return f"## {spec.name}\n" + start.partition("\n## ")[0].rstrip()

@@ -1,0 +1,42 @@
+"""Agreement of predicted and true activations."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["is_constant", "profile_correlation"]
+
+
+def is_constant(values: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Columns of (n_rows, n_columns) that hold one value only, exactly."""
+    return np.asarray(values.max(axis=0) == values.min(axis=0))
+
+
+def profile_correlation(
+    predicted: NDArray[np.floating], true: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Pearson correlation of each unit's predicted and true activations over images.
+
+    r_u = Σᵢ (p_iu − p̄_u)(t_iu − t̄_u) / √(Σᵢ (p_iu − p̄_u)² · Σᵢ (t_iu − t̄_u)²)
+
+    Parameters
+    ----------
+    predicted : array of shape (n_images, n_units)
+        Decoded activations, on any scale.
+    true : array of shape (n_images, n_units)
+        Activations of the network.
+
+    Returns
+    -------
+    array of shape (n_units,)
+        NaN where either side is constant.
+    """
+    p = predicted - predicted.mean(axis=0)
+    t = true - true.mean(axis=0)
+    covariance = np.einsum("iu,iu->u", p, t)
+    scale = np.sqrt(np.einsum("iu,iu->u", p, p)) * np.sqrt(np.einsum("iu,iu->u", t, t))
+    undefined = is_constant(predicted) | is_constant(true) | (scale == 0)
+    r = np.full(covariance.shape, np.nan)
+    np.divide(covariance, scale, out=r, where=~undefined)
+    return r

@@ -1,0 +1,44 @@
+"""What a recipe may choose about the decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DecoderSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderSettings:
+    """A linear decoder: voxels kept, penalty, scaling. The defaults are the published ones.
+
+    Parameters
+    ----------
+    n_voxels : int, optional
+        Voxels of the ROI kept for each unit, those with the largest |Pearson r| to the unit
+        in the training data; None keeps all.
+    alpha : float
+        Ridge penalty.
+    alpha_relative : bool
+        If True, the penalty is ``alpha`` times the mean eigenvalue of the training Gram matrix
+        X Xᵀ of the centred responses. Only without voxel selection.
+    zscore : bool
+        If True, voxels are divided by their training SD (ddof = 1); they are always centred.
+
+    Raises
+    ------
+    ValueError
+        A value out of range, or a relative penalty with voxel selection.
+    """
+
+    n_voxels: int | None = 500
+    alpha: float = 100.0
+    alpha_relative: bool = False
+    zscore: bool = True
+
+    def __post_init__(self) -> None:
+        if self.n_voxels is not None and self.n_voxels < 1:
+            raise ValueError(f"n_voxels must be at least 1 (got {self.n_voxels})")
+        if not self.alpha > 0:
+            raise ValueError(f"alpha must be above 0 (got {self.alpha})")
+        if self.alpha_relative and self.n_voxels is not None:
+            raise ValueError("a relative alpha is defined only without voxel selection")

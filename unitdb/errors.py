@@ -1,0 +1,227 @@
+"""Every error that unitdb raises on purpose.
+
+Each derives from :class:`UnitdbError`, so that callers can catch all of them at once, and from the
+built-in exception that its kind would raise, so that ordinary ``except KeyError`` works too. The
+command line prints the message and exits with code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "ActivationsError",
+    "BuildBusyError",
+    "CatalogueError",
+    "CorruptReleaseError",
+    "DatasetError",
+    "MissingExtraError",
+    "ModelCheckError",
+    "ModelError",
+    "QueryError",
+    "RecipeError",
+    "ReleaseExistsError",
+    "ResponsesError",
+    "SchemaError",
+    "SchemaVersionError",
+    "StimulusMismatchError",
+    "TransformationError",
+    "UnitdbError",
+    "UnknownColumnError",
+    "UnknownConditionError",
+    "UnknownDatasetError",
+    "UnknownLayerError",
+    "UnknownModelError",
+    "UnknownNameError",
+    "UnknownReleaseError",
+    "UnknownRoiError",
+    "UnknownSubjectError",
+    "UnknownTableError",
+    "closest",
+]
+
+_LISTED = 12
+
+
+def closest(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:
+    """Names most like ``name``, best first, ignoring case (empty where nothing is near).
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    known : iterable of str
+        What there is.
+    most : int
+        How many to return at the most.
+    """
+    by_folded: dict[str, str] = {}
+    for candidate in known:
+        by_folded.setdefault(candidate.casefold(), candidate)
+    near = difflib.get_close_matches(name.casefold(), list(by_folded), n=most, cutoff=0.5)
+    return [by_folded[folded] for folded in near]
+
+
+class UnitdbError(Exception):
+    """Base of every error that unitdb raises on purpose."""
+
+    def __str__(self) -> str:
+        # KeyError would print the repr of its argument.
+        return str(self.args[0]) if self.args else ""
+
+
+class UnknownNameError(UnitdbError, KeyError):
+    """A name that is not there; says which are near, or which there are.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    known : iterable of str
+        The valid names.
+    where : str
+        The place, for example ``"release sample 1.0.0"``.
+    hint : str
+        The command or call that lists the valid names.
+    """
+
+    kind = "name"
+
+    def __init__(self, name: str, known: Iterable[str], *, where: str = "", hint: str = "") -> None:
+        known = list(known)
+        near = closest(name, known)
+        message = f"unknown {self.kind} {name!r}" + (f" in {where}" if where else "")
+        if near:
+            message += f"; did you mean {' or '.join(repr(n) for n in near)}?"
+        elif known:
+            more = "" if len(known) <= _LISTED else f", … ({len(known)} in all)"
+            message += f"; there are: {', '.join(known[:_LISTED])}{more}"
+        else:
+            message += "; there is none"
+        if hint:
+            message += f" (list them: {hint})"
+        super().__init__(message)
+        self.name = name
+        self.known = known
+
+
+class UnknownDatasetError(UnknownNameError):
+    """No dataset of that name."""
+
+    kind = "dataset"
+
+
+class UnknownModelError(UnknownNameError):
+    """No model of that name."""
+
+    kind = "model"
+
+
+class UnknownLayerError(UnknownNameError):
+    """No layer of that name in the model."""
+
+    kind = "layer"
+
+
+class UnknownRoiError(UnknownNameError):
+    """No region of interest of that name."""
+
+    kind = "roi"
+
+
+class UnknownSubjectError(UnknownNameError):
+    """No subject of that name."""
+
+    kind = "subject"
+
+
+class UnknownConditionError(UnknownNameError):
+    """No condition of that name (perception, imagery, …)."""
+
+    kind = "condition"
+
+
+class UnknownReleaseError(UnknownNameError):
+    """No release of that name or version in the catalogue."""
+
+    kind = "release"
+
+
+class UnknownTableError(UnknownNameError):
+    """No table of that name in the schema or the release."""
+
+    kind = "table"
+
+
+class UnknownColumnError(UnknownNameError):
+    """No column of that name in the table."""
+
+    kind = "column"
+
+
+class RecipeError(UnitdbError, ValueError):
+    """A recipe that cannot be run as written."""
+
+
+class DatasetError(UnitdbError, ValueError):
+    """A dataset.yaml, or files it names, that cannot be read as described."""
+
+
+class ResponsesError(UnitdbError, ValueError):
+    """fMRI responses that contradict themselves: NaN, wrong number of rows, empty ROI."""
+
+
+class TransformationError(UnitdbError, ValueError):
+    """A transformation (voxel selection, z-scoring) that does not apply to a dataset."""
+
+
+class StimulusMismatchError(UnitdbError, ValueError):
+    """Stimulus ids that do not join responses to activations."""
+
+
+class ModelError(UnitdbError, ValueError):
+    """A model that cannot be made, or whose layers are not as described."""
+
+
+class ModelCheckError(ModelError):
+    """A model that does not classify the shipped photographs: most likely wrong preprocessing."""
+
+
+class ActivationsError(UnitdbError, ValueError):
+    """Activations that cannot be used: not finite, or of changing shape."""
+
+
+class BuildBusyError(UnitdbError, RuntimeError):
+    """Another process builds the same release."""
+
+
+class SchemaError(UnitdbError, ValueError):
+    """A table that is not as the schema says."""
+
+
+class CorruptReleaseError(UnitdbError, ValueError):
+    """A release whose files are missing, truncated, changed or inconsistent."""
+
+
+class SchemaVersionError(UnitdbError, ValueError):
+    """A release written with a newer schema than this version of unitdb reads."""
+
+
+class ReleaseExistsError(UnitdbError, FileExistsError):
+    """A release of that name and version exists already; releases are immutable."""
+
+
+class CatalogueError(UnitdbError, ValueError):
+    """A releases.json that cannot be read."""
+
+
+class QueryError(UnitdbError, ValueError):
+    """A query that cannot be run: not read-only, not valid SQL, or contradictory."""
+
+
+class MissingExtraError(UnitdbError, ImportError):
+    """A command of an extra that is not installed."""

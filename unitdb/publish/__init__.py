@@ -1,0 +1,9 @@
+"""Tables into releases: Parquet, checksums, metadata and the catalogue."""
+
+from __future__ import annotations
+
+from unitdb.publish.info import ReleaseInfo
+from unitdb.publish.release import publish_release, retract
+from unitdb.publish.tables import write_partition, write_table
+
+__all__ = ["ReleaseInfo", "publish_release", "retract", "write_partition", "write_table"]

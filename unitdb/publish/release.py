@@ -1,0 +1,209 @@
+"""A staged folder of tables becomes a release: metadata, checksums, verification, rename."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from importlib.metadata import version as package_version
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from unitdb._files import SUMS, files_below, sha256_file, write_text
+from unitdb.catalogue import CATALOGUE, Catalogue, aliases
+from unitdb.errors import ReleaseExistsError, SchemaError, UnknownReleaseError
+from unitdb.manifest import MANIFEST
+from unitdb.publish import _card, _datapackage
+from unitdb.schema import TABLES
+from unitdb.verification import verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from unitdb.publish.info import ReleaseInfo
+
+__all__ = ["publish_release", "retract"]
+
+
+def publish_release(staged: Path, root: Path, *, info: ReleaseInfo, replace: bool = False) -> Path:
+    """Make the tables in ``staged`` the release ``root/name/version``.
+
+    Writes the metadata and ``SHA256SUMS``, verifies the whole by an independent re-read, renames
+    the folder into place and lists it in ``root/releases.json``. Killed at any moment, it leaves
+    no half-made release, and the next call completes what is missing.
+
+    Parameters
+    ----------
+    staged : Path
+        Folder with all tables, on the same file system as ``root``; it is used up.
+    root : Path
+        Folder of releases.
+    info : ReleaseInfo
+        What the release is.
+    replace : bool
+        Replace a release of this version that differs: only for local rebuilds that nobody has
+        used yet.
+
+    Returns
+    -------
+    Path
+        The release. Where the same release stands there already, nothing is changed.
+
+    Raises
+    ------
+    ReleaseExistsError
+        This version exists with other content.
+    SchemaError
+        A table is missing or a file is no part of a release.
+    CorruptReleaseError
+        Verification failed; nothing is published.
+    """
+    target = root / info.name / info.version
+    backup = target.with_name(f".{info.version}.replaced")
+    _recover(target, backup)
+    _write_metadata(staged, info)
+    if not _same(staged, target):
+        if target.exists() and not replace:
+            raise ReleaseExistsError(
+                f"{target} exists with other content, and releases are immutable: "
+                "raise `version` in the recipe"
+            )
+        verify(staged)
+        _sync(staged)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            target.rename(backup)
+        staged.rename(target)
+        _sync_folder(target.parent)
+    # Also what an interrupted call left behind.
+    for leftover in (staged, backup):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    catalogue = Catalogue(root)
+    contents = catalogue.contents()
+    listed = contents["releases"][info.name]["versions"]
+    listed[info.version] = {
+        **catalogue.describe(target),
+        "retracted": listed[info.version]["retracted"],
+    }
+    _save(root, contents)
+    return target
+
+
+def retract(
+    root: Path, name: str, version: str, *, reason: str, replacement: str | None = None
+) -> None:
+    """Mark a version as not to be used any more; it stays, and opens with a warning.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of releases.
+    name, version : str
+        The release.
+    reason : str
+        Why, in a sentence.
+    replacement : str, optional
+        The version to use instead.
+
+    Raises
+    ------
+    UnknownReleaseError
+        No such release, or no such replacement.
+    """
+    contents = Catalogue(root).contents()
+    release = contents["releases"].get(name, {"versions": {}})
+    versions = release["versions"]
+    for wanted in (version, replacement):
+        if wanted is not None and wanted not in versions:
+            known = [f"{name}@{known}" for known in versions]
+            raise UnknownReleaseError(f"{name}@{wanted}", known, where=f"catalogue {root}")
+    versions[version]["retracted"] = {"reason": reason, "replacement": replacement}
+    release["aliases"] = aliases(versions)
+    _save(root, contents)
+
+
+def _save(root: Path, contents: dict[str, Any]) -> None:
+    write_text(root / CATALOGUE, _json(contents))
+
+
+def _same(staged: Path, target: Path) -> bool:
+    theirs = target / SUMS
+    return theirs.exists() and theirs.read_bytes() == (staged / SUMS).read_bytes()
+
+
+def _recover(target: Path, backup: Path) -> None:
+    """Undo a replacement that was killed between its two renames."""
+    if backup.exists() and not target.exists():
+        backup.rename(target)
+
+
+def _write_metadata(staged: Path, info: ReleaseInfo) -> None:
+    for leftover in staged.rglob(".*.tmp"):
+        leftover.unlink()
+    files = _table_files(staged)
+    sums = {path: sha256_file(staged / path) for paths in files.values() for path in paths}
+    rows = {
+        table: sum(pq.read_metadata(staged / path).num_rows for path in paths)
+        for table, paths in files.items()
+    }
+    texts = {
+        MANIFEST: _json(_datapackage.datapackage(info, files, n_accuracies=rows["accuracy"])),
+        "croissant.json": _json(_datapackage.croissant(info, files, sums)),
+        "dataset_description.json": _json(
+            _datapackage.dataset_description(info, unitdb_version=package_version("unitdb"))
+        ),
+        "CITATION.cff": _card.citation(info),
+        "CHANGELOG.md": _card.changelog(info),
+        "README.md": _card.card(info, rows),
+        "recipe.yaml": info.recipe_text,
+    }
+    unexpected = set(files_below(staged)) - set(sums) - set(texts) - {SUMS}
+    if unexpected:
+        raise SchemaError(f"{staged}: no part of a release: {', '.join(sorted(unexpected)[:5])}")
+    for name, text in texts.items():
+        write_text(staged / name, text)
+        sums[name] = hashlib.sha256(text.encode()).hexdigest()
+    write_text(staged / SUMS, "".join(f"{sums[path]}  {path}\n" for path in sorted(sums)))
+
+
+def _table_files(staged: Path) -> dict[str, list[str]]:
+    """Paths of the Parquet files of each table, relative to ``staged``."""
+    present = files_below(staged)
+    files = {
+        name: [
+            path
+            for path in present
+            if path == f"{name}.parquet"
+            or (table.partition_by and path.startswith(f"{name}/") and path.endswith(".parquet"))
+        ]
+        for name, table in TABLES.items()
+    }
+    missing = [table for table, paths in files.items() if not paths]
+    if missing:
+        raise SchemaError(f"{staged}: no file of table {', '.join(missing)}")
+    return files
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False, sort_keys=False) + "\n"
+
+
+def _sync(folder: Path) -> None:
+    """Bring every file and folder down to the disk, before the rename makes them visible."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            _sync_folder(path)
+        else:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

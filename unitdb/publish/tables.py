@@ -1,0 +1,145 @@
+"""Tables into Parquet: checked, sorted, compressed, and the same bytes for the same rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unitdb._files import replacing
+from unitdb._rows import check_order, coded
+from unitdb.errors import SchemaError
+from unitdb.schema import Table, get_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["ROW_GROUP_SIZE", "write_partition", "write_table"]
+
+ROW_GROUP_SIZE = 2**18
+"""Rows of a row group: the most that is held in memory a second time while writing."""
+
+
+def write_table(folder: Path, table: str, data: pa.Table) -> Path:
+    """Write a table that is not partitioned to ``folder/<table>.parquet``.
+
+    Parameters
+    ----------
+    folder : Path
+        The release being made.
+    table : str
+        Name of the table in the schema.
+    data : pyarrow.Table
+        All rows, in any order, with the schema's columns and types.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    UnknownTableError
+        No table of that name.
+    SchemaError
+        Names the column and value that are not as the schema says, or the repeated key.
+    """
+    spec = get_table(table)
+    if spec.partition_by:
+        raise SchemaError(f"table {table!r} is partitioned: write it with write_partition")
+    spec.validate(data)
+    order = np.lexsort([coded(data[name])[0] for name in reversed(spec.primary_key)])
+    data = data.take(order)
+    check_order(data, spec, where=f"table {table!r}")
+    return _write(folder / f"{table}.parquet", spec, data)
+
+
+def write_partition(folder: Path, table: str, keys: Mapping[str, str], data: pa.Table) -> Path:
+    """Write one partition, for example ``accuracy/dataset=D/…/layer=L/part-0.parquet``.
+
+    Parameters
+    ----------
+    folder : Path
+        The release being made.
+    table : str
+        Name of the table in the schema.
+    keys : mapping of str to str
+        The value of each partition column, which all rows have.
+    data : pyarrow.Table
+        All rows of the partition, sorted by the primary key, with the schema's columns and types.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    UnknownTableError
+        No table of that name.
+    SchemaError
+        Names what is not as the schema says: a column, a value, the order, or a row of another
+        partition.
+    """
+    spec = get_table(table)
+    if not spec.partition_by or tuple(keys) != spec.partition_by:
+        raise SchemaError(
+            f"table {table!r} is partitioned by {', '.join(spec.partition_by) or 'nothing'}; "
+            f"the keys are {', '.join(keys)}"
+        )
+    folders = [f"{name}={value}" for name, value in keys.items()]
+    where = "/".join([table, *folders])
+    if not data.num_rows:
+        raise SchemaError(f"{where}: a partition needs at least one row")
+    spec.validate(data, where=where)
+    for name, value in keys.items():
+        found = data[name].unique().to_pylist()
+        if found != [value]:
+            raise SchemaError(f"{where}: column {name!r} also holds {found}")
+    check_order(data, spec, where=where)
+    return _write(folder.joinpath(table, *folders, "part-0.parquet"), spec, data)
+
+
+def _write(path: Path, spec: Table, data: pa.Table) -> Path:
+    schema = spec.arrow_schema()
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(
+            temporary,
+            schema,
+            compression="zstd",
+            use_dictionary=[c.name for c in spec.columns if pa.types.is_dictionary(c.type)],
+            column_encoding=_encodings(spec),
+            write_statistics=True,
+        ) as writer,
+    ):
+        for start in range(0, data.num_rows, ROW_GROUP_SIZE):
+            group = data.slice(start, ROW_GROUP_SIZE)
+            columns = [_canonical(group[name]) for name in schema.names]
+            writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP_SIZE)
+    return path
+
+
+def _encodings(spec: Table) -> dict[str, str]:
+    """Encodings that suit what is stored: rising indices, and floats whose low bytes are noise."""
+    encodings = {}
+    for column in spec.columns:
+        if pa.types.is_integer(column.type):
+            encodings[column.name] = "DELTA_BINARY_PACKED"
+        elif pa.types.is_floating(column.type):
+            encodings[column.name] = "BYTE_STREAM_SPLIT"
+    return encodings
+
+
+def _canonical(column: pa.ChunkedArray) -> pa.Array:
+    """One chunk; a dictionary of just the names that occur, sorted: bytes depend on rows alone."""
+    if not pa.types.is_dictionary(column.type):
+        return column.combine_chunks()
+    codes, names = coded(column)
+    used, codes = np.unique(codes, return_inverse=True)
+    return pa.DictionaryArray.from_arrays(
+        codes.astype(np.int32), pa.array([names[code] for code in used], pa.string())
+    )

@@ -1,0 +1,309 @@
+"""Selection of units: conditions on columns become SQL, and the result says where it is from.
+
+>>> units = release.units(roi="V4").where(col.min_r > 0.2, min_subjects=5)  # doctest: +SKIP
+>>> units.top(100, by="mean_r").to_pandas()  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from html import escape
+from numbers import Integral
+from textwrap import indent
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from unitdb import _export
+from unitdb._conditions import ColumnExpression, Condition, check_numeric, col
+from unitdb._sandbox import connect, run_sql
+from unitdb.errors import (
+    QueryError,
+    UnknownColumnError,
+    UnknownConditionError,
+    UnknownDatasetError,
+    UnknownLayerError,
+    UnknownModelError,
+    UnknownNameError,
+    UnknownRoiError,
+)
+from unitdb.schema import TABLES
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+__all__ = ["ColumnExpression", "Condition", "Source", "UnitSet", "col", "connect", "run_sql"]
+
+_SUMMARY = TABLES["unit_summary"]
+
+_UNKNOWN: dict[str, type[UnknownNameError]] = {
+    "dataset": UnknownDatasetError,
+    "condition": UnknownConditionError,
+    "model": UnknownModelError,
+    "layer": UnknownLayerError,
+    "roi": UnknownRoiError,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a selection needs of the release it is from.
+
+    Parameters
+    ----------
+    connect : callable
+        Gives a connection with a view for each table (:func:`connect`).
+    label : str
+        Name and version of the release.
+    citation : str
+        How to cite it.
+    simulated : bool
+        Whether it rests on simulated responses.
+    known : mapping of str to list of str
+        The names that occur: keys ``dataset``, ``condition``, ``model``, ``layer``, ``roi``.
+    """
+
+    connect: Callable[[], duckdb.DuckDBPyConnection] = field(repr=False)
+    label: str
+    citation: str
+    simulated: bool
+    known: Mapping[str, Sequence[str]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Top:
+    n: int
+    by: str
+    ascending: bool
+
+    def __str__(self) -> str:
+        return f"{'bottom' if self.ascending else 'top'} {self.n} by {self.by}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UnitSet:
+    """Rows of ``unit_summary``: units with their accuracies over subjects, chosen but not yet read.
+
+    A row is a unit decoded from an ROI; so the same unit occurs once for each dataset, condition
+    and ROI. Each method gives a new selection; data are read by ``to_pandas``, ``to_arrow``,
+    ``to_csv`` and ``len``. Rows have the columns of ``unit_summary`` and ``unit_id``
+    (``model/layer/unit``), are sorted by the primary key, or after :meth:`top` by its column.
+
+    Parameters
+    ----------
+    source : Source
+        The release.
+    filters : mapping of str to str or list of str, optional
+        Names to keep: keys ``dataset``, ``condition``, ``model``, ``layer``, ``roi``; None keeps
+        all.
+
+    Raises
+    ------
+    UnknownDatasetError, UnknownConditionError, UnknownModelError, UnknownLayerError, \
+UnknownRoiError
+        A name does not occur in the release; names the nearest.
+    UnknownColumnError
+        A filter of another column.
+    QueryError
+        A filter that is an empty list, or is not of names.
+    """
+
+    source: Source
+    filters: Mapping[str, str | Sequence[str] | None] = field(default_factory=dict)
+    _conditions: tuple[Condition, ...] = ()
+    _limit: _Top | None = None
+    _within: UnitSet | None = None
+
+    def __post_init__(self) -> None:
+        chosen = {
+            column: _checked_names(self.source, column, names)
+            for column, names in self.filters.items()
+            if names is not None
+        }
+        object.__setattr__(self, "filters", MappingProxyType(chosen))
+
+    def where(self, *conditions: Condition, min_subjects: int | None = None) -> UnitSet:
+        """Keep the rows that meet all conditions; after :meth:`top`, those among the top rows.
+
+        Parameters
+        ----------
+        *conditions : Condition
+            For example ``col.min_r > 0.2``.
+        min_subjects : int, optional
+            Same as ``col.n_subjects >= min_subjects``.
+
+        Raises
+        ------
+        QueryError
+            An argument is not a Condition.
+        """
+        for condition in conditions:
+            if not isinstance(condition, Condition):
+                raise QueryError(f"where() takes conditions such as col.min_r > 0.2: {condition!r}")
+        if min_subjects is not None:
+            conditions += (Condition("n_subjects", ">=", min_subjects),)
+        if self._limit is None:
+            return replace(self, _conditions=self._conditions + conditions)
+        return UnitSet(self.source, _conditions=conditions, _within=self)
+
+    def top(self, n: int, by: str = "mean_r", *, ascending: bool = False) -> UnitSet:
+        """Keep the ``n`` rows with the largest value of a column, or smallest if ``ascending``.
+
+        Ties go to the row first in dataset, condition, model, layer, ROI, unit. Rows where the
+        column is NULL are left out.
+
+        Parameters
+        ----------
+        n : int
+            How many rows at the most.
+        by : str
+            A numeric column of ``unit_summary``.
+        ascending : bool
+            Take the smallest instead.
+
+        Raises
+        ------
+        QueryError
+            ``n`` is not a positive integer.
+        UnknownColumnError
+            Names the nearest numeric columns.
+        """
+        check_numeric(by)
+        if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+            raise QueryError(f"top() takes a positive number of rows, not {n!r}")
+        limit = _Top(int(n), by, ascending)
+        if self._limit is None:
+            return replace(self, _limit=limit)
+        return UnitSet(self.source, _limit=limit, _within=self)
+
+    @property
+    def sql(self) -> str:
+        """The query with its values written out: ``release.sql`` gives the same rows."""
+        text, parameters = self._compiled()
+        first, *rest = text.split("?")
+        pairs = zip(parameters, rest, strict=True)
+        return first + "".join(_literal(value) + part for value, part in pairs)
+
+    def to_arrow(self) -> pa.Table:
+        """Read the rows into Arrow; the schema's metadata hold the origin (``unitdb:release`` …).
+
+        Raises
+        ------
+        CorruptReleaseError
+            Names the file that is not readable.
+        """
+        return self._labelled(self._run("{}"))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Read the rows into pandas; ``attrs`` hold release, query, citation and simulated."""
+        return self._as_pandas(self.to_arrow())
+
+    def to_csv(self, destination: _export.Destination) -> None:
+        """Write CSV whose first lines, beginning with ``#``, hold the origin.
+
+        ``pandas.read_csv(path, comment="#")`` reads it back.
+
+        Parameters
+        ----------
+        destination : path or binary file
+            A path is written atomically: all rows or no file.
+        """
+        _export.write_csv(self.to_arrow(), destination)
+
+    def __len__(self) -> int:
+        return int(self._run("SELECT count(*) FROM ({})").column(0)[0].as_py())
+
+    def __repr__(self) -> str:
+        return f"UnitSet({', '.join([self._title(), *self._described()])})"
+
+    def _repr_html_(self) -> str:
+        head = self._labelled(self._run("SELECT * FROM ({}) LIMIT 10"))
+        caption = f"{len(self):,} rows of {', '.join([self._title(), *self._described()])}"
+        table = str(self._as_pandas(head).to_html(index=False, border=0))
+        return f"<div><p>{escape(caption)}</p>{table}<p>{escape(self.source.citation)}</p></div>"
+
+    def _run(self, template: str) -> pa.Table:
+        text, parameters = self._compiled()
+        return run_sql(self.source.connect(), template.format(text), parameters)
+
+    def _labelled(self, table: pa.Table) -> pa.Table:
+        source = self.source
+        return _export.with_provenance(
+            table,
+            release=source.label,
+            query=self.sql,
+            citation=source.citation,
+            simulated=source.simulated,
+        )
+
+    def _as_pandas(self, table: pa.Table) -> pd.DataFrame:
+        frame: pd.DataFrame = table.to_pandas()
+        frame.attrs.update(_export.provenance(table))
+        return frame
+
+    def _title(self) -> str:
+        return self.source.label + (" SIMULATED" if self.source.simulated else "")
+
+    def _described(self) -> list[str]:
+        within = self._within._described() if self._within is not None else []
+        names = [f"{column} = {' | '.join(kept or ())}" for column, kept in self.filters.items()]
+        limit = [str(self._limit)] if self._limit is not None else []
+        return [*within, *names, *map(str, self._conditions), *limit]
+
+    def _compiled(self) -> tuple[str, list[Any]]:
+        """SQL with a ``?`` for each value, and the values."""
+        parameters: list[Any] = []
+        if self._within is None:
+            columns, table, parameters = (
+                "*, model || '/' || layer || '/' || unit AS unit_id",
+                "",
+                [],
+            )
+            table = _SUMMARY.name
+        else:
+            inner, parameters = self._within._compiled()
+            columns, table = "*", f"(\n{indent(inner, '  ')}\n)"
+        tests = []
+        for column, names in self.filters.items():
+            tests.append(f"{column} IN ({', '.join('?' * len(names or ()))})")
+            parameters += names or ()
+        for condition in self._conditions:
+            tests.append(condition.to_sql())
+            parameters.append(condition.value)
+        if self._limit is not None:
+            tests.append(f"{self._limit.by} IS NOT NULL")
+        lines = [f"SELECT {columns}", f"FROM {table}"]
+        lines += ["WHERE " + "\n  AND ".join(tests)] if tests else []
+        lines += [f"ORDER BY {self._order()}"]
+        lines += [f"LIMIT {self._limit.n}"] if self._limit is not None else []
+        return "\n".join(lines), parameters
+
+    def _order(self) -> str:
+        key = ", ".join(_SUMMARY.primary_key)
+        if self._limit is not None:
+            return f"{self._limit.by} {'ASC' if self._limit.ascending else 'DESC'}, {key}"
+        return self._within._order() if self._within is not None else key
+
+
+def _checked_names(
+    source: Source, column: str, names: str | Sequence[str] | None
+) -> tuple[str, ...]:
+    if column not in _UNKNOWN:
+        raise UnknownColumnError(column, _UNKNOWN, where="the filters of units()")
+    kept = (names,) if isinstance(names, str) else tuple(names or ())
+    if not kept or not all(isinstance(name, str) for name in kept):
+        raise QueryError(f"{column}={names!r} is not a name or a list of names")
+    known = source.known.get(column, kept)
+    for name in kept:
+        if name not in known:
+            raise _UNKNOWN[column](
+                name, known, where=f"release {source.label}", hint="release.describe()"
+            )
+    return kept
+
+
+def _literal(value: str | float) -> str:
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)

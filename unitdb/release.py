@@ -1,0 +1,267 @@
+"""Open a release: what it holds, its tables, its units."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unitdb._description import Description, describe
+from unitdb._rows import read_rows
+from unitdb.catalogue import Catalogue
+from unitdb.errors import CorruptReleaseError, UnknownColumnError, UnknownTableError
+from unitdb.manifest import Manifest, check_schema_version, read_manifest
+from unitdb.query import Source, UnitSet, connect, run_sql
+from unitdb.schema import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import duckdb
+    import pandas as pd
+
+    from unitdb.verification import Report
+
+__all__ = ["Description", "Release", "open_release"]
+
+_log = logging.getLogger(__name__)
+
+_Names = str | list[str] | None
+
+
+def open_release(path_or_name: str | Path, *, releases: str | Path | None = None) -> Release:
+    """Open a release; reads its ``datapackage.json`` and nothing else.
+
+    Parameters
+    ----------
+    path_or_name : str or Path
+        ``"sample"``, ``"sample@1.0.0"`` or ``"sample@latest"`` from the catalogue, or the folder
+        of a release: a Path, or text with a slash.
+    releases : str or Path, optional
+        Folder of the catalogue; by default the environment variable UNITDB_RELEASES, else
+        ``releases`` in the current folder.
+
+    Raises
+    ------
+    UnknownReleaseError
+        No such release; gives the nearest.
+    CorruptReleaseError
+        It is not a release, or files are missing.
+    SchemaVersionError
+        It follows a newer schema than this version of unitdb reads.
+    CatalogueError
+        ``releases.json`` is damaged.
+    """
+    if isinstance(path_or_name, Path) or "/" in path_or_name or os.sep in path_or_name:
+        return Release(path_or_name)
+    release = Release(Catalogue(releases).resolve(path_or_name))
+    if path_or_name != release.label:
+        _log.info("%s is %s: name the version where results must stay", path_or_name, release.label)
+    return release
+
+
+class Release:
+    """A published release, opened for reading.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its folder.
+
+    Raises
+    ------
+    CorruptReleaseError
+        It is not a release, or files are missing.
+    SchemaVersionError
+        It follows a newer schema than this version of unitdb reads.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._manifest: Manifest = read_manifest(self.path)
+        check_schema_version(self._manifest, where=str(self.path))
+        files = [file for paths in self._manifest.files.values() for file in paths]
+        missing = [file for file in files if not (self.path / file).is_file()]
+        missing += [table for table in TABLES if table not in self._manifest.files]
+        if missing:
+            more = f", … ({len(missing)} in all)" if len(missing) > 5 else ""
+            raise CorruptReleaseError(f"{self.path}: missing: {', '.join(missing[:5])}{more}")
+
+    def __repr__(self) -> str:
+        mark = ", simulated" if self.simulated else ""
+        return f"<Release {self.label}{mark}: {self._manifest.n_accuracies:,} accuracies>"
+
+    @property
+    def name(self) -> str:
+        """Name in the catalogue."""
+        return self._manifest.name
+
+    @property
+    def version(self) -> str:
+        """MAJOR.MINOR.PATCH."""
+        return self._manifest.version
+
+    @property
+    def label(self) -> str:
+        """``name@version``: what opens exactly this release."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def title(self) -> str:
+        """Title in one line."""
+        return self._manifest.title
+
+    @property
+    def simulated(self) -> bool:
+        """True where any of the responses are simulated, not measured."""
+        return self._manifest.simulated
+
+    @property
+    def schema_version(self) -> str:
+        """Schema that the tables follow, MAJOR.MINOR."""
+        return self._manifest.schema
+
+    @property
+    def citation(self) -> str:
+        """How to cite the release."""
+        return self._manifest.citation
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables."""
+        return list(self._manifest.files)
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Read a table, or some of its columns, into pandas.
+
+        ``accuracy`` and ``unit_summary`` can be large: :meth:`units` and :meth:`sql` read parts.
+
+        Parameters
+        ----------
+        name : str
+            One of :attr:`tables`.
+        columns : sequence of str, optional
+            Columns to read; all where it is not given.
+
+        Raises
+        ------
+        UnknownTableError, UnknownColumnError
+            No such table or column; names the nearest.
+        CorruptReleaseError
+            A file is truncated or damaged; names it.
+        """
+        import pyarrow as pa
+
+        if name not in self._manifest.files:
+            raise UnknownTableError(
+                name, self.tables, where=f"release {self.label}", hint="unitdb schema"
+            )
+        for column in columns or ():
+            if column not in TABLES[name].column_names:
+                raise UnknownColumnError(
+                    column,
+                    TABLES[name].column_names,
+                    where=f"table {name!r}",
+                    hint=f"unitdb schema {name}",
+                )
+        parts = [read_rows(self.path / file, columns) for file in self._manifest.files[name]]
+        # Parts have dictionaries of their own; pandas wants one.
+        frame: pd.DataFrame = pa.concat_tables(parts).unify_dictionaries().to_pandas()
+        return frame
+
+    def describe(self) -> Description:
+        """Say what the release holds.
+
+        Raises
+        ------
+        CorruptReleaseError
+            A file is truncated or damaged; names it.
+        """
+        return describe(self._manifest, self.path)
+
+    def sql(
+        self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Run one SELECT of DuckDB's SQL over the tables.
+
+        Parameters
+        ----------
+        query : str
+            One reading statement; ``?`` or ``$name`` stand for parameters.
+        parameters : sequence or mapping, optional
+            Values of the parameters.
+
+        Raises
+        ------
+        QueryError
+            The statement does not only read, or is not valid.
+        CorruptReleaseError
+            A file is truncated or damaged; names it.
+        """
+        frame: pd.DataFrame = run_sql(self._connection, query, parameters).to_pandas()
+        frame.attrs.update(
+            release=f"{self.name} {self.version}",
+            query=query,
+            citation=self.citation,
+            simulated=self.simulated,
+        )
+        return frame
+
+    def units(
+        self,
+        *,
+        dataset: _Names = None,
+        condition: _Names = None,
+        model: _Names = None,
+        layer: _Names = None,
+        roi: _Names = None,
+    ) -> UnitSet:
+        """Select units by name; nothing is read until the selection is used.
+
+        Parameters
+        ----------
+        dataset, condition, model, layer, roi : str or list of str, optional
+            Names to keep; all where they are not given.
+
+        Raises
+        ------
+        UnknownDatasetError, UnknownConditionError, UnknownModelError, UnknownLayerError, \
+UnknownRoiError
+            No such name in the release; gives the nearest.
+        """
+        chosen = {
+            "dataset": dataset,
+            "condition": condition,
+            "model": model,
+            "layer": layer,
+            "roi": roi,
+        }
+        return UnitSet(self._source, chosen)
+
+    def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Report:
+        """Read all of the release again and check it (:func:`unitdb.verification.verify`)."""
+        from unitdb.verification import verify
+
+        return verify(self.path, progress=progress)
+
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        return connect(
+            {
+                table: [str(self.path / file) for file in files]
+                for table, files in self._manifest.files.items()
+            }
+        )
+
+    @cached_property
+    def _source(self) -> Source:
+        names = self.table("layer_summary", ["dataset", "condition", "model", "layer", "roi"])
+        return Source(
+            connect=lambda: self._connection,
+            label=f"{self.name} {self.version}",
+            citation=self.citation,
+            simulated=self.simulated,
+            known={str(column): sorted(names[column].unique()) for column in names},
+        )

@@ -1,0 +1,176 @@
+"""Stimuli and responses held in plain arrays: .npz and MATLAB 5 .mat files."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+from scipy.io.matlab import MatReadError
+
+from unitdb.activations import Stimuli
+from unitdb.errors import DatasetError, closest
+from unitdb.responses.spec import ArrayResponses, ArrayStimuli, DatasetSpec
+from unitdb.responses.types import Responses
+
+__all__ = ["array_responses", "array_stimuli", "read_arrays"]
+
+
+def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """Read some arrays of an ``.npz`` or MATLAB 5 ``.mat`` file; nothing is unpickled.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    keys : iterable of str
+        Names of the arrays.
+
+    Raises
+    ------
+    DatasetError
+        The file is missing or damaged, of another kind, or has no such array.
+    """
+    read = _READERS.get(path.suffix)
+    if read is None:
+        raise DatasetError(f"{path}: arrays are read from {' and '.join(_READERS)} files")
+    keys = list(keys)
+    try:
+        arrays, known = read(path, keys)
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: no such file") from None
+    except _DAMAGE as cause:
+        raise DatasetError(f"{path}: cannot be read: {cause}") from cause
+    for key in keys:
+        if key not in arrays:
+            near = closest(key, known) or known
+            raise DatasetError(f"{path}: has no array {key!r}; there are: {', '.join(near)}")
+        if arrays[key].dtype == object:
+            raise DatasetError(f"{path}: {key!r} is a cell or object array, expected numbers")
+    return arrays
+
+
+def _read_npz(path: Path, keys: list[str]) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in keys if key in file.files}, list(file.files)
+
+
+def _read_mat(path: Path, keys: list[str]) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    known = [name for name, _, _ in scipy.io.whosmat(path)]
+    arrays = scipy.io.loadmat(path, variable_names=keys)
+    return {key: arrays[key] for key in keys if key in arrays}, known
+
+
+_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    MatReadError,
+)
+"""What numpy and scipy raise for files that are damaged or of another kind."""
+
+_Reader = Callable[[Path, list[str]], tuple[dict[str, NDArray[Any]], list[str]]]
+_READERS: dict[str, _Reader] = {".npz": _read_npz, ".mat": _read_mat}
+
+
+def array_stimuli(spec: ArrayStimuli, data: Path) -> Stimuli:
+    """Stimuli whose images stand in arrays.
+
+    Raises
+    ------
+    DatasetError
+        Images of another shape or type than described.
+    """
+    path = data / spec.file
+    arrays = read_arrays(path, _keys(spec, "images"))
+    ids: list[str] = []
+    images: list[NDArray[np.uint8]] = []
+    for split, part in spec.parts.items():
+        stack = _images(arrays[part.images], spec, where=f"{path}: {part.images!r}")
+        ids += _ids(arrays, part.stimulus_ids, split, len(stack))
+        images += list(stack)
+    return Stimuli(
+        ids=tuple(ids), sources=(spec.file,) * len(ids), read=lambda index: images[index]
+    )
+
+
+def _images(stack: NDArray[Any], spec: ArrayStimuli, *, where: str) -> NDArray[np.uint8]:
+    if stack.dtype != np.uint8:
+        raise DatasetError(f"{where}: images have type {stack.dtype}, expected uint8")
+    if stack.ndim == 2 and spec.shape and stack.shape[1] == spec.shape[0] * spec.shape[1]:
+        flat = stack.reshape(len(stack), *spec.shape, order="C")
+        if spec.order == "F":
+            flat = stack.reshape(len(stack), *spec.shape[::-1]).swapaxes(1, 2)
+        stack = flat
+    if stack.ndim == 3:
+        stack = np.repeat(stack[..., None], 3, axis=3)
+    if stack.ndim != 4 or stack.shape[3] != 3:
+        raise DatasetError(
+            f"{where}: images have shape {stack.shape}, expected (n, height, width[, 3]) or "
+            "(n, height · width) with `shape`"
+        )
+    return np.ascontiguousarray(stack)
+
+
+def array_responses(
+    dataset: DatasetSpec, spec: ArrayResponses, subject: str, data: Path
+) -> Responses:
+    """Responses of one subject that stand in arrays.
+
+    Raises
+    ------
+    DatasetError
+        Arrays that are missing or not two-dimensional.
+    ResponsesError
+        Arrays that contradict each other.
+    """
+    path = data / spec.file.replace("{subject}", subject)
+    arrays = read_arrays(path, [*_keys(spec, "responses"), *spec.masks.values()])
+    values: list[NDArray[np.float64]] = []
+    ids: list[str] = []
+    splits: list[str] = []
+    for split, part in spec.parts.items():
+        block = arrays[part.responses]
+        if block.ndim != 2 or (values and block.shape[1] != values[0].shape[1]):
+            raise DatasetError(
+                f"{path}: {part.responses!r} has shape {block.shape}, expected (samples, voxels) "
+                "with the same voxels in every split"
+            )
+        values.append(np.asarray(block, dtype=np.float64))
+        ids += _ids(arrays, part.stimulus_ids, split, len(block))
+        splits += [split] * len(block)
+    every = np.ones(values[0].shape[1], dtype=bool)
+    return Responses(
+        dataset=dataset.name,
+        subject=subject,
+        values=np.concatenate(values),
+        stimulus_ids=np.array(ids, dtype=np.str_),
+        split=np.array(splits, dtype=np.str_),
+        rois={
+            roi: arrays[spec.masks[roi]].ravel() != 0 if roi in spec.masks else every
+            for roi in dataset.rois
+        },
+        condition=dataset.condition,
+    )
+
+
+def _keys(spec: ArrayStimuli | ArrayResponses, values: str) -> list[str]:
+    named = [getattr(part, values) for part in spec.parts.values()]
+    return named + [part.stimulus_ids for part in spec.parts.values() if part.stimulus_ids]
+
+
+def _ids(arrays: dict[str, NDArray[Any]], key: str | None, split: str, n_rows: int) -> list[str]:
+    if key is None:
+        width = max(3, len(str(n_rows)))
+        return [f"{split}-{row:0{width}d}" for row in range(1, n_rows + 1)]
+    # MATLAB pads the rows of a character array with spaces.
+    return [str(value).rstrip() for value in arrays[key].ravel()]

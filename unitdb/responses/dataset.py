@@ -1,0 +1,223 @@
+"""Datasets: found by name, opened, and read into stimuli and responses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.activations import Activations, Stimuli, UnitSelection, extract, get_model, load_model
+from unitdb.errors import (
+    DatasetError,
+    StimulusMismatchError,
+    UnknownDatasetError,
+    UnknownSubjectError,
+)
+from unitdb.responses.arrays import array_responses, array_stimuli
+from unitdb.responses.rdm import rdm_responses
+from unitdb.responses.simulation import simulate
+from unitdb.responses.spec import (
+    ArrayResponses,
+    ArrayStimuli,
+    CropStimuli,
+    DatasetSpec,
+    FolderStimuli,
+    RdmResponses,
+    SimulatedResponses,
+)
+from unitdb.responses.stimuli import crop_stimuli, folder_stimuli
+from unitdb.responses.types import Responses
+from unitdb.specs import read_spec
+
+__all__ = ["Dataset", "dataset_specs", "find_dataset", "open_dataset"]
+
+Progress = Callable[[int, int], None]
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A dataset whose files are at hand.
+
+    Parameters
+    ----------
+    spec : DatasetSpec
+        Its dataset.yaml.
+    data : Path, optional
+        Folder that the paths in the spec are relative to; simulated data needs none.
+    cache : Path
+        Folder for activations that simulated responses are made from.
+    progress : callable, optional
+        Called with (done, total) while those are computed.
+    """
+
+    spec: DatasetSpec
+    data: Path | None
+    cache: Path
+    progress: Progress | None = None
+
+    @cached_property
+    def stimuli(self) -> Stimuli:
+        """Pictures that were shown, with their ids.
+
+        Raises
+        ------
+        DatasetError
+            Files that are missing or not as described.
+        """
+        match self.spec.stimuli:
+            case FolderStimuli() as stimuli:
+                return folder_stimuli(stimuli, self._data_folder())
+            case ArrayStimuli() as stimuli:
+                return array_stimuli(stimuli, self._data_folder())
+            case CropStimuli() as stimuli:
+                return crop_stimuli(stimuli)
+
+    def responses(self, subject: str) -> Responses:
+        """Responses of one subject.
+
+        Raises
+        ------
+        UnknownSubjectError
+            No such subject.
+        DatasetError
+            Files that are missing or not as described.
+        ResponsesError
+            Responses that contradict themselves.
+        StimulusMismatchError
+            Responses to stimuli that the dataset does not have.
+        """
+        if subject not in self.spec.subjects:
+            raise UnknownSubjectError(
+                subject, self.spec.subjects, where=f"dataset {self.spec.name!r}"
+            )
+        match self.spec.responses:
+            case RdmResponses() as source:
+                responses = rdm_responses(self.spec, source, subject, self._data_folder())
+            case ArrayResponses() as source:
+                responses = array_responses(self.spec, source, subject, self._data_folder())
+            case SimulatedResponses() as source:
+                responses = simulate(
+                    self.spec,
+                    source,
+                    subject,
+                    self.stimuli.ids,
+                    simulated_activations(self, source),
+                )
+        unknown = np.setdiff1d(responses.stimulus_ids, self.stimuli.ids)
+        if len(unknown):
+            raise StimulusMismatchError(
+                f"{self.spec.name}/{subject}: {len(unknown)} stimulus ids of the responses are not "
+                f"among the {len(self.stimuli)} stimuli: {', '.join(unknown[:_SHOWN])}"
+            )
+        return responses
+
+    def _data_folder(self) -> Path:
+        if self.data is None:
+            raise DatasetError(
+                f"dataset {self.spec.name!r} is read from a data folder: "
+                "name it with --data or UNITDB_DATA"
+            )
+        if not self.data.is_dir():
+            raise DatasetError(f"{self.data}: no such data folder (--data or UNITDB_DATA)")
+        return self.data
+
+
+def simulated_activations(
+    dataset: Dataset, spec: SimulatedResponses
+) -> dict[str, NDArray[np.float32]]:
+    """Activations (n_stimuli, n_units) of the units that a simulated brain computes, by layer."""
+    store = _simulated_store(dataset, spec)
+    return {layer: store.block(layer, 0, store.n_units(layer)) for layer in spec.layers}
+
+
+def _simulated_store(dataset: Dataset, spec: SimulatedResponses) -> Activations:
+    model = load_model(get_model(spec.model), folder=None, layers=spec.layers)
+    return extract(
+        model,
+        dataset.stimuli,
+        folder=dataset.cache,
+        units=UnitSelection(sample=spec.units, seed=spec.seed),
+        progress=dataset.progress,
+    )
+
+
+def dataset_folders(extra: Sequence[Path] = ()) -> list[Path]:
+    """Folders that hold dataset folders: the given ones, ``./datasets``, and the shipped ones."""
+    shipped = resources.files("unitdb").joinpath("_datasets")
+    # A checkout has them beside the package, a wheel inside it.
+    beside = Path(str(resources.files("unitdb"))).parent / "datasets"
+    folders = [*extra, Path("datasets"), Path(str(shipped)), beside]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def dataset_specs(extra: Sequence[Path] = ()) -> dict[str, Path]:
+    """Known datasets: the dataset.yaml of each by name.
+
+    Parameters
+    ----------
+    extra : sequence of Path
+        Folders to search before ``./datasets`` and those shipped with unitdb.
+    """
+    found: dict[str, Path] = {}
+    for folder in dataset_folders(extra):
+        for path in sorted(folder.glob("*/dataset.yaml")):
+            found.setdefault(path.parent.name, path)
+    return found
+
+
+def find_dataset(name: str, extra: Sequence[Path] = ()) -> Path:
+    """Find the dataset.yaml of a known dataset; a path that ends in ``.yaml`` is taken as it is.
+
+    Raises
+    ------
+    UnknownDatasetError
+        No dataset of that name; lists the nearest.
+    """
+    if name.endswith(".yaml"):
+        return Path(name)
+    known = dataset_specs(extra)
+    if name not in known:
+        raise UnknownDatasetError(name, known, hint="unitdb datasets list")
+    return known[name]
+
+
+def open_dataset(
+    name: str,
+    *,
+    data: Path | None,
+    cache: Path,
+    datasets: Sequence[Path] = (),
+    progress: Progress | None = None,
+) -> Dataset:
+    """Open a dataset by name, or by the path of its dataset.yaml.
+
+    Parameters
+    ----------
+    name : str
+        A known dataset, or a path that ends in ``.yaml``.
+    data : Path, optional
+        Data folder.
+    cache : Path
+        Folder for computed activations.
+    datasets : sequence of Path
+        Folders to search first.
+    progress : callable, optional
+        Called with (done, total) while activations for simulated responses are computed.
+
+    Raises
+    ------
+    UnknownDatasetError
+        No dataset of that name; lists the nearest.
+    DatasetError
+        Its dataset.yaml is not valid.
+    """
+    path = find_dataset(name, datasets)
+    spec = read_spec(path, DatasetSpec, DatasetError)
+    return Dataset(spec=spec, data=data, cache=cache, progress=progress)

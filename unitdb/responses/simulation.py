@@ -1,0 +1,178 @@
+"""Simulated responses with a known truth: which layers an ROI computes, and which units show.
+
+Nothing here was measured. A voxel is a sparse mixture of a few units of one layer, drawn from the
+layers that its ROI prefers; a unit enters voxels in proportion to its visibility, which people
+share for the most part; presentations add noise that is smooth over neighbouring voxels. Decoding
+must then find the preferred layers in each ROI, and the visible units in every subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from unitdb.responses.spec import DatasetSpec, SimulatedResponses
+from unitdb.responses.types import TEST, TRAIN, Responses
+
+__all__ = ["Truth", "simulate", "simulated_truth"]
+
+_UNITS_PER_VOXEL = 6
+_VISIBILITY_SPREAD = 1.5
+_SMOOTHNESS = 2.0
+_SIZE_JITTER = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Truth:
+    """What the simulated brains compute.
+
+    Parameters
+    ----------
+    preference : mapping of str to array of shape (n_layers,)
+        For each ROI the share of its voxels that mix units of each layer; layers as in the spec.
+    visibility : mapping of str to array of shape (n_units,)
+        For each layer the log visibility of its units that all subjects have in common, in SD.
+    """
+
+    preference: Mapping[str, NDArray[np.float64]]
+    visibility: Mapping[str, NDArray[np.float64]]
+
+
+def simulated_truth(spec: SimulatedResponses, n_units: Mapping[str, int]) -> Truth:
+    """Draw the truth that all subjects share.
+
+    Parameters
+    ----------
+    spec : SimulatedResponses
+        The simulation.
+    n_units : mapping of str to int
+        Units of each layer that the brain computes.
+    """
+    depth = np.linspace(0.0, 1.0, len(spec.layers)) if len(spec.layers) > 1 else np.zeros(1)
+    preference = {}
+    for roi, wish in spec.rois.items():
+        weight = np.exp(-0.5 * ((depth - wish.depth) / spec.tuning_width) ** 2)
+        preference[roi] = weight / weight.sum()
+    visibility = {
+        layer: _rng(spec, "visibility", layer).standard_normal(n_units[layer])
+        for layer in spec.layers
+    }
+    return Truth(preference=preference, visibility=visibility)
+
+
+def simulate(
+    dataset: DatasetSpec,
+    spec: SimulatedResponses,
+    subject: str,
+    stimulus_ids: Sequence[str],
+    activations: Mapping[str, NDArray[np.floating]],
+) -> Responses:
+    """Simulate one subject.
+
+    Parameters
+    ----------
+    dataset : DatasetSpec
+        The dataset that ``spec`` belongs to.
+    spec : SimulatedResponses
+        The simulation.
+    subject : str
+        One of the dataset's subjects.
+    stimulus_ids : sequence of str, n_stimuli long
+        ``train-…`` are shown once, ``test-…`` ``spec.repeats`` times.
+    activations : mapping of str to array of shape (n_stimuli, n_units)
+        For each layer the raw activations of the units that the brain computes.
+
+    Returns
+    -------
+    Responses
+        The same bytes for the same arguments.
+    """
+    truth = simulated_truth(spec, {layer: a.shape[1] for layer, a in activations.items()})
+    signals, members = [], []
+    for roi in spec.rois:
+        signal = _roi_signal(spec, truth, roi, subject, activations)
+        signals.append(signal)
+        members.append(np.full(signal.shape[1], roi))
+    signal, member = np.concatenate(signals, axis=1), np.concatenate(members)
+
+    is_test = np.array([name.startswith(f"{TEST}-") for name in stimulus_ids])
+    shown = np.concatenate(
+        [np.flatnonzero(~is_test), np.repeat(np.flatnonzero(is_test), spec.repeats)]
+    )
+    noise = np.concatenate(
+        [
+            _smooth_noise(_rng(spec, "noise", subject, roi), len(shown), int(size), spec)
+            for roi, size in ((roi, (member == roi).sum()) for roi in spec.rois)
+        ],
+        axis=1,
+    )
+    values = signal[shown] + spec.noise * noise
+    return Responses(
+        dataset=dataset.name,
+        subject=subject,
+        values=values.astype(np.float32),
+        stimulus_ids=np.asarray(stimulus_ids, dtype=np.str_)[shown],
+        split=np.where(is_test[shown], TEST, TRAIN),
+        rois={roi: np.isin(member, [roi, *wish.of]) for roi, wish in spec.rois.items()},
+        condition=dataset.condition,
+    )
+
+
+def _roi_signal(
+    spec: SimulatedResponses,
+    truth: Truth,
+    roi: str,
+    subject: str,
+    activations: Mapping[str, NDArray[np.floating]],
+) -> NDArray[np.float64]:
+    """Noise-free responses (n_stimuli, n_voxels) of an ROI's own voxels, each of unit variance."""
+    rng = _rng(spec, "voxels", subject, roi)
+    own = spec.rois[roi].n_voxels - sum(spec.rois[part].n_voxels for part in spec.rois[roi].of)
+    n_voxels = round(own * (1 + _SIZE_JITTER * rng.uniform(-1, 1)))
+    layer_of = rng.choice(len(spec.layers), size=n_voxels, p=truth.preference[roi])
+    blocks = []
+    for index, layer in enumerate(spec.layers):
+        z = _zscore(np.asarray(activations[layer], dtype=np.float64))
+        individual = _rng(spec, "individual", subject, layer).standard_normal(z.shape[1])
+        log_visibility = _VISIBILITY_SPREAD * (
+            np.sqrt(spec.agreement) * truth.visibility[layer]
+            + np.sqrt(1 - spec.agreement) * individual
+        )
+        chance = np.exp(log_visibility) * (z.std(axis=0) > 0)
+        weights = np.zeros((z.shape[1], int((layer_of == index).sum())))
+        for voxel in range(weights.shape[1]):
+            units = rng.choice(len(chance), size=_UNITS_PER_VOXEL, p=chance / chance.sum())
+            np.add.at(weights[:, voxel], units, rng.standard_normal(_UNITS_PER_VOXEL))
+        blocks.append(_zscore(z @ weights))
+    # Neighbours on the sheet prefer different layers, as the order of drawing had it.
+    grouped = np.concatenate(blocks, axis=1)
+    signal = np.empty_like(grouped)
+    signal[:, np.argsort(layer_of, kind="stable")] = grouped
+    return signal
+
+
+def _smooth_noise(
+    rng: np.random.Generator, n_samples: int, n_voxels: int, spec: SimulatedResponses
+) -> NDArray[np.float64]:
+    """Unit-variance noise (n_samples, n_voxels), in part smooth over a square sheet of voxels."""
+    side = int(np.ceil(np.sqrt(n_voxels)))
+    white = rng.standard_normal((n_samples, n_voxels))
+    sheet = rng.standard_normal((n_samples, side, side))
+    smooth = scipy.ndimage.gaussian_filter(sheet, sigma=(0, _SMOOTHNESS, _SMOOTHNESS), mode="wrap")
+    smooth = (smooth / smooth.std()).reshape(n_samples, -1)[:, :n_voxels]
+    share = spec.noise_correlation
+    return np.asarray(np.sqrt(1 - share) * white + np.sqrt(share) * smooth)
+
+
+def _zscore(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    sd = values.std(axis=0)
+    return np.asarray((values - values.mean(axis=0)) / np.where(sd > 0, sd, 1.0))
+
+
+def _rng(spec: SimulatedResponses, *purpose: str) -> np.random.Generator:
+    """A stream of random numbers of its own for each purpose."""
+    return np.random.Generator(np.random.PCG64([spec.seed, *"/".join(purpose).encode()]))

@@ -1,0 +1,314 @@
+"""dataset.yaml: what a dataset is, where its files are, and what may be done with it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from unitdb.specs import Name, RelativePath, Spec
+
+__all__ = [
+    "ArrayPart",
+    "ArrayResponses",
+    "ArrayStimuli",
+    "CropStimuli",
+    "DatasetSpec",
+    "FolderStimuli",
+    "ImagePart",
+    "RdmResponses",
+    "RoiPreference",
+    "SimulatedResponses",
+    "Transformations",
+]
+
+Split = Literal["train", "test", "cross-validation"]
+
+
+class Transformations(Spec):
+    """Which transformations of the responses are meaningful.
+
+    Parameters
+    ----------
+    voxel_selection : bool
+        Whether a decoder may keep some voxels and drop others.
+    zscore : bool
+        Whether a decoder may scale each voxel by its own SD.
+    reason : str
+        Why not, where either is False; shown when a recipe asks for it.
+    """
+
+    voxel_selection: bool = True
+    zscore: bool = True
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _reason_is_given(self) -> Transformations:
+        if not (self.voxel_selection and self.zscore) and not self.reason:
+            raise ValueError("a transformation that does not apply needs a `reason`")
+        return self
+
+
+class FolderStimuli(Spec):
+    """Image files of one folder; the id of a stimulus is its file name without the ending.
+
+    Parameters
+    ----------
+    folder : str
+        Below the data folder.
+    ending : str
+        Ending of the files, with the dot.
+    """
+
+    kind: Literal["folder"]
+    folder: RelativePath
+    ending: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+$")] = ".jpg"
+
+
+class ImagePart(Spec):
+    """Images in an array, and the ids of the stimuli.
+
+    Parameters
+    ----------
+    images : str
+        Key of an array (n_images, height · width) or (n_images, height, width[, 3]), uint8.
+    stimulus_ids : str, optional
+        Key of the ids; without it they are ``<split>-001``, … in the order of the rows.
+    """
+
+    images: str
+    stimulus_ids: str | None = None
+
+
+class ArrayStimuli(Spec):
+    """Grey or RGB images held in arrays of one file.
+
+    Parameters
+    ----------
+    file : str
+        ``.npz`` or ``.mat`` (MATLAB 5), below the data folder.
+    parts : mapping
+        The arrays of each split.
+    shape : tuple of int, optional
+        Height and width, where images are flattened.
+    order : {'C', 'F'}
+        How they were flattened; MATLAB's column order is F.
+    """
+
+    kind: Literal["arrays"]
+    file: RelativePath
+    parts: dict[Split, ImagePart]
+    shape: tuple[int, int] | None = None
+    order: Literal["C", "F"] = "C"
+
+
+class CropStimuli(Spec):
+    """Square crops, at random places and sizes, of photographs that pip-installed packages ship.
+
+    Parameters
+    ----------
+    photographs : mapping
+        Photographs of each split; none may be in both.
+    n_crops : mapping
+        Stimuli of each split, the same number from each photograph (±1).
+    size : int
+        Width and height of a stimulus in pixels.
+    smallest : float
+        Side of the smallest crop as a share of the photograph's shorter side.
+    seed : int
+        Of the places and sizes.
+    """
+
+    kind: Literal["photograph-crops"]
+    photographs: dict[Literal["train", "test"], list[Name]]
+    n_crops: dict[Literal["train", "test"], Annotated[int, Field(ge=1)]]
+    size: Annotated[int, Field(ge=8)] = 224
+    smallest: Annotated[float, Field(gt=0, le=1)] = 0.3
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _photographs_are_of_one_split(self) -> CropStimuli:
+        both = set(self.photographs.get("train", [])) & set(self.photographs.get("test", []))
+        if both:
+            raise ValueError(f"photographs in both splits: {', '.join(sorted(both))}")
+        if set(self.photographs) != {"train", "test"} or set(self.n_crops) != {"train", "test"}:
+            raise ValueError("`photographs` and `n_crops` need both train and test")
+        return self
+
+
+class RdmResponses(Spec):
+    """Representational dissimilarity matrices, 1 − Pearson r between stimuli, one a subject.
+
+    Parameters
+    ----------
+    files : mapping
+        For each ROI an ``.npz`` file below the data folder.
+    key : str
+        Key of the array (n_subjects, n_stimuli, n_stimuli); subjects in the order of the spec.
+    stimulus_ids : str
+        Pattern that makes the id of a row from its number, counted from 1: ``image_{:02d}``.
+    """
+
+    kind: Literal["rdm"]
+    files: dict[Name, RelativePath]
+    key: str
+    stimulus_ids: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*\{:0?\d*d\}[A-Za-z0-9_.-]*$")]
+
+    def roi_names(self) -> set[str]:
+        """Names of the ROIs that have a file."""
+        return set(self.files)
+
+
+class ArrayPart(Spec):
+    """Responses of one split, and the stimulus of each row.
+
+    Parameters
+    ----------
+    responses : str
+        Key of an array (n_samples, n_voxels).
+    stimulus_ids : str, optional
+        Key of the ids; without it they are ``<split>-001``, … in the order of the rows.
+    """
+
+    responses: str
+    stimulus_ids: str | None = None
+
+
+class ArrayResponses(Spec):
+    """Responses held in arrays, one file a subject or one for all.
+
+    Parameters
+    ----------
+    file : str
+        ``.npz`` or ``.mat`` (MATLAB 5) below the data folder; ``{subject}`` stands for the
+        subject's id.
+    parts : mapping
+        Arrays of the splits ``train`` and ``test``, or of ``cross-validation``.
+    masks : mapping
+        For each ROI the key of an array (n_voxels,), not zero inside; an ROI that is not named
+        here has all voxels.
+    """
+
+    kind: Literal["arrays"]
+    file: RelativePath
+    parts: dict[Split, ArrayPart]
+    masks: dict[Name, str] = Field(default_factory=dict)
+
+    def roi_names(self) -> set[str]:
+        """Names of the ROIs that have a mask."""
+        return set(self.masks)
+
+
+class RoiPreference(Spec):
+    """A simulated ROI: its size and the layers it prefers.
+
+    Parameters
+    ----------
+    n_voxels : int
+        Voxels over all subjects, on average (each subject varies by up to 10 %).
+    depth : float
+        Relative depth, 0 (first layer) to 1 (last), that the ROI prefers.
+    of : list of str
+        ROIs that are part of this one; ``n_voxels`` includes theirs.
+    """
+
+    n_voxels: Annotated[int, Field(ge=1)]
+    depth: Annotated[float, Field(ge=0, le=1)]
+    of: list[Name] = Field(default_factory=list)
+
+
+class SimulatedResponses(Spec):
+    """Responses that a program makes from activations of a network: never measured.
+
+    Parameters
+    ----------
+    model : str
+        Registered network.
+    layers : list of str
+        Layers that the simulated brain computes.
+    units : int
+        Units of each layer that it computes, sampled with ``seed``.
+    rois : mapping
+        Preferences of each ROI.
+    repeats : int
+        Presentations of each test stimulus; training stimuli are shown once.
+    noise : float
+        SD of the noise of one presentation, relative to the SD of the signal of a voxel.
+    noise_correlation : float
+        Share of the noise's variance that is smooth over neighbouring voxels.
+    tuning_width : float
+        SD, in relative depth, of an ROI's preference for layers.
+    agreement : float
+        Share, 0 to 1, of the log visibility's variance that all subjects have in common.
+    seed : int
+        Of everything random.
+    """
+
+    kind: Literal["simulated"]
+    model: Name
+    layers: list[Name]
+    units: Annotated[int, Field(ge=1)]
+    rois: dict[Name, RoiPreference]
+    repeats: Annotated[int, Field(ge=1)] = 4
+    noise: Annotated[float, Field(ge=0)] = 2.0
+    noise_correlation: Annotated[float, Field(ge=0, le=1)] = 0.5
+    tuning_width: Annotated[float, Field(gt=0)] = 0.2
+    agreement: Annotated[float, Field(ge=0, le=1)] = 0.8
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    def roi_names(self) -> set[str]:
+        """Names of the ROIs that are simulated."""
+        return set(self.rois)
+
+
+class DatasetSpec(Spec):
+    """An fMRI dataset.
+
+    Parameters
+    ----------
+    name, title, description, licence, source, citation : str
+        As they stand in the release.
+    simulated : bool
+        True where the responses were not measured; every listing then says so.
+    condition : str
+        What the subjects did.
+    subjects : list of str
+        Their ids.
+    rois : mapping of str to str
+        Regions of interest and what they are.
+    stimuli, responses
+        Where they are and in which form.
+    transformations : Transformations
+        What a decoder may do with the responses.
+    """
+
+    name: Name
+    title: str
+    description: str
+    simulated: bool = False
+    licence: str
+    source: str
+    citation: str
+    condition: Literal["perception"] = "perception"
+    subjects: Annotated[list[Name], Field(min_length=1)]
+    rois: Annotated[dict[Name, str], Field(min_length=1)]
+    stimuli: Annotated[FolderStimuli | ArrayStimuli | CropStimuli, Field(discriminator="kind")]
+    responses: Annotated[
+        RdmResponses | ArrayResponses | SimulatedResponses, Field(discriminator="kind")
+    ]
+    transformations: Transformations = Transformations()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> DatasetSpec:
+        if len(set(self.subjects)) != len(self.subjects):
+            raise ValueError("subjects: an id stands twice")
+        if (self.responses.kind == "simulated") != self.simulated:
+            raise ValueError("`simulated` must be true for simulated responses, and for no others")
+        named = self.responses.roi_names()
+        unknown = sorted(named - set(self.rois))
+        if unknown:
+            raise ValueError(f"responses name ROIs that `rois` does not: {', '.join(unknown)}")
+        missing = sorted(set(self.rois) - named)
+        if missing and not isinstance(self.responses, ArrayResponses):
+            raise ValueError(f"responses leave out the ROIs {', '.join(missing)}")
+        return self

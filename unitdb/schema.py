@@ -1,0 +1,684 @@
+"""Every published table: its columns, types, units, keys and meaning.
+
+This module is the one source for the Parquet files, the checks on them, the metadata published
+beside them and the data dictionary (``unitdb schema``, ``docs/schema.md``).
+
+Two conventions hold for all tables:
+
+- Rows are sorted by the primary key, names in code-point order.
+- An accuracy that does not exist is NULL, never NaN: comparisons, ``ORDER BY`` and ``avg`` in SQL
+  then leave it out by themselves, and Parquet statistics stay usable. pandas shows it as NaN.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unitdb.errors import SchemaError, UnknownColumnError, UnknownTableError
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "TABLES",
+    "Column",
+    "ForeignKey",
+    "Table",
+    "data_dictionary",
+    "frictionless",
+    "get_table",
+]
+
+SCHEMA_VERSION = "1.0"
+"""MAJOR.MINOR. MINOR adds tables or nullable columns; MAJOR changes what is there."""
+
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
+"""Names of datasets, models, layers, ROIs and subjects: they become folder names and URLs."""
+
+# Names repeat over millions of rows; dictionary encoding keeps them at a few bytes in memory too.
+NAME = pa.dictionary(pa.int32(), pa.string())
+TEXT = pa.string()
+
+# Nothing is clamped: a correlation of equal vectors may be 1 + 2e-16, and is stored so.
+_ROUNDING = 1e-6
+
+_UNDEFINED_R = (
+    "NULL where r does not exist: the unit answers the same to all test images, "
+    "or its prediction is constant"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a published table.
+
+    Parameters
+    ----------
+    name : str
+        Name in Parquet, SQL and pandas.
+    type : pyarrow.DataType
+        Arrow type as written to Parquet.
+    description : str
+        What a value means, in one sentence.
+    unit : str, optional
+        Unit or scale, for example ``"Pearson r"``.
+    null : str, optional
+        What NULL means; where it is not given, NULL is not allowed. NaN is never allowed.
+    minimum, maximum : float, optional
+        Closed range of valid values.
+    pattern : str, optional
+        Regular expression that the whole of each string matches.
+    """
+
+    name: str
+    type: pa.DataType
+    description: str
+    unit: str | None = None
+    null: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    pattern: str | None = None
+
+    @property
+    def logical_type(self) -> str:
+        """Name of the type without its encoding: ``string``, ``int32``, ``list<int32>``, …."""
+        if pa.types.is_dictionary(self.type):
+            return str(self.type.value_type)
+        if pa.types.is_list(self.type):
+            return f"list<{self.type.value_type}>"
+        return str(self.type)
+
+    def validate(self, values: pa.ChunkedArray, *, where: str) -> None:
+        """Raise SchemaError where values are NULL, NaN, out of range or off the pattern.
+
+        Parameters
+        ----------
+        values : pyarrow.ChunkedArray of shape (n_rows,)
+            The column's values, in this column's type.
+        where : str
+            The table or file, for the message.
+
+        Raises
+        ------
+        SchemaError
+            Names the column, the first offending value and the rule.
+        """
+        place = f"{where}: column {self.name!r}"
+        if self.null is None and values.null_count:
+            raise SchemaError(f"{place}: {values.null_count} NULL where none is allowed")
+        if pa.types.is_dictionary(self.type):
+            values = pa.chunked_array([chunk.dictionary for chunk in values.chunks], pa.string())
+        if pa.types.is_floating(self.type):
+            nan = pc.sum(pc.is_nan(values)).as_py() or 0
+            if nan:
+                raise SchemaError(f"{place}: {nan} NaN (a value that does not exist is NULL)")
+        if self.minimum is not None or self.maximum is not None:
+            extremes = pc.min_max(values).as_py()
+            low, high = extremes["min"], extremes["max"]
+            slack = _ROUNDING if pa.types.is_floating(self.type) else 0
+            if low is not None and self.minimum is not None and low < self.minimum - slack:
+                raise SchemaError(f"{place}: {low!r} is below the minimum {self.minimum!r}")
+            if high is not None and self.maximum is not None and high > self.maximum + slack:
+                raise SchemaError(f"{place}: {high!r} is above the maximum {self.maximum!r}")
+        if self.pattern is not None:
+            for value in values.unique().to_pylist():
+                if value is not None and not re.fullmatch(self.pattern, value):
+                    raise SchemaError(f"{place}: {value!r} does not match {self.pattern!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignKey:
+    """Columns whose values must be a row of another table.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        Columns of this table; they have the same names in the other one.
+    table : str
+        The other table.
+    """
+
+    columns: tuple[str, ...]
+    table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One published table.
+
+    Parameters
+    ----------
+    name : str
+        Name in SQL, and of its file or folder in a release.
+    row : str
+        What a row is.
+    columns : tuple of Column
+        In the order of the file.
+    primary_key : tuple of str
+        Columns that name a row; rows are sorted by them.
+    foreign_keys : tuple of ForeignKey
+        References to other tables.
+    partition_by : tuple of str
+        Leading columns of the primary key that become folders; empty for a single file.
+    """
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    partition_by: tuple[str, ...] = ()
+    _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", {column.name: column for column in self.columns})
+
+    def __getitem__(self, name: str) -> Column:
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise UnknownColumnError(
+                name, self.column_names, where=f"table {self.name!r}", hint="unitdb schema"
+            ) from None
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns, in the order of the file."""
+        return tuple(self._by_name)
+
+    def arrow_schema(self) -> pa.Schema:
+        """Arrow schema of the Parquet file, descriptions in the fields' metadata."""
+        return pa.schema(
+            [
+                pa.field(
+                    c.name,
+                    c.type,
+                    nullable=c.null is not None,
+                    metadata={"description": c.description, "unit": c.unit or ""},
+                )
+                for c in self.columns
+            ],
+            metadata={"unitdb:table": self.name, "unitdb:schema": SCHEMA_VERSION},
+        )
+
+    def validate(self, table: pa.Table, *, where: str | None = None) -> None:
+        """Raise SchemaError unless ``table`` has exactly these columns, types and valid values.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+            Rows of this table, all or some of them.
+        where : str, optional
+            The file, for the message; the table's name where it is not given.
+
+        Raises
+        ------
+        SchemaError
+            Names the place, the column and the first offending value.
+        """
+        where = where or f"table {self.name!r}"
+        if tuple(table.column_names) != self.column_names:
+            raise SchemaError(
+                f"{where}: columns are {', '.join(table.column_names)}; "
+                f"expected {', '.join(self.column_names)}"
+            )
+        for column in self.columns:
+            found = table.schema.field(column.name).type
+            if found != column.type:
+                raise SchemaError(
+                    f"{where}: column {column.name!r} has type {found}, expected {column.type}"
+                )
+            column.validate(table[column.name], where=where)
+
+
+def get_table(name: str) -> Table:
+    """Return the spec of the table of this name.
+
+    Raises
+    ------
+    UnknownTableError
+        Lists the nearest names.
+    """
+    try:
+        return TABLES[name]
+    except KeyError:
+        raise UnknownTableError(name, TABLES, hint="unitdb schema") from None
+
+
+# --- columns that several tables share ----------------------------------------------------------
+
+
+def _name(name: str, description: str) -> Column:
+    return Column(name=name, type=NAME, description=description, pattern=NAME_PATTERN)
+
+
+DATASET = _name("dataset", "Name of the fMRI dataset")
+CONDITION = Column(
+    name="condition",
+    type=NAME,
+    description="What the subject did: perception, imagery, or viewing blurred images",
+    pattern=r"perception|imagery|blur-[A-Za-z0-9.]+",
+)
+MODEL = _name("model", "Name of the network")
+LAYER = _name("layer", "Name of the layer within the network")
+ROI = _name("roi", "Region of interest of the brain")
+SUBJECT = _name("subject", "Identifier of the person")
+BUILD = Column(
+    name="build",
+    type=NAME,
+    description="Identifier of the build that computed the row",
+    pattern=r"[0-9a-f]{12}",
+)
+UNIT = Column(
+    name="unit",
+    type=pa.int32(),
+    description="Flat C-order index into the layer's activation of one image, (C, H, W) or (N,)",
+    unit="index from 0",
+    minimum=0,
+)
+
+
+def _r(name: str, description: str, *, null: str, type_: pa.DataType | None = None) -> Column:
+    return Column(
+        name=name,
+        type=type_ or pa.float64(),
+        description=description,
+        unit="Pearson r",
+        null=null,
+        minimum=-1.0,
+        maximum=1.0,
+    )
+
+
+def _unit_r(name: str, description: str, *, null: str) -> Column:
+    return _r(name, description, null=null, type_=pa.float32())
+
+
+def _count(name: str, description: str, *, unit: str, minimum: int = 0) -> Column:
+    return Column(name=name, type=pa.int32(), description=description, unit=unit, minimum=minimum)
+
+
+def _text(name: str, description: str, *, null: str | None = None) -> Column:
+    return Column(name=name, type=TEXT, description=description, null=null)
+
+
+def _sha256(name: str, description: str) -> Column:
+    return Column(name=name, type=TEXT, description=description, pattern=r"[0-9a-f]{64}")
+
+
+_NO_UNIT = "NULL where no unit of the layer has an accuracy"
+_NO_SUBJECT = "NULL where the unit has an accuracy in no subject"
+
+# --- the tables ---------------------------------------------------------------------------------
+
+_TABLES = (
+    Table(
+        name="datasets",
+        row="an fMRI dataset",
+        columns=(
+            DATASET,
+            _text("title", "Title in one line"),
+            Column(
+                name="simulated",
+                type=pa.bool_(),
+                description="True where the responses are simulated, not measured",
+            ),
+            _text("licence", "Licence of the responses, or that none is stated"),
+            _text("source", "Where the responses come from: URL, DOI or program"),
+            _text("citation", "How to cite the dataset"),
+            _count("n_subjects", "Number of subjects", unit="subjects", minimum=1),
+            _count("n_stimuli", "Number of stimuli", unit="stimuli", minimum=1),
+            Column(
+                name="voxel_selection",
+                type=pa.bool_(),
+                description="Whether selecting voxels is meaningful (not so for virtual voxels)",
+            ),
+            Column(
+                name="zscore",
+                type=pa.bool_(),
+                description="Whether z-scoring voxels is meaningful (not so for virtual voxels)",
+            ),
+        ),
+        primary_key=("dataset",),
+    ),
+    Table(
+        name="subjects",
+        row="a region of interest of a subject of a dataset",
+        columns=(
+            DATASET,
+            SUBJECT,
+            ROI,
+            _count("n_voxels", "Number of voxels of the ROI", unit="voxels", minimum=1),
+            _count(
+                "n_train",
+                "Samples used for training; in cross-validation, all samples",
+                unit="samples",
+                minimum=1,
+            ),
+            _count(
+                "n_test",
+                "Test images (after averaging of repeats) that the accuracy is taken over",
+                unit="images",
+                minimum=1,
+            ),
+            _sha256("responses_sha256", "Hash of the subject's responses, ROI masks and ids"),
+        ),
+        primary_key=("dataset", "subject", "roi"),
+        foreign_keys=(ForeignKey(columns=("dataset",), table="datasets"),),
+    ),
+    Table(
+        name="stimuli",
+        row="a picture that was shown",
+        columns=(
+            DATASET,
+            Column(name="stimulus", type=TEXT, description="Identifier of the stimulus"),
+            Column(
+                name="split",
+                type=NAME,
+                description="Use in decoding: train, test, or cross-validation (each in turn)",
+                pattern="train|test|cross-validation",
+            ),
+            _sha256("sha256", "Hash of the picture's shape and RGB pixels"),
+            _text("source", "Photograph or file that the stimulus was made from"),
+        ),
+        primary_key=("dataset", "stimulus"),
+        foreign_keys=(ForeignKey(columns=("dataset",), table="datasets"),),
+    ),
+    Table(
+        name="models",
+        row="a network: weights and preprocessing",
+        columns=(
+            MODEL,
+            _text("title", "Title in one line"),
+            _sha256("weights_sha256", "Hash of all parameters and buffers"),
+            _sha256("model_sha256", "Identity: hash of weights, preprocessing, factory, layers"),
+            _text("factory", "Import path of the callable that makes the network"),
+            _text("preprocessing", "From picture to input tensor, as JSON"),
+            _text("licence", "Licence of the weights, or that none is stated"),
+            _text("source", "Where the weights come from"),
+            _text("citation", "How to cite the network"),
+            _text(
+                "checked_on",
+                "Shipped photographs that the network classified correctly, comma-separated",
+                null="NULL where the network has no class outputs to check",
+            ),
+            _count("n_layers", "Number of layers in the database", unit="layers", minimum=1),
+        ),
+        primary_key=("model",),
+    ),
+    Table(
+        name="layers",
+        row="a layer of a network",
+        columns=(
+            MODEL,
+            LAYER,
+            _count("depth", "Place in the order of layers, from 0", unit="index from 0"),
+            _text("module", "Name of the torch module whose output the activations are"),
+            _text("kind", "Class of that module"),
+            Column(
+                name="shape",
+                type=pa.list_(pa.field("element", pa.int32())),
+                description="Shape of the activation of one image: (C, H, W) or (N,)",
+                unit="units",
+            ),
+            _count("n_units", "Number of units of the layer", unit="units", minimum=1),
+        ),
+        primary_key=("model", "layer"),
+        foreign_keys=(ForeignKey(columns=("model",), table="models"),),
+    ),
+    Table(
+        name="builds",
+        row="one network decoded from one dataset by one decoder",
+        columns=(
+            BUILD,
+            _text("recipe", "Name of the recipe"),
+            _sha256("recipe_sha256", "Hash of the recipe's meaning (its parsed content)"),
+            DATASET,
+            MODEL,
+            _text("decoder", "Decoder settings, as JSON"),
+            _text("units", "Which units of each layer were decoded, as JSON"),
+            Column(
+                name="n_folds",
+                type=pa.int32(),
+                description="Folds of the cross-validation over images",
+                unit="folds",
+                null="NULL where the dataset has a test split",
+                minimum=2,
+            ),
+            Column(
+                name="seed",
+                type=pa.int64(),
+                description="Seed of the recipe",
+                minimum=0,
+            ),
+            _text("inputs", "Content hashes of stimuli, model and responses, as JSON"),
+            _text("unitdb_version", "Version of unitdb"),
+            _sha256("code_sha256", "Hash of the source files of unitdb"),
+            _text("packages", "Versions of Python and of the numeric packages, as JSON"),
+        ),
+        primary_key=("build",),
+        foreign_keys=(
+            ForeignKey(columns=("dataset",), table="datasets"),
+            ForeignKey(columns=("model",), table="models"),
+        ),
+    ),
+    Table(
+        name="accuracy",
+        row="a unit decoded from an ROI of a subject",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            LAYER,
+            ROI,
+            SUBJECT,
+            UNIT,
+            _unit_r(
+                "r",
+                "Decoding accuracy: correlation of predicted and true activation over test images",
+                null=_UNDEFINED_R,
+            ),
+            BUILD,
+        ),
+        primary_key=("dataset", "condition", "model", "layer", "roi", "subject", "unit"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset", "subject", "roi"), table="subjects"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+            ForeignKey(columns=("build",), table="builds"),
+        ),
+        partition_by=("dataset", "condition", "model", "layer"),
+    ),
+    Table(
+        name="unit_summary",
+        row="a unit decoded from an ROI, over subjects",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            LAYER,
+            ROI,
+            UNIT,
+            _count("n_subjects", "Subjects in which the unit has an accuracy", unit="subjects"),
+            _unit_r("mean_r", "Mean accuracy over subjects", null=_NO_SUBJECT),
+            Column(
+                name="sd_r",
+                type=pa.float32(),
+                description="Standard deviation of the accuracy over subjects (ddof = 1)",
+                unit="Pearson r",
+                null="NULL where the unit has an accuracy in fewer than two subjects",
+                minimum=0.0,
+                maximum=2.0,
+            ),
+            _unit_r("min_r", "Lowest accuracy of any subject", null=_NO_SUBJECT),
+            _unit_r("max_r", "Highest accuracy of any subject", null=_NO_SUBJECT),
+            Column(
+                name="rank",
+                type=pa.int32(),
+                description="Place by mean_r among the decoded units of the layer in this ROI; "
+                "ties go to the lower unit",
+                unit="1 = best",
+                null=_NO_SUBJECT,
+                minimum=1,
+            ),
+        ),
+        primary_key=("dataset", "condition", "model", "layer", "roi", "unit"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset",), table="datasets"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+        ),
+        partition_by=("dataset", "condition", "model", "layer"),
+    ),
+    Table(
+        name="layer_summary",
+        row="a layer decoded from an ROI of a subject, over units",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            LAYER,
+            ROI,
+            SUBJECT,
+            _count("n_units", "Units decoded", unit="units", minimum=1),
+            _count("n_undefined", "Units without an accuracy (see accuracy.r)", unit="units"),
+            _r("mean_r", "Mean accuracy over units", null=_NO_UNIT),
+            Column(
+                name="sd_r",
+                type=pa.float64(),
+                description="Standard deviation of the accuracy over units (ddof = 1)",
+                unit="Pearson r",
+                null="NULL where fewer than two units have an accuracy",
+                minimum=0.0,
+                maximum=2.0,
+            ),
+            _r("q05_r", "5 % quantile of the accuracy over units (linear)", null=_NO_UNIT),
+            _r("q25_r", "25 % quantile of the accuracy over units (linear)", null=_NO_UNIT),
+            _r("median_r", "Median accuracy over units", null=_NO_UNIT),
+            _r("q75_r", "75 % quantile of the accuracy over units (linear)", null=_NO_UNIT),
+            _r("q95_r", "95 % quantile of the accuracy over units (linear)", null=_NO_UNIT),
+        ),
+        primary_key=("dataset", "condition", "model", "layer", "roi", "subject"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset", "subject", "roi"), table="subjects"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+        ),
+    ),
+    Table(
+        name="intersubject",
+        row="a pair of subjects whose accuracies agree or not, for a layer and an ROI",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            LAYER,
+            ROI,
+            _name("subject_a", "The first subject of the pair, in code-point order"),
+            _name("subject_b", "The second subject of the pair"),
+            _count("n_units", "Units with an accuracy in both subjects", unit="units"),
+            _r(
+                "pearson_r",
+                "Pearson correlation over units of the two subjects' accuracies",
+                null="NULL where fewer than two units are common, or all are equal in a subject",
+            ),
+            _r(
+                "spearman_r",
+                "Spearman correlation over units of the two subjects' accuracies",
+                null="NULL where fewer than two units are common, or all are equal in a subject",
+            ),
+        ),
+        primary_key=("dataset", "condition", "model", "layer", "roi", "subject_a", "subject_b"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset",), table="datasets"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+        ),
+    ),
+)
+
+TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
+"""All published tables by name, what is referred to before what refers to it."""
+
+
+# --- the schema for readers ---------------------------------------------------------------------
+
+
+def data_dictionary() -> str:
+    """Markdown of all tables, columns, units, keys and meanings of NULL (``docs/schema.md``)."""
+    lines = [
+        "# Data dictionary",
+        "",
+        f"Schema {SCHEMA_VERSION}. Printed by `unitdb schema --format markdown`; do not edit.",
+        "",
+    ]
+    for table in TABLES.values():
+        lines += [f"## {table.name}", "", f"A row is {table.row}.", ""]
+        lines += [f"Primary key, and order of the rows: {_code(table.primary_key)}.  "]
+        if table.partition_by:
+            lines += [f"A folder for each: {_code(table.partition_by)}.  "]
+        for key in table.foreign_keys:
+            lines += [f"{_code(key.columns)} refers to `{key.table}`.  "]
+        lines += ["", "| column | type | unit | meaning |", "|---|---|---|---|"]
+        for column in table.columns:
+            meaning = column.description + (f". {column.null}" if column.null else "")
+            unit = (column.unit or "") + _range(column)
+            lines += [f"| `{column.name}` | {column.logical_type} | {unit} | {meaning}. |"]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def frictionless(table: Table) -> dict[str, Any]:
+    """Table Schema of the Frictionless Data standard, for ``datapackage.json``."""
+    fields = []
+    for column in table.columns:
+        constraints: dict[str, Any] = {"required": column.null is None}
+        if column.minimum is not None:
+            constraints["minimum"] = column.minimum
+        if column.maximum is not None:
+            constraints["maximum"] = column.maximum
+        if column.pattern is not None:
+            constraints["pattern"] = column.pattern
+        entry = {
+            "name": column.name,
+            "type": _frictionless_type(column.type),
+            "description": column.description + (f". {column.null}" if column.null else ""),
+            "constraints": constraints,
+        }
+        if column.unit:
+            entry["unit"] = column.unit
+        fields.append(entry)
+    return {
+        "fields": fields,
+        "primaryKey": list(table.primary_key),
+        "foreignKeys": [
+            {
+                "fields": list(key.columns),
+                "reference": {"resource": key.table, "fields": list(key.columns)},
+            }
+            for key in table.foreign_keys
+        ],
+    }
+
+
+def _frictionless_type(type_: pa.DataType) -> str:
+    if pa.types.is_boolean(type_):
+        return "boolean"
+    if pa.types.is_integer(type_):
+        return "integer"
+    if pa.types.is_floating(type_):
+        return "number"
+    if pa.types.is_list(type_):
+        return "array"
+    return "string"
+
+
+def _code(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _range(column: Column) -> str:
+    if column.minimum is None:
+        return ""
+    low = f"{column.minimum:g}"
+    limits = f"≥ {low}" if column.maximum is None else f"{low} … {column.maximum:g}"
+    return f" ({limits})" if column.unit else limits

@@ -1,0 +1,160 @@
+"""Summaries of accuracies, computed anew from their definitions in the schema."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Decoded", "layer_rows", "pair_rows", "ranks_by", "unit_columns"]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """All accuracies of a partition.
+
+    Parameters
+    ----------
+    groups : list of (str, str)
+        ROI and subject of each row of ``r``, sorted.
+    units : array of shape (n_units,)
+        The units, the same in all groups.
+    r : array of shape (n_groups, n_units)
+        Accuracies, NaN where there is none.
+    """
+
+    groups: list[tuple[str, str]]
+    units: np.ndarray
+    r: np.ndarray
+
+    def rois(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
+        """Each ROI, its subjects, and their accuracies: float64, (n_subjects, n_units)."""
+        for roi in dict.fromkeys(roi for roi, _ in self.groups):
+            rows = [row for row, (other, _) in enumerate(self.groups) if other == roi]
+            yield roi, [self.groups[row][1] for row in rows], self.r[rows].astype(np.float64)
+
+
+def unit_columns(r: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns of ``unit_summary`` over subjects, but for the rank.
+
+    Parameters
+    ----------
+    r : array of shape (n_subjects, n_units)
+        Accuracies in an ROI.
+    """
+    n = np.isfinite(r).sum(axis=0)
+    mean = _ratio(np.nansum(r, axis=0), n)
+    variance = _ratio(np.nansum((r - mean) ** 2, axis=0), n - 1)
+    return {
+        "n_subjects": n,
+        "mean_r": mean,
+        "sd_r": np.sqrt(variance),
+        "min_r": np.fmin.reduce(r),
+        "max_r": np.fmax.reduce(r),
+    }
+
+
+def _ratio(total: np.ndarray, n: np.ndarray) -> np.ndarray:
+    ratio = np.full(n.shape, np.nan)
+    np.divide(total, n, out=ratio, where=n > 0)
+    return ratio
+
+
+def ranks_by(mean: np.ndarray) -> np.ndarray:
+    """Ranks by the published mean, 1 for the highest, ties to the lower unit; NaN where it is NaN.
+
+    Parameters
+    ----------
+    mean : array of float32 of shape (n_units,)
+        Column ``mean_r`` of an ROI, in the order of the units.
+    """
+    ranks = np.full(len(mean), np.nan)
+    ranks[np.argsort(-mean, kind="stable")] = np.arange(1, len(mean) + 1)
+    ranks[np.isnan(mean)] = np.nan
+    return ranks
+
+
+def layer_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Rows of ``layer_summary``: (roi, subject), and the values."""
+    for (roi, subject), r in zip(decoded.groups, decoded.r, strict=True):
+        values = r[~np.isnan(r)].astype(np.float64)
+        n = len(values)
+        quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]) if n else [np.nan] * 5
+        names = ("q05_r", "q25_r", "median_r", "q75_r", "q95_r")
+        yield (
+            (roi, subject),
+            {
+                "n_units": len(r),
+                "n_undefined": len(r) - n,
+                "mean_r": values.mean() if n else np.nan,
+                "sd_r": values.std(ddof=1) if n > 1 else np.nan,
+                **dict(zip(names, quantiles, strict=True)),
+            },
+        )
+
+
+def pair_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Rows of ``intersubject``: (roi, subject_a, subject_b), and the values."""
+    for roi, subjects, with_gaps in decoded.rois():
+        r = with_gaps[:, np.isfinite(with_gaps).any(axis=0)]
+        defined = np.isfinite(r)
+        order = np.argsort(r, axis=1)
+        everybody = _correlations(r, order, defined[0]) if defined.all() else None
+        for a, b in combinations(range(len(subjects)), 2):
+            common = defined[a] & defined[b]
+            if everybody is not None:
+                pearson, spearman = (matrix[a, b] for matrix in everybody)
+            else:
+                pair = [a, b]
+                pearson, spearman = (m[0, 1] for m in _correlations(r[pair], order[pair], common))
+            yield (
+                (roi, subjects[a], subjects[b]),
+                {"n_units": int(common.sum()), "pearson_r": pearson, "spearman_r": spearman},
+            )
+
+
+def _correlations(
+    r: np.ndarray, order: np.ndarray, chosen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pearson and Spearman correlations of all pairs of rows, over the chosen columns."""
+    ranks = [_ranks(*row, chosen) for row in zip(r, order, strict=True)]
+    return _pearson(r[:, chosen]), _pearson(np.stack(ranks))
+
+
+def _pearson(rows: np.ndarray) -> np.ndarray:
+    """Correlations of all pairs of rows; NaN for a row of fewer than two different values."""
+    if rows.shape[1] < 2:
+        return np.full((len(rows), len(rows)), np.nan)
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    length = np.sqrt(np.einsum("ij,ij->i", centred, centred))
+    length[np.ptp(rows, axis=1) == 0] = np.nan
+    correlations: np.ndarray = centred @ centred.T / np.outer(length, length)
+    return correlations
+
+
+def _ranks(values: np.ndarray, order: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Ranks of the chosen values among themselves, ties at their middle.
+
+    Parameters
+    ----------
+    values : array of shape (n,)
+        Any values.
+    order : array of shape (n,)
+        Indices that sort them: sorting once serves every choice.
+    chosen : array of bool of shape (n,)
+        The values to rank, all finite.
+    """
+    order = order[chosen[order]]
+    rising = values[order]
+    first = np.diff(rising, prepend=-np.inf) > 0
+    starts = np.flatnonzero(first)
+    middles = (starts + np.append(starts[1:], len(rising)) - 1) / 2
+    ranks: np.ndarray = np.empty(len(values))
+    ranks[order] = middles[np.cumsum(first) - 1]
+    chosen_ranks: np.ndarray = ranks[chosen]
+    return chosen_ranks
