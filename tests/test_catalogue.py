@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from unitdb.catalogue import Catalogue, aliases, default_root, version_key
 from unitdb.errors import CatalogueError, UnknownReleaseError
+from unitdb.release.catalogue import Catalogue, aliases, default_root, version_key
 
 
 def listed(version: str, *, reason: str | None = None, name: str = "sample") -> dict:

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from unitdb._commands import Commands, Lazy, LazyCommand
 from unitdb.cli import LAZY, main
+from unitdb.cli.lazy import Commands, Lazy, LazyCommand
 from unitdb.publish import retract
 from unitdb.query import col
 from unitdb.release import open_release
@@ -105,7 +105,7 @@ def test_output_takes_its_format_from_the_ending(run, tmp_path: Path, ending: st
 def test_sql(run) -> None:
     result = run("sql", "tiny", "SELECT count(*) AS n FROM accuracy", "--format", "csv")
     assert table(result)["n"].tolist() == [224]
-    assert "# release: tiny 1.0.0" in result.stdout
+    assert "# release: tiny@1.0.0" in result.stdout
     result = run("sql", "tiny", "SELECT 1 AS a, 2 AS a", "--format", "json")
     assert json.loads(result.stdout)["rows"] == [{"a": 1, "a_1": 2}]
 
@@ -256,7 +256,7 @@ def test_a_bug_is_not_dressed_up() -> None:
 
 def test_a_warning_is_one_line() -> None:
     code = (
-        "import click, warnings\nfrom unitdb._commands import Commands\n"
+        "import click, warnings\nfrom unitdb.cli.lazy import Commands\n"
         "@click.command()\ndef warn(): warnings.warn('old')\n"
         "Commands(commands={'warn': warn})(['warn'])\n"
     )
@@ -285,11 +285,11 @@ def test_a_closed_pipe_is_quiet(tiny_release: Path) -> None:
 def test_terminal_tables_show_brackets_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     from rich.console import Console
 
-    from unitdb import _terminal
+    from unitdb.cli import terminal
 
     out = io.StringIO()
     monkeypatch.setattr(
-        _terminal, "Console", lambda: Console(file=out, force_terminal=True, width=60)
+        terminal, "Console", lambda: Console(file=out, force_terminal=True, width=60)
     )
-    _terminal.print_table(["[red]a"], [["[bold]b"]], title="[x] SIMULATED")
+    terminal.print_table(["[red]a"], [["[bold]b"]], title="[x] SIMULATED")
     assert all(text in out.getvalue() for text in ("[red]a", "[bold]b", "SIMULATED"))

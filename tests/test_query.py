@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from unitdb import _export
 from unitdb.errors import (
     CorruptReleaseError,
     QueryError,
@@ -20,7 +19,7 @@ from unitdb.errors import (
     UnknownLayerError,
     UnknownRoiError,
 )
-from unitdb.query import Condition, Source, UnitSet, col, connect, run_sql
+from unitdb.query import Condition, Source, UnitSet, col, connect, export as _export, run_sql
 from unitdb.schema import TABLES
 
 SUMMARY = TABLES["unit_summary"]
@@ -84,7 +83,7 @@ def source(files: dict[str, list[str]]) -> Source:
     connection = connect(files)
     return Source(
         connect=lambda: connection,
-        label="tiny 1.0.0",
+        label="tiny@1.0.0",
         citation="Somebody. A tiny\nrelease.",
         simulated=True,
         known={"dataset": ["sim"], "model": ["net"], "layer": list(LAYERS), "roi": ROIS},
@@ -210,7 +209,7 @@ def test_filters_keep_names(source: Source, reference: pd.DataFrame) -> None:
 
 
 def test_filters_are_checked(source: Source) -> None:
-    with pytest.raises(UnknownRoiError, match=r"'v4' in release tiny 1.0.0; did you mean 'V4'"):
+    with pytest.raises(UnknownRoiError, match=r"'v4' in release tiny@1.0.0; did you mean 'V4'"):
         UnitSet(source, {"roi": ["V1", "v4"]})
     with pytest.raises(UnknownLayerError):
         UnitSet(source, {"layer": "x' OR 1=1 --"})
@@ -350,7 +349,7 @@ def test_nothing_is_read_before_it_is_asked_for(source: Source) -> None:
 
 def test_results_carry_their_origin(source: Source) -> None:
     units = UnitSet(source, {"roi": "V4"}).where(col.mean_r > 0.1)
-    origin = {"release": "tiny 1.0.0", "query": units.sql, "citation": source.citation}
+    origin = {"release": "tiny@1.0.0", "query": units.sql, "citation": source.citation}
     assert units.to_pandas().attrs == origin | {"simulated": True}
     metadata = units.to_arrow().schema.metadata
     for key, value in (origin | {"simulated": "true"}).items():
@@ -368,7 +367,7 @@ def test_csv_reads_back_to_equal_numbers(source: Source, tmp_path: Path) -> None
     back = back.astype({name: frame[name].dtype for name in frame.columns})
     pd.testing.assert_frame_equal(back, frame, check_exact=True)
     head = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    assert head[:2] == ["# release: tiny 1.0.0", "# simulated: true"]
+    assert head[:2] == ["# release: tiny@1.0.0", "# simulated: true"]
     assert head[2] == "# query: " + " ".join(units.sql.split())
     assert head[3] == "# citation: Somebody. A tiny release."
     assert [p.name for p in tmp_path.iterdir()] == ["units.csv"]
@@ -395,7 +394,7 @@ def test_json_and_parquet_carry_their_origin(source: Source, tmp_path: Path) -> 
 
 def test_html_shows_a_few_rows_and_escapes(source: Source) -> None:
     html = UnitSet(source)._repr_html_()
-    assert "20 rows of tiny 1.0.0 SIMULATED" in html
+    assert "20 rows of tiny@1.0.0 SIMULATED" in html
     assert html.count("<tr") <= 12
     assert "min_r &gt; 0.1" in UnitSet(source).where(col.min_r > 0.1)._repr_html_()
 

@@ -100,7 +100,7 @@ def test_sql(release: Release) -> None:
     )
     assert found.to_dict("records") == [{"n": 144, "defined": 144 - 8 - 2}]
     assert found.attrs["simulated"] is True
-    assert found.attrs["release"] == "tiny 1.0.0"
+    assert found.attrs["release"] == "tiny@1.0.0"
     with pytest.raises(QueryError, match="only reading is allowed"):
         release.sql("COPY accuracy TO '/tmp/x.csv'")
 

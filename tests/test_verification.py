@@ -13,12 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from unitdb._files import SUMS, files_below, sha256_file
-from unitdb._rows import check_order, distinct
 from unitdb.errors import CorruptReleaseError, SchemaError, SchemaVersionError
+from unitdb.files import SUMS, files_below, sha256_file
+from unitdb.release.rows import check_order, distinct
+from unitdb.release.verification import verify
+from unitdb.release.verification._summaries import (
+    Decoded,
+    layer_rows,
+    pair_rows,
+    ranks_by,
+    unit_columns,
+)
 from unitdb.schema import TABLES
-from unitdb.verification import verify
-from unitdb.verification._summaries import Decoded, layer_rows, pair_rows, ranks_by, unit_columns
 
 CONV = "dataset=sim-a/condition=perception/model=net/layer=conv1/part-0.parquet"
 FC = "dataset=sim-a/condition=perception/model=net/layer=fc/part-0.parquet"
@@ -111,13 +117,18 @@ def test_newer_schema(tiny_copy: Path) -> None:
         verify(tiny_copy)
 
 
+def resource(package, table: str):
+    (found,) = [each for each in package["resources"] if each["name"] == table]
+    return found
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda p: p["unitdb"].update(n_accuracies=1), "states 1 accuracies; there are 224"),
         (lambda p: p["unitdb"].update(simulated=False), "states simulated = False"),
         (lambda p: p["resources"].pop(), "lists the tables"),
-        (lambda p: p["resources"][6]["path"].pop(), "files differ"),
+        (lambda p: resource(p, "accuracy")["path"].pop(), "files differ"),
         (lambda p: p["resources"][0]["schema"]["fields"].pop(), "not the schema of the table"),
     ],
 )
@@ -142,8 +153,8 @@ def test_partition_without_summary(tiny_copy: Path) -> None:
     shutil.rmtree((tiny_copy / "unit_summary" / FC).parent)
     edit_manifest(
         tiny_copy,
-        lambda p: p["resources"][7].update(
-            path=[name for name in p["resources"][7]["path"] if not name.endswith(FC)]
+        lambda p: resource(p, "unit_summary").update(
+            path=[path for path in resource(p, "unit_summary")["path"] if not path.endswith(FC)]
         ),
     )
     with pytest.raises(CorruptReleaseError, match="unit_summary has no partition sim-a/perception"):

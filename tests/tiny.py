@@ -148,6 +148,11 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
         }
         for dataset, subjects in SUBJECTS.items()
     ]
+    rois = [
+        {"dataset": dataset, "roi": roi, "place": place, "description": f"area {roi}"}
+        for dataset in SUBJECTS
+        for place, roi in enumerate(ROIS)
+    ]
     subjects = [
         {
             "dataset": dataset,
@@ -220,6 +225,7 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
     ]
     return {
         "datasets": datasets,
+        "rois": rois,
         "subjects": subjects,
         "stimuli": stimuli,
         "models": models,

@@ -1,3 +1,18 @@
-"""unitdb."""
+"""Units of deep networks that the human visual cortex also computes.
+
+A release holds the decoding accuracy of units: how well a unit's activation is predicted from a
+person's fMRI responses to the same pictures.
+
+>>> import unitdb
+>>> release = unitdb.open("sample")  # doctest: +SKIP
+>>> units = release.units(roi="V4").where(unitdb.col.min_r > 0.2)  # doctest: +SKIP
+>>> units.top(100, by="mean_r").to_pandas()  # doctest: +SKIP
+"""
+
+from unitdb.errors import UnitdbError
+from unitdb.query import UnitSet, col
+from unitdb.release import Catalogue, Description, Release, open_release as open  # noqa: A004
 
 __version__ = "0.1.0"
+
+__all__ = ["Catalogue", "Description", "Release", "UnitSet", "UnitdbError", "col", "open"]

@@ -345,6 +345,22 @@ _TABLES = (
         primary_key=("dataset",),
     ),
     Table(
+        name="rois",
+        row="a region of interest of a dataset",
+        columns=(
+            DATASET,
+            ROI,
+            _count(
+                "place",
+                "Place in the dataset's own order of its ROIs, from 0 (early areas first)",
+                unit="index from 0",
+            ),
+            _text("description", "What the region is"),
+        ),
+        primary_key=("dataset", "roi"),
+        foreign_keys=(ForeignKey(columns=("dataset",), table="datasets"),),
+    ),
+    Table(
         name="subjects",
         row="a region of interest of a subject of a dataset",
         columns=(
@@ -367,7 +383,10 @@ _TABLES = (
             _sha256("responses_sha256", "Hash of the subject's responses, ROI masks and ids"),
         ),
         primary_key=("dataset", "subject", "roi"),
-        foreign_keys=(ForeignKey(columns=("dataset",), table="datasets"),),
+        foreign_keys=(
+            ForeignKey(columns=("dataset",), table="datasets"),
+            ForeignKey(columns=("dataset", "roi"), table="rois"),
+        ),
     ),
     Table(
         name="stimuli",
@@ -526,7 +545,7 @@ _TABLES = (
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "unit"),
         foreign_keys=(
-            ForeignKey(columns=("dataset",), table="datasets"),
+            ForeignKey(columns=("dataset", "roi"), table="rois"),
             ForeignKey(columns=("model", "layer"), table="layers"),
         ),
         partition_by=("dataset", "condition", "model", "layer"),
@@ -590,7 +609,7 @@ _TABLES = (
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "subject_a", "subject_b"),
         foreign_keys=(
-            ForeignKey(columns=("dataset",), table="datasets"),
+            ForeignKey(columns=("dataset", "roi"), table="rois"),
             ForeignKey(columns=("model", "layer"), table="layers"),
         ),
     ),

@@ -111,11 +111,11 @@ def read_spec(path: Path, spec: type[S], error: type[UnitdbError]) -> S:
     try:
         return spec.model_validate(content)
     except ValidationError as cause:
-        problems = [_problem(spec, content, dict(p)) for p in cause.errors()]
+        problems = [_problem(spec, dict(p)) for p in cause.errors()]
         raise error(f"{path}: {'; '.join(problems)}") from None
 
 
-def _problem(spec: type[Spec], content: Any, problem: dict[str, Any]) -> str:
+def _problem(spec: type[Spec], problem: dict[str, Any]) -> str:
     location = [str(part) for part in problem["loc"]]
     place = ".".join(location)
     if problem["type"] == "extra_forbidden":

@@ -111,7 +111,7 @@ def test_a_reader_sees_the_release_and_finds_units(url: str, page: Page, screens
         page.get_by_test_id("stDownloadButton").get_by_role("button").click()
     saved = screenshots / "units.csv"
     download.value.save_as(saved)
-    assert saved.read_text().startswith("# release: tiny 1.0.0\n# simulated: true\n")
+    assert saved.read_text().startswith("# release: tiny@1.0.0\n# simulated: true\n")
 
     elsewhere = [u for u in asked if not u.startswith((url, "data:", "blob:"))]
     assert elsewhere == []

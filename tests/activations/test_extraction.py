@@ -162,9 +162,11 @@ def test_two_at_once_do_not_disturb_each_other(tiny, tmp_path):
 
     results, calls = [], []
 
-    def run() -> None:
+    # Loaded one after the other: the seed of torch is the process's.
+    models = [load_model(tiny.spec, folder=tmp_path) for _ in range(2)]
+
+    def run(model) -> None:
         pictures = Stimuli(images.ids, images.sources, images.read)
-        model = load_model(tiny.spec, folder=tmp_path)
         results.append(
             extract(
                 model,
@@ -176,7 +178,7 @@ def test_two_at_once_do_not_disturb_each_other(tiny, tmp_path):
             )
         )
 
-    threads = [threading.Thread(target=run) for _ in range(2)]
+    threads = [threading.Thread(target=run, args=[model]) for model in models]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -114,7 +114,7 @@ def test_the_download_carries_its_origin(shown: Path) -> None:
     from unitdb.browser import _pages
 
     csv = _pages.as_csv(open_release(shown).units().top(3))
-    assert csv.startswith(b"# release: tiny 1.0.0\n# simulated: true\n")
+    assert csv.startswith(b"# release: tiny@1.0.0\n# simulated: true\n")
     assert len(pd.read_csv(io.BytesIO(csv), comment="#")) == 3
 
 

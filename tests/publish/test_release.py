@@ -12,13 +12,13 @@ import pytest
 import yaml
 
 from tests.tiny import INFO, accuracies, stage
-from unitdb._files import files_below, read_sums, sha256_file
-from unitdb.catalogue import Catalogue
 from unitdb.errors import RecipeError, ReleaseExistsError, SchemaError, UnknownReleaseError
+from unitdb.files import files_below, read_sums, sha256_file
 from unitdb.publish import publish_release, retract
 from unitdb.release import open_release
+from unitdb.release.catalogue import Catalogue
+from unitdb.release.verification import verify
 from unitdb.schema import SCHEMA_VERSION, TABLES
-from unitdb.verification import verify
 
 
 def contents(folder: Path) -> dict[str, bytes]:

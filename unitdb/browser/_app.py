@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unitdb.browser import RELEASE_VARIABLE, _pages
-from unitdb.catalogue import Catalogue
 from unitdb.errors import UnitdbError
 from unitdb.release import Release, open_release
+from unitdb.release.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable

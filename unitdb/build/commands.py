@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from unitdb._terminal import print_table
 from unitdb.activations import MODELS, get_model, load_model
 from unitdb.build.demo import findings
 from unitdb.build.progress import progress_bars
 from unitdb.build.run import build as run_build
-from unitdb.catalogue import default_root
+from unitdb.cli.terminal import print_table
 from unitdb.errors import DatasetError
 from unitdb.release import open_release
+from unitdb.release.catalogue import default_root
 from unitdb.responses import DatasetSpec, dataset_specs, find_dataset
 from unitdb.specs import read_spec
 

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from unitdb._files import replacing
 from unitdb.activations import Activations
 from unitdb.build.inputs import Job, Progress
 from unitdb.decoding import RoiDecoder
 from unitdb.errors import ResponsesError
+from unitdb.files import replacing
 
 __all__ = ["decode", "layer_accuracies"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unitdb._terminal import aligned, cells
+from unitdb.cli.terminal import aligned, cells
 
 if TYPE_CHECKING:
     import pandas as pd

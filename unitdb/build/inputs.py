@@ -23,10 +23,23 @@ from unitdb.responses import (
 )
 from unitdb.specs import content_sha256
 
-__all__ = ["DatasetInput", "Job", "Progress", "SubjectInput", "read_datasets", "read_models"]
+__all__ = [
+    "DatasetInput",
+    "Job",
+    "Progress",
+    "SubjectInput",
+    "named",
+    "read_datasets",
+    "read_models",
+]
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a step, what is done and what is to do."""
+
+
+def named(progress: Progress | None, step: str) -> Callable[[int, int], None] | None:
+    """Progress callback of one step, without the step's name."""
+    return None if progress is None else lambda done, total: progress(step, done, total)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -183,7 +196,7 @@ def read_datasets(
             data=data,
             cache=cache,
             datasets=datasets,
-            progress=_named(progress, "activations"),
+            progress=named(progress, "activations"),
         )
         for name in recipe.datasets
     ]
@@ -258,7 +271,3 @@ def _check_transformations(spec: DatasetSpec, decoder: DecoderSpec) -> None:
             f"dataset {spec.name!r} does not allow z-scoring of voxels (decoder.zscore: true; "
             f"use `zscore: false`): {allowed.reason}"
         )
-
-
-def _named(progress: Progress | None, step: str) -> Callable[[int, int], None] | None:
-    return None if progress is None else lambda done, total: progress(step, done, total)

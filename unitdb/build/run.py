@@ -7,18 +7,16 @@ rest, and ends in the same bytes.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from unitdb._files import replacing
 from unitdb.activations import Activations, extract
 from unitdb.build.decode import decode, layer_accuracies
-from unitdb.build.inputs import Job, Progress, read_datasets, read_models
+from unitdb.build.inputs import Job, Progress, named, read_datasets, read_models
 from unitdb.build.recipe import Recipe, read_recipe
 from unitdb.build.tables import (
     accuracy_rows,
@@ -29,8 +27,15 @@ from unitdb.build.tables import (
     table_of,
     unit_summary_rows,
 )
-from unitdb.errors import BuildBusyError
+from unitdb.errors import (
+    BuildBusyError,
+    CorruptReleaseError,
+    ReleaseExistsError,
+    SchemaVersionError,
+)
+from unitdb.files import locked, replacing
 from unitdb.publish import ReleaseInfo, publish_release, write_partition, write_table
+from unitdb.release import open_release
 from unitdb.specs import content_sha256
 
 __all__ = ["build"]
@@ -71,10 +76,12 @@ def build(
     Returns
     -------
     Path
-        Folder of the release.
+        Folder of the release. Where it is published already, nothing is done.
 
     Raises
     ------
+    ReleaseExistsError
+        This version is published, and is not what the recipe would build now.
     UnitdbError
         Whatever the recipe names that is not there or not right; nothing is published then.
     """
@@ -90,22 +97,44 @@ def build(
     )
     models = read_models(spec, folder=recipe.parent)
     jobs = [Job(recipe=spec, dataset=d, model=m) for d in read for m in models]
+    target = releases / spec.name / spec.version
+    finished = target.exists() and _is_same(target, jobs)
+    if target.exists() and not finished and not replace:
+        raise ReleaseExistsError(
+            f"{target} was built from another recipe, other inputs or other code, and releases "
+            "are immutable: raise `version` in the recipe (or pass --replace while nobody uses it)"
+        )
     with _workspace(releases, spec, jobs) as work:
-        staged = work / "staged"
-        for job in jobs:
-            activations = extract(
-                job.model,
-                job.dataset.stimuli,
-                folder=cache,
-                units=spec.selection,
-                progress=lambda done, total: progress and progress("activations", done, total),
-            )
-            decode(job, activations, work / "blocks" / job.build, progress=progress)
-            _tabulate(job, activations, work, progress)
-        _write_tables(jobs, work)
-        release = publish_release(staged, releases, info=_info(spec, recipe, jobs), replace=replace)
-    _log.info("release %s", release)
-    return release
+        if not finished:
+            for job in jobs:
+                activations = _extract(job, cache, progress)
+                decode(job, activations, work / "blocks" / job.build, progress=progress)
+                _tabulate(job, activations, work, progress)
+            _write_tables(jobs, work)
+            info = _info(spec, recipe, jobs)
+            publish_release(work / "staged", releases, info=info, replace=replace)
+    _log.info("release %s", target)
+    return target
+
+
+def _is_same(published: Path, jobs: Sequence[Job]) -> bool:
+    """Whether a published release is what these jobs would build."""
+    try:
+        found = open_release(published).table("builds", ["build", "recipe_sha256"]).astype(str)
+    except (CorruptReleaseError, SchemaVersionError):
+        return False
+    wanted = {(job.build, content_sha256(job.recipe)) for job in jobs}
+    return set(found.itertuples(index=False, name=None)) == wanted
+
+
+def _extract(job: Job, cache: Path, progress: Progress | None) -> Activations:
+    return extract(
+        job.model,
+        job.dataset.stimuli,
+        folder=cache,
+        units=job.recipe.selection,
+        progress=named(progress, "activations"),
+    )
 
 
 def _tabulate(job: Job, activations: Activations, work: Path, progress: Progress | None) -> None:
@@ -152,18 +181,15 @@ def _workspace(releases: Path, recipe: Recipe, jobs: Sequence[Job]) -> Iterator[
     """Folder of one build's unfinished work; found again by its key, removed on success."""
     key = content_sha256([recipe, [job.build for job in jobs]])[:12]
     folder = releases / ".work" / f"{recipe.name}-{recipe.version}-{key}"
-    folder.mkdir(parents=True, exist_ok=True)
-    # The lock goes with the process, however it ends.
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked(folder / "lock", wait=False))
         except BlockingIOError:
             raise BuildBusyError(
                 f"another process is building {recipe.name} {recipe.version} in {folder}"
             ) from None
         yield folder
         shutil.rmtree(folder)
-        Path(lock.name).unlink()
 
 
 def _info(recipe: Recipe, path: Path, jobs: Sequence[Job]) -> ReleaseInfo:

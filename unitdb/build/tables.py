@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+import unitdb
 from unitdb.activations import LayerInfo
 from unitdb.analysis import intersubject_correlations, summarise_layer, summarise_units
 from unitdb.build.inputs import Job
@@ -25,8 +26,6 @@ __all__ = [
     "table_of",
     "unit_summary_rows",
 ]
-
-import unitdb
 
 Rows = list[dict[str, Any]]
 Accuracies = NDArray[np.float32]
@@ -133,6 +132,7 @@ def reference_tables(jobs: Sequence[Job]) -> dict[str, pa.Table]:
     models = {job.model.spec.name: job for job in jobs}.values()
     rows = {
         "datasets": [_dataset_row(job) for job in datasets],
+        "rois": [row for job in datasets for row in _roi_rows(job)],
         "subjects": [row for job in datasets for row in _subject_rows(job)],
         "stimuli": [row for job in datasets for row in _stimulus_rows(job)],
         "models": [_model_row(job) for job in models],
@@ -156,6 +156,15 @@ def _dataset_row(job: Job) -> dict[str, Any]:
         "voxel_selection": spec.transformations.voxel_selection,
         "zscore": spec.transformations.zscore,
     }
+
+
+def _roi_rows(job: Job) -> Rows:
+    spec = job.dataset.spec
+    return [
+        {"dataset": spec.name, "roi": roi, "place": place, "description": description}
+        for place, (roi, description) in enumerate(spec.rois.items())
+        if roi in job.dataset.rois
+    ]
 
 
 def _subject_rows(job: Job) -> Rows:

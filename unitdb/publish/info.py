@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from unitdb.errors import RecipeError
-from unitdb.manifest import VERSION_PATTERN
+from unitdb.release.manifest import VERSION_PATTERN
 from unitdb.schema import NAME_PATTERN
 
 __all__ = ["ReleaseInfo"]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from unitdb._files import SUMS, files_below, sha256_file, write_text
-from unitdb.catalogue import CATALOGUE, Catalogue, aliases
 from unitdb.errors import ReleaseExistsError, SchemaError, UnknownReleaseError
-from unitdb.manifest import MANIFEST
+from unitdb.files import SUMS, files_below, locked, sha256_file, write_text
 from unitdb.publish import _card, _datapackage
+from unitdb.release.catalogue import CATALOGUE, Catalogue, aliases
+from unitdb.release.manifest import MANIFEST
+from unitdb.release.verification import verify
 from unitdb.schema import TABLES
-from unitdb.verification import verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from unitdb.publish.info import ReleaseInfo
 
 __all__ = ["publish_release", "retract"]
+
+_LOCK = ".releases.lock"
 
 
 def publish_release(staged: Path, root: Path, *, info: ReleaseInfo, replace: bool = False) -> Path:
@@ -81,14 +83,15 @@ def publish_release(staged: Path, root: Path, *, info: ReleaseInfo, replace: boo
     for leftover in (staged, backup):
         if leftover.exists():
             shutil.rmtree(leftover)
-    catalogue = Catalogue(root)
-    contents = catalogue.contents()
-    listed = contents["releases"][info.name]["versions"]
-    listed[info.version] = {
-        **catalogue.describe(target),
-        "retracted": listed[info.version]["retracted"],
-    }
-    _save(root, contents)
+    with locked(root / _LOCK):
+        catalogue = Catalogue(root)
+        contents = catalogue.contents()
+        listed = contents["releases"][info.name]["versions"]
+        listed[info.version] = {
+            **catalogue.describe(target),
+            "retracted": listed[info.version]["retracted"],
+        }
+        _save(root, contents)
     return target
 
 
@@ -113,16 +116,17 @@ def retract(
     UnknownReleaseError
         No such release, or no such replacement.
     """
-    contents = Catalogue(root).contents()
-    release = contents["releases"].get(name, {"versions": {}})
-    versions = release["versions"]
-    for wanted in (version, replacement):
-        if wanted is not None and wanted not in versions:
-            known = [f"{name}@{known}" for known in versions]
-            raise UnknownReleaseError(f"{name}@{wanted}", known, where=f"catalogue {root}")
-    versions[version]["retracted"] = {"reason": reason, "replacement": replacement}
-    release["aliases"] = aliases(versions)
-    _save(root, contents)
+    with locked(root / _LOCK):
+        contents = Catalogue(root).contents()
+        release = contents["releases"].get(name, {"versions": {}})
+        versions = release["versions"]
+        for wanted in (version, replacement):
+            if wanted is not None and wanted not in versions:
+                known = [f"{name}@{known}" for known in versions]
+                raise UnknownReleaseError(f"{name}@{wanted}", known, where=f"catalogue {root}")
+        versions[version]["retracted"] = {"reason": reason, "replacement": replacement}
+        release["aliases"] = aliases(versions)
+        _save(root, contents)
 
 
 def _save(root: Path, contents: dict[str, Any]) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unitdb._files import replacing
-from unitdb._rows import check_order, coded
 from unitdb.errors import SchemaError
+from unitdb.files import replacing
+from unitdb.release.rows import check_order, coded
 from unitdb.schema import Table, get_table
 
 if TYPE_CHECKING:

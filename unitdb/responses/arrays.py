@@ -56,7 +56,8 @@ def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, NDArray[Any]]:
 
 
 def _read_npz(path: Path, keys: list[str]) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    with np.load(path, allow_pickle=False) as file:
+    # Opened here: numpy leaves a damaged file open.
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         return {key: file[key] for key in keys if key in file.files}, list(file.files)
 
 

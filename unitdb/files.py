@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["SUMS", "files_below", "read_sums", "replacing", "sha256_file", "write_text"]
+__all__ = [
+    "SUMS",
+    "files_below",
+    "locked",
+    "read_sums",
+    "replacing",
+    "sha256_file",
+    "write_text",
+]
 
 SUMS = "SHA256SUMS"
 """Name of the file that lists the checksums of all others."""
@@ -35,6 +43,30 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a lock on ``path`` that ends with the block, or with the process however it ends.
+
+    Parameters
+    ----------
+    path : Path
+        File of the lock; it stays, empty.
+    wait : bool
+        Wait for another holder; otherwise raise.
+
+    Raises
+    ------
+    BlockingIOError
+        Another holds it, and ``wait`` is False.
+    """
+    import fcntl  # POSIX; reading a release needs no lock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unitdb._files import replacing
+from unitdb.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

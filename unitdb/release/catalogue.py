@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from unitdb._files import SUMS
 from unitdb.errors import CatalogueError, UnknownReleaseError
-from unitdb.manifest import VERSION_PATTERN, read_manifest
+from unitdb.files import SUMS
+from unitdb.release.manifest import VERSION_PATTERN, read_manifest
 
 __all__ = ["CATALOGUE", "Catalogue", "Entry", "aliases", "default_root", "version_key"]
 

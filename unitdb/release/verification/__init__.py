@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from unitdb.verification._verify import Report, verify
+from unitdb.release.verification._verify import Report, verify
 
 __all__ = ["Report", "verify"]

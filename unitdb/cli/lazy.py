@@ -47,6 +47,7 @@ class LazyCommand(click.Command):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
+        """Load the command and let it parse its own arguments."""
         return self._load().make_context(info_name, args, parent, **extra)
 
     def _load(self) -> click.Command:
@@ -68,6 +69,7 @@ class Commands(click.Group):
     """Turns errors into one line and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error of ours becomes one line, and exit code 2."""
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             try:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unitdb._rows import check_order, coded, distinct, read_rows
 from unitdb.errors import CorruptReleaseError
-from unitdb.verification._summaries import (
+from unitdb.release.rows import check_order, coded, distinct, read_rows
+from unitdb.release.verification._summaries import (
     Decoded,
     layer_rows,
     pair_rows,

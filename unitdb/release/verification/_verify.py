@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unitdb._files import SUMS, files_below, read_sums, sha256_file
-from unitdb._rows import distinct
 from unitdb.errors import CorruptReleaseError
-from unitdb.manifest import MANIFEST, METADATA, Manifest, check_schema_version, read_manifest
-from unitdb.schema import TABLES, frictionless
-from unitdb.verification._partitions import (
+from unitdb.files import SUMS, files_below, read_sums, sha256_file
+from unitdb.release.manifest import (
+    MANIFEST,
+    METADATA,
+    Manifest,
+    check_schema_version,
+    read_manifest,
+)
+from unitdb.release.rows import distinct
+from unitdb.release.verification._partitions import (
     Referred,
     Rows,
     check_pairs_and_layers,
@@ -21,6 +26,7 @@ from unitdb.verification._partitions import (
     decoded,
     read,
 )
+from unitdb.schema import TABLES, frictionless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

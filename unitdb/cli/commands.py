@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from unitdb import _export, _terminal
-from unitdb._commands import Commands, Lazy, LazyCommand
-from unitdb._files import write_text
-from unitdb.catalogue import Catalogue
-from unitdb.query import Condition
-from unitdb.release import Release, open_release
+from unitdb.cli import terminal
+from unitdb.cli.lazy import Commands, Lazy, LazyCommand
+from unitdb.files import write_text
+from unitdb.query import Condition, export
+from unitdb.release import Catalogue, Release, open_release
 from unitdb.schema import SCHEMA_VERSION, TABLES, Table, data_dictionary, frictionless, get_table
 
 if TYPE_CHECKING:
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["LAZY", "main"]
 
 _SHOWN_ROWS = 100
-_WRITERS: dict[str, Callable[[pa.Table, _export.Destination], None]] = {
-    "csv": _export.write_csv,
-    "json": _export.write_json,
-    "parquet": _export.write_parquet,
+_WRITERS: dict[str, Callable[[pa.Table, export.Destination], None]] = {
+    "csv": export.write_csv,
+    "json": export.write_json,
+    "parquet": export.write_parquet,
 }
 
 
@@ -85,7 +84,7 @@ def releases(root: Path | None) -> None:
     if not rows:
         click.echo(f"no releases in {catalogue.root}", err=True)
         return
-    _terminal.print_table(["release", "responses", "aliases", "title", "note"], rows)
+    terminal.print_table(["release", "responses", "aliases", "title", "note"], rows)
 
 
 @main.command()
@@ -177,18 +176,7 @@ def sql(
 
     In Python: unitdb.open(RELEASE).sql(QUERY)
     """
-    import pyarrow as pa
-
-    opened = _open(root, release)
-    table = pa.Table.from_pandas(opened.sql(query), preserve_index=False)
-    table = _export.with_provenance(
-        table,
-        release=f"{opened.name} {opened.version}",
-        query=query,
-        citation=opened.citation,
-        simulated=opened.simulated,
-    )
-    _write(table, format_, output)
+    _write(_open(root, release).sql_arrow(query), format_, output)
 
 
 @main.command()
@@ -216,14 +204,14 @@ def schema(table: str | None, format_: str) -> None:
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
     elif spec is None:
         rows = [[one.name, one.row, ", ".join(one.primary_key)] for one in TABLES.values()]
-        _terminal.print_table(["table", "a row is", "primary key"], rows)
+        terminal.print_table(["table", "a row is", "primary key"], rows)
     else:
         rows = [
             [c.name, c.logical_type, c.unit or "", ". ".join(filter(None, [c.description, c.null]))]
             for c in spec.columns
         ]
         title = f"{spec.name}: a row is {spec.row}"
-        _terminal.print_table(["column", "type", "unit", "meaning"], rows, title=title)
+        terminal.print_table(["column", "type", "unit", "meaning"], rows, title=title)
 
 
 @main.command()
@@ -264,12 +252,12 @@ def _write(table: pa.Table, format_: str | None, output: Path | None) -> None:
 def _write_text(table: pa.Table, output: Path | None) -> None:
     header = table.column_names
     if output is not None:
-        write_text(output, _terminal.aligned(header, _terminal.cells(table)) + "\n")
+        write_text(output, terminal.aligned(header, terminal.cells(table)) + "\n")
         return
     shown = table.slice(0, _SHOWN_ROWS)
-    origin = _export.provenance(table)
+    origin = export.provenance(table)
     title = origin["release"] + (" SIMULATED" if origin["simulated"] else "")
-    _terminal.print_table(header, _terminal.cells(shown), title=title)
+    terminal.print_table(header, terminal.cells(shown), title=title)
     if table.num_rows > shown.num_rows:
         click.echo(
             f"the first {shown.num_rows} of {table.num_rows:,} rows; "

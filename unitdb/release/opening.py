@@ -6,14 +6,16 @@ import logging
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from unitdb._description import Description, describe
-from unitdb._rows import read_rows
-from unitdb.catalogue import Catalogue
 from unitdb.errors import CorruptReleaseError, UnknownColumnError, UnknownTableError
-from unitdb.manifest import Manifest, check_schema_version, read_manifest
 from unitdb.query import Source, UnitSet, connect, run_sql
+from unitdb.query.export import provenance, with_provenance
+from unitdb.release.catalogue import Catalogue
+from unitdb.release.description import Description, describe
+from unitdb.release.manifest import Manifest, check_schema_version, read_manifest
+from unitdb.release.matrix import layer_by_roi
+from unitdb.release.rows import read_rows
 from unitdb.schema import TABLES
 
 if TYPE_CHECKING:
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 
     import duckdb
     import pandas as pd
+    import pyarrow as pa
 
-    from unitdb.verification import Report
+    from unitdb.release.verification import Report
 
 __all__ = ["Description", "Release", "open_release"]
 
@@ -181,10 +184,44 @@ class Release:
         """
         return describe(self._manifest, self.path)
 
+    def layer_by_roi(
+        self,
+        measure: Literal["accuracy", "agreement"] = "accuracy",
+        *,
+        dataset: str | None = None,
+        condition: str | None = None,
+        model: str | None = None,
+    ) -> pd.DataFrame:
+        """Layer × ROI matrix of a network: how well each layer decodes from each region.
+
+        Parameters
+        ----------
+        measure : {'accuracy', 'agreement'}
+            Mean accuracy over units, then subjects; or the correlation over units of two subjects'
+            accuracies, mean over pairs (inter-subject correlation). Both are Pearson r.
+        dataset, condition, model : str, optional
+            Which, where the release has several.
+
+        Returns
+        -------
+        pandas.DataFrame of shape (n_layers, n_rois)
+            Layers in the order of depth, ROIs in the dataset's own order; NaN where there is none.
+
+        Raises
+        ------
+        QueryError
+            The release has several and none is named, or there is no such measure.
+        UnknownDatasetError, UnknownConditionError, UnknownModelError
+            No such name in the release; gives the nearest.
+        """
+        return layer_by_roi(
+            self.table, measure, self._source, dataset=dataset, condition=condition, model=model
+        )
+
     def sql(
         self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Run one SELECT of DuckDB's SQL over the tables.
+        """Run one SELECT of DuckDB's SQL over the tables; ``attrs`` of the result hold its origin.
 
         Parameters
         ----------
@@ -200,14 +237,22 @@ class Release:
         CorruptReleaseError
             A file is truncated or damaged; names it.
         """
-        frame: pd.DataFrame = run_sql(self._connection, query, parameters).to_pandas()
-        frame.attrs.update(
-            release=f"{self.name} {self.version}",
+        table = self.sql_arrow(query, parameters)
+        frame: pd.DataFrame = table.to_pandas()
+        frame.attrs.update(provenance(table))
+        return frame
+
+    def sql_arrow(
+        self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
+    ) -> pa.Table:
+        """Run one SELECT as :meth:`sql` does, into Arrow; the schema's metadata hold its origin."""
+        return with_provenance(
+            run_sql(self._connection, query, parameters),
+            release=self.label,
             query=query,
             citation=self.citation,
             simulated=self.simulated,
         )
-        return frame
 
     def units(
         self,
@@ -241,8 +286,8 @@ UnknownRoiError
         return UnitSet(self._source, chosen)
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Report:
-        """Read all of the release again and check it (:func:`unitdb.verification.verify`)."""
-        from unitdb.verification import verify
+        """Read all of the release again and check it (:mod:`unitdb.release.verification`)."""
+        from unitdb.release.verification import verify
 
         return verify(self.path, progress=progress)
 
@@ -260,7 +305,7 @@ UnknownRoiError
         names = self.table("layer_summary", ["dataset", "condition", "model", "layer", "roi"])
         return Source(
             connect=lambda: self._connection,
-            label=f"{self.name} {self.version}",
+            label=self.label,
             citation=self.citation,
             simulated=self.simulated,
             known={str(column): sorted(names[column].unique()) for column in names},

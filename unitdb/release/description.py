@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from unitdb._rows import read_rows
+from unitdb.release.rows import read_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from unitdb.manifest import Manifest
+    from unitdb.release.manifest import Manifest
 
 __all__ = ["Description", "describe"]
 
@@ -92,7 +92,8 @@ def describe(manifest: Manifest, folder: Path) -> Description:
         found: list[dict[str, Any]] = read_rows(folder / file, columns).to_pylist()
         return found
 
-    subjects = rows("subjects", "dataset", "subject", "roi")
+    subjects = rows("subjects", "dataset", "subject")
+    rois = sorted(rows("rois", "dataset", "roi", "place"), key=lambda row: row["place"])
     layers = sorted(rows("layers", "model", "layer", "depth"), key=lambda row: row["depth"])
     decoded: dict[tuple[str, str], int] = {}
     conditions = set()
@@ -113,7 +114,7 @@ def describe(manifest: Manifest, folder: Path) -> Description:
             {
                 **dataset,
                 "subjects": _values(subjects, "subject", dataset=dataset["dataset"]),
-                "rois": _values(subjects, "roi", dataset=dataset["dataset"]),
+                "rois": _values(rois, "roi", dataset=dataset["dataset"]),
             }
             for dataset in rows("datasets", "dataset", "title", "simulated")
         ],

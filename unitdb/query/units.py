@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from numbers import Integral
@@ -16,61 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from unitdb import _export
-from unitdb._conditions import ColumnExpression, Condition, check_numeric, col
-from unitdb._sandbox import connect, run_sql
-from unitdb.errors import (
-    QueryError,
-    UnknownColumnError,
-    UnknownConditionError,
-    UnknownDatasetError,
-    UnknownLayerError,
-    UnknownModelError,
-    UnknownNameError,
-    UnknownRoiError,
-)
+from unitdb.errors import QueryError
+from unitdb.query import export
+from unitdb.query.conditions import Condition, check_numeric
+from unitdb.query.sandbox import run_sql
+from unitdb.query.source import Source, check_names
 from unitdb.schema import TABLES
 
 if TYPE_CHECKING:
-    import duckdb
     import pandas as pd
 
-__all__ = ["ColumnExpression", "Condition", "Source", "UnitSet", "col", "connect", "run_sql"]
+__all__ = ["UnitSet"]
 
 _SUMMARY = TABLES["unit_summary"]
-
-_UNKNOWN: dict[str, type[UnknownNameError]] = {
-    "dataset": UnknownDatasetError,
-    "condition": UnknownConditionError,
-    "model": UnknownModelError,
-    "layer": UnknownLayerError,
-    "roi": UnknownRoiError,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """What a selection needs of the release it is from.
-
-    Parameters
-    ----------
-    connect : callable
-        Gives a connection with a view for each table (:func:`connect`).
-    label : str
-        Name and version of the release.
-    citation : str
-        How to cite it.
-    simulated : bool
-        Whether it rests on simulated responses.
-    known : mapping of str to list of str
-        The names that occur: keys ``dataset``, ``condition``, ``model``, ``layer``, ``roi``.
-    """
-
-    connect: Callable[[], duckdb.DuckDBPyConnection] = field(repr=False)
-    label: str
-    citation: str
-    simulated: bool
-    known: Mapping[str, Sequence[str]] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -119,7 +77,7 @@ UnknownRoiError
 
     def __post_init__(self) -> None:
         chosen = {
-            column: _checked_names(self.source, column, names)
+            column: check_names(self.source, column, names)
             for column, names in self.filters.items()
             if names is not None
         }
@@ -201,7 +159,7 @@ UnknownRoiError
         """Read the rows into pandas; ``attrs`` hold release, query, citation and simulated."""
         return self._as_pandas(self.to_arrow())
 
-    def to_csv(self, destination: _export.Destination) -> None:
+    def to_csv(self, destination: export.Destination) -> None:
         """Write CSV whose first lines, beginning with ``#``, hold the origin.
 
         ``pandas.read_csv(path, comment="#")`` reads it back.
@@ -211,7 +169,7 @@ UnknownRoiError
         destination : path or binary file
             A path is written atomically: all rows or no file.
         """
-        _export.write_csv(self.to_arrow(), destination)
+        export.write_csv(self.to_arrow(), destination)
 
     def __len__(self) -> int:
         return int(self._run("SELECT count(*) FROM ({})").column(0)[0].as_py())
@@ -231,7 +189,7 @@ UnknownRoiError
 
     def _labelled(self, table: pa.Table) -> pa.Table:
         source = self.source
-        return _export.with_provenance(
+        return export.with_provenance(
             table,
             release=source.label,
             query=self.sql,
@@ -241,7 +199,7 @@ UnknownRoiError
 
     def _as_pandas(self, table: pa.Table) -> pd.DataFrame:
         frame: pd.DataFrame = table.to_pandas()
-        frame.attrs.update(_export.provenance(table))
+        frame.attrs.update(export.provenance(table))
         return frame
 
     def _title(self) -> str:
@@ -286,23 +244,6 @@ UnknownRoiError
         if self._limit is not None:
             return f"{self._limit.by} {'ASC' if self._limit.ascending else 'DESC'}, {key}"
         return self._within._order() if self._within is not None else key
-
-
-def _checked_names(
-    source: Source, column: str, names: str | Sequence[str] | None
-) -> tuple[str, ...]:
-    if column not in _UNKNOWN:
-        raise UnknownColumnError(column, _UNKNOWN, where="the filters of units()")
-    kept = (names,) if isinstance(names, str) else tuple(names or ())
-    if not kept or not all(isinstance(name, str) for name in kept):
-        raise QueryError(f"{column}={names!r} is not a name or a list of names")
-    known = source.known.get(column, kept)
-    for name in kept:
-        if name not in known:
-            raise _UNKNOWN[column](
-                name, known, where=f"release {source.label}", hint="release.describe()"
-            )
-    return kept
 
 
 def _literal(value: str | float) -> str:

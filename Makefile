@@ -1,0 +1,55 @@
+# Needs git, make and Python 3.11 or newer; everything else is installed into .venv.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+RELEASES ?= releases
+
+.PHONY: help demo test test-slow lint app docs clean
+
+help:
+	@echo "make demo       build the embedded sample release (simulated) and print what it found"
+	@echo "make test       run the tests"
+	@echo "make test-slow  run the full-size tests too"
+	@echo "make lint       style, types and import contracts"
+	@echo "make app        look at the releases in the browser"
+	@echo "make docs       write docs/schema.md and docs/commands.md anew, and the figure"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp for each set of extras; the larger one serves the smaller one too.
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $(VENV)/.test $(VENV)/.demo
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@if [ -e $(VENV)/.test ]; then $(MAKE) $(VENV)/.test; else \
+		$(PIP) install --quiet --constraint constraints.txt --editable '.[demo]'; fi
+	@touch $(VENV)/.demo
+
+demo: $(VENV)/.demo
+	$(BIN)/unitdb --releases $(RELEASES) demo --replace
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(VENV)/.test
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+app: $(VENV)/.test
+	$(BIN)/unitdb --releases $(RELEASES) app
+
+docs: $(VENV)/.test
+	$(BIN)/unitdb schema --format markdown > docs/schema.md
+	$(BIN)/python docs/commands.py > docs/commands.md
+	$(BIN)/python docs/figure.py $(RELEASES) docs/figure.png
+
+clean:
+	rm -rf $(VENV) $(RELEASES)
