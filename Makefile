@@ -20,12 +20,12 @@ $(BIN)/python:
 
 # One stamp for each set of extras; the larger one serves the smaller one too.
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
+	$(PIP) install --quiet --no-compile --constraint constraints.txt --editable '.[test]'
 	@touch $(VENV)/.test $(VENV)/.demo
 
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 	@if [ -e $(VENV)/.test ]; then $(MAKE) $(VENV)/.test; else \
-		$(PIP) install --quiet --constraint constraints.txt --editable '.[demo]'; fi
+		$(PIP) install --quiet --no-compile --constraint constraints.txt --editable '.[demo]'; fi
 	@touch $(VENV)/.demo
 
 demo: $(VENV)/.demo

@@ -48,9 +48,16 @@ class LazyCommand(click.Command):
         **extra: Any,
     ) -> click.Context:
         """Load the command and let it parse its own arguments."""
-        return self._load().make_context(info_name, args, parent, **extra)
+        return self.load().make_context(info_name, args, parent, **extra)
 
-    def _load(self) -> click.Command:
+    def load(self) -> click.Command:
+        """Import the command.
+
+        Raises
+        ------
+        MissingExtraError
+            A package of the extra is not installed.
+        """
         module, _, attribute = self._lazy.path.partition(":")
         try:
             command: click.Command = getattr(importlib.import_module(module), attribute)

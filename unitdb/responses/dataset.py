@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.activations import Activations, Stimuli, UnitSelection, extract, get_model, load_model
+from unitdb.activations import Stimuli, UnitSelection, extract, get_model, load_model
 from unitdb.errors import (
     DatasetError,
     StimulusMismatchError,
@@ -61,6 +61,7 @@ class Dataset:
     data: Path | None
     cache: Path
     progress: Progress | None = None
+    _computed: dict[str, NDArray[np.float32]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def stimuli(self) -> Stimuli:
@@ -108,7 +109,7 @@ class Dataset:
                     source,
                     subject,
                     self.stimuli.ids,
-                    simulated_activations(self, source),
+                    self._activations_behind(source),
                 )
         unknown = np.setdiff1d(responses.stimulus_ids, self.stimuli.ids)
         if len(unknown):
@@ -117,6 +118,21 @@ class Dataset:
                 f"among the {len(self.stimuli)} stimuli: {', '.join(unknown[:_SHOWN])}"
             )
         return responses
+
+    def _activations_behind(self, source: SimulatedResponses) -> dict[str, NDArray[np.float32]]:
+        """Activations (n_stimuli, n_units) of the units that the simulated brains compute."""
+        if not self._computed:
+            store = extract(
+                load_model(get_model(source.model), layers=source.layers),
+                self.stimuli,
+                folder=self.cache,
+                units=UnitSelection(sample=source.units, seed=source.seed),
+                progress=self.progress,
+            )
+            self._computed.update(
+                {layer: store.block(layer, 0, store.n_units(layer)) for layer in source.layers}
+            )
+        return self._computed
 
     def _data_folder(self) -> Path:
         if self.data is None:
@@ -127,25 +143,6 @@ class Dataset:
         if not self.data.is_dir():
             raise DatasetError(f"{self.data}: no such data folder (--data or UNITDB_DATA)")
         return self.data
-
-
-def simulated_activations(
-    dataset: Dataset, spec: SimulatedResponses
-) -> dict[str, NDArray[np.float32]]:
-    """Activations (n_stimuli, n_units) of the units that a simulated brain computes, by layer."""
-    store = _simulated_store(dataset, spec)
-    return {layer: store.block(layer, 0, store.n_units(layer)) for layer in spec.layers}
-
-
-def _simulated_store(dataset: Dataset, spec: SimulatedResponses) -> Activations:
-    model = load_model(get_model(spec.model), folder=None, layers=spec.layers)
-    return extract(
-        model,
-        dataset.stimuli,
-        folder=dataset.cache,
-        units=UnitSelection(sample=spec.units, seed=spec.seed),
-        progress=dataset.progress,
-    )
 
 
 def dataset_folders(extra: Sequence[Path] = ()) -> list[Path]:

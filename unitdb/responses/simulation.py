@@ -143,10 +143,10 @@ def _roi_signal(
             + np.sqrt(1 - spec.agreement) * individual
         )
         chance = np.exp(log_visibility) * (z.std(axis=0) > 0)
-        weights = np.zeros((z.shape[1], int((layer_of == index).sum())))
-        for voxel in range(weights.shape[1]):
-            units = rng.choice(len(chance), size=_UNITS_PER_VOXEL, p=chance / chance.sum())
-            np.add.at(weights[:, voxel], units, rng.standard_normal(_UNITS_PER_VOXEL))
+        shape = (_UNITS_PER_VOXEL, int((layer_of == index).sum()))
+        units = rng.choice(len(chance), size=shape, p=chance / chance.sum())
+        weights = np.zeros((z.shape[1], shape[1]))
+        np.add.at(weights, (units, np.arange(shape[1])), rng.standard_normal(shape))
         blocks.append(_zscore(z @ weights))
     # Neighbours on the sheet prefer different layers, as the order of drawing had it.
     grouped = np.concatenate(blocks, axis=1)

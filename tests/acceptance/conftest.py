@@ -1,0 +1,63 @@
+"""What acceptance tests share: the command line as users run it, the sample, the real data."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def unitdb_command(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    """Run ``unitdb`` in a process of its own, from the project's folder."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", "from unitdb.cli import main; main()"]
+        + [str(argument) for argument in arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        **options,
+    )
+
+
+def succeed(*arguments: object) -> str:
+    """Run ``unitdb``; returns what it printed, and fails with its error if it failed."""
+    done = unitdb_command(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory) -> tuple[Path, str]:
+    """Folder of the sample release, built by ``unitdb demo``, and what that printed."""
+    root = tmp_path_factory.mktemp("sample")
+    printed = succeed("--releases", root, "demo")
+    return root / "sample" / "1.0.0", printed
+
+
+@pytest.fixture(scope="session")
+def realdata() -> Path:
+    """Folder of the real fMRI data."""
+    folder = Path(os.environ.get("UNITDB_REALDATA", ROOT.parent / "shared" / "realdata"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder.name}/: set UNITDB_REALDATA to its folder")
+    return folder
+
+
+def derived(recipe: str, folder: Path, **changes: str) -> Path:
+    """Write a shipped recipe with other values of some top-level keys to ``folder``."""
+    blocks = (ROOT / "pipelines" / f"{recipe}.yaml").read_text()
+    lines, skipping = [], False
+    for line in blocks.splitlines():
+        if not line.startswith((" ", "#")):
+            skipping = line.split(":")[0] in changes
+        if not skipping:
+            lines.append(line)
+    lines += [f"{key}: {value}" for key, value in changes.items()]
+    path = folder / f"{changes.get('name', recipe)}.yaml"
+    path.write_text("\n".join(lines) + "\n")
+    return path

@@ -1,0 +1,116 @@
+"""Fifteen real people: what an independent computation found is found here too."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import unitdb
+from tests.acceptance.conftest import ROOT, derived, succeed, unitdb_command
+
+LAYERS = ["stem", "block7", "block14", "fc"]
+
+# Mean unit r and inter-subject correlation of an independent computation on the same data (500
+# random units a layer; unit choice and folds move the cells by about .02 and .04).
+INDEPENDENT = {
+    "stem": {"EVC": (0.07, 0.47), "IT": (0.06, 0.44)},
+    "block7": {"EVC": (0.086, 0.485), "IT": (0.088, 0.43)},
+    "block14": {"EVC": (0.065, 0.38), "IT": (0.155, 0.495)},
+    "fc": {"EVC": (0.02, 0.25), "IT": (0.155, 0.545)},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("algonauts92")
+
+
+def built(folder, realdata, **changes):
+    recipe = derived(
+        "algonauts92",
+        folder,
+        models="[{name: efficientnet-lite0, layers: [stem, block7, block14, fc]}]",
+        units="{sample: 1000, seed: 0}",
+        **changes,
+    )
+    succeed("--releases", folder, "build", recipe, "--data", realdata)
+    return unitdb.open(changes.get("name", "algonauts92"), releases=folder)
+
+
+@pytest.fixture(scope="module")
+def release(folder, realdata):
+    return built(folder, realdata)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("roi", ["EVC", "IT"])
+def test_agrees_with_the_independent_computation(release, layer, roi):
+    accuracy, agreement = INDEPENDENT[layer][roi]
+    assert release.layer_by_roi("accuracy").loc[layer, roi] == pytest.approx(accuracy, abs=0.025)
+    assert release.layer_by_roi("agreement").loc[layer, roi] == pytest.approx(agreement, abs=0.06)
+
+
+def test_subjects_agree_on_the_units_of_block14_in_it(release):
+    assert release.layer_by_roi("agreement").loc["block14", "IT"] > 0.40
+
+
+def test_early_layers_are_better_from_evc_and_late_layers_from_it(release):
+    by_subject = release.table("layer_summary").astype({"layer": str, "roi": str})
+    wide = by_subject.pivot_table(index=["layer", "subject"], columns="roi", values="mean_r")
+    difference = (wide["EVC"] - wide["IT"]).unstack("layer")
+    assert difference["stem"].mean() > 0
+    for layer in ("block14", "fc"):
+        assert difference[layer].mean() < -0.05
+        assert (difference[layer] < 0).sum() >= 13
+
+
+def test_shuffled_images_destroy_the_agreement(folder, realdata, release):
+    null = built(folder, realdata, name="algonauts92-shuffled", control="shuffled-images")
+    agreement = null.layer_by_roi("agreement")
+    assert abs(agreement.loc["block14", "IT"]) < 0.05
+    assert np.abs(agreement.to_numpy()).max() < 0.05
+    # Pooled held-out means make chance slightly negative in cross-validation.
+    assert -0.06 < null.layer_by_roi("accuracy").to_numpy().mean() < 0
+    assert null.layer_by_roi("accuracy").to_numpy().max() < 0
+
+
+@pytest.mark.parametrize(
+    ("decoder", "message"),
+    [
+        ("{voxels: 50, zscore: false, folds: 23}", "does not allow voxel selection"),
+        ("{voxels: all, zscore: true, folds: 23}", "does not allow z-scoring"),
+    ],
+)
+def test_what_a_rotation_of_voxels_does_not_survive_is_refused(
+    decoder, message, realdata, tmp_path
+):
+    recipe = derived("algonauts92", tmp_path, decoder=decoder)
+    done = unitdb_command("--releases", tmp_path / "r", "build", recipe, "--data", realdata)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert message in line
+    assert "its voxels are virtual" in line
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.slow
+def test_all_units_of_all_layers_in_bounded_memory(realdata, tmp_path):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    command = [sys.executable, "-c", "from unitdb.cli import main; main()"]
+    recipe = ROOT / "pipelines" / "algonauts92.yaml"
+    options = ["--releases", tmp_path, "build", recipe, "--data", realdata]
+    subprocess.run([*command, *map(str, options)], check=True, cwd=ROOT)
+    peak = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+    release = unitdb.open("algonauts92", releases=tmp_path)
+    layers = release.table("layers")
+    assert len(layers) == 19
+    counts = release.sql("SELECT count(*) AS n, count(r) AS defined FROM accuracy")
+    assert counts["n"].item() == layers["n_units"].sum() * 15 * 2
+    assert counts["n"].item() > 30_000_000
+    assert counts["defined"].item() > 0.99 * counts["n"].item()
+    assert release.layer_by_roi("agreement").loc["block14", "IT"] > 0.40
+    assert peak < 4 * 2**20  # KiB

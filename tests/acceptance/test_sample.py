@@ -1,0 +1,149 @@
+"""The embedded sample: its known truth is recovered, and shuffled stimuli destroy it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+import unitdb
+from tests.acceptance.conftest import derived, succeed
+from tests.decoding.reference import reference_accuracy
+from unitdb.activations import Activations
+from unitdb.responses import decoding_design, open_dataset, simulated_truth
+
+
+@pytest.fixture(scope="module")
+def release(sample):
+    return unitdb.open(sample[0])
+
+
+@pytest.fixture(scope="module")
+def dataset(sample):
+    return open_dataset("sample", data=None, cache=sample[0].parents[1] / ".cache")
+
+
+@pytest.fixture(scope="module")
+def truth(dataset):
+    spec = dataset.spec.responses
+    return simulated_truth(spec, dict.fromkeys(spec.layers, spec.units))
+
+
+def test_the_demo_prints_units_matrices_and_that_it_is_simulated(sample, release):
+    _, printed = sample
+    assert printed.startswith("SIMULATED")
+    best = release.units().top(10).to_pandas()
+    for unit_id, mean_r in zip(best["unit_id"], best["mean_r"], strict=True):
+        (line,) = [
+            line
+            for line in printed.splitlines()
+            if line.startswith(unit_id + " ") and f"{mean_r:.4g}" in line
+        ]
+        assert line.endswith("5")
+    for measure in ("accuracy", "agreement"):
+        matrix = release.layer_by_roi(measure)
+        assert list(matrix.columns) == ["V1", "V2", "V3", "V4", "LOC", "FFA", "PPA", "HVC"]
+        for layer, row in matrix.iterrows():
+            cells = [f"{value:.2f}" for value in row]
+            assert any(line.split() == [layer, *cells] for line in printed.splitlines())
+
+
+def test_the_hierarchy_of_layers_and_rois_is_recovered(release, truth):
+    accuracy = release.layer_by_roi("accuracy")
+    for roi, preference in truth.preference.items():
+        assert spearmanr(accuracy[roi], preference).statistic > 0.7, roi
+    depth = np.arange(len(accuracy))
+    weights = accuracy.clip(lower=0)
+    found = (weights.mul(depth, axis=0).sum() / weights.sum()).to_numpy()
+    expected = [preference @ depth for preference in truth.preference.values()]
+    assert spearmanr(found, expected).statistic > 0.9
+
+
+def test_the_truly_visible_units_rank_high_in_the_roi_that_computes_them(release, truth):
+    found = {}
+    for place, (layer, visibility) in enumerate(truth.visibility.items()):
+        roi = max(truth.preference, key=lambda roi, place=place: truth.preference[roi][place])
+        units = release.sql(
+            "SELECT mean_r FROM unit_summary WHERE layer = ? AND roi = ? ORDER BY unit",
+            [layer, roi],
+        )
+        defined = units["mean_r"].notna().to_numpy()
+        found[layer] = spearmanr(units["mean_r"][defined], visibility[defined]).statistic
+    assert min(found.values()) > 0.25, found
+    assert np.mean(list(found.values())) > 0.45, found
+
+
+def test_subjects_agree_about_as_much_as_published(release, truth):
+    agreement = release.layer_by_roi("agreement")
+    preference = np.stack(list(truth.preference.values()), axis=1)
+    preferred = [
+        agreement.iloc[layer][list(truth.preference)[roi]]
+        for layer, roi in enumerate(preference.argmax(axis=1))
+    ]
+    assert 0.6 < np.mean(preferred) < 0.8
+
+
+def test_shuffled_stimuli_destroy_accuracy_and_agreement(sample, release, tmp_path):
+    recipe = derived(
+        "sample",
+        tmp_path,
+        name="sample-shuffled",
+        control="shuffled-images",
+        rois="[V1, HVC]",
+        units="{sample: 40, seed: 2019}",
+    )
+    root = sample[0].parents[1]
+    succeed("--releases", tmp_path, "build", recipe, "--cache", root / ".cache")
+    shuffled = unitdb.open("sample-shuffled", releases=tmp_path)
+    assert "control" in shuffled.title
+    assert shuffled.simulated
+    for measure, limit in (("accuracy", 0.03), ("agreement", 0.15)):
+        true = release.layer_by_roi(measure)[["V1", "HVC"]]
+        null = shuffled.layer_by_roi(measure)
+        assert true.to_numpy().max() > 3 * limit
+        assert np.abs(null.to_numpy()).max() < limit
+        assert abs(null.to_numpy().mean()) < limit / 3
+
+
+@pytest.mark.parametrize("roi", ["V1", "FFA"])
+def test_accuracies_equal_the_reference_unit_by_unit(roi, sample, release, dataset):
+    """V1 has voxels to select among; FFA keeps all."""
+    responses = dataset.responses("sub-02")
+    design = decoding_design(responses, n_folds=None, seed=0)
+    x = design.values[:, responses.rois[roi]].astype(float)
+    assert (x.shape[1] > 500) == (roi == "V1")
+    cache = sample[0].parents[1] / ".cache"
+    stores = [Activations.open(path) for path in cache.iterdir() if path.is_dir()]
+    (store,) = [store for store in stores if store.n_units("fc") == 200]
+    rows = store.rows(design.stimulus_ids.tolist())
+    for layer in ("block3", "block12", "fc"):
+        places = [3, 77, 150]
+        units = store.units(layer)[places]
+        y = store.block(layer, 0, store.n_units(layer))[rows][:, places].astype(float)
+        expected = reference_accuracy(x, y, design.splits, n_voxels=500, alpha=100)
+        found = release.sql(
+            "SELECT r FROM accuracy WHERE layer = ? AND roi = ? AND subject = 'sub-02' "
+            "AND unit IN (SELECT unnest(?)) ORDER BY unit",
+            [layer, roi, units.tolist()],
+        )
+        np.testing.assert_allclose(found["r"], expected, atol=1e-6)
+
+
+def test_the_release_is_sound_and_says_everywhere_that_it_is_simulated(sample):
+    path, _ = sample
+    root = path.parents[1]
+    assert "is sound" in succeed("verify", path)
+    assert "SIMULATED" in succeed("--releases", root, "releases")
+    assert "SIMULATED" in succeed("describe", path)
+    assert "SIMULATED" in succeed("datasets", "list")
+    assert "# simulated: true" in succeed("units", path, "--top", 3, "--format", "csv")
+    for name in ("README.md", "CITATION.cff", "datapackage.json", "croissant.json"):
+        assert "simulated" in (path / name).read_text().lower(), name
+    assert "simulated" in (path / "dataset_description.json").read_text().lower()
+
+
+def test_a_second_demo_finds_the_release_and_computes_nothing(sample):
+    path, printed = sample
+    before = {file: file.stat().st_mtime_ns for file in path.rglob("*")}
+    assert succeed("--releases", path.parents[1], "demo") == printed
+    assert {file: file.stat().st_mtime_ns for file in path.rglob("*")} == before
