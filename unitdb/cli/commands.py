@@ -35,8 +35,10 @@ LAZY = {
     "app": Lazy("unitdb.browser.commands:app", "app", "Look at a release in the browser."),
     "build": Lazy("unitdb.build.commands:build", "build", "Run a recipe: publish a release."),
     "datasets": Lazy("unitdb.build.commands:datasets", "build", "List fMRI datasets, or show one."),
-    "demo": Lazy("unitdb.build.commands:demo", "demo", "Build the sample release (simulated) and print what it found."),
-    "models": Lazy("unitdb.build.commands:models", "build", "List networks, or load and check one."),
+    "demo": Lazy(
+        "unitdb.build.commands:demo", "demo", "Build and show the (simulated) sample release."
+    ),
+    "models": Lazy("unitdb.build.commands:models", "build", "List networks, or check one."),
 }
 """Commands of the optional extras: imported when they are run, not when they are listed."""
 

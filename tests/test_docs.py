@@ -1,0 +1,66 @@
+"""Docs that are generated must be what the code generates; docs that are written must be true."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from unitdb.schema import TABLES, data_dictionary
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")] + sorted(ROOT.glob("docs/*.md"))
+
+
+def test_the_data_dictionary_is_up_to_date():
+    assert (ROOT / "docs" / "schema.md").read_text() == data_dictionary() + "\n"
+
+
+def test_the_help_of_every_command_is_up_to_date():
+    page = runpy.run_path(str(ROOT / "docs" / "commands.py"))["page"]()
+    assert (ROOT / "docs" / "commands.md").read_text() == page + "\n"
+
+
+def test_every_column_is_explained():
+    for table in TABLES.values():
+        for column in table.columns:
+            assert column.description, (table.name, column.name)
+            assert f"| `{column.name}` |" in data_dictionary()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("dataset", ["algonauts92", "digits69", "sample"])
+def test_every_dataset_has_a_card(dataset):
+    assert (ROOT / "datasets" / dataset / "README.md").read_text().startswith(f"# {dataset}\n")
+
+
+def test_commands_in_the_readme_exist():
+    commands = (ROOT / "docs" / "commands.md").read_text()
+    named = re.findall(r"^unitdb (\w+)( \w+)?", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(named) > 8
+    for first, _ in named:
+        assert f"## unitdb {first}\n" in commands
+
+
+def test_importing_unitdb_loads_nothing_heavy():
+    heavy = "torch sklearn scipy dask datalad streamlit pydantic yaml PIL pandas duckdb"
+    code = f"import sys, unitdb; print([m for m in {heavy.split()} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_everything_public_exists_and_is_documented():
+    import unitdb
+
+    for name in unitdb.__all__:
+        assert getattr(unitdb, name).__doc__, name
