@@ -9,27 +9,24 @@ import click
 from unitdb.cli import main
 
 
-def commands(command: click.Command, path: list[str]) -> Iterator[tuple[list[str], click.Command]]:
-    """Give every command below ``command``, itself first, with its words."""
-    context = click.Context(command, info_name=" ".join(path))
+def pages(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
+    """Give the help of a command, then of every command below it."""
     load = getattr(command, "load", None)
     command = load() if load else command
-    yield path, command
+    context = click.Context(command, info_name=name, parent=parent, **command.context_settings)
+    yield f"## {context.command_path}\n\n```\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            inner = command.get_command(context, name)
-            if inner is not None:
-                yield from commands(inner, [*path, name])
+        for inner in command.list_commands(context):
+            found = command.get_command(context, inner)
+            if found is not None:
+                yield from pages(found, inner, context)
 
 
 def page() -> str:
     """Markdown of all help texts."""
-    parts = ["# Commands", "", "Written by `make docs`; do not edit.", ""]
-    for path, command in commands(main, ["unitdb"]):
-        words = " ".join(path)
-        context = click.Context(command, info_name=words, max_content_width=88)
-        parts += [f"## {words}", "", "```", command.get_help(context), "```", ""]
-    return "\n".join(parts).rstrip()
+    return "\n".join(
+        ["# Commands\n\nWritten by `make docs`; do not edit.\n", *pages(main, "unitdb", None)]
+    ).rstrip()
 
 
 if __name__ == "__main__":

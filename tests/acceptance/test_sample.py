@@ -51,7 +51,7 @@ def test_the_demo_prints_units_matrices_and_that_it_is_simulated(sample, release
 def test_the_hierarchy_of_layers_and_rois_is_recovered(release, truth):
     accuracy = release.layer_by_roi("accuracy")
     for roi, preference in truth.preference.items():
-        assert spearmanr(accuracy[roi], preference).statistic > 0.7, roi
+        assert spearmanr(accuracy[roi], preference).statistic > 0.6, roi
     depth = np.arange(len(accuracy))
     weights = accuracy.clip(lower=0)
     found = (weights.mul(depth, axis=0).sum() / weights.sum()).to_numpy()

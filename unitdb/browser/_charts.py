@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import altair as alt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
 __all__ = ["heat_map"]
@@ -17,41 +15,43 @@ _ROW_HEIGHT = 34  # pixels
 _AROUND = 170  # axis above and legend below the cells: Streamlit counts them in the height
 
 
-def heat_map(
-    values: pd.DataFrame, *, layers: Sequence[str], column: str, legend: str
-) -> alt.LayerChart:
-    """Draw a number for each layer and ROI, written in its cell.
+def heat_map(matrix: pd.DataFrame, *, legend: str) -> alt.LayerChart:
+    """Draw a number for each layer and ROI, written in its cell; the first layer lowest.
 
     Parameters
     ----------
-    values : DataFrame with columns ``layer``, ``roi`` and ``column``
-        A row for each cell.
-    layers : sequence of str
-        All layers, the first one lowest, as in the hierarchy.
-    column : str
-        The column to draw.
+    matrix : DataFrame of shape (n_layers, n_rois)
+        From ``Release.layer_by_roi``.
     legend : str
         What the number is, with its unit.
     """
-    low, high = float(values[column].min()), float(values[column].max())
+    values = matrix.melt(ignore_index=False, var_name="roi", value_name="r").reset_index()
+    values = values.dropna(subset="r")
+    middle = float((values["r"].min() + values["r"].max()) / 2)
+    layers, rois = matrix.index.tolist(), matrix.columns.tolist()
     cells = alt.Chart(values).encode(
-        x=alt.X("roi:N", title="Region of interest", axis=alt.Axis(labelAngle=0, orient="top")),
-        y=alt.Y("layer:N", title="Layer", sort=list(reversed(layers))),
+        x=alt.X(
+            "roi:N",
+            title="Region of interest",
+            sort=rois,
+            axis=alt.Axis(labelAngle=0, orient="top"),
+        ),
+        y=alt.Y("layer:N", title="Layer", sort=layers[::-1]),
         tooltip=[
             alt.Tooltip("layer:N", title="Layer"),
             alt.Tooltip("roi:N", title="ROI"),
-            alt.Tooltip(f"{column}:Q", title=legend, format=".3f"),
+            alt.Tooltip("r:Q", title=legend, format=".3f"),
         ],
     )
     colours = alt.Color(
-        f"{column}:Q",
+        "r:Q",
         scale=alt.Scale(scheme="cividis"),
         legend=alt.Legend(title=legend, orient="bottom", titleLimit=400),
     )
     # Cividis runs from dark to light: the number must stand out from both.
-    ink = alt.when(alt.datum[column] > (low + high) / 2).then(alt.value("black"))
+    ink = alt.when(alt.datum["r"] > middle).then(alt.value("black"))
     numbers = cells.mark_text(fontSize=13).encode(
-        text=alt.Text(f"{column}:Q", format=".2f"), color=ink.otherwise(alt.value("white"))
+        text=alt.Text("r:Q", format=".2f"), color=ink.otherwise(alt.value("white"))
     )
     chart: alt.LayerChart = cells.mark_rect().encode(color=colours) + numbers
     return chart.properties(height=_ROW_HEIGHT * values["layer"].nunique() + _AROUND)

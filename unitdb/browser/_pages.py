@@ -34,26 +34,20 @@ def overview(release: Release) -> None:
     _contents(release.describe())
     st.subheader("How to cite")
     st.code(release.citation, language=None, wrap_lines=True)
-    layer_summary, intersubject = release.table("layer_summary"), release.table("intersubject")
-    chosen = {column: _one_of(column, layer_summary[column]) for column in ("dataset", "condition")}
-    chosen["model"] = _one_of("model", layer_summary["model"])
-    layers = _layers(release, [chosen["model"]])
+    columns = ("dataset", "condition", "model")
+    names = release.table("layer_summary", columns=columns)
+    chosen = {column: _one_of(column, names[column]) for column in columns}
     left, right = st.columns(2)
     with left:
         st.subheader("Decoding accuracy")
         st.caption("Mean over units, then over subjects")
-        _heat_map(
-            _kept(layer_summary, chosen), "mean_r", layers, "Mean decoding accuracy (Pearson r)"
-        )
+        accuracy = release.layer_by_roi("accuracy", **chosen)
+        _heat_map(accuracy, "Mean decoding accuracy (Pearson r)")
     with right:
         st.subheader("Agreement of subjects")
         st.caption("Correlation over units of two subjects' accuracies")
-        _heat_map(
-            _kept(intersubject, chosen),
-            "pearson_r",
-            layers,
-            "Inter-subject correlation (Pearson r), mean over pairs",
-        )
+        agreement = release.layer_by_roi("agreement", **chosen)
+        _heat_map(agreement, "Inter-subject correlation (Pearson r), mean over pairs")
 
 
 def find_units(release: Release) -> None:
@@ -118,13 +112,11 @@ def _results(release: Release, units: UnitSet, code: str) -> None:
     st.caption(f"Cite: {release.citation}")
 
 
-def _heat_map(values: pd.DataFrame, column: str, layers: Sequence[str], legend: str) -> None:
-    means = values.groupby(["layer", "roi"], observed=True)[column].mean().dropna().reset_index()
-    if means.empty:
+def _heat_map(matrix: pd.DataFrame, legend: str) -> None:
+    if matrix.isna().to_numpy().all():
         st.info("There is none: it takes two subjects or more.")
         return
-    means = means.astype({"layer": str, "roi": str})
-    st.altair_chart(_charts.heat_map(means, layers=layers, column=column, legend=legend))
+    st.altair_chart(_charts.heat_map(matrix, legend=legend))
 
 
 def _one_of(column: str, values: pd.Series[Any]) -> str:
@@ -137,12 +129,6 @@ def _one_of(column: str, values: pd.Series[Any]) -> str:
 def _some_of(place: Any, column: str, known: list[str]) -> list[str]:
     label = "ROI" if column == "roi" else column.capitalize()
     return list(place.multiselect(label, known, key=column, placeholder="all"))
-
-
-def _kept(table: pd.DataFrame, chosen: dict[str, str]) -> pd.DataFrame:
-    for column, name in chosen.items():
-        table = table[table[column] == name]
-    return table
 
 
 def _layers(release: Release, models: Sequence[str]) -> list[str]:
