@@ -1,7 +1,8 @@
 """Acceptance of a model: it must classify shipped photographs.
 
-This finds gross mistakes: pictures that are not scaled, are turned or flipped upside down, or are
-much too small. Networks are robust to smaller ones; exchanged colour channels can pass.
+The right class alone finds gross mistakes: pictures that are not scaled, are turned, or are much
+too small. Where the spec states how sure the network is when all is right, smaller ones show as
+well: exchanged colour channels, another network's mean and SD, another crop.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import torch
 from torch import nn
 
 from unitdb.activations.layers import forward
-from unitdb.activations.models import ModelSpec
+from unitdb.activations.models import ClassificationCheck, ModelSpec
 from unitdb.activations.photographs import photograph
 from unitdb.activations.preprocessing import to_tensor
 from unitdb.errors import ModelCheckError
 
 __all__ = ["check_classification"]
+
+_TOLERANCE = 0.05
 
 
 def check_classification(
@@ -37,19 +40,20 @@ def check_classification(
     Raises
     ------
     ModelCheckError
-        The highest score of a photograph is of another class; says which, and what was answered.
+        The highest score of a photograph is of another class, or the network is not as sure of it
+        as it should be; says which, and what was answered.
     MissingExtraError
         The photographs are not installed.
     """
     if spec.check is None:
         return ()
     names = sorted(spec.check.photographs)
-    answers = {name: _answer(network, modules[spec.check.layer], name, spec) for name in names}
-    wrong = [
-        f"{name}: class {answers[name]}, expected {' or '.join(map(str, classes))}"
-        for name in names
-        if answers[name] not in (classes := spec.check.photographs[name])
-    ]
+    wrong = []
+    for name in names:
+        scores = _scores(network, modules[spec.check.layer], name, spec)
+        problem = _problem(scores, spec.check, name)
+        if problem:
+            wrong.append(f"{name}: {problem}")
     if wrong:
         raise ModelCheckError(
             f"model {spec.name!r} classifies {len(wrong)} of {len(names)} photographs wrongly "
@@ -59,12 +63,26 @@ def check_classification(
     return tuple(names)
 
 
-def _answer(network: nn.Module, layer: nn.Module, name: str, spec: ModelSpec) -> int:
-    answers: list[int] = []
+def _problem(scores: torch.Tensor, check: ClassificationCheck, name: str) -> str:
+    """What is wrong with the class scores of a photograph; empty where nothing is."""
+    classes, answer = check.photographs[name], int(scores.argmax())
+    expected = " or ".join(map(str, classes))
+    if answer not in classes:
+        return f"class {answer}, expected {expected}"
+    if name in check.probability:
+        found = float(scores.softmax(0)[classes].sum())
+        if not abs(found - check.probability[name]) <= _TOLERANCE:
+            return f"class {expected} with p = {found:.2f}, expected {check.probability[name]:.2f}"
+    return ""
+
+
+def _scores(network: nn.Module, layer: nn.Module, name: str, spec: ModelSpec) -> torch.Tensor:
+    """Class scores of a photograph, tensor of shape (n_classes,)."""
+    found: list[torch.Tensor] = []
 
     def receive(_: str, scores: torch.Tensor) -> None:
-        answers.append(int(scores[0].flatten().argmax()))
+        found.append(scores[0].flatten().to(torch.float64, copy=True))
 
     batch = to_tensor(photograph(name), spec.preprocessing)[None]
     forward(network, batch, {"scores": layer}, receive, where=f"model {spec.name!r}")
-    return answers[0]
+    return found[0]
