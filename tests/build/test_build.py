@@ -1,0 +1,346 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import unitdb
+from tests.build.small import N_TEST, N_TRAIN, SUBJECTS, contents, edit, lay_out
+from tests.decoding.reference import reference_accuracy
+from unitdb.activations import Activations
+from unitdb.build import build
+from unitdb.errors import (
+    BuildBusyError,
+    DatasetError,
+    RecipeError,
+    ReleaseExistsError,
+    ResponsesError,
+    StimulusMismatchError,
+    UnitdbError,
+    UnknownDatasetError,
+    UnknownLayerError,
+    UnknownModelError,
+    UnknownRoiError,
+)
+from unitdb.files import locked
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The small release, read only; the recipe stands two folders above ``releases``."""
+    folder = tmp_path_factory.mktemp("small")
+    return build(lay_out(folder), data=folder, releases=folder / "releases")
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    return lay_out(tmp_path)
+
+
+def run(recipe, **options):
+    return build(recipe, data=recipe.parent, releases=recipe.parent / "releases", **options)
+
+
+def test_every_accuracy_equals_the_reference(built):
+    folder = built.parents[2]
+    release = unitdb.open(built)
+    (store,) = [path for path in (folder / "releases" / ".cache").iterdir() if path.is_dir()]
+    activations = Activations.open(store)
+    accuracy = release.table("accuracy").set_index(["layer", "roi", "subject", "unit"])["r"]
+    checked = 0
+    for subject in SUBJECTS:
+        arrays = np.load(folder / f"{subject}.npz")
+        ids = sorted(set(arrays["ids_test"]))
+        averaged = [arrays["x_test"][arrays["ids_test"] == name].mean(axis=0) for name in ids]
+        x = np.concatenate([arrays["x_train"], averaged])
+        rows = activations.rows([*arrays["ids_train"], *ids])
+        splits = [(np.arange(N_TRAIN), np.arange(N_TRAIN, N_TRAIN + N_TEST))]
+        for layer in activations.layers:
+            y = activations.block(layer, 0, activations.n_units(layer))[rows].astype(float)
+            varies = (np.ptp(y[:N_TRAIN], axis=0) > 0) & (np.ptp(y[N_TRAIN:], axis=0) > 0)
+            for roi, key in (("V1", "is_v1"), ("IT", "is_it")):
+                found = accuracy.loc[layer, roi, subject].to_numpy()
+                assert (np.isnan(found) == ~varies).all()
+                expected = reference_accuracy(
+                    x[:, arrays[key]], y[:, varies], splits, n_voxels=10, alpha=10
+                )
+                np.testing.assert_allclose(found[varies], expected, atol=1e-6)
+                checked += varies.sum()
+    assert checked > 200
+
+
+def test_constant_units_are_counted_and_have_no_accuracy(built):
+    release = unitdb.open(built)
+    summary = release.table("layer_summary").query("layer == 'scores'")
+    assert set(summary["n_undefined"]) == {1}
+    assert set(summary["n_units"]) == {6}
+    constant = release.sql("SELECT * FROM accuracy WHERE layer = 'scores' AND unit = 0")
+    assert len(constant) == 6
+    assert constant["r"].isna().all()
+    assert release.units(layer="scores").top(100).to_pandas()["unit"].min() == 1
+
+
+def test_the_release_says_what_it_was_made_from(built):
+    release = unitdb.open(built)
+    assert not release.simulated
+    assert release.tables == list(unitdb.schema.TABLES)
+    (row,) = release.table("builds").to_dict("records")
+    assert json.loads(row["decoder"])["voxels"] == 10
+    assert set(json.loads(row["inputs"])["responses"]) == set(SUBJECTS)
+    assert set(release.table("accuracy", ["build"])["build"]) == {row["build"]}
+    stimuli = release.table("stimuli")
+    assert stimuli["split"].value_counts().to_dict() == {"train": N_TRAIN, "test": N_TEST}
+    subjects = release.table("subjects").set_index(["subject", "roi"])
+    assert subjects.loc[("sub-01", "V1"), ["n_voxels", "n_train", "n_test"]].tolist() == [20, 14, 8]
+    assert release.table("rois").set_index("roi")["place"].to_dict() == {"V1": 0, "IT": 1}
+    release.verify()
+
+
+def test_the_same_recipe_twice_gives_the_same_bytes(built, recipe):
+    assert contents(run(recipe)) == contents(built)
+
+
+def test_a_published_release_is_found_and_never_overwritten(recipe):
+    release = run(recipe)
+    before = contents(release)
+    assert run(recipe) == release
+    edit(recipe, "alpha: 10", "alpha: 20")
+    with pytest.raises(ReleaseExistsError, match="raise `version`"):
+        run(recipe)
+    assert contents(release) == before
+    run(recipe, replace=True)
+    assert contents(release) != before
+    edit(recipe, "1.0.0", "1.1.0")
+    assert run(recipe).name == "1.1.0"
+    assert unitdb.open("small", releases=release.parents[1]).version == "1.1.0"
+
+
+def test_nothing_but_the_release_and_its_cache_is_left_behind(recipe):
+    release = run(recipe)
+    root = release.parents[1]
+    assert sorted(p.name for p in root.iterdir() if not p.name.startswith(".")) == [
+        "releases.json",
+        "small",
+    ]
+    assert list((root / ".work").iterdir()) == []
+
+
+def test_two_at_once_are_refused(recipe):
+    def interfere(step, done, total):
+        if step.startswith("decode"):
+            with pytest.raises(BuildBusyError, match=r"another process is building small 1\.0\.0"):
+                run(recipe)
+            met.append(step)
+
+    met = []
+    run(recipe, progress=interfere)
+    assert met
+
+
+def test_progress_counts_to_the_end_of_every_step(recipe):
+    last = {}
+    run(recipe, progress=lambda step, done, total: last.update({step: (done, total)}))
+    assert {step.split()[0] for step in last} == {"read", "activations", "decode", "tables"}
+    assert all(done == total for done, total in last.values())
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import unitdb.build.run, unitdb.publish.release
+from unitdb.build import build
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def progress(step, done, total):
+    if step.startswith({step!r}) and done >= {done}:
+        die()
+
+{patch}
+folder = Path(sys.argv[1])
+build(folder / "recipe.yaml", data=folder, releases=folder / "releases", progress=progress)
+"""
+
+MOMENTS = {
+    "activations, half": ("activations", 8, ""),
+    "decoding, first block": ("decode", 1, ""),
+    "tables, first layer": ("tables", 1, ""),
+    "between the two large tables": (
+        "never",
+        0,
+        "write = unitdb.build.run.write_partition\n"
+        "unitdb.build.run.write_partition = lambda folder, table, *rest: "
+        "die() if table == 'unit_summary' else write(folder, table, *rest)",
+    ),
+    "before publishing": ("never", 0, "unitdb.build.run.publish_release = die"),
+    "before verifying": ("never", 0, "unitdb.publish.release.verify = die"),
+    "before listing": ("never", 0, "unitdb.publish.release._save = die"),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_build_goes_on_to_the_same_bytes(moment, built, recipe):
+    step, done, patch = MOMENTS[moment]
+    script = KILLED.format(step=step, done=done, patch=patch)
+    killed = subprocess.run([sys.executable, "-c", script, recipe.parent], capture_output=True)
+    assert killed.returncode == -9, killed.stderr.decode()
+    root = recipe.parent / "releases"
+    if moment != "before listing":
+        assert not (root / "small").exists()
+        assert not (root / "releases.json").exists()
+    assert contents(run(recipe)) == contents(built)
+    assert unitdb.open("small", releases=root).verify().rows["accuracy"] > 0
+    assert list((root / ".work").iterdir()) == []
+
+
+def test_a_resumed_build_does_not_decode_again(recipe, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("unitdb.build.run.publish_release", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe)
+    monkeypatch.setattr("unitdb.build.decode.RoiDecoder", stop)
+    monkeypatch.setattr("unitdb.build.tables.summarise_units", stop)
+    assert run(recipe).exists()
+
+
+def nan_responses(folder):
+    arrays = dict(np.load(folder / "sub-02.npz"))
+    arrays["x_train"][3, 4] = np.nan
+    np.savez(folder / "sub-02.npz", **arrays)
+
+
+def too_few_rows(folder):
+    arrays = dict(np.load(folder / "sub-02.npz"))
+    np.savez(folder / "sub-02.npz", **(arrays | {"x_train": arrays["x_train"][:-1]}))
+
+
+def another_number_of_images(folder):
+    arrays = dict(np.load(folder / "sub-02.npz"))
+    arrays |= {"x_train": arrays["x_train"][:-1], "ids_train": arrays["ids_train"][:-1]}
+    np.savez(folder / "sub-02.npz", **arrays)
+
+
+def constant_responses(folder):
+    arrays = dict(np.load(folder / "sub-02.npz"))
+    np.savez(folder / "sub-02.npz", **(arrays | {"x_train": np.ones_like(arrays["x_train"])}))
+
+
+def change(name, old, new):
+    return lambda folder: edit(folder / name, old, new)
+
+
+BAD = {
+    "dataset": (
+        change("recipe.yaml", "mine.yaml", "algonauts29"),
+        UnknownDatasetError,
+        "did you mean 'algonauts92'",
+    ),
+    "dataset file": (change("recipe.yaml", "mine.yaml", "my.yaml"), DatasetError, "no such file"),
+    "model": (
+        change("recipe.yaml", "models: [{name: mynet}]", "models: [{name: efficientnet-lite9}]"),
+        UnknownModelError,
+        "did you mean 'efficientnet-lite",
+    ),
+    "layer": (
+        change("recipe.yaml", "{name: mynet}", "{name: mynet, layers: [con]}"),
+        UnknownLayerError,
+        "did you mean 'conv'",
+    ),
+    "module": (
+        change("recipe.yaml", 'conv: "1"', 'conv: "9"'),
+        UnknownLayerError,
+        "unknown layer '9'",
+    ),
+    "roi": (
+        change("recipe.yaml", "decoder:", "rois: [v1]\ndecoder:"),
+        UnknownRoiError,
+        "did you mean 'V1'",
+    ),
+    "typo in a key": (
+        change("recipe.yaml", "voxels: 10", "voxel: 10"),
+        RecipeError,
+        "unknown key 'decoder.voxel'; did you mean 'voxels'",
+    ),
+    "key missing": (
+        change("recipe.yaml", "version: 1.0.0\n", ""),
+        RecipeError,
+        "'version' is missing",
+    ),
+    "value": (change("recipe.yaml", "alpha: 10", "alpha: -1"), RecipeError, "decoder.alpha"),
+    "version": (change("recipe.yaml", "1.0.0", "1.0"), RecipeError, r"version: .*\(got 1\.0\)"),
+    "folds with a test split": (
+        change("recipe.yaml", "alpha: 10", "alpha: 10, folds: 5"),
+        ResponsesError,
+        "has a test split",
+    ),
+    "factory outside": (
+        change("recipe.yaml", "net.py:make", "../net.py:make"),
+        RecipeError,
+        "stays inside its folder",
+    ),
+    "factory": (change("net.py", "def make", "def produce"), UnitdbError, "make"),
+    "NaN": (nan_responses, ResponsesError, "mine/sub-02: 1 responses are NaN"),
+    "rows": (too_few_rows, ResponsesError, "mine/sub-02: 29 rows of responses but 30 stimulus ids"),
+    "images": (another_number_of_images, ResponsesError, "different numbers of rows"),
+    "constant voxels": (constant_responses, ResponsesError, "mine/sub-02/IT: none of the 18"),
+    "stimulus ids": (
+        lambda folder: (folder / "pictures" / "picture-03.png").unlink(),
+        StimulusMismatchError,
+        "1 stimulus ids of the responses are not among the 21 stimuli: picture-03",
+    ),
+    "picture": (
+        lambda folder: (folder / "pictures" / "picture-03.png").write_bytes(b"no"),
+        DatasetError,
+        "picture-03.png: cannot be read",
+    ),
+    "data folder": (
+        lambda folder: (folder / "sub-03.npz").unlink(),
+        DatasetError,
+        "sub-03.npz: no such file",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_clear_error_and_nothing_is_written(case, recipe):
+    damage, error, message = BAD[case]
+    damage(recipe.parent)
+    with pytest.raises(error, match=message):
+        run(recipe)
+    root = recipe.parent / "releases"
+    assert not (root / "small").exists()
+    assert not (root / "releases.json").exists()
+
+
+def test_images_shuffled_as_a_control_are_named_so(recipe):
+    edit(recipe, "decoder:", "control: shuffled-images\ndecoder:")
+    release = unitdb.open(run(recipe))
+    assert release.title == "A small release (control: shuffled-images)"
+    assert "shuffled-images" in release.table("builds")["decoder"][0]
+    true = unitdb.open(run(lay_out(recipe.parent / "true")))
+    means = [r.sql("SELECT avg(r) FROM accuracy").iloc[0, 0] for r in (true, release)]
+    assert means[0] > 0.5 > 0.3 > abs(means[1])
+
+
+def test_a_dataset_without_test_split_is_cross_validated(recipe):
+    edit(recipe, "{voxels: 10, alpha: 10}", "{voxels: all, zscore: false, alpha: 10, folds: 7}")
+    spec = recipe.parent / "mine.yaml"
+    edit(spec, "train: {responses: x_train, stimulus_ids: ids_train}", "")
+    edit(spec, "test: {responses: x_test", "cross-validation: {responses: x_test")
+    release = unitdb.open(run(recipe))
+    assert set(release.table("stimuli")["split"]) == {"cross-validation"}
+    assert release.table("builds")["n_folds"].tolist() == [7]
+    assert set(release.table("subjects")["n_test"]) == {N_TEST}
+    assert (release.table("models")["checked_on"].isna()).all()
+
+
+def test_parquet_can_be_read_without_unitdb(built):
+    path = next(built.glob("accuracy/**/*.parquet"))
+    table = pq.read_table(path, partitioning=None)
+    assert table.column_names == list(unitdb.schema.TABLES["accuracy"].column_names)
