@@ -15,6 +15,7 @@ from unitdb.errors import (
     QueryError,
     SchemaVersionError,
     UnknownColumnError,
+    UnknownDatasetError,
     UnknownLayerError,
     UnknownReleaseError,
     UnknownTableError,
@@ -175,3 +176,31 @@ def test_opening_imports_neither_pandas_nor_duckdb(tiny_release: Path) -> None:
     assert (
         subprocess.run([sys.executable, "-c", code, str(tiny_release)], check=False).returncode == 0
     )
+
+
+@pytest.mark.parametrize(
+    ("measure", "table", "column"),
+    [("accuracy", "layer_summary", "mean_r"), ("agreement", "intersubject", "pearson_r")],
+)
+def test_layer_by_roi(tiny_release: Path, measure: str, table: str, column: str) -> None:
+    release = Release(tiny_release)
+    matrix = release.layer_by_roi(measure, dataset="sim-a")
+    assert matrix.index.tolist() == ["conv1", "fc"]
+    assert matrix.columns.tolist() == ["V1", "V4"]
+    rows = release.table(table).astype({"layer": str, "roi": str, "dataset": str})
+    for (layer, roi), part in rows[rows["dataset"] == "sim-a"].groupby(["layer", "roi"]):
+        assert matrix.loc[layer, roi] == pytest.approx(part[column].mean())
+
+
+def test_layer_by_roi_of_one_subject_has_no_agreement(tiny_release: Path) -> None:
+    assert Release(tiny_release).layer_by_roi("agreement", dataset="sim-b").isna().all(axis=None)
+
+
+def test_layer_by_roi_asks_which(tiny_release: Path) -> None:
+    release = Release(tiny_release)
+    with pytest.raises(QueryError, match="several values of dataset: name one of sim-a, sim-b"):
+        release.layer_by_roi()
+    with pytest.raises(UnknownDatasetError, match="did you mean 'sim-a'"):
+        release.layer_by_roi(dataset="sim-A")
+    with pytest.raises(QueryError, match="no measure 'r'; there is: accuracy, agreement"):
+        release.layer_by_roi("r", dataset="sim-a")

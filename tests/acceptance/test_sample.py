@@ -8,6 +8,7 @@ from scipy.stats import spearmanr
 
 import unitdb
 from tests.acceptance.conftest import derived, succeed
+from tests.build.small import contents
 from tests.decoding.reference import reference_accuracy
 from unitdb.activations import Activations
 from unitdb.responses import decoding_design, open_dataset, simulated_truth
@@ -140,6 +141,12 @@ def test_the_release_is_sound_and_says_everywhere_that_it_is_simulated(sample):
     for name in ("README.md", "CITATION.cff", "datapackage.json", "croissant.json"):
         assert "simulated" in (path / name).read_text().lower(), name
     assert "simulated" in (path / "dataset_description.json").read_text().lower()
+
+
+@pytest.mark.slow
+def test_a_build_from_nothing_gives_the_same_bytes(sample, tmp_path):
+    succeed("--releases", tmp_path, "demo")
+    assert contents(tmp_path / "sample" / "1.0.0") == contents(sample[0])
 
 
 def test_a_second_demo_finds_the_release_and_computes_nothing(sample):

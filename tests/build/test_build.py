@@ -24,7 +24,6 @@ from unitdb.errors import (
     UnknownModelError,
     UnknownRoiError,
 )
-from unitdb.files import locked
 
 
 @pytest.fixture(scope="module")
@@ -171,9 +170,11 @@ MOMENTS = {
     "between the two large tables": (
         "never",
         0,
-        "write = unitdb.build.run.write_partition\n"
-        "unitdb.build.run.write_partition = lambda folder, table, *rest: "
-        "die() if table == 'unit_summary' else write(folder, table, *rest)",
+        (
+            "write = unitdb.build.run.write_partition\n"
+            "unitdb.build.run.write_partition = lambda folder, table, *rest: "
+            "die() if table == 'unit_summary' else write(folder, table, *rest)"
+        ),
     ),
     "before publishing": ("never", 0, "unitdb.build.run.publish_release = die"),
     "before verifying": ("never", 0, "unitdb.publish.release.verify = die"),
