@@ -10,8 +10,8 @@ import click
 
 from unitdb.activations import MODELS, get_model, load_model
 from unitdb.build.demo import findings
-from unitdb.build.progress import progress_bars
 from unitdb.build.run import build as run_build
+from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
 from unitdb.errors import DatasetError
 from unitdb.release import open_release

@@ -112,7 +112,13 @@ def build(
                 _tabulate(job, activations, work, progress)
             _write_tables(jobs, work)
             info = _info(spec, recipe, jobs)
-            publish_release(work / "staged", releases, info=info, replace=replace)
+            publish_release(
+                work / "staged",
+                releases,
+                info=info,
+                replace=replace,
+                progress=named(progress, "verify"),
+            )
     _log.info("release %s", target)
     return target
 

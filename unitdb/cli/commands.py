@@ -11,6 +11,7 @@ import click
 
 from unitdb.cli import terminal
 from unitdb.cli.lazy import Commands, Lazy, LazyCommand
+from unitdb.cli.progress import progress_bars
 from unitdb.files import write_text
 from unitdb.query import Condition, export
 from unitdb.release import Catalogue, Release, open_release
@@ -224,7 +225,10 @@ def verify(root: Path | None, release: str) -> None:
 
     In Python: unitdb.open(RELEASE).verify()
     """
-    click.echo(str(_open(root, release).verify()))
+    opened = _open(root, release)
+    with progress_bars() as progress:
+        report = opened.verify(progress=lambda done, total: progress("verify", done, total))
+    click.echo(str(report))
 
 
 def _open(root: Path | None, reference: str) -> Release:

@@ -29,7 +29,14 @@ __all__ = ["publish_release", "retract"]
 _LOCK = ".releases.lock"
 
 
-def publish_release(staged: Path, root: Path, *, info: ReleaseInfo, replace: bool = False) -> Path:
+def publish_release(
+    staged: Path,
+    root: Path,
+    *,
+    info: ReleaseInfo,
+    replace: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
     """Make the tables in ``staged`` the release ``root/name/version``.
 
     Writes the metadata and ``SHA256SUMS``, verifies the whole by an independent re-read, renames
@@ -47,6 +54,8 @@ def publish_release(staged: Path, root: Path, *, info: ReleaseInfo, replace: boo
     replace : bool
         Replace a release of this version that differs: only for local rebuilds that nobody has
         used yet.
+    progress : callable, optional
+        Called with the number of partitions verified and of all.
 
     Returns
     -------
@@ -72,7 +81,7 @@ def publish_release(staged: Path, root: Path, *, info: ReleaseInfo, replace: boo
                 f"{target} exists with other content, and releases are immutable: "
                 "raise `version` in the recipe"
             )
-        verify(staged)
+        verify(staged, progress=progress)
         _sync(staged)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -16,14 +16,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from unitdb.build.inputs import Progress
-
 __all__ = ["progress_bars"]
 
 
 @contextmanager
-def progress_bars() -> Iterator[Progress]:
-    """Give a progress callback that draws one bar a step on standard error, with time left."""
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Give a callback (step, done, total) that draws a bar a step on standard error.
+
+    Each bar shows the time passed and the time left.
+    """
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
