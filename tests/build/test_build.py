@@ -141,13 +141,8 @@ def test_two_at_once_are_refused(recipe):
 def test_progress_counts_to_the_end_of_every_step(recipe):
     last = {}
     run(recipe, progress=lambda step, done, total: last.update({step: (done, total)}))
-    assert {step.split()[0] for step in last} == {
-        "read",
-        "activations",
-        "decode",
-        "tables",
-        "verify",
-    }
+    steps = {"read", "activations", "decode", "tables", "verify"}
+    assert {step.split()[0] for step in last} == steps
     assert all(done == total for done, total in last.values())
 
 

@@ -20,6 +20,7 @@ from unitdb.release.verification import verify
 from unitdb.schema import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from unitdb.publish.info import ReleaseInfo
