@@ -10,7 +10,7 @@ from pathlib import Path
 
 from unitdb.errors import MissingExtraError
 
-__all__ = ["RELEASE_VARIABLE", "main", "run"]
+__all__ = ["RELEASE_VARIABLE", "main", "run", "server"]
 
 RELEASE_VARIABLE = "UNITDB_RELEASE"
 """Environment variable that names the release to show; without it the reader picks one."""
@@ -23,8 +23,10 @@ _OPTIONS = [
 ]
 
 
-def run(release: str | None = None, *, releases: Path | None = None) -> int:
-    """Serve the pages on this machine until interrupted.
+def server(
+    release: str | None = None, *, releases: Path | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """Give the command that serves the pages on this machine, and its environment.
 
     Parameters
     ----------
@@ -32,11 +34,6 @@ def run(release: str | None = None, *, releases: Path | None = None) -> int:
         Folder or name of the release to show; without it the reader picks one.
     releases : Path, optional
         Folder of releases.
-
-    Returns
-    -------
-    int
-        Exit code of Streamlit.
 
     Raises
     ------
@@ -51,7 +48,18 @@ def run(release: str | None = None, *, releases: Path | None = None) -> int:
     if releases is not None:
         environment["UNITDB_RELEASES"] = str(releases)
     script = str(Path(__file__).with_name("_script.py"))
-    command = [sys.executable, "-m", "streamlit", "run", script, *_OPTIONS]
+    return [sys.executable, "-m", "streamlit", "run", script, *_OPTIONS], environment
+
+
+def run(release: str | None = None, *, releases: Path | None = None) -> int:
+    """Serve the pages until interrupted; arguments and errors as in :func:`server`.
+
+    Returns
+    -------
+    int
+        Exit code of Streamlit.
+    """
+    command, environment = server(release, releases=releases)
     return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
-from unitdb.browser import run
+from unitdb.browser import server
 
 __all__ = ["app"]
 
@@ -20,4 +21,6 @@ def app(ctx: click.Context, release: str | None) -> None:
     In Python: unitdb.browser.run(RELEASE)
     """
     root: Path | None = ctx.obj
-    ctx.exit(run(release, releases=root))
+    command, environment = server(release, releases=root)
+    # This process becomes the server, so that a signal to the one is a signal to the other.
+    os.execve(command[0], command, environment)  # noqa: S606
