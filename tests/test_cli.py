@@ -164,6 +164,7 @@ def test_an_error_is_one_line_and_exit_code_2(run, arguments: list[str], message
         ["units", "tiny", "--by", "min_r"],
         ["units", "tiny", "--format", "parquet"],
         ["units", "tiny", "--format", "xlsx"],
+        ["units", "tiny", "--top", "1", "--output", "x.xls"],
     ],
 )
 def test_wrong_usage_is_exit_code_2(run, arguments: list[str]) -> None:
@@ -293,3 +294,23 @@ def test_terminal_tables_show_brackets_as_they_are(monkeypatch: pytest.MonkeyPat
     )
     terminal.print_table(["[red]a"], [["[bold]b"]], title="[x] SIMULATED")
     assert all(text in out.getvalue() for text in ("[red]a", "[bold]b", "SIMULATED"))
+
+
+def test_nested_values_become_text_in_csv(run) -> None:
+    result = run("sql", "tiny", "SELECT layer, shape FROM layers", "--format", "csv")
+    assert table(result)["shape"].map(json.loads).tolist() == [[2, 3, 3], [10]]
+    result = run("sql", "tiny", "SELECT INTERVAL 1 DAY AS i", "--format", "csv")
+    assert "days=1" in table(result)["i"][0]
+
+
+def test_json_has_no_nan(run) -> None:
+    query = "SELECT 'nan'::float AS a, 'inf'::double AS b, 0.5::float AS c"
+    result = run("sql", "tiny", query, "--format", "json")
+    assert json.loads(result.stdout)["rows"] == [{"a": None, "b": None, "c": 0.5}]
+
+
+def test_output_into_a_folder_that_is_not_there_is_refused(run, tmp_path: Path) -> None:
+    result = run("units", "tiny", "--top", "1", "--output", str(tmp_path / "no" / "x.csv"))
+    assert result.exit_code == 2
+    assert "no such folder" in result.stderr
+    assert not (tmp_path / "no").exists()

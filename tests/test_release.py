@@ -185,6 +185,8 @@ def test_opening_imports_neither_pandas_nor_duckdb(tiny_release: Path) -> None:
 def test_layer_by_roi(tiny_release: Path, measure: str, table: str, column: str) -> None:
     release = Release(tiny_release)
     matrix = release.layer_by_roi(measure, dataset="sim-a")
+    assert matrix.attrs["release"] == "tiny@1.0.0"
+    assert matrix.attrs["simulated"]
     assert matrix.index.tolist() == ["conv1", "fc"]
     assert matrix.columns.tolist() == ["V1", "V4"]
     rows = release.table(table).astype({"layer": str, "roi": str, "dataset": str})

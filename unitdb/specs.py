@@ -107,6 +107,10 @@ def read_spec(path: Path, spec: type[S], error: type[UnitdbError]) -> S:
         raise error(f"{path}: cannot be read: {cause}") from None
     try:
         content = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+    except yaml.MarkedYAMLError as cause:
+        mark = cause.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise error(f"{path}: not valid YAML: {place}{cause.problem}") from None
     except yaml.YAMLError as cause:
         raise error(f"{path}: not valid YAML: {' '.join(str(cause).split())}") from None
     if not isinstance(content, dict):

@@ -275,7 +275,11 @@ BAD = {
         "'version' is missing",
     ),
     "value": (change("recipe.yaml", "alpha: 10", "alpha: -1"), RecipeError, "decoder.alpha"),
-    "version": (change("recipe.yaml", "1.0.0", "1.0"), RecipeError, r"version: .*\(got 1\.0\)"),
+    "version": (
+        change("recipe.yaml", "1.0.0", "1.0"),
+        RecipeError,
+        r"version: write MAJOR\.MINOR\.PATCH.*\(got 1\.0\)",
+    ),
     "folds with a test split": (
         change("recipe.yaml", "alpha: 10", "alpha: 10, folds: 5"),
         ResponsesError,

@@ -71,6 +71,8 @@ def test_arrays_and_a_folder_of_pictures(folder):
         (SPEC.replace("{subject}.npz", "../{subject}.npz"), "stays inside its folder"),
         (SPEC.replace("folder: pictures", "folder: /etc"), "stays inside its folder"),
         (SPEC.replace(".png}", ".jpg}"), "no files"),
+        (SPEC.replace("folder: pictures", "folder: pics"), "pics: no such folder"),
+        (SPEC.replace("{subject}.npz", "{subject}.mat"), "sub-01.mat: no such file"),
         (SPEC.replace("masks: {V1", "masks: {V9"), "ROIs that `rois` does not: V9"),
         (SPEC.replace("licence: l", "license: l"), "unknown key 'license'; did you mean 'licence'"),
         (SPEC.replace("parts:", "partz:"), "unknown key 'responses.arrays.partz'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from unitdb.activations import ModelSpec, UnitSelection
 from unitdb.decoding import DecoderSettings
@@ -13,6 +13,12 @@ from unitdb.errors import RecipeError
 from unitdb.specs import Name, Spec, read_spec
 
 __all__ = ["DecoderSpec", "ModelChoice", "Recipe", "read_recipe"]
+
+
+def _text(value: object) -> object:
+    if isinstance(value, int | float):
+        raise ValueError("write MAJOR.MINOR.PATCH, as in 1.0.0")  # noqa: TRY004 - pydantic's way
+    return value
 
 
 class DecoderSpec(Spec):
@@ -98,7 +104,11 @@ class Recipe(Spec):
     """
 
     name: Name
-    version: Annotated[str, StringConstraints(pattern=r"^(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}$")]
+    version: Annotated[
+        str,
+        BeforeValidator(_text),
+        StringConstraints(pattern=r"^(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}$"),
+    ]
     title: str
     description: str
     licence: str

@@ -30,7 +30,7 @@ _WRITERS: dict[str, Callable[[pa.Table, export.Destination], None]] = {
     "json": export.write_json,
     "parquet": export.write_parquet,
 }
-
+_ENDINGS = (*(f".{name}" for name in _WRITERS), ".txt")
 
 LAZY = {
     "app": Lazy("unitdb.browser.commands:app", "app", "Look at a release in the browser."),
@@ -85,7 +85,7 @@ def releases(root: Path | None) -> None:
         for entry in catalogue.entries()
     ]
     if not rows:
-        click.echo(f"no releases in {catalogue.root}", err=True)
+        click.echo(f"no releases in {catalogue.root.absolute()}", err=True)
         return
     terminal.print_table(["release", "responses", "aliases", "title", "note"], rows)
 
@@ -106,7 +106,7 @@ def _results(command: Any) -> Any:
     command = click.option(
         "--output",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Write to FILE; its ending (.csv, .json, .parquet) gives the format.",
+        help="Write to FILE; its ending (.csv, .json, .parquet, .txt) gives the format.",
     )(command)
     return click.option(
         "--format",
@@ -243,7 +243,11 @@ def _open(root: Path | None, reference: str) -> Release:
 
 
 def _write(table: pa.Table, format_: str | None, output: Path | None) -> None:
-    ending = output.suffix.removeprefix(".").lower() if output is not None else ""
+    ending = output.suffix.removeprefix(".").lower() if output is not None else "table"
+    if format_ is None and ending not in {*_WRITERS, "table", "txt"}:
+        raise click.UsageError(
+            f"--output {output}: end it in {', '.join(_ENDINGS)}, or say --format"
+        )
     write = _WRITERS.get(format_ or ending)
     if write is None:
         _write_text(table, output)

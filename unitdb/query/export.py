@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unitdb.errors import QueryError
 from unitdb.files import replacing
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def write_csv(table: pa.Table, destination: Destination) -> None:
     """Write CSV whose first lines, beginning with ``#``, hold the origin.
 
     ``pandas.read_csv(path, comment="#")`` reads it back. NULL is an empty field; float32 is
-    written with the fewest digits that give the same float32 again.
+    written with the fewest digits that give the same float32 again; a list or another nested
+    value is written as JSON.
     """
     from pyarrow import csv
 
@@ -80,12 +82,13 @@ def write_csv(table: pa.Table, destination: Destination) -> None:
     lines.append(",".join(_quoted(name) for name in table.column_names))
     with _opened(destination) as file:
         file.write(("\n".join(lines) + "\n").encode())
-        csv.write_csv(table, file, csv.WriteOptions(include_header=False, quoting_style="needed"))
+        flat = pa.table([_flat(c) for c in table.columns], names=table.column_names)
+        csv.write_csv(flat, file, csv.WriteOptions(include_header=False, quoting_style="needed"))
 
 
 def write_json(table: pa.Table, destination: Destination) -> None:
-    """Write a JSON object: the origin, and ``rows``, a list of objects."""
-    columns = [_fewest_digits(column) for column in table.columns]
+    """Write a JSON object: the origin, and ``rows``, a list of objects; NaN becomes null."""
+    columns = [_finite(_fewest_digits(column)) for column in table.columns]
     rows = pa.table(columns, names=table.column_names).to_pylist()
     text = json.dumps(provenance(table) | {"rows": rows}, ensure_ascii=False, default=str)
     with _opened(destination) as file:
@@ -113,7 +116,10 @@ def _opened(destination: Destination) -> Iterator[BinaryIO]:
     if not isinstance(destination, str | os.PathLike):
         yield destination
         return
-    with replacing(Path(destination)) as temporary, temporary.open("wb") as file:
+    path = Path(destination)
+    if not path.parent.is_dir():
+        raise QueryError(f"{path.parent}: no such folder")
+    with replacing(path) as temporary, temporary.open("wb") as file:
         yield file
 
 
@@ -121,6 +127,24 @@ def _fewest_digits(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pa.types.is_float32(column.type):
         return column
     return pc.cast(pc.cast(column, pa.string()), pa.float64())
+
+
+def _finite(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column with NULL for NaN and infinity, which JSON does not have."""
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.if_else(pc.is_finite(column), column, None)
+
+
+def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column as it is if CSV has a form for it, otherwise as text."""
+    if pa.types.is_nested(column.type):
+        texts = [None if v is None else json.dumps(v, default=str) for v in column.to_pylist()]
+    elif pa.types.is_interval(column.type):
+        texts = [None if v is None else str(v) for v in column.to_pylist()]
+    else:
+        return column
+    return pa.chunked_array([pa.array(texts, pa.string())])
 
 
 def _quoted(name: str) -> str:

@@ -78,6 +78,9 @@ UnknownRoiError
     for name in kept:
         if name not in known:
             raise _UNKNOWN[column](
-                name, known, where=f"release {source.label}", hint="release.describe()"
+                name,
+                known,
+                where=f"release {source.label}",
+                hint="release.describe(), or unitdb describe RELEASE",
             )
     return kept

@@ -46,6 +46,9 @@ def layer_by_roi(
     matrix: pd.DataFrame = means.reindex(
         index=layers["layer"].astype(str), columns=rois["roi"].astype(str)
     )
+    matrix.attrs.update(
+        release=source.label, simulated=source.simulated, measure=measure, citation=source.citation
+    )
     return matrix
 
 

@@ -39,11 +39,11 @@ def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, NDArray[Any]]:
     read = _READERS.get(path.suffix)
     if read is None:
         raise DatasetError(f"{path}: arrays are read from {' and '.join(_READERS)} files")
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file")
     keys = list(keys)
     try:
         arrays, known = read(path, keys)
-    except FileNotFoundError:
-        raise DatasetError(f"{path}: no such file") from None
     except _DAMAGE as cause:
         raise DatasetError(f"{path}: cannot be read: {cause}") from cause
     for key in keys:

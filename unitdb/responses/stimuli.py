@@ -29,6 +29,8 @@ def folder_stimuli(spec: FolderStimuli, data: Path) -> Stimuli:
         The folder is missing or holds no image of this ending.
     """
     folder = data / spec.folder
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder")
     files = sorted(folder.glob(f"*{spec.ending}"))
     if not files:
         raise DatasetError(f"{folder}: there are no files *{spec.ending}")
