@@ -49,7 +49,8 @@ app: $(VENV)/.test
 docs: $(VENV)/.test
 	$(BIN)/unitdb schema --format markdown > docs/schema.md
 	$(BIN)/python docs/commands.py > docs/commands.md
-	$(BIN)/python docs/figure.py $(RELEASES) docs/figure.png
+	$(BIN)/unitdb --releases $(RELEASES) demo >/dev/null
+	$(BIN)/python docs/figure.py $(RELEASES)/sample/1.0.0 docs/sample.png
 
 clean:
 	rm -rf $(VENV) $(RELEASES)

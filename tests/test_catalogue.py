@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,49 @@ def test_release_that_is_not_listed_is_found(tiny_copy: Path) -> None:
     (root / "releases.json").unlink()
     assert Catalogue(root).entries() == expected
     assert Catalogue(root).resolve("tiny") == tiny_copy
+
+
+def test_bad_folder_is_passed_over_with_a_warning(tiny_copy: Path) -> None:
+    root = tiny_copy.parent.parent
+    expected = Catalogue(root).entries()
+    bad = root / "bad" / "1.0.0"
+    bad.mkdir(parents=True)
+    (bad / "SHA256SUMS").touch()
+    with pytest.warns(UserWarning, match=r"passed over in the catalogue: .*bad.1\.0\.0"):
+        assert Catalogue(root).entries() == expected
+
+
+@pytest.mark.parametrize("copy", ["other/1.0.0", "tiny/2.0.0"])
+def test_folder_of_another_name_than_its_manifest_is_not_listed(tiny_copy: Path, copy: str) -> None:
+    root = tiny_copy.parent.parent
+    expected = Catalogue(root).entries()
+    shutil.copytree(tiny_copy, root / copy)
+    with pytest.warns(UserWarning, match=r"holds tiny 1\.0\.0"):
+        assert Catalogue(root).entries() == expected
+
+
+def test_release_that_was_replaced_is_described_anew(tiny_copy: Path) -> None:
+    """Its publisher was killed before it could list it."""
+    root = tiny_copy.parent.parent
+    expected = Catalogue(root).contents()
+    before = json.loads(json.dumps(expected))
+    version = before["releases"]["tiny"]["versions"]["1.0.0"]
+    version.update(sha256="0" * 64, title="Old", simulated=False, schema="0.1")
+    version["retracted"] = {"reason": "Wrong.", "replacement": None}
+    write(root, before)
+    (entry,) = Catalogue(root).entries()
+    listed = expected["releases"]["tiny"]["versions"]["1.0.0"]
+    found = {name: getattr(entry, name) for name in ("title", "sha256", "simulated", "schema")}
+    assert found == {name: listed[name] for name in found}
+    assert entry.retracted == "Wrong."
+
+
+def test_warn_if_retracted(root: Path, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"sample@2\.0\.0 is retracted: Wrong\."):
+        Catalogue(root).warn_if_retracted("sample", "2.0.0")
+    Catalogue(root).warn_if_retracted("sample", "1.9.0")
+    Catalogue(root).warn_if_retracted("other", "2.0.0")
+    Catalogue(tmp_path / "nowhere").warn_if_retracted("sample", "2.0.0")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from unitdb.errors import (
     UnknownReleaseError,
     UnknownTableError,
 )
+from unitdb.publish import retract
 from unitdb.release import Release, open_release
 from unitdb.schema import TABLES
 
@@ -206,3 +207,9 @@ def test_layer_by_roi_asks_which(tiny_release: Path) -> None:
         release.layer_by_roi(dataset="sim-A")
     with pytest.raises(QueryError, match="no measure 'r'; there is: accuracy, agreement"):
         release.layer_by_roi("r", dataset="sim-a")
+
+
+def test_a_retracted_release_warns_when_opened_by_its_folder(tiny_copy: Path) -> None:
+    retract(tiny_copy.parents[1], "tiny", "1.0.0", reason="wrong sign")
+    with pytest.warns(UserWarning, match="wrong sign"):
+        assert open_release(tiny_copy).label == "tiny@1.0.0"

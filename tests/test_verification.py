@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tests.tiny import accuracies, stage
 from unitdb.errors import CorruptReleaseError, SchemaError, SchemaVersionError
 from unitdb.files import SUMS, files_below, sha256_file
 from unitdb.release.rows import check_order, distinct
@@ -28,6 +29,7 @@ from unitdb.schema import TABLES
 
 CONV = "dataset=sim-a/condition=perception/model=net/layer=conv1/part-0.parquet"
 FC = "dataset=sim-a/condition=perception/model=net/layer=fc/part-0.parquet"
+OTHER = "ba9876543210"
 Rows = list[dict[str, Any]]
 
 
@@ -92,6 +94,45 @@ def test_files_that_have_checksums_but_do_not_belong(tiny_copy: Path) -> None:
     remake_sums(tiny_copy)
     with pytest.raises(CorruptReleaseError, match=r"differ from .*: notes\.txt, recipe\.yaml"):
         verify(tiny_copy)
+
+
+def test_empty_folders_and_links_to_folders_do_not_belong(tiny_copy: Path) -> None:
+    (tiny_copy / "accuracy" / "dataset=sim-c").mkdir()
+    with pytest.raises(CorruptReleaseError, match="not a file: accuracy/dataset=sim-c"):
+        verify(tiny_copy)
+    (tiny_copy / "accuracy" / "dataset=sim-c").rmdir()
+    (tiny_copy / "link").symlink_to(tiny_copy / "accuracy", target_is_directory=True)
+    with pytest.raises(CorruptReleaseError, match="not a file: link"):
+        verify(tiny_copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("README.md", "", "is empty"),
+        ("CITATION.cff", "\n", "is empty"),
+        ("recipe.yaml", "", "is empty"),
+        ("croissant.json", "", "cannot be read"),
+        ("croissant.json", "{}", "is empty"),
+        ("croissant.json", "[1]", "is empty or no JSON object"),
+        ("dataset_description.json", '{"Name": ', "cannot be read"),
+    ],
+)
+def test_metadata_that_say_nothing(tiny_copy: Path, name: str, text: str, message: str) -> None:
+    (tiny_copy / name).write_text(text)
+    remake_sums(tiny_copy)
+    with pytest.raises(CorruptReleaseError, match=f"{name}: {message}"):
+        verify(tiny_copy)
+
+
+@pytest.mark.parametrize("other", ["tiny/1.0.1", "small/1.0.0"])
+def test_folder_of_another_name(tiny_copy: Path, other: str) -> None:
+    moved = tiny_copy.parent.parent / other
+    moved.parent.mkdir(exist_ok=True)
+    tiny_copy.rename(moved)
+    with pytest.raises(CorruptReleaseError, match=r"the folder must be tiny/1\.0\.0"):
+        verify(moved)
+    assert verify(moved, staged=True).version == "1.0.0"
 
 
 def test_sums_that_are_none(tiny_copy: Path) -> None:
@@ -175,6 +216,10 @@ def nudge(column: str, by: float) -> Callable[[Rows], None]:
     return change
 
 
+def add_roi(rows: Rows) -> Rows:
+    return [*rows[:2], {**rows[1], "roi": "V9", "place": 2}, *rows[2:]]
+
+
 def swap_ranks(rows: Rows) -> None:
     rows[0]["rank"], rows[1]["rank"] = rows[1]["rank"], rows[0]["rank"]
 
@@ -209,9 +254,34 @@ def test_rows_that_break_the_schema(tiny_copy: Path, file: str, change, message:
         ("models.parquet", set_(0, n_layers=3), "n_layers is 3, but there are 2"),
         ("layers.parquet", set_(1, n_units=9), "n_units is 9, but the shape is"),
         ("layers.parquet", set_(1, n_units=9, shape=[9]), "unit 9 does not exist"),
+        ("datasets.parquet", set_(0, n_subjects=2), "n_subjects is 2, but there are 3"),
+        ("datasets.parquet", set_(0, n_stimuli=3), "n_stimuli is 3, but there are 2"),
+        ("stimuli.parquet", lambda rows: rows[:2], "n_stimuli is 2, but there are 0"),
+        ("rois.parquet", add_roi, "subjects: sim-a: no row of ROI and subject V9/S1, V9/S2, V9/S3"),
+        ("rois.parquet", set_(1, place=0), "rois: sim-a: place 0 stands twice"),
+        ("layers.parquet", set_(1, depth=0), "layers: net: depth 0 stands twice"),
+        ("layers.parquet", set_(1, shape=[None]), r"but the shape is \[None\]"),
+        ("layers.parquet", set_(1, shape=[-2, -5]), r"but the shape is \[-2, -5\]"),
+        ("layers.parquet", set_(1, shape=[], n_units=1), r"but the shape is \[\]"),
+        ("models.parquet", set_(0, model_sha256="1" * 64), "inputs: model is '0000"),
+        ("subjects.parquet", set_(0, responses_sha256="1" * 64), "inputs: responses are not"),
+        ("builds.parquet", set_(0, inputs='{"responses":{"S1":[]}}'), "inputs: responses are"),
+        ("builds.parquet", set_(0, inputs='{"responses":[]}'), "inputs: responses are not"),
+        ("builds.parquet", set_(0, recipe_sha256="1" * 64), "recipe_sha256 is '1111"),
+        ("builds.parquet", set_(0, decoder="alpha"), "decoder is not a JSON object: 'alpha'"),
+        ("builds.parquet", set_(0, inputs="[]"), "inputs is not a JSON object"),
+        ("builds.parquet", set_(0, packages=""), "packages is not a JSON object"),
+        ("builds.parquet", set_(0, units="null"), "units is not a JSON object"),
+        ("builds.parquet", set_(0, units="{}"), "expected .*sample"),
+        ("builds.parquet", set_(0, units='{"sample":0,"seed":0}'), "expected .*sample"),
+        ("builds.parquet", set_(0, units='{"sample":9,"seed":0}'), "18 units, but .* selects 9"),
+        ("builds.parquet", list.clear, "builds: there is none"),
+        ("builds.parquet", lambda rows: rows[:1], "none of dataset sim-b"),
         # completeness
+        (f"accuracy/{FC}", lambda rows: [{**r, "build": OTHER} for r in rows], "is of sim-b/net"),
+        (f"accuracy/{FC}", set_(59, build=OTHER), f"of several builds: 0123456789ab, {OTHER}"),
         (f"accuracy/{FC}", lambda rows: rows[:-1], "V4/S3 has 9 units and V1/S1 10"),
-        (f"accuracy/{FC}", lambda rows: rows[:-10], "V4/0: n_subjects is 3, but .* give 2"),
+        (f"accuracy/{FC}", lambda rows: rows[:-10], "not all ROIs .*: V4/S3"),
         # summaries
         (f"accuracy/{FC}", set_(3, r=0.0), "the accuracies give"),
         (f"accuracy/{FC}", set_(3, r=None), "the accuracies give"),
@@ -220,6 +290,10 @@ def test_rows_that_break_the_schema(tiny_copy: Path, file: str, change, message:
         (f"unit_summary/{FC}", nudge("sd_r", 2e-4), "V1/0: sd_r is"),
         (f"unit_summary/{FC}", nudge("min_r", -2e-4), "V1/0: min_r is"),
         (f"unit_summary/{FC}", nudge("max_r", 2e-4), "V1/0: max_r is"),
+        (f"unit_summary/{FC}", nudge("mean_r", 4e-6), "V1/0: mean_r is"),
+        (f"unit_summary/{FC}", nudge("min_r", 2e-7), "V1/0: min_r is"),
+        (f"unit_summary/{FC}", nudge("max_r", -2e-7), "V1/0: max_r is"),
+        ("layer_summary.parquet", nudge("mean_r", 4e-6), "mean_r is"),
         (f"unit_summary/{FC}", set_(0, sd_r=None), "V1/0: sd_r is nan"),
         (f"unit_summary/{FC}", swap_ranks, "V1/0: rank is"),
         (f"unit_summary/{FC}", lambda rows: rows[:-1], "V4: units are not those"),
@@ -242,7 +316,65 @@ def test_rows_that_break_the_schema(tiny_copy: Path, file: str, change, message:
 )
 def test_numbers_that_do_not_follow(tiny_copy: Path, file: str, change, message: str) -> None:
     edit(tiny_copy, file, change)
-    with pytest.raises(CorruptReleaseError, match=message):
+    with pytest.raises((CorruptReleaseError, SchemaError), match=message):
+        verify(tiny_copy)
+
+
+SMALL = ("layer_summary", "intersubject")
+
+
+def drop(folder: Path, part: str, keep: Callable[[dict[str, Any]], bool]) -> None:
+    """Take partitions out of a release, and all that would tell of them but the small tables."""
+
+    def change(package: dict[str, Any]) -> None:
+        n_accuracies = 0
+        for table in ("accuracy", "unit_summary"):
+            listed = resource(package, table)
+            listed["path"] = [path for path in listed["path"] if part not in path]
+        for path in resource(package, "accuracy")["path"]:
+            n_accuracies += pq.read_metadata(folder / path).num_rows
+        package["unitdb"]["n_accuracies"] = n_accuracies
+
+    for table in ("accuracy", "unit_summary"):
+        for path in [path for path in (folder / table).rglob("*=*") if path.name == part]:
+            shutil.rmtree(path)
+    for table in SMALL:
+        edit(folder, f"{table}.parquet", lambda rows: [row for row in rows if keep(row)])
+    edit_manifest(folder, change)
+
+
+def test_lost_layer(tiny_copy: Path) -> None:
+    drop(tiny_copy, "layer=fc", lambda row: row["layer"] != "fc")
+    with pytest.raises(CorruptReleaseError, match=r"no partition of .*: 0123456789ab/fc, ba98765"):
+        verify(tiny_copy)
+
+
+def test_lost_build(tiny_copy: Path) -> None:
+    edit(tiny_copy, "builds.parquet", lambda rows: rows[:1])
+    drop(tiny_copy, "dataset=sim-b", lambda row: row["dataset"] == "sim-a")
+    with pytest.raises(CorruptReleaseError, match="builds: none of dataset sim-b"):
+        verify(tiny_copy)
+
+
+def test_second_condition_of_one_build(tiny_copy: Path) -> None:
+    for table in ("accuracy", "unit_summary"):
+        file = f"{table}/{FC}"
+        other = tiny_copy / file.replace("perception", "imagery")
+        other.parent.mkdir(parents=True)
+        shutil.copy(tiny_copy / file, other)
+        path = other.relative_to(tiny_copy).as_posix()
+        edit(tiny_copy, path, lambda rows: [{**row, "condition": "imagery"} for row in rows])
+        edit_manifest(tiny_copy, lambda p, t=table, f=path: resource(p, t)["path"].append(f))
+    with pytest.raises(CorruptReleaseError, match="a second partition of build 0123456789ab"):
+        verify(tiny_copy)
+
+
+def test_lost_subject(tiny_copy: Path) -> None:
+    """In all tables but ``subjects``, every summary right."""
+    accuracy = accuracies()
+    stage(tiny_copy, accuracy[accuracy["subject"] != "S3"])
+    edit_manifest(tiny_copy, lambda p: p["unitdb"].update(n_accuracies=168))
+    with pytest.raises(CorruptReleaseError, match=r"not all ROIs .*: V1/S3, V4/S3"):
         verify(tiny_copy)
 
 

@@ -213,10 +213,16 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
             "dataset": dataset,
             "model": MODEL,
             "decoder": json.dumps({"alpha": 100}),
-            "units": json.dumps({"all": True}),
+            "units": '{"sample":null,"seed":0}',
             "n_folds": 5,
             "seed": 0,
-            "inputs": "{}",
+            "inputs": json.dumps(
+                {
+                    "model": SHA,
+                    "responses": dict.fromkeys(SUBJECTS[dataset], SHA),
+                    "stimuli": "tiny",
+                }
+            ),
             "unitdb_version": "0.1.0",
             "code_sha256": SHA,
             "packages": "{}",

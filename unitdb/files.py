@@ -20,6 +20,7 @@ __all__ = [
     "read_sums",
     "replacing",
     "sha256_file",
+    "sync",
     "write_text",
 ]
 
@@ -31,6 +32,8 @@ SUMS = "SHA256SUMS"
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary sibling to write to, which becomes ``path`` when the block succeeds.
 
+    It is brought down to the disk first, so that not even a power cut leaves half a file.
+
     Parameters
     ----------
     path : Path
@@ -40,7 +43,9 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        sync(temporary)
         temporary.replace(path)
+        sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -73,8 +78,17 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 with Unix line ends, atomically and down to the disk."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, down to the disk."""
+    if os.name == "nt":  # opens no folders, and syncs no file that was opened for reading
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sha256_file(path: Path) -> str:
@@ -84,8 +98,15 @@ def sha256_file(path: Path) -> str:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Paths of all files below ``folder``, relative to it, with ``/``, sorted."""
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
+    """Paths of all that is below ``folder``, relative to it, with ``/``, sorted.
+
+    These are its files, and what no release has: links to folders, and folders of nothing.
+    """
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if _is_leaf(p))
+
+
+def _is_leaf(path: Path) -> bool:
+    return path.is_symlink() or not path.is_dir() or not any(path.iterdir())
 
 
 def read_sums(folder: Path) -> dict[str, str]:

@@ -454,7 +454,9 @@ _TABLES = (
         columns=(
             BUILD,
             _text("recipe", "Name of the recipe"),
-            _sha256("recipe_sha256", "Hash of the recipe's meaning (its parsed content)"),
+            _sha256(
+                "recipe_sha256", "Hash of the recipe, and of the datasets and networks it names"
+            ),
             DATASET,
             MODEL,
             _text("decoder", "Decoder settings, as JSON"),

@@ -16,7 +16,7 @@ from unitdb.schema import NAME_PATTERN
 
 __all__ = ["Name", "RelativePath", "Spec", "canonical_json", "content_sha256", "read_spec"]
 
-Name = Annotated[str, StringConstraints(pattern=rf"^{NAME_PATTERN}$")]
+Name = Annotated[str, StringConstraints(pattern=rf"^{NAME_PATTERN}$", max_length=100)]
 """A name that may become a folder and a part of a URL."""
 
 
@@ -28,7 +28,7 @@ def _inside(path: str) -> str:
 
 
 RelativePath = Annotated[str, AfterValidator(_inside)]
-"""A path with forward slashes that cannot leave the folder it is relative to."""
+"""A path with forward slashes and no `..`; it may lead through links that the user has set."""
 
 
 class Spec(BaseModel):
@@ -111,7 +111,8 @@ def read_spec(path: Path, spec: type[S], error: type[UnitdbError]) -> S:
         mark = cause.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise error(f"{path}: not valid YAML: {place}{cause.problem}") from None
-    except yaml.YAMLError as cause:
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as cause:
+        # PyYAML lets the errors of its own conversions (dates, numbers) through.
         raise error(f"{path}: not valid YAML: {' '.join(str(cause).split())}") from None
     if not isinstance(content, dict):
         raise error(f"{path}: must be a mapping of keys to values")

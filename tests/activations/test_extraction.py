@@ -88,7 +88,7 @@ def test_the_same_call_twice_gives_the_same_bytes(tiny, stimuli, tmp_path):
 def test_what_exists_is_opened_not_computed(tiny, stimuli, tmp_path):
     first = extract(tiny, stimuli, folder=tmp_path / "store", units=ALL)
     tiny.module.forward = None
-    again = extract(tiny, stimuli, folder=tmp_path / "store", units=ALL, batch_size=2)
+    again = extract(tiny, stimuli, folder=tmp_path / "store", units=ALL)
     assert again == first
 
 

@@ -15,11 +15,18 @@ def test_shipped_models():
     assert layers == ["stem", *(f"block{n}" for n in range(16)), "head", "fc"]
 
 
-def test_extra_models_come_first(tmp_path):
+def test_extra_models_stand_beside_those_of_unitdb(tmp_path):
     tiny = write_model(tmp_path)
     assert get_model("tiny", {"tiny": tiny}) is tiny
-    assert get_model("efficientnet-lite0", {"efficientnet-lite0": tiny}) is tiny
+    assert get_model("efficientnet-lite1", {"tiny": tiny}) is MODELS["efficientnet-lite1"]
     assert get_model("efficientnet-lite1") is MODELS["efficientnet-lite1"]
+
+
+@pytest.mark.parametrize("asked", ["efficientnet-lite0", "tiny"])
+def test_the_name_of_a_shipped_model_is_taken(tmp_path, asked):
+    tiny = write_model(tmp_path)
+    with pytest.raises(RecipeError, match="'efficientnet-lite0' is the name of a network that"):
+        get_model(asked, {"tiny": tiny, "efficientnet-lite0": tiny})
 
 
 def test_unknown_model_names_the_nearest():

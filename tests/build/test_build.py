@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -10,8 +11,10 @@ import unitdb
 from tests.build.small import N_TEST, N_TRAIN, SUBJECTS, contents, edit, lay_out
 from tests.decoding.reference import reference_accuracy
 from unitdb.activations import Activations
-from unitdb.build import build
+from unitdb.build import build, read_recipe
+from unitdb.build.run import _read_jobs
 from unitdb.errors import (
+    ActivationsError,
     BuildBusyError,
     DatasetError,
     RecipeError,
@@ -123,7 +126,7 @@ def test_nothing_but_the_release_and_its_cache_is_left_behind(recipe):
         "releases.json",
         "small",
     ]
-    assert list((root / ".work").iterdir()) == []
+    assert [p for p in (root / ".work").iterdir() if p.is_dir()] == []
 
 
 def test_two_at_once_are_refused(recipe):
@@ -150,7 +153,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import unitdb.build.run, unitdb.publish.release
-from unitdb.build import build
+from unitdb.build import build, read_recipe
+from unitdb.build.run import _read_jobs
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -195,7 +199,9 @@ def test_a_killed_build_goes_on_to_the_same_bytes(moment, built, recipe):
         assert not (root / "releases.json").exists()
     assert contents(run(recipe)) == contents(built)
     assert unitdb.open("small", releases=root).verify().rows["accuracy"] > 0
-    assert list((root / ".work").iterdir()) == []
+    assert [p for p in (root / ".work").iterdir() if p.is_dir()] == []
+    listed = json.loads((root / "releases.json").read_text())
+    assert listed["releases"]["small"]["versions"].keys() == {"1.0.0"}
 
 
 def test_a_resumed_build_does_not_decode_again(recipe, monkeypatch):
@@ -268,6 +274,11 @@ BAD = {
         change("recipe.yaml", "voxels: 10", "voxel: 10"),
         RecipeError,
         "unknown key 'decoder.voxel'; did you mean 'voxels'",
+    ),
+    "roi twice": (
+        change("recipe.yaml", "decoder:", "rois: [V1, V1]\ndecoder:"),
+        RecipeError,
+        "rois: V1 stands twice",
     ),
     "key missing": (
         change("recipe.yaml", "version: 1.0.0\n", ""),
@@ -350,3 +361,102 @@ def test_parquet_can_be_read_without_unitdb(built):
     path = next(built.glob("accuracy/**/*.parquet"))
     table = pq.read_table(path, partitioning=None)
     assert table.column_names == list(unitdb.schema.TABLES["accuracy"].column_names)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("recipe.yaml", "alpha: 10", "alpha: 11"),
+        ("recipe.yaml", "decoder:", "seed: 1\ndecoder:"),
+        ("recipe.yaml", "decoder:", "control: shuffled-images\ndecoder:"),
+        ("recipe.yaml", "decoder:", "units: {sample: 3, seed: 0}\ndecoder:"),
+        ("recipe.yaml", "decoder:", "rois: [V1]\ndecoder:"),
+        ("recipe.yaml", "n_classes: 6", "n_classes: 7"),
+        ("recipe.yaml", "{name: mynet}", "{name: mynet, layers: [conv]}"),
+        ("net.py", "manual_seed(1)", "manual_seed(2)"),
+    ],
+)
+def test_a_build_is_named_by_all_that_its_numbers_depend_on(recipe, built, name, old, new):
+    edit(recipe.parent / name, old, new)
+    edit(recipe, "1.0.0", "2.0.0")
+    builds = [unitdb.open(release).table("builds")["build"][0] for release in (run(recipe), built)]
+    assert builds[0] != builds[1]
+
+
+def test_a_build_is_named_by_the_code_and_the_packages(recipe, built, monkeypatch):
+    known = set(unitdb.open(built).table("builds")["build"])
+    for name, value in (("code_sha256", "0" * 64), ("package_versions", {"numpy": "0"})):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"unitdb.build.inputs.{name}", lambda value=value: value)
+            (job,) = _read_jobs(
+                read_recipe(recipe),
+                folder=recipe.parent,
+                data=recipe.parent,
+                cache=recipe.parent / "cache",
+                datasets=(),
+                progress=None,
+            )
+            assert job.build not in known
+            known.add(job.build)
+    assert len(known) == 3
+
+
+def test_a_changed_description_of_the_dataset_is_another_release(recipe):
+    run(recipe)
+    edit(recipe.parent / "mine.yaml", "{V1: early, IT: late}", "{IT: late, V1: early}")
+    with pytest.raises(ReleaseExistsError):
+        run(recipe)
+
+
+def test_a_damaged_store_of_activations_is_noticed(recipe):
+    release = run(recipe)
+    array = max(
+        (release.parents[1] / ".cache").glob("*/*.npy"), key=lambda path: path.stat().st_size
+    )
+    content = bytearray(array.read_bytes())
+    content[-40:] = bytes(40)
+    array.write_bytes(content)
+    edit(recipe, "alpha: 10", "alpha: 11")
+    edit(recipe, "1.0.0", "1.1.0")
+    with pytest.raises(ActivationsError, match="its bytes have changed"):
+        run(recipe)
+
+
+def test_a_cut_block_is_decoded_again(recipe, built, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("unitdb.build.run._tabulate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe)
+    blocks = sorted((recipe.parent / "releases" / ".work").rglob("*.npy"))
+    blocks[0].write_bytes(b"")
+    blocks[1].write_bytes(blocks[1].read_bytes()[:-8])
+    assert contents(run(recipe)) == contents(built)
+
+
+def test_the_number_of_threads_changes_no_byte(recipe, tmp_path):
+    code = "from unitdb.cli import main; main()"
+    for threads in ("1", "2"):
+        options = ["--releases", tmp_path / threads, "build", recipe, "--data", recipe.parent]
+        done = subprocess.run(
+            [sys.executable, "-c", code, *options],
+            env=os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            capture_output=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "1" / "small") == contents(tmp_path / "2" / "small")
+
+
+def test_folds_and_shuffles_are_drawn_apart():
+    from unitdb.build.inputs import Design, shuffle_images
+    from unitdb.responses.design import image_folds
+
+    n = 40
+    drawn = np.concatenate([test for _, test in image_folds(n, n, seed=3)])
+    ids = np.array([f"{i:02d}" for i in range(n)])
+    design = Design(values=np.zeros((n, 1)), stimulus_ids=ids, splits=image_folds(n, 4, seed=3))
+    for subject in range(3):
+        shuffled = shuffle_images(design, seed=[3, subject + 1]).stimulus_ids
+        assert (shuffled != ids[drawn]).any()

@@ -4,6 +4,7 @@ from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from tests.decoding.reference import reference_accuracy, reference_predictions
 from unitdb.decoding import DecoderSettings, RoiDecoder
+from unitdb.decoding._ridge import top_voxels
 from unitdb.errors import ResponsesError
 from unitdb.responses.design import image_folds
 
@@ -132,9 +133,31 @@ def test_held_out_activations_do_not_enter_their_own_prediction():
         ({"n_voxels": 0}, "at least 1"),
         ({"alpha": 0}, "above 0"),
         ({"alpha": float("nan")}, "above 0"),
+        ({"alpha": float("inf")}, "finite"),
         ({"alpha_relative": True}, "without voxel selection"),
     ],
 )
 def test_settings_out_of_range_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         DecoderSettings(**wrong)
+
+
+def test_one_voxel_of_huge_variance_does_not_cancel_the_others():
+    x, y = simulated(7, n_train=30, n_voxels=60, n_units=4)
+    seen = np.column_stack([np.ones(30), y[:30]])
+    noise = np.random.default_rng(0).normal(size=30)
+    unrelated = noise - seen @ np.linalg.lstsq(seen, noise)[0]
+    x[:, 5] = 1e7 * np.append(unrelated, np.ones(N_TEST))  # related to no unit: never selected
+    chosen = {"n_voxels": 40, "alpha": 10.0, "zscore": False}
+    found = RoiDecoder(x, train_test(30), DecoderSettings(**chosen)).accuracy(y)
+    expected = reference_accuracy(x, y, train_test(30), **chosen)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+
+
+def test_ties_of_correlation_go_to_the_lower_voxel():
+    correlation = np.array([0.1, -0.5, 0.5, 0.3, -0.3, 0.3])
+    assert top_voxels(correlation, 1).tolist() == [1]
+    assert top_voxels(correlation, 3).tolist() == [1, 2, 3]
+    assert top_voxels(correlation, 4).tolist() == [1, 2, 3, 4]
+    many = np.tile([0.25, -0.25], 200)
+    assert top_voxels(many, 37).tolist() == list(range(37))

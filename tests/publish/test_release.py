@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -13,8 +14,8 @@ import yaml
 
 from tests.tiny import INFO, accuracies, stage
 from unitdb.errors import RecipeError, ReleaseExistsError, SchemaError, UnknownReleaseError
-from unitdb.files import files_below, read_sums, sha256_file
-from unitdb.publish import publish_release, retract
+from unitdb.files import files_below, read_sums, sha256_file, write_text
+from unitdb.publish import finish, publish_release, retract
 from unitdb.release import open_release
 from unitdb.release.catalogue import Catalogue
 from unitdb.release.verification import verify
@@ -22,7 +23,8 @@ from unitdb.schema import SCHEMA_VERSION, TABLES
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in files_below(folder)}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +217,57 @@ def test_a_killed_replacement_is_undone_by_the_next_call(
     with pytest.raises(ReleaseExistsError):
         publish_release(staged_copy(changed_tables, root), root, info=INFO)
     assert contents(tiny_copy) == before
+
+
+@pytest.mark.parametrize("step", [".1.0.0.replaced", "tiny/1.0.0", "releases.json"])
+def test_finish_completes_what_a_killed_replacement_left(
+    tiny_release: Path, tmp_path: Path, changed_tables: Path, step: str
+) -> None:
+    root = tmp_path / "releases"
+    shutil.copytree(tiny_release.parent.parent, root)
+    staged_copy(changed_tables, root)
+    command = [sys.executable, "-c", KILLED, str(root), step, "replace"]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    finish(root, "tiny", "1.0.0")
+    target = root / "tiny" / "1.0.0"
+    verify(target)
+    assert [path.name for path in target.parent.iterdir()] == ["1.0.0"]
+    assert not list(root.glob("*.tmp"))
+    listed = json.loads((root / "releases.json").read_text())["releases"]["tiny"]["versions"]
+    assert listed["1.0.0"]["sha256"] == sha256_file(target / "SHA256SUMS")
+
+
+def test_finish_lists_a_release_that_a_killed_publisher_did_not(tiny_copy: Path) -> None:
+    root = tiny_copy.parent.parent
+    before = (root / "releases.json").read_bytes()
+    (root / "releases.json").unlink()
+    finish(root, "tiny", "1.0.0")
+    assert (root / "releases.json").read_bytes() == before
+
+
+def test_finish_changes_nothing_where_nothing_is_left(tiny_copy: Path, tmp_path: Path) -> None:
+    root = tiny_copy.parent.parent
+    before, stat = contents(root), (root / "releases.json").stat()
+    finish(root, "tiny", "1.0.0")
+    finish(root, "tiny", "9.9.9")
+    assert contents(root) == before
+    assert (root / "releases.json").stat().st_ino == stat.st_ino
+    finish(tmp_path / "new", "tiny", "1.0.0")
+    assert not (tmp_path / "new" / "releases.json").exists()
+
+
+def test_files_are_on_the_disk_before_they_have_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut after the rename must not leave an empty file."""
+    path, synced = tmp_path / "file", []
+
+    def fsync(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(path, "text")
+    assert synced == [(path.stat().st_ino, False), (tmp_path.stat().st_ino, True)]
 
 
 def test_what_is_no_part_of_a_release_is_refused(changed_tables: Path, tmp_path: Path) -> None:

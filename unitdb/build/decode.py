@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from unitdb.activations import Activations
 from unitdb.build.inputs import Job, Progress
@@ -28,9 +27,17 @@ _SELECTED_BLOCK = 128
 class _Task:
     """An ROI of a subject: where its accuracies go in a block, and how they are computed."""
 
+    name: str
     place: tuple[int, int]
     rows: NDArray[np.intp]
     decoder: RoiDecoder
+
+    def accuracy(self, y: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Accuracies of a block of units, from their activations by stimulus."""
+        try:
+            return self.decoder.accuracy(y[self.rows])
+        except ResponsesError as cause:
+            raise ResponsesError(f"{self.name}: {cause}") from cause
 
 
 def decode(
@@ -54,22 +61,20 @@ def decode(
         for layer in activations.layers
         for start, stop in _blocks(job, activations.n_units(layer))
     ]
-    to_do = [block for block in blocks if not _path(folder, *block[:2]).exists()]
+    to_do = [block for block in blocks if not _is_whole(_path(folder, *block[:2]), job, block)]
     if not to_do:
         return
     total = sum(stop - start for _, start, stop in blocks)
     done = total - sum(stop - start for _, start, stop in to_do)
     n_threads = os.cpu_count() or 1
-    # One BLAS thread each: the systems are small, and results must not depend on the threads.
-    with threadpool_limits(1), ThreadPoolExecutor(n_threads) as pool:
+    with ThreadPoolExecutor(n_threads) as pool:
         tasks = list(_tasks(job, activations))
         for layer, start, stop in to_do:
             y = activations.block(layer, start, stop)
             r = np.empty((len(job.dataset.rois), len(job.dataset.subjects), stop - start))
-            for task, found in zip(
-                tasks, pool.map(lambda t, y=y: t.decoder.accuracy(y[t.rows]), tasks), strict=True
-            ):
-                r[task.place] = found
+            found = pool.map(lambda task, y=y: task.accuracy(y), tasks)
+            for task, accuracy in zip(tasks, found, strict=True):
+                r[task.place] = accuracy
             with replacing(_path(folder, layer, start)) as temporary, temporary.open("wb") as file:
                 np.save(file, r.astype(np.float32))
             done += stop - start
@@ -98,12 +103,12 @@ def _tasks(job: Job, activations: Activations) -> Iterator[_Task]:
         rows = activations.rows(subject.design.stimulus_ids.tolist())
         for i, roi in enumerate(job.dataset.rois):
             x = subject.design.values[:, subject.rois[roi]]
+            name = f"{job.dataset.spec.name}/{subject.subject}/{roi}"
             try:
                 decoder = RoiDecoder(x, subject.design.splits, job.recipe.decoder.settings())
             except ResponsesError as cause:
-                place = f"{job.dataset.spec.name}/{subject.subject}/{roi}"
-                raise ResponsesError(f"{place}: {cause}") from None
-            yield _Task(place=(i, j), rows=rows, decoder=decoder)
+                raise ResponsesError(f"{name}: {cause}") from cause
+            yield _Task(name=name, place=(i, j), rows=rows, decoder=decoder)
 
 
 def _blocks(job: Job, n_units: int) -> list[tuple[int, int]]:
@@ -113,6 +118,15 @@ def _blocks(job: Job, n_units: int) -> list[tuple[int, int]]:
     if job.recipe.decoder.voxels != "all":
         size = min(size, _SELECTED_BLOCK)
     return [(start, min(start + size, n_units)) for start in range(0, n_units, size)]
+
+
+def _is_whole(path: Path, job: Job, block: tuple[str, int, int]) -> bool:
+    """Whether a block is there and of the right shape: a disk that filled up may cut a file."""
+    shape = (len(job.dataset.rois), len(job.dataset.subjects), block[2] - block[1])
+    try:
+        return bool(np.load(path, mmap_mode="r", allow_pickle=False).shape == shape)
+    except (OSError, ValueError, EOFError):
+        return False
 
 
 def _path(folder: Path, layer: str, start: int) -> Path:

@@ -29,6 +29,7 @@ __all__ = [
     "Progress",
     "SubjectInput",
     "named",
+    "plan_sha256",
     "read_datasets",
     "read_models",
 ]
@@ -134,6 +135,15 @@ class Job:
         return content_sha256(depends_on)[:12]
 
 
+def plan_sha256(jobs: Sequence[Job]) -> str:
+    """Hash of a recipe and of the specs of all datasets and networks that it names."""
+    datasets = {job.dataset.spec.name: job.dataset.spec for job in jobs}
+    models = {job.model.spec.name: job.model.spec for job in jobs}
+    # Canonical JSON sorts keys; the order of ROIs and layers has a meaning of its own.
+    orders = [[*d.rois] for d in datasets.values()], [[*m.layers] for m in models.values()]
+    return content_sha256([jobs[0].recipe, datasets, models, orders])
+
+
 def read_models(recipe: Recipe, *, folder: Path) -> tuple[LoadedModel, ...]:
     """Make and check the networks of a recipe.
 
@@ -221,7 +231,8 @@ def _read(dataset: Dataset, recipe: Recipe, progress: Progress | None) -> Datase
         )
         design = decoding_design(responses, n_folds=recipe.decoder.folds, seed=recipe.seed)
         if recipe.control == "shuffled-images":
-            design = shuffle_images(design, seed=[recipe.seed, number])
+            # Counted from 1: numpy takes [seed, 0] for the seed itself, which folds come from.
+            design = shuffle_images(design, seed=[recipe.seed, number + 1])
         subjects.append(
             SubjectInput(
                 subject=subject,

@@ -129,6 +129,7 @@ class Recipe(Spec):
             ("datasets", self.datasets),
             ("models", [model.name for model in self.models]),
             ("own_models", [model.name for model in self.own_models]),
+            ("rois", [] if self.rois == "all" else self.rois),
         ):
             repeated = sorted({name for name in names if names.count(name) > 1})
             if repeated:

@@ -14,9 +14,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from unitdb.activations import Activations, extract
 from unitdb.build.decode import decode, layer_accuracies
-from unitdb.build.inputs import Job, Progress, named, read_datasets, read_models
+from unitdb.build.inputs import (
+    Job,
+    Progress,
+    named,
+    plan_sha256,
+    read_datasets,
+    read_models,
+)
 from unitdb.build.recipe import Recipe, read_recipe
 from unitdb.build.tables import (
     accuracy_rows,
@@ -34,7 +43,7 @@ from unitdb.errors import (
     SchemaVersionError,
 )
 from unitdb.files import locked, replacing
-from unitdb.publish import ReleaseInfo, publish_release, write_partition, write_table
+from unitdb.publish import ReleaseInfo, finish, publish_release, write_partition, write_table
 from unitdb.release import open_release
 from unitdb.specs import content_sha256
 
@@ -87,40 +96,73 @@ def build(
     """
     spec = read_recipe(recipe)
     cache = cache or releases / ".cache"
-    read = read_datasets(
-        spec,
-        folder=recipe.parent,
-        data=data,
-        cache=cache,
-        datasets=datasets,
-        progress=progress,
-    )
-    models = read_models(spec, folder=recipe.parent)
-    jobs = [Job(recipe=spec, dataset=d, model=m) for d in read for m in models]
-    target = releases / spec.name / spec.version
-    finished = target.exists() and _is_same(target, jobs)
-    if target.exists() and not finished and not replace:
-        raise ReleaseExistsError(
-            f"{target} was built from another recipe, other inputs or other code, and releases "
-            "are immutable: raise `version` in the recipe (or pass --replace while nobody uses it)"
+    # One BLAS thread in all of it: numbers must not depend on how many cores share the work.
+    with threadpool_limits(1):
+        jobs = _read_jobs(
+            spec,
+            folder=recipe.parent,
+            data=data,
+            cache=cache,
+            datasets=datasets,
+            progress=progress,
         )
-    with _workspace(releases, spec, jobs) as work:
-        if not finished:
-            for job in jobs:
-                activations = _extract(job, cache, progress)
-                decode(job, activations, work / "blocks" / job.build, progress=progress)
-                _tabulate(job, activations, work, progress)
-            _write_tables(jobs, work)
-            info = _info(spec, recipe, jobs)
-            publish_release(
-                work / "staged",
-                releases,
-                info=info,
-                replace=replace,
-                progress=named(progress, "verify"),
-            )
-    _log.info("release %s", target)
-    return target
+        with _workspace(releases, spec, jobs) as work:
+            finish(releases, spec.name, spec.version)  # what a killed build left to do
+            if not _is_finished(releases, jobs, replace=replace):
+                for job in jobs:
+                    activations = _extract(job, cache, progress)
+                    decode(job, activations, work / "blocks" / job.build, progress=progress)
+                    _tabulate(job, activations, work, progress)
+                _write_tables(jobs, work)
+                publish_release(
+                    work / "staged",
+                    releases,
+                    info=_info(spec, recipe, jobs),
+                    replace=replace,
+                    progress=named(progress, "verify"),
+                )
+    release = releases / spec.name / spec.version
+    _log.info("release %s", release)
+    return release
+
+
+def _read_jobs(
+    recipe: Recipe,
+    *,
+    folder: Path,
+    data: Path | None,
+    cache: Path,
+    datasets: Sequence[Path],
+    progress: Progress | None,
+) -> list[Job]:
+    """Read and check everything that a recipe names, before anything is written."""
+    models = read_models(recipe, folder=folder)
+    read = read_datasets(
+        recipe, folder=folder, data=data, cache=cache, datasets=datasets, progress=progress
+    )
+    return [Job(recipe=recipe, dataset=d, model=m) for d in read for m in models]
+
+
+def _is_finished(releases: Path, jobs: Sequence[Job], *, replace: bool) -> bool:
+    """Whether the release is published already, and is what these jobs would build.
+
+    Raises
+    ------
+    ReleaseExistsError
+        It is published, is something else, and is not to be replaced.
+    """
+    recipe = jobs[0].recipe
+    published = releases / recipe.name / recipe.version
+    if not published.exists():
+        return False
+    if _is_same(published, jobs):
+        return True
+    if replace:
+        return False
+    raise ReleaseExistsError(
+        f"{published} was built from another recipe, other inputs or other code, and releases "
+        "are immutable: raise `version` in the recipe (or pass --replace while nobody uses it)"
+    )
 
 
 def _is_same(published: Path, jobs: Sequence[Job]) -> bool:
@@ -129,18 +171,20 @@ def _is_same(published: Path, jobs: Sequence[Job]) -> bool:
         found = open_release(published).table("builds", ["build", "recipe_sha256"]).astype(str)
     except (CorruptReleaseError, SchemaVersionError):
         return False
-    wanted = {(job.build, content_sha256(job.recipe)) for job in jobs}
+    wanted = {(job.build, plan_sha256(jobs)) for job in jobs}
     return set(found.itertuples(index=False, name=None)) == wanted
 
 
 def _extract(job: Job, cache: Path, progress: Progress | None) -> Activations:
-    return extract(
+    activations = extract(
         job.model,
         job.dataset.stimuli,
         folder=cache,
         units=job.recipe.selection,
         progress=named(progress, "activations"),
     )
+    activations.verify()  # other builds, and whatever happened since, share the store
+    return activations
 
 
 def _tabulate(job: Job, activations: Activations, work: Path, progress: Progress | None) -> None:
@@ -184,18 +228,20 @@ def _rows_path(work: Path, job: Job, layer: str) -> Path:
 
 @contextmanager
 def _workspace(releases: Path, recipe: Recipe, jobs: Sequence[Job]) -> Iterator[Path]:
-    """Folder of one build's unfinished work; found again by its key, removed on success."""
-    key = content_sha256([recipe, [job.build for job in jobs]])[:12]
-    folder = releases / ".work" / f"{recipe.name}-{recipe.version}-{key}"
+    """Folder of one build's unfinished work; found again by its key, removed on success.
+
+    Removed with it is what other recipes or other code have left of the same version.
+    """
+    parent = releases / ".work" / f"{recipe.name}-{recipe.version}"
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(folder / "lock", wait=False))
+            stack.enter_context(locked(parent.with_name(f"{parent.name}.lock"), wait=False))
         except BlockingIOError:
             raise BuildBusyError(
-                f"another process is building {recipe.name} {recipe.version} in {folder}"
+                f"another process is building {recipe.name} {recipe.version} in {releases}"
             ) from None
-        yield folder
-        shutil.rmtree(folder)
+        yield parent / content_sha256([plan_sha256(jobs), [job.build for job in jobs]])[:12]
+        shutil.rmtree(parent, ignore_errors=True)
 
 
 def _info(recipe: Recipe, path: Path, jobs: Sequence[Job]) -> ReleaseInfo:
@@ -215,6 +261,6 @@ def _info(recipe: Recipe, path: Path, jobs: Sequence[Job]) -> ReleaseInfo:
         licence=recipe.licence,
         citation=recipe.citation,
         recipe_text=path.read_text(encoding="utf-8"),
-        recipe_sha256=content_sha256(recipe),
+        recipe_sha256=plan_sha256(jobs),
         changelog=list(recipe.changes.items()) or [(recipe.version, "First version.")],
     )

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 import unitdb
 from unitdb.activations import LayerInfo
 from unitdb.analysis import intersubject_correlations, summarise_layer, summarise_units
-from unitdb.build.inputs import Job
+from unitdb.build.inputs import Job, plan_sha256
 from unitdb.build.provenance import code_sha256, package_versions
 from unitdb.schema import get_table
-from unitdb.specs import canonical_json, content_sha256
+from unitdb.specs import canonical_json
 
 __all__ = [
     "accuracy_rows",
@@ -137,7 +137,7 @@ def reference_tables(jobs: Sequence[Job]) -> dict[str, pa.Table]:
         "stimuli": [row for job in datasets for row in _stimulus_rows(job)],
         "models": [_model_row(job) for job in models],
         "layers": [_layer_row(job, layer) for job in models for layer in job.model.layers],
-        "builds": [_build_row(job) for job in jobs],
+        "builds": [_build_row(job, plan_sha256(jobs)) for job in jobs],
     }
     return {name: table_of(name, found) for name, found in rows.items()}
 
@@ -232,13 +232,13 @@ def _layer_row(job: Job, layer: LayerInfo) -> dict[str, Any]:
     }
 
 
-def _build_row(job: Job) -> dict[str, Any]:
+def _build_row(job: Job, recipe_sha256: str) -> dict[str, Any]:
     recipe = job.recipe
     control = {"control": recipe.control} if recipe.control else {}
     return {
         "build": job.build,
         "recipe": recipe.name,
-        "recipe_sha256": content_sha256(recipe),
+        "recipe_sha256": recipe_sha256,
         "dataset": job.dataset.spec.name,
         "model": job.model.spec.name,
         "decoder": canonical_json(recipe.decoder.model_dump(mode="json") | control),

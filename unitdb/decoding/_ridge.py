@@ -94,9 +94,14 @@ class SelectedRidge:
     n_voxels : int
         Voxels kept, fewer than the ROI has.
     alpha : float
+    scaled : bool
+        Whether voxels have equal variance. Only then may a Gram matrix be had by subtracting the
+        voxels that are left out: a voxel of much larger variance would cancel all digits.
     """
 
-    def __init__(self, x_train: Array, x_test: Array, *, n_voxels: int, alpha: float) -> None:
+    def __init__(
+        self, x_train: Array, x_test: Array, *, n_voxels: int, alpha: float, scaled: bool
+    ) -> None:
         # One voxel a row: selecting voxels then copies whole rows.
         self._train = np.ascontiguousarray(x_train.T)
         self._test = x_test
@@ -104,6 +109,7 @@ class SelectedRidge:
         self._norm[self._norm == 0] = 1.0
         self._n_voxels = n_voxels
         self._alpha = alpha
+        self._scaled = scaled
         self._over_samples = len(x_train) <= n_voxels
         self._gram = x_train @ x_train.T if self._over_samples else self._train @ x_train
 
@@ -124,9 +130,9 @@ class SelectedRidge:
         return self._test @ weights
 
     def _samples_gram(self, voxels: NDArray[np.intp]) -> Array:
-        """X Xᵀ of the kept voxels, from them or from those left out, whichever are fewer."""
+        """X Xᵀ of the kept voxels, from them or, if scaled, from the fewer that are left out."""
         n_roi = len(self._train)
-        if n_roi - len(voxels) >= len(voxels):
+        if not self._scaled or n_roi - len(voxels) >= len(voxels):
             x = self._train[voxels]
             return np.asarray(x.T @ x)
         left_out = np.delete(np.arange(n_roi), voxels)

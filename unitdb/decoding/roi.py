@@ -69,7 +69,12 @@ class RoiDecoder:
         self._smoother: NDArray[np.float64] | None = None
         if kept is not None and kept < self._x.shape[1]:
             self._selected = tuple(
-                SelectedRidge(*self._normalised(split), n_voxels=kept, alpha=settings.alpha)
+                SelectedRidge(
+                    *self._normalised(split),
+                    n_voxels=kept,
+                    alpha=settings.alpha,
+                    scaled=settings.zscore,
+                )
                 for split in self._splits
             )
         else:
@@ -95,7 +100,13 @@ class RoiDecoder:
         for (train, _), ridge in zip(self._splits, self._selected, strict=True):
             mean, sd = true[train].mean(axis=0), true[train].std(axis=0, ddof=1)
             z, _ = normalise(true[train], true[:0], zscore=True)
-            predicted.append(mean + sd * ridge.predict(z))
+            try:
+                predicted.append(mean + sd * ridge.predict(z))
+            except np.linalg.LinAlgError as cause:
+                raise ResponsesError(
+                    f"ridge cannot be solved with alpha = {self._settings.alpha:g}: {cause}; "
+                    "scale the voxels (zscore) or raise alpha"
+                ) from cause
         return np.concatenate(predicted)
 
     def accuracy(self, y: NDArray[np.floating]) -> NDArray[np.float64]:

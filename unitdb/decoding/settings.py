@@ -38,7 +38,7 @@ class DecoderSettings:
     def __post_init__(self) -> None:
         if self.n_voxels is not None and self.n_voxels < 1:
             raise ValueError(f"n_voxels must be at least 1 (got {self.n_voxels})")
-        if not self.alpha > 0:
-            raise ValueError(f"alpha must be above 0 (got {self.alpha})")
+        if not 0 < self.alpha < float("inf"):
+            raise ValueError(f"alpha must be above 0 and finite (got {self.alpha})")
         if self.alpha_relative and self.n_voxels is not None:
             raise ValueError("a relative alpha is defined only without voxel selection")

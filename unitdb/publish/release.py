@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from importlib.metadata import version as package_version
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from unitdb.errors import ReleaseExistsError, SchemaError, UnknownReleaseError
-from unitdb.files import SUMS, files_below, locked, sha256_file, write_text
+from unitdb.files import SUMS, files_below, locked, sha256_file, sync, write_text
 from unitdb.publish import _card, _datapackage
 from unitdb.release.catalogue import CATALOGUE, Catalogue, aliases
 from unitdb.release.manifest import MANIFEST
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from unitdb.publish.info import ReleaseInfo
 
-__all__ = ["publish_release", "retract"]
+__all__ = ["finish", "publish_release", "retract"]
 
 _LOCK = ".releases.lock"
 
@@ -73,8 +72,7 @@ def publish_release(
         Verification failed; nothing is published.
     """
     target = root / info.name / info.version
-    backup = target.with_name(f".{info.version}.replaced")
-    _recover(target, backup)
+    finish(root, info.name, info.version)
     _write_metadata(staged, info)
     if not _same(staged, target):
         if target.exists() and not replace:
@@ -82,27 +80,55 @@ def publish_release(
                 f"{target} exists with other content, and releases are immutable: "
                 "raise `version` in the recipe"
             )
-        verify(staged, progress=progress)
-        _sync(staged)
+        verify(staged, staged=True, progress=progress)
+        for path in [*staged.rglob("*"), staged]:
+            sync(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            target.rename(backup)
-        staged.rename(target)
-        _sync_folder(target.parent)
-    # Also what an interrupted call left behind.
-    for leftover in (staged, backup):
-        if leftover.exists():
-            shutil.rmtree(leftover)
-    with locked(root / _LOCK):
-        catalogue = Catalogue(root)
-        contents = catalogue.contents()
-        listed = contents["releases"][info.name]["versions"]
-        listed[info.version] = {
-            **catalogue.describe(target),
-            "retracted": listed[info.version]["retracted"],
-        }
-        _save(root, contents)
+        with locked(root / _LOCK):
+            if replace and target.exists():
+                target.rename(_backup(target))
+            staged.rename(target)
+            sync(target.parent)
+    if staged.exists():
+        shutil.rmtree(staged)
+    finish(root, info.name, info.version)
     return target
+
+
+def finish(root: Path, name: str, version: str) -> None:
+    """Complete what a killed :func:`publish_release` left of ``root/name/version``.
+
+    A replacement between its two renames is undone, what was replaced is removed, and the release
+    is listed in ``root/releases.json``. Where nothing is left to do, nothing is changed.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of releases.
+    name, version : str
+        The release; there need not be one.
+
+    Raises
+    ------
+    CatalogueError
+        ``releases.json`` is damaged.
+    """
+    target = root / name / version
+    backup = _backup(target)
+    with locked(root / _LOCK):
+        if backup.exists() and not target.exists():
+            backup.rename(target)
+        elif backup.exists():
+            shutil.rmtree(backup)
+        for leftover in root.glob(f".{CATALOGUE}.*.tmp"):
+            leftover.unlink()
+        if target.exists():
+            _save(root, Catalogue(root).contents())
+
+
+def _backup(target: Path) -> Path:
+    """Where a release waits while another takes its place."""
+    return target.with_name(f".{target.name}.replaced")
 
 
 def retract(
@@ -140,18 +166,14 @@ def retract(
 
 
 def _save(root: Path, contents: dict[str, Any]) -> None:
-    write_text(root / CATALOGUE, _json(contents))
+    path, text = root / CATALOGUE, _json(contents)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
 
 
 def _same(staged: Path, target: Path) -> bool:
     theirs = target / SUMS
     return theirs.exists() and theirs.read_bytes() == (staged / SUMS).read_bytes()
-
-
-def _recover(target: Path, backup: Path) -> None:
-    """Undo a replacement that was killed between its two renames."""
-    if backup.exists() and not target.exists():
-        backup.rename(target)
 
 
 def _write_metadata(staged: Path, info: ReleaseInfo) -> None:
@@ -203,21 +225,3 @@ def _table_files(staged: Path) -> dict[str, list[str]]:
 
 def _json(content: dict[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, sort_keys=False) + "\n"
-
-
-def _sync(folder: Path) -> None:
-    """Bring every file and folder down to the disk, before the rename makes them visible."""
-    for path in [*folder.rglob("*"), folder]:
-        if path.is_dir():
-            _sync_folder(path)
-        else:
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,12 +1,12 @@
 """The catalogue of releases in a folder: names, versions, aliases and retractions.
 
 ``releases.json`` stands beside the releases. What it lists is completed with the releases found in
-the folder: one that was renamed into place by a publisher that was then killed is not lost.
+the folder: one that was renamed into place by a publisher that was then killed is neither lost nor
+described as the one it replaced.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from unitdb.errors import CatalogueError, UnknownReleaseError
-from unitdb.files import SUMS
+from unitdb.errors import CatalogueError, CorruptReleaseError, UnknownReleaseError
+from unitdb.files import SUMS, sha256_file
 from unitdb.release.manifest import VERSION_PATTERN, read_manifest
 
 __all__ = ["CATALOGUE", "Catalogue", "Entry", "aliases", "default_root", "version_key"]
@@ -128,12 +128,20 @@ class Catalogue:
                 known = [f"{name}@{known}" for e in versions for known in (e.version, *e.aliases)]
                 raise UnknownReleaseError(reference, known, **place)
             entry = versions[0]  # all are retracted
-        if entry.retracted is not None:
-            instead = f"; use {name}@{entry.replacement}" if entry.replacement else ""
-            warnings.warn(
-                f"{name}@{entry.version} is retracted: {entry.retracted}{instead}", stacklevel=2
-            )
+        _warn_if_retracted(entry)
         return entry.path
+
+    def warn_if_retracted(self, name: str, version: str) -> None:
+        """Warn with the reason where this version is listed as retracted.
+
+        Raises
+        ------
+        CatalogueError
+            ``releases.json`` is damaged.
+        """
+        release = self._listed()["releases"].get(name, {"versions": {}})
+        if version in release["versions"]:
+            _warn_if_retracted(_entry(self.root, name, version, release))
 
     def contents(self) -> dict[str, Any]:
         """What ``releases.json`` should hold: what it lists, and the releases beside it.
@@ -151,11 +159,18 @@ class Catalogue:
             if name.startswith(".") or not re.fullmatch(VERSION_PATTERN, version):
                 continue
             versions = releases.setdefault(name, {"versions": {}})["versions"]
-            if version not in versions:
-                versions[version] = self.describe(folder)
+            known = versions.get(version, {"sha256": None, "retracted": None})
+            try:
+                if known["sha256"] != sha256_file(sums):
+                    found = self.describe(folder)
+                    versions[version] = {**found, "retracted": known["retracted"]}
+            except (CorruptReleaseError, OSError) as cause:
+                warnings.warn(f"passed over in the catalogue: {cause}", stacklevel=2)
         for release in releases.values():
             release["aliases"] = aliases(release["versions"])
-        contents["releases"] = dict(sorted(releases.items()))
+        contents["releases"] = {
+            n: found for n, found in sorted(releases.items()) if found["versions"]
+        }
         return contents
 
     def describe(self, folder: Path) -> dict[str, Any]:
@@ -164,15 +179,17 @@ class Catalogue:
         Raises
         ------
         CorruptReleaseError
-            Its ``datapackage.json`` cannot be read.
+            Its ``datapackage.json`` cannot be read, or is of another release than the folder.
         """
         manifest = read_manifest(folder)
+        if (manifest.name, manifest.version) != (folder.parent.name, folder.name):
+            raise CorruptReleaseError(f"{folder} holds {manifest.name} {manifest.version}")
         return {
             "path": folder.relative_to(self.root).as_posix(),
             "title": manifest.title,
             "simulated": manifest.simulated,
             "schema": manifest.schema,
-            "sha256": hashlib.sha256((folder / SUMS).read_bytes()).hexdigest(),
+            "sha256": sha256_file(folder / SUMS),
             "retracted": None,
         }
 
@@ -219,6 +236,14 @@ def _entry(root: Path, name: str, version: str, release: dict[str, Any]) -> Entr
         retracted=retracted["reason"] if retracted else None,
         replacement=retracted["replacement"] if retracted else None,
     )
+
+
+def _warn_if_retracted(entry: Entry) -> None:
+    if entry.retracted is not None:
+        instead = f"; use {entry.name}@{entry.replacement}" if entry.replacement else ""
+        warnings.warn(
+            f"{entry.name}@{entry.version} is retracted: {entry.retracted}{instead}", stacklevel=3
+        )
 
 
 def aliases(versions: dict[str, Any]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from unitdb.errors import CorruptReleaseError, UnknownColumnError, UnknownTableError
 from unitdb.query import Source, UnitSet, connect, run_sql
 from unitdb.query.export import provenance, with_provenance
-from unitdb.release.catalogue import Catalogue
+from unitdb.release.catalogue import CATALOGUE, Catalogue
 from unitdb.release.description import Description, describe
 from unitdb.release.manifest import Manifest, check_schema_version, read_manifest
 from unitdb.release.matrix import layer_by_roi
@@ -35,7 +35,7 @@ _Names = str | list[str] | None
 
 
 def open_release(path_or_name: str | Path, *, releases: str | Path | None = None) -> Release:
-    """Open a release; reads its ``datapackage.json`` and nothing else.
+    """Open a release; reads its ``datapackage.json``, and warns if it is retracted.
 
     Parameters
     ----------
@@ -58,7 +58,11 @@ def open_release(path_or_name: str | Path, *, releases: str | Path | None = None
         ``releases.json`` is damaged.
     """
     if isinstance(path_or_name, Path) or "/" in path_or_name or os.sep in path_or_name:
-        return Release(path_or_name)
+        release = Release(path_or_name)
+        root = release.path.resolve().parents[1]
+        if (root / CATALOGUE).exists():
+            Catalogue(root).warn_if_retracted(release.name, release.version)
+        return release
     release = Release(Catalogue(releases).resolve(path_or_name))
     if path_or_name != release.label:
         _log.info("%s is %s: name the version where results must stay", path_or_name, release.label)

@@ -135,12 +135,17 @@ def array_responses(
         Arrays that contradict each other.
     """
     path = data / spec.file.replace("{subject}", subject)
-    arrays = read_arrays(path, [*_keys(spec, "responses"), *spec.masks.values()])
+    masks = [key for key in spec.masks.values() if key is not None]
+    arrays = read_arrays(path, [*_keys(spec, "responses"), *masks])
     values: list[NDArray[np.float64]] = []
     ids: list[str] = []
     splits: list[str] = []
     for split, part in spec.parts.items():
         block = arrays[part.responses]
+        if block.dtype.kind not in "fiub":
+            raise DatasetError(
+                f"{path}: {part.responses!r} holds {block.dtype}, expected real numbers"
+            )
         if block.ndim != 2 or (values and block.shape[1] != values[0].shape[1]):
             raise DatasetError(
                 f"{path}: {part.responses!r} has shape {block.shape}, expected (samples, voxels) "
@@ -149,7 +154,6 @@ def array_responses(
         values.append(np.asarray(block, dtype=np.float64))
         ids += _ids(arrays, part.stimulus_ids, split, len(block))
         splits += [split] * len(block)
-    every = np.ones(values[0].shape[1], dtype=bool)
     return Responses(
         dataset=dataset.name,
         subject=subject,
@@ -157,11 +161,20 @@ def array_responses(
         stimulus_ids=np.array(ids, dtype=np.str_),
         split=np.array(splits, dtype=np.str_),
         rois={
-            roi: arrays[spec.masks[roi]].ravel() != 0 if roi in spec.masks else every
-            for roi in dataset.rois
+            roi: np.ones(values[0].shape[1], dtype=bool)
+            if key is None
+            else _mask(arrays[key], where=f"{path}: {key!r}")
+            for roi, key in ((roi, spec.masks[roi]) for roi in dataset.rois)
         },
         condition=dataset.condition,
     )
+
+
+def _mask(array: NDArray[Any], *, where: str) -> NDArray[np.bool_]:
+    """Voxels of an ROI; anything but true and false (a NaN, an ROI's number) is refused."""
+    if array.dtype.kind not in "fiub" or not np.isin(array, (0, 1)).all():
+        raise DatasetError(f"{where}: a mask holds 0 and 1, or True and False, and nothing else")
+    return np.asarray(array.ravel() == 1)
 
 
 def _keys(spec: ArrayStimuli | ArrayResponses, values: str) -> list[str]:

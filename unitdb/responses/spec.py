@@ -185,14 +185,14 @@ class ArrayResponses(Spec):
     parts : mapping
         Arrays of the splits ``train`` and ``test``, or of ``cross-validation``.
     masks : mapping
-        For each ROI the key of an array (n_voxels,), not zero inside; an ROI that is not named
-        here has all voxels.
+        For each ROI the key of an array (n_voxels,), True or 1 inside and False or 0 outside; null
+        for an ROI of all voxels.
     """
 
     kind: Literal["arrays"]
     file: RelativePath
     parts: dict[Split, ArrayPart]
-    masks: dict[Name, str] = Field(default_factory=dict)
+    masks: Annotated[dict[Name, str | None], Field(min_length=1)]
 
     def roi_names(self) -> set[str]:
         """Names of the ROIs that have a mask."""
@@ -260,6 +260,16 @@ class SimulatedResponses(Spec):
         """Names of the ROIs that are simulated."""
         return set(self.rois)
 
+    @model_validator(mode="after")
+    def _parts_fit(self) -> SimulatedResponses:
+        for roi, wish in self.rois.items():
+            unknown = sorted(set(wish.of) - set(self.rois))
+            if unknown:
+                raise ValueError(f"rois.{roi}.of names no simulated ROI: {', '.join(unknown)}")
+            if sum(self.rois[part].n_voxels for part in wish.of) > wish.n_voxels:
+                raise ValueError(f"rois.{roi}: its parts have more voxels than it has")
+        return self
+
 
 class DatasetSpec(Spec):
     """An fMRI dataset.
@@ -309,6 +319,6 @@ class DatasetSpec(Spec):
         if unknown:
             raise ValueError(f"responses name ROIs that `rois` does not: {', '.join(unknown)}")
         missing = sorted(set(self.rois) - named)
-        if missing and not isinstance(self.responses, ArrayResponses):
+        if missing:
             raise ValueError(f"responses leave out the ROIs {', '.join(missing)}")
         return self

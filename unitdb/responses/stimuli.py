@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from unitdb.activations import PHOTOGRAPHS, Stimuli, photograph
 from unitdb.errors import DatasetError, UnknownNameError
@@ -17,6 +17,7 @@ from unitdb.responses.spec import CropStimuli, FolderStimuli
 
 __all__ = ["crop_stimuli", "folder_stimuli"]
 
+_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _SPLITS: tuple[Literal["train"], Literal["test"]] = ("train", "test")
 
 
@@ -42,11 +43,20 @@ def folder_stimuli(spec: FolderStimuli, data: Path) -> Stimuli:
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
+    """Pixels of an 8-bit image; what a conversion would change unasked is refused."""
     try:
         with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError) as cause:
+            mode, turned = image.mode, image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+            pixels = np.array(image.convert("RGBA"))
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as cause:
         raise DatasetError(f"{path}: cannot be read as an image: {cause}") from cause
+    if mode not in _MODES:
+        raise DatasetError(f"{path}: has pixels of kind {mode}; save it as 8-bit grey or RGB")
+    if turned:
+        raise DatasetError(f"{path}: an EXIF tag turns or mirrors it; save it as it was shown")
+    if pixels[..., 3].min() < 255:
+        raise DatasetError(f"{path}: is transparent in places; save it on its background")
+    return np.ascontiguousarray(pixels[..., :3])
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,7 @@ def _crops(spec: CropStimuli, split: Literal["train", "test"]) -> Iterator[_Crop
         if name not in PHOTOGRAPHS:
             raise UnknownNameError(name, PHOTOGRAPHS, where="the photographs of a dataset.yaml")
         height, width, _ = photograph(name).shape
-        # A stream of its own for each crop: adding photographs leaves the other crops as they are.
+        # A stream of its own for each crop: changing one split leaves the other as it is.
         seed = [spec.seed, _SPLITS.index(split), *name.encode(), number]
         rng = np.random.Generator(np.random.PCG64(seed))
         shorter = min(height, width)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unitdb.errors import CorruptReleaseError
-from unitdb.files import SUMS, files_below, read_sums, sha256_file
-from unitdb.release.manifest import (
-    MANIFEST,
-    METADATA,
-    Manifest,
-    check_schema_version,
-    read_manifest,
-)
+from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, read_manifest
 from unitdb.release.rows import distinct
+from unitdb.release.verification._metadata import (
+    check_manifest,
+    check_metadata,
+    check_place,
+    check_sums,
+)
 from unitdb.release.verification._partitions import (
     Referred,
     Rows,
@@ -26,23 +23,24 @@ from unitdb.release.verification._partitions import (
     decoded,
     read,
 )
-from unitdb.schema import TABLES, frictionless
+from unitdb.release.verification._references import check_references, shown
+from unitdb.schema import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
 
 __all__ = ["Report", "verify"]
 
-_SHOWN = 5
 _CHECKS = (
     "every file has its checksum, and no other file is there",
-    "datapackage.json agrees with the files and the schema",
+    "datapackage.json agrees with the folder, the files and the schema",
     "columns, types, ranges, NULL and NaN",
     "primary keys strictly increasing, foreign keys present",
+    "datasets, models, layers and builds agree with each other",
     "folders say what their rows say",
-    "every subject and ROI of a layer has the same units",
+    "every layer, ROI and subject of a build is there, with the units it selects",
     "unit_summary, layer_summary and intersubject follow from the accuracies",
 )
 
@@ -85,13 +83,20 @@ class Report:
         )
 
 
-def verify(path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> Report:
+def verify(
+    path: str | Path,
+    *,
+    staged: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
     """Read all of a release again and check it, one partition in memory at a time.
 
     Parameters
     ----------
     path : str or Path
         Folder of the release.
+    staged : bool
+        The folder is not in its place ``name/version`` yet.
     progress : callable, optional
         Called with the number of partitions done and the number of all.
 
@@ -112,22 +117,27 @@ def verify(path: str | Path, *, progress: Callable[[int, int], None] | None = No
     folder = Path(path)
     manifest = read_manifest(folder)
     check_schema_version(manifest, where=str(folder))
-    n_files = _check_sums(folder)
-    _check_manifest(folder, manifest)
+    if not staged:
+        check_place(folder, manifest)
+    n_files = check_sums(folder)
+    check_manifest(folder, manifest)
+    check_metadata(folder)
 
     small, referred = _read_small(folder, manifest)
-    _check_small(small, manifest)
     stored = {name: _rows(name, small[name]) for name in ("layer_summary", "intersubject")}
-    n_units = {key: row["n_units"] for key, row in _rows("layers", small["layers"]).items()}
+    described = {name: table.to_pylist() for name, table in small.items() if name not in stored}
+    plan = check_references(described, manifest)
     rows = {name: small[name].num_rows if name in small else 0 for name in TABLES}
 
     partitions = _partitions(manifest)
     for done, (keys, files) in enumerate(partitions.items()):
-        accuracy = _read_partition(folder, "accuracy", keys, files["accuracy"], referred)
-
-        data = decoded(accuracy, n_units=n_units[keys[2:]], where=files["accuracy"])
+        where = files["accuracy"]
+        accuracy = _read_partition(folder, "accuracy", keys, where, referred)
+        build = plan.take(keys, distinct(accuracy, ["build"]), where=where)
+        data = decoded(accuracy, n_units=plan.n_units[keys[2:]], where=where)
         rows["accuracy"] += accuracy.num_rows
         del accuracy  # the largest thing in memory
+        plan.check_complete(data, keys, build, where=where)
         check_pairs_and_layers(data, keys, stored)
         units = _read_partition(folder, "unit_summary", keys, files["unit_summary"], referred)
         check_units(data, units, where=files["unit_summary"])
@@ -135,10 +145,11 @@ def verify(path: str | Path, *, progress: Callable[[int, int], None] | None = No
         if progress is not None:
             progress(done + 1, len(partitions))
 
+    plan.check_all_taken()
     for name, left in stored.items():
         if left:
-            shown = _list("/".join(key) for key in left)
-            raise CorruptReleaseError(f"{folder}: {name}: rows without accuracies: {shown}")
+            names = shown("/".join(key) for key in left)
+            raise CorruptReleaseError(f"{folder}: {name}: rows without accuracies: {names}")
     if rows["accuracy"] != manifest.n_accuracies:
         raise CorruptReleaseError(
             f"{folder}: {MANIFEST} states {manifest.n_accuracies} accuracies; "
@@ -147,39 +158,6 @@ def verify(path: str | Path, *, progress: Callable[[int, int], None] | None = No
     return Report(
         path=folder, name=manifest.name, version=manifest.version, n_files=n_files, rows=rows
     )
-
-
-def _check_sums(folder: Path) -> int:
-    sums = read_sums(folder)
-    present = set(files_below(folder)) - {SUMS}
-    for problem, names in (
-        ("missing", sums.keys() - present),
-        (f"not in {SUMS}", present - sums.keys()),
-        ("changed", {n for n in sums.keys() & present if sha256_file(folder / n) != sums[n]}),
-    ):
-        if names:
-            raise CorruptReleaseError(f"{folder}: {problem}: {_list(sorted(names))}")
-    return len(sums)
-
-
-def _check_manifest(folder: Path, manifest: Manifest) -> None:
-    if list(manifest.files) != list(TABLES):
-        raise CorruptReleaseError(
-            f"{folder}: {MANIFEST} lists the tables {', '.join(manifest.files)}; "
-            f"expected {', '.join(TABLES)}"
-        )
-    listed = {path for paths in manifest.files.values() for path in paths}
-    expected, present = listed | set(METADATA) | {SUMS}, set(files_below(folder))
-    if expected != present:
-        raise CorruptReleaseError(
-            f"{folder}: files differ from {MANIFEST}: {_list(sorted(expected ^ present))}"
-        )
-    resources = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["resources"]
-    wrong = [r["name"] for r in resources if r.get("schema") != frictionless(TABLES[r["name"]])]
-    if wrong:
-        raise CorruptReleaseError(
-            f"{folder}: {MANIFEST}: not the schema of the table: {', '.join(wrong)}"
-        )
 
 
 def _read_small(folder: Path, manifest: Manifest) -> tuple[dict[str, pa.Table], Referred]:
@@ -197,27 +175,6 @@ def _read_small(folder: Path, manifest: Manifest) -> tuple[dict[str, pa.Table], 
             if table == name:
                 referred[table, columns] = distinct(small[name], columns)
     return small, referred
-
-
-def _check_small(small: Mapping[str, pa.Table], manifest: Manifest) -> None:
-    """What the tables say of each other beyond keys."""
-    if any(small["datasets"]["simulated"].to_pylist()) != manifest.simulated:
-        raise CorruptReleaseError(
-            f"{MANIFEST} states simulated = {manifest.simulated}; table 'datasets' says otherwise"
-        )
-    layers = small["layers"].to_pylist()
-    for row in layers:
-        if math.prod(row["shape"]) != row["n_units"]:
-            raise CorruptReleaseError(
-                f"layers: {row['model']}/{row['layer']}: n_units is {row['n_units']}, "
-                f"but the shape is {row['shape']}"
-            )
-    for row in small["models"].to_pylist():
-        found = sum(layer["model"] == row["model"] for layer in layers)
-        if row["n_layers"] != found:
-            raise CorruptReleaseError(
-                f"models: {row['model']}: n_layers is {row['n_layers']}, but there are {found}"
-            )
 
 
 def _rows(name: str, table: pa.Table) -> Rows:
@@ -258,9 +215,3 @@ def _read_partition(
     if distinct(data, spec.partition_by) != {tuple(keys)}:
         raise CorruptReleaseError(f"{path}: rows are of another partition than the folder says")
     return data
-
-
-def _list(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f", … ({len(names)} in all)" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
