@@ -19,7 +19,7 @@ from unitdb.errors import QueryError
 from unitdb.files import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
     "Destination",
@@ -37,7 +37,13 @@ _PREFIX = "unitdb:"
 
 
 def with_provenance(
-    table: pa.Table, *, release: str, query: str, citation: str, simulated: bool
+    table: pa.Table,
+    *,
+    release: str,
+    query: str,
+    citation: str,
+    simulated: bool,
+    parameters: Sequence[Any] | Mapping[str, Any] | None = None,
 ) -> pa.Table:
     """Return ``table`` with its origin in the schema's metadata.
 
@@ -53,7 +59,11 @@ def with_provenance(
         How to cite the release.
     simulated : bool
         Whether the release rests on simulated responses.
+    parameters : sequence or mapping, optional
+        Values of the query's parameters; they are noted behind it as a comment, in JSON.
     """
+    if parameters:
+        query += f"\n-- parameters: {json.dumps(parameters, ensure_ascii=False, default=str)}"
     origin = {
         "release": release,
         "simulated": "true" if simulated else "false",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,26 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": False,  # a Python variable is not a table
     "temp_directory": "",  # a query too large for memory fails rather than fill the disk
 }
+# A file that may be read may be written too, so writing is kept out by the syntax of a statement:
+# COPY, INSERT, UPDATE and DELETE inside WITH are nodes of other kinds.
+_READING_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
+# These run SQL, or a function, that they are given as text, where its syntax is not seen.
+_RUN_TEXT = {
+    "query",
+    "json_execute_serialized_sql",
+    "register_external_resource_type",
+    "register_external_resource",
+    "create_external_resource",
+    "destroy_external_resource",
+}
+_SYNTAX = """
+WITH parsed AS MATERIALIZED (SELECT json_serialize_sql(?) AS tree)
+SELECT tree ->> '$.error',
+    tree ->> '$..type',
+    tree ->> '$..node.type',
+    tree ->> '$..function_name'
+FROM parsed
+"""
 
 
 def connect(files: Mapping[str, Sequence[str]]) -> duckdb.DuckDBPyConnection:
@@ -53,13 +75,13 @@ def connect(files: Mapping[str, Sequence[str]]) -> duckdb.DuckDBPyConnection:
             raise CorruptReleaseError(f"{file}: the file is missing")
     connection = duckdb.connect(":memory:", config=_CONFIG)
     try:
-        connection.execute(f"SET allowed_paths = {_literal(allowed)}")
+        connection.execute(f"SET allowed_paths = {_literal({*allowed, *map(_pattern, allowed)})}")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         for table, parts in paths.items():
             connection.execute(
                 f"CREATE VIEW {table} AS SELECT * "  # noqa: S608 - names come from the schema
-                f"FROM read_parquet({_literal(parts)}, hive_partitioning = false)"
+                f"FROM read_parquet({_literal(map(_pattern, parts))}, hive_partitioning = false)"
             )
     except duckdb.Error as error:
         connection.close()
@@ -71,8 +93,12 @@ def run_sql(
     connection: duckdb.DuckDBPyConnection,
     sql: str,
     parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+    *,
+    timeout: float | None = None,
 ) -> pa.Table:
     """Run one reading statement: SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW or SUMMARIZE.
+
+    Nothing in it may write, and ``query()``, which runs text, is not to be had.
 
     Parameters
     ----------
@@ -82,25 +108,44 @@ def run_sql(
         Exactly one statement.
     parameters : sequence or mapping, optional
         Values for ``?``, or by name for ``$name``.
+    timeout : float, optional
+        Seconds after which the query is stopped; by default it may take for ever.
 
     Raises
     ------
     QueryError
-        It is not one reading statement, or DuckDB refuses it (with DuckDB's own words).
+        It is not one reading statement, it took longer than the timeout, or DuckDB refuses it
+        (with DuckDB's own words).
     CorruptReleaseError
         Names the file of the release that is not readable as Parquet.
     """
     import duckdb
 
-    with connection.cursor() as cursor:
+    # The query has a thread of its own, so that Ctrl-C is seen here at once, whatever DuckDB does.
+    with connection.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(_read, cursor, sql, parameters)
         try:
-            _check_reads(cursor, sql)
-            relation = cursor.sql(sql, params=parameters)
-            if relation is None:
-                raise QueryError(f"the statement gives no rows: {_shown(sql)}")
-            return _distinctly_named(relation.to_arrow_table())
+            return running.result(timeout)
+        except TimeoutError as error:
+            raise QueryError(f"the query took longer than {timeout:g} s: {_shown(sql)}") from error
         except duckdb.Error as error:
             raise _translated(error, _readable_files(cursor)) from error
+        finally:
+            while not running.done():  # an interrupt that falls between two statements is lost
+                cursor.interrupt()
+                wait([running], timeout=0.05)
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Sequence[Any] | Mapping[str, Any] | None,
+) -> pa.Table:
+    _check_reads(connection, sql)
+    relation = connection.sql(sql, params=parameters)
+    if relation is None:
+        raise QueryError(f"the statement gives no rows: {_shown(sql)}")
+    return _distinctly_named(relation.to_arrow_table())
 
 
 def _check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
@@ -111,10 +156,26 @@ def _check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     kinds = [statement.type for statement in statements]
     if kinds != [duckdb.StatementType.SELECT]:
         found = ", ".join(kind.name for kind in kinds) or "no statement"
+    else:
+        found = ", ".join(_not_reading(connection, sql))
+    if found:
         raise QueryError(
             f"only reading is allowed: SELECT … (also WITH, FROM, VALUES, DESCRIBE, SHOW TABLES, "
             f"SUMMARIZE), one statement; found {found}: {_shown(sql)}"
         )
+
+
+def _not_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
+    """Parts of a SELECT, at any depth, that do or could do something else than read."""
+    [(error, types, roots, functions)] = connection.execute(_SYNTAX, [sql]).fetchall()
+    if error != "false" or not roots:
+        return ["unknown syntax"]
+    nodes = {*roots, *(kind for kind in types if kind.endswith("_NODE"))} - _READING_NODES
+    called = {name.lower() for name in functions} & _RUN_TEXT
+    return [
+        *(kind.removesuffix("_NODE").removesuffix("_QUERY") for kind in sorted(nodes)),
+        *(f"{name}()" for name in sorted(called)),
+    ]
 
 
 def _distinctly_named(table: pa.Table) -> pa.Table:
@@ -128,7 +189,8 @@ def _distinctly_named(table: pa.Table) -> pa.Table:
 
 def _readable_files(connection: duckdb.DuckDBPyConnection) -> list[str]:
     rows = connection.execute("SELECT unnest(current_setting('allowed_paths'))").fetchall()
-    return sorted(file for (file,) in rows)
+    files = {file for (file,) in rows}
+    return sorted(files - {_pattern(file) for file in files if _pattern(file) != file})
 
 
 def _translated(error: duckdb.Error, files: Iterable[str]) -> UnitdbError:
@@ -157,6 +219,11 @@ def _decodes(file: str) -> bool:
     except (pa.ArrowException, OSError):
         return False
     return True
+
+
+def _pattern(path: str) -> str:
+    """The glob pattern that matches this path alone."""
+    return re.sub(r"[*?[]", r"[\g<0>]", path)
 
 
 def _literal(paths: Iterable[str]) -> str:
