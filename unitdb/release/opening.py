@@ -256,6 +256,7 @@ class Release:
             query=query,
             citation=self.citation,
             simulated=self.simulated,
+            parameters=parameters,
         )
 
     def units(
