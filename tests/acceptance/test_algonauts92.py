@@ -11,6 +11,7 @@ import pytest
 
 import unitdb
 from tests.acceptance.conftest import ROOT, derived, succeed, unitdb_command
+from unitdb.activations import Activations
 
 LAYERS = ["stem", "block7", "block14", "fc"]
 
@@ -111,6 +112,12 @@ def test_all_units_of_all_layers_in_bounded_memory(realdata, tmp_path):
     counts = release.sql("SELECT count(*) AS n, count(r) AS defined FROM accuracy")
     assert counts["n"].item() == layers["n_units"].sum() * 15 * 2
     assert counts["n"].item() > 30_000_000
-    assert counts["defined"].item() > 0.99 * counts["n"].item()
+    # The photographs have plain borders: units that see nothing else answer the same to all.
+    (store,) = [Activations.open(p) for p in (tmp_path / ".cache").iterdir() if p.is_dir()]
+    constant = sum(
+        int((np.ptp(store.block(name, 0, store.n_units(name)), axis=0) == 0).sum())
+        for name in store.layers
+    )
+    assert counts["n"].item() - counts["defined"].item() == constant * 15 * 2 > 0
     assert release.layer_by_roi("agreement").loc["block14", "IT"] > 0.40
     assert peak < 4 * 2**20  # KiB
