@@ -84,6 +84,7 @@ def test_subjects_agree_about_as_much_as_published(release, truth):
     assert 0.6 < np.mean(preferred) < 0.8
 
 
+@pytest.mark.slow
 def test_shuffled_stimuli_destroy_accuracy_and_agreement(sample, release, tmp_path):
     recipe = derived(
         "sample",
@@ -149,6 +150,7 @@ def test_a_build_from_nothing_gives_the_same_bytes(sample, tmp_path):
     assert contents(tmp_path / "sample" / "1.0.0") == contents(sample[0])
 
 
+@pytest.mark.slow
 def test_a_second_demo_finds_the_release_and_computes_nothing(sample):
     path, printed = sample
     before = {file: file.stat().st_mtime_ns for file in path.rglob("*")}

@@ -187,7 +187,13 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+# Each takes seconds: the three that differ most in every run, all of them in CI.
+_ALWAYS = ("decoding, first block", "between the two large tables", "before listing")
+
+
+@pytest.mark.parametrize(
+    "moment", [m if m in _ALWAYS else pytest.param(m, marks=pytest.mark.slow) for m in MOMENTS]
+)
 def test_a_killed_build_goes_on_to_the_same_bytes(moment, built, recipe):
     step, done, patch = MOMENTS[moment]
     script = KILLED.format(step=step, done=done, patch=patch)
@@ -436,6 +442,7 @@ def test_a_cut_block_is_decoded_again(recipe, built, monkeypatch):
     assert contents(run(recipe)) == contents(built)
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_changes_no_byte(recipe, tmp_path):
     code = "from unitdb.cli import main; main()"
     for threads in ("1", "2"):
