@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RELEASES ?= releases
+TWO_PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test test-slow lint app docs clean
 
@@ -32,7 +33,7 @@ demo: $(VENV)/.demo
 	$(BIN)/unitdb --releases $(RELEASES) demo --replace
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' $(TWO_PROCESSES)
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow

@@ -11,6 +11,11 @@ from tests.tiny import INFO, stage
 from unitdb.publish import publish_release
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the longest: a second process does the rest while the sample is built."""
+    items.sort(key=lambda item: "sample" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def tiny_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the release tiny 1.0.0, shared by all tests: read only.

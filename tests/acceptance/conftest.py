@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
 
 
 def unitdb_command(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
@@ -29,14 +30,6 @@ def succeed(*arguments: object) -> str:
     done = unitdb_command(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-@pytest.fixture(scope="session")
-def sample(tmp_path_factory) -> tuple[Path, str]:
-    """Folder of the sample release, built by ``unitdb demo``, and what that printed."""
-    root = tmp_path_factory.mktemp("sample")
-    printed = succeed("--releases", root, "demo")
-    return root / "sample" / "1.0.0", printed
 
 
 @pytest.fixture(scope="session")

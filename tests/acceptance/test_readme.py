@@ -1,4 +1,4 @@
-"""The README, followed to the letter."""
+"""The README, followed to the letter; what it does with the sample is in test_sample.py."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import sys
 
 import pytest
 
-from tests.acceptance.conftest import ROOT
-
-README = (ROOT / "README.md").read_text()
+from tests.acceptance.conftest import README, ROOT
 
 
 def run(code_or_file: list[str], cwd, **environment: str) -> str:
@@ -24,32 +22,6 @@ def run(code_or_file: list[str], cwd, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def test_ten_lines_of_python(sample, tmp_path):
-    (code,) = re.findall(r"## In Python\n\n```python\n(.*?)```", README, re.DOTALL)
-    printed = run(["-c", code], tmp_path, UNITDB_RELEASES=str(sample[0].parents[1]))
-    assert "SIMULATED" in printed
-    assert "efficientnet-lite0/" in printed
-    assert (tmp_path / "v4.csv").read_text().startswith("# release: sample@1.0.0\n")
-
-
-def test_commands_on_the_sample(sample, tmp_path):
-    (commands,) = re.findall(r"docs/commands.md\)\):\n\n```\n(.*?)```", README, re.DOTALL)
-    lines = [line for line in commands.splitlines() if not line.startswith("unitdb app")]
-    assert len(lines) == 6
-    unitdb = f'"{sys.executable}" -c "from unitdb.cli import main; main()" "$@"'
-    script = f"set -e\nunitdb() {{ {unitdb}; }}\n"
-    done = subprocess.run(
-        ["bash", "-c", script + "\n".join(lines)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"UNITDB_RELEASES": str(sample[0].parents[1])},
-    )
-    assert done.returncode == 0, done.stderr
-    assert "sample@1.0.0 is sound" in done.stdout or "sample 1.0.0 is sound" in done.stdout
-    assert (tmp_path / "v4.csv").exists()
 
 
 def test_your_own_network_and_responses(tmp_path):

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
 import unitdb
-from tests.acceptance.conftest import derived, succeed
+from tests.acceptance.conftest import README, derived, succeed
 from tests.build.small import contents
 from tests.decoding.reference import reference_accuracy
 from unitdb.activations import Activations
 from unitdb.responses import decoding_design, open_dataset, simulated_truth
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> tuple[Path, str]:
+    """Folder of the sample release, built by ``unitdb demo``, and what that printed."""
+    root = tmp_path_factory.mktemp("sample")
+    printed = succeed("--releases", root, "demo")
+    return root / "sample" / "1.0.0", printed
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +156,39 @@ def test_the_release_is_sound_and_says_everywhere_that_it_is_simulated(sample):
     for name in ("README.md", "CITATION.cff", "datapackage.json", "croissant.json"):
         assert "simulated" in (path / name).read_text().lower(), name
     assert "simulated" in (path / "dataset_description.json").read_text().lower()
+
+
+def test_the_ten_lines_of_python_of_the_readme(sample, tmp_path):
+    (code,) = re.findall(r"## In Python\n\n```python\n(.*?)```", README, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"UNITDB_RELEASES": str(sample[0].parents[1])},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "SIMULATED" in done.stdout
+    assert "efficientnet-lite0/" in done.stdout
+    assert (tmp_path / "v4.csv").read_text().startswith("# release: sample@1.0.0\n")
+
+
+def test_the_commands_of_the_readme(sample, tmp_path):
+    (commands,) = re.findall(r"docs/commands.md\)\):\n\n```\n(.*?)```", README, re.DOTALL)
+    lines = [line for line in commands.splitlines() if not line.startswith("unitdb app")]
+    assert len(lines) == 6
+    unitdb = f'"{sys.executable}" -c "from unitdb.cli import main; main()" "$@"'
+    script = f"set -e\nunitdb() {{ {unitdb}; }}\n"
+    done = subprocess.run(
+        ["bash", "-c", script + "\n".join(lines)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"UNITDB_RELEASES": str(sample[0].parents[1])},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sample@1.0.0 is sound" in done.stdout or "sample 1.0.0 is sound" in done.stdout
+    assert (tmp_path / "v4.csv").exists()
 
 
 @pytest.mark.slow
