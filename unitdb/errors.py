@@ -19,6 +19,8 @@ __all__ = [
     "CatalogueError",
     "CorruptReleaseError",
     "DatasetError",
+    "DeviceError",
+    "IllConditionedError",
     "MissingExtraError",
     "ModelCheckError",
     "ModelError",
@@ -173,6 +175,37 @@ class DatasetError(UnitdbError, ValueError):
 
 class ResponsesError(UnitdbError, ValueError):
     """fMRI responses that contradict themselves: NaN, wrong number of rows, empty ROI."""
+
+
+class DeviceError(UnitdbError, ValueError):
+    """A computing device that is not there."""
+
+
+class IllConditionedError(ResponsesError):
+    """A ridge regression whose equations determine no solution in double precision.
+
+    Parameters
+    ----------
+    alpha : float
+        The penalty.
+    unit : int, optional
+        Column of the unit among those decoded; None where all units share the equations.
+    name : str, optional
+        What the unit is called, if it has a name.
+
+    Attributes
+    ----------
+    unit : int, optional
+    """
+
+    def __init__(self, alpha: float, *, unit: int | None, name: str | None = None) -> None:
+        self.alpha = alpha
+        self.unit = unit
+        whose = "" if unit is None else f" of unit {unit if name is None else name}"
+        super().__init__(
+            f"the ridge regression{whose} has no stable solution with alpha = {alpha:g}: its "
+            "voxels depend on each other; raise alpha, or keep fewer voxels than samples"
+        )
 
 
 class TransformationError(UnitdbError, ValueError):

@@ -1,14 +1,17 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from tests.decoding.reference import reference_accuracy, reference_predictions
 from unitdb.decoding import DecoderSettings, RoiDecoder
-from unitdb.decoding._ridge import top_voxels
+from unitdb.decoding._selection import most_correlated
 from unitdb.errors import ResponsesError
 from unitdb.responses.design import image_folds
 
 N_TEST = 12
+double = partial(DecoderSettings, precision="double")
 
 
 def simulated(seed, *, n_train, n_voxels, n_units, n_test=N_TEST):
@@ -39,7 +42,7 @@ def train_test(n_train, n_test=N_TEST):
 def test_equals_the_reference_unit_by_unit(n_train, n_voxels, kept, zscore):
     x, y = simulated(0, n_train=n_train, n_voxels=n_voxels, n_units=7)
     chosen = {"n_voxels": kept, "alpha": 10.0, "zscore": zscore}
-    decoder = RoiDecoder(x, train_test(n_train), DecoderSettings(**chosen))
+    decoder = RoiDecoder(x, train_test(n_train), double(**chosen))
     expected = reference_predictions(x, y, train_test(n_train), **chosen)
     np.testing.assert_allclose(decoder.predict(y), expected, rtol=0, atol=1e-10 * np.abs(y).max())
     expected = reference_accuracy(x, y, train_test(n_train), **chosen)
@@ -62,7 +65,7 @@ def test_equals_the_reference_in_cross_validation(
     x, y = simulated(seed, n_train=n_images, n_voxels=n_voxels, n_units=3, n_test=0)
     splits = image_folds(n_images, n_folds, seed=seed)
     chosen = {"n_voxels": kept, "alpha": alpha, "zscore": zscore}
-    decoder = RoiDecoder(x, splits, DecoderSettings(**chosen))
+    decoder = RoiDecoder(x, splits, double(**chosen))
     expected = reference_accuracy(x, y, splits, **chosen)
     np.testing.assert_allclose(decoder.accuracy(y), expected, rtol=0, atol=1e-7)
 
@@ -72,7 +75,7 @@ def test_relative_alpha_is_a_multiple_of_the_mean_eigenvalue(n_voxels):
     x, y = simulated(1, n_train=24, n_voxels=n_voxels, n_units=4, n_test=0)
     splits = image_folds(24, 8, seed=0)
     chosen = {"n_voxels": None, "alpha": 0.7, "alpha_relative": True, "zscore": False}
-    decoder = RoiDecoder(x, splits, DecoderSettings(**chosen))
+    decoder = RoiDecoder(x, splits, double(**chosen))
     expected = reference_predictions(x, y, splits, **chosen)
     np.testing.assert_allclose(decoder.predict(y), expected, rtol=1e-9)
 
@@ -81,7 +84,7 @@ def test_without_scaling_and_selection_a_rotation_of_voxels_changes_nothing():
     x, y = simulated(2, n_train=20, n_voxels=30, n_units=4, n_test=0)
     rotation, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(30, 30)))
     splits = image_folds(20, 5, seed=0)
-    chosen = DecoderSettings(n_voxels=None, alpha=1.0, alpha_relative=True, zscore=False)
+    chosen = double(n_voxels=None, alpha=1.0, alpha_relative=True, zscore=False)
     before = RoiDecoder(x, splits, chosen).accuracy(y)
     after = RoiDecoder(x @ rotation, splits, chosen).accuracy(y)
     np.testing.assert_allclose(after, before, atol=1e-10)
@@ -89,7 +92,7 @@ def test_without_scaling_and_selection_a_rotation_of_voxels_changes_nothing():
 
 def test_a_block_of_units_gives_what_each_unit_gives_alone():
     x, y = simulated(3, n_train=30, n_voxels=50, n_units=6)
-    decoder = RoiDecoder(x, train_test(30), DecoderSettings(n_voxels=20))
+    decoder = RoiDecoder(x, train_test(30), double(n_voxels=20))
     alone = [decoder.accuracy(y[:, [unit]])[0] for unit in range(6)]
     np.testing.assert_allclose(decoder.accuracy(y), alone, atol=1e-12)
 
@@ -100,7 +103,7 @@ def test_constant_units_have_no_accuracy(kept):
     y[:, 0] = 0.1  # constant throughout
     y[30:, 1] = 0.1  # constant over the test images
     y[:30, 2] = 0.1  # constant over the training images: so is its prediction
-    r = RoiDecoder(x, train_test(30), DecoderSettings(n_voxels=kept)).accuracy(y)
+    r = RoiDecoder(x, train_test(30), double(n_voxels=kept)).accuracy(y)
     assert np.isnan(r[:3]).all()
     assert np.isfinite(r[3])
 
@@ -108,7 +111,7 @@ def test_constant_units_have_no_accuracy(kept):
 def test_constant_voxels_change_nothing():
     x, y = simulated(5, n_train=30, n_voxels=20, n_units=4)
     widened = np.insert(x, [0, 10], [0.1, 1e9], axis=1)
-    chosen = DecoderSettings(n_voxels=12)
+    chosen = double(n_voxels=12)
     before = RoiDecoder(x, train_test(30), chosen).accuracy(y)
     after = RoiDecoder(widened, train_test(30), chosen).accuracy(y)
     np.testing.assert_allclose(after, before, atol=1e-12)
@@ -116,12 +119,12 @@ def test_constant_voxels_change_nothing():
 
 def test_an_roi_without_any_varying_voxel_is_refused():
     with pytest.raises(ResponsesError, match="none of the 3 voxels varies"):
-        RoiDecoder(np.ones((20, 3)), train_test(8), DecoderSettings())
+        RoiDecoder(np.ones((20, 3)), train_test(8), double())
 
 
 def test_held_out_activations_do_not_enter_their_own_prediction():
     x, y = simulated(6, n_train=30, n_voxels=20, n_units=4)
-    decoder = RoiDecoder(x, train_test(30), DecoderSettings(n_voxels=8))
+    decoder = RoiDecoder(x, train_test(30), double(n_voxels=8))
     before = decoder.predict(y)
     y[30:] = 1e6
     np.testing.assert_array_equal(decoder.predict(y), before)
@@ -131,10 +134,11 @@ def test_held_out_activations_do_not_enter_their_own_prediction():
     ("wrong", "message"),
     [
         ({"n_voxels": 0}, "at least 1"),
-        ({"alpha": 0}, "above 0"),
-        ({"alpha": float("nan")}, "above 0"),
+        ({"alpha": -1}, "at least 0"),
+        ({"alpha": float("nan")}, "at least 0"),
         ({"alpha": float("inf")}, "finite"),
         ({"alpha_relative": True}, "without voxel selection"),
+        ({"precision": "half"}, "single or double"),
     ],
 )
 def test_settings_out_of_range_are_refused(wrong, message):
@@ -149,15 +153,19 @@ def test_one_voxel_of_huge_variance_does_not_cancel_the_others():
     unrelated = noise - seen @ np.linalg.lstsq(seen, noise)[0]
     x[:, 5] = 1e7 * np.append(unrelated, np.ones(N_TEST))  # related to no unit: never selected
     chosen = {"n_voxels": 40, "alpha": 10.0, "zscore": False}
-    found = RoiDecoder(x, train_test(30), DecoderSettings(**chosen)).accuracy(y)
+    found = RoiDecoder(x, train_test(30), double(**chosen)).accuracy(y)
     expected = reference_accuracy(x, y, train_test(30), **chosen)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 
 def test_ties_of_correlation_go_to_the_lower_voxel():
-    correlation = np.array([0.1, -0.5, 0.5, 0.3, -0.3, 0.3])
-    assert top_voxels(correlation, 1).tolist() == [1]
-    assert top_voxels(correlation, 3).tolist() == [1, 2, 3]
-    assert top_voxels(correlation, 4).tolist() == [1, 2, 3, 4]
-    many = np.tile([0.25, -0.25], 200)
-    assert top_voxels(many, 37).tolist() == list(range(37))
+    def exact(unit, voxels):
+        return true[unit, voxels]
+
+    true = np.abs([[0.1, -0.5, 0.5, 0.3, -0.3, 0.3], [0.2, 0.2, 0.2, 0.1, 0.2, 0.2]])
+    expected = {1: [[1], [0]], 3: [[1, 2, 3], [0, 1, 2]], 4: [[1, 2, 3, 4], [0, 1, 2, 4]]}
+    for noise in (0, 1e-9):
+        score = true + noise * np.random.default_rng(0).normal(size=true.shape)
+        for n_voxels, voxels in expected.items():
+            kept = most_correlated(score, n_voxels, tolerance=1e-7, exact=exact)
+            assert kept.tolist() == voxels

@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["code_sha256", "package_versions"]
 
-_NUMERIC_PACKAGES = ("Pillow", "numpy", "pyarrow", "scipy", "torch")
+_NUMERIC_PACKAGES = ("Pillow", "numba", "numpy", "pyarrow", "scipy", "torch")
 
 
 _READING = {"browser", "cli", "query", "release"}

@@ -35,14 +35,17 @@ class DecoderSpec(Spec):
         matrix.
     zscore : bool
         Whether voxels are scaled by their training SD.
+    precision : {'single', 'double'}
+        Of the systems solved; accuracies differ by less than 1e-5.
     folds : int, optional
         Folds over images, for datasets without a test split.
     """
 
     voxels: Annotated[int, Field(ge=1)] | Literal["all"] = 500
-    alpha: Annotated[float, Field(gt=0)] = 100.0
+    alpha: Annotated[float, Field(ge=0)] = 100.0
     alpha_unit: Literal["absolute", "mean-eigenvalue"] = "absolute"
     zscore: bool = True
+    precision: Literal["single", "double"] = "single"
     folds: Annotated[int, Field(ge=2)] | None = None
 
     @model_validator(mode="after")
@@ -58,6 +61,7 @@ class DecoderSpec(Spec):
             alpha=self.alpha,
             alpha_relative=self.alpha_unit == "mean-eigenvalue",
             zscore=self.zscore,
+            precision=self.precision,
         )
 
 

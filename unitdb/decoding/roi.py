@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from unitdb.decoding._metrics import is_constant, profile_correlation
-from unitdb.decoding._ridge import SelectedRidge, normalise, penalty, ridge_hat
+from unitdb.decoding._parts import Part, SelectedPart, Smoother, smoother_matrix
+from unitdb.decoding._scaling import normalise, varies
+from unitdb.decoding._selected import SelectedRidge
+from unitdb.decoding._torch import TorchSelectedRidge, find_device
 from unitdb.decoding.settings import DecoderSettings
-from unitdb.errors import ResponsesError
+from unitdb.errors import IllConditionedError, ResponsesError
 
-__all__ = ["RoiDecoder"]
+__all__ = ["TILE", "RoiDecoder", "UnitColumns"]
 
 Rows = NDArray[np.intp]
 Split = tuple[Rows, Rows]
+Array = NDArray[np.float64]
+Floats = NDArray[np.floating]
+
+TILE = 256
+"""Units computed together. Results of a unit follow from its tile alone, so that blocks of any
+size give the same bits, if they begin at multiples of it."""
+
+
+class UnitColumns(Protocol):
+    """Activations that are read a few columns at a time: an array, a memory map, zarr."""
+
+    shape: tuple[int, ...]
+
+    def __getitem__(self, key: tuple[slice, slice]) -> NDArray[np.floating]: ...
 
 
 class RoiDecoder:
@@ -33,6 +54,9 @@ class RoiDecoder:
     splits : sequence of (train_rows, test_rows)
         Integer arrays. Held-out predictions of all pairs are pooled.
     settings : DecoderSettings
+    device : str, optional
+        A torch device, such as ``cuda`` or ``cuda:1``, to solve on; None is LAPACK on the
+        processor, which is faster there than torch's ``cpu``.
 
     Attributes
     ----------
@@ -43,6 +67,10 @@ class RoiDecoder:
     ------
     ResponsesError
         No voxel varies over the training rows.
+    IllConditionedError
+        The penalty is too small for regression on all voxels.
+    DeviceError
+        There is no such device, or torch is not installed.
 
     References
     ----------
@@ -51,103 +79,167 @@ class RoiDecoder:
     """
 
     def __init__(
-        self, x: NDArray[np.floating], splits: Sequence[Split], settings: DecoderSettings
+        self,
+        x: NDArray[np.floating],
+        splits: Sequence[Split],
+        settings: DecoderSettings,
+        *,
+        device: str | None = None,
     ) -> None:
-        self._x = np.asarray(x, dtype=np.float64)
+        responses = np.asarray(x, dtype=np.float64)
         self._splits = tuple(splits)
         self._settings = settings
+        self._dtype = np.dtype(np.float32 if settings.precision == "single" else np.float64)
+        self._n_rows = len(responses)
         self.test_rows: Rows = np.concatenate([test for _, test in self._splits])
-        self._train_rows = np.unique(np.concatenate([train for train, _ in self._splits]))
-        for train, _ in self._splits:
-            if is_constant(self._x[train]).all():
-                raise ResponsesError(
-                    f"none of the {self._x.shape[1]} voxels varies over the {len(train)} "
-                    "training samples"
-                )
-        kept = settings.n_voxels
-        self._selected: tuple[SelectedRidge, ...] = ()
-        self._smoother: NDArray[np.float64] | None = None
-        if kept is not None and kept < self._x.shape[1]:
-            self._selected = tuple(
-                SelectedRidge(
-                    *self._normalised(split),
-                    n_voxels=kept,
-                    alpha=settings.alpha,
-                    scaled=settings.zscore,
-                )
-                for split in self._splits
-            )
-        else:
-            self._smoother = self._linear_smoother()
+        self._trains = _slice(np.unique(np.concatenate([train for train, _ in self._splits])))
+        self._tests = _slice(self.test_rows)
+        if device is not None:
+            find_device(device)
+        self._parts = self._make_parts(responses, device)
 
-    def predict(self, y: NDArray[np.floating]) -> NDArray[np.float64]:
+    def predict(self, y: UnitColumns, *, n_jobs: int = 1) -> Array:
         """Held-out predictions of activations.
 
         Parameters
         ----------
         y : array of shape (n_rows, n_units)
             Activations, raw; rows as in ``x``. Held-out rows do not enter their own prediction.
+            Anything that is sliced like an array will do: it is read a tile of units at a time.
+        n_jobs : int
+            Threads.
 
         Returns
         -------
         array of shape (n_test, n_units)
             Raw activations, rows as ``test_rows``.
-        """
-        true = np.asarray(y, dtype=np.float64)
-        if self._smoother is not None:
-            return np.asarray(self._smoother @ true)
-        predicted = []
-        for (train, _), ridge in zip(self._splits, self._selected, strict=True):
-            mean, sd = true[train].mean(axis=0), true[train].std(axis=0, ddof=1)
-            z, _ = normalise(true[train], true[:0], zscore=True)
-            try:
-                predicted.append(mean + sd * ridge.predict(z))
-            except np.linalg.LinAlgError as cause:
-                raise ResponsesError(
-                    f"ridge cannot be solved with alpha = {self._settings.alpha:g}: {cause}; "
-                    "scale the voxels (zscore) or raise alpha"
-                ) from cause
-        return np.concatenate(predicted)
 
-    def accuracy(self, y: NDArray[np.floating]) -> NDArray[np.float64]:
+        Raises
+        ------
+        IllConditionedError
+            The penalty is too small for the voxels of a unit; names its column.
+        """
+        predicted = np.empty((len(self.test_rows), y.shape[1]))
+
+        def decode(start: int, stop: int) -> None:
+            predicted[:, start:stop] = self._decoded(self._read(y, start, stop), start)
+
+        self._each_tile(y, decode, n_jobs)
+        return predicted
+
+    def accuracy(self, y: UnitColumns, *, n_jobs: int = 1) -> Array:
         """Decoding accuracy of each unit: profile correlation over the held-out images.
 
         Parameters
         ----------
         y : array of shape (n_rows, n_units)
-            Activations, raw.
+            Activations, raw. Read a tile of units at a time: memory does not grow with units.
+        n_jobs : int
+            Threads.
 
         Returns
         -------
         array of shape (n_units,)
             Pearson r; NaN for a unit that is constant over the training or the held-out images.
+
+        Raises
+        ------
+        IllConditionedError
+            The penalty is too small for the voxels of a unit; names its column.
         """
-        true = np.asarray(y, dtype=np.float64)
-        r = profile_correlation(self.predict(true), true[self.test_rows])
-        # Its prediction is constant too, but for rounding.
-        r[is_constant(true[self._train_rows])] = np.nan
-        return r
+        found = np.empty(y.shape[1])
 
-    def _normalised(self, split: Split) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        train, test = split
-        return normalise(self._x[train], self._x[test], zscore=self._settings.zscore)
+        def decode(start: int, stop: int) -> None:
+            true = self._read(y, start, stop)
+            tests = true[self._tests].astype(np.float64, copy=False)
+            r = profile_correlation(self._decoded(true, start), tests)
+            # Its prediction is constant too, but for rounding.
+            r[is_constant(true[self._trains])] = np.nan
+            found[start:stop] = r
 
-    def _linear_smoother(self) -> NDArray[np.float64]:
-        """Matrix M of shape (n_test, n_rows) with  predictions = M y  for every unit.
+        self._each_tile(y, decode, n_jobs)
+        return found
 
-        Without voxel selection ridge is linear in y, with the same matrix for all units:
-        p = ȳ + H (y − ȳ), where ȳ averages the training rows. Scaling y by its SD and back
-        cancels.
-        """
-        smoother = np.zeros((len(self.test_rows), len(self._x)))
-        start = 0
-        for train, test in self._splits:
-            x_train, x_test = self._normalised((train, test))
-            alpha = penalty(
-                x_train, alpha=self._settings.alpha, relative=self._settings.alpha_relative
+    def _read(self, y: UnitColumns, start: int, stop: int) -> Floats:
+        tile = np.ascontiguousarray(y[:, start:stop])
+        return tile if tile.dtype == np.float32 else tile.astype(np.float64, copy=False)
+
+    def _decoded(self, tile: Floats, start: int) -> Array:
+        try:
+            return np.concatenate([part.predict(tile) for part in self._parts])
+        except IllConditionedError as cause:
+            if cause.unit is None:
+                raise
+            raise IllConditionedError(cause.alpha, unit=start + cause.unit) from None
+
+    def _each_tile(self, y: UnitColumns, decode: Callable[[int, int], None], n_jobs: int) -> None:
+        if y.shape[0] != self._n_rows:
+            raise ResponsesError(
+                f"activations have {y.shape[0]} rows, the responses have {self._n_rows}"
             )
-            hat = ridge_hat(x_train, x_test, alpha)
-            average = (1.0 - hat.sum(axis=1, keepdims=True)) / len(train)
-            smoother[start : start + len(test), train] = hat + average
-            start += len(test)
-        return smoother
+        # Threads share the tiles and compute alone: BLAS threads would compete with them, and
+        # rounding would follow their number.
+        with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(n_jobs) as pool:
+            for done in [pool.submit(decode, *tile) for tile in _tiles(y.shape[1])]:
+                done.result()
+
+    def _fold(self, x: Array, split: Split) -> tuple[Array, Array]:
+        """Normalised responses of a split, without the voxels that are constant in training."""
+        train, test = split
+        useful = varies(x[train])
+        if not useful.any():
+            raise ResponsesError(
+                f"none of the {x.shape[1]} voxels varies over the {len(train)} training samples"
+            )
+        return normalise(
+            x[np.ix_(train, useful)], x[np.ix_(test, useful)], zscore=self._settings.zscore
+        )
+
+    def _make_parts(self, x: Array, device: str | None) -> list[Part]:
+        settings, dtype = self._settings, self._dtype
+        parts: list[Part] = []
+        smoothers: list[Array] = []
+        for split in self._splits:
+            fold = self._fold(x, split)
+            if settings.n_voxels is not None and settings.n_voxels < fold[0].shape[1]:
+                parts.append(self._selected(fold, split[0], settings.n_voxels, device))
+            else:
+                smoothers.append(smoother_matrix(fold, split[0], self._n_rows, settings))
+                parts.append(Smoother(smoothers[-1], dtype))
+        if len(smoothers) < len(parts):
+            return parts
+        return [Smoother(np.concatenate(smoothers), dtype)]  # one product instead of many
+
+    def _selected(
+        self, fold: tuple[Array, Array], train: Rows, n_voxels: int, device: str | None
+    ) -> SelectedPart:
+        x_train, x_test = fold
+        make = (
+            SelectedRidge
+            if device is None
+            else partial(TorchSelectedRidge, device=find_device(device))
+        )
+        ridge = make(
+            x_train,
+            n_voxels=n_voxels,
+            alpha=self._settings.alpha,
+            scaled=self._settings.zscore,
+            dtype=self._dtype,
+        )
+        return SelectedPart(ridge, x_test, train, self._dtype)
+
+
+def _slice(rows: Rows) -> Rows | slice:
+    """Rows as a slice where they follow each other, which then need not be copied."""
+    if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+        return slice(int(rows[0]), int(rows[0]) + len(rows))
+    return rows
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()  # looking for the libraries takes milliseconds
+
+
+def _tiles(n_units: int) -> Iterator[tuple[int, int]]:
+    return ((start, min(start + TILE, n_units)) for start in range(0, n_units, TILE))
