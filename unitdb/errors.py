@@ -21,6 +21,7 @@ __all__ = [
     "DatasetError",
     "DeviceError",
     "IllConditionedError",
+    "MemoryBudgetError",
     "MissingExtraError",
     "ModelCheckError",
     "ModelError",
@@ -43,6 +44,7 @@ __all__ = [
     "UnknownRoiError",
     "UnknownSubjectError",
     "UnknownTableError",
+    "WorkersError",
     "closest",
 ]
 
@@ -179,6 +181,14 @@ class ResponsesError(UnitdbError, ValueError):
 
 class DeviceError(UnitdbError, ValueError):
     """A computing device that is not there."""
+
+
+class MemoryBudgetError(UnitdbError, ValueError):
+    """A memory budget that is too small for the work."""
+
+
+class WorkersError(UnitdbError, RuntimeError):
+    """Workers that cannot be reached, die, or do not run the same code."""
 
 
 class IllConditionedError(ResponsesError):

@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
         The file to write; its folder is made where it is missing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
         yield temporary
         sync(temporary)

@@ -12,7 +12,7 @@ from tests.build.small import N_TEST, N_TRAIN, SUBJECTS, contents, edit, lay_out
 from tests.decoding.reference import reference_accuracy
 from unitdb.activations import Activations
 from unitdb.build import build, read_recipe
-from unitdb.build.run import _read_jobs
+from unitdb.build.inputs import read_jobs
 from unitdb.errors import (
     ActivationsError,
     BuildBusyError,
@@ -154,7 +154,7 @@ import os, signal, sys
 from pathlib import Path
 import unitdb.build.run, unitdb.publish.release
 from unitdb.build import build, read_recipe
-from unitdb.build.run import _read_jobs
+from unitdb.build.inputs import read_jobs
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -218,7 +218,7 @@ def test_a_resumed_build_does_not_decode_again(recipe, monkeypatch):
         patched.setattr("unitdb.build.run.publish_release", stop)
         with pytest.raises(KeyboardInterrupt):
             run(recipe)
-    monkeypatch.setattr("unitdb.build.decode.RoiDecoder", stop)
+    monkeypatch.setattr("unitdb.build.blocks.RoiDecoder", stop)
     monkeypatch.setattr("unitdb.build.tables.summarise_units", stop)
     assert run(recipe).exists()
 
@@ -394,7 +394,7 @@ def test_a_build_is_named_by_the_code_and_the_packages(recipe, built, monkeypatc
     for name, value in (("code_sha256", "0" * 64), ("package_versions", {"numpy": "0"})):
         with monkeypatch.context() as patched:
             patched.setattr(f"unitdb.build.inputs.{name}", lambda value=value: value)
-            (job,) = _read_jobs(
+            (job,) = read_jobs(
                 read_recipe(recipe),
                 folder=recipe.parent,
                 data=recipe.parent,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import reduce
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import click
 
 from unitdb.activations import MODELS, get_model, load_model
 from unitdb.build.demo import findings
+from unitdb.build.planning import plan as run_plan
 from unitdb.build.run import build as run_build
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
@@ -19,7 +22,7 @@ from unitdb.release.catalogue import default_root
 from unitdb.responses import DatasetSpec, dataset_specs, find_dataset
 from unitdb.specs import read_spec
 
-__all__ = ["build", "datasets", "demo", "models"]
+__all__ = ["build", "datasets", "demo", "models", "show_plan"]
 
 _DATASETS = click.option(
     "--datasets",
@@ -29,37 +32,58 @@ _DATASETS = click.option(
 )
 
 
-def _building(command: Any) -> Any:
-    """Options of commands that build."""
-    for option in (
-        click.option(
-            "--data",
-            type=click.Path(path_type=Path, file_okay=False),
-            envvar="UNITDB_DATA",
-            show_envvar=True,
-            help="Folder of measured responses.",
-        ),
-        click.option(
-            "--cache",
-            type=click.Path(path_type=Path, file_okay=False),
-            envvar="UNITDB_CACHE",
-            show_envvar=True,
-            help="Folder of computed activations.  [default: RELEASES/.cache]",
-        ),
-        _DATASETS,
-        click.option(
-            "--replace",
-            is_flag=True,
-            help="Replace a release of this version with other content, if nobody uses it yet.",
-        ),
-    ):
-        command = option(command)
-    return command
+_INPUTS = (
+    click.option(
+        "--data",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="UNITDB_DATA",
+        show_envvar=True,
+        help="Folder of measured responses.",
+    ),
+    click.option(
+        "--cache",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="UNITDB_CACHE",
+        show_envvar=True,
+        help="Folder of computed activations.  [default: RELEASES/.cache]",
+    ),
+    _DATASETS,
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        help="Decode in N processes.  [default: threads of this one, as many as cores]",
+    ),
+    click.option(
+        "--memory",
+        default="2GB",
+        show_default=True,
+        help="What a decoding process may use.",
+    ),
+)
+
+_BUILDING = (
+    *_INPUTS,
+    click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Decode on a running Dask cluster, as in tcp://10.0.0.1:8786.",
+    ),
+    click.option(
+        "--replace",
+        is_flag=True,
+        help="Replace a release of this version with other content, if nobody uses it yet.",
+    ),
+)
+
+
+def _options(options: Sequence[Any]) -> Callable[[Any], Any]:
+    """Decorate a command with several options."""
+    return lambda command: reduce(lambda decorated, option: option(decorated), options, command)
 
 
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
-@_building
+@_options(_BUILDING)
 @click.pass_obj
 def build(root: Path | None, /, recipe: Path, **options: Any) -> None:
     """Build the release that a RECIPE describes; started again after a kill, it goes on.
@@ -70,7 +94,7 @@ def build(root: Path | None, /, recipe: Path, **options: Any) -> None:
 
 
 @click.command()
-@_building
+@_options(_BUILDING)
 @click.pass_obj
 def demo(root: Path | None, /, **options: Any) -> None:
     """Build the embedded sample release (simulated) and print what it found.
@@ -96,6 +120,35 @@ def _sample_recipe() -> Path:
     package = Path(str(resources.files("unitdb")))
     shipped = package / "_pipelines" / "sample.yaml"
     return shipped if shipped.exists() else package.parent / "pipelines" / "sample.yaml"
+
+
+@click.command("plan")
+@click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
+@_options(_INPUTS)
+@click.pass_obj
+def show_plan(root: Path | None, /, recipe: Path, **options: Any) -> None:
+    """Say what building a RECIPE would take: units, blocks, bytes and time, from ten seconds' test.
+
+    In Python: unitdb.build.plan(RECIPE, releases=DIR)
+    """
+    plans = run_plan(recipe, releases=root if root is not None else default_root(), **options)
+    for found in plans:
+        minutes, seconds = divmod(round(found.seconds), 60)
+        each = f"{found.n_subjects} subjects × {found.n_rois} ROIs"
+        rows = [
+            ["layers", f"{found.n_layers:,}"],
+            ["units", f"{found.n_units:,}"],
+            [
+                "accuracies",
+                f"{found.n_accuracies:,} ({each})",
+            ],
+            ["blocks", f"{found.n_blocks:,}"],
+            ["activations", f"{found.activations_bytes / 1e6:,.1f} MB on disk"],
+            ["memory", f"{options['memory']} a decoding process"],
+            ["speed", f"{found.units_per_second:,.0f} accuracies/s a thread"],
+            ["decoding", f"about {minutes} min {seconds} s with {found.n_threads} at work"],
+        ]
+        print_table([f"{found.dataset}/{found.model}", ""], rows)
 
 
 @click.group()

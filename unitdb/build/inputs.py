@@ -31,6 +31,7 @@ __all__ = [
     "named",
     "plan_sha256",
     "read_datasets",
+    "read_jobs",
     "read_models",
 ]
 
@@ -142,6 +143,23 @@ def plan_sha256(jobs: Sequence[Job]) -> str:
     # Canonical JSON sorts keys; the order of ROIs and layers has a meaning of its own.
     orders = [[*d.rois] for d in datasets.values()], [[*m.layers] for m in models.values()]
     return content_sha256([jobs[0].recipe, datasets, models, orders])
+
+
+def read_jobs(
+    recipe: Recipe,
+    *,
+    folder: Path,
+    data: Path | None,
+    cache: Path,
+    datasets: Sequence[Path],
+    progress: Progress | None,
+) -> list[Job]:
+    """Read and check everything that a recipe names, before anything is written."""
+    models = read_models(recipe, folder=folder)
+    read = read_datasets(
+        recipe, folder=folder, data=data, cache=cache, datasets=datasets, progress=progress
+    )
+    return [Job(recipe=recipe, dataset=d, model=m) for d in read for m in models]
 
 
 def read_models(recipe: Recipe, *, folder: Path) -> tuple[LoadedModel, ...]:

@@ -17,14 +17,14 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from unitdb.activations import Activations, extract
-from unitdb.build.decode import decode, layer_accuracies
+from unitdb.build.blocks import Block
+from unitdb.build.decode import decode, job_blocks, layer_accuracies
 from unitdb.build.inputs import (
     Job,
     Progress,
     named,
     plan_sha256,
-    read_datasets,
-    read_models,
+    read_jobs,
 )
 from unitdb.build.recipe import Recipe, read_recipe
 from unitdb.build.tables import (
@@ -36,6 +36,7 @@ from unitdb.build.tables import (
     table_of,
     unit_summary_rows,
 )
+from unitdb.build.workers import memory_of_thread, open_workers
 from unitdb.errors import (
     BuildBusyError,
     CorruptReleaseError,
@@ -60,6 +61,9 @@ def build(
     cache: Path | None = None,
     datasets: Sequence[Path] = (),
     replace: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    memory: str = "2GB",
     progress: Progress | None = None,
 ) -> Path:
     """Build the release that a recipe describes.
@@ -79,6 +83,13 @@ def build(
     replace : bool
         Replace a release of the same version with other content; for releases that nobody has
         used yet.
+    workers : int, optional
+        Processes to decode in, each with one thread. By default threads of this process do it, as
+        many as there are cores. The release is the same, whatever the number.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers decode; they must see the same folders.
+    memory : str
+        What a decoding process may use, as in 2GB.
     progress : callable, optional
         Called with the name of a step, what is done and what is to do.
 
@@ -96,9 +107,10 @@ def build(
     """
     spec = read_recipe(recipe)
     cache = cache or releases / ".cache"
+    budget = memory_of_thread(memory, workers=workers, scheduler=scheduler)
     # One BLAS thread in all of it: numbers must not depend on how many cores share the work.
     with threadpool_limits(1):
-        jobs = _read_jobs(
+        jobs = read_jobs(
             spec,
             folder=recipe.parent,
             data=data,
@@ -109,10 +121,14 @@ def build(
         with _workspace(releases, spec, jobs) as work:
             finish(releases, spec.name, spec.version)  # what a killed build left to do
             if not _is_finished(releases, jobs, replace=replace):
-                for job in jobs:
-                    activations = _extract(job, cache, progress)
-                    decode(job, activations, work / "blocks" / job.build, progress=progress)
-                    _tabulate(job, activations, work, progress)
+                with open_workers(workers=workers, scheduler=scheduler) as run:
+                    for job in jobs:
+                        activations = _extract(job, cache, progress)
+                        blocks = job_blocks(
+                            job, activations, work / "blocks" / job.build, memory=budget
+                        )
+                        decode(job, activations, blocks, run=run, progress=progress)
+                        _tabulate(job, activations, blocks, work, progress)
                 _write_tables(jobs, work)
                 publish_release(
                     work / "staged",
@@ -124,23 +140,6 @@ def build(
     release = releases / spec.name / spec.version
     _log.info("release %s", release)
     return release
-
-
-def _read_jobs(
-    recipe: Recipe,
-    *,
-    folder: Path,
-    data: Path | None,
-    cache: Path,
-    datasets: Sequence[Path],
-    progress: Progress | None,
-) -> list[Job]:
-    """Read and check everything that a recipe names, before anything is written."""
-    models = read_models(recipe, folder=folder)
-    read = read_datasets(
-        recipe, folder=folder, data=data, cache=cache, datasets=datasets, progress=progress
-    )
-    return [Job(recipe=recipe, dataset=d, model=m) for d in read for m in models]
 
 
 def _is_finished(releases: Path, jobs: Sequence[Job], *, replace: bool) -> bool:
@@ -187,14 +186,21 @@ def _extract(job: Job, cache: Path, progress: Progress | None) -> Activations:
     return activations
 
 
-def _tabulate(job: Job, activations: Activations, work: Path, progress: Progress | None) -> None:
+def _tabulate(
+    job: Job,
+    activations: Activations,
+    blocks: Sequence[Block],
+    work: Path,
+    progress: Progress | None,
+) -> None:
     """Write the large tables of a job, and the rows it has in the small ones, layer by layer."""
-    blocks, staged = work / "blocks" / job.build, work / "staged"
+    staged = work / "staged"
     for number, layer in enumerate(activations.layers, 1):
         rows = _rows_path(work, job, layer)
         if not rows.exists():
-            r = layer_accuracies(job, activations, blocks, layer)
             units, keys = activations.units(layer), partition_keys(job, layer)
+            shape = (len(job.dataset.rois), len(job.dataset.subjects), len(units))
+            r = layer_accuracies(blocks, layer, shape)
             write_partition(staged, "accuracy", keys, accuracy_rows(job, layer, units, r))
             write_partition(staged, "unit_summary", keys, unit_summary_rows(job, layer, units, r))
             small = {

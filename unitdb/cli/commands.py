@@ -40,6 +40,7 @@ LAZY = {
         "unitdb.build.commands:demo", "demo", "Build and show the (simulated) sample release."
     ),
     "models": Lazy("unitdb.build.commands:models", "build", "List networks, or check one."),
+    "plan": Lazy("unitdb.build.commands:show_plan", "build", "Say what a build would take."),
 }
 """Commands of the optional extras: imported when they are run, not when they are listed."""
 

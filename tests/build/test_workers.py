@@ -1,0 +1,133 @@
+"""Builds on workers: the same bytes whatever their number, and whatever happens to them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.build.small import contents, edit, lay_out
+from unitdb.build import build, plan
+from unitdb.build.workers import open_workers
+from unitdb.errors import MemoryBudgetError, ResponsesError, WorkersError
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The small release, built in threads: read only."""
+    folder = tmp_path_factory.mktemp("small")
+    return build(lay_out(folder), data=folder, releases=folder / "releases")
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    return lay_out(tmp_path)
+
+
+def run(recipe, **options):
+    return build(recipe, data=recipe.parent, releases=recipe.parent / "releases", **options)
+
+
+def decoding_processes():
+    found = psutil.Process().children(recursive=True)
+    return [child for child in found if "--multiprocessing-fork" in child.cmdline()]
+
+
+def test_two_processes_give_the_same_bytes_though_one_is_killed(recipe, built):
+    killed = []
+
+    def progress(step, done, total):
+        if step.startswith("decode") and not killed:
+            killed.append(decoding_processes()[0])
+            os.kill(killed[0].pid, signal.SIGKILL)
+
+    assert contents(run(recipe, workers=2, progress=progress)) == contents(built)
+    assert killed
+    assert not decoding_processes()
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    """Address of a running Dask cluster that knows nothing of the build."""
+    port = 8700 + os.getpid() % 1000
+    address = f"tcp://127.0.0.1:{port}"
+    scheduling = ["dask_scheduler", "--host", "127.0.0.1", "--port", str(port)]
+    working = ["dask_worker", address, "--nthreads", "2", "--no-nanny"]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.{module}", *options, "--no-dashboard"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=tmp_path,
+        )
+        for module, *options in (scheduling, working)
+    ]
+    yield address
+    for process in reversed(processes):
+        process.terminate()
+        process.wait(20)
+
+
+def test_a_running_cluster_gives_the_same_bytes(recipe, built, scheduler):
+    assert contents(run(recipe, scheduler=scheduler)) == contents(built)
+
+
+def test_no_scheduler_is_one_error(recipe, monkeypatch):
+    monkeypatch.setattr("unitdb.build.workers._SECONDS_TO_CONNECT", 0.3)
+    with pytest.raises(WorkersError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1:"):
+        run(recipe, scheduler="tcp://127.0.0.1:1")
+    assert not (recipe.parent / "releases" / "small").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"workers": 1, "scheduler": "tcp://127.0.0.1:1"}, WorkersError, "not both"),
+        ({"workers": 0}, WorkersError, "at least 1"),
+        ({"memory": "much"}, MemoryBudgetError, "'much' is no number of bytes"),
+        ({"memory": "1MB"}, MemoryBudgetError, "too little for .* voxels .* are needed"),
+    ],
+)
+def test_bad_options_are_refused(options, error, message, recipe):
+    with pytest.raises(error, match=message):
+        run(recipe, **options)
+    assert not (recipe.parent / "releases" / "small").exists()
+
+
+def test_an_error_of_a_worker_is_the_error_of_the_build(recipe):
+    edit(recipe, "alpha: 10", "alpha: 0")
+    edit(recipe, "voxels: 10", "voxels: 15")  # more than samples
+    with pytest.raises(ResponsesError, match=r"mine/sub-.*unit mynet/.* has no stable solution"):
+        run(recipe)
+
+
+def test_dying_workers_are_named():
+    with open_workers(workers=1) as run_on, pytest.raises(WorkersError, match="died again"):
+        list(run_on(os._exit, [1]))
+
+
+def test_other_code_is_refused(recipe, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("unitdb.build.decode.code_sha256", lambda: "of another version")
+        with pytest.raises(WorkersError, match="another version of unitdb"):
+            run(recipe)
+
+
+def test_a_plan_counts_what_is_built(recipe, monkeypatch):
+    monkeypatch.setattr("unitdb.build.planning._SECONDS", 0.2)
+    folder = recipe.parent
+    started = time.monotonic()
+    (found,) = plan(recipe, data=folder, releases=folder / "releases")
+    elapsed = time.monotonic() - started
+    assert (found.dataset, found.model) == ("mine", "mynet")
+    assert (found.n_layers, found.n_units, found.n_subjects, found.n_rois) == (2, 42, 3, 2)
+    assert found.n_accuracies == 3 * 2 * 42
+    assert found.n_blocks == 3 * 2 * 2
+    assert found.activations_bytes == 4 * 22 * 42
+    assert 0 < found.seconds < elapsed
+    assert not (folder / "releases" / "small").exists()

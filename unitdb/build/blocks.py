@@ -1,0 +1,169 @@
+"""The step that is shared out and resumed: an ROI of a subject, a block of units of a layer.
+
+A block names its inputs and its result by files, so that any process that sees the same folders can
+decode it. A result that is there is whole: it is put in place by a rename.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from unitdb.activations import Activations
+from unitdb.build.inputs import SubjectInput
+from unitdb.build.provenance import code_sha256
+from unitdb.decoding import DecoderSettings, RoiDecoder
+from unitdb.errors import IllConditionedError, ResponsesError, UnitdbError, WorkersError
+from unitdb.files import replacing
+
+__all__ = ["Block", "decode_block", "write_responses"]
+
+_DECODERS = 2  # blocks of an ROI come together; one of 4,500 voxels holds 150 MB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Units of a layer to decode from an ROI of a subject.
+
+    Parameters
+    ----------
+    name : str
+        Dataset, subject and ROI, for messages.
+    place : tuple of int
+        Positions of the ROI and of the subject in the dataset.
+    responses : Path
+        File of the subject, by :func:`write_responses`.
+    roi : str
+        Its ROI.
+    activations : Path
+        Store of the network's activations.
+    layer : str
+        Layer.
+    start, stop : int
+        Positions among the layer's selected units.
+    settings : DecoderSettings
+        How.
+    target : Path
+        ``.npy`` file for the accuracies, float32 of shape (stop - start,).
+    code : str
+        Hash of the code that must do it.
+    """
+
+    name: str
+    place: tuple[int, int]
+    responses: Path
+    roi: str
+    activations: Path
+    layer: str
+    start: int
+    stop: int
+    settings: DecoderSettings
+    target: Path
+    code: str
+
+    @property
+    def n_units(self) -> int:
+        """Count the units."""
+        return self.stop - self.start
+
+    def is_done(self) -> bool:
+        """Whether the result is there and of the right shape: a full disk may cut a file."""
+        try:
+            found = np.load(self.target, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return False
+        return bool(found.shape == (self.n_units,))
+
+
+def write_responses(path: Path, subject: SubjectInput, rows: NDArray[np.intp]) -> None:
+    """Write what decoding needs of a subject to an ``.npz`` file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    subject : SubjectInput
+        Samples, splits and ROIs.
+    rows : array of shape (n_rows,)
+        Row of the activations for each sample.
+    """
+    design = subject.design
+    arrays: dict[str, Any] = {"values": design.values, "rows": rows}
+    arrays |= {f"train-{i}": train for i, (train, _) in enumerate(design.splits)}
+    arrays |= {f"test-{i}": test for i, (_, test) in enumerate(design.splits)}
+    arrays |= {f"roi-{roi}": mask for roi, mask in subject.rois.items()}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def decode_block(block: Block) -> Block:
+    """Decode a block and write its accuracies; gives the block back.
+
+    The same bytes wherever it runs: one BLAS thread, and whole tiles of units.
+
+    Raises
+    ------
+    WorkersError
+        This process runs other code, or does not see the files.
+    ResponsesError
+        Names the dataset, subject, ROI, and the unit if it is one.
+    """
+    if block.code != code_sha256():
+        raise WorkersError(
+            "a worker runs another version of unitdb than the build: install the same one there"
+        )
+    if not block.responses.exists():
+        raise WorkersError(
+            f"a worker does not see {block.responses}: workers need the folders of the build"
+        )
+    with threadpool_limits(1):
+        activations = _activations(block.activations)
+        try:
+            decoder, rows = _decoder(block.responses, block.roi, block.settings)
+            y = activations.block(block.layer, block.start, block.stop)[rows]
+            r = decoder.accuracy(y)
+        except IllConditionedError as cause:
+            unit = None
+            if cause.unit is not None:
+                unit = activations.units(block.layer)[block.start + cause.unit]
+            name = f"{activations.meta.model}/{block.layer}/{unit}"
+            again = IllConditionedError(cause.alpha, unit=unit, name=name)
+            raise ResponsesError(f"{block.name}: {again}") from None
+        except UnitdbError as cause:
+            raise ResponsesError(f"{block.name}: {cause}") from None
+    with replacing(block.target) as temporary, temporary.open("wb") as file:
+        np.save(file, r.astype(np.float32))
+    return block
+
+
+@lru_cache(maxsize=2)
+def _activations(folder: Path) -> Activations:
+    return Activations.open(folder)
+
+
+_one_at_a_time = threading.Lock()
+
+
+def _decoder(
+    path: Path, roi: str, settings: DecoderSettings
+) -> tuple[RoiDecoder, NDArray[np.intp]]:
+    with _one_at_a_time:  # or threads would make the same decoder side by side
+        return _made_decoder(path, roi, settings)
+
+
+@lru_cache(maxsize=_DECODERS)
+def _made_decoder(
+    path: Path, roi: str, settings: DecoderSettings
+) -> tuple[RoiDecoder, NDArray[np.intp]]:
+    with np.load(path, allow_pickle=False) as arrays:
+        x = arrays["values"][:, arrays[f"roi-{roi}"]]
+        n_splits = sum(name.startswith("train-") for name in arrays.files)
+        splits = [(arrays[f"train-{i}"], arrays[f"test-{i}"]) for i in range(n_splits)]
+        return RoiDecoder(x, splits, settings), arrays["rows"]

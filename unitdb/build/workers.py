@@ -1,0 +1,141 @@
+"""Who decodes the blocks: threads of this process, or the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from unitdb.errors import MemoryBudgetError, WorkersError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["Run", "memory_of_thread", "n_threads", "open_workers"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Run(Protocol):
+    """Calls a function on each item, and gives the results as they come."""
+
+    def __call__(self, function: Callable[[T], R], items: Sequence[T], /) -> Iterator[R]:
+        """Results in any order."""
+
+
+_SECONDS_TO_CONNECT = 20
+
+
+def memory_of_thread(memory: str, *, workers: int | None, scheduler: str | None) -> int:
+    """Bytes that a decoding thread may use, where its process may use ``memory``, as in 2GB.
+
+    Raises
+    ------
+    MemoryBudgetError
+        It is no number of bytes.
+    """
+    from dask.utils import parse_bytes
+
+    try:
+        n_bytes = int(parse_bytes(memory))
+    except ValueError:
+        raise MemoryBudgetError(
+            f"memory: {memory!r} is no number of bytes; write it as in 2GB"
+        ) from None
+    return n_bytes // (n_threads() if workers is None and scheduler is None else 1)
+
+
+def n_threads() -> int:
+    """Count the threads that decode in this process where no workers are asked for."""
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def open_workers(*, workers: int | None = None, scheduler: str | None = None) -> Iterator[Run]:
+    """Open workers; all give the same results.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Processes on this machine, each with one thread. None takes threads of this process, as
+        many as there are cores.
+    scheduler : str, optional
+        Address of a running Dask scheduler, such as ``tcp://10.0.0.1:8786``. Its workers must see
+        the folders of the build, and have the same versions installed.
+
+    Raises
+    ------
+    WorkersError
+        No scheduler answers; a worker died again and again.
+    """
+    if workers is not None and workers < 1:
+        raise WorkersError(f"workers: there must be at least 1 (got {workers})")
+    if workers is not None and scheduler is not None:
+        raise WorkersError("give a number of workers or a scheduler, not both")
+    if workers is None and scheduler is None:
+        with ThreadPoolExecutor(n_threads()) as pool:
+
+            def run(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+                futures = [pool.submit(function, item) for item in items]
+                try:
+                    for future in as_completed(futures):
+                        yield future.result()
+                finally:
+                    for future in futures:
+                        future.cancel()
+
+            yield run
+        return
+    with _client(workers, scheduler) as client:
+        yield partial(_run_on, client)
+
+
+@contextmanager
+def _client(workers: int | None, scheduler: str | None) -> Iterator[Client]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    # Silence is the program's own: results and errors come back, its log would cut through bars.
+    with dask.config.set({"distributed.logging.distributed": "critical"}):
+        if scheduler is not None:
+            try:
+                client = Client(scheduler, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
+            except (OSError, TimeoutError, ValueError) as cause:
+                raise WorkersError(f"no Dask scheduler answers at {scheduler}: {cause}") from None
+            with client:
+                yield client
+            return
+        with (
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs=50,
+            ) as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
+            yield client
+
+
+def _run_on(client: Client, function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    from distributed import KilledWorker, as_completed as completed
+
+    futures = client.map(function, items, pure=False)
+    try:
+        for future in completed(futures, loop=client.loop):
+            try:
+                yield future.result()
+            except KilledWorker as cause:
+                raise WorkersError(
+                    f"workers died again and again on the same block ({cause}); too little "
+                    "memory? Lower --memory"
+                ) from None
+            future.release()
+    finally:
+        client.cancel(futures)
