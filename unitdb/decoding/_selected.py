@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from unitdb.decoding._kernels import gather_upper, pivot_ratio
 from unitdb.decoding._lapack import add_outer, solve_positive
-from unitdb.decoding._selection import most_correlated
+from unitdb.decoding._selection import Correlations
 from unitdb.errors import IllConditionedError
 
 Array = NDArray[np.float64]
@@ -65,9 +65,7 @@ class SelectedRidge:
     def __init__(
         self, x_train: Array, *, n_voxels: int, alpha: float, scaled: bool, dtype: DTypeLike
     ) -> None:
-        # One voxel a row: choosing voxels then copies whole rows.
-        self._exact = np.ascontiguousarray(x_train.T)
-        self._norm = np.sqrt(np.einsum("vi,vi->v", self._exact, self._exact))
+        self._correlations = Correlations(x_train)
         self._n_voxels = n_voxels
         self._alpha = alpha
         self._scaled = scaled
@@ -92,15 +90,7 @@ class SelectedRidge:
         """
         z = np.ascontiguousarray(z.T)
         right = z.astype(self._dtype, copy=False) @ self._train
-        scale = np.sqrt(len(self._train) - 1)
-        kept = most_correlated(
-            np.abs(right) / self._norm.astype(self._dtype),
-            self._n_voxels,
-            tolerance=16 * float(np.finfo(self._dtype).eps) * scale,
-            exact=lambda unit, voxels: (
-                np.abs((self._exact[voxels] * z[unit]).sum(axis=1)) / self._norm[voxels]
-            ),
-        )
+        kept = self._correlations.select(right, z, self._n_voxels)
         return self._solve(right, kept, z)
 
     def _systems(self) -> dict[str, float]:
@@ -117,12 +107,13 @@ class SelectedRidge:
         return work
 
     def _prepare(self, way: str) -> Callable[[Floats, Kept, Array], Floats]:
+        voxels = self._correlations.rows
         if way == "samples":
-            self._gram = (self._exact.T @ self._exact).astype(self._dtype)
+            self._gram = (voxels.T @ voxels).astype(self._dtype)
             self._gram[np.diag_indices(len(self._gram))] += self._alpha
             self._voxel_rows = np.ascontiguousarray(self._train.T)
             return self._over_samples
-        gram = self._exact @ self._exact.T
+        gram = voxels @ voxels.T
         gram[np.diag_indices(len(gram))] += self._alpha
         if way == "left out":
             inverse = scipy.linalg.cho_solve(

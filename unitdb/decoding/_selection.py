@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from unitdb.decoding._kernels import voxels_from
 
-__all__ = ["most_correlated"]
+__all__ = ["Correlations", "most_correlated"]
 
+Floats = NDArray[np.floating]
 Exact = Callable[[int, NDArray[np.intp]], NDArray[np.float64]]
 
 
@@ -50,3 +51,49 @@ def most_correlated(
         chosen = close[order[: n_voxels - len(sure)]]
         kept[unit] = np.sort(np.concatenate([sure, chosen]))
     return kept
+
+
+class Correlations:
+    """Correlations of voxels with units, to choose voxels by.
+
+    Parameters
+    ----------
+    x_train : array of shape (n_train, n_voxels)
+        Centred responses; no constant voxels.
+
+    Attributes
+    ----------
+    rows : array of shape (n_voxels, n_train)
+        The responses, one voxel a row.
+    """
+
+    def __init__(self, x_train: NDArray[np.float64]) -> None:
+        self.rows = np.ascontiguousarray(x_train.T)
+        self._norm = np.sqrt(np.einsum("vi,vi->v", self.rows, self.rows))
+
+    def select(self, products: Floats, z: NDArray[np.float64], n_voxels: int) -> NDArray[np.int32]:
+        """Voxels that each unit keeps.
+
+        Parameters
+        ----------
+        products : array of shape (n_units, n_voxels)
+            z Xᵀ of units and voxels, in single or double precision.
+        z : array of shape (n_units, n_train)
+            Activations, z-scored.
+        n_voxels : int
+            Voxels kept, fewer than there are.
+
+        Returns
+        -------
+        array of shape (n_units, n_voxels)
+            Indices, ascending.
+        """
+        precision = float(np.finfo(products.dtype).eps)
+        return most_correlated(
+            np.abs(products) / self._norm.astype(products.dtype),
+            n_voxels,
+            tolerance=16 * precision * np.sqrt(z.shape[1] - 1),
+            exact=lambda unit, voxels: (
+                np.abs((self.rows[voxels] * z[unit]).sum(axis=1)) / self._norm[voxels]
+            ),
+        )
