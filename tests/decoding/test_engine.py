@@ -115,10 +115,21 @@ def test_an_unstable_unit_is_named(precision):
     x[:, 1] = x[:, 0]
     y[:, :] = x[:, [5]] + x[:, [6]] + 0.1 * y  # keep the voxels 5 and 6
     y[:, roi.TILE + 30] = x[:, 0]
+    y[:, [3, roi.TILE + 2]] = 7.0  # constant: not counted among those solved
     decoder = RoiDecoder(x, design(40), DecoderSettings(n_voxels=2, alpha=0.0, precision=precision))
     with pytest.raises(IllConditionedError, match=f"of unit {roi.TILE + 30} has no stable"):
         decoder.predict(y)
-    assert np.isfinite(decoder.predict(y[:, : roi.TILE + 30])).all()
+    found = decoder.predict(y[:, : roi.TILE + 30])
+    assert np.isfinite(found).all()
+    assert (found[:, [3, roi.TILE + 2]] == 7.0).all()
+
+
+def test_units_that_are_all_constant_are_predicted_by_their_value():
+    x, _ = simulated(13, 40, 30)
+    decoder = RoiDecoder(x, design(40), DecoderSettings(n_voxels=5))
+    y = np.tile([2.0, -1.0], (40 + N_TEST, 1))
+    np.testing.assert_array_equal(decoder.predict(y), y[40:])
+    assert np.isnan(decoder.accuracy(y)).all()
 
 
 def test_least_squares_on_dependent_voxels_is_refused():

@@ -89,6 +89,20 @@ class SelectedRidge:
             A unit's system is singular; names its column.
         """
         z = np.ascontiguousarray(z.T)
+        live = z.any(axis=1)
+        if live.all():
+            return self._weights(z)
+        # A constant unit has no weights, and all voxels would tie for it.
+        weights = np.zeros((len(z), self._train.shape[1]), dtype=self._dtype)
+        try:
+            if live.any():
+                weights[live] = self._weights(z[live])
+        except IllConditionedError as cause:
+            unit = None if cause.unit is None else int(np.flatnonzero(live)[cause.unit])
+            raise IllConditionedError(cause.alpha, unit=unit) from None
+        return weights
+
+    def _weights(self, z: Array) -> Floats:
         right = z.astype(self._dtype, copy=False) @ self._train
         kept = self._correlations.select(right, z, self._n_voxels)
         return self._solve(right, kept, z)
