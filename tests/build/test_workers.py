@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import ModuleType
 
 import psutil
 import pytest
@@ -15,6 +16,12 @@ from tests.build.small import contents, edit, lay_out
 from unitdb.build import build, plan
 from unitdb.build.workers import open_workers
 from unitdb.errors import MemoryBudgetError, ResponsesError, WorkersError
+
+
+@pytest.fixture(autouse=True)
+def _main_module(monkeypatch):
+    """Streamlit's tests leave a script of theirs as ``__main__``, which new processes would run."""
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
 
 
 @pytest.fixture(scope="module")
