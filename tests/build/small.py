@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from unitdb.build import build
 
 N_TRAIN, N_TEST, N_VOXELS = 14, 8, 30
 SUBJECTS = ["sub-01", "sub-02", "sub-03"]
@@ -115,3 +118,8 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def run(recipe: Path, **options: Any) -> Path:
+    """Build beside the recipe; returns the release."""
+    return build(recipe, data=recipe.parent, releases=recipe.parent / "releases", **options)

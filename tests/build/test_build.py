@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import unitdb
-from tests.build.small import N_TEST, N_TRAIN, SUBJECTS, contents, edit, lay_out
+from tests.build.small import N_TEST, N_TRAIN, SUBJECTS, contents, edit, lay_out, run
 from tests.decoding.reference import reference_accuracy
 from unitdb.activations import Activations
-from unitdb.build import build, read_recipe
+from unitdb.build import read_recipe
 from unitdb.build.inputs import read_jobs
 from unitdb.errors import (
     ActivationsError,
@@ -27,22 +27,6 @@ from unitdb.errors import (
     UnknownModelError,
     UnknownRoiError,
 )
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """The small release, read only; the recipe stands two folders above ``releases``."""
-    folder = tmp_path_factory.mktemp("small")
-    return build(lay_out(folder), data=folder, releases=folder / "releases")
-
-
-@pytest.fixture
-def recipe(tmp_path):
-    return lay_out(tmp_path)
-
-
-def run(recipe, **options):
-    return build(recipe, data=recipe.parent, releases=recipe.parent / "releases", **options)
 
 
 def test_every_accuracy_equals_the_reference(built):

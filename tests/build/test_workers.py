@@ -12,8 +12,8 @@ from types import ModuleType
 import psutil
 import pytest
 
-from tests.build.small import contents, edit, lay_out
-from unitdb.build import build, plan
+from tests.build.small import contents, edit, run
+from unitdb.build import plan
 from unitdb.build.workers import open_workers
 from unitdb.errors import MemoryBudgetError, ResponsesError, WorkersError
 
@@ -22,22 +22,6 @@ from unitdb.errors import MemoryBudgetError, ResponsesError, WorkersError
 def _main_module(monkeypatch):
     """Streamlit's tests leave a script of theirs as ``__main__``, which new processes would run."""
     monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """The small release, built in threads: read only."""
-    folder = tmp_path_factory.mktemp("small")
-    return build(lay_out(folder), data=folder, releases=folder / "releases")
-
-
-@pytest.fixture
-def recipe(tmp_path):
-    return lay_out(tmp_path)
-
-
-def run(recipe, **options):
-    return build(recipe, data=recipe.parent, releases=recipe.parent / "releases", **options)
 
 
 def decoding_processes():

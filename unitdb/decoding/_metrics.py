@@ -5,12 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["is_constant", "profile_correlation"]
+from unitdb.decoding._scaling import is_constant
 
-
-def is_constant(values: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Columns of (n_rows, n_columns) that hold one value only, exactly."""
-    return np.asarray(values.max(axis=0) == values.min(axis=0))
+__all__ = ["profile_correlation"]
 
 
 def profile_correlation(

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-__all__ = ["normalise", "penalty", "varies"]
+__all__ = ["is_constant", "normalise", "penalty"]
 
 
-def varies(values: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Columns of (n_rows, n_columns) that hold more than one value, exactly."""
-    return np.asarray(values.max(axis=0) != values.min(axis=0))
+def is_constant(values: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Columns of (n_rows, n_columns) that hold one value only, exactly."""
+    return np.asarray(values.max(axis=0) == values.min(axis=0))
 
 
 def normalise(train: Array, other: Array, *, zscore: bool) -> tuple[Array, Array]:
@@ -31,7 +31,7 @@ def normalise(train: Array, other: Array, *, zscore: bool) -> tuple[Array, Array
     train, other : arrays of the given shapes
     """
     mean = train.mean(axis=0)
-    constant = ~varies(train)
+    constant = is_constant(train)
     mean[constant] = train[0, constant]
     if not zscore:
         return train - mean, other - mean

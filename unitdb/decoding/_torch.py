@@ -69,8 +69,11 @@ class TorchSelectedRidge(SelectedRidge):
         scaled: bool,
         dtype: DTypeLike,
     ) -> None:
-        self._device = device
+        import torch
+
         super().__init__(x_train, n_voxels=n_voxels, alpha=alpha, scaled=scaled, dtype=dtype)
+        self._device = device
+        self._gram_there = torch.from_numpy(self._gram).to(device)
 
     def _systems(self) -> dict[str, float]:
         return {"kept": 0.0}
@@ -78,8 +81,6 @@ class TorchSelectedRidge(SelectedRidge):
     def _over_kept(self, right: Floats, kept: Kept, z: Array) -> Floats:  # noqa: ARG002
         import torch
 
-        if not hasattr(self, "_gram_there"):
-            self._gram_there = torch.from_numpy(self._gram).to(self._device)
         weights = np.zeros_like(right)
         batch = max(1, _BATCH_BYTES // (2 * self._n_voxels**2 * self._dtype.itemsize))
         for start in range(0, len(kept), batch):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.decoding._scaling import normalise, varies
+from unitdb.decoding._scaling import is_constant, normalise
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._selection import Correlations
 from unitdb.decoding._shared import ridge_weights
@@ -68,13 +68,13 @@ class Training:
         ResponsesError
             No voxel varies.
         """
-        varying = varies(x)
+        varying = ~is_constant(x)
         if not varying.any():
             raise ResponsesError(
                 f"none of the {x.shape[1]} voxels varies over the {len(x)} training samples"
             )
         used = x[:, varying]
-        constant = ~varies(y)
+        constant = is_constant(y)
         y_scale = y.std(axis=0, ddof=1)
         y_scale[constant] = 1.0
         return cls(

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from unitdb.decoding._metrics import is_constant, profile_correlation
+from unitdb.decoding._metrics import profile_correlation
 from unitdb.decoding._parts import Part, SelectedPart, Smoother, smoother_matrix
-from unitdb.decoding._scaling import normalise, varies
+from unitdb.decoding._scaling import is_constant, normalise
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._torch import TorchSelectedRidge, find_device
 from unitdb.decoding.settings import DecoderSettings
@@ -186,7 +186,7 @@ class RoiDecoder:
     def _fold(self, x: Array, split: Split) -> tuple[Array, Array]:
         """Normalised responses of a split, without the voxels that are constant in training."""
         train, test = split
-        useful = varies(x[train])
+        useful = ~is_constant(x[train])
         if not useful.any():
             raise ResponsesError(
                 f"none of the {x.shape[1]} voxels varies over the {len(train)} training samples"
