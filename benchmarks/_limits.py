@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from ctypes import addressof, c_int
+from ctypes import CFUNCTYPE, addressof, c_char, c_int, c_void_p
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from _data import KEPT, N_TEST, N_TRAIN
+from numba.extending import get_cython_function_address
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-
-from unitdb.decoding._lapack import _L, _routine
 
 __all__ = ["measure_limits", "product_work"]
 
 _THREADS = 2
 _GEMM_SIZE = 2048
 _SECONDS = 0.25
-_POTRF = _routine("cython_lapack", "potrf", 5)[np.dtype(np.float32)]
+_POTRF = CFUNCTYPE(None, *[c_void_p] * 5)(  # SciPy's wrapper holds the interpreter lock
+    get_cython_function_address("scipy.linalg.cython_lapack", "spotrf")
+)
+_LOWER = c_char(b"L")  # of the transpose, which is faster than the other triangle
 
 
 def measure_limits() -> dict[str, float]:
@@ -60,7 +62,7 @@ def _potrf_thread(seed: int) -> float:
     system = root @ root.T
     factor = np.empty_like(system)
     n, info = c_int(KEPT), c_int()
-    arguments = (_L, addressof(n), factor.ctypes.data, addressof(n), addressof(info))
+    arguments = (addressof(_LOWER), addressof(n), factor.ctypes.data, addressof(n), addressof(info))
     _timed_potrf(system, factor, arguments)
     count, spent = 0, 0.0
     while spent < _SECONDS:

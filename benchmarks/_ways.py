@@ -21,7 +21,7 @@ CORES = 2
 _SETTLE_SECONDS = 0.1  # BLAS threads spin for a while after their last product
 _STEP = 512  # two tiles of the engine, one a core
 _FEW_UNITS = 8
-_LEAST_UNITS = 64  # where what is shared is subtracted: it must not be most of the time
+_LEAST_UNITS = 256  # where what is shared is subtracted: it must not be most of the time
 
 
 @dataclass(frozen=True)

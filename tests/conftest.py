@@ -5,10 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.tiny import INFO, stage
 from unitdb.publish import publish_release
+
+hypothesis.settings.register_profile("unitdb", deadline=None)  # the first call may compile
+hypothesis.settings.load_profile("unitdb")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,7 +2,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import pearsonr, spearmanr
 
@@ -16,7 +16,6 @@ ACCURACIES = hnp.arrays(
 
 
 @given(r=ACCURACIES)
-@settings(deadline=None)
 def test_unit_summary_equals_pandas(r):
     found, frame = summarise_units(r), pd.DataFrame(r.astype(float))
     np.testing.assert_array_equal(found.n_subjects, frame.count())
@@ -29,7 +28,6 @@ def test_unit_summary_equals_pandas(r):
 
 
 @given(r=ACCURACIES)
-@settings(deadline=None)
 def test_layer_summary_equals_pandas(r):
     found, series = summarise_layer(r[0]), pd.Series(r[0].astype(float))
     assert (found.n_units, found.n_undefined) == (len(series), series.isna().sum())
@@ -40,7 +38,6 @@ def test_layer_summary_equals_pandas(r):
 
 
 @given(r=ACCURACIES)
-@settings(deadline=None)
 def test_intersubject_correlations_equal_scipy_pair_by_pair(r):
     pairs = intersubject_correlations(r)
     n = len(r)

@@ -59,7 +59,7 @@ def test_the_cheapest_way_is_taken(monkeypatch):
 
 
 @given(data=st.data())
-@hypothesis_settings(deadline=None, max_examples=60)
+@hypothesis_settings(max_examples=60)
 def test_equals_the_reference_or_is_refused(data):
     """Duplicate, negated, constant and nearly equal voxels, constant units, few samples, ties."""
     draw = data.draw

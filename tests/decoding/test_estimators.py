@@ -78,7 +78,7 @@ def test_is_an_estimator_to_scikit_learn(estimator, check):
     constant=st.booleans(),
     seed=st.integers(0, 999),
 )
-@hypothesis_settings(deadline=None, max_examples=60)
+@hypothesis_settings(max_examples=60)
 def test_equals_the_reference(
     n_train, n_voxels, kept, n_targets, alpha, zscore, precision, constant, seed
 ):
@@ -156,7 +156,7 @@ def test_without_a_choice_there_is_nothing_to_cross_validate():
     per_target=st.booleans(),
     seed=st.integers(0, 999),
 )
-@hypothesis_settings(deadline=None, max_examples=15)
+@hypothesis_settings(max_examples=15)
 def test_alpha_is_chosen_as_by_a_slow_loop(
     n_images, repeats, n_voxels, kept, zscore, per_target, seed
 ):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import DTypeLike, NDArray
 
-from unitdb.decoding._kernels import gather_upper, pivot_ratio
-from unitdb.decoding._lapack import add_outer, solve_positive
+from unitdb.decoding._cholesky import solve_gathered, solve_over_samples
 from unitdb.decoding._selection import Correlations
 from unitdb.errors import IllConditionedError
 
@@ -27,9 +26,6 @@ _DOUBLE_CONDITION = 1e10
 
 _INVERTED_CONDITION = {np.dtype(np.float32): 5e3, np.dtype(np.float64): _DOUBLE_CONDITION}
 """Condition number above which the matrix of all voxels is not inverted."""
-
-
-_GATHERED_BYTES = 16 * 2**20  # more would not stay in the caches, less would use them less
 
 
 class SelectedRidge:
@@ -139,56 +135,43 @@ class SelectedRidge:
         return self._over_kept
 
     def _over_kept(self, right: Floats, kept: Kept, z: Array) -> Floats:  # noqa: ARG002
+        self._solve_gathered(self._gram, kept, right)
         weights = np.zeros_like(right)
-        for unit, system in self._gathered(self._gram, kept):
-            solution = right[unit, kept[unit]]
-            self._solve_one(system, solution, unit)
-            weights[unit, kept[unit]] = solution
+        np.put_along_axis(weights, kept, np.take_along_axis(right, kept, axis=1), axis=1)
         return weights
 
     def _over_left_out(self, right: Floats, kept: Kept, z: Array) -> Floats:  # noqa: ARG002
         left_out = _complement(kept, right.shape[1])
-        right = right.copy()
         _set_zero(right, left_out)
         rest = right @ self._inverse
-        for unit, system in self._gathered(self._inverse, left_out):
-            solution = rest[unit, left_out[unit]]
-            self._solve_one(system, solution, unit)
-            right[unit, left_out[unit]] = -solution
+        self._solve_gathered(self._inverse, left_out, rest)
+        np.put_along_axis(right, left_out, -np.take_along_axis(rest, left_out, axis=1), axis=1)
         weights: Floats = right @ self._inverse
         _set_zero(weights, left_out)  # they are, but for rounding
         return weights
 
-    def _gathered(self, matrix: Floats, index: Kept) -> Iterator[tuple[int, Floats]]:
-        """Each unit with its rows and columns of a matrix (upper triangle), to be overwritten."""
-        n_units, n = index.shape
-        batch = max(1, min(n_units, _GATHERED_BYTES // (n * n * self._dtype.itemsize)))
-        systems = np.empty((batch, n, n), dtype=self._dtype)
-        for start in range(0, n_units, batch):
-            gather_upper(matrix, index[start : start + batch].view(np.uint32), systems)
-            yield from enumerate(systems[: n_units - start], start)
-
-    def _over_samples(self, right: Floats, kept: Kept, z: Array) -> Floats:  # noqa: ARG002
-        n_samples, n_roi = self._train.shape
-        left_out = _complement(kept, n_roi)
-        subtract = self._scaled and left_out.shape[1] < kept.shape[1]
+    def _over_samples(self, right: Floats, kept: Kept, z: Array) -> Floats:
+        left_out = _complement(kept, right.shape[1])
         solutions = z.astype(self._dtype)
-        system = np.empty((n_samples, n_samples), dtype=self._dtype)
-        for unit, solution in enumerate(solutions):
-            if subtract:
-                system[:] = self._gram
-                add_outer(self._voxel_rows[left_out[unit]], system, factor=-1.0)
-            else:
-                system[:] = 0
-                system[np.diag_indices(n_samples)] = self._alpha
-                add_outer(self._voxel_rows[kept[unit]], system, factor=1.0)
-            self._solve_one(system, solution, unit)
+        gram, index, factor = self._gram, left_out, -1.0
+        if not (self._scaled and left_out.shape[1] < kept.shape[1]):
+            gram = np.diag(np.full(len(gram), self._alpha, dtype=self._dtype))
+            index, factor = kept, 1.0
+        self._refuse_singular(
+            solve_over_samples(
+                gram, self._voxel_rows, index, factor, solutions, self._least_pivots()
+            )
+        )
         weights: Floats = solutions @ self._train
         _set_zero(weights, left_out)
         return weights
 
-    def _solve_one(self, system: Floats, right: Floats, unit: int) -> None:
-        if not solve_positive(system, right) or pivot_ratio(system) < self._least_pivots():
+    def _solve_gathered(self, matrix: Floats, index: Kept, right: Floats) -> None:
+        unsigned = index.astype(np.uint32)
+        self._refuse_singular(solve_gathered(matrix, unsigned, right, self._least_pivots()))
+
+    def _refuse_singular(self, unit: int) -> None:
+        if unit >= 0:
             raise IllConditionedError(self._alpha, unit=unit)
 
     def _least_pivots(self) -> float:
@@ -215,11 +198,11 @@ def _cholesky_work(n: int) -> float:
 
 
 def _set_zero(values: Floats, columns: Kept) -> None:
-    np.put_along_axis(values, columns.astype(np.intp), 0, axis=1)
+    np.put_along_axis(values, columns, 0, axis=1)
 
 
 def _complement(kept: Kept, n_roi: int) -> Kept:
     """The voxels of each unit that are not kept, ascending."""
     out = np.ones((len(kept), n_roi), dtype=bool)
-    np.put_along_axis(out, kept.astype(np.intp), values=False, axis=1)
+    np.put_along_axis(out, kept, values=False, axis=1)
     return np.nonzero(out)[1].reshape(len(kept), -1).astype(np.int32)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-
-from unitdb.decoding._kernels import voxels_from
 
 __all__ = ["Correlations", "most_correlated"]
 
@@ -42,7 +41,7 @@ def most_correlated(
     last = score.shape[1] - n_voxels
     threshold = np.partition(score, last, axis=1)[:, last]
     kept = np.empty((len(score), n_voxels), dtype=np.int32)
-    near = voxels_from(score, threshold, tolerance, kept)
+    near = _voxels_from(score, threshold, tolerance, kept)
     for unit in np.flatnonzero(near > 1):
         distance = score[unit] - threshold[unit]
         sure = np.flatnonzero(distance > tolerance)
@@ -97,3 +96,26 @@ class Correlations:
                 np.abs((self.rows[voxels] * z[unit]).sum(axis=1)) / self._norm[voxels]
             ),
         )
+
+
+@njit(nogil=True, cache=True)
+def _voxels_from(
+    score: Floats, threshold: Floats, tolerance: float, kept: NDArray[np.int32]
+) -> NDArray[np.int64]:
+    """Fill ``kept`` (n_units, k) with the first k voxels of each unit that reach its threshold.
+
+    Returns how many voxels of each unit lie within ``tolerance`` of its threshold.
+    """
+    n_units, n_voxels = score.shape
+    near = np.zeros(n_units, dtype=np.int64)
+    for unit in range(n_units):
+        found = 0
+        limit = threshold[unit]
+        for voxel in range(n_voxels):
+            value = score[unit, voxel]
+            if value >= limit and found < kept.shape[1]:
+                kept[unit, found] = voxel
+                found += 1
+            if abs(value - limit) <= tolerance:
+                near[unit] += 1
+    return near
