@@ -21,19 +21,21 @@ import numpy as np
 from _data import KEPT, simulate
 from _machine import describe_machine, restart_without_tuning, versions
 
+import unitdb
 from unitdb.decoding import DecoderSettings, RoiDecoder
 
-_UNITS = (256, 512, 1024, 2048, 4096)
-_VOXELS = (600, 700, 800, 1000, 1500, 2000, 3000, 4500)
+_UNITS, _QUICK_UNITS = (256, 512, 1024, 2048, 4096), (64, 128)
+_VOXELS, _QUICK_VOXELS = (600, 700, 800, 1000, 1500, 2000, 3000, 4500), (600, 700)
+_LAYERS, _QUICK_LAYERS = "[stem, block1, block2, block3, block4]", "[fc]"
 _RECIPE = """
 name: scaling
 version: 1.0.0
 title: Scaling benchmark
-description: All units of four layers, decoded to measure time.
+description: All units of some layers, decoded to measure time.
 licence: none
 citation: none
 datasets: [digits69]
-models: [{name: efficientnet-lite0, layers: [block1, block2, block3, block4]}]
+models: [{name: efficientnet-lite0, layers: LAYERS}]
 decoder: {voxels: 500, alpha: 100, zscore: true}
 """
 
@@ -44,14 +46,21 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of measured responses")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    parser.add_argument("--out", type=Path, help="JSON file with all times")
     options = parser.parse_args()
     restart_without_tuning()
     found = {"machine": describe_machine(), "versions": versions()}
-    found["units"] = _against("units", _UNITS, options.repeats, n_voxels=1000)
-    found["voxels"] = _against("voxels", _VOXELS, options.repeats, n_units=512)
+    units, voxels, layers = _UNITS, _VOXELS, _LAYERS
+    if options.quick:
+        units, voxels, layers = _QUICK_UNITS, _QUICK_VOXELS, _QUICK_LAYERS
+    found["units"] = _against("units", units, options.repeats, n_voxels=1000)
+    found["voxels"] = _against("voxels", voxels, options.repeats, n_units=512)
     if options.data:
-        found["workers"] = _builds(options.workers, options.data.resolve(), options.repeats)
+        recipe = _RECIPE.replace("LAYERS", layers)
+        found["workers"] = _builds(
+            recipe, options.workers, options.data.resolve(), options.repeats
+        )
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
 
@@ -79,34 +88,37 @@ def _median(repeats: int, *, n_voxels: int, n_units: int) -> float:
     return statistics.median(times)
 
 
-def _builds(counts: Sequence[int], data: Path, repeats: int) -> dict[str, object]:
+def _builds(text: str, counts: Sequence[int], data: Path, repeats: int) -> dict[str, object]:
     """Time of a build on workers, activations ready; all releases must be the same bytes."""
     seconds: dict[int, list[float]] = {count: [] for count in counts}
     with tempfile.TemporaryDirectory() as folder:
         recipe = Path(folder) / "scaling.yaml"
-        recipe.write_text(_RECIPE)
+        recipe.write_text(text)
         sums = set()
-        _build(recipe, Path(folder), "warm", data, counts[0])
+        _build(recipe, Path(folder), "warm", data, max(counts))
+        release = unitdb.open("scaling", releases=Path(folder) / "warm")
+        n_units = int(release.table("layers")["n_units"].sum())
         for repeat in range(repeats):
             for count in counts:
                 start = time.perf_counter()
                 sums.add(_build(recipe, Path(folder), f"{count}-{repeat}", data, count))
                 seconds[count].append(time.perf_counter() - start)
     same = len(sums) == 1
-    print(f"\nbuild of digits69 (real responses), 213,248 units; same bytes: {same}")
+    print(f"\nbuild of digits69 (real responses), {n_units:,} units; same bytes: {same}")
     one = seconds[counts[0]]
     for count in counts:
         ratio = statistics.median(a / b for a, b in zip(one, seconds[count], strict=True))
         print(f"{count:>8} workers  {statistics.median(seconds[count]):8.1f} s  {ratio:.2f}×")
-    return {"seconds": {str(count): times for count, times in seconds.items()}, "same": same}
+    times_of = {str(count): times for count, times in seconds.items()}
+    return {"n_units": n_units, "seconds": times_of, "same": same}
 
 
 def _build(recipe: Path, folder: Path, name: str, data: Path, workers: int) -> str:
     releases = folder / name
     command = ["--releases", releases, "build", recipe, "--data", data]
     command += ["--cache", folder / "cache", "--workers", workers]
-    unitdb = [sys.executable, "-c", "from unitdb.cli import main; main()"]
-    subprocess.run([*unitdb, *map(str, command)], check=True, stdout=subprocess.DEVNULL)
+    program = [sys.executable, "-c", "from unitdb.cli import main; main()"]
+    subprocess.run([*program, *map(str, command)], check=True, stdout=subprocess.DEVNULL)
     return (releases / "scaling" / "1.0.0" / "SHA256SUMS").read_text()
 
 

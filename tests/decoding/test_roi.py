@@ -25,6 +25,7 @@ def train_test(n_train, n_test=N_TEST):
     return [(np.arange(n_train), np.arange(n_train, n_train + n_test))]
 
 
+@pytest.mark.parametrize("stored", [np.float64, np.float32])
 @pytest.mark.parametrize("zscore", [True, False])
 @pytest.mark.parametrize(
     ("n_train", "n_voxels", "kept"),
@@ -39,13 +40,15 @@ def train_test(n_train, n_test=N_TEST):
         (30, 1, 1),
     ],
 )
-def test_equals_the_reference_unit_by_unit(n_train, n_voxels, kept, zscore):
+def test_equals_the_reference_unit_by_unit(n_train, n_voxels, kept, zscore, stored):
     x, y = simulated(0, n_train=n_train, n_voxels=n_voxels, n_units=7)
+    y = y.astype(stored)  # double precision is not lost on activations stored in single
     chosen = {"n_voxels": kept, "alpha": 10.0, "zscore": zscore}
     decoder = RoiDecoder(x, train_test(n_train), double(**chosen))
-    expected = reference_predictions(x, y, train_test(n_train), **chosen)
+    exact = y.astype(np.float64)
+    expected = reference_predictions(x, exact, train_test(n_train), **chosen)
     np.testing.assert_allclose(decoder.predict(y), expected, rtol=0, atol=1e-10 * np.abs(y).max())
-    expected = reference_accuracy(x, y, train_test(n_train), **chosen)
+    expected = reference_accuracy(x, exact, train_test(n_train), **chosen)
     np.testing.assert_allclose(decoder.accuracy(y), expected, rtol=0, atol=1e-10)
 
 

@@ -43,7 +43,8 @@ class Smoother:
     def predict(self, y: Floats) -> Array:
         """Predictions (n_test, n_units) from raw activations (n_rows, n_units)."""
         some = y[0]  # any value near the unit's will do: a large mean would cost digits
-        centred = (y - some).astype(self._matrix.dtype, copy=False)
+        exact = np.result_type(y, self._matrix)
+        centred = np.subtract(y, some, dtype=exact).astype(self._matrix.dtype, copy=False)
         return np.asarray(self._matrix @ centred + some.astype(np.float64))
 
 

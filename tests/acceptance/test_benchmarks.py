@@ -1,0 +1,47 @@
+"""The benchmarks run, and what they compare is equal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.acceptance.conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def measured(script, out, *options):
+    command = [sys.executable, ROOT / "benchmarks" / script, "--quick", "--out", out, *options]
+    subprocess.run([str(part) for part in command], check=True)
+    return json.loads(out.read_text())
+
+
+def test_decoding_is_equal_to_fastl2lir_and_the_others(tmp_path):
+    venv = ROOT / "benchmarks" / ".fastl2lir-venv"
+    found = measured(
+        "decoding.py", tmp_path / "decoding.json", "--voxels", 400, 700, 1000, "--venv", venv
+    )
+    assert found["data"] == "simulated"
+    assert [size["n_voxels"] for size in found["measurements"]] == [400, 700, 1000]
+    for size in found["measurements"]:
+        ways = {way["way"]: way for way in size["ways"]}
+        assert "fastl2lir float64" in ways
+        assert ways["unitdb single"]["max_difference"] <= 1e-5
+        assert ways["unitdb double"]["max_difference"] <= 1e-10
+        for name in ("unitdb single", "unitdb double"):
+            assert ways[name]["max_difference_reference"] <= 1e-5
+            assert ways[name]["units_per_second"] > 0
+
+
+def test_scaling_is_measured_and_workers_give_the_same_bytes(tmp_path, realdata):
+    found = measured(
+        "scaling.py", tmp_path / "scaling.json", "--repeats", 1, "--data", realdata
+    )
+    assert found["units"]["exponent"] > 0
+    assert found["voxels"]["exponent"] > 0
+    assert found["workers"]["same"]
+    assert found["workers"]["n_units"] == 1000
+    assert set(found["workers"]["seconds"]) == {"1", "2"}

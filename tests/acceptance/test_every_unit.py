@@ -1,0 +1,95 @@
+"""Every accuracy of two whole releases, against a decoder written for this test alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.linalg
+from sklearn.linear_model import Ridge
+
+import unitdb
+from tests.acceptance.conftest import ROOT, succeed
+from unitdb.activations import Activations
+from unitdb.responses import decoding_design, open_dataset
+
+pytestmark = pytest.mark.slow
+
+
+def decoded(x, y, splits):
+    """Accuracies with 500 voxels and alpha 100, in double precision, one unit at a time."""
+    held_out = np.concatenate([test for _, test in splits])
+    predicted = np.empty((len(held_out), y.shape[1]))
+    done = 0
+    for train, test in splits:
+        varies = np.ptp(x[train], axis=0) > 0
+        mean, sd = x[train][:, varies].mean(axis=0), x[train][:, varies].std(axis=0, ddof=1)
+        x_train, x_test = (x[train][:, varies] - mean) / sd, (x[test][:, varies] - mean) / sd
+        z = y[train] - y[train].mean(axis=0)
+        with np.errstate(invalid="ignore"):  # constant units
+            z = np.nan_to_num(z / y[train].std(axis=0, ddof=1))
+        rows = slice(done, done + len(test))
+        if x_train.shape[1] <= 500:
+            ridge = Ridge(alpha=100, fit_intercept=False, solver="cholesky").fit(x_train, z)
+            predicted[rows] = ridge.predict(x_test)
+        else:
+            gram = x_train.T @ x_train + 100 * np.eye(x_train.shape[1])
+            products = x_train.T @ z
+            for unit, product in enumerate(products.T):
+                kept = np.argsort(-np.abs(product), kind="stable")[:500]
+                factor = scipy.linalg.cho_factor(gram[np.ix_(kept, kept)], check_finite=False)
+                weights = scipy.linalg.cho_solve(factor, product[kept], check_finite=False)
+                predicted[rows, unit] = x_test[:, kept] @ weights
+        predicted[rows] = predicted[rows] * y[train].std(axis=0, ddof=1) + y[train].mean(axis=0)
+        done += len(test)
+    true = y[held_out] - y[held_out].mean(axis=0)
+    predicted -= predicted.mean(axis=0)
+    norms = np.sqrt((true**2).sum(axis=0) * (predicted**2).sum(axis=0))
+    with np.errstate(invalid="ignore"):
+        r = (true * predicted).sum(axis=0) / norms
+    constant = (np.ptp(y[held_out], axis=0) == 0) | (np.ptp(y, axis=0) == 0)
+    for train, _ in splits if len(splits) == 1 else ():
+        constant |= np.ptp(y[train], axis=0) == 0
+    return np.where(constant, np.nan, r)
+
+
+@pytest.fixture(scope="module", params=["sample", "digits69"])
+def whole(request, tmp_path_factory):
+    """A release built by its shipped recipe, its activations and its dataset."""
+    name = request.param
+    folder = tmp_path_factory.mktemp(name)
+    options = []
+    if name == "digits69":
+        options = ["--data", request.getfixturevalue("realdata")]
+    succeed("--releases", folder, "build", ROOT / "pipelines" / f"{name}.yaml", *options)
+    stores = [Activations.open(p) for p in (folder / ".cache").iterdir() if p.is_dir()]
+    release = unitdb.open(name, releases=folder)
+    layers = release.table("layers")["layer"].tolist()
+    (store,) = [store for store in stores if set(layers) <= set(store.layers)]
+    data = options[1] if options else None
+    return release, store, open_dataset(name, data=data, cache=folder / ".cache")
+
+
+def test_all_accuracies_equal_the_slow_ones(whole):
+    release, store, dataset = whole
+    layers = release.table("layers")["layer"].tolist()
+    compared = 0
+    for subject in release.table("subjects")["subject"]:
+        responses = dataset.responses(subject)
+        design = decoding_design(responses, n_folds=None, seed=0)
+        rows = store.rows(design.stimulus_ids.tolist())
+        y = np.hstack([store.block(la, 0, store.n_units(la))[rows].astype(float) for la in layers])
+        for roi, voxels in responses.rois.items():
+            expected = decoded(design.values[:, voxels].astype(float), y, design.splits)
+            found = np.concatenate(
+                [
+                    release.sql(
+                        "SELECT r FROM accuracy WHERE layer = ? AND roi = ? AND subject = ? "
+                        "ORDER BY unit",
+                        [layer, roi, subject],
+                    )["r"].to_numpy(dtype=float, na_value=np.nan)
+                    for layer in layers
+                ]
+            )
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)  # single precision
+            compared += len(found)
+    assert compared == release.sql("SELECT count(*) AS n FROM accuracy")["n"].item()
