@@ -26,16 +26,16 @@ from unitdb.decoding import DecoderSettings, RoiDecoder
 
 _UNITS, _QUICK_UNITS = (256, 512, 1024, 2048, 4096), (64, 128)
 _VOXELS, _QUICK_VOXELS = (600, 700, 800, 1000, 1500, 2000, 3000, 4500), (600, 700)
-_LAYERS, _QUICK_LAYERS = "[stem, block1, block2, block3, block4]", "[fc]"
+_LAYERS, _QUICK_LAYERS = "", ", layers: [fc]"
 _RECIPE = """
 name: scaling
 version: 1.0.0
 title: Scaling benchmark
-description: All units of some layers, decoded to measure time.
+description: Units of all layers, decoded to measure time.
 licence: none
 citation: none
 datasets: [digits69]
-models: [{name: efficientnet-lite0, layers: LAYERS}]
+models: [{name: efficientnet-lite0LAYERS}]
 decoder: {voxels: 500, alpha: 100, zscore: true}
 """
 
@@ -58,9 +58,7 @@ def main() -> None:
     found["voxels"] = _against("voxels", voxels, options.repeats, n_units=512)
     if options.data:
         recipe = _RECIPE.replace("LAYERS", layers)
-        found["workers"] = _builds(
-            recipe, options.workers, options.data.resolve(), options.repeats
-        )
+        found["workers"] = _builds(recipe, options.workers, options.data.resolve(), options.repeats)
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -37,9 +37,7 @@ def test_decoding_is_equal_to_fastl2lir_and_the_others(tmp_path):
 
 
 def test_scaling_is_measured_and_workers_give_the_same_bytes(tmp_path, realdata):
-    found = measured(
-        "scaling.py", tmp_path / "scaling.json", "--repeats", 1, "--data", realdata
-    )
+    found = measured("scaling.py", tmp_path / "scaling.json", "--repeats", 1, "--data", realdata)
     assert found["units"]["exponent"] > 0
     assert found["voxels"]["exponent"] > 0
     assert found["workers"]["same"]
