@@ -25,7 +25,6 @@ _FEW_ROWS, _MORE_ROWS = 8, 64
 _GATHERED_BYTES = 16 * 2**20  # more would not stay in the caches, less would use them less
 
 
-@njit(nogil=True, cache=True)
 def solve_gathered(
     matrix: Floats, index: NDArray[np.uint32], right: Floats, least_pivot_ratio: float
 ) -> int:
@@ -49,19 +48,9 @@ def solve_gathered(
     """
     n_units, n = index.shape
     batch = max(1, min(n_units, _GATHERED_BYTES // max(1, n * n * matrix.itemsize)))
+    # NumPy asks for large pages, numba does not.
     systems = np.empty((batch, n, n), dtype=matrix.dtype)
-    solution = np.empty(n, dtype=matrix.dtype)
-    for start in range(0, n_units, batch):
-        stop = min(n_units, start + batch)
-        _gather_upper(matrix, index[start:stop], systems)
-        for unit in range(start, stop):
-            for i in range(n):
-                solution[i] = right[unit, index[unit, i]]
-            if not solve_positive(systems[unit - start], solution, least_pivot_ratio):
-                return unit
-            for i in range(n):
-                right[unit, index[unit, i]] = solution[i]
-    return -1
+    return int(_solve_batches(matrix, index, right, least_pivot_ratio, systems))
 
 
 @njit(nogil=True, cache=True)
@@ -100,6 +89,30 @@ def solve_over_samples(
         add_gram(voxels[index[unit]], factor, system)
         if not solve_positive(system, right[unit], least_pivot_ratio):
             return unit
+    return -1
+
+
+@njit(nogil=True, cache=True)
+def _solve_batches(
+    matrix: Floats,
+    index: NDArray[np.uint32],
+    right: Floats,
+    least_pivot_ratio: float,
+    systems: Floats,
+) -> int:
+    """As ``solve_gathered``, with the memory for a batch of systems."""
+    n_units, n = index.shape
+    solution = np.empty(n, dtype=matrix.dtype)
+    for start in range(0, n_units, len(systems)):
+        stop = min(n_units, start + len(systems))
+        _gather_upper(matrix, index[start:stop], systems)
+        for unit in range(start, stop):
+            for i in range(n):
+                solution[i] = right[unit, index[unit, i]]
+            if not solve_positive(systems[unit - start], solution, least_pivot_ratio):
+                return unit
+            for i in range(n):
+                right[unit, index[unit, i]] = solution[i]
     return -1
 
 
