@@ -23,14 +23,18 @@ __all__ = [
     "IllConditionedError",
     "MemoryBudgetError",
     "MissingExtraError",
+    "MissingProgramError",
     "ModelCheckError",
     "ModelError",
+    "ProgramError",
+    "PublishedFileError",
     "QueryError",
     "RecipeError",
     "ReleaseExistsError",
     "ResponsesError",
     "SchemaError",
     "SchemaVersionError",
+    "SourceError",
     "StimulusMismatchError",
     "TransformationError",
     "UnitdbError",
@@ -268,3 +272,19 @@ class QueryError(UnitdbError, ValueError):
 
 class MissingExtraError(UnitdbError, ImportError):
     """A command of an extra that is not installed."""
+
+
+class PublishedFileError(UnitdbError, ValueError):
+    """A folder or file of published accuracies that is not as its layout says."""
+
+
+class MissingProgramError(UnitdbError, OSError):
+    """A program (git, git-annex, DataLad) is not installed."""
+
+
+class ProgramError(UnitdbError, RuntimeError):
+    """A program failed; with what it said."""
+
+
+class SourceError(UnitdbError, OSError):
+    """Files of a dataset cannot be had, or are not what their publisher or the record says."""

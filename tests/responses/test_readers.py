@@ -67,7 +67,7 @@ def test_arrays_and_a_folder_of_pictures(folder):
     ("spec", "message"),
     [
         (SPEC.replace("x_test", "x_tset"), "no array 'x_tset'; there are: x_test"),
-        (SPEC.replace("{subject}.npz", "{subject}.csv"), "read from .npz and .mat"),
+        (SPEC.replace("{subject}.npz", "{subject}.csv"), "read from .npz, .mat, "),
         (SPEC.replace("{subject}.npz", "../{subject}.npz"), "stays inside its folder"),
         (SPEC.replace("folder: pictures", "folder: /etc"), "stays inside its folder"),
         (SPEC.replace(".png}", ".jpg}"), "no files"),

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from unitdb.activations.extraction import extract
+from unitdb.activations.features import (
+    FeatureFiles,
+    FeatureModel,
+    LoadedFeatures,
+    load_features,
+)
 from unitdb.activations.layers import LayerInfo
 from unitdb.activations.loading import LoadedModel, load_model
 from unitdb.activations.models import MODELS, ClassificationCheck, ModelSpec, get_model
 from unitdb.activations.photographs import PHOTOGRAPHS, photograph
 from unitdb.activations.preprocessing import Preprocessing, to_tensor
-from unitdb.activations.stimuli import Stimuli
+from unitdb.activations.stimuli import Stimuli, stimuli_without_pictures
 from unitdb.activations.store import Activations
 from unitdb.activations.units import UnitSelection, select_units
 
@@ -17,7 +23,10 @@ __all__ = [
     "PHOTOGRAPHS",
     "Activations",
     "ClassificationCheck",
+    "FeatureFiles",
+    "FeatureModel",
     "LayerInfo",
+    "LoadedFeatures",
     "LoadedModel",
     "ModelSpec",
     "Preprocessing",
@@ -25,8 +34,10 @@ __all__ = [
     "UnitSelection",
     "extract",
     "get_model",
+    "load_features",
     "load_model",
     "photograph",
     "select_units",
+    "stimuli_without_pictures",
     "to_tensor",
 ]

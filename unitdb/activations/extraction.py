@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+from unitdb.activations.features import LoadedFeatures
 from unitdb.activations.identity import environment
 from unitdb.activations.layers import LayerInfo, forward
 from unitdb.activations.loading import LoadedModel
@@ -33,7 +35,7 @@ __all__ = ["extract"]
 
 
 def extract(
-    model: LoadedModel,
+    model: LoadedModel | LoadedFeatures,
     stimuli: Stimuli,
     *,
     folder: Path,
@@ -49,8 +51,8 @@ def extract(
 
     Parameters
     ----------
-    model : LoadedModel
-        The network and its layers.
+    model : LoadedModel or LoadedFeatures
+        The network and its layers, or files of its activations.
     stimuli : Stimuli
         The pictures.
     folder : Path
@@ -67,6 +69,8 @@ def extract(
     ActivationsError
         An activation is not finite or changes its shape (names layer and stimulus), or the store
         that exists is damaged (names the file).
+    StimulusMismatchError
+        A stimulus that the files do not have, or whose picture is not at hand for the network.
     """
     if batch_size < 1:
         raise ActivationsError(f"batch_size must be at least 1, not {batch_size}")
@@ -75,15 +79,25 @@ def extract(
     if not final.exists():
         clear_abandoned(folder)
         with new_folder(final) as temporary:
-            _write(
-                model, stimuli, units, folder=temporary, batch_size=batch_size, progress=progress
-            )
+            if isinstance(model, LoadedFeatures):
+                _copy(model, stimuli, units, folder=temporary, progress=progress)
+            else:
+                _write(
+                    model,
+                    stimuli,
+                    units,
+                    folder=temporary,
+                    batch_size=batch_size,
+                    progress=progress,
+                )
             meta = _describe(model, stimuli, units, key, temporary)
             (temporary / META).write_text(meta.model_dump_json(indent=1), encoding="utf-8")
     return Activations.open(final)
 
 
-def _key(model: LoadedModel, stimuli: Stimuli, units: UnitSelection, batch_size: int) -> str:
+def _key(
+    model: LoadedModel | LoadedFeatures, stimuli: Stimuli, units: UnitSelection, batch_size: int
+) -> str:
     return content_sha256(
         {
             "format": FORMAT,
@@ -107,16 +121,10 @@ def _write(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     selected = {layer.name: select_units(layer, units) for layer in model.layers}
-    arrays = {}
-    for layer in model.layers:
-        chosen = selected[layer.name]
-        np.save(_units_path(folder, layer), chosen, allow_pickle=False)
-        arrays[layer.name] = np.lib.format.open_memmap(
-            _activations_path(folder, layer),
-            mode="w+",
-            dtype=np.float32,
-            shape=(len(stimuli), len(chosen)),
-        )
+    arrays = {
+        layer.name: _new_array(folder, layer, selected[layer.name], len(stimuli))
+        for layer in model.layers
+    }
     starts = range(0, len(stimuli), batch_size)
 
     def run(network: nn.Module, batch: tuple[int, list[Image]]) -> int:
@@ -142,6 +150,40 @@ def _write(
             progress(done, len(stimuli))
     for array in arrays.values():
         array.flush()
+
+
+def _copy(
+    model: LoadedFeatures,
+    stimuli: Stimuli,
+    units: UnitSelection,
+    *,
+    folder: Path,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Fill the store from files, one layer after the other: each lies in a folder of its own."""
+    model.check_stimuli(stimuli.ids)
+    total = len(stimuli) * len(model.layers)
+    for number, layer in enumerate(model.layers):
+        chosen = select_units(layer, units)
+        array = _new_array(folder, layer, chosen, len(stimuli))
+        for row, stimulus in enumerate(stimuli.ids):
+            array[row] = model.read(layer, stimulus)[chosen]
+            if progress is not None:
+                progress(number * len(stimuli) + row + 1, total)
+        array.flush()
+
+
+def _new_array(
+    folder: Path, layer: LayerInfo, chosen: npt.NDArray[np.int32], n_stimuli: int
+) -> np.memmap[Any, np.dtype[np.float32]]:
+    """Write which units of a layer are kept; returns the array on disk for their activations."""
+    np.save(_units_path(folder, layer), chosen, allow_pickle=False)
+    return np.lib.format.open_memmap(
+        _activations_path(folder, layer),
+        mode="w+",
+        dtype=np.float32,
+        shape=(n_stimuli, len(chosen)),
+    )
 
 
 def _run(
@@ -193,7 +235,11 @@ def _check_finite(kept: npt.NDArray[np.float32], ids: Sequence[str], *, where: s
 
 
 def _describe(
-    model: LoadedModel, stimuli: Stimuli, units: UnitSelection, key: str, folder: Path
+    model: LoadedModel | LoadedFeatures,
+    stimuli: Stimuli,
+    units: UnitSelection,
+    key: str,
+    folder: Path,
 ) -> StoreMeta:
     return StoreMeta(
         format=FORMAT,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from unitdb.errors import ActivationsError, StimulusMismatchError
 from unitdb.specs import content_sha256
 
-__all__ = ["Image", "Stimuli", "check_image", "image_sha256"]
+__all__ = ["Image", "Stimuli", "check_image", "image_sha256", "stimuli_without_pictures"]
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 """RGB picture, array of shape (height, width, 3), 0–255."""
@@ -97,6 +97,36 @@ class Stimuli:
     def key(self) -> str:
         """Hash of ids and pixels: what activations of these stimuli depend on."""
         return content_sha256([self.ids, self.sha256s()])
+
+
+@dataclass(frozen=True)
+class _NamesAlone(Stimuli):
+    @cached_property
+    def _sha256s(self) -> tuple[str, ...]:
+        return tuple(content_sha256({"no picture": name}) for name in self.ids)
+
+
+def stimuli_without_pictures(ids: tuple[str, ...]) -> Stimuli:
+    """Stimuli of which no more than the ids are at hand; their hashes are those of the ids.
+
+    Parameters
+    ----------
+    ids : tuple of str
+        Unique identifiers.
+
+    Raises
+    ------
+    StimulusMismatchError
+        As for :class:`Stimuli`; also when a picture is asked for.
+    """
+
+    def read(index: int) -> Image:
+        raise StimulusMismatchError(
+            f"stimulus {ids[index]!r} is known by name alone: a network needs its picture; decode "
+            "activations from files (`features`), or give the pictures in dataset.yaml"
+        )
+
+    return _NamesAlone(ids=ids, sources=("no picture",) * len(ids), read=read)
 
 
 def image_sha256(image: Image) -> str:

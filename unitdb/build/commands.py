@@ -1,4 +1,4 @@
-"""Commands of the building side: ``unitdb build``, ``demo``, ``datasets`` and ``models``."""
+"""Commands of the building side: ``unitdb build``, ``demo``, ``plan`` and ``models``."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from unitdb.build.planning import plan as run_plan
 from unitdb.build.run import build as run_build
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
-from unitdb.errors import DatasetError
 from unitdb.release import open_release
 from unitdb.release.catalogue import default_root
-from unitdb.responses import DatasetSpec, dataset_specs, find_dataset
-from unitdb.specs import read_spec
 
-__all__ = ["build", "datasets", "demo", "models", "show_plan"]
+__all__ = ["DATASETS", "build", "demo", "models", "show_plan"]
 
-_DATASETS = click.option(
+DATASETS = click.option(
     "--datasets",
     type=click.Path(path_type=Path, file_okay=False),
     multiple=True,
@@ -47,7 +44,7 @@ _INPUTS = (
         show_envvar=True,
         help="Folder of computed activations.  [default: RELEASES/.cache]",
     ),
-    _DATASETS,
+    DATASETS,
     click.option(
         "--workers",
         type=click.IntRange(min=1),
@@ -149,49 +146,6 @@ def show_plan(root: Path | None, /, recipe: Path, **options: Any) -> None:
             ["decoding", f"about {minutes} min {seconds} s with {found.n_threads} at work"],
         ]
         print_table([f"{found.dataset}/{found.model}", ""], rows)
-
-
-@click.group()
-def datasets() -> None:
-    """List fMRI datasets, or show one."""
-
-
-@datasets.command("list")
-@_DATASETS
-def list_datasets(datasets: tuple[Path, ...]) -> None:
-    """List the known datasets.
-
-    In Python: unitdb.responses.dataset_specs()
-    """
-    rows = []
-    for name, path in sorted(dataset_specs(datasets).items()):
-        spec = read_spec(path, DatasetSpec, DatasetError)
-        kind = "SIMULATED" if spec.simulated else "measured"
-        rows.append([name, kind, str(len(spec.subjects)), ", ".join(spec.rois), spec.title])
-    print_table(["dataset", "responses", "subjects", "ROIs", "title"], rows)
-
-
-@datasets.command("show")
-@click.argument("name")
-@_DATASETS
-def show_dataset(name: str, datasets: tuple[Path, ...]) -> None:
-    """Show what a dataset is.
-
-    In Python: unitdb.specs.read_spec(unitdb.responses.find_dataset(NAME), …)
-    """
-    spec = read_spec(find_dataset(name, datasets), DatasetSpec, DatasetError)
-    allowed = spec.transformations
-    click.echo(f"{spec.title}\n\n{spec.description}\n")
-    click.echo(f"responses:       {'SIMULATED' if spec.simulated else 'measured'}")
-    click.echo(f"subjects:        {', '.join(spec.subjects)}")
-    click.echo(f"voxel selection: {'yes' if allowed.voxel_selection else 'no'}")
-    click.echo(f"z-scoring:       {'yes' if allowed.zscore else 'no'}")
-    if allowed.reason:
-        click.echo(f"because:         {allowed.reason}")
-    click.echo(f"licence:         {spec.licence}")
-    click.echo(f"source:          {spec.source}")
-    click.echo(f"cite as:         {spec.citation}\n")
-    print_table(["ROI", "meaning"], [[roi, meaning] for roi, meaning in spec.rois.items()])
 
 
 @click.group()

@@ -9,10 +9,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.activations import LoadedModel, Stimuli, get_model, load_model
+from unitdb.activations import (
+    MODELS,
+    FeatureModel,
+    LoadedFeatures,
+    LoadedModel,
+    Stimuli,
+    get_model,
+    load_features,
+    load_model,
+)
 from unitdb.build.provenance import code_sha256, package_versions
-from unitdb.build.recipe import DecoderSpec, Recipe
-from unitdb.errors import RecipeError, ResponsesError, TransformationError, UnknownRoiError
+from unitdb.build.recipe import DecoderSpec, ModelChoice, Recipe
+from unitdb.errors import (
+    RecipeError,
+    ResponsesError,
+    TransformationError,
+    UnknownModelError,
+    UnknownRoiError,
+)
 from unitdb.responses import (
     Dataset,
     DatasetSpec,
@@ -21,6 +36,7 @@ from unitdb.responses import (
     open_dataset,
     shuffle_images,
 )
+from unitdb.sources import data_folder
 from unitdb.specs import content_sha256
 
 __all__ = [
@@ -101,13 +117,13 @@ class Job:
         What to do.
     dataset : DatasetInput
         Responses.
-    model : LoadedModel
-        Network and layers.
+    model : LoadedModel or LoadedFeatures
+        Network and layers, or files of its activations.
     """
 
     recipe: Recipe
     dataset: DatasetInput
-    model: LoadedModel
+    model: LoadedModel | LoadedFeatures
 
     @property
     def inputs(self) -> dict[str, object]:
@@ -155,34 +171,48 @@ def read_jobs(
     progress: Progress | None,
 ) -> list[Job]:
     """Read and check everything that a recipe names, before anything is written."""
-    models = read_models(recipe, folder=folder)
+    models = read_models(recipe, folder=folder, data=data)
     read = read_datasets(
         recipe, folder=folder, data=data, cache=cache, datasets=datasets, progress=progress
     )
-    return [Job(recipe=recipe, dataset=d, model=m) for d in read for m in models]
+    jobs = [Job(recipe=recipe, dataset=d, model=m) for d in read for m in models]
+    for job in jobs:
+        if isinstance(job.model, LoadedFeatures):
+            job.model.check_stimuli(job.dataset.stimuli.ids)
+    return jobs
 
 
-def read_models(recipe: Recipe, *, folder: Path) -> tuple[LoadedModel, ...]:
-    """Make and check the networks of a recipe.
+def read_models(
+    recipe: Recipe, *, folder: Path, data: Path | None = None
+) -> tuple[LoadedModel | LoadedFeatures, ...]:
+    """Make and check the networks of a recipe, and find the files of activations.
 
     Raises
     ------
     UnknownModelError, UnknownLayerError, ModelError
         A network or layer that is not there, or does not work.
+    ActivationsError
+        Files of activations that are not there or not as described.
     RecipeError
         A network of the recipe has the name of one that comes with unitdb.
     """
-    own = {model.name: model for model in recipe.own_models}
-    specs = [get_model(choice.name, own) for choice in recipe.models]
-    return tuple(
-        load_model(
-            spec,
-            folder=folder,
-            seed=recipe.seed,
-            layers=None if choice.layers == "all" else choice.layers,
+    networks = {m.name: m for m in recipe.own_models if not isinstance(m, FeatureModel)}
+    features = {m.name: m for m in recipe.own_models if isinstance(m, FeatureModel)}
+    for taken in MODELS.keys() & features.keys():
+        raise RecipeError(
+            f"{taken!r} is the name of a network that comes with unitdb; choose another"
         )
-        for spec, choice in zip(specs, recipe.models, strict=True)
-    )
+
+    def load(choice: ModelChoice) -> LoadedModel | LoadedFeatures:
+        layers = None if choice.layers == "all" else choice.layers
+        if choice.name in features:
+            return load_features(features[choice.name], folder=data_folder(data), layers=layers)
+        if choice.name not in {**MODELS, **networks}:
+            raise UnknownModelError(choice.name, {**MODELS, **networks, **features})
+        spec = get_model(choice.name, networks)
+        return load_model(spec, folder=folder, seed=recipe.seed, layers=layers)
+
+    return tuple(map(load, recipe.models))
 
 
 def read_datasets(

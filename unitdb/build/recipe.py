@@ -5,9 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 
-from unitdb.activations import ModelSpec, UnitSelection
+from unitdb.activations import FeatureModel, ModelSpec, UnitSelection
 from unitdb.decoding import DecoderSettings
 from unitdb.errors import RecipeError
 from unitdb.specs import Name, Spec, read_spec
@@ -65,6 +72,18 @@ class DecoderSpec(Spec):
         )
 
 
+def _source(model: object) -> str:
+    given = model.get("features") if isinstance(model, dict) else getattr(model, "features", None)
+    return "network" if given is None else "features"
+
+
+OwnModel = Annotated[
+    Annotated[ModelSpec, Tag("network")] | Annotated[FeatureModel, Tag("features")],
+    Discriminator(_source),
+]
+"""A network, or where it has the key `features`, files of its activations."""
+
+
 class ModelChoice(Spec):
     """A network and the layers of it that are decoded.
 
@@ -91,8 +110,9 @@ class Recipe(Spec):
         Known datasets, or paths of dataset.yaml files relative to the recipe.
     models : list of ModelChoice
         Networks and layers.
-    own_models : list of ModelSpec
-        Networks that unitdb does not know; `models` then names them like any other.
+    own_models : list of ModelSpec or FeatureModel
+        Networks that unitdb does not know, or files of their activations; `models` then names them
+        like any other.
     rois : list of str or 'all'
         ROIs of the datasets that are decoded.
     units : 'all' or UnitSelection
@@ -119,7 +139,7 @@ class Recipe(Spec):
     citation: str
     datasets: Annotated[list[str], Field(min_length=1)]
     models: Annotated[list[ModelChoice], Field(min_length=1)]
-    own_models: list[ModelSpec] = Field(default_factory=list)
+    own_models: list[OwnModel] = Field(default_factory=list)
     rois: Annotated[list[Name], Field(min_length=1)] | Literal["all"] = "all"
     units: UnitSelection | Literal["all"] = "all"
     decoder: DecoderSpec = DecoderSpec()

@@ -35,10 +35,14 @@ _ENDINGS = (*(f".{name}" for name in _WRITERS), ".txt")
 LAZY = {
     "app": Lazy("unitdb.browser.commands:app", "app", "Look at a release in the browser."),
     "build": Lazy("unitdb.build.commands:build", "build", "Run a recipe: publish a release."),
-    "datasets": Lazy("unitdb.build.commands:datasets", "build", "List fMRI datasets, or show one."),
+    "datasets": Lazy(
+        "unitdb.build.dataset_commands:datasets", "build", "List, download and check fMRI datasets."
+    ),
     "demo": Lazy(
         "unitdb.build.commands:demo", "demo", "Build and show the (simulated) sample release."
     ),
+    "doctor": Lazy("unitdb.cli.doctor:doctor", "", "Say what is missing here, and what mends it."),
+    "import": Lazy("unitdb.imports.commands:import_", "build", "Publish published accuracies."),
     "models": Lazy("unitdb.build.commands:models", "build", "List networks, or check one."),
     "plan": Lazy("unitdb.build.commands:show_plan", "build", "Say what a build would take."),
 }

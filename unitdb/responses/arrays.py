@@ -1,20 +1,16 @@
-"""Stimuli and responses held in plain arrays: .npz and MATLAB 5 .mat files."""
+"""Stimuli and responses held in plain arrays: numpy, MATLAB, HDF5 and Parquet files."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
-from scipy.io.matlab import MatReadError
 
-from unitdb.activations import Stimuli
-from unitdb.errors import DatasetError, closest
+from unitdb.activations import Stimuli, arrayfiles
+from unitdb.errors import DatasetError
 from unitdb.responses.spec import ArrayResponses, ArrayStimuli, DatasetSpec
 from unitdb.responses.types import Responses
 
@@ -22,12 +18,12 @@ __all__ = ["array_responses", "array_stimuli", "read_arrays"]
 
 
 def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """Read some arrays of an ``.npz`` or MATLAB 5 ``.mat`` file; nothing is unpickled.
+    """Read some arrays of a file, or of a folder of files; nothing is unpickled.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file or folder, of any kind that :mod:`unitdb.activations.arrayfiles` lists.
     keys : iterable of str
         Names of the arrays.
 
@@ -36,51 +32,7 @@ def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, NDArray[Any]]:
     DatasetError
         The file is missing or damaged, of another kind, or has no such array.
     """
-    read = _READERS.get(path.suffix)
-    if read is None:
-        raise DatasetError(f"{path}: arrays are read from {' and '.join(_READERS)} files")
-    if not path.is_file():
-        raise DatasetError(f"{path}: no such file")
-    keys = list(keys)
-    try:
-        arrays, known = read(path, keys)
-    except _DAMAGE as cause:
-        raise DatasetError(f"{path}: cannot be read: {cause}") from cause
-    for key in keys:
-        if key not in arrays:
-            near = closest(key, known) or known
-            raise DatasetError(f"{path}: has no array {key!r}; there are: {', '.join(near)}")
-        if arrays[key].dtype == object:
-            raise DatasetError(f"{path}: {key!r} is a cell or object array, expected numbers")
-    return arrays
-
-
-def _read_npz(path: Path, keys: list[str]) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    # Opened here: numpy leaves a damaged file open.
-    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        return {key: file[key] for key in keys if key in file.files}, list(file.files)
-
-
-def _read_mat(path: Path, keys: list[str]) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    known = [name for name, _, _ in scipy.io.whosmat(path)]
-    arrays = scipy.io.loadmat(path, variable_names=keys)
-    return {key: arrays[key] for key in keys if key in arrays}, known
-
-
-_DAMAGE = (
-    OSError,
-    ValueError,
-    TypeError,
-    EOFError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-    MatReadError,
-)
-"""What numpy and scipy raise for files that are damaged or of another kind."""
-
-_Reader = Callable[[Path, list[str]], tuple[dict[str, NDArray[Any]], list[str]]]
-_READERS: dict[str, _Reader] = {".npz": _read_npz, ".mat": _read_mat}
+    return arrayfiles.read_arrays(path, keys, error=DatasetError)
 
 
 def array_stimuli(spec: ArrayStimuli, data: Path) -> Stimuli:

@@ -19,19 +19,23 @@ from unitdb.errors import (
     UnknownSubjectError,
 )
 from unitdb.responses.arrays import array_responses, array_stimuli
+from unitdb.responses.bdata import bdata_responses
 from unitdb.responses.rdm import rdm_responses
 from unitdb.responses.simulation import simulate
 from unitdb.responses.spec import (
     ArrayResponses,
     ArrayStimuli,
+    BDataResponses,
     CropStimuli,
     DatasetSpec,
     FolderStimuli,
+    NamedStimuli,
     RdmResponses,
     SimulatedResponses,
 )
-from unitdb.responses.stimuli import crop_stimuli, folder_stimuli
+from unitdb.responses.stimuli import crop_stimuli, folder_stimuli, named_stimuli
 from unitdb.responses.types import Responses
+from unitdb.sources import data_folder
 from unitdb.specs import read_spec
 
 __all__ = ["Dataset", "dataset_specs", "find_dataset", "open_dataset"]
@@ -79,6 +83,10 @@ class Dataset:
                 return array_stimuli(stimuli, self._data_folder())
             case CropStimuli() as stimuli:
                 return crop_stimuli(stimuli)
+            case NamedStimuli() as stimuli:
+                return named_stimuli(stimuli, self._data_folder())
+            case None:
+                raise self._no_responses()
 
     def responses(self, subject: str) -> Responses:
         """Responses of one subject.
@@ -103,6 +111,8 @@ class Dataset:
                 responses = rdm_responses(self.spec, source, subject, self._data_folder())
             case ArrayResponses() as source:
                 responses = array_responses(self.spec, source, subject, self._data_folder())
+            case BDataResponses() as source:
+                responses = bdata_responses(self.spec, source, subject, self._data_folder())
             case SimulatedResponses() as source:
                 responses = simulate(
                     self.spec,
@@ -111,6 +121,8 @@ class Dataset:
                     self.stimuli.ids,
                     self._activations_behind(source),
                 )
+            case None:
+                raise self._no_responses()
         unknown = np.setdiff1d(responses.stimulus_ids, self.stimuli.ids)
         if len(unknown):
             raise StimulusMismatchError(
@@ -134,15 +146,19 @@ class Dataset:
             )
         return self._computed
 
+    def _no_responses(self) -> DatasetError:
+        return DatasetError(
+            f"dataset {self.spec.name!r} holds published results, no responses: see unitdb import"
+        )
+
     def _data_folder(self) -> Path:
-        if self.data is None:
+        folder = data_folder(self.data)
+        if not folder.is_dir():
             raise DatasetError(
-                f"dataset {self.spec.name!r} is read from a data folder: "
-                "name it with --data or UNITDB_DATA"
+                f"{folder}: no such data folder, which dataset {self.spec.name!r} is read from "
+                "(--data or UNITDB_DATA)"
             )
-        if not self.data.is_dir():
-            raise DatasetError(f"{self.data}: no such data folder (--data or UNITDB_DATA)")
-        return self.data
+        return folder
 
 
 def dataset_folders(extra: Sequence[Path] = ()) -> list[Path]:

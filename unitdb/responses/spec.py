@@ -6,16 +6,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from unitdb.responses.selectors import Selector
+from unitdb.sources.spec import DatasetFiles
 from unitdb.specs import Name, RelativePath, Spec
 
 __all__ = [
     "ArrayPart",
     "ArrayResponses",
     "ArrayStimuli",
+    "BDataPart",
+    "BDataResponses",
     "CropStimuli",
     "DatasetSpec",
     "FolderStimuli",
     "ImagePart",
+    "NamedStimuli",
     "RdmResponses",
     "RoiPreference",
     "SimulatedResponses",
@@ -86,7 +91,8 @@ class ArrayStimuli(Spec):
     Parameters
     ----------
     file : str
-        ``.npz`` or ``.mat`` (MATLAB 5), below the data folder.
+        ``.npz``, ``.mat``, ``.h5`` or ``.parquet``, or a folder of ``.npy`` and ``.parquet`` files,
+        below the data folder.
     parts : mapping
         The arrays of each split.
     shape : tuple of int, optional
@@ -100,6 +106,21 @@ class ArrayStimuli(Spec):
     parts: dict[Split, ImagePart]
     shape: tuple[int, int] | None = None
     order: Literal["C", "F"] = "C"
+
+
+class NamedStimuli(Spec):
+    """Stimuli known by their names alone, where the pictures may not be had.
+
+    Networks cannot be run on them; activations come from files then.
+
+    Parameters
+    ----------
+    file : str
+        Text file below the data folder, one id a line.
+    """
+
+    kind: Literal["names"]
+    file: RelativePath
 
 
 class CropStimuli(Spec):
@@ -152,7 +173,7 @@ class RdmResponses(Spec):
     kind: Literal["rdm"]
     files: dict[Name, RelativePath]
     key: str
-    stimulus_ids: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*\{:0?\d*d\}[A-Za-z0-9_.-]*$")]
+    stimulus_ids: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*\{:\d{0,2}d\}[A-Za-z0-9_.-]*$")]
 
     def roi_names(self) -> set[str]:
         """Names of the ROIs that have a file."""
@@ -180,8 +201,8 @@ class ArrayResponses(Spec):
     Parameters
     ----------
     file : str
-        ``.npz`` or ``.mat`` (MATLAB 5) below the data folder; ``{subject}`` stands for the
-        subject's id.
+        ``.npz``, ``.mat``, ``.h5`` or ``.parquet``, or a folder of ``.npy`` and ``.parquet`` files,
+        below the data folder; ``{subject}`` stands for the subject's id.
     parts : mapping
         Arrays of the splits ``train`` and ``test``, or of ``cross-validation``.
     masks : mapping
@@ -197,6 +218,78 @@ class ArrayResponses(Spec):
     def roi_names(self) -> set[str]:
         """Names of the ROIs that have a mask."""
         return set(self.masks)
+
+
+class BDataPart(Spec):
+    """Samples of one split in a BData file, and how their stimuli are named.
+
+    Parameters
+    ----------
+    file : str
+        ``.h5`` below the data folder; ``{subject}`` stands for the subject's id.
+    rows : str, optional
+        Condition on the columns that describe a sample, such as ``DataType = 1``; all samples
+        without it.
+    stimulus : str
+        Key of the column that tells the stimulus, such as ``stimulus_name`` or ``image_index``.
+    pattern : str, optional
+        Makes the id of a stimulus from its number: ``image_{:04d}``, ``n{:.6f}``; ``imagenet``
+        makes ``n01443537_22563`` of 1443537.022563.
+    names : str, optional
+        Text file below the data folder with two columns, number and id, in place of a pattern.
+        Without either, the value map in the BData file gives the ids.
+    """
+
+    file: RelativePath
+    rows: Selector | None = None
+    stimulus: str = "stimulus_name"
+    pattern: (
+        Annotated[
+            str,
+            Field(pattern=r"^[A-Za-z0-9_.-]*\{:(\d{0,2}d|\d{0,2}\.\d{1,2}f)\}[A-Za-z0-9_.-]*$"),
+        ]
+        | Literal["imagenet"]
+        | None
+    ) = None
+    names: RelativePath | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_name(self) -> BDataPart:
+        if self.pattern is not None and self.names is not None:
+            raise ValueError("give `pattern` or `names`, not both")
+        return self
+
+
+class BDataResponses(Spec):
+    """Responses in BData files (bdpy), as they stand there.
+
+    Parameters
+    ----------
+    parts : mapping
+        Where the samples of the splits ``train`` and ``test``, or of ``cross-validation``, stand.
+    rois : mapping
+        For each ROI a condition on the metadata of columns, as bdpy selects them:
+        ``ROI_V1 = 1``, ``ROI_lh_V1 = 1 + ROI_rh_V1 = 1``.
+    """
+
+    kind: Literal["bdata"]
+    parts: Annotated[dict[Split, BDataPart], Field(min_length=1)]
+    rois: Annotated[dict[Name, Selector], Field(min_length=1)]
+
+    def roi_names(self) -> set[str]:
+        """Names of the ROIs that have a condition."""
+        return set(self.rois)
+
+    @model_validator(mode="after")
+    def _parts_of_a_file_have_rows(self) -> BDataResponses:
+        files = [part.file for part in self.parts.values()]
+        for split, part in self.parts.items():
+            if part.rows is None and files.count(part.file) > 1:
+                raise ValueError(
+                    f"parts.{split}: {part.file} holds several parts; say with `rows` which "
+                    "samples this one is, as in `rows: DataType = 1`"
+                )
+        return self
 
 
 class RoiPreference(Spec):
@@ -280,14 +373,17 @@ class DatasetSpec(Spec):
         As they stand in the release.
     simulated : bool
         True where the responses were not measured; every listing then says so.
-    condition : str
-        What the subjects did.
+    condition : {'perception', 'imagery'}
+        What the subjects did; sessions of another condition make another dataset.
     subjects : list of str
         Their ids.
     rois : mapping of str to str
         Regions of interest and what they are.
     stimuli, responses
-        Where they are and in which form.
+        Where they are and in which form; both are missing where others have published results, not
+        responses.
+    files : DatasetFiles, optional
+        Where the files come from, for ``unitdb datasets get``.
     transformations : Transformations
         What a decoder may do with the responses.
     """
@@ -299,19 +395,33 @@ class DatasetSpec(Spec):
     licence: str
     source: str
     citation: str
-    condition: Literal["perception"] = "perception"
+    condition: Literal["perception", "imagery"] = "perception"
     subjects: Annotated[list[Name], Field(min_length=1)]
     rois: Annotated[dict[Name, str], Field(min_length=1)]
-    stimuli: Annotated[FolderStimuli | ArrayStimuli | CropStimuli, Field(discriminator="kind")]
-    responses: Annotated[
-        RdmResponses | ArrayResponses | SimulatedResponses, Field(discriminator="kind")
-    ]
+    stimuli: (
+        Annotated[
+            FolderStimuli | ArrayStimuli | CropStimuli | NamedStimuli, Field(discriminator="kind")
+        ]
+        | None
+    ) = None
+    responses: (
+        Annotated[
+            RdmResponses | ArrayResponses | BDataResponses | SimulatedResponses,
+            Field(discriminator="kind"),
+        ]
+        | None
+    ) = None
+    files: DatasetFiles | None = None
     transformations: Transformations = Transformations()
 
     @model_validator(mode="after")
     def _names_agree(self) -> DatasetSpec:
         if len(set(self.subjects)) != len(self.subjects):
             raise ValueError("subjects: an id stands twice")
+        if (self.responses is None) != (self.stimuli is None):
+            raise ValueError("`stimuli` and `responses` belong together")
+        if self.responses is None:
+            return self
         if (self.responses.kind == "simulated") != self.simulated:
             raise ValueError("`simulated` must be true for simulated responses, and for no others")
         named = self.responses.roi_names()

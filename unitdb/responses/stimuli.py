@@ -1,4 +1,4 @@
-"""Stimuli of a dataset: image files of a folder, or crops of shipped photographs."""
+"""Stimuli of a dataset: image files of a folder, crops of shipped photographs, or names alone."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from unitdb.activations import PHOTOGRAPHS, Stimuli, photograph
+from unitdb.activations import PHOTOGRAPHS, Stimuli, photograph, stimuli_without_pictures
 from unitdb.errors import DatasetError, UnknownNameError
-from unitdb.responses.spec import CropStimuli, FolderStimuli
+from unitdb.responses.spec import CropStimuli, FolderStimuli, NamedStimuli
 
-__all__ = ["crop_stimuli", "folder_stimuli"]
+__all__ = ["crop_stimuli", "folder_stimuli", "named_stimuli"]
 
 _MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _SPLITS: tuple[Literal["train"], Literal["test"]] = ("train", "test")
@@ -57,6 +57,25 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
     if pixels[..., 3].min() < 255:
         raise DatasetError(f"{path}: is transparent in places; save it on its background")
     return np.ascontiguousarray(pixels[..., :3])
+
+
+def named_stimuli(spec: NamedStimuli, data: Path) -> Stimuli:
+    """Stimuli of which no more than the names are at hand, one a line of a text file.
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be read.
+    StimulusMismatchError
+        It is empty, or a name stands twice.
+    """
+    path = data / spec.file
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as cause:
+        raise DatasetError(f"{path}: cannot be read: {cause}") from None
+    ids = tuple(line.strip() for line in lines if line.strip())
+    return stimuli_without_pictures(ids)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,113 @@
+"""Published accuracies become releases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hdf5storage
+import numpy as np
+import pytest
+import scipy.io
+from click.testing import CliRunner
+
+import unitdb
+from unitdb.cli.commands import main
+from unitdb.errors import PublishedFileError, UnknownNameError
+from unitdb.imports import LAYOUTS, import_accuracies, read_accuracy
+from unitdb.imports.run import _stored_name
+
+RNG = np.random.default_rng(0)
+
+
+def save(path: Path, values: np.ndarray, *, hdf5: bool = True) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if hdf5:
+        hdf5storage.savemat(str(path), {"accuracy": values}, format="7.3")
+    else:
+        scipy.io.savemat(path, {"accuracy": values})
+
+
+@pytest.mark.parametrize("hdf5", [True, False])
+def test_units_count_in_c_order(tmp_path: Path, hdf5: bool) -> None:
+    values = RNG.uniform(-1, 1, (1, 2, 3, 4))
+    save(tmp_path / "a.mat", values, hdf5=hdf5)
+    r, shape = read_accuracy(tmp_path / "a.mat")
+    assert shape == (2, 3, 4)
+    np.testing.assert_array_equal(r, values.ravel().astype(np.float32))
+
+
+def decodeddnn(folder: Path, subjects: tuple[str, ...] = ("S1", "S2", "Averaged")) -> Path:
+    for subject in subjects:
+        for layer, n_units in (("fc8", 1000), ("fc7", 4096)):
+            values = RNG.uniform(-1, 1, (1, n_units))
+            values[0, 3] = np.nan
+            path = LAYOUTS["decodeddnn"].path("AlexNet", layer, subject, "VC")
+            save(folder / path, values, hdf5=layer == "fc8")
+    return folder
+
+
+def test_decodeddnn(tmp_path: Path) -> None:
+    folder = decodeddnn(tmp_path / "in")
+    found = import_accuracies("decodeddnn", folder, releases=tmp_path / "out")
+    release = unitdb.open(found.release)
+    rows = release.sql("SELECT * FROM accuracy WHERE layer = 'fc8' AND subject = 'S2'")
+    stored, _ = read_accuracy(folder / "accuracy/AlexNet/fc8/accuracy-AlexNet-fc8-S2.mat")
+    np.testing.assert_array_equal(rows.sort_values("unit")["r"].to_numpy(float), stored)
+    assert set(release.table("subjects")["subject"]) == {"S1", "S2"}
+    assert release.sql("SELECT count(*) AS n FROM accuracy WHERE r IS NULL")["n"].item() == 4
+    assert "accuracy/AlexNet/conv1/accuracy-AlexNet-conv1-S1.mat" in found.missing
+
+
+def test_bhscore_keeps_rois_apart(tmp_path: Path) -> None:
+    layout = LAYOUTS["bhscore"]
+    stored = {}
+    for subject in layout.subjects[:2]:
+        for roi in layout.rois:
+            stored[roi, subject] = RNG.uniform(-1, 1, (1, 10))
+            path = layout.path("AlexNet", "conv1_abs", subject, roi)
+            save(tmp_path / "in" / path, stored[roi, subject])
+    found = import_accuracies("bhscore", tmp_path / "in", releases=tmp_path / "out")
+    rows = unitdb.open(found.release).sql("SELECT * FROM accuracy ORDER BY unit")
+    for (roi, subject), values in stored.items():
+        here = rows[(rows.roi == roi) & (rows.subject == subject)]
+        np.testing.assert_array_equal(here.r.to_numpy(np.float32), values[0].astype(np.float32))
+
+
+def test_29_networks() -> None:
+    assert len(LAYOUTS["bhscore"].networks) == 29
+
+
+def test_damaged_file_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+    folder = decodeddnn(tmp_path / "in")
+    path = folder / "accuracy/AlexNet/fc8/accuracy-AlexNet-fc8-S2.mat"
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(PublishedFileError, match=r"fc8-S2\.mat"):
+        import_accuracies("decodeddnn", folder, releases=tmp_path / "out")
+    assert not any(p.is_file() for p in (tmp_path / "out").rglob("*"))
+
+
+def test_wrong_number_of_units(tmp_path: Path) -> None:
+    folder = decodeddnn(tmp_path / "in")
+    save(folder / "accuracy/AlexNet/fc8/accuracy-AlexNet-fc8-S2.mat", np.zeros((1, 999)))
+    out = tmp_path / "out"
+    result = CliRunner().invoke(main, ["--releases", str(out), "import", "decodeddnn", str(folder)])
+    assert result.exit_code == 2
+    assert "999 units" in result.output
+    assert not any(p.is_file() for p in out.rglob("*"))
+
+
+def test_unknown_network(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'VGG19'"):
+        import_accuracies("decodeddnn", tmp_path, releases=tmp_path, networks=["VGG-19"])
+
+
+def test_layer_names_become_folders_and_stay_distinct(tmp_path: Path) -> None:
+    layout = LAYOUTS["bhscore"]
+    for network in layout.networks.values():
+        assert len({_stored_name(layer) for layer in network.layers}) == len(network.layers)
+    layer = "resnet_v2_50:conv1_abs"
+    path = layout.path("ResNet-50-v2", layer, "sub-01", "V1")
+    save(tmp_path / "in" / path, RNG.uniform(-1, 1, (1, 10)))
+    found = import_accuracies("bhscore", tmp_path / "in", releases=tmp_path / "out")
+    row = unitdb.open(found.release).table("layers").iloc[0]
+    assert (row["layer"], row["module"]) == ("resnet_v2_50.conv1_abs", layer)

@@ -1,0 +1,221 @@
+"""Arrays in the files that laboratories keep them in; nothing is unpickled.
+
+===================  ============================================================================
+``.npz``             numpy's archives
+``.mat``             MATLAB, 5 to 7.3
+``.h5``, ``.hdf5``   HDF5; an array's name is its path, ``group/array``
+``.parquet``         an array is a column: numbers, text, or lists of equal length. ``v*`` stands
+                     for all columns whose names begin with v, side by side
+a folder             its ``.npy`` files by name; and ``table/column`` for a column of
+                     ``table.parquet``
+===================  ============================================================================
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+from scipy.io.matlab import MatReadError
+
+from unitdb.activations.hdf5 import check_expansion, find_dataset, open_hdf5, read_matlab
+from unitdb.errors import UnitdbError, closest
+
+__all__ = ["read_arrays", "read_npy"]
+
+Arrays = dict[str, NDArray[Any]]
+_Error = type[UnitdbError]
+
+
+def read_arrays(path: Path, keys: Iterable[str], *, error: _Error) -> Arrays:
+    """Read some arrays of a file, or of a folder of files.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+    keys : iterable of str
+        Names of the arrays.
+    error : type
+        What to raise.
+
+    Raises
+    ------
+    error
+        The file is missing or damaged, of another kind, or has no such array; names it.
+    MissingExtraError
+        It is HDF5, and h5py is not installed.
+    """
+    read = _read_folder if path.is_dir() else _READERS.get(path.suffix)
+    if read is None:
+        *most, last = _READERS
+        raise error(
+            f"{path}: arrays are read from {', '.join(most)} and {last} files, and from folders of "
+            ".npy and .parquet files"
+        )
+    if not path.exists():
+        raise error(f"{path}: no such file")
+    keys = list(dict.fromkeys(keys))
+    arrays, known = _guarded(read, path, keys, error)
+    for key in keys:
+        if key not in arrays:
+            near = closest(key, known) or known[:_LISTED]
+            raise error(f"{path}: has no array {key!r}; there are: {', '.join(near) or 'none'}")
+        if arrays[key].dtype == object:
+            raise error(f"{path}: {key!r} is a cell or object array, expected numbers or text")
+    return arrays
+
+
+def read_npy(path: Path, *, error: _Error, in_memory: bool = True) -> NDArray[Any]:
+    """Read a ``.npy`` file, or map it where ``in_memory`` is False.
+
+    Raises
+    ------
+    error
+        It is missing, damaged, or holds Python objects.
+    """
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.array(array) if in_memory else array
+    except _DAMAGE as cause:
+        raise error(f"{path}: cannot be read: {cause}") from cause
+
+
+_LISTED = 12
+
+
+def _guarded(read: _Reader, path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
+    try:
+        return read(path, keys, error)
+    except UnitdbError:
+        raise
+    except _DAMAGE as cause:
+        raise error(f"{path}: cannot be read: {cause}") from cause
+
+
+def _read_npz(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
+    with zipfile.ZipFile(path) as archive:
+        check_expansion(sum(i.file_size for i in archive.infolist()), path, error=error)
+    # Opened here: numpy leaves a damaged file open.
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        return {key: file[key] for key in keys if key in file.files}, list(file.files)
+
+
+def _read_mat(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
+    try:
+        described = scipy.io.whosmat(path)
+    except NotImplementedError:  # what scipy says of v7.3, which is HDF5
+        return _read_hdf5(path, keys, error)
+    check_expansion(sum(int(np.prod(shape)) for _, shape, _ in described), path, error=error)
+    arrays = scipy.io.loadmat(path, variable_names=keys)
+    found = {key: _cell_texts(arrays[key]) for key in keys if key in arrays}
+    return found, [name for name, _, _ in described]
+
+
+def _cell_texts(array: NDArray[Any]) -> NDArray[Any]:
+    """Text of a cell array of character arrays; any other array as it is."""
+    if array.dtype != object:
+        return array
+    cells = [np.asarray(cell) for cell in array.ravel()]
+    if any(cell.dtype.kind != "U" or cell.size > 1 for cell in cells):
+        return array
+    return np.array([str(cell.item()) if cell.size else "" for cell in cells])
+
+
+def _read_hdf5(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
+    with open_hdf5(path, error=error) as file:
+        # MATLAB keeps the contents of cell arrays under names that begin with #.
+        known = [name for name in file if not name.startswith("#")]
+        inside = {key for key in keys if key in known or "/" in key}
+        return {
+            key: read_matlab(find_dataset(file, key, error=error)) for key in keys if key in inside
+        }, known
+
+
+def _read_parquet(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        known = file.schema_arrow.names
+        rows = file.metadata.num_rows
+        chosen = {key: [n for n in known if n == key or fnmatchcase(n, key)] for key in keys}
+        names = list(dict.fromkeys(name for found in chosen.values() for name in found))
+        check_expansion(rows * len(names), path, error=error)
+        table = file.read(columns=names)
+    columns = {name: _column(table.column(name), name, path, error) for name in names}
+    return {
+        key: _side_by_side([columns[n] for n in found], key, path, error)
+        for key, found in chosen.items()
+        if found
+    }, known
+
+
+def _column(column: Any, name: str, path: Path, error: _Error) -> NDArray[Any]:
+    """Array of a column: (n_rows,), or (n_rows, length) where it holds lists."""
+    import pyarrow as pa
+
+    values = column.combine_chunks()
+    if values.null_count:
+        raise error(f"{path}: {name!r} has {values.null_count} empty (null) values")
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        lengths = set(values.value_lengths().to_pylist())
+        if len(lengths) > 1:
+            raise error(f"{path}: the lists of {name!r} have different lengths")
+        flat = np.asarray(values.flatten())
+        return flat.reshape(len(values), lengths.pop() if lengths else 0)
+    if pa.types.is_fixed_size_list(values.type):
+        return np.asarray(values.flatten()).reshape(len(values), values.type.list_size)
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        return np.array(values.to_pylist(), dtype=np.str_)
+    return np.asarray(values)
+
+
+def _side_by_side(columns: list[NDArray[Any]], key: str, path: Path, error: _Error) -> NDArray[Any]:
+    if len(columns) == 1 and "*" not in key:
+        return columns[0]
+    if any(column.ndim != 1 or column.dtype.kind not in "fiub" for column in columns):
+        raise error(f"{path}: the columns {key!r} hold more than single numbers")
+    return np.stack(columns, axis=1)
+
+
+def _read_folder(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
+    files = {file.stem: file for file in sorted(path.glob("*.npy"))}
+    tables = {file.stem: file for file in sorted(path.glob("*.parquet"))}
+    arrays = {key: read_npy(files[key], error=error) for key in keys if key in files}
+    for name, table in tables.items():
+        columns = [key.partition("/")[2] for key in keys if key.partition("/")[0] == name]
+        if any(columns):
+            found = read_arrays(table, filter(None, columns), error=error)
+            arrays |= {f"{name}/{column}": array for column, array in found.items()}
+    return arrays, [*files, *(f"{name}/…" for name in tables)]
+
+
+_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    MatReadError,
+)
+"""What numpy, scipy and pyarrow raise for files that are damaged or of another kind."""
+
+_Reader = Callable[[Path, list[str], _Error], tuple[Arrays, list[str]]]
+_READERS: dict[str, _Reader] = {
+    ".npz": _read_npz,
+    ".mat": _read_mat,
+    ".h5": _read_hdf5,
+    ".hdf5": _read_hdf5,
+    ".parquet": _read_parquet,
+}

@@ -1,0 +1,400 @@
+"""Activations that others have computed, from files: features of pictures, one set a layer.
+
+``mat``      ``<folder>/<layer>/<stimulus>.mat``, as bdpy's ``Features`` has them
+``npy``      ``<folder>/<layer>/<stimulus>.npy``
+``stacked``  ``<folder>/<layer>.npy``, all stimuli in one array, and ``<folder>/stimuli.txt``, their
+             ids in its order, one a line
+``zarr``     the same with ``<folder>/<layer>.zarr``
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from unitdb.activations.arrayfiles import read_arrays, read_npy
+from unitdb.activations.layers import LayerInfo
+from unitdb.errors import (
+    ActivationsError,
+    MissingExtraError,
+    StimulusMismatchError,
+    UnknownLayerError,
+    closest,
+)
+from unitdb.specs import Name, RelativePath, Spec, content_sha256
+
+__all__ = ["FeatureFiles", "FeatureModel", "LoadedFeatures", "load_features"]
+
+_IDS = "stimuli.txt"
+_LISTED = 5
+
+Array = npt.NDArray[Any]
+
+
+class FeatureFiles(Spec):
+    """Where activations lie on disk, and in which form.
+
+    Parameters
+    ----------
+    folders : list of str
+        Below the data folder; a stimulus lies in one of them (say, training and test).
+    format : {'mat', 'npy', 'stacked', 'zarr'}
+        As the module describes.
+    key : str
+        Name of the array in ``.mat`` files.
+    """
+
+    folders: Annotated[list[RelativePath], Field(min_length=1)]
+    format: Literal["mat", "npy", "stacked", "zarr"] = "mat"
+    key: str = "feat"
+
+
+class FeatureModel(Spec):
+    """A network of which the activations are at hand, not the network.
+
+    Parameters
+    ----------
+    name : str
+        Name in the database.
+    title : str
+        Title in one line.
+    features : FeatureFiles
+        The activations.
+    layers : dict of str to str
+        Layer name → name of its folder or file, in the order of depth.
+    licence, source, citation : str
+        Licence of the features, where they come from, how to cite them.
+    """
+
+    name: Name
+    title: str
+    features: FeatureFiles
+    layers: Annotated[dict[Name, RelativePath], Field(min_length=1)]
+    licence: str
+    source: str
+    citation: str
+
+    @property
+    def factory(self) -> str:
+        """What stands in the database in place of the callable that makes a network."""
+        return f"files: {', '.join(self.features.folders)}"
+
+    @property
+    def preprocessing(self) -> dict[str, str]:
+        """What stands in the database in place of the way from pictures to input."""
+        return {"features": self.features.format}
+
+
+class _Table(Protocol):
+    """Activations of a layer by stimulus."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Stimuli that it has."""
+
+    def row(self, stimulus: str) -> Array:
+        """Activation of a stimulus, of any shape."""
+
+    def place(self, stimulus: str) -> str:
+        """Where it lies, for messages."""
+
+    def files(self) -> Iterable[Path]:
+        """All files that hold it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedFeatures:
+    """Activations in files, with what identifies them; stands where a network would.
+
+    Parameters
+    ----------
+    spec : FeatureModel
+        What they are.
+    layers : tuple of LayerInfo
+        The layers asked for, in the model's order.
+    tables : mapping of str to table
+        Where the activations of each of them lie.
+    weights_sha256 : str
+        Hash of the names and bytes of all files of all layers.
+    model_sha256 : str
+        Identity: hash of that and of the layers.
+    """
+
+    spec: FeatureModel
+    layers: tuple[LayerInfo, ...]
+    tables: Mapping[str, _Table]
+    weights_sha256: str
+    model_sha256: str
+    checked_on: tuple[str, ...] = ()
+
+    def read(self, layer: LayerInfo, stimulus: str) -> npt.NDArray[np.float32]:
+        """Activation of a stimulus, array of shape (n_units,) in C order.
+
+        Raises
+        ------
+        ActivationsError
+            It cannot be read, is not numbers, not finite, or has another shape than the others of
+            the layer; names the file.
+        """
+        table = self.tables[layer.name]
+        place = table.place(stimulus)
+        values = table.row(stimulus)
+        if values.dtype.kind not in "fiub":
+            raise ActivationsError(f"{place}: holds {values.dtype}, expected real numbers")
+        if _shape(values) != layer.shape:
+            raise ActivationsError(
+                f"{place}: has shape {_shape(values)}, the other stimuli of layer {layer.name!r} "
+                f"{layer.shape}"
+            )
+        flat: npt.NDArray[np.float32] = values.reshape(-1).astype(np.float32)
+        if not np.isfinite(flat).all():
+            raise ActivationsError(f"{place}: the activation is not finite")
+        return flat
+
+    def check_stimuli(self, stimuli: Sequence[str]) -> None:
+        """See that each layer has each stimulus.
+
+        Raises
+        ------
+        StimulusMismatchError
+            Names the layer and a few of the stimuli that it does not have.
+        """
+        for name, table in self.tables.items():
+            known = set(table.ids)
+            missing = [stimulus for stimulus in stimuli if stimulus not in known]
+            if missing:
+                near = closest(missing[0], table.ids) or list(table.ids[:_LISTED])
+                raise StimulusMismatchError(
+                    f"model {self.spec.name!r}: layer {name!r} has no activations of "
+                    f"{len(missing)} of {len(stimuli)} stimuli: "
+                    f"{', '.join(map(repr, missing[:_LISTED]))}; it has "
+                    f"{', '.join(map(repr, near))}, … ({len(table.ids)} in all)"
+                )
+
+
+def load_features(
+    spec: FeatureModel, *, folder: Path | None, layers: Sequence[str] | None = None
+) -> LoadedFeatures:
+    """Find the files of all layers, and read the first of each.
+
+    Parameters
+    ----------
+    spec : FeatureModel
+        What to load.
+    folder : Path, optional
+        The data folder.
+    layers : sequence of str, optional
+        Layers to keep (in the model's order, whatever the order here); all where it is not given.
+
+    Raises
+    ------
+    UnknownLayerError
+        A layer asked for is not in the model.
+    ActivationsError
+        Files that are missing or damaged, or a stimulus that stands twice.
+    """
+    for name in layers or ():
+        if name not in spec.layers:
+            raise UnknownLayerError(name, spec.layers, where=f"model {spec.name!r}")
+    if folder is None:
+        raise ActivationsError(
+            f"model {spec.name!r} is read from a data folder: name it with --data or UNITDB_DATA"
+        )
+    tables = {name: _open(spec, layer, folder) for name, layer in spec.layers.items()}
+    found = (_describe(name, depth, spec, tables[name]) for depth, name in enumerate(spec.layers))
+    kept = tuple(layer for layer in found if layers is None or layer.name in layers)
+    content = _files_sha256(tables, folder)
+    return LoadedFeatures(
+        spec=spec,
+        layers=kept,
+        tables={layer.name: tables[layer.name] for layer in kept},
+        weights_sha256=content,
+        model_sha256=content_sha256(
+            {"features": content, "key": spec.features.key, "layers": list(spec.layers.items())}
+        ),
+    )
+
+
+def _describe(name: str, depth: int, spec: FeatureModel, table: _Table) -> LayerInfo:
+    shape = _shape(table.row(table.ids[0]))
+    return LayerInfo(
+        name=name,
+        depth=depth,
+        module=spec.layers[name],
+        kind=f"features ({spec.features.format})",
+        shape=shape,
+        n_units=math.prod(shape),
+    )
+
+
+def _shape(values: Array) -> tuple[int, ...]:
+    """Shape of the activation of one picture; files often keep an axis of length 1 for it."""
+    shape = values.shape[1:] if values.ndim > 1 and values.shape[0] == 1 else values.shape
+    return shape or (1,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Files:
+    """One file a stimulus."""
+
+    by_id: Mapping[str, Path]
+    key: str
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return list(self.by_id)
+
+    def row(self, stimulus: str) -> Array:
+        path = self.by_id[stimulus]
+        if path.suffix == ".npy":
+            return read_npy(path, error=ActivationsError)
+        return read_arrays(path, [self.key], error=ActivationsError)[self.key]
+
+    def place(self, stimulus: str) -> str:
+        return str(self.by_id[stimulus])
+
+    def files(self) -> Iterable[Path]:
+        return self.by_id.values()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stacks:
+    """All stimuli of a folder in one array."""
+
+    by_id: Mapping[str, tuple[Path, int]]
+    arrays: Mapping[Path, Any]
+    _slab: dict[tuple[Path, int], Array] = field(default_factory=dict, repr=False)
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return list(self.by_id)
+
+    def row(self, stimulus: str) -> Array:
+        path, row = self.by_id[stimulus]
+        array = self.arrays[path]
+        # A compressed chunk is read once for all neighbouring stimuli in it.
+        n_rows = int(getattr(array, "chunks", [1])[0])
+        start = row - row % n_rows
+        if (path, start) not in self._slab:
+            self._slab.clear()
+            try:
+                self._slab[path, start] = np.asarray(array[start : start + n_rows])
+            except (OSError, ValueError, RuntimeError) as cause:
+                raise ActivationsError(f"{path}: cannot be read: {cause}") from cause
+        # Kept as one picture among others: a first axis of length 1 is its own.
+        return self._slab[path, start][row - start : row - start + 1]
+
+    def place(self, stimulus: str) -> str:
+        path, row = self.by_id[stimulus]
+        return f"{path}: row {row} ({stimulus})"
+
+    def files(self) -> Iterable[Path]:
+        for path in self.arrays:
+            yield path.parent / _IDS
+            yield from [path] if path.is_file() else sorted(filter(Path.is_file, path.rglob("*")))
+
+
+def _open(spec: FeatureModel, layer: str, data: Path) -> _Table:
+    folders = [data / folder for folder in spec.features.folders]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ActivationsError(f"{folder}: no such folder of features")
+    if spec.features.format in ("mat", "npy"):
+        return _open_files(spec, layer, folders)
+    return _open_stacks(spec, layer, folders)
+
+
+def _open_files(spec: FeatureModel, layer: str, folders: Sequence[Path]) -> _Files:
+    ending = f".{spec.features.format}"
+    paths = []
+    for folder in folders:
+        inside = folder / layer
+        if not inside.is_dir():
+            raise _no_layer(inside, [path for path in folder.iterdir() if path.is_dir()])
+        found = sorted(path for path in inside.iterdir() if path.suffix == ending)
+        if not found:
+            raise ActivationsError(f"{inside}: there are no files *{ending}")
+        paths += found
+    _check_unique([path.stem for path in paths], spec, layer, folders)
+    return _Files(by_id={path.stem: path for path in paths}, key=spec.features.key)
+
+
+def _open_stacks(spec: FeatureModel, layer: str, folders: Sequence[Path]) -> _Stacks:
+    ending = ".npy" if spec.features.format == "stacked" else ".zarr"
+    arrays, rows = {}, []
+    for folder in folders:
+        path = folder / f"{layer}{ending}"
+        if not path.exists():
+            raise _no_layer(path, folder.glob(f"*{ending}"))
+        arrays[path] = _map(path)
+        ids = _read_ids(folder / _IDS)
+        shape = tuple(arrays[path].shape)
+        if shape[:1] != (len(ids),):
+            raise ActivationsError(
+                f"{path}: has shape {shape}, expected one row for each of the {len(ids)} stimuli "
+                f"of {_IDS}"
+            )
+        rows += [(name, (path, row)) for row, name in enumerate(ids)]
+    _check_unique([name for name, _ in rows], spec, layer, folders)
+    return _Stacks(by_id=dict(rows), arrays=arrays)
+
+
+def _map(path: Path) -> Any:
+    """Open an array without reading it."""
+    if path.suffix == ".npy":
+        return read_npy(path, error=ActivationsError, in_memory=False)
+    try:
+        zarr = importlib.import_module("zarr")
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            f"{path}: read with zarr, which is not installed: pip install 'unitdb[build]'"
+        ) from None
+    try:
+        return zarr.open_array(str(path), mode="r")
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as cause:
+        raise ActivationsError(f"{path}: cannot be read: {cause}") from cause
+
+
+def _read_ids(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as cause:
+        raise ActivationsError(f"{path}: the ids of the rows cannot be read: {cause}") from None
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _check_unique(
+    ids: Sequence[str], spec: FeatureModel, layer: str, folders: Sequence[Path]
+) -> None:
+    repeated = [name for name, times in Counter(ids).items() if times > 1]
+    if repeated:
+        raise ActivationsError(
+            f"model {spec.name!r}: layer {layer!r}: {len(repeated)} stimuli stand twice in "
+            f"{' and '.join(map(str, folders))}: {', '.join(map(repr, repeated[:_LISTED]))}"
+        )
+
+
+def _no_layer(path: Path, others: Iterable[Path]) -> ActivationsError:
+    names = sorted(other.name for other in others)
+    near = closest(path.name, names) or names[:12]
+    return ActivationsError(f"{path}: no such layer; there are: {', '.join(near) or 'none'}")
+
+
+def _files_sha256(tables: Mapping[str, _Table], data: Path) -> str:
+    digest = hashlib.sha256()
+    for table in tables.values():
+        for path in table.files():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").digest()
+            digest.update(path.relative_to(data).as_posix().encode() + b"\0" + content)
+    return digest.hexdigest()

@@ -1,0 +1,200 @@
+"""Commands ``unitdb datasets …``: what datasets there are, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+
+from unitdb import sources
+from unitdb.build.commands import DATASETS
+from unitdb.cli.progress import progress_bars
+from unitdb.cli.terminal import print_table
+from unitdb.errors import DatasetError, SourceError
+from unitdb.responses import DatasetSpec, dataset_specs, find_dataset
+from unitdb.specs import read_spec
+
+__all__ = ["datasets"]
+
+_DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="UNITDB_DATA",
+    show_envvar=True,
+    help="Data folder.  [default: the user's data folder]",
+)
+_WHICH = (
+    click.option("--subject", "subjects", multiple=True, help="Subject; repeat for several."),
+    click.option("--roi", "rois", multiple=True, help="ROI; repeat for several."),
+    click.option("--file", "patterns", multiple=True, help="Path, * for anything; repeatable."),
+)
+
+
+def _which(command: Callable[..., Any]) -> Callable[..., Any]:
+    return reduce(lambda found, option: option(found), reversed(_WHICH), command)
+
+
+@click.group()
+def datasets() -> None:
+    """List fMRI datasets, and download, check and drop their files."""
+
+
+@datasets.command("list")
+@DATASETS
+def list_datasets(datasets: tuple[Path, ...]) -> None:
+    """List the known datasets.
+
+    In Python: unitdb.responses.dataset_specs()
+    """
+    rows = []
+    for name, path in sorted(dataset_specs(datasets).items()):
+        spec = read_spec(path, DatasetSpec, DatasetError)
+        rows.append([name, _kind(spec), str(len(spec.subjects)), ", ".join(spec.rois), spec.title])
+    print_table(["dataset", "responses", "subjects", "ROIs", "title"], rows)
+
+
+@datasets.command("show")
+@click.argument("name")
+@DATASETS
+@_DATA
+def show_dataset(name: str, datasets: tuple[Path, ...], data: Path | None) -> None:
+    """Show what a dataset is, and which of its files are here.
+
+    In Python: unitdb.specs.read_spec(unitdb.responses.find_dataset(NAME), …)
+    """
+    spec = _spec(name, datasets)
+    allowed = spec.transformations
+    click.echo(f"{spec.title}\n\n{spec.description}\n")
+    click.echo(f"responses:       {_kind(spec)}")
+    click.echo(f"subjects:        {', '.join(spec.subjects)}")
+    click.echo(f"voxel selection: {'yes' if allowed.voxel_selection else 'no'}")
+    click.echo(f"z-scoring:       {'yes' if allowed.zscore else 'no'}")
+    if allowed.reason:
+        click.echo(f"because:         {allowed.reason}")
+    click.echo(f"licence:         {spec.licence}")
+    click.echo(f"source:          {spec.source}")
+    click.echo(f"cite as:         {spec.citation}\n")
+    print_table(["ROI", "meaning"], [[roi, meaning] for roi, meaning in spec.rois.items()])
+    if spec.files is not None:
+        click.echo(f"\nfiles:           {sources.data_folder(data) / spec.name}")
+        _print_files(spec, spec.files, data)
+
+
+@datasets.command("install")
+@click.argument("name")
+@DATASETS
+@_DATA
+def install(name: str, datasets: tuple[Path, ...], data: Path | None) -> None:
+    """Make the folder of a dataset: all files known by address and checksum, none downloaded.
+
+    In Python: unitdb.sources.install(NAME, SPEC.files)
+    """
+    spec, files = _files(name, datasets)
+    click.echo(str(sources.install(spec.name, files, data=data)))
+
+
+@datasets.command("get")
+@click.argument("name")
+@DATASETS
+@_DATA
+@_which
+def get(name: str, datasets: tuple[Path, ...], data: Path | None, **which: Any) -> None:
+    """Download files of a dataset; goes on where it was interrupted, and verifies what arrives.
+
+    In Python: unitdb.sources.get(NAME, SPEC.files, subjects=[…])
+    """
+    spec, files = _files(name, datasets)
+    with progress_bars() as progress:
+        found = sources.get(spec.name, files, data=data, progress=progress, **_given(which))
+    click.echo(f"{len(found)} files are here: {sources.data_folder(data) / spec.name}")
+
+
+@datasets.command("check")
+@click.argument("name")
+@DATASETS
+@_DATA
+@click.pass_context
+def check(context: click.Context, name: str, datasets: tuple[Path, ...], data: Path | None) -> None:
+    """Read all files that are here, and compare them with their checksums.
+
+    Exit code 1 where one is damaged. In Python: unitdb.sources.check(NAME, SPEC.files)
+    """
+    spec, files = _files(name, datasets)
+    found = sources.check(spec.name, files, data=data)
+    counts = {kind: sum(state.state == kind for state in found) for kind in ("here", "not here")}
+    damaged = [state for state in found if state.state == "damaged"]
+    for state in found:
+        if state.detail:
+            click.echo(f"{state.path}: {state.state}: {state.detail}")
+    click.echo(
+        f"{counts['here']} files are whole, {len(damaged)} damaged, {counts['not here']} not "
+        "downloaded"
+    )
+    if damaged:
+        click.echo(f"download the damaged ones again: unitdb datasets get {name}")
+        context.exit(1)
+
+
+@datasets.command("drop")
+@click.argument("name")
+@DATASETS
+@_DATA
+@_which
+@click.option("--force", is_flag=True, help="Also what cannot be downloaded again.")
+def drop(
+    name: str, datasets: tuple[Path, ...], data: Path | None, force: bool, **which: Any
+) -> None:
+    """Free the space of files; they stay known and can be had again.
+
+    In Python: unitdb.sources.drop(NAME, SPEC.files)
+    """
+    spec, files = _files(name, datasets)
+    found = sources.drop(spec.name, files, data=data, force=force, **_given(which))
+    click.echo(f"{len(found)} files of {spec.name} are no longer here")
+
+
+def _spec(name: str, datasets: tuple[Path, ...]) -> DatasetSpec:
+    return read_spec(find_dataset(name, datasets), DatasetSpec, DatasetError)
+
+
+def _files(name: str, datasets: tuple[Path, ...]) -> tuple[DatasetSpec, sources.DatasetFiles]:
+    spec = _spec(name, datasets)
+    if spec.files is None:
+        raise SourceError(
+            f"dataset {spec.name!r} has no files to download: "
+            f"{'its responses are simulated' if spec.simulated else spec.source}"
+        )
+    return spec, spec.files
+
+
+def _given(which: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+    return {key: list(values) or None for key, values in which.items()}
+
+
+def _kind(spec: DatasetSpec) -> str:
+    if spec.responses is None:
+        return "none (published results)"
+    return "SIMULATED" if spec.simulated else "measured"
+
+
+def _print_files(spec: DatasetSpec, files: sources.DatasetFiles, data: Path | None) -> None:
+    try:
+        known = {state.path: state for state in sources.states(spec.name, files, data=data)}
+    except SourceError:
+        known = {}
+    if files.datalad is not None:
+        click.echo(f"DataLad dataset: {files.datalad} {files.version or ''}")
+        return
+    rows = [
+        [
+            file.path,
+            known[file.path].state if file.path in known else "not installed",
+            "published" if file.md5 else "of the first download",
+            file.address,
+        ]
+        for file in files.download
+    ]
+    print_table(["file", "state", "checksum", "address"], rows)

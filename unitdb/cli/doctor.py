@@ -1,0 +1,128 @@
+"""``unitdb doctor``: what is missing on this machine, and what mends it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from unitdb.cli.terminal import print_table
+from unitdb.errors import MissingProgramError, ProgramError
+from unitdb.programs import MENDS, find_program, run
+
+__all__ = ["Finding", "diagnose", "doctor"]
+
+_EXTRAS = {
+    "build": ("torch", "numba", "scikit-learn", "h5py", "distributed"),
+    "app": ("streamlit", "altair"),
+    "datalad": ("datalad", "git-annex"),
+}
+_WANTED_GB = 20
+_HOSTS = ("figshare.com", "openneuro.org")
+_SECONDS = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: whether it is well, what it is, and what would mend it."""
+
+    what: str
+    well: bool
+    detail: str
+    mend: str = ""
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="UNITDB_DATA",
+    show_envvar=True,
+    help="Data folder, whose disk is looked at.  [default: the home folder]",
+)
+@click.option("--offline", is_flag=True, help="Do not look at the network.")
+@click.pass_context
+def doctor(context: click.Context, data: Path | None, offline: bool) -> None:
+    """Say what is missing on this machine, and the command that mends it.
+
+    Exit code 1 where something is. In Python: unitdb.cli.doctor.diagnose()
+    """
+    found = diagnose(data=data, offline=offline)
+    rows = [["well" if f.well else "MISSING", f.what, f.detail, f.mend] for f in found]
+    print_table(["", "what", "found", "mend with"], rows)
+    if not all(finding.well for finding in found):
+        context.exit(1)
+
+
+def diagnose(*, data: Path | None = None, offline: bool = False) -> list[Finding]:
+    """Look at programs, packages, disk space and network.
+
+    Parameters
+    ----------
+    data : Path, optional
+        Data folder, whose disk is looked at; the home folder where it is not given.
+    offline : bool
+        Leave out the network.
+    """
+    found = [_program(name) for name in MENDS]
+    found += [_extra(name, packages) for name, packages in _EXTRAS.items()]
+    found.append(_disk(data or Path.home()))
+    return found if offline else [*found, *map(_host, _HOSTS)]
+
+
+def _program(name: str) -> Finding:
+    try:
+        find_program(name)
+        said = run(name, "version" if name == "git-annex" else "--version", folder=Path(os.sep))
+    except MissingProgramError:
+        return Finding(name, well=False, detail="not installed", mend=MENDS[name])
+    except (ProgramError, subprocess.SubprocessError, OSError) as cause:
+        return Finding(name, well=False, detail=f"does not run: {cause}", mend=MENDS[name])
+    return Finding(name, well=True, detail=said.splitlines()[0] if said else "runs")
+
+
+def _extra(name: str, packages: tuple[str, ...]) -> Finding:
+    missing = []
+    for package in packages:
+        try:
+            importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(package)
+    return Finding(
+        f"extra [{name}]",
+        well=not missing,
+        detail=f"lacks {', '.join(missing)}" if missing else "installed",
+        mend=f"pip install 'unitdb[{name}]'" if missing else "",
+    )
+
+
+def _disk(folder: Path) -> Finding:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free / 1e9
+    well = free >= _WANTED_GB and os.access(there, os.W_OK)
+    return Finding(
+        "disk",
+        well=well,
+        detail=f"{free:,.0f} GB free for {folder}"
+        + ("" if os.access(there, os.W_OK) else ", not writable"),
+        mend="" if well else "choose another folder with UNITDB_DATA, or unitdb datasets drop NAME",
+    )
+
+
+def _host(name: str) -> Finding:
+    try:
+        with socket.create_connection((name, 443), timeout=_SECONDS):
+            return Finding(f"network: {name}", well=True, detail="answers")
+    except OSError as cause:
+        return Finding(
+            f"network: {name}",
+            well=False,
+            detail=f"does not answer: {cause}",
+            mend="see to the connection or HTTPS_PROXY; what is here works without (--offline)",
+        )

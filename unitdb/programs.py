@@ -1,0 +1,156 @@
+"""git, git-annex and DataLad as programs: quiet, without prompts, wherever they are installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from unitdb.errors import MissingProgramError, ProgramError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+__all__ = ["MENDS", "find_program", "json_lines", "run"]
+
+MENDS = {
+    "git": "install it from https://git-scm.com (apt-get install git, brew install git)",
+    "git-annex": "pip install 'unitdb[datalad]'",
+    "datalad": "pip install 'unitdb[datalad]'",
+}
+"""For each program what installs it."""
+
+_LINES = 3
+
+
+def find_program(name: str) -> str:
+    """Path of a program: of the virtual environment this runs in, or on PATH.
+
+    Raises
+    ------
+    MissingProgramError
+        It is not installed; says how to mend that.
+    """
+    found = shutil.which(name, path=_search_path())
+    if found is None:
+        raise MissingProgramError(f"{name} is not installed: {MENDS[name]}")
+    return found
+
+
+def run(*command: str | Path, folder: Path, text: str | None = None) -> str:
+    """Run a program to its end.
+
+    Parameters
+    ----------
+    command : str or Path
+        The program and its arguments.
+    folder : Path
+        Where it works.
+    text : str, optional
+        Its standard input; empty where it is not given.
+
+    Returns
+    -------
+    str
+        Its standard output.
+
+    Raises
+    ------
+    MissingProgramError
+        It is not installed.
+    ProgramError
+        It failed; with the last lines that it wrote.
+    """
+    program, *arguments = map(str, command)
+    done = subprocess.run(  # noqa: S603 - no shell; arguments that may come from files follow `--`
+        [find_program(program), *arguments],
+        cwd=folder,
+        env=_environment(),
+        input=text or "",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ProgramError(_failure(command, done.returncode, done.stderr or done.stdout))
+    return done.stdout
+
+
+def json_lines(*command: str | Path, folder: Path, text: str | None = None) -> Iterator[Any]:
+    """Run a program that writes a JSON value a line, and give the values as they come.
+
+    A program of that kind says in its values what failed: a code other than 0 is no error where
+    there were values.
+
+    Raises
+    ------
+    MissingProgramError
+        It is not installed.
+    ProgramError
+        It failed and said nothing.
+    """
+    program, *arguments = map(str, command)
+    # Files, not pipes: a program that says much on one of them never waits for the other.
+    with tempfile.TemporaryFile("w+") as wanted, tempfile.TemporaryFile("w+") as complaints:
+        wanted.write(text or "")
+        wanted.seek(0)
+        with subprocess.Popen(  # noqa: S603
+            [find_program(program), *arguments],
+            cwd=folder,
+            env=_environment(),
+            stdin=wanted,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+        ) as process:
+            said = False
+            try:
+                for line in process.stdout or ():
+                    if line.strip():
+                        said = True
+                        yield json.loads(line)
+            except BaseException:
+                process.terminate()
+                raise
+        if process.returncode and not said:
+            complaints.seek(0)
+            raise ProgramError(_failure(command, process.returncode, complaints.read()))
+
+
+def _search_path() -> str:
+    # What is started as .venv/bin/unitdb does not find its neighbours by PATH.
+    return os.pathsep.join(filter(None, (sysconfig.get_path("scripts"), os.environ.get("PATH"))))
+
+
+def _environment() -> dict[str, str]:
+    found = {**os.environ, "PATH": _search_path()}
+    found |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "LC_ALL": "C.UTF-8"}
+    found |= {"DATALAD_LOG_LEVEL": "error", "DATALAD_UI_PROGRESSBAR": "none"}
+    found.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+    if not _has_identity(found["PATH"]):
+        for role in ("AUTHOR", "COMMITTER"):
+            found.setdefault(f"GIT_{role}_NAME", "unitdb")
+            found.setdefault(f"GIT_{role}_EMAIL", "unitdb@localhost")
+    return found
+
+
+@cache
+def _has_identity(path: str) -> bool:
+    """Whether the user has told git a name; where not, commits are unitdb's."""
+    git = shutil.which("git", path=path)
+    asked = [git or "git", "config", "--get-regexp", r"^user\.(name|email)$"]
+    return git is not None and (
+        subprocess.run(asked, capture_output=True, check=False, cwd=os.sep).stdout.count(b"\n") >= 2  # noqa: S603
+    )
+
+
+def _failure(command: Sequence[str | Path], code: int, output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    said = "; ".join(lines[-_LINES:]) or f"exit code {code}"
+    return f"{' '.join(map(str, command[:2]))}: {said}"

@@ -1,0 +1,378 @@
+"""BData: the HDF5 files in which Kamitani Lab publishes fMRI, as its library bdpy writes them.
+
+A file holds a matrix of samples × columns, some of which are voxels and some describe the sample
+(run, label, stimulus), and for each key of its metadata one value a column. Older files call the
+two ``dataSet`` and ``metaData``, newer ones ``dataset`` and ``metadata``; the newer may hold value
+maps (``vmap``), from numbers to names. The layout is that of bdpy 0.26, ``bdpy/bdata/bdata.py``
+(https://github.com/KamitaniLab/bdpy).
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.activations.hdf5 import find_dataset, names_in, open_hdf5
+from unitdb.errors import DatasetError, closest
+from unitdb.responses.selectors import evaluate, keys_of, parse
+from unitdb.responses.spec import BDataPart, BDataResponses, DatasetSpec
+from unitdb.responses.types import Responses
+
+__all__ = ["BData", "bdata_responses", "open_bdata"]
+
+Floats = NDArray[np.float64]
+
+_SLAB = 64 * 2**20
+_DIGITS = 6
+_PLACES = (("voxel_x", "voxel_y", "voxel_z"), ("voxel_i", "voxel_j", "voxel_k"))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BData:
+    """An open BData file: its metadata in memory, its samples read when asked for.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    samples : h5py.Dataset of shape (n_samples, n_columns)
+        The matrix.
+    metadata : dict of str to array of shape (n_columns,)
+        One value a column for each key; NaN where it does not apply.
+    names : dict of str to dict of float to str
+        Value maps.
+    """
+
+    path: Path
+    samples: Any
+    metadata: Mapping[str, Floats]
+    names: Mapping[str, Mapping[float, str]]
+
+    def columns(self, condition: str) -> NDArray[np.bool_]:
+        """Columns whose metadata meet a condition, such as ``ROI_V1 = 1``.
+
+        Parameters
+        ----------
+        condition : str
+            As :mod:`unitdb.responses.selectors` describes.
+
+        Returns
+        -------
+        array of shape (n_columns,), bool
+
+        Raises
+        ------
+        DatasetError
+            A key that the metadata do not have; says which are near.
+        """
+        return evaluate(parse(condition), self._metadata_of)
+
+    def rows(self, condition: str | None) -> NDArray[np.intp]:
+        """Samples whose columns meet a condition, such as ``DataType = 1 & Run = 3``; None: all.
+
+        Raises
+        ------
+        DatasetError
+            A key that the metadata do not have, or no sample meets the condition.
+        """
+        n_samples = self.samples.shape[0]
+        if condition is None:
+            return np.arange(n_samples)
+        found = np.flatnonzero(evaluate(parse(condition), lambda key: self.column(key)[None]))
+        if not len(found):
+            raise DatasetError(f"{self.path}: none of {n_samples} samples has {condition}")
+        return found
+
+    def column(self, key: str) -> Floats:
+        """Values of the one column of a key, such as ``Run``; array of shape (n_samples,).
+
+        Raises
+        ------
+        DatasetError
+            No such key, or it has not exactly one column.
+        """
+        places = np.flatnonzero(self._metadata_of(key)[0] == 1)
+        if len(places) != 1:
+            raise DatasetError(f"{self.path}: {key!r} has {len(places)} columns, expected one")
+        return np.asarray(self.samples[:, int(places[0])], dtype=np.float64)
+
+    def labels(
+        self,
+        key: str,
+        *,
+        rows: NDArray[np.intp] | None = None,
+        names: Mapping[float, str] | None = None,
+    ) -> list[str]:
+        """Names of the values of a column, by the file's own value map or another.
+
+        Parameters
+        ----------
+        key : str
+            Such as ``stimulus_name``.
+        rows : array of int, optional
+            The samples; all where it is not given.
+        names : mapping of float to str, optional
+            Used instead of the file's.
+
+        Raises
+        ------
+        DatasetError
+            No value map, or a value that it does not name.
+        """
+        found = self.names.get(key) if names is None else names
+        if found is None:
+            maps = f"value maps of {', '.join(self.names)}" if self.names else "no value maps"
+            raise DatasetError(
+                f"{self.path}: {key!r} holds numbers, and the file has {maps}: say in dataset.yaml "
+                "how ids are made of them (`pattern`), or in which file they stand (`names`)"
+            )
+        rounded = {round(value, _DIGITS): name for value, name in found.items()}
+        chosen = self.rows(None) if rows is None else rows
+        values = [round(value, _DIGITS) for value in self.column(key)[chosen].tolist()]
+        for row, value in zip(chosen, values, strict=True):
+            if value not in rounded:
+                raise DatasetError(
+                    f"{self.path}: {key!r} is {value:.15g} in sample {row}, which has no name"
+                )
+        return [rounded[value] for value in values]
+
+    def values(self, rows: NDArray[np.intp], columns: NDArray[np.bool_]) -> Floats:
+        """Read some samples of some columns, a few samples at a time; (n_rows, n_chosen)."""
+        values = np.empty((len(rows), int(columns.sum())))
+        step = max(1, _SLAB // max(1, self.samples.shape[1] * self.samples.dtype.itemsize))
+        for start in range(0, self.samples.shape[0], step):
+            inside = (rows >= start) & (rows < start + step)
+            if inside.any():
+                slab = self.samples[start : start + step]
+                values[inside] = slab[rows[inside] - start][:, columns]
+        return values
+
+    def _metadata_of(self, key: str) -> Floats:
+        pattern = ".*".join(map(re.escape, key.split("*")))
+        found = [values for name, values in self.metadata.items() if re.fullmatch(pattern, name)]
+        if not found:
+            near = closest(key, self.metadata) or list(self.metadata)[:12]
+            raise DatasetError(
+                f"{self.path}: has no metadata {key!r}; there are: {', '.join(near)}"
+            )
+        return np.stack(found)
+
+
+@contextmanager
+def open_bdata(path: Path) -> Iterator[BData]:
+    """Open a BData file of either layout.
+
+    Raises
+    ------
+    DatasetError
+        It is missing, truncated or no BData; names it.
+    MissingExtraError
+        h5py is not installed.
+    """
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file")
+    with open_hdf5(path, error=DatasetError) as file:
+        samples, meta = (
+            next((name for name in names if name in file), names[-1])
+            for names in (("dataSet", "dataset"), ("metaData", "metadata"))
+        )
+        matrix = find_dataset(file, samples, error=DatasetError)
+        keys = [_text(key) for key in find_dataset(file, f"{meta}/key", error=DatasetError)[()]]
+        values = np.asarray(
+            find_dataset(file, f"{meta}/value", error=DatasetError)[()], dtype=np.float64
+        )
+        if matrix.ndim != 2 or matrix.dtype.kind not in "fiub":
+            raise DatasetError(
+                f"{path}: {samples!r} holds {matrix.dtype} of shape {matrix.shape}, expected "
+                "numbers of shape (samples, columns)"
+            )
+        if values.shape != (len(keys), matrix.shape[1]):
+            raise DatasetError(
+                f"{path}: the metadata have shape {values.shape}, expected ({len(keys)} keys, "
+                f"{matrix.shape[1]} columns)"
+            )
+        repeated = sorted({key for key in keys if keys.count(key) > 1})
+        if repeated:
+            raise DatasetError(f"{path}: metadata stand twice: {', '.join(repeated)}")
+        yield BData(
+            path=path,
+            samples=matrix,
+            metadata=dict(zip(keys, values, strict=True)),
+            names=_value_maps(file),
+        )
+
+
+def bdata_responses(
+    dataset: DatasetSpec, spec: BDataResponses, subject: str, data: Path
+) -> Responses:
+    """Responses of one subject in BData files, as they stand there; a sample is a presentation.
+
+    Raises
+    ------
+    DatasetError
+        Files that are missing or not as described, or whose voxels differ.
+    ResponsesError
+        Responses that contradict themselves.
+    """
+    read = [_read(spec, part, subject, data) for part in spec.parts.values()]
+    _check_same_voxels(read)
+    counts = [len(part.ids) for part in read]
+    return Responses(
+        dataset=dataset.name,
+        subject=subject,
+        values=np.concatenate([part.values for part in read]),
+        stimulus_ids=np.array([name for part in read for name in part.ids], dtype=np.str_),
+        split=np.repeat(np.array(list(spec.parts), dtype=np.str_), counts),
+        rois={roi: read[0].rois[roi] for roi in dataset.rois},
+        condition=dataset.condition,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Part:
+    """Samples of one split, and what is known of their voxels."""
+
+    path: Path
+    values: Floats
+    ids: list[str]
+    rois: dict[str, NDArray[np.bool_]]
+    places: dict[str, Floats]
+
+
+def _read(spec: BDataResponses, part: BDataPart, subject: str, data: Path) -> _Part:
+    with open_bdata(data / part.file.replace("{subject}", subject)) as bdata:
+        rois = {roi: bdata.columns(condition) for roi, condition in spec.rois.items()}
+        _check_rois(bdata, spec, rois)
+        union = np.logical_or.reduce(list(rois.values()))
+        rows = bdata.rows(part.rows)
+        _check_one_kind(bdata, part, rows)
+        return _Part(
+            path=bdata.path,
+            values=bdata.values(rows, union),
+            ids=_stimulus_ids(bdata, part, data, rows),
+            rois={roi: mask[union] for roi, mask in rois.items()},
+            places={
+                key: bdata.metadata[key][union]
+                for key in (key for keys in _PLACES for key in keys)
+                if key in bdata.metadata
+            },
+        )
+
+
+def _check_rois(bdata: BData, spec: BDataResponses, rois: dict[str, NDArray[np.bool_]]) -> None:
+    voxels = bdata.metadata.get("VoxelData")
+    for roi, mask in rois.items():
+        place = f"{bdata.path}: ROI {roi!r} ({spec.rois[roi]})"
+        if not mask.any():
+            raise DatasetError(f"{place} has no voxels")
+        if voxels is not None and (voxels[mask] != 1).any():
+            raise DatasetError(f"{place} has columns that are no voxels (VoxelData is not 1)")
+
+
+def _check_one_kind(bdata: BData, part: BDataPart, rows: NDArray[np.intp]) -> None:
+    """Refuse to mix training, test and imagery samples because nobody said which to take."""
+    named = keys_of(parse(part.rows)) if part.rows else set()
+    if "DataType" in bdata.metadata and "DataType" not in named:
+        kinds = np.unique(bdata.column("DataType")[rows])
+        if len(kinds) > 1:
+            found = ", ".join(f"{kind:g}" for kind in kinds)
+            raise DatasetError(
+                f"{bdata.path}: the samples are of DataType {found}; say which to take, as in "
+                f"`rows: DataType = {kinds[0]:g}`"
+            )
+
+
+def _stimulus_ids(bdata: BData, part: BDataPart, data: Path, rows: NDArray[np.intp]) -> list[str]:
+    if part.pattern is None:
+        names = None if part.names is None else _names_in(data / part.names)
+        return bdata.labels(part.stimulus, rows=rows, names=names)
+    values = bdata.column(part.stimulus)[rows]
+    if not np.isfinite(values).all():
+        row = int(rows[np.flatnonzero(~np.isfinite(values))[0]])
+        raise DatasetError(f"{bdata.path}: {part.stimulus!r} is missing in sample {row}")
+    if part.pattern == "imagenet":
+        return [_imagenet_name(value) for value in values.tolist()]
+    whole = "d}" in part.pattern
+    if whole and (values != np.round(values)).any():
+        value = values[values != np.round(values)][0]
+        raise DatasetError(
+            f"{bdata.path}: {part.stimulus!r} is {value:.15g}, but the pattern "
+            f"{part.pattern!r} takes whole numbers"
+        )
+    return [part.pattern.format(int(value) if whole else value) for value in values.tolist()]
+
+
+def _imagenet_name(value: float) -> str:
+    """Name of a picture: its category is the whole part, its number the six digits after."""
+    category, picture = divmod(round(value * 10**_DIGITS), 10**_DIGITS)
+    return f"n{category:08d}_{picture}"
+
+
+def _names_in(path: Path) -> dict[float, str]:
+    """Ids by number, from the two columns of a text file: number and id, by tab or comma.
+
+    Raises
+    ------
+    DatasetError
+        The file is missing or has another form; names the line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as cause:
+        raise DatasetError(f"{path}: cannot be read: {cause}") from None
+    names: dict[float, str] = {}
+    for number, line in enumerate(lines, 1):
+        cells = next(csv.reader([line], delimiter="\t" if "\t" in line else ","), [])
+        if not cells or (number == 1 and not _is_number(cells[0])):
+            continue  # empty, or a header
+        if len(cells) < 2 or not _is_number(cells[0]):
+            raise DatasetError(f"{path}: line {number}: expected a number and an id: {line[:60]!r}")
+        value = float(cells[0])
+        if names.setdefault(value, cells[1].strip()) != cells[1].strip():
+            raise DatasetError(f"{path}: line {number}: {cells[0]} stands for two ids")
+    return names
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def _check_same_voxels(parts: list[_Part]) -> None:
+    first, *others = parts
+    for part in others:
+        for roi, mask in first.rois.items():
+            if not np.array_equal(mask, part.rois[roi]):
+                raise DatasetError(
+                    f"{part.path}: ROI {roi!r} has {int(part.rois[roi].sum())} voxels, which are "
+                    f"not the {int(mask.sum())} of {first.path}"
+                )
+        for key in first.places.keys() & part.places.keys():
+            if not np.array_equal(first.places[key], part.places[key], equal_nan=True):
+                raise DatasetError(f"{part.path}: {key} of its voxels differ from {first.path}")
+
+
+def _value_maps(file: Any) -> dict[str, dict[float, str]]:
+    if "vmap" not in file:
+        return {}
+    return {
+        key: {
+            float(value): _text(find_dataset(file, f"vmap/{key}/{value}", error=DatasetError)[()])
+            for value in names_in(file, f"vmap/{key}", error=DatasetError)
+        }
+        for key in names_in(file, "vmap", error=DatasetError)
+    }
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)

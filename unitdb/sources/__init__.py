@@ -1,0 +1,19 @@
+"""Datasets of others: where their files are, and DataLad datasets that hold them."""
+
+from __future__ import annotations
+
+from unitdb.sources.datasets import FileState, check, drop, get, install, states
+from unitdb.sources.folder import data_folder
+from unitdb.sources.spec import DatasetFile, DatasetFiles
+
+__all__ = [
+    "DatasetFile",
+    "DatasetFiles",
+    "FileState",
+    "check",
+    "data_folder",
+    "drop",
+    "get",
+    "install",
+    "states",
+]

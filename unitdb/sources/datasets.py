@@ -1,0 +1,430 @@
+"""DataLad datasets in the data folder: every file known by key and address, fetched when asked for.
+
+A file whose publisher states a checksum is registered under it. Of the others the first download
+records one; from then on they are held to it like the rest.
+"""
+
+from __future__ import annotations
+
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+from unitdb.errors import (
+    ProgramError,
+    SourceError,
+    UnknownRoiError,
+    UnknownSubjectError,
+    closest,
+)
+from unitdb.files import locked
+from unitdb.programs import find_program, json_lines, run
+from unitdb.sources.folder import data_folder
+from unitdb.sources.spec import DatasetFile, DatasetFiles
+
+__all__ = ["FileState", "check", "drop", "get", "install", "states"]
+
+Progress = Callable[[str, int, int], None]
+State = Literal["here", "not here", "damaged"]
+
+_HERE = "here"  # what git-annex calls this repository
+_UNVERIFIED = ("VURL", "URL")  # keys without a checksum
+_RECORDED = "SHA256E"
+_SECONDS_TO_ANSWER = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileState:
+    """What is known of a file of an installed dataset.
+
+    Parameters
+    ----------
+    path : str
+        Below the dataset's folder.
+    key : str
+        Its key in git-annex.
+    state : {'here', 'not here', 'damaged'}
+        Whether its content is here; found damaged only by :func:`check`.
+    detail : str
+        What is wrong, in words.
+    """
+
+    path: str
+    key: str
+    state: State
+    detail: str = ""
+
+    @property
+    def has_checksum(self) -> bool:
+        """Whether the key says what the content must be."""
+        return self.key.partition("-")[0] not in _UNVERIFIED
+
+    @property
+    def size(self) -> int | None:
+        """Bytes, where the key states them."""
+        fields = self.key.partition("--")[0].split("-")[1:]
+        sizes = [int(field[1:]) for field in fields if field.startswith("s")]
+        return sizes[0] if sizes else None
+
+
+def install(name: str, files: DatasetFiles, *, data: Path | None = None) -> Path:
+    """Make the dataset's folder: a DataLad dataset that knows its files, and has none of them yet.
+
+    Parameters
+    ----------
+    name : str
+        Name of the dataset.
+    files : DatasetFiles
+        Where its files come from.
+    data : Path, optional
+        Data folder; as :func:`~unitdb.sources.data_folder` finds it where it is not given.
+
+    Returns
+    -------
+    Path
+        The dataset's folder. Where it is installed already, files that are new to dataset.yaml are
+        added.
+
+    Raises
+    ------
+    SourceError
+        A folder of that name is something else, or has a file under another checksum.
+    MissingProgramError, ProgramError
+        git, git-annex or DataLad are not there, or failed.
+    """
+    folder = data_folder(data) / name
+    for program in ("git", "git-annex", "datalad"):
+        find_program(program)
+    with _alone(folder):
+        if folder.exists() and not (folder / ".datalad").is_dir():
+            raise SourceError(
+                f"{folder} is there already and no DataLad dataset; move it away, or use another "
+                "data folder (--data, UNITDB_DATA)"
+            )
+        if not folder.exists():
+            _new(folder, files)
+        elif files.datalad is None:
+            _register(folder, files.download)
+    return folder
+
+
+def get(
+    name: str,
+    files: DatasetFiles,
+    *,
+    data: Path | None = None,
+    subjects: Sequence[str] | None = None,
+    rois: Sequence[str] | None = None,
+    patterns: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> list[FileState]:
+    """Download files; what has begun is continued, and what arrives is verified.
+
+    Parameters
+    ----------
+    name, files, data
+        As for :func:`install`, which is done first where it was not.
+    subjects, rois : sequence of str, optional
+        Whose files, and of which ROIs; all where not given.
+    patterns : sequence of str, optional
+        Paths, with ``*`` for anything; only files that fit one of them.
+    progress : callable, optional
+        Called with the name of a file, the bytes done and the bytes to do.
+
+    Returns
+    -------
+    list of FileState
+        The files that were asked for.
+
+    Raises
+    ------
+    SourceError
+        Files that cannot be had, or that are not what their checksum says; names the first.
+    UnknownSubjectError, UnknownRoiError
+        No file is of that subject or ROI.
+    """
+    paths = _chosen(name, files, subjects, rois, patterns)
+    folder = install(name, files, data=data)
+    with _alone(folder):
+        failed = []
+        command = ("git-annex", "get", "--json", "--json-progress", "--json-error-messages", "--")
+        for line in json_lines(*command, *paths, folder=folder):
+            action = line.get("action", line)
+            if "byte-progress" in line and progress:
+                done = int(line["byte-progress"])
+                progress(action["file"], done, int(line.get("total-size") or done))
+            elif line.get("success") is False:
+                failed.append(line)
+        _record_checksums(folder, paths)
+    if failed:
+        why = _why_not(folder, failed[0], files)
+        more = f" ({len(failed)} files in all)" if len(failed) > 1 else ""
+        raise SourceError(f"{name}: {failed[0]['file']} cannot be had{more}: {why}")
+    return _states(folder, paths)
+
+
+def states(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[FileState]:
+    """What is here of an installed dataset, without looking into the files.
+
+    Raises
+    ------
+    SourceError
+        It is not installed.
+    """
+    return _states(_installed(name, data), _chosen(name, files))
+
+
+def check(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[FileState]:
+    """Read all that is here again, and compare it with its checksum.
+
+    git-annex sets a damaged file aside, so that the next :func:`get` downloads it anew.
+
+    Raises
+    ------
+    SourceError
+        The dataset is not installed.
+    """
+    folder = _installed(name, data)
+    paths = _chosen(name, files)
+    with _alone(folder):
+        before = {state.path: state for state in _states(folder, paths)}
+        here = [path for path, state in before.items() if state.state == "here"]
+        command = ("git-annex", "fsck", "--json", "--json-error-messages", "--")
+        lines = json_lines(*command, *here, folder=folder) if here else iter(())
+        wrong = {line["file"]: line for line in lines if not line["success"]}
+    found = []
+    for path, state in before.items():
+        if path in wrong:
+            said = " ".join(" ".join(wrong[path]["error-messages"]).split())
+            state = FileState(path=path, key=state.key, state="damaged", detail=said)
+        elif state.state == "here" and not state.has_checksum:
+            state = FileState(
+                path=path, key=state.key, state="here", detail="no checksum to compare it with"
+            )
+        found.append(state)
+    return found
+
+
+def drop(
+    name: str,
+    files: DatasetFiles,
+    *,
+    data: Path | None = None,
+    subjects: Sequence[str] | None = None,
+    rois: Sequence[str] | None = None,
+    patterns: Sequence[str] | None = None,
+    force: bool = False,
+) -> list[FileState]:
+    """Remove the content of files, which stay known and can be had again.
+
+    Parameters
+    ----------
+    name, files, data, subjects, rois, patterns
+        As for :func:`get`.
+    force : bool
+        Remove also what no other place is known to have.
+
+    Returns
+    -------
+    list of FileState
+        The files afterwards.
+
+    Raises
+    ------
+    SourceError
+        A file would be lost; names it.
+    """
+    folder = _installed(name, data)
+    paths = _chosen(name, files, subjects, rois, patterns)
+    with _alone(folder):
+        options = ("--force",) if force else ()
+        command = ("git-annex", "drop", "--json", "--json-error-messages", *options, "--")
+        failed = [
+            line for line in json_lines(*command, *paths, folder=folder) if not line["success"]
+        ]
+    if failed:
+        raise SourceError(
+            f"{name}: {failed[0]['file']} is kept: no other place is sure to have it "
+            f"({len(failed)} such files; --force removes them all the same)"
+        )
+    return _states(folder, paths)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder.with_name(f".{folder.name}.lock")):
+        yield
+
+
+def _new(folder: Path, files: DatasetFiles) -> None:
+    """Make the dataset aside, and put it in place when it is complete."""
+    temporary = folder.with_name(f".{folder.name}.unfinished")
+    _remove(temporary)
+    try:
+        if files.datalad is not None:
+            run("datalad", "clone", "--", files.datalad, temporary, folder=folder.parent)
+            if files.version is not None:
+                run("git", "checkout", "--quiet", "--detach", files.version, folder=temporary)
+        else:
+            settings = ("-c", "text2git", "--description", "unitdb")
+            run("datalad", "create", *settings, temporary, folder=folder.parent)
+            _register(temporary, files.download)
+        temporary.rename(folder)
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _remove(folder: Path) -> None:
+    if not folder.exists():
+        return
+    for path in [folder, *folder.rglob("*")]:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)  # git-annex takes the right to write from what holds its objects
+    shutil.rmtree(folder)
+
+
+def _register(folder: Path, files: Sequence[DatasetFile]) -> None:
+    """Add files that the dataset does not know yet, by key and address."""
+    known = {state.path: state for state in _states(folder, ["."])}
+    for file in files:
+        if file.path in known and file.md5 and file.md5 not in known[file.path].key:
+            raise SourceError(
+                f"{folder / file.path} is registered as {known[file.path].key}, but dataset.yaml "
+                f"has the md5 {file.md5}: drop the dataset's folder to begin anew"
+            )
+    new = [file for file in files if file.path not in known]
+    keyed = [file for file in new if file.key is not None]
+    if keyed:
+        keys = "".join(f"{file.key} {file.path}\n" for file in keyed)
+        addresses = "".join(f"{file.key} {file.address}\n" for file in keyed)
+        _each(("git-annex", "fromkey", "--force", "--batch"), folder, text=keys)
+        _each(("git-annex", "registerurl", "--batch"), folder, text=addresses)
+    for file in new:
+        if file.key is None:
+            command = ("git-annex", "addurl", "--relaxed", "--raw", "--file", file.path)
+            _each(command, folder, [file.address])
+    if new:
+        _commit(folder, f"Register {len(new)} files by their addresses")
+
+
+def _each(
+    command: tuple[str, ...],
+    folder: Path,
+    arguments: Sequence[str] = (),
+    *,
+    text: str | None = None,
+) -> None:
+    """Run a git-annex command of which every step must succeed."""
+    options = ("--json", "--json-error-messages", "--")
+    for line in json_lines(*command, *options, *arguments, folder=folder, text=text):
+        if not line["success"]:
+            raise ProgramError(f"{' '.join(command[:2])}: {' '.join(line['error-messages'])}")
+
+
+def _commit(folder: Path, message: str) -> None:
+    run("git", "add", "--all", folder=folder)
+    run("git", "commit", "--quiet", "--message", message, folder=folder)
+
+
+def _record_checksums(folder: Path, paths: Sequence[str]) -> None:
+    """Give files that came without a checksum that of what arrived."""
+    arrived = [
+        state
+        for state in _states(folder, paths)
+        if state.state == "here" and not state.has_checksum
+    ]
+    if not arrived:
+        return
+    paths = [state.path for state in arrived]
+    _each(("git-annex", "migrate", "--backend", _RECORDED), folder, paths)
+    _commit(folder, f"Record the checksums of {len(arrived)} files as first downloaded")
+    for state in arrived:  # their other name would keep the content on disk when they are dropped
+        run("git-annex", "drop", "--force", "--key", state.key, folder=folder)
+
+
+def _states(folder: Path, paths: Sequence[str]) -> list[FileState]:
+    def find(where: str) -> dict[str, str]:
+        command = ("git-annex", "find", where, "--json", "--")
+        return {line["file"]: line["key"] for line in json_lines(*command, *paths, folder=folder)}
+
+    known, here = find("--anything"), find(f"--in={_HERE}")
+    return [
+        FileState(path=path, key=key, state="here" if path in here else "not here")
+        for path, key in sorted(known.items())
+    ]
+
+
+def _installed(name: str, data: Path | None) -> Path:
+    folder = data_folder(data) / name
+    if not (folder / ".datalad").is_dir():
+        raise SourceError(
+            f"{name} is not installed in {folder.parent}: unitdb datasets install {name}"
+        )
+    return folder
+
+
+def _chosen(
+    name: str,
+    files: DatasetFiles,
+    subjects: Sequence[str] | None = None,
+    rois: Sequence[str] | None = None,
+    patterns: Sequence[str] | None = None,
+) -> list[str]:
+    """Paths of the files of some subjects and ROIs."""
+    if files.datalad is not None:
+        if rois is not None:
+            raise SourceError(f"{name}: its files are not told apart by ROI")
+        if patterns is not None:
+            return list(patterns)  # git-annex knows what * means
+        if subjects is None:
+            return sorted({path.split("{subject}")[0].rstrip("/") or "." for path in files.fetch})
+        return [path.replace("{subject}", subject) for subject in subjects for path in files.fetch]
+    own = {file.subject for file in files.download if file.subject is not None}
+    for subject in subjects or ():
+        if subject not in own:
+            raise UnknownSubjectError(subject, own, where=f"files of {name!r}")
+    areas = {roi for file in files.download for roi in file.rois or ()}
+    for roi in rois or ():
+        if areas and roi not in areas:
+            raise UnknownRoiError(roi, areas, where=f"files of {name!r}")
+    chosen = [
+        file.path
+        for file in files.download
+        if (subjects is None or file.subject is None or file.subject in subjects)
+        and (rois is None or file.rois is None or set(rois) & set(file.rois))
+        and (patterns is None or any(fnmatchcase(file.path, pattern) for pattern in patterns))
+    ]
+    if not chosen:
+        paths = [file.path for file in files.download]
+        near = closest((patterns or [""])[0], paths) or paths[:3]
+        raise SourceError(f"{name}: no file fits; there are, among others, {', '.join(near)}")
+    return chosen
+
+
+def _why_not(folder: Path, line: dict[str, Any], files: DatasetFiles) -> str:
+    """Say in plain words why a download failed; git-annex says only that it did."""
+    addresses = [file.address for file in files.download if file.path == line["file"]]
+    said = " ".join(" ".join(line["error-messages"] or [line.get("note", "")]).split())
+    if not addresses:
+        return said
+    asked = urllib.request.Request(addresses[0], method="HEAD")  # noqa: S310 - checked by the spec
+    try:
+        with urllib.request.urlopen(asked, timeout=_SECONDS_TO_ANSWER):  # noqa: S310
+            pass
+    except urllib.error.HTTPError as cause:
+        return f"{addresses[0]} answers {cause.code} {cause.reason}"
+    except OSError as cause:
+        return f"{addresses[0]} does not answer ({cause}); what has arrived is kept, try again"
+    key = next((state.key for state in _states(folder, [line["file"]])), "")
+    return (
+        f"{addresses[0]} answers, but what came is not {key}: the transfer broke off (try again), "
+        f"or the file there is another one now. git-annex: {said}"
+    )
