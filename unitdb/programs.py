@@ -85,15 +85,15 @@ def run(*command: str | Path, folder: Path, text: str | None = None) -> str:
 def json_lines(*command: str | Path, folder: Path, text: str | None = None) -> Iterator[Any]:
     """Run a program that writes a JSON value a line, and give the values as they come.
 
-    A program of that kind says in its values what failed: a code other than 0 is no error where
-    there were values.
+    A program of that kind says in a value (``success: false``) what failed; its exit code then adds
+    nothing. One that ends with an error and without such a value has not done its work.
 
     Raises
     ------
     MissingProgramError
         It is not installed.
     ProgramError
-        It failed and said nothing.
+        It died, or failed without saying of what.
     """
     program, *arguments = map(str, command)
     # Files, not pipes: a program that says much on one of them never waits for the other.
@@ -113,12 +113,15 @@ def json_lines(*command: str | Path, folder: Path, text: str | None = None) -> I
             try:
                 for line in process.stdout or ():
                     if line.strip():
-                        said = True
-                        yield json.loads(line)
+                        value = json.loads(line)
+                        said = said or value.get("success") is False
+                        yield value
+            except json.JSONDecodeError:
+                pass  # the line that it was writing when it died
             except BaseException:
                 process.terminate()
                 raise
-        if process.returncode and not said:
+        if process.returncode < 0 or (process.returncode and not said):
             complaints.seek(0)
             raise ProgramError(_failure(command, process.returncode, complaints.read()))
 

@@ -297,16 +297,28 @@ def _unit_r(name: str, description: str, *, null: str) -> Column:
     return _r(name, description, null=null, type_=pa.float32())
 
 
-def _count(name: str, description: str, *, unit: str, minimum: int = 0) -> Column:
-    return Column(name=name, type=pa.int32(), description=description, unit=unit, minimum=minimum)
+_NOT_STATED = "NULL where accuracies were imported whose publication does not state it"
+
+
+def _count(
+    name: str, description: str, *, unit: str, minimum: int = 0, null: str | None = None
+) -> Column:
+    return Column(
+        name=name,
+        type=pa.int32(),
+        description=description,
+        unit=unit,
+        null=null,
+        minimum=minimum,
+    )
 
 
 def _text(name: str, description: str, *, null: str | None = None) -> Column:
     return Column(name=name, type=TEXT, description=description, null=null)
 
 
-def _sha256(name: str, description: str) -> Column:
-    return Column(name=name, type=TEXT, description=description, pattern=r"[0-9a-f]{64}")
+def _sha256(name: str, description: str, *, null: str | None = None) -> Column:
+    return Column(name=name, type=TEXT, description=description, null=null, pattern=r"[0-9a-f]{64}")
 
 
 _NO_UNIT = "NULL where no unit of the layer has an accuracy"
@@ -330,7 +342,7 @@ _TABLES = (
             _text("source", "Where the responses come from: URL, DOI or program"),
             _text("citation", "How to cite the dataset"),
             _count("n_subjects", "Number of subjects", unit="subjects", minimum=1),
-            _count("n_stimuli", "Number of stimuli", unit="stimuli", minimum=1),
+            _count("n_stimuli", "Number of stimuli", unit="stimuli", minimum=1, null=_NOT_STATED),
             Column(
                 name="voxel_selection",
                 type=pa.bool_(),
@@ -367,12 +379,19 @@ _TABLES = (
             DATASET,
             SUBJECT,
             ROI,
-            _count("n_voxels", "Number of voxels of the ROI", unit="voxels", minimum=1),
+            _count(
+                "n_voxels",
+                "Number of voxels of the ROI",
+                unit="voxels",
+                minimum=1,
+                null=_NOT_STATED,
+            ),
             _count(
                 "n_train",
                 "Samples used for training; in cross-validation, all samples",
                 unit="samples",
                 minimum=1,
+                null=_NOT_STATED,
             ),
             _count(
                 "n_test",
@@ -380,7 +399,11 @@ _TABLES = (
                 unit="images",
                 minimum=1,
             ),
-            _sha256("responses_sha256", "Hash of the subject's responses, ROI masks and ids"),
+            _sha256(
+                "responses_sha256",
+                "Hash of the subject's responses, ROI masks and ids",
+                null=_NOT_STATED,
+            ),
         ),
         primary_key=("dataset", "subject", "roi"),
         foreign_keys=(
@@ -400,7 +423,10 @@ _TABLES = (
                 description="Use in decoding: train, test, or cross-validation (each in turn)",
                 pattern="train|test|cross-validation",
             ),
-            _sha256("sha256", "Hash of the picture's shape and RGB pixels"),
+            _sha256(
+                "sha256",
+                "Hash of the picture's shape and RGB pixels, or of its name where it is missing",
+            ),
             _text("source", "Photograph or file that the stimulus was made from"),
         ),
         primary_key=("dataset", "stimulus"),
@@ -412,8 +438,16 @@ _TABLES = (
         columns=(
             MODEL,
             _text("title", "Title in one line"),
-            _sha256("weights_sha256", "Hash of all parameters and buffers"),
-            _sha256("model_sha256", "Identity: hash of weights, preprocessing, factory, layers"),
+            _sha256(
+                "weights_sha256",
+                "Hash of all parameters and buffers, or of the files of activations",
+                null=_NOT_STATED,
+            ),
+            _sha256(
+                "model_sha256",
+                "Identity: hash of weights, preprocessing, factory, layers",
+                null=_NOT_STATED,
+            ),
             _text("factory", "Import path of the callable that makes the network"),
             _text("preprocessing", "From picture to input tensor, as JSON"),
             _text("licence", "Licence of the weights, or that none is stated"),
@@ -453,7 +487,7 @@ _TABLES = (
         row="one network decoded from one dataset by one decoder",
         columns=(
             BUILD,
-            _text("recipe", "Name of the recipe"),
+            _text("recipe", "Name of the recipe, or `import` and whose accuracies were imported"),
             _sha256(
                 "recipe_sha256", "Hash of the recipe, and of the datasets and networks it names"
             ),
@@ -473,6 +507,7 @@ _TABLES = (
                 name="seed",
                 type=pa.int64(),
                 description="Seed of the recipe",
+                null=_NOT_STATED,
                 minimum=0,
             ),
             _text("inputs", "Content hashes of stimuli, model and responses, as JSON"),

@@ -112,7 +112,10 @@ def test_published_files_have_the_published_identifiers_and_checksums():
     table = ROOT.parent / "shared" / "reference" / "figshare_files.csv"
     if not table.exists():
         pytest.skip("the table of published files is not here")
-    published = {int(row["figshare_file_id"]): row["md5"] for row in csv.DictReader(table.read_text().splitlines())}
+    published = {
+        int(row["figshare_file_id"]): row["md5"]
+        for row in csv.DictReader(table.read_text().splitlines())
+    }
     specs = [
         read_spec(path, DatasetSpec, DatasetError)
         for path in dataset_specs([ROOT / "datasets"]).values()

@@ -9,7 +9,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from unitdb.errors import SourceError, UnknownSubjectError
+from unitdb import programs
+from unitdb.errors import ProgramError, SourceError, UnknownSubjectError
 from unitdb.programs import run
 from unitdb.sources import DatasetFiles, check, drop, get, install, states
 
@@ -214,3 +215,70 @@ def test_commits_need_no_identity_of_the_user(web, tmp_path, monkeypatch):
         ["git", "log", "--format=%an"], cwd=folder, capture_output=True, text=True, check=True
     )
     assert log.stdout.strip()
+
+
+@pytest.fixture
+def dying(monkeypatch, tmp_path):
+    """Have git-annex die after the first line that a command of some name writes."""
+
+    def arrange(command):
+        real = programs.find_program("git-annex")
+        script = tmp_path / "git-annex"
+        script.write_text(
+            f'#!/bin/sh\nif [ "$1" != {command} ]; then exec {real} "$@"; fi\n'
+            f'{real} "$@" > said; head -n 1 said; kill -9 $$\n'
+        )
+        script.chmod(0o755)
+        found = programs.find_program
+        monkeypatch.setattr(
+            programs,
+            "find_program",
+            lambda name: str(script) if name == "git-annex" else found(name),
+        )
+
+    return arrange
+
+
+@pytest.mark.parametrize("command", ["get", "fsck", "drop"])
+def test_a_git_annex_that_dies_has_not_done_its_work(web, tmp_path, dying, command):
+    files = files_of(web)
+    if command != "get":
+        get("some", files, data=tmp_path)
+    else:
+        install("some", files, data=tmp_path)
+    dying(command)
+    do = {"get": get, "fsck": check, "drop": drop}[command]
+    with pytest.raises(ProgramError, match="git-annex"):
+        do("some", files, data=tmp_path)
+
+
+def test_what_users_put_beside_the_files_is_not_committed(web, tmp_path):
+    files = files_of(web)
+    folder = install("some", files, data=tmp_path)
+    (folder / "mine.txt").write_text("may not be passed on")
+    get("some", files, data=tmp_path)
+    assert run("git", "status", "--porcelain", folder=folder) == "?? mine.txt\n"
+
+
+def test_a_checksum_that_is_published_later_is_compared(web, tmp_path):
+    files = files_of(web)
+    get("some", files, data=tmp_path)
+    for content, agrees in ((noise(3), True), (noise(4), False)):
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        notes = files.download[-1].model_copy(update={"md5": md5})
+        later = DatasetFiles(download=[*files.download[:-1], notes])
+        if agrees:
+            install("some", later, data=tmp_path)
+        else:
+            with pytest.raises(SourceError, match="not known to be what"):
+                install("some", later, data=tmp_path)
+
+
+def test_files_that_are_new_to_the_spec_do_not_stop_the_others(web, tmp_path):
+    files = files_of(web)
+    get("some", files, data=tmp_path)
+    more = {"path": "more.bin", "url": f"{web.url}/more.bin", "subject": "sub-new"}
+    longer = DatasetFiles(download=[*files.download, more])
+    assert len(states("some", longer, data=tmp_path)) == 3
+    with pytest.raises(SourceError, match=r"has none of"):
+        drop("some", longer, data=tmp_path, patterns=["more*"])

@@ -33,7 +33,7 @@ from unitdb.specs import canonical_json, content_sha256
 
 __all__ = ["Imported", "import_accuracies"]
 
-_N_TRAIN, _N_TEST = 1200, 50
+_N_TEST = 50
 _UNSTATED = "not stated by the published accuracies"
 
 
@@ -117,13 +117,10 @@ def _stage(
     rows: dict[str, list[dict[str, Any]]] = {
         name: [] for name in ("models", "layers", "builds", "layer_summary", "intersubject")
     }
-    digests: dict[str, dict[str, str]] = {subject: {} for subject in source.subjects}
     total, done = sum(map(len, source.layers.values())), 0
     for network, names in source.layers.items():
         paths = _paths(source, network, names)
-        files = {path: sha256_file(source.folder / path) for path, _ in paths}
-        for path, subject in paths:
-            digests[subject][path] = files[path]
+        files = {path: sha256_file(source.folder / path) for path in paths}
         build = content_sha256([network, files, unitdb.__version__, code_sha256()])[:12]
         job = _view(source, network, build)
         rows["models"].append(_model_row(source.layout, network, len(names)))
@@ -151,7 +148,7 @@ def _stage(
             done += 1
             if progress:
                 progress("import", done, total)
-    for name, found in (_dataset_tables(source, digests, simulated=info.simulated) | rows).items():
+    for name, found in (_dataset_tables(source, simulated=info.simulated) | rows).items():
         write_table(staged, name, table_of(name, found))
 
 
@@ -160,10 +157,10 @@ def _stored_name(layer: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]", ".", layer)
 
 
-def _paths(source: Source, network: str, layers: Sequence[str]) -> list[tuple[str, str]]:
-    """Files of a network, each with its subject."""
+def _paths(source: Source, network: str, layers: Sequence[str]) -> list[str]:
+    """Files of a network."""
     return [
-        (source.layout.path(network, layer, subject, roi), subject)
+        source.layout.path(network, layer, subject, roi)
         for layer in layers
         for subject in source.subjects
         for roi in source.rois
@@ -210,12 +207,9 @@ def _view(source: Source, network: str, build: str) -> Any:
     )
 
 
-def _dataset_tables(
-    source: Source, digests: dict[str, dict[str, str]], *, simulated: bool
-) -> dict[str, list[dict[str, Any]]]:
+def _dataset_tables(source: Source, *, simulated: bool) -> dict[str, list[dict[str, Any]]]:
     layout = source.layout
     dataset = {"dataset": layout.name}
-    stimuli = [f"test-{number:02d}" for number in range(1, _N_TEST + 1)]
     return {
         "datasets": [
             dataset
@@ -226,7 +220,7 @@ def _dataset_tables(
                 "source": layout.source,
                 "citation": layout.citation,
                 "n_subjects": len(source.subjects),
-                "n_stimuli": _N_TEST,
+                "n_stimuli": None,
                 "voxel_selection": True,
                 "zscore": True,
             }
@@ -236,45 +230,33 @@ def _dataset_tables(
             | {
                 "roi": roi,
                 "place": place,
-                "description": f"{layout.rois[roi]} (n_voxels is {_UNSTATED}, and given as 1)",
+                "description": layout.rois[roi],
             }
             for place, roi in enumerate(source.rois)
         ],
-        # The publication has neither voxels nor pictures: hashes are of what it has.
         "subjects": [
             dataset
             | {
                 "subject": subject,
                 "roi": roi,
-                "n_voxels": 1,
-                "n_train": _N_TRAIN,
+                "n_voxels": None,
+                "n_train": None,
                 "n_test": _N_TEST,
-                "responses_sha256": content_sha256(digests[subject]),
+                "responses_sha256": None,
             }
             for subject in source.subjects
             for roi in source.rois
         ],
-        "stimuli": [
-            dataset
-            | {
-                "stimulus": stimulus,
-                "split": "test",
-                "sha256": content_sha256([layout.name, stimulus]),
-                "source": "Test image, not part of the published accuracies; "
-                "its sha256 is of its name",
-            }
-            for stimulus in stimuli
-        ],
+        "stimuli": [],  # which pictures they were is not part of the publication
     }
 
 
 def _model_row(layout: Layout, network: str, n_layers: int) -> dict[str, Any]:
-    identity = content_sha256([layout.name, network])
     return {
         "model": network,
-        "title": f"{network}, as published in {layout.name} (hashes are of its name)",
-        "weights_sha256": identity,
-        "model_sha256": identity,
+        "title": f"{network}, as published in {layout.name}",
+        "weights_sha256": None,
+        "model_sha256": None,
         "factory": _UNSTATED,
         "preprocessing": canonical_json({"note": _UNSTATED}),
         "licence": _UNSTATED,
@@ -295,9 +277,9 @@ def _build_row(
         "dataset": layout.name,
         "model": network,
         "decoder": canonical_json({"published": layout.citation}),
-        "units": canonical_json({"sample": None, "seed": 0}),
+        "units": canonical_json({"sample": None, "seed": 0}),  # all of them
         "n_folds": None,
-        "seed": 0,
+        "seed": None,
         "inputs": canonical_json({"files": content_sha256(files)}),
         "unitdb_version": unitdb.__version__,
         "code_sha256": code_sha256(),

@@ -20,12 +20,14 @@ from unitdb.errors import (
 )
 from unitdb.responses.arrays import array_responses, array_stimuli
 from unitdb.responses.bdata import bdata_responses
+from unitdb.responses.bids import bids_responses
 from unitdb.responses.rdm import rdm_responses
 from unitdb.responses.simulation import simulate
 from unitdb.responses.spec import (
     ArrayResponses,
     ArrayStimuli,
     BDataResponses,
+    BidsResponses,
     CropStimuli,
     DatasetSpec,
     FolderStimuli,
@@ -113,6 +115,8 @@ class Dataset:
                 responses = array_responses(self.spec, source, subject, self._data_folder())
             case BDataResponses() as source:
                 responses = bdata_responses(self.spec, source, subject, self._data_folder())
+            case BidsResponses() as source:
+                responses = bids_responses(self.spec, source, subject, self._data_folder())
             case SimulatedResponses() as source:
                 responses = simulate(
                     self.spec,

@@ -16,6 +16,8 @@ __all__ = [
     "ArrayStimuli",
     "BDataPart",
     "BDataResponses",
+    "BidsPart",
+    "BidsResponses",
     "CropStimuli",
     "DatasetSpec",
     "FolderStimuli",
@@ -292,6 +294,74 @@ class BDataResponses(Spec):
         return self
 
 
+Masks = Annotated[list[RelativePath], Field(min_length=1)]
+
+
+class BidsPart(Spec):
+    """Runs of one split of a BIDS dataset.
+
+    Parameters
+    ----------
+    bold, events, confounds : str
+        Patterns of their files below the root: ``*`` for anything, ``{subject}`` for the subject's
+        id. Files of a run are joined by what their names say: ses-, task-, run- and so on.
+    stimulus : str
+        Column of the events that names the stimulus; of ``stim_file`` the name without ending.
+    keep : mapping of str to list of str
+        Only events that have one of these values in these columns.
+    """
+
+    bold: RelativePath
+    events: RelativePath
+    confounds: RelativePath | None = None
+    stimulus: str = "stim_file"
+    keep: dict[str, list[str]] = Field(default_factory=dict)
+
+
+class BidsResponses(Spec):
+    """Responses as BOLD images with events; :mod:`unitdb.responses.bids` says what is computed.
+
+    Parameters
+    ----------
+    root : str
+        The BIDS dataset, below the data folder.
+    parts : mapping
+        Runs of the splits ``train`` and ``test``, or of ``cross-validation``.
+    masks : mapping
+        For each ROI patterns of mask images, whose union it is: voxels above 0.
+    shift : float
+        Seconds by which the response comes later than the stimulus.
+    trend : int
+        Degree of the polynomial of time that is taken away from each run; 0 leaves the trend.
+    regress : list of str
+        Columns of the confounds that are regressed out, such as ``trans_x``.
+    normalise : {'percent', 'zscore'}, optional
+        What is done with each run: percent signal change, or z-scores.
+    """
+
+    kind: Literal["bids"]
+    root: RelativePath
+    parts: Annotated[dict[Split, BidsPart], Field(min_length=1)]
+    masks: Annotated[
+        dict[Name, Annotated[list[RelativePath], Field(min_length=1)]], Field(min_length=1)
+    ]
+    shift: Annotated[float, Field(ge=0)] = 0.0
+    trend: Annotated[int, Field(ge=0, le=5)] = 0
+    regress: list[str] = Field(default_factory=list)
+    normalise: Literal["percent", "zscore"] | None = None
+
+    def roi_names(self) -> set[str]:
+        """Names of the ROIs that have masks."""
+        return set(self.masks)
+
+    @model_validator(mode="after")
+    def _confounds_are_there(self) -> BidsResponses:
+        for split, part in self.parts.items():
+            if self.regress and part.confounds is None:
+                raise ValueError(f"parts.{split}: `regress` needs the files of `confounds`")
+        return self
+
+
 class RoiPreference(Spec):
     """A simulated ROI: its size and the layers it prefers.
 
@@ -406,7 +476,7 @@ class DatasetSpec(Spec):
     ) = None
     responses: (
         Annotated[
-            RdmResponses | ArrayResponses | BDataResponses | SimulatedResponses,
+            RdmResponses | ArrayResponses | BDataResponses | BidsResponses | SimulatedResponses,
             Field(discriminator="kind"),
         ]
         | None

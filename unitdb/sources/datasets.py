@@ -6,6 +6,7 @@ records one; from then on they are held to it like the rest.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import urllib.error
 import urllib.request
@@ -162,11 +163,15 @@ def get(
             elif line.get("success") is False:
                 failed.append(line)
         _record_checksums(folder, paths)
+        found = _states(folder, paths)
     if failed:
         why = _why_not(folder, failed[0], files)
         more = f" ({len(failed)} files in all)" if len(failed) > 1 else ""
         raise SourceError(f"{name}: {failed[0]['file']} cannot be had{more}: {why}")
-    return _states(folder, paths)
+    for state in found:
+        if state.state != "here":
+            raise SourceError(f"{name}: {state.path} has not come; try again")
+    return found
 
 
 def states(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[FileState]:
@@ -177,7 +182,8 @@ def states(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[
     SourceError
         It is not installed.
     """
-    return _states(_installed(name, data), _chosen(name, files))
+    folder = _installed(name, data)
+    return _states(folder, _registered(folder, _chosen(name, files)))
 
 
 def check(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[FileState]:
@@ -191,13 +197,16 @@ def check(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[F
         The dataset is not installed.
     """
     folder = _installed(name, data)
-    paths = _chosen(name, files)
     with _alone(folder):
+        paths = _registered(folder, _chosen(name, files))
         before = {state.path: state for state in _states(folder, paths)}
         here = [path for path, state in before.items() if state.state == "here"]
         command = ("git-annex", "fsck", "--json", "--json-error-messages", "--")
-        lines = json_lines(*command, *here, folder=folder) if here else iter(())
-        wrong = {line["file"]: line for line in lines if not line["success"]}
+        lines = list(json_lines(*command, *here, folder=folder)) if here else []
+    wrong = {line["file"]: line for line in lines if not line["success"]}
+    unread = set(here) - {line["file"] for line in lines}
+    if unread:
+        raise SourceError(f"{name}: {min(unread)} was not read ({len(unread)} files in all)")
     found = []
     for path, state in before.items():
         if path in wrong:
@@ -241,19 +250,20 @@ def drop(
         A file would be lost; names it.
     """
     folder = _installed(name, data)
-    paths = _chosen(name, files, subjects, rois, patterns)
     with _alone(folder):
+        paths = _registered(folder, _chosen(name, files, subjects, rois, patterns))
         options = ("--force",) if force else ()
         command = ("git-annex", "drop", "--json", "--json-error-messages", *options, "--")
         failed = [
             line for line in json_lines(*command, *paths, folder=folder) if not line["success"]
         ]
+        found = _states(folder, paths)
     if failed:
         raise SourceError(
             f"{name}: {failed[0]['file']} is kept: no other place is sure to have it "
             f"({len(failed)} such files; --force removes them all the same)"
         )
-    return _states(folder, paths)
+    return found
 
 
 @contextmanager
@@ -295,11 +305,8 @@ def _register(folder: Path, files: Sequence[DatasetFile]) -> None:
     """Add files that the dataset does not know yet, by key and address."""
     known = {state.path: state for state in _states(folder, ["."])}
     for file in files:
-        if file.path in known and file.md5 and file.md5 not in known[file.path].key:
-            raise SourceError(
-                f"{folder / file.path} is registered as {known[file.path].key}, but dataset.yaml "
-                f"has the md5 {file.md5}: drop the dataset's folder to begin anew"
-            )
+        if file.path in known:
+            _check_same(folder, file, known[file.path])
     new = [file for file in files if file.path not in known]
     keyed = [file for file in new if file.key is not None]
     if keyed:
@@ -312,7 +319,23 @@ def _register(folder: Path, files: Sequence[DatasetFile]) -> None:
             command = ("git-annex", "addurl", "--relaxed", "--raw", "--file", file.path)
             _each(command, folder, [file.address])
     if new:
-        _commit(folder, f"Register {len(new)} files by their addresses")
+        paths = [file.path for file in new]
+        _commit(folder, f"Register {len(new)} files by their addresses", paths)
+
+
+def _check_same(folder: Path, file: DatasetFile, known: FileState) -> None:
+    """See that a file that is registered is the one that dataset.yaml means."""
+    if file.md5 is None or file.md5 in known.key or not known.has_checksum:
+        return
+    path = folder / file.path
+    if known.state == "here" and not known.key.startswith("MD5"):
+        with path.open("rb") as content:
+            if hashlib.file_digest(content, "md5").hexdigest() == file.md5:
+                return
+    raise SourceError(
+        f"{path} is registered as {known.key}, which is not known to be what dataset.yaml has (md5 "
+        f"{file.md5}); move {folder} away and install it anew"
+    )
 
 
 def _each(
@@ -329,9 +352,10 @@ def _each(
             raise ProgramError(f"{' '.join(command[:2])}: {' '.join(line['error-messages'])}")
 
 
-def _commit(folder: Path, message: str) -> None:
-    run("git", "add", "--all", folder=folder)
-    run("git", "commit", "--quiet", "--message", message, folder=folder)
+def _commit(folder: Path, message: str, paths: Sequence[str]) -> None:
+    # What users put beside these files is theirs, and may not be published.
+    run("git", "add", "--", *paths, folder=folder)
+    run("git", "commit", "--quiet", "--message", message, "--", *paths, folder=folder)
 
 
 def _record_checksums(folder: Path, paths: Sequence[str]) -> None:
@@ -345,9 +369,19 @@ def _record_checksums(folder: Path, paths: Sequence[str]) -> None:
         return
     paths = [state.path for state in arrived]
     _each(("git-annex", "migrate", "--backend", _RECORDED), folder, paths)
-    _commit(folder, f"Record the checksums of {len(arrived)} files as first downloaded")
+    _commit(folder, f"Record the checksums of {len(arrived)} files as first downloaded", paths)
     for state in arrived:  # their other name would keep the content on disk when they are dropped
         run("git-annex", "drop", "--force", "--key", state.key, folder=folder)
+
+
+def _registered(folder: Path, paths: Sequence[str]) -> list[str]:
+    """Those of some paths that the dataset knows: dataset.yaml may have got new ones since."""
+    known = run("git", "ls-files", "-z", folder=folder).split("\0")
+    found = [path for path in paths if path == "." or "*" in path or path in known]
+    folders = [path for path in paths if any(name.startswith(f"{path}/") for name in known)]
+    if not found + folders:
+        raise SourceError(f"{folder}: has none of {', '.join(paths[:3])}")
+    return found + folders
 
 
 def _states(folder: Path, paths: Sequence[str]) -> list[FileState]:

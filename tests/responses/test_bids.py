@@ -1,0 +1,319 @@
+"""BIDS: images that nibabel writes become the responses that a slow reading of them gives."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tracemalloc
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from nilearn.signal import clean as nilearn_clean
+
+from unitdb.errors import DatasetError
+from unitdb.responses.bids import bids_responses, block_means, clean, normalised
+from unitdb.responses.spec import DatasetSpec
+
+SHAPE, N_VOLUMES, SECONDS = (6, 5, 4), 30, 3.0
+AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
+EVENTS = [(6.0, "apple"), (18.0, "bird"), (30.0, "car"), (42.0, "apple"), (66.0, "dog")]
+RUNS = [("perceptionTraining01", "01"), ("perceptionTraining01", "02"), ("perceptionTest01", "01")]
+
+
+def run_name(session, run):
+    return f"sub-01_ses-{session}_task-perception_run-{run}"
+
+
+def write(root):
+    """Lay files out as the published raw and preprocessed images of god are."""
+    rng = np.random.default_rng(0)
+    anatomy = root / "sourcedata" / "sub-01" / "anat"
+    anatomy.mkdir(parents=True)
+    for number, name in enumerate(("LH_V1d", "LH_V1v", "RH_V1d", "LH_V4")):
+        mask = np.zeros(SHAPE, dtype=np.uint8)
+        mask.reshape(-1)[number * 7 : number * 7 + 9] = 1
+        nib.save(nib.Nifti1Image(mask, AFFINE), anatomy / f"sub-01_mask_{name}.nii.gz")
+    for session, run in RUNS:
+        raw = root / "sub-01" / f"ses-{session}" / "func"
+        ready = root / "derivatives" / "sub-01" / f"ses-{session}" / "func"
+        raw.mkdir(parents=True, exist_ok=True)
+        ready.mkdir(parents=True, exist_ok=True)
+        values = 1000 + 30 * rng.normal(size=(*SHAPE, N_VOLUMES)).astype(np.float32)
+        image = nib.Nifti1Image(values, AFFINE)
+        image.header.set_xyzt_units("mm", "sec")
+        image.header.set_zooms((3.0, 3.0, 3.0, SECONDS))
+        nib.save(image, ready / f"{run_name(session, run)}_bold_preproc.nii.gz")
+        lines = ["onset\tduration\ttrial_no\tevent_type\tstim_id"]
+        lines.append("0.0\t6.0\t0\trest\tn/a")
+        shown = ["egg" if session.startswith("perceptionTest") else name for _, name in EVENTS]
+        for number, ((onset, _), name) in enumerate(zip(EVENTS, shown, strict=True), 1):
+            lines.append(f"{onset}\t9.0\t{number}\tstimulus\t{name}")
+        (raw / f"{run_name(session, run)}_events.tsv").write_text("\n".join(lines) + "\n")
+        motion = rng.normal(size=(N_VOLUMES, 2))
+        table = ["trans_x\trot_z", *("\t".join(f"{v:.6f}" for v in row) for row in motion)]
+        table[1] = "n/a\t" + table[1].split("\t")[1]
+        name = f"{run_name(session, run)}_desc-confounds_timeseries.tsv"
+        (ready / name).write_text("\n".join(table) + "\n")
+
+
+def part(kind):
+    sessions = f"sub-*/ses-perception{kind}*/func"
+    return {
+        "bold": f"derivatives/{{subject}}/ses-perception{kind}*/func/*_bold_preproc.nii.gz",
+        "events": f"{{subject}}/ses-perception{kind}*/func/*_events.tsv",
+        "confounds": f"derivatives/{sessions}/*_desc-confounds_timeseries.tsv",
+        "stimulus": "stim_id",
+        "keep": {"event_type": ["stimulus"]},
+    }
+
+
+def spec(**options):
+    return DatasetSpec.model_validate(
+        {
+            "name": "raw",
+            "title": "Raw images",
+            "description": "Made for a test.",
+            "licence": "none",
+            "source": "a test",
+            "citation": "none",
+            "subjects": ["sub-01"],
+            "rois": {"V1": "primary", "V4": "fourth"},
+            "stimuli": {"kind": "folder", "folder": "pictures"},
+            "responses": {
+                "kind": "bids",
+                "root": "bids",
+                "parts": {"train": part("Training"), "test": part("Test")},
+                "masks": {
+                    "V1": ["sourcedata/{subject}/anat/{subject}_mask_?H_V1*.nii.gz"],
+                    "V4": ["sourcedata/{subject}/anat/{subject}_mask_LH_V4.nii.gz"],
+                },
+                "shift": 3.0,
+                **options,
+            },
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bids")
+    write(folder / "bids")
+    return folder
+
+
+@pytest.fixture
+def data(written, tmp_path):
+    """A copy that may be spoiled."""
+    return shutil.copytree(written, tmp_path / "data")
+
+
+def read(data, **options):
+    found = spec(**options)
+    return bids_responses(found, found.responses, "sub-01", data)
+
+
+def slow(data, transform):
+    """Samples of all runs, voxel by voxel and event by event."""
+    root = data / "bids"
+    masks = {}
+    for name in ("LH_V1d", "LH_V1v", "RH_V1d", "LH_V4"):
+        path = root / "sourcedata" / "sub-01" / "anat" / f"sub-01_mask_{name}.nii.gz"
+        masks[name] = nib.load(path).get_fdata() > 0
+    v1 = masks["LH_V1d"] | masks["LH_V1v"] | masks["RH_V1d"]
+    places = [tuple(place) for place in np.argwhere(v1 | masks["LH_V4"])]
+    rows = []
+    for session, run in RUNS:
+        func = root / "derivatives" / "sub-01" / f"ses-{session}" / "func"
+        image = nib.load(func / f"{run_name(session, run)}_bold_preproc.nii.gz").get_fdata()
+        table = (func / f"{run_name(session, run)}_desc-confounds_timeseries.tsv").read_text()
+        confounds = np.array(
+            [
+                [0.0 if cell == "n/a" else float(cell) for cell in line.split("\t")]
+                for line in table.splitlines()[1:]
+            ]
+        )
+        series = np.column_stack([transform(image[place], confounds) for place in places])
+        for onset, _ in EVENTS:
+            first = int(onset / SECONDS) + 1
+            rows.append(series[first : first + 3].mean(axis=0))
+    return np.array(rows), np.array([v1[place] for place in places])
+
+
+def test_samples_are_means_of_shifted_blocks(written):
+    responses = read(written)
+    expected, v1 = slow(written, lambda y, _: y)
+    np.testing.assert_allclose(responses.values, expected, rtol=1e-12)
+    np.testing.assert_array_equal(responses.rois["V1"], v1)
+    assert responses.stimulus_ids.tolist() == [name for _, name in EVENTS] * 2 + ["egg"] * 5
+    assert responses.split.tolist() == ["train"] * 10 + ["test"] * 5
+
+
+def test_trend_and_motion_are_regressed_out_as_by_nilearn(written):
+    def by_nilearn(y, confounds):
+        time = np.arange(len(y), dtype=float)
+        cleaned = nilearn_clean(
+            y[:, None],
+            confounds=np.column_stack([time, confounds]),
+            detrend=False,
+            standardize=None,
+            standardize_confounds=True,
+        )
+        return cleaned[:, 0] - cleaned.mean() + y.mean()
+
+    responses = read(written, trend=1, regress=["trans_x", "rot_z"])
+    expected, _ = slow(written, by_nilearn)
+    np.testing.assert_allclose(responses.values, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("way", ["percent", "zscore"])
+def test_runs_are_normalised(written, way):
+    def by_hand(y, _):
+        sd = np.sqrt(((y - y.mean()) ** 2).sum() / (len(y) - 1))
+        return (y - y.mean()) / (y.mean() / 100 if way == "percent" else sd)
+
+    expected, _ = slow(written, by_hand)
+    np.testing.assert_allclose(read(written, normalise=way).values, expected, atol=1e-9)
+
+
+@given(
+    n_volumes=st.integers(4, 30),
+    n_voxels=st.integers(1, 5),
+    n_confounds=st.integers(0, 3),
+    trend=st.integers(0, 2),
+    seed=st.integers(0, 99),
+)
+def test_cleaned_series_are_residuals(n_volumes, n_voxels, n_confounds, trend, seed):
+    rng = np.random.default_rng(seed)
+    run = 50 + rng.normal(size=(n_volumes, n_voxels))
+    confounds = rng.normal(size=(n_volumes, n_confounds))
+    found = clean(run, confounds, trend=trend)
+    np.testing.assert_allclose(found.mean(axis=0), run.mean(axis=0))
+    time = np.arange(n_volumes, dtype=float)
+    for column in [*(time**power for power in range(1, trend + 1)), *confounds.T]:
+        centred = column - column.mean()
+        np.testing.assert_allclose(centred @ found, 0, atol=1e-6 * np.abs(centred).sum())
+
+
+@given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=6), seed=st.integers(0, 99))
+def test_block_means_are_means_of_blocks(lengths, seed):
+    run = np.random.default_rng(seed).normal(size=(sum(lengths), 3))
+    ends = np.cumsum(lengths)
+    blocks = [slice(end - n, end) for end, n in zip(ends, lengths, strict=True)]
+    expected = [[sum(run[b, v]) / (b.stop - b.start) for v in range(3)] for b in blocks]
+    np.testing.assert_allclose(block_means(run, blocks), expected)
+
+
+def test_voxels_without_variance_become_zero():
+    run = np.column_stack([np.zeros(4), np.full(4, 7.0), np.arange(4.0)])
+    for way in ("percent", "zscore"):
+        found = normalised(run, way)
+        assert not found[:, :2].any()
+        assert np.isfinite(found).all()
+
+
+def test_only_the_voxels_of_the_rois_are_kept_in_memory(tmp_path):
+    write(tmp_path / "bids")
+    large = (64, 64, 40, 60)  # 75 MB as float64
+    func = tmp_path / "bids" / "derivatives" / "sub-01"
+    anatomy = tmp_path / "bids" / "sourcedata" / "sub-01" / "anat"
+    for path in anatomy.iterdir():
+        mask = np.zeros(large[:3], dtype=np.uint8)
+        mask[10:14, 10:14, 10:14] = 1
+        nib.save(nib.Nifti1Image(mask, AFFINE), path)
+    values = np.random.default_rng(0).integers(0, 100, large, dtype=np.int16)
+    image = nib.Nifti1Image(values, AFFINE)
+    image.header.set_zooms((3.0, 3.0, 3.0, SECONDS))
+    for path in func.rglob("*_bold_preproc.nii.gz"):
+        nib.save(image, path)
+    del image
+    tracemalloc.start()
+    try:
+        responses = read(tmp_path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert responses.values.shape == (15, 64)
+    assert peak < values.size * 8 * 1.3  # about one slab and its run, not three runs
+
+
+def bold(data, session="perceptionTraining01", run="01"):
+    name = f"{run_name(session, run)}_bold_preproc.nii.gz"
+    return data / "bids" / "derivatives" / "sub-01" / f"ses-{session}" / "func" / name
+
+
+def events(data, session="perceptionTraining01", run="01"):
+    name = f"{run_name(session, run)}_events.tsv"
+    return data / "bids" / "sub-01" / f"ses-{session}" / "func" / name
+
+
+def mask(data, name="LH_V4"):
+    return data / "bids" / "sourcedata" / "sub-01" / "anat" / f"sub-01_mask_{name}.nii.gz"
+
+
+def save_mask(data, values, affine=AFFINE):
+    nib.save(nib.Nifti1Image(values.astype(np.uint8), affine), mask(data))
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda d: truncate(bold(d)), r"run-01_bold_preproc\.nii\.gz: cannot be read"),
+        (lambda d: bold(d).write_bytes(gzip.compress(b"no image")), r"run-01.*cannot be read"),
+        (lambda d: truncate(mask(d)), r"mask_LH_V4\.nii\.gz: cannot be read"),
+        (lambda d: mask(d).unlink(), r"no file fits 'sourcedata/sub-01/anat/sub-01_mask_LH_V4"),
+        (lambda d: save_mask(d, np.zeros(SHAPE)), r"ROI 'V4' has no voxels"),
+        (lambda d: save_mask(d, np.ones((5, 5, 5))), r"LH_V4.* has shape \(5, 5, 5\)"),
+        (lambda d: save_mask(d, np.ones(SHAPE), 2 * AFFINE), r"LH_V4.* lie elsewhere"),
+        (lambda d: events(d).unlink(), r"run-01_bold.*there are no events of this run"),
+        (lambda d: shutil.rmtree(d / "bids" / "sub-01"), r"no file fits 'sub-01/ses-percep"),
+        (
+            lambda d: events(d).write_text("onset\tduration\tevent_type\tstim_id\n1\t1\trest\tx\n"),
+            r"no event names a stimulus",
+        ),
+        (
+            lambda d: events(d).write_text(
+                "onset\tduration\tevent_type\tstim_id\n88\t9\tstimulus\tx\n"
+            ),
+            r"event at 88 s \(x\) needs the volumes 30 to 32; the run has 30",
+        ),
+        (
+            lambda d: events(d).write_text(
+                "onset\tduration\tevent_type\tstim_id\nsoon\t9\tstimulus\tx\n"
+            ),
+            r"line 2: onset is 'soon'",
+        ),
+        (
+            lambda d: events(d).write_text(
+                "onset\tduration\tevent_type\tstim\n1\t9\tstimulus\tx\n"
+            ),
+            r"has no column 'stim_id'; there are: stim",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(data, spoil, message):
+    spoil(data)
+    with pytest.raises(DatasetError, match=message):
+        read(data)
+
+
+def test_confounds_must_fit_the_run(data):
+    folder = bold(data).parent
+    table = folder / f"{run_name('perceptionTraining01', '01')}_desc-confounds_timeseries.tsv"
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(DatasetError, match="has 29 rows, the run has 30 volumes"):
+        read(data, regress=["trans_x"])
+    with pytest.raises(DatasetError, match="has no column 'trans_y'; there are: trans_x"):
+        read(data, regress=["trans_y"])
+
+
+def test_regressing_needs_files_of_confounds():
+    parts = {"train": part("Training"), "test": part("Test")}
+    del parts["test"]["confounds"]
+    with pytest.raises(ValueError, match=r"parts\.test: `regress` needs"):
+        spec(parts=parts, regress=["trans_x"])
