@@ -43,3 +43,9 @@ def test_scaling_is_measured_and_workers_give_the_same_bytes(tmp_path, realdata)
     assert found["workers"]["same"]
     assert found["workers"]["n_units"] == 1000
     assert set(found["workers"]["seconds"]) == {"1", "2"}
+
+
+def test_statistics_are_measured(tmp_path):
+    found = measured("analysis.py", tmp_path / "analysis.json", "--repeats", 1)
+    assert all(seconds > 0 for seconds in found["seconds"].values())
+    assert "numpy.corrcoef of each pair" in found["seconds"]

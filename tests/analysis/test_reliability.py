@@ -1,0 +1,150 @@
+"""Reliability: equal to loops, right for simulated noise, rankings beside hypergeometric chance."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from hypothesis import given, strategies as st
+from hypothesis.extra import numpy as hnp
+
+from unitdb.analysis import (
+    explainable_accuracy,
+    leave_one_out_overlap,
+    repeat_reliability,
+    spearman_brown,
+    subject_reliability,
+    top_overlap,
+    top_units,
+)
+from unitdb.errors import AnalysisError
+
+RANKED = hnp.arrays(
+    np.float32,
+    st.integers(1, 15),
+    elements=st.sampled_from([np.nan, 0.0, 0.25]) | st.floats(-1, 1, width=32),
+)
+
+
+def test_spearman_brown_is_what_averaging_does():
+    """The reliability of a mean of k measurements with error variance v is 1 / (1 + v/k)."""
+    for v in (0.1, 1.0, 7.0):
+        for k in (0.5, 2, 3.5):
+            assert spearman_brown(1 / (1 + v), factor=k) == pytest.approx(1 / (1 + v / k))
+    np.testing.assert_array_equal(spearman_brown([-1.0, np.nan, 0.0, 1.0]), [np.nan, np.nan, 0, 1])
+    with pytest.raises(AnalysisError, match="factor 0"):
+        spearman_brown(0.5, factor=0)
+
+
+@given(seed=st.integers(0, 99), n_repeats=st.integers(2, 5), constant=st.booleans())
+def test_repeat_reliability_equals_a_loop(seed, n_repeats, constant):
+    rng = np.random.default_rng(seed)
+    repeats = rng.normal(size=(n_repeats, 8, 3)) + rng.normal(size=(8, 3))
+    if constant:
+        repeats[:, :, 1] = 0.5
+    found = repeat_reliability(repeats, n_splits=6, seed=seed)
+    order = np.tile(np.arange(n_repeats), (6, 1))
+    orders = np.random.Generator(np.random.PCG64(seed)).permuted(order, axis=1)
+    half = n_repeats // 2
+    for column in range(3):
+        if constant and column == 1:
+            assert np.isnan(found[column])
+            continue
+        r = []
+        for order in orders:
+            halves = [repeats[order[:half], :, column], repeats[order[half : 2 * half], :, column]]
+            r.append(np.corrcoef(*[part.mean(axis=0) for part in halves])[0, 1])
+        k, mean = n_repeats / half, np.mean(r)
+        expected = k * mean / (1 + (k - 1) * mean) if 1 + (k - 1) * mean > 0 else np.nan
+        np.testing.assert_allclose(found[column], expected)
+    one = repeat_reliability(repeats[:, :, :1], n_splits=6, seed=seed)  # the same divisions
+    np.testing.assert_allclose(one, found[:1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_repeats", [2, 5, 8])
+def test_reliability_is_that_of_simulated_noise(n_repeats):
+    """Signal variance 1, noise variance 4 a presentation: 1 / (1 + 4 / n)."""
+    rng = np.random.default_rng(0)
+    repeats = rng.normal(size=(400, 300)) + 2 * rng.normal(size=(n_repeats, 400, 300))
+    found = repeat_reliability(repeats, n_splits=20)
+    assert found.mean() == pytest.approx(1 / (1 + 4 / n_repeats), abs=0.01)
+
+
+def test_accuracy_over_its_ceiling_recovers_what_noise_took_and_is_never_clamped():
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(5000, 4))
+    decoded = 0.6 * true + 0.8 * rng.normal(size=true.shape)  # r = .6 without noise
+    repeats = decoded + 1.5 * rng.normal(size=(6, 5000, 4))
+    r = np.array([np.corrcoef(repeats.mean(0)[:, u], true[:, u])[0, 1] for u in range(4)])
+    found = explainable_accuracy(r, repeat_reliability(repeats))
+    assert r.max() < 0.55
+    np.testing.assert_allclose(found.value, 0.6, atol=0.04)
+    assert not found.above_ceiling.any()
+    found = explainable_accuracy(
+        np.array([0.5, -0.5, 0.2, 0.2, np.nan]), np.array([0.16, 0.16, 0.0, -0.1, 0.5])
+    )
+    np.testing.assert_allclose(found.value, [1.25, -1.25, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(found.above_ceiling, [True, True, False, False, False])
+
+
+def test_subject_reliability_of_two_is_spearman_brown_and_of_more_as_simulated():
+    rng = np.random.default_rng(0)
+    r = rng.normal(size=20_000) + rng.normal(size=(6, 20_000))
+    half = np.corrcoef(r[:2])[0, 1]
+    assert subject_reliability(r[:2]) == pytest.approx(2 * half / (1 + half))
+    assert subject_reliability(r) == pytest.approx(6 / 7, abs=0.01)
+    some = r.copy()
+    some[0, :100] = np.nan
+    assert subject_reliability(some) == pytest.approx(subject_reliability(r[:, 100:]))
+    assert np.isnan(subject_reliability(np.full((2, 5), np.nan)))
+    for wrong in (r[:1], r[0]):
+        with pytest.raises(AnalysisError, match=r"shape|repeats"):
+            subject_reliability(wrong)
+
+
+@given(r=RANKED, k=st.integers(0, 16))
+def test_top_units_are_those_of_a_stable_sort(r, k):
+    order = pd.Series(-r).sort_values(kind="stable").dropna().index
+    np.testing.assert_array_equal(top_units(r, k), np.sort(order[:k]))
+
+
+@given(r=RANKED, k=st.integers(1, 16), seed=st.integers(0, 99))
+def test_overlap_equals_counting(r, k, seed):
+    other = np.random.default_rng(seed).permutation(r)
+    found = top_overlap(r, other, k)
+    common = np.flatnonzero(~np.isnan(r + other))
+    k = min(k, len(common))
+    best = [set(common[np.argsort(-x[common], kind="stable")[:k]].tolist()) for x in (r, other)]
+    assert (found.n_units, found.k, found.shared) == (len(common), k, len(best[0] & best[1]))
+    assert 0 <= found.p <= 1
+
+
+def test_chance_is_what_unrelated_rankings_share():
+    rng = np.random.default_rng(0)
+    found = [top_overlap(*rng.normal(size=(2, 200)), 40) for _ in range(2000)]
+    shared = np.array([overlap.shared for overlap in found])
+    one = found[0]
+    assert one.chance == 8
+    assert shared.mean() == pytest.approx(8, abs=0.2)  # standard error .05
+    inside = (shared >= one.chance_low) & (shared <= one.chance_high)
+    assert inside.mean() >= 0.94
+    p = np.array([overlap.p for overlap in found])
+    assert (p <= 0.05).mean() <= 0.06
+    fisher = scipy.stats.fisher_exact(
+        [[one.shared, 40 - one.shared], [40 - one.shared, 120 + one.shared]], alternative="greater"
+    )
+    assert one.p == pytest.approx(fisher.pvalue)
+
+
+def test_leave_one_out_compares_with_the_mean_of_the_others():
+    rng = np.random.default_rng(0)
+    r = rng.normal(size=300) + rng.normal(size=(4, 300))
+    r[1, :9], r[:, 20] = np.nan, np.nan
+    for subject, found in enumerate(leave_one_out_overlap(r, 30)):
+        others = pd.DataFrame(np.delete(r, subject, axis=0)).mean().to_numpy()
+        assert found == top_overlap(r[subject], others, 30)
+        assert found.shared > found.chance_high
+    assert top_overlap(np.full(3, np.nan), np.zeros(3), 2).n_units == 0
+    with pytest.raises(AnalysisError, match="at least 2 subjects"):
+        leave_one_out_overlap(r[:1], 30)
+    with pytest.raises(AnalysisError, match="the 0 best"):
+        leave_one_out_overlap(r, 0)

@@ -1,0 +1,342 @@
+"""Agreement of two people's accuracies, with intervals that know that neighbours are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+
+from unitdb.analysis.intersubject import PairAgreement, intersubject_correlations
+from unitdb.analysis.moments import BlockMoments, Blocks, correlation_matrix
+from unitdb.errors import AnalysisError
+
+__all__ = ["Interval", "PairInterval", "agreement_intervals", "agreement_null"]
+
+Array = NDArray[np.float64]
+
+_REPLICATE_CELLS = 1 << 22  # weights of this many blocks × replicates are held together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """An estimate and the interval that covers the truth with the confidence asked for.
+
+    Parameters
+    ----------
+    value, low, high : float
+        NaN where there is none.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairInterval:
+    """Agreement of two subjects over the units of a layer.
+
+    Parameters
+    ----------
+    first, second : int
+        Rows of the subjects.
+    n_units, n_blocks : int
+        Units with an accuracy in both (and covariates), and the blocks that they are of.
+    pearson : Interval
+    spearman : Interval or None
+        None where it was not asked for.
+    partial : Interval or None
+        Pearson correlation given the covariates; None without any.
+    """
+
+    first: int
+    second: int
+    n_units: int
+    n_blocks: int
+    pearson: Interval
+    spearman: Interval | None
+    partial: Interval | None
+
+
+def agreement_intervals(
+    r: NDArray[np.floating],
+    blocks: Blocks,
+    *,
+    covariates: NDArray[np.floating] | None = None,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+    spearman: bool = True,
+) -> list[PairInterval]:
+    """Inter-subject correlations of all pairs, with block bootstrap intervals.
+
+    An interval is  tanh(artanh(r) ± t · s):  s the standard deviation of artanh(r*) over replicates
+    that draw whole blocks of units with replacement, times √(B / (B − 1)); t the quantile of
+    Student's t with B − 1 degrees of freedom, for B blocks. For Spearman, s is that of the
+    influence of each block on the correlation of ranks, ranking included (infinitesimal
+    jackknife), as ranking anew in each replicate would take a sort of all units.
+
+    What is drawn again is units of these subjects: the intervals are about other filters, or other
+    places, not about other people. Blocks should be independent of each other.
+
+    Parameters
+    ----------
+    r : array of shape (n_subjects, n_units)
+        Accuracies; NaN where a unit has none in a subject. A pair is over the units of both.
+    blocks : array of shape (n_units,)
+        Block of each unit, from 0: :func:`.channel_blocks` or :func:`.tile_blocks`.
+    covariates : array of shape (n_covariates, n_units), optional
+        Properties of units to hold constant, such as the variance and sparseness of activations: is
+        agreement more than that some units are easier to predict for anyone? Linear; transform
+        skewed ones first. NaN leaves a unit out of all correlations.
+    n_bootstrap : int
+        Replicates.
+    seed : int
+        Of numpy's PCG64.
+    confidence : float
+        Between 0 and 1.
+    spearman : bool
+        Whether to rank as well, which takes much longer than all else: all units are sorted.
+
+    Returns
+    -------
+    list of PairInterval
+        For all pairs with ``first < second``, in that order. Low and high are NaN for fewer than
+        two blocks.
+
+    Raises
+    ------
+    AnalysisError
+        Shapes that do not agree, or options out of range.
+
+    References
+    ----------
+    Horikawa et al. 2019, doi:10.1038/sdata.2019.12 (the correlations); Künsch 1989,
+    doi:10.1214/aos/1176347265 (blocks); Efron 1982, doi:10.1137/1.9781611970319 (influence).
+    """
+    given = np.empty((0, r.shape[-1])) if covariates is None else covariates
+    _check(r, given, blocks, n_bootstrap, confidence)
+    draw = _Draw(n_bootstrap, seed, confidence)
+    missing = np.isnan(given).any(axis=0)
+    absent = [np.isnan(row) for row in r]
+    if all(np.array_equal(row, absent[0]) for row in absent):
+        groups = [tuple(range(len(r)))]
+    else:  # each pair has its own common units
+        groups = list(combinations(range(len(r)), 2))
+    found = []
+    for subjects in groups:
+        lacking = missing | absent[subjects[0]] | absent[subjects[-1]]
+        if len(subjects) == len(r) and not lacking.any():
+            rows, held, labels = r, given, blocks
+        else:
+            kept = np.flatnonzero(~lacking)
+            rows, held, labels = r[np.ix_(np.asarray(subjects), kept)], given[:, kept], blocks[kept]
+        found += list(_group(subjects, rows, held, labels, draw, spearman=spearman))
+    return found
+
+
+def agreement_null(
+    r: NDArray[np.floating], null: NDArray[np.floating]
+) -> list[tuple[PairAgreement, float, float]]:
+    """One-sided p of inter-subject correlations among those of control builds.
+
+    p = (1 + #{null ≥ r}) / (1 + n). A control shuffles the images of each subject independently:
+    what agreement remains is due to the units, not to what subjects saw.
+
+    Parameters
+    ----------
+    r : array of shape (n_subjects, n_units)
+    null : array of shape (n_controls, n_subjects, n_units)
+
+    Returns
+    -------
+    list of (agreement, p of pearson, p of spearman)
+        p is NaN where there is no correlation, or in no control.
+
+    Raises
+    ------
+    AnalysisError
+        Shapes that do not agree.
+    """
+    if null.ndim != 3 or null.shape[1:] != r.shape:
+        raise AnalysisError(f"null has shape {null.shape}; it should be (n_controls, *{r.shape})")
+    controls = [intersubject_correlations(control) for control in null]
+    found = []
+    for at, pair in enumerate(intersubject_correlations(r)):
+        pearson = np.array([control[at].pearson for control in controls])
+        spearman = np.array([control[at].spearman for control in controls])
+        found.append((pair, _p(pair.pearson, pearson), _p(pair.spearman, spearman)))
+    return found
+
+
+def _p(value: float, null: Array) -> float:
+    null = null[~np.isnan(null)]
+    if np.isnan(value) or not len(null):
+        return np.nan
+    return float((1 + (null >= value).sum()) / (1 + len(null)))
+
+
+@dataclass(frozen=True)
+class _Draw:
+    n: int
+    seed: int
+    confidence: float
+
+    def weights(self, n_blocks: int) -> Iterator[Array]:
+        """How often each block is drawn, a few replicates at a time."""
+        rng = np.random.Generator(np.random.PCG64(self.seed))
+        most = max(1, _REPLICATE_CELLS // n_blocks)
+        for start in range(0, self.n, most):
+            size = min(most, self.n - start)
+            drawn = rng.integers(0, n_blocks, (size, n_blocks))
+            drawn += n_blocks * np.arange(size)[:, None]
+            counts = np.bincount(drawn.ravel(), minlength=size * n_blocks)
+            yield counts.reshape(size, n_blocks).astype(np.float64)
+
+    def interval(self, value: float, se: float, n_blocks: int) -> Interval:
+        """From the standard error of artanh(value)."""
+        half = scipy.special.stdtrit(n_blocks - 1, 0.5 + self.confidence / 2) * se
+        if not np.isfinite(half) or abs(value) >= 1:
+            return Interval(value=value, low=np.nan, high=np.nan)
+        centre = np.arctanh(value)
+        return Interval(
+            value=value, low=float(np.tanh(centre - half)), high=float(np.tanh(centre + half))
+        )
+
+
+def _group(
+    subjects: tuple[int, ...],
+    r: NDArray[np.floating],
+    covariates: NDArray[np.floating],
+    blocks: Blocks,
+    draw: _Draw,
+    *,
+    spearman: bool,
+) -> Iterator[PairInterval]:
+    """Pairs of subjects whose units are the same."""
+    rows = np.concatenate([r, covariates]) if len(covariates) else r
+    moments = BlockMoments(len(rows), int(blocks.max(initial=-1)) + 1)
+    moments.add(rows, blocks)
+    moments.drop_empty()
+    used = len(moments.n)
+    pearson = _bootstrapped(moments, len(r), draw, partial=False)
+    partial = _bootstrapped(moments, len(r), draw, partial=True) if len(covariates) else None
+    ranks = [_Ranks(row) for row in r] if spearman else []
+    for a, b in combinations(range(len(r)), 2):
+        yield PairInterval(
+            first=subjects[a],
+            second=subjects[b],
+            n_units=len(blocks),
+            n_blocks=used,
+            pearson=_at(pearson, a, b, draw, used),
+            spearman=_ranked(ranks[a], ranks[b], blocks, draw, used) if spearman else None,
+            partial=None if partial is None else _at(partial, a, b, draw, used),
+        )
+
+
+def _at(found: tuple[Array, Array], a: int, b: int, draw: _Draw, n_blocks: int) -> Interval:
+    value, se = found
+    return draw.interval(float(value[a, b]), float(se[a, b]), n_blocks)
+
+
+def _ranked(x: _Ranks, y: _Ranks, blocks: Blocks, draw: _Draw, n_blocks: int) -> Interval:
+    value, influence = _spearman(x, y)
+    sums = np.bincount(blocks, influence)  # 0 for a block without units
+    se = np.sqrt((sums**2).sum() * n_blocks / (n_blocks - 1)) if n_blocks > 1 else np.nan
+    return draw.interval(value, se, n_blocks)
+
+
+def _bootstrapped(
+    moments: BlockMoments, n_subjects: int, draw: _Draw, *, partial: bool
+) -> tuple[Array, Array]:
+    """Correlations of subjects, and the standard errors of their artanh."""
+    given = len(moments.shift) - n_subjects
+    rows = slice(None) if partial else slice(n_subjects)
+    used = len(moments.n)
+
+    def correlations(weights: Array | None) -> Array:
+        _, _, scatter = moments.totals(weights)
+        return correlation_matrix(scatter[:, rows, rows], given=given if partial else 0)
+
+    value = correlations(None)[0]
+    if used < 2:
+        return value, np.full_like(value, np.nan)
+    np.fill_diagonal(value, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):  # r = ±1
+        z = np.concatenate(
+            [np.arctanh(np.clip(correlations(weights), -1, 1)) for weights in draw.weights(used)]
+        )
+        # Replicates of a single block over and over may lack a correlation.
+        n = (~np.isnan(z)).sum(axis=0)
+        centre = np.nansum(z, axis=0) / n
+        variance = np.nansum((z - centre) ** 2, axis=0) / (n - 1)
+    return value, np.sqrt(variance * used / (used - 1))
+
+
+class _Ranks:
+    """Mid-ranks of values over units, standardised; and the order that sorts them."""
+
+    def __init__(self, values: NDArray[np.floating]) -> None:
+        self.order = np.argsort(values, kind="stable")
+        ordered = values[self.order]
+        n = len(values)
+        # Ties begin here, and end where the next do.
+        self.starts = np.append(0, np.flatnonzero(ordered[1:] != ordered[:-1]) + 1)[:n]
+        ends = np.append(self.starts[1:], n)
+        self._tie = np.repeat(np.arange(len(self.starts)), ends - self.starts)
+        self.ends = ends
+        centred = (self.starts + ends)[self._tie] / 2 - n / 2
+        self.sd = float(np.sqrt((centred**2).mean())) if n else 0.0
+        self.standard = np.empty(n)
+        with np.errstate(invalid="ignore"):
+            self.standard[self.order] = centred / self.sd
+
+    def later(self, values: Array) -> Array:
+        """Sum of values over the units of higher rank, those of equal rank by half."""
+        below = np.concatenate([[0.0], np.cumsum(values[self.order])])
+        halfway = (below[self.starts] + below[self.ends]) / 2
+        found = np.empty(len(values))
+        found[self.order] = (below[-1] - halfway)[self._tie]
+        return found
+
+
+def _spearman(x: _Ranks, y: _Ranks) -> tuple[float, Array]:
+    """Spearman correlation, and the influence of each unit on its artanh.
+
+    With U, V the standardised ranks and ρ = mean(UV), a unit moves ρ by its own product,
+    U V − ρ (U² + V²) / 2, and by what its presence adds to the ranks of the units above it.
+    """
+    u, v = x.standard, y.standard
+    n = len(u)
+    if n < 2 or x.sd == 0 or y.sd == 0:
+        return np.nan, np.full(n, np.nan)
+    rho = float(u @ v / n)
+    influence = u * v - rho / 2 * (u**2 + v**2)
+    influence += x.later(v - rho * u) / x.sd
+    influence += y.later(u - rho * v) / y.sd
+    with np.errstate(divide="ignore", invalid="ignore"):
+        influence /= n * np.float64(1 - rho**2)
+    return rho, influence
+
+
+def _check(
+    r: NDArray[np.floating],
+    covariates: NDArray[np.floating],
+    blocks: Blocks,
+    n_bootstrap: int,
+    confidence: float,
+) -> None:
+    n_units = r.shape[-1]
+    if r.ndim != 2 or blocks.shape != (n_units,) or covariates.shape[1:] != (n_units,):
+        raise AnalysisError(
+            f"shapes {r.shape}, {blocks.shape} and {covariates.shape} of accuracies, blocks and "
+            "covariates; they should be (n_subjects, n_units), (n_units,), (n_covariates, n_units)"
+        )
+    if n_bootstrap < 2 or not 0 < confidence < 1:
+        raise AnalysisError(
+            f"{n_bootstrap} replicates, confidence {confidence}; at least 2, and between 0 and 1"
+        )

@@ -1,0 +1,265 @@
+"""Sums over blocks of units: all that correlations over units and their bootstrap need.
+
+Neighbouring units see overlapping parts of the image and share a filter, so that 3 million units
+are far fewer independent ones. Whole blocks of units are therefore what is drawn again. As
+correlations follow from sums, and sums add, a replicate costs as much as there are blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from unitdb.errors import AnalysisError
+
+__all__ = ["BlockMoments", "Blocks", "channel_blocks", "correlation_matrix", "tile_blocks"]
+
+Array = NDArray[np.float64]
+Blocks = NDArray[np.int32]
+
+_ROUNDING = 1e-13  # a variance that is less, of Σ x², is rounding
+
+
+def channel_blocks(shape: Sequence[int], units: ArrayLike | None = None) -> Blocks:
+    """Block of each unit: its channel, the first axis of the layer.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the layer's activation of one image, (C, H, W) or (N,).
+    units : array of int, optional
+        Flat C-order indices of the units; all by default.
+    """
+    return np.asarray(_flat(shape, units) // prod(shape[1:]), dtype=np.int32)
+
+
+def tile_blocks(shape: Sequence[int], tile: int, units: ArrayLike | None = None) -> Blocks:
+    """Block of each unit: its place in the flat map, in tiles through all channels.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        (C, H, W).
+    tile : int
+        Edge of a tile, in units of the map.
+    units : array of int, optional
+        Flat C-order indices of the units; all by default.
+
+    Raises
+    ------
+    AnalysisError
+        The layer has no map, or the tile no extent.
+    """
+    if len(shape) != 3 or tile < 1:
+        raise AnalysisError(f"tiles of {tile} of a layer of shape {tuple(shape)}: needs (C, H, W)")
+    _, height, width = shape
+    place = _flat(shape, units) % (height * width)
+    across = -(-width // tile)
+    return np.asarray(place // width // tile * across + place % width // tile, dtype=np.int32)
+
+
+def _flat(shape: Sequence[int], units: ArrayLike | None) -> NDArray[np.int64]:
+    n_units = prod(shape)
+    if units is None:
+        return np.arange(n_units)
+    found = np.asarray(units, dtype=np.int64)
+    if found.size and not 0 <= found.min() <= found.max() < n_units:
+        raise AnalysisError(f"a unit outside 0 … {n_units - 1} of a layer of shape {tuple(shape)}")
+    return found
+
+
+class BlockMoments:
+    """Counts, sums and sums of products of rows over the units of each block.
+
+    Units come in any number of parts; sums are of float64, of differences to the first unit, so
+    that a large mean costs no digits. A unit counts where all rows are defined.
+
+    Parameters
+    ----------
+    n_rows : int
+        Subjects, and whatever else is correlated.
+    n_blocks : int
+
+    Attributes
+    ----------
+    n : array of shape (n_blocks,)
+        Units that counted.
+    sums : array of shape (n_blocks, n_rows)
+        Σ x_i  of x less ``shift``.
+    products : array of shape (n_blocks, n_rows, n_rows)
+        Σ x_i x_j, likewise.
+    shift : array of shape (n_rows,)
+    """
+
+    def __init__(self, n_rows: int, n_blocks: int) -> None:
+        self.n = np.zeros(n_blocks)
+        self.sums = np.zeros((n_blocks, n_rows))
+        self.products = np.zeros((n_blocks, n_rows, n_rows))
+        self.shift = np.full(n_rows, np.nan)
+
+    def add(self, rows: NDArray[np.floating], blocks: Blocks) -> None:
+        """Count some units.
+
+        Parameters
+        ----------
+        rows : array of shape (n_rows, n_units)
+        blocks : array of shape (n_units,)
+            Block of each; fastest where units of a block follow each other.
+
+        Raises
+        ------
+        AnalysisError
+            Other shapes than these, or a block that is not there.
+        """
+        if rows.shape != (len(self.shift), len(blocks)) or blocks.ndim != 1:
+            raise AnalysisError(
+                f"rows of shape {rows.shape} and blocks of shape {blocks.shape}; they should be "
+                f"({len(self.shift)}, n_units) and (n_units,)"
+            )
+        if not len(blocks):
+            return
+        starts = np.append(0, np.flatnonzero(blocks[1:] != blocks[:-1]) + 1)
+        named = blocks[starts]
+        if not 0 <= named.min() <= named.max() < len(self.n):
+            raise AnalysisError(f"blocks {named.min()} to {named.max()}; there are {len(self.n)}")
+        if np.isnan(self.shift).any():
+            self._start(rows)
+        if not np.isnan(self.shift).any():
+            ends = np.append(starts[1:], len(blocks))
+            _add(rows, named, starts, ends, self.shift, self.n, self.sums, self.products)
+
+    def _start(self, rows: NDArray[np.floating]) -> None:
+        for start in range(0, rows.shape[1], 1 << 16):
+            part = rows[:, start : start + (1 << 16)]
+            complete = np.flatnonzero(~np.isnan(part).any(axis=0))
+            if len(complete):
+                self.shift = part[:, complete[0]].astype(np.float64)
+                return
+
+    def drop_empty(self) -> None:
+        """Forget the blocks in which no unit counted."""
+        used = self.n > 0
+        self.n, self.sums, self.products = self.n[used], self.sums[used], self.products[used]
+
+    def totals(self, weights: NDArray[np.floating] | None = None) -> tuple[Array, Array, Array]:
+        """Moments of all units, each block as often as its weight says.
+
+        Parameters
+        ----------
+        weights : array of shape (n_replicates, n_blocks), optional
+            One replicate, with every block once, by default.
+
+        Returns
+        -------
+        n : array of shape (n_replicates,)
+        mean : array of shape (n_replicates, n_rows)
+            Of x less ``shift``.
+        scatter : array of shape (n_replicates, n_rows, n_rows)
+            Σ (x_i − x̄_i)(x_j − x̄_j).
+        """
+        w = np.ones((1, len(self.n))) if weights is None else weights
+        n_rows = len(self.shift)
+        n, sums = w @ self.n, w @ self.sums
+        products = (w @ self.products.reshape(len(self.n), n_rows**2)).reshape(-1, n_rows, n_rows)
+        mean = np.divide(sums, n[:, None], out=np.full_like(sums, np.nan), where=n[:, None] > 0)
+        scatter = products - sums[:, :, None] * mean[:, None, :]
+        variance = np.einsum("kii->ki", scatter)  # a view
+        variance[variance <= _ROUNDING * np.einsum("kii->ki", products)] = 0.0
+        return n, mean, scatter
+
+
+def correlation_matrix(scatter: Array, *, given: int = 0) -> Array:
+    """Correlations between rows, or partial ones given the last rows.
+
+    Partial: S = S_aa − S_ac S_cc⁺ S_ca is the scatter of what regression on the last rows leaves.
+
+    Parameters
+    ----------
+    scatter : array of shape (…, n_rows, n_rows)
+    given : int
+        How many of the last rows are held constant.
+
+    Returns
+    -------
+    array of shape (…, n_rows − given, n_rows − given)
+        NaN where a row does not vary, or only with the rows that are given.
+    """
+    n = scatter.shape[-1] - given
+    left = scatter[..., :n, :n]
+    least = 0.0
+    if given:
+        # Scaled first, so that the pseudo-inverse sees which covariates repeat others.
+        scale = np.sqrt(np.diagonal(scatter, axis1=-2, axis2=-1))
+        scale = np.where(scale > 0, scale, 1.0)
+        scaled = scatter / (scale[..., :, None] * scale[..., None, :])
+        across = scaled[..., :n, n:]
+        inverse = np.linalg.pinv(scaled[..., n:, n:], rcond=1e-10, hermitian=True)
+        left = scaled[..., :n, :n] - across @ inverse @ np.swapaxes(across, -1, -2)
+        least = 1e-12  # of 1, the variance before
+    variance = np.diagonal(left, axis1=-2, axis2=-1)
+    norm = np.sqrt(np.where(variance > least, variance, np.nan))
+    return np.asarray(left / (norm[..., :, None] * norm[..., None, :]))
+
+
+_CHUNK = 512
+"""Units converted to float64 together: they stay in the innermost cache."""
+
+
+def _add_moments(
+    rows: NDArray[np.floating],
+    run_block: Blocks,
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    shift: Array,
+    n: Array,
+    sums: Array,
+    products: Array,
+) -> None:
+    n_rows = len(rows)
+    x = np.empty((n_rows, _CHUNK))
+    ok = np.empty(_CHUNK)
+    for run in range(len(starts)):
+        block = run_block[run]
+        for start in range(starts[run], ends[run], _CHUNK):
+            size = min(_CHUNK, ends[run] - start)
+            total = 0.0
+            for i in range(n_rows):
+                s = 0.0
+                for u in range(size):
+                    x[i, u] = rows[i, start + u] - shift[i]
+                    s += x[i, u]
+                total += s
+            count = float(size)
+            if total != total:  # NaN: some unit is incomplete, and counts for nothing
+                for u in range(size):
+                    ok[u] = 1.0
+                    for i in range(n_rows):
+                        if x[i, u] != x[i, u]:
+                            ok[u] = 0.0
+                count = 0.0
+                for u in range(size):
+                    count += ok[u]
+                    for i in range(n_rows):
+                        if ok[u] == 0.0:
+                            x[i, u] = 0.0
+            n[block] += count
+            for i in range(n_rows):
+                s = 0.0
+                for u in range(size):
+                    s += x[i, u]
+                sums[block, i] += s
+                for j in range(i + 1):
+                    s = 0.0
+                    for u in range(size):
+                        s += x[i, u] * x[j, u]
+                    products[block, i, j] += s
+                    if i != j:
+                        products[block, j, i] += s
+
+
+# Sums may be taken in any order, so that the processor adds eight at a time; NaN stays NaN.
+_add: Callable[..., None] = numba.njit(nogil=True, fastmath={"reassoc", "contract"})(_add_moments)

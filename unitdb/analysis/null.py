@@ -1,0 +1,95 @@
+"""p from accuracies of control builds, whose images were shuffled before anything was decoded.
+
+In a cross-validation each held-out prediction has seen the truth of the other held-out images. By
+chance the pooled predictions correlate negatively with the truth, as a held-out image far above the
+mean lowers the mean of those that train: the more the decoder shrinks, the more; with leave-one-out
+and full shrinkage r is exactly -1. And as predictions depend on each other, chance scatters wider
+than for independent images. The formulas of :mod:`.significance`, and permuting after decoding, are
+therefore conservative for decoders that shrink much and liberal for those that shrink little. A
+control build permutes images, then cross-validates: its null has both.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.errors import AnalysisError
+
+__all__ = ["PooledNull", "empirical_p"]
+
+
+def empirical_p(r: NDArray[np.floating], null: NDArray[np.floating]) -> NDArray[np.float64]:
+    """One-sided p of each accuracy among those of control builds of the same unit.
+
+    p = (1 + #{null ≥ r}) / (1 + n),  n the controls in which the unit has an accuracy. Exact where
+    images are exchangeable, for every design. The smallest p is 1 / (1 + n).
+
+    Parameters
+    ----------
+    r : array of any shape
+        Accuracies; NaN stays NaN.
+    null : array of shape (n_controls, *r.shape)
+        Accuracies with shuffled images, each control with another seed.
+
+    Returns
+    -------
+    array of the shape of ``r``
+        NaN also where no control has an accuracy.
+
+    Raises
+    ------
+    AnalysisError
+        Shapes that do not agree.
+
+    References
+    ----------
+    Phipson & Smyth 2010, doi:10.2202/1544-6115.1585.
+    """
+    if null.ndim != r.ndim + 1 or null.shape[1:] != r.shape:
+        raise AnalysisError(f"null has shape {null.shape}; it should be (n_controls, *{r.shape})")
+    n = np.zeros(r.shape, dtype=np.int64)
+    above = np.zeros(r.shape, dtype=np.int64)
+    for control in null:
+        n += ~np.isnan(control)
+        above += control >= r
+    undefined = np.isnan(r) | (n == 0)
+    return np.where(undefined, np.nan, (1.0 + above) / (1.0 + n))
+
+
+class PooledNull:
+    """p of accuracies among all accuracies of control builds of a layer and region.
+
+    p = (1 + #{null ≥ r}) / (1 + M),  M units times controls. For one or a few controls, which could
+    give no small p unit by unit. Assumes that units share one null distribution: over the layer the
+    share of p < α is right, for a single unit it need not be. Units are not independent, so that M
+    is not the number of independent draws.
+
+    Parameters
+    ----------
+    null : array of any shape
+        Accuracies with shuffled images; NaN is left out.
+
+    Raises
+    ------
+    AnalysisError
+        There is none.
+    """
+
+    def __init__(self, null: NDArray[np.floating]) -> None:
+        self._sorted = np.sort(null[~np.isnan(null)], axis=None)
+        if not len(self._sorted):
+            raise AnalysisError("no accuracy in the null: all are NaN")
+
+    def p(self, r: NDArray[np.floating]) -> NDArray[np.float64]:
+        """One-sided p of accuracies, of any shape and as many blocks as you like.
+
+        Parameters
+        ----------
+        r : array of any shape
+            NaN stays NaN.
+        """
+        n = len(self._sorted)
+        values = r.astype(self._sorted.dtype, copy=False)  # comparable, value for value
+        above = n - np.searchsorted(self._sorted, values, side="left")
+        return np.where(np.isnan(r), np.nan, (1.0 + above) / (1.0 + n))

@@ -1,0 +1,190 @@
+"""How reliable measurements are, and what accuracy they leave room for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from unitdb.errors import AnalysisError
+
+__all__ = [
+    "Explainable",
+    "explainable_accuracy",
+    "repeat_reliability",
+    "spearman_brown",
+    "subject_reliability",
+]
+
+Array = NDArray[np.float64]
+
+
+def spearman_brown(r: ArrayLike, *, factor: float = 2.0) -> Array:
+    """Reliability of ``factor`` times as many measurements:  k r / (1 + (k − 1) r).
+
+    Parameters
+    ----------
+    r : array of any shape
+        Correlation of two halves. NaN where the formula has a pole or is beyond it.
+    factor : float
+        k; 2 for halves.
+
+    Raises
+    ------
+    AnalysisError
+        A factor that is not positive.
+
+    References
+    ----------
+    Spearman 1910, doi:10.1111/j.2044-8295.1910.tb00206.x; Brown 1910,
+    doi:10.1111/j.2044-8295.1910.tb00207.x.
+    """
+    if not factor > 0:
+        raise AnalysisError(f"factor {factor}; it should be positive")
+    values = np.asarray(r, dtype=np.float64)
+    below = 1 + (factor - 1) * values
+    whole = np.full(values.shape, np.nan)
+    np.divide(factor * values, below, out=whole, where=below > 0)
+    return whole
+
+
+def repeat_reliability(
+    repeats: NDArray[np.floating],
+    *,
+    n_splits: int = 100,
+    seed: int = 0,
+) -> Array:
+    """Split-half reliability of the mean over repeated presentations, for each column.
+
+    Presentations are divided into halves at random (one is left out of an odd number), each half is
+    averaged, and halves are correlated over images. The correlations of all splits are averaged and
+    taken to the full number of presentations by :func:`spearman_brown`.
+
+    Of predictions decoded from single presentations, its square root is the ceiling of a unit's
+    accuracy; of responses, of a voxel's encoding accuracy. Errors of presentations must be
+    independent.
+
+    Parameters
+    ----------
+    repeats : array of shape (n_repeats, n_images, n_columns)
+        One presentation of every image after the other; a block of units or voxels.
+    n_splits : int
+        Random divisions.
+    seed : int
+        Of numpy's PCG64; the same seed gives all blocks the same divisions.
+
+    Returns
+    -------
+    array of shape (n_columns,)
+        NaN where a half is constant or not finite.
+
+    Raises
+    ------
+    AnalysisError
+        Fewer than two presentations, or no splits.
+    """
+    if repeats.ndim != 3 or len(repeats) < 2 or n_splits < 1:
+        raise AnalysisError(
+            f"{n_splits} splits of repeats of shape {repeats.shape}; at least 1 split of "
+            "(n_repeats, n_images, n_columns) with 2 repeats"
+        )
+    n_repeats = len(repeats)
+    half = n_repeats // 2
+    total = np.zeros(repeats.shape[2])
+    for order in _orders(n_repeats, n_splits, seed):
+        first = repeats[order[:half]].mean(axis=0, dtype=np.float64)
+        second = repeats[order[half : 2 * half]].mean(axis=0, dtype=np.float64)
+        total += _column_correlations(first, second)
+    return spearman_brown(total / n_splits, factor=n_repeats / half)
+
+
+def subject_reliability(
+    r: NDArray[np.floating],
+    *,
+    n_splits: int = 100,
+    seed: int = 0,
+) -> float:
+    """Split-half reliability, over units, of the mean accuracy over subjects.
+
+    As :func:`repeat_reliability` with subjects for presentations and units for images: how alike
+    the mean map would be in as many other people.
+
+    Parameters
+    ----------
+    r : array of shape (n_subjects, n_units)
+        Accuracies; units that lack one in a subject are left out.
+    n_splits : int
+        Random divisions of the subjects.
+    seed : int
+        Of numpy's PCG64.
+
+    Raises
+    ------
+    AnalysisError
+        Fewer than two subjects, or no splits.
+    """
+    if r.ndim != 2:
+        raise AnalysisError(f"accuracies of shape {r.shape}; they should be (n_subjects, n_units)")
+    complete = r[:, ~np.isnan(r).any(axis=0)]
+    if complete.shape[1] < 2:
+        return np.nan
+    return float(repeat_reliability(complete[:, :, None], n_splits=n_splits, seed=seed)[0])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Explainable:
+    """Accuracies in parts of their ceilings; each an array of shape (n_units,).
+
+    Parameters
+    ----------
+    ceiling : float
+        √reliability; NaN where reliability is not positive.
+    value : float
+        r / ceiling, as it comes: it may be above 1.
+    above_ceiling : bool
+        |r| is larger than the ceiling: chance, or errors that presentations share.
+    """
+
+    ceiling: Array
+    value: Array
+    above_ceiling: NDArray[np.bool_]
+
+
+def explainable_accuracy(r: NDArray[np.floating], reliability: NDArray[np.floating]) -> Explainable:
+    """Accuracy in parts of what the noise of the measurements leaves room for: r / √reliability.
+
+    The truth (a network's activation) has no noise, so that only predictions are corrected. Never
+    clamped. Where reliability is near 0 the ratio is mostly noise; look at both.
+
+    Parameters
+    ----------
+    r : array of any shape
+        Accuracies.
+    reliability : array that broadcasts to ``r``
+        Of the predictions: :func:`repeat_reliability`.
+
+    References
+    ----------
+    Spearman 1904, doi:10.2307/1412159 (attenuation).
+    """
+    values, part = np.broadcast_arrays(
+        np.asarray(r, dtype=np.float64), np.asarray(reliability, dtype=np.float64)
+    )
+    ceiling = np.sqrt(np.where(part > 0, part, np.nan))
+    return Explainable(
+        ceiling=ceiling, value=values / ceiling, above_ceiling=np.abs(values) > ceiling
+    )
+
+
+def _orders(n: int, n_splits: int, seed: int) -> NDArray[np.int64]:
+    rng = np.random.Generator(np.random.PCG64(seed))
+    return rng.permuted(np.tile(np.arange(n), (n_splits, 1)), axis=1)
+
+
+def _column_correlations(a: Array, b: Array) -> Array:
+    constant = (a.max(axis=0) == a.min(axis=0)) | (b.max(axis=0) == b.min(axis=0))
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    scale = np.sqrt(np.einsum("iu,iu->u", a, a) * np.einsum("iu,iu->u", b, b))
+    scale[constant | (scale == 0)] = np.nan
+    return np.asarray(np.einsum("iu,iu->u", a, b) / scale)
