@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def edit_manifest(folder: Path, change) -> None:
 
 def test_attributes(release: Release, tiny_release: Path) -> None:
     assert release.path == tiny_release
-    assert (release.name, release.version, release.schema_version) == ("tiny", "1.0.0", "1.0")
+    assert (release.name, release.version, release.schema_version) == ("tiny", "1.0.0", "1.1")
     assert release.title == "A tiny release (simulated)"
     assert release.simulated is True
     assert release.citation == INFO.citation
@@ -119,11 +120,25 @@ def test_verify(release: Release) -> None:
     assert release.verify().rows["accuracy"] == 224
 
 
-@pytest.mark.parametrize("version", ["1.1", "2.0", "10.0"])
+@pytest.mark.parametrize("version", ["1.2", "2.0", "10.0"])
 def test_newer_schema_is_refused(tiny_copy: Path, version: str) -> None:
     edit_manifest(tiny_copy, lambda package: package["unitdb"].update(schema=version))
     with pytest.raises(SchemaVersionError, match=f"schema {version}.*upgrade"):
         open_release(tiny_copy)
+
+
+def test_a_release_of_schema_1_0_lists_no_inputs(tiny_copy: Path) -> None:
+    def as_it_was(package: dict[str, Any]) -> None:
+        package["unitdb"]["schema"] = "1.0"
+        package["resources"] = [r for r in package["resources"] if r["name"] != "inputs"]
+
+    edit_manifest(tiny_copy, as_it_was)
+    (tiny_copy / "inputs.parquet").unlink()
+    release = open_release(tiny_copy)
+    assert release.tables == [name for name in TABLES if name != "inputs"]
+    found = release.trace("net/fc/3")
+    assert found.inputs is None
+    assert "older schema" in str(found)
 
 
 def test_folder_without_a_release(tmp_path: Path) -> None:

@@ -237,6 +237,21 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
         "models": models,
         "layers": layers,
         "builds": builds,
+        "inputs": [
+            {
+                "build": build,
+                "role": "responses",
+                "path": f"{dataset}/{subject}.npy",
+                "subject": subject,
+                "size": 8,
+                "sha256": SHA,
+                "annex_key": f"MD5E-s8--{subject}.npy",
+                "datalad_id": "00000000-0000-0000-0000-000000000000",
+                "git_commit": "0" * 40,
+            }
+            for dataset, build in BUILDS.items()
+            for subject in SUBJECTS[dataset]
+        ],
     }
 
 

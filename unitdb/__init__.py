@@ -11,8 +11,23 @@ person's fMRI responses to the same pictures.
 
 from unitdb.errors import UnitdbError
 from unitdb.query import UnitSet, col
-from unitdb.release import Catalogue, Description, Release, open_release as open  # noqa: A004
+from unitdb.release import (
+    Catalogue,
+    Description,
+    Release,
+    fetch,
+    open_release as open,  # noqa: A004
+)
 
 __version__ = "0.1.0"
 
-__all__ = ["Catalogue", "Description", "Release", "UnitSet", "UnitdbError", "col", "open"]
+__all__ = [
+    "Catalogue",
+    "Description",
+    "Release",
+    "UnitSet",
+    "UnitdbError",
+    "col",
+    "fetch",
+    "open",
+]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActivationsError",
+    "AnalysisError",
     "BuildBusyError",
     "CatalogueError",
     "CorruptReleaseError",
@@ -242,6 +243,10 @@ class ActivationsError(UnitdbError, ValueError):
     """Activations that cannot be used: not finite, or of changing shape."""
 
 
+class AnalysisError(UnitdbError, ValueError):
+    """Arrays or options of which a statistic cannot be computed: shapes, ranges, names."""
+
+
 class BuildBusyError(UnitdbError, RuntimeError):
     """Another process builds the same release."""
 
@@ -284,6 +289,14 @@ class MissingProgramError(UnitdbError, OSError):
 
 class ProgramError(UnitdbError, RuntimeError):
     """A program failed; with what it said."""
+
+
+class StoreError(UnitdbError, ValueError):
+    """A folder or remote cannot be a store of releases."""
+
+
+class FetchError(UnitdbError, OSError):
+    """A release cannot be fetched from where it was looked for."""
 
 
 class SourceError(UnitdbError, OSError):

@@ -43,7 +43,7 @@ def find_program(name: str) -> str:
     return found
 
 
-def run(*command: str | Path, folder: Path, text: str | None = None) -> str:
+def run(*command: str | Path, folder: Path, text: str | None = None, show: bool = False) -> str:
     """Run a program to its end.
 
     Parameters
@@ -54,6 +54,8 @@ def run(*command: str | Path, folder: Path, text: str | None = None) -> str:
         Where it works.
     text : str, optional
         Its standard input; empty where it is not given.
+    show : bool
+        Let its standard error through, for what takes long and tells of its progress.
 
     Returns
     -------
@@ -73,7 +75,8 @@ def run(*command: str | Path, folder: Path, text: str | None = None) -> str:
         cwd=folder,
         env=_environment(),
         input=text or "",
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=None if show else subprocess.PIPE,
         text=True,
         check=False,
     )

@@ -30,9 +30,10 @@ __all__ = [
     "data_dictionary",
     "frictionless",
     "get_table",
+    "tables_of",
 ]
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """MAJOR.MINOR. MINOR adds tables or nullable columns; MAJOR changes what is there."""
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
@@ -163,6 +164,8 @@ class Table:
         References to other tables.
     partition_by : tuple of str
         Leading columns of the primary key that become folders; empty for a single file.
+    since : str
+        Schema version that has it first; releases of older ones are without it.
     """
 
     name: str
@@ -171,6 +174,7 @@ class Table:
     primary_key: tuple[str, ...]
     foreign_keys: tuple[ForeignKey, ...] = ()
     partition_by: tuple[str, ...] = ()
+    since: str = "1.0"
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -246,6 +250,21 @@ def get_table(name: str) -> Table:
         return TABLES[name]
     except KeyError:
         raise UnknownTableError(name, TABLES, hint="unitdb schema") from None
+
+
+def tables_of(version: str) -> list[str]:
+    """Names of the tables that releases of a schema version have.
+
+    Parameters
+    ----------
+    version : str
+        MAJOR.MINOR.
+    """
+    return [name for name, table in TABLES.items() if _numbers(table.since) <= _numbers(version)]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 # --- columns that several tables share ----------------------------------------------------------
@@ -520,6 +539,57 @@ _TABLES = (
             ForeignKey(columns=("dataset",), table="datasets"),
             ForeignKey(columns=("model",), table="models"),
         ),
+    ),
+    Table(
+        name="inputs",
+        row="a file that a build has read, or the code that it has run",
+        since="1.1",
+        columns=(
+            BUILD,
+            Column(
+                name="role",
+                type=NAME,
+                description="What it is to the build: recipe, dataset (its dataset.yaml), "
+                "stimuli, responses, model (factory, weights or activations), accuracies (of a "
+                "publication), or code (the source of unitdb)",
+                pattern=r"recipe|dataset|stimuli|responses|model|accuracies|code",
+            ),
+            _text(
+                "path",
+                "Path below the DataLad dataset, or else below the folder that it was asked for in",
+            ),
+            _text(
+                "subject",
+                "The subject whose accuracies alone depend on it",
+                null="NULL where it is not one",
+            ),
+            Column(
+                name="size",
+                type=pa.int64(),
+                description="Size",
+                unit="bytes",
+                null="NULL for code",
+                minimum=0,
+            ),
+            _sha256("sha256", "Hash of the bytes; of code, builds.code_sha256"),
+            _text(
+                "annex_key", "Its key in git-annex", null="NULL where git-annex does not have it"
+            ),
+            _text(
+                "datalad_id",
+                "Identifier of the DataLad dataset that the file is a part of",
+                null="NULL where it is in none",
+            ),
+            _text(
+                "git_commit",
+                "Last commit of that dataset that changed any of its files which the build has "
+                "read, and so has this one as it was read; of code, the last commit that changed "
+                "it",
+                null="NULL where it is in no commit as it was read",
+            ),
+        ),
+        primary_key=("build", "role", "path"),
+        foreign_keys=(ForeignKey(columns=("build",), table="builds"),),
     ),
     Table(
         name="accuracy",

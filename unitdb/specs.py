@@ -12,6 +12,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from unitdb.errors import UnitdbError, closest
+from unitdb.reads import note_read
 from unitdb.schema import NAME_PATTERN
 
 __all__ = ["Name", "RelativePath", "Spec", "canonical_json", "content_sha256", "read_spec"]
@@ -101,6 +102,7 @@ def read_spec(path: Path, spec: type[S], error: type[UnitdbError]) -> S:
     """
     try:
         text = path.read_text(encoding="utf-8")
+        note_read(path)
     except FileNotFoundError:
         raise error(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as cause:

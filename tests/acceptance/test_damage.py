@@ -48,7 +48,7 @@ def newer_schema(release: Path, version: str) -> None:
         (lambda r: truncate(r, "subjects.parquet"), ["describe", "{}"], "subjects.parquet"),
         (lambda r: overwrite(r, f"accuracy/{CONV}"), ["verify", "{}"], f"accuracy/{CONV}"),
         (lambda r: (r / "layers.parquet").unlink(), ["describe", "{}"], "layers.parquet"),
-        (lambda r: newer_schema(r, "1.1"), ["describe", "{}"], "schema 1.1"),
+        (lambda r: newer_schema(r, "1.2"), ["describe", "{}"], "schema 1.2"),
         (lambda r: newer_schema(r, "2.0"), ["units", "{}"], "schema 2.0"),
     ],
 )

@@ -223,7 +223,7 @@ def recipe(folder, name="vgg", **choice):
 
 def test_a_recipe_names_features_like_networks(tmp_path):
     write(tmp_path / "f", "npy")
-    (model,) = read_models(recipe(tmp_path, layers=["f8"]), folder=tmp_path, data=tmp_path)
+    ((model, _),) = read_models(recipe(tmp_path, layers=["f8"]), folder=tmp_path, data=tmp_path)
     assert [layer.name for layer in model.layers] == ["f8"]
     unknown = recipe(tmp_path).model_copy(
         update={"models": [recipe(tmp_path).models[0].model_copy(update={"name": "vvg"})]}

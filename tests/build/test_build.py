@@ -167,7 +167,7 @@ MOMENTS = {
     ),
     "before publishing": ("never", 0, "unitdb.build.run.publish_release = die"),
     "before verifying": ("never", 0, "unitdb.publish.release.verify = die"),
-    "before listing": ("never", 0, "unitdb.publish.release._save = die"),
+    "before listing": ("never", 0, "unitdb.publish.release.save_catalogue = die"),
 }
 
 

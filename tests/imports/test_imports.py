@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import hdf5storage
@@ -11,8 +14,9 @@ import scipy.io
 from click.testing import CliRunner
 
 import unitdb
+from tests.build.small import contents
 from unitdb.cli.commands import main
-from unitdb.errors import PublishedFileError, UnknownNameError
+from unitdb.errors import PublishedFileError, ReleaseExistsError, UnknownNameError
 from unitdb.imports import LAYOUTS, import_accuracies, read_accuracy
 from unitdb.imports.run import _stored_name
 
@@ -34,6 +38,11 @@ def test_units_count_in_c_order(tmp_path: Path, hdf5: bool) -> None:
     r, shape = read_accuracy(tmp_path / "a.mat")
     assert shape == (2, 3, 4)
     np.testing.assert_array_equal(r, values.ravel().astype(np.float32))
+
+
+def left_in(folder: Path) -> list[Path]:
+    """Files, but the empty ones that locks are held on."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 def decodeddnn(folder: Path, subjects: tuple[str, ...] = ("S1", "S2", "Averaged")) -> Path:
@@ -83,7 +92,7 @@ def test_damaged_file_is_named_and_nothing_is_left(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1500])
     with pytest.raises(PublishedFileError, match=r"fc8-S2\.mat"):
         import_accuracies("decodeddnn", folder, releases=tmp_path / "out")
-    assert not any(p.is_file() for p in (tmp_path / "out").rglob("*"))
+    assert left_in(tmp_path / "out") == []
 
 
 def test_wrong_number_of_units(tmp_path: Path) -> None:
@@ -93,7 +102,7 @@ def test_wrong_number_of_units(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["--releases", str(out), "import", "decodeddnn", str(folder)])
     assert result.exit_code == 2
     assert "999 units" in result.output
-    assert not any(p.is_file() for p in out.rglob("*"))
+    assert left_in(out) == []
 
 
 def test_unknown_network(tmp_path: Path) -> None:
@@ -111,3 +120,48 @@ def test_layer_names_become_folders_and_stay_distinct(tmp_path: Path) -> None:
     found = import_accuracies("bhscore", tmp_path / "in", releases=tmp_path / "out")
     row = unitdb.open(found.release).table("layers").iloc[0]
     assert (row["layer"], row["module"]) == ("resnet_v2_50.conv1_abs", layer)
+
+
+def test_the_same_import_twice_does_nothing(tmp_path: Path) -> None:
+    folder, out = decodeddnn(tmp_path / "in"), tmp_path / "out"
+    first = import_accuracies("decodeddnn", folder, releases=out, simulated=True).release
+    before = contents(first)
+    again = import_accuracies("decodeddnn", folder, releases=out, simulated=True).release
+    assert again == first
+    assert contents(again) == before
+    with pytest.raises(ReleaseExistsError, match="raise --version"):
+        import_accuracies("decodeddnn", folder, releases=out, layers=["fc8"], simulated=True)
+    decodeddnn(folder)  # other numbers
+    with pytest.raises(ReleaseExistsError, match="raise --version"):
+        import_accuracies("decodeddnn", folder, releases=out, simulated=True)
+    assert contents(first) == before
+
+
+def test_files_are_inputs_of_their_subject(tmp_path: Path) -> None:
+    folder = decodeddnn(tmp_path / "in")
+    found = import_accuracies("decodeddnn", folder, releases=tmp_path / "out", simulated=True)
+    traced = unitdb.open(found.release).trace("AlexNet/fc8/3", subject="S2")
+    assert traced.inputs is not None
+    files = {row["path"] for row in traced.inputs if row["role"] == "accuracies"}
+    layout = LAYOUTS["decodeddnn"]
+    assert files == {layout.path("AlexNet", layer, "S2", "VC") for layer in ("fc7", "fc8")}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from unitdb.imports import import_accuracies, run
+run.publish_release = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+import_accuracies("decodeddnn", Path(sys.argv[1]), releases=Path(sys.argv[2]), simulated=True)
+"""
+
+
+def test_what_a_killed_import_left_is_taken_away(tmp_path: Path) -> None:
+    folder, out = decodeddnn(tmp_path / "in"), tmp_path / "out"
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(folder), str(out)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert left_in(out)
+    release = import_accuracies("decodeddnn", folder, releases=out, simulated=True).release
+    release_files = [path for path in left_in(out) if release not in path.parents]
+    assert release_files == [out / "releases.json"]
+    assert unitdb.open(release).verify().rows["models"] == 1

@@ -84,6 +84,30 @@ def test_bytes_depend_on_rows_alone(
     assert first.read_bytes() == second.read_bytes()
 
 
+@settings(max_examples=30, deadline=None)
+@given(cuts=st.lists(st.integers(0, 60), max_size=6), size=st.integers(1, 61))
+def test_pieces_give_the_same_bytes(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict], cuts: list[int], size: int
+) -> None:
+    folder = tmp_path_factory.mktemp("pieces")
+    data = arrow("accuracy", rows)
+    borders = [0, *sorted(cuts), len(rows)]
+    pieces = (arrow("accuracy", rows[low:high]) for low, high in pairwise(borders))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "ROW_GROUP_SIZE", size)
+        whole = write_partition(folder / "whole", "accuracy", KEYS, data)
+        cut = write_partition(folder / "cut", "accuracy", KEYS, pieces)
+    assert cut.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("cut", [1, 10, 59])
+def test_order_is_checked_across_pieces(tmp_path: Path, rows: list[dict], cut: int) -> None:
+    pieces = [arrow("accuracy", rows[cut:]), arrow("accuracy", rows[:cut])]
+    with pytest.raises(SchemaError, match=rf"stands before .*\(row {len(rows) - cut - 1}\)"):
+        write_partition(tmp_path, "accuracy", KEYS, iter(pieces))
+    assert list(tmp_path.iterdir()) == []
+
+
 def _swap(rows: list[dict]) -> list[dict]:
     return [rows[1], rows[0], *rows[2:]]
 

@@ -13,6 +13,7 @@ a folder             its ``.npy`` files by name; and ``table/column`` for a colu
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -27,6 +28,7 @@ from scipy.io.matlab import MatReadError
 
 from unitdb.activations.hdf5 import check_expansion, find_dataset, open_hdf5, read_matlab
 from unitdb.errors import UnitdbError, closest
+from unitdb.reads import note_read
 
 __all__ = ["read_arrays", "read_npy"]
 
@@ -62,6 +64,8 @@ def read_arrays(path: Path, keys: Iterable[str], *, error: _Error) -> Arrays:
         )
     if not path.exists():
         raise error(f"{path}: no such file")
+    if path.is_file():  # of a folder, those of its files that are read
+        note_read(path)
     keys = list(dict.fromkeys(keys))
     arrays, known = _guarded(read, path, keys, error)
     for key in keys:
@@ -81,6 +85,7 @@ def read_npy(path: Path, *, error: _Error, in_memory: bool = True) -> NDArray[An
     error
         It is missing, damaged, or holds Python objects.
     """
+    note_read(path)
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         return np.array(array) if in_memory else array
@@ -102,10 +107,34 @@ def _guarded(read: _Reader, path: Path, keys: list[str], error: _Error) -> tuple
 
 def _read_npz(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
     with zipfile.ZipFile(path) as archive:
-        check_expansion(sum(i.file_size for i in archive.infolist()), path, error=error)
+        members = archive.infolist()
+        check_expansion(sum(member.file_size for member in members), path, error=error)
+        for member in members:
+            if member.filename.removesuffix(".npy") in keys:
+                _check_header(archive, member, path, error)
     # Opened here: numpy leaves a damaged file open.
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         return {key: file[key] for key in keys if key in file.files}, list(file.files)
+
+
+def _check_header(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, error: _Error
+) -> None:
+    """Refuse an array whose header states more than follows it: memory is taken for all of it."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        if read is None:
+            raise error(f"{path}: {member.filename}: format {version} of arrays is not read")
+        shape, _, dtype = read(file)
+    stated = math.prod(shape) * dtype.itemsize
+    if stated > member.file_size and not dtype.hasobject:  # which are refused as such
+        raise error(
+            f"{path}: {member.filename} states {stated:,} bytes and holds {member.file_size:,}"
+        )
 
 
 def _read_mat(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:

@@ -19,6 +19,7 @@ from torch import nn
 
 from unitdb.activations.models import ModelSpec
 from unitdb.errors import ModelError, closest
+from unitdb.reads import note_read
 
 __all__ = ["factory_file_sha256", "make_network", "weights_sha256"]
 
@@ -145,6 +146,7 @@ def _resolve(spec: ModelSpec, path: str, folder: Path | None) -> Path:
     resolved = folder / path
     if not resolved.is_file():
         raise ModelError(f"model {spec.name!r}: {resolved}: no such file")
+    note_read(resolved)
     return resolved
 
 

@@ -31,6 +31,7 @@ from unitdb.errors import (
     UnknownLayerError,
     closest,
 )
+from unitdb.reads import note_read
 from unitdb.specs import Name, RelativePath, Spec, content_sha256
 
 __all__ = ["FeatureFiles", "FeatureModel", "LoadedFeatures", "load_features"]
@@ -394,6 +395,7 @@ def _files_sha256(tables: Mapping[str, _Table], data: Path) -> str:
     digest = hashlib.sha256()
     for table in tables.values():
         for path in table.files():
+            note_read(path)
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").digest()
             digest.update(path.relative_to(data).as_posix().encode() + b"\0" + content)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import MissingExtraError, UnitdbError, closest
+from unitdb.reads import note_read
 
 __all__ = ["check_expansion", "find_dataset", "names_in", "open_hdf5", "read_matlab"]
 
@@ -52,6 +53,7 @@ def open_hdf5(path: Path, *, error: type[UnitdbError]) -> Iterator[Any]:
         raise MissingExtraError(
             f"{path}: HDF5 files are read with h5py: pip install 'unitdb[build]'"
         ) from None
+    note_read(path)
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file

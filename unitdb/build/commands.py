@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from unitdb.activations import MODELS, get_model, load_model
+from unitdb.build.datalad_run import build_in_datalad
 from unitdb.build.demo import findings
 from unitdb.build.planning import plan as run_plan
 from unitdb.build.run import build as run_build
@@ -81,13 +82,27 @@ def _options(options: Sequence[Any]) -> Callable[[Any], Any]:
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
 @_options(_BUILDING)
+@click.option("--again", is_flag=True, hidden=True, help="Build what is published; compare.")
+@click.option(
+    "--datalad",
+    is_flag=True,
+    help="Build in one datalad run: the folder of releases becomes a DataLad dataset, and datalad "
+    "rerun makes the same bytes.",
+)
 @click.pass_obj
-def build(root: Path | None, /, recipe: Path, **options: Any) -> None:
+def build(root: Path | None, /, recipe: Path, datalad: bool, **options: Any) -> None:
     """Build the release that a RECIPE describes; started again after a kill, it goes on.
 
     In Python: unitdb.build.build(RECIPE, releases=DIR)
     """
-    click.echo(str(_build(root, recipe, **options)))
+    if not datalad:
+        click.echo(str(_build(root, recipe, **options)))
+        return
+    if options.pop("replace") or options.pop("again"):
+        raise click.UsageError("--datalad keeps what it has saved: --replace and --again do not go")
+    options.pop("again", None)
+    releases = root if root is not None else default_root()
+    click.echo(str(build_in_datalad(recipe, releases=releases, **options)))
 
 
 @click.command()

@@ -19,6 +19,7 @@ from unitdb.activations import (
     load_features,
     load_model,
 )
+from unitdb.build.files import Use, merge_uses
 from unitdb.build.provenance import code_sha256, package_versions
 from unitdb.build.recipe import DecoderSpec, ModelChoice, Recipe
 from unitdb.errors import (
@@ -28,6 +29,7 @@ from unitdb.errors import (
     UnknownModelError,
     UnknownRoiError,
 )
+from unitdb.reads import noting_reads
 from unitdb.responses import (
     Dataset,
     DatasetSpec,
@@ -98,6 +100,8 @@ class DatasetInput:
         In code-point order of their ids.
     rois : tuple of str
         The ROIs to decode, in code-point order.
+    uses : tuple of Use
+        The files that were read, and what for.
     """
 
     spec: DatasetSpec
@@ -105,6 +109,7 @@ class DatasetInput:
     split_of: dict[str, str]
     subjects: tuple[SubjectInput, ...]
     rois: tuple[str, ...]
+    uses: tuple[Use, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,11 +124,14 @@ class Job:
         Responses.
     model : LoadedModel or LoadedFeatures
         Network and layers, or files of its activations.
+    uses : tuple of Use
+        The files that dataset and model are from, and what each is to them.
     """
 
     recipe: Recipe
     dataset: DatasetInput
     model: LoadedModel | LoadedFeatures
+    uses: tuple[Use, ...]
 
     @property
     def inputs(self) -> dict[str, object]:
@@ -175,7 +183,11 @@ def read_jobs(
     read = read_datasets(
         recipe, folder=folder, data=data, cache=cache, datasets=datasets, progress=progress
     )
-    jobs = [Job(recipe=recipe, dataset=d, model=m) for d in read for m in models]
+    jobs = [
+        Job(recipe=recipe, dataset=d, model=m, uses=merge_uses([*d.uses, *uses]))
+        for d in read
+        for m, uses in models
+    ]
     for job in jobs:
         if isinstance(job.model, LoadedFeatures):
             job.model.check_stimuli(job.dataset.stimuli.ids)
@@ -184,8 +196,8 @@ def read_jobs(
 
 def read_models(
     recipe: Recipe, *, folder: Path, data: Path | None = None
-) -> tuple[LoadedModel | LoadedFeatures, ...]:
-    """Make and check the networks of a recipe, and find the files of activations.
+) -> tuple[tuple[LoadedModel | LoadedFeatures, tuple[Use, ...]], ...]:
+    """Make and check the networks of a recipe, or find the files of activations; with what is read.
 
     Raises
     ------
@@ -212,7 +224,12 @@ def read_models(
         spec = get_model(choice.name, networks)
         return load_model(spec, folder=folder, seed=recipe.seed, layers=layers)
 
-    return tuple(map(load, recipe.models))
+    found = []
+    for choice in recipe.models:
+        with noting_reads() as files:
+            model = load(choice)
+        found.append((model, tuple(Use(path=path, role="model") for path in sorted(files))))
+    return tuple(found)
 
 
 def read_datasets(
@@ -248,32 +265,40 @@ def read_datasets(
     TransformationError
         The decoder asks for something that does not apply to a dataset.
     """
-    opened = [
-        open_dataset(
-            str(folder / name) if name.endswith(".yaml") else name,
-            data=data,
-            cache=cache,
-            datasets=datasets,
-            progress=named(progress, "activations"),
-        )
-        for name in recipe.datasets
-    ]
-    for dataset in opened:
+    opened: list[tuple[Dataset, list[Use]]] = []
+    for name in recipe.datasets:
+        with noting_reads() as files:
+            dataset = open_dataset(
+                str(folder / name) if name.endswith(".yaml") else name,
+                data=data,
+                cache=cache,
+                datasets=datasets,
+                progress=named(progress, "activations"),
+            )
+        opened.append((dataset, [Use(path=path, role="dataset") for path in sorted(files)]))
+    for dataset, _ in opened:
         _check_transformations(dataset.spec, recipe.decoder)
         _rois(dataset.spec, recipe)
-    names = [dataset.spec.name for dataset in opened]
+    names = [dataset.spec.name for dataset, _ in opened]
     if len(set(names)) < len(names):
         raise RecipeError(f"two datasets have the same name: {', '.join(names)}")
-    return tuple(_read(dataset, recipe, progress) for dataset in opened)
+    return tuple(_read(dataset, uses, recipe, progress) for dataset, uses in opened)
 
 
-def _read(dataset: Dataset, recipe: Recipe, progress: Progress | None) -> DatasetInput:
+def _read(
+    dataset: Dataset, uses: list[Use], recipe: Recipe, progress: Progress | None
+) -> DatasetInput:
     spec = dataset.spec
     rois = _rois(spec, recipe)
     subjects: list[SubjectInput] = []
     split_of: dict[str, str] = {}
+    with noting_reads() as files:
+        dataset.stimuli.sha256s()  # of all of them, so that what follows reads responses alone
+    uses = [*uses, *(Use(path=path, role="stimuli") for path in sorted(files))]
     for number, subject in enumerate(sorted(spec.subjects)):
-        responses = dataset.responses(subject)
+        with noting_reads() as files:
+            responses = dataset.responses(subject)
+        uses += [Use(path=path, role="responses", subject=subject) for path in sorted(files)]
         split_of |= dict(
             zip(responses.stimulus_ids.tolist(), responses.split.tolist(), strict=True)
         )
@@ -301,6 +326,7 @@ def _read(dataset: Dataset, recipe: Recipe, progress: Progress | None) -> Datase
         split_of=split_of,
         subjects=tuple(subjects),
         rois=rois,
+        uses=merge_uses(uses),
     )
 
 

@@ -8,7 +8,9 @@ from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
 
-__all__ = ["code_sha256", "package_versions"]
+from unitdb.build.files import code_commit
+
+__all__ = ["code_sha256", "own_commit", "package_versions"]
 
 _NUMERIC_PACKAGES = ("Pillow", "numba", "numpy", "pyarrow", "scipy", "torch")
 
@@ -27,6 +29,12 @@ def code_sha256() -> str:
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+@cache
+def own_commit() -> str | None:
+    """Commit that last changed the source that builds; None where it runs from no commit."""
+    return code_commit(Path(str(resources.files("unitdb"))), without=sorted(_READING))
 
 
 @cache

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from unitdb.activations import Activations, extract
 from unitdb.build.blocks import Block
 from unitdb.build.decode import decode, job_blocks, layer_accuracies
+from unitdb.build.files import Use, describe_files
 from unitdb.build.inputs import (
     Job,
     Progress,
@@ -27,12 +28,16 @@ from unitdb.build.inputs import (
     read_jobs,
 )
 from unitdb.build.recipe import Recipe, read_recipe
+from unitdb.build.runlog import RunLog, run_log_path
 from unitdb.build.tables import (
+    Rows,
     accuracy_rows,
+    input_rows,
     intersubject_rows,
     layer_summary_rows,
     partition_keys,
     reference_tables,
+    scope_of,
     table_of,
     unit_summary_rows,
 )
@@ -46,6 +51,7 @@ from unitdb.errors import (
 from unitdb.files import locked, replacing
 from unitdb.publish import ReleaseInfo, finish, publish_release, write_partition, write_table
 from unitdb.release import open_release
+from unitdb.sources import data_folder
 from unitdb.specs import content_sha256
 
 __all__ = ["build"]
@@ -61,6 +67,7 @@ def build(
     cache: Path | None = None,
     datasets: Sequence[Path] = (),
     replace: bool = False,
+    again: bool = False,
     workers: int | None = None,
     scheduler: str | None = None,
     memory: str = "2GB",
@@ -83,6 +90,8 @@ def build(
     replace : bool
         Replace a release of the same version with other content; for releases that nobody has
         used yet.
+    again : bool
+        Build also what is published already, and see that the bytes are the same.
     workers : int, optional
         Processes to decode in, each with one thread. By default threads of this process do it, as
         many as there are cores. The release is the same, whatever the number.
@@ -96,7 +105,8 @@ def build(
     Returns
     -------
     Path
-        Folder of the release. Where it is published already, nothing is done.
+        Folder of the release. Where it is published already, nothing is done. How long it took,
+        and on what, stands in ``releases/.runs/<name>/<version>.json``.
 
     Raises
     ------
@@ -108,35 +118,46 @@ def build(
     spec = read_recipe(recipe)
     cache = cache or releases / ".cache"
     budget = memory_of_thread(memory, workers=workers, scheduler=scheduler)
+    log = RunLog({"workers": workers, "memory": memory, "cluster": scheduler is not None})
     # One BLAS thread in all of it: numbers must not depend on how many cores share the work.
     with threadpool_limits(1):
-        jobs = read_jobs(
-            spec,
-            folder=recipe.parent,
-            data=data,
-            cache=cache,
-            datasets=datasets,
-            progress=progress,
-        )
+        with log.step("read"):
+            jobs = read_jobs(
+                spec,
+                folder=recipe.parent,
+                data=data,
+                cache=cache,
+                datasets=datasets,
+                progress=progress,
+            )
         with _workspace(releases, spec, jobs) as work:
             finish(releases, spec.name, spec.version)  # what a killed build left to do
-            if not _is_finished(releases, jobs, replace=replace):
+            if again or not _is_finished(releases, jobs, replace=replace):
+                with log.step("inputs"):
+                    inputs = _inputs(jobs, recipe, data=data)
                 with open_workers(workers=workers, scheduler=scheduler) as run:
                     for job in jobs:
-                        activations = _extract(job, cache, progress)
-                        blocks = job_blocks(
-                            job, activations, work / "blocks" / job.build, memory=budget
-                        )
-                        decode(job, activations, blocks, run=run, progress=progress)
-                        _tabulate(job, activations, blocks, work, progress)
-                _write_tables(jobs, work)
-                publish_release(
-                    work / "staged",
-                    releases,
-                    info=_info(spec, recipe, jobs),
-                    replace=replace,
-                    progress=named(progress, "verify"),
-                )
+                        with log.step("activations"):
+                            activations = _extract(job, cache, progress)
+                        with log.step("decode"):
+                            blocks = job_blocks(
+                                job, activations, work / "blocks" / job.build, memory=budget
+                            )
+                            decode(job, activations, blocks, run=run, progress=progress)
+                        with log.step("tables"):
+                            _tabulate(job, activations, blocks, work, progress)
+                with log.step("publish"):
+                    _write_tables(jobs, inputs, work)
+                    publish_release(
+                        work / "staged",
+                        releases,
+                        info=_info(spec, recipe, jobs),
+                        replace=replace,
+                        progress=named(progress, "verify"),
+                    )
+                written = run_log_path(releases, spec.name, spec.version)
+                if not (again and written.exists()):  # it is of the run that published
+                    log.write(written)
     release = releases / spec.name / spec.version
     _log.info("release %s", release)
     return release
@@ -194,18 +215,18 @@ def _tabulate(
     progress: Progress | None,
 ) -> None:
     """Write the large tables of a job, and the rows it has in the small ones, layer by layer."""
-    staged = work / "staged"
+    staged, scope = work / "staged", scope_of(job)
     for number, layer in enumerate(activations.layers, 1):
         rows = _rows_path(work, job, layer)
         if not rows.exists():
-            units, keys = activations.units(layer), partition_keys(job, layer)
+            units, keys = activations.units(layer), partition_keys(scope, layer)
             shape = (len(job.dataset.rois), len(job.dataset.subjects), len(units))
             r = layer_accuracies(blocks, layer, shape)
-            write_partition(staged, "accuracy", keys, accuracy_rows(job, layer, units, r))
-            write_partition(staged, "unit_summary", keys, unit_summary_rows(job, layer, units, r))
+            write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
+            write_partition(staged, "unit_summary", keys, unit_summary_rows(scope, layer, units, r))
             small = {
-                "layer_summary": layer_summary_rows(job, layer, r),
-                "intersubject": intersubject_rows(job, layer, r),
+                "layer_summary": layer_summary_rows(scope, layer, r),
+                "intersubject": intersubject_rows(scope, layer, r),
             }
             # Written last: where it is, the layer is complete.
             with replacing(rows) as temporary:
@@ -214,9 +235,22 @@ def _tabulate(
             progress("tables", number, len(activations.layers))
 
 
-def _write_tables(jobs: Sequence[Job], work: Path) -> None:
+def _inputs(jobs: Sequence[Job], recipe: Path, *, data: Path | None) -> Rows:
+    """Rows of the table ``inputs``: what the builds have read, as it is now."""
+    own = Use(path=recipe, role="recipe")
+    uses = [use for job in jobs for use in job.uses]
+    # As god/dataset.yaml, wherever the folder of datasets is.
+    beside = {use.path.parent.parent for use in uses if use.role == "dataset"}
+    described = describe_files(
+        {recipe, *(use.path for use in uses)},
+        bases=[recipe.parent, data_folder(data), *sorted(beside)],
+    )
+    return [row for job in jobs for row in input_rows(job.build, [own, *job.uses], described)]
+
+
+def _write_tables(jobs: Sequence[Job], inputs: Rows, work: Path) -> None:
     staged = work / "staged"
-    for name, table in reference_tables(jobs).items():
+    for name, table in reference_tables(jobs, inputs).items():
         write_table(staged, name, table)
     small = [
         json.loads(_rows_path(work, job, layer.name).read_text())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,17 +14,22 @@ from numpy.typing import NDArray
 import unitdb
 from unitdb.activations import LayerInfo
 from unitdb.analysis import intersubject_correlations, summarise_layer, summarise_units
+from unitdb.build.files import InputFile, Use
 from unitdb.build.inputs import Job, plan_sha256
-from unitdb.build.provenance import code_sha256, package_versions
+from unitdb.build.provenance import code_sha256, own_commit, package_versions
 from unitdb.schema import get_table
 from unitdb.specs import canonical_json
 
 __all__ = [
+    "Rows",
+    "Scope",
     "accuracy_rows",
+    "input_rows",
     "intersubject_rows",
     "layer_summary_rows",
     "partition_keys",
     "reference_tables",
+    "scope_of",
     "table_of",
     "unit_summary_rows",
 ]
@@ -42,58 +49,95 @@ def table_of(name: str, rows: Rows) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def partition_keys(job: Job, layer: str) -> dict[str, str]:
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What the accuracies of a build are of: all that rows need to know.
+
+    Parameters
+    ----------
+    build : str
+        Identifier of the build.
+    dataset, condition, model : str
+        What was decoded from what.
+    rois, subjects : tuple of str
+        In the order of rows, by code point.
+    """
+
+    build: str
+    dataset: str
+    condition: str
+    model: str
+    rois: tuple[str, ...]
+    subjects: tuple[str, ...]
+
+
+def scope_of(job: Job) -> Scope:
+    """Scope of what a recipe's job decodes."""
+    return Scope(
+        build=job.build,
+        dataset=job.dataset.spec.name,
+        condition=job.dataset.spec.condition,
+        model=job.model.spec.name,
+        rois=job.dataset.rois,
+        subjects=tuple(subject.subject for subject in job.dataset.subjects),
+    )
+
+
+def partition_keys(scope: Scope, layer: str) -> dict[str, str]:
     """Values of the columns that the large tables are partitioned by."""
     return {
-        "dataset": job.dataset.spec.name,
-        "condition": job.dataset.spec.condition,
-        "model": job.model.spec.name,
+        "dataset": scope.dataset,
+        "condition": scope.condition,
+        "model": scope.model,
         "layer": layer,
     }
 
 
-def accuracy_rows(job: Job, layer: str, units: NDArray[np.int32], r: Accuracies) -> pa.Table:
-    """Table ``accuracy`` of one layer."""
-    n_rois, n_subjects, n_units = r.shape
-    subjects = [subject.subject for subject in job.dataset.subjects]
-    columns = _constant({**partition_keys(job, layer), "build": job.build}, r.size) | {
-        "roi": _coded(np.repeat(np.arange(n_rois), n_subjects * n_units), job.dataset.rois),
-        "subject": _coded(np.tile(np.repeat(np.arange(n_subjects), n_units), n_rois), subjects),
-        "unit": pa.array(np.tile(units, n_rois * n_subjects), pa.int32()),
-        "r": pa.array(r.ravel(), pa.float32(), from_pandas=True),
-    }
-    return _ordered("accuracy", columns)
+def accuracy_rows(
+    scope: Scope, layer: str, units: NDArray[np.int32], r: Accuracies
+) -> Iterator[pa.Table]:
+    """Table ``accuracy`` of one layer, a piece for each ROI and subject, in the order of rows."""
+    fixed = {**partition_keys(scope, layer), "build": scope.build}
+    for roi, of_roi in zip(scope.rois, r, strict=True):
+        for subject, of_subject in zip(scope.subjects, of_roi, strict=True):
+            columns = _constant({**fixed, "roi": roi, "subject": subject}, len(units))
+            columns["unit"] = pa.array(units, pa.int32())
+            columns["r"] = pa.array(of_subject, pa.float32(), from_pandas=True)
+            yield _ordered("accuracy", columns)
 
 
-def unit_summary_rows(job: Job, layer: str, units: NDArray[np.int32], r: Accuracies) -> pa.Table:
-    """Table ``unit_summary`` of one layer."""
-    n_rois, _, n_units = r.shape
-    found = [summarise_units(of_roi) for of_roi in r]
-    rank = np.concatenate([s.rank for s in found])
-    columns = _constant(partition_keys(job, layer), n_rois * n_units) | {
-        "roi": _coded(np.repeat(np.arange(n_rois), n_units), job.dataset.rois),
-        "unit": pa.array(np.tile(units, n_rois), pa.int32()),
-        "n_subjects": pa.array(np.concatenate([s.n_subjects for s in found]), pa.int32()),
-        "mean_r": _float32(s.mean for s in found),
-        "sd_r": _float32(s.sd for s in found),
-        "min_r": _float32(s.minimum for s in found),
-        "max_r": _float32(s.maximum for s in found),
-        "rank": pa.array(rank, pa.int32(), mask=rank == 0),
-    }
-    return _ordered("unit_summary", columns)
+def unit_summary_rows(
+    scope: Scope, layer: str, units: NDArray[np.int32], r: Accuracies
+) -> Iterator[pa.Table]:
+    """Table ``unit_summary`` of one layer, a piece for each ROI, in the order of rows."""
+    for roi, of_roi in zip(scope.rois, r, strict=True):
+        found = summarise_units(of_roi)
+        yield _ordered(
+            "unit_summary",
+            _constant({**partition_keys(scope, layer), "roi": roi}, len(units))
+            | {
+                "unit": pa.array(units, pa.int32()),
+                "n_subjects": pa.array(found.n_subjects, pa.int32()),
+                "mean_r": _float32(found.mean),
+                "sd_r": _float32(found.sd),
+                "min_r": _float32(found.minimum),
+                "max_r": _float32(found.maximum),
+                "rank": pa.array(found.rank, pa.int32(), mask=found.rank == 0),
+            },
+        )
 
 
-def layer_summary_rows(job: Job, layer: str, r: Accuracies) -> Rows:
+def layer_summary_rows(scope: Scope, layer: str, r: Accuracies) -> Rows:
     """Rows of ``layer_summary`` of one layer."""
     rows = []
-    for roi, of_roi in zip(job.dataset.rois, r, strict=True):
-        for subject, of_subject in zip(job.dataset.subjects, of_roi, strict=True):
+    for roi, of_roi in zip(scope.rois, r, strict=True):
+        for subject, of_subject in zip(scope.subjects, of_roi, strict=True):
             found = summarise_layer(of_subject)
             rows.append(
-                partition_keys(job, layer)
+                partition_keys(scope, layer)
                 | {
                     "roi": roi,
-                    "subject": subject.subject,
+                    "subject": subject,
                     "n_units": found.n_units,
                     "n_undefined": found.n_undefined,
                     "mean_r": found.mean,
@@ -108,26 +152,33 @@ def layer_summary_rows(job: Job, layer: str, r: Accuracies) -> Rows:
     return rows
 
 
-def intersubject_rows(job: Job, layer: str, r: Accuracies) -> Rows:
+def intersubject_rows(scope: Scope, layer: str, r: Accuracies) -> Rows:
     """Rows of ``intersubject`` of one layer."""
-    subjects = [subject.subject for subject in job.dataset.subjects]
     return [
-        partition_keys(job, layer)
+        partition_keys(scope, layer)
         | {
             "roi": roi,
-            "subject_a": subjects[pair.first],
-            "subject_b": subjects[pair.second],
+            "subject_a": scope.subjects[pair.first],
+            "subject_b": scope.subjects[pair.second],
             "n_units": pair.n_units,
             "pearson_r": pair.pearson,
             "spearman_r": pair.spearman,
         }
-        for roi, of_roi in zip(job.dataset.rois, r, strict=True)
+        for roi, of_roi in zip(scope.rois, r, strict=True)
         for pair in intersubject_correlations(of_roi)
     ]
 
 
-def reference_tables(jobs: Sequence[Job]) -> dict[str, pa.Table]:
-    """Build the tables of what the numbers refer to: datasets, stimuli, networks, builds."""
+def reference_tables(jobs: Sequence[Job], inputs: Rows) -> dict[str, pa.Table]:
+    """Build the tables of what the numbers refer to: datasets, stimuli, networks, builds, inputs.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        What was computed.
+    inputs : list of dict
+        Rows of the table ``inputs``.
+    """
     datasets = {job.dataset.spec.name: job for job in jobs}.values()
     models = {job.model.spec.name: job for job in jobs}.values()
     rows = {
@@ -138,8 +189,27 @@ def reference_tables(jobs: Sequence[Job]) -> dict[str, pa.Table]:
         "models": [_model_row(job) for job in models],
         "layers": [_layer_row(job, layer) for job in models for layer in job.model.layers],
         "builds": [_build_row(job, plan_sha256(jobs)) for job in jobs],
+        "inputs": inputs,
     }
     return {name: table_of(name, found) for name, found in rows.items()}
+
+
+def input_rows(build: str, uses: Iterable[Use], described: Mapping[Path, InputFile]) -> Rows:
+    """Rows of table ``inputs`` of one build: its files, and the code."""
+    code = {
+        "role": "code",
+        "path": "unitdb",
+        "subject": None,
+        "size": None,
+        "sha256": code_sha256(),
+        "annex_key": None,
+        "datalad_id": None,
+        "git_commit": own_commit(),
+    }
+    files = [
+        {"role": use.role, "subject": use.subject, **asdict(described[use.path])} for use in uses
+    ]
+    return [{"build": build, **row} for row in [code, *files]]
 
 
 def _dataset_row(job: Job) -> dict[str, Any]:
@@ -258,12 +328,12 @@ def _ordered(table: str, columns: Mapping[str, pa.Array]) -> pa.Table:
 
 
 def _constant(values: Mapping[str, str], n_rows: int) -> dict[str, pa.Array]:
-    return {name: _coded(np.zeros(n_rows, np.int32), [value]) for name, value in values.items()}
+    zeros = np.zeros(n_rows, np.int32)
+    return {
+        name: pa.DictionaryArray.from_arrays(zeros, pa.array([value], pa.string()))
+        for name, value in values.items()
+    }
 
 
-def _coded(codes: NDArray[np.integer], names: Sequence[str]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(codes.astype(np.int32), pa.array(names, pa.string()))
-
-
-def _float32(parts: Iterable[NDArray[np.float64]]) -> pa.Array:
-    return pa.array(np.concatenate(list(parts)).astype(np.float32), from_pandas=True)
+def _float32(values: NDArray[np.float64]) -> pa.Array:
+    return pa.array(values.astype(np.float32), from_pandas=True)

@@ -122,7 +122,8 @@ def _client(workers: int | None, scheduler: str | None) -> Iterator[Client]:
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=None,
+                # A free port: None would ask for 8787, which another build may have.
+                dashboard_address="127.0.0.1:0",
                 memory_limit=0,
                 silence_logs=50,
             ) as cluster,

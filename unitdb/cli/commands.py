@@ -14,7 +14,7 @@ from unitdb.cli.lazy import Commands, Lazy, LazyCommand
 from unitdb.cli.progress import progress_bars
 from unitdb.files import write_text
 from unitdb.query import Condition, export
-from unitdb.release import Catalogue, Release, open_release
+from unitdb.release import Catalogue, Release, fetch as fetch_release, open_release
 from unitdb.schema import SCHEMA_VERSION, TABLES, Table, data_dictionary, frictionless, get_table
 
 if TYPE_CHECKING:
@@ -42,9 +42,12 @@ LAZY = {
         "unitdb.build.commands:demo", "demo", "Build and show the (simulated) sample release."
     ),
     "doctor": Lazy("unitdb.cli.doctor:doctor", "", "Say what is missing here, and what mends it."),
+    "errata": Lazy("unitdb.publish.commands:errata", "", "List or add what was found wrong."),
     "import": Lazy("unitdb.imports.commands:import_", "build", "Publish published accuracies."),
     "models": Lazy("unitdb.build.commands:models", "build", "List networks, or check one."),
     "plan": Lazy("unitdb.build.commands:show_plan", "build", "Say what a build would take."),
+    "publish": Lazy("unitdb.publish.commands:publish", "datalad", "Publish a release to a store."),
+    "retract": Lazy("unitdb.publish.commands:retract", "", "Mark a release as not to be used."),
 }
 """Commands of the optional extras: imported when they are run, not when they are listed."""
 
@@ -185,6 +188,64 @@ def sql(
     In Python: unitdb.open(RELEASE).sql(QUERY)
     """
     _write(_open(root, release).sql_arrow(query), format_, output)
+
+
+@main.command()
+@click.argument("release")
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    envvar="UNITDB_SOURCE",
+    show_envvar=True,
+    metavar="ADDRESS|DIR",
+    help="Where the releases lie, and their releases.json.",
+)
+@click.pass_obj
+def fetch(root: Path | None, /, release: str, source: str) -> None:
+    """Fetch a RELEASE (NAME or NAME@VERSION) of elsewhere; an interrupted fetch goes on.
+
+    In Python: unitdb.release.fetch(RELEASE, source=ADDRESS)
+    """
+    with progress_bars() as progress:
+        found = fetch_release(
+            release,
+            source=source,
+            releases=root,
+            progress=lambda done, total: progress("fetch", done, total),
+        )
+    click.echo(str(found))
+
+
+@main.command()
+@click.argument("release")
+@click.argument("unit", metavar="MODEL/LAYER/UNIT")
+@click.option("--roi", help="Only accuracies of this region.")
+@click.option("--subject", help="Only accuracies of this subject.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
+@click.pass_obj
+def trace(
+    root: Path | None,
+    /,
+    release: str,
+    unit: str,
+    roi: str | None,
+    subject: str | None,
+    format_: str,
+) -> None:
+    """Follow the accuracies of a unit back to the files they are from, with keys and versions.
+
+    In Python: unitdb.open(RELEASE).trace("MODEL/LAYER/UNIT")
+    """
+    found = _open(root, release).trace(unit, roi=roi, subject=subject)
+    click.echo(json.dumps(found.to_dict(), indent=2) if format_ == "json" else str(found))
 
 
 @main.command()

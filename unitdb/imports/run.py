@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import unitdb
+from unitdb.build.files import InputFile, Use, describe_files
 from unitdb.build.provenance import code_sha256, package_versions
 from unitdb.build.tables import (
+    Scope,
     accuracy_rows,
+    input_rows,
     intersubject_rows,
     layer_summary_rows,
     partition_keys,
@@ -25,10 +26,11 @@ from unitdb.build.tables import (
     unit_summary_rows,
 )
 from unitdb.errors import PublishedFileError, ReleaseExistsError
-from unitdb.files import sha256_file
+from unitdb.files import locked
 from unitdb.imports.layouts import Layout, Source, find_sources, get_layout
 from unitdb.imports.matfile import read_accuracy
 from unitdb.publish import ReleaseInfo, publish_release, write_partition, write_table
+from unitdb.release import open_release
 from unitdb.specs import canonical_json, content_sha256
 
 __all__ = ["Imported", "import_accuracies"]
@@ -43,6 +45,16 @@ class Imported:
 
     release: Path
     missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Build:
+    """Files of a network, and the name of the build that they make."""
+
+    name: str
+    files: Mapping[str, str]
+    uses: tuple[Use, ...]
+    described: Mapping[Path, InputFile]
 
 
 def import_accuracies(
@@ -81,30 +93,35 @@ def import_accuracies(
     PublishedFileError
         A file is damaged or has another number of units than expected; nothing is published.
     ReleaseExistsError
-        This version is published already.
+        This version is published already, with other content; with the same, nothing is done.
     UnknownNameError
         A layout, network or layer that is not there.
     """
     plan = get_layout(layout)
     source = find_sources(folder, plan, networks=tuple(networks), layers=tuple(layers))
-    info = _info(plan, name or plan.name, version, simulated=simulated)
+    info = _info(source, name or plan.name, version, simulated=simulated)
     target = releases / info.name / info.version
-    if target.exists():
-        raise ReleaseExistsError(f"{target} exists, and releases are immutable: raise --version")
-    work = releases / ".work"
-    work.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=f"import-{info.name}-", dir=work))
-    staged.chmod(0o755)
-    try:
-        _stage(source, staged, info, progress)
-        publish_release(
-            staged,
-            releases,
-            info=info,
-            progress=progress and (lambda done, total: progress("verify", done, total)),
-        )
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+    builds = {network: _read_build(source, network) for network in source.layers}
+    work = releases / ".work" / f"import-{info.name}-{info.version}"
+    with locked(work.with_name(f"{work.name}.lock")):
+        if target.exists():
+            if not _is_same(target, info, builds):
+                raise ReleaseExistsError(
+                    f"{target} exists with other content, and releases are immutable: "
+                    "raise --version"
+                )
+        else:
+            shutil.rmtree(work, ignore_errors=True)  # of an import that was killed
+            try:
+                _stage(source, work, info, builds, progress)
+                publish_release(
+                    work,
+                    releases,
+                    info=info,
+                    progress=progress and (lambda done, total: progress("verify", done, total)),
+                )
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
     return Imported(release=target, missing=source.missing)
 
 
@@ -112,28 +129,29 @@ def _stage(
     source: Source,
     staged: Path,
     info: ReleaseInfo,
+    builds: Mapping[str, _Build],
     progress: Callable[[str, int, int], None] | None,
 ) -> None:
     rows: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("models", "layers", "builds", "layer_summary", "intersubject")
+        name: []
+        for name in ("models", "layers", "builds", "inputs", "layer_summary", "intersubject")
     }
     total, done = sum(map(len, source.layers.values())), 0
     for network, names in source.layers.items():
-        paths = _paths(source, network, names)
-        files = {path: sha256_file(source.folder / path) for path in paths}
-        build = content_sha256([network, files, unitdb.__version__, code_sha256()])[:12]
-        job = _view(source, network, build)
+        build = builds[network]
+        scope = _scope(source, network, build.name)
         rows["models"].append(_model_row(source.layout, network, len(names)))
-        rows["builds"].append(_build_row(source.layout, network, build, files, info))
+        rows["builds"].append(_build_row(source.layout, network, build, info))
+        rows["inputs"] += input_rows(build.name, build.uses, build.described)
         depths = {layer: i for i, layer in enumerate(source.layout.networks[network].layers)}
         for published in names:
             r, shape = _read_layer(source, network, published)
             layer = _stored_name(published)
-            units, keys = np.arange(r.shape[2], dtype=np.int32), partition_keys(job, layer)
-            write_partition(staged, "accuracy", keys, accuracy_rows(job, layer, units, r))
-            write_partition(staged, "unit_summary", keys, unit_summary_rows(job, layer, units, r))
-            rows["layer_summary"] += layer_summary_rows(job, layer, r)
-            rows["intersubject"] += intersubject_rows(job, layer, r)
+            units, keys = np.arange(r.shape[2], dtype=np.int32), partition_keys(scope, layer)
+            write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
+            write_partition(staged, "unit_summary", keys, unit_summary_rows(scope, layer, units, r))
+            rows["layer_summary"] += layer_summary_rows(scope, layer, r)
+            rows["intersubject"] += intersubject_rows(scope, layer, r)
             rows["layers"].append(
                 {
                     "model": network,
@@ -152,19 +170,40 @@ def _stage(
         write_table(staged, name, table_of(name, found))
 
 
+def _read_build(source: Source, network: str) -> _Build:
+    """Hash the files of a network."""
+    uses = tuple(
+        Use(path=source.folder / path, role="accuracies", subject=subject)
+        for path, subject in _paths(source, network, source.layers[network]).items()
+    )
+    described = describe_files([use.path for use in uses], bases=[source.folder])
+    files = {
+        use.path.relative_to(source.folder).as_posix(): described[use.path].sha256 for use in uses
+    }
+    name = content_sha256([network, files, unitdb.__version__, code_sha256()])[:12]
+    return _Build(name=name, files=files, uses=uses, described=described)
+
+
+def _is_same(target: Path, info: ReleaseInfo, builds: Mapping[str, _Build]) -> bool:
+    """Whether a published release is what would be imported."""
+    found = open_release(target).table("builds", ["build", "recipe_sha256"]).astype(str)
+    wanted = {(build.name, info.recipe_sha256) for build in builds.values()}
+    return set(found.itertuples(index=False, name=None)) == wanted
+
+
 def _stored_name(layer: str) -> str:
     """Name that may become a folder: ``resnet:block1`` becomes ``resnet.block1``."""
     return re.sub(r"[^A-Za-z0-9._+-]", ".", layer)
 
 
-def _paths(source: Source, network: str, layers: Sequence[str]) -> list[str]:
-    """Files of a network."""
-    return [
-        source.layout.path(network, layer, subject, roi)
+def _paths(source: Source, network: str, layers: Sequence[str]) -> dict[str, str]:
+    """Files of a network, and the subject that each is of."""
+    return {
+        source.layout.path(network, layer, subject, roi): subject
         for layer in layers
         for subject in source.subjects
         for roi in source.rois
-    ]
+    }
 
 
 def _read_layer(
@@ -194,16 +233,14 @@ def _read_layer(
     return r, expected
 
 
-def _view(source: Source, network: str, build: str) -> Any:
-    """What the rows of the large tables need to know of a build."""
-    return SimpleNamespace(
+def _scope(source: Source, network: str, build: str) -> Scope:
+    return Scope(
         build=build,
-        model=SimpleNamespace(spec=SimpleNamespace(name=network)),
-        dataset=SimpleNamespace(
-            spec=SimpleNamespace(name=source.layout.name, condition="perception"),
-            rois=sorted(source.rois),
-            subjects=[SimpleNamespace(subject=subject) for subject in source.subjects],
-        ),
+        dataset=source.layout.name,
+        condition="perception",
+        model=network,
+        rois=tuple(sorted(source.rois)),
+        subjects=tuple(source.subjects),
     )
 
 
@@ -267,11 +304,9 @@ def _model_row(layout: Layout, network: str, n_layers: int) -> dict[str, Any]:
     }
 
 
-def _build_row(
-    layout: Layout, network: str, build: str, files: dict[str, str], info: ReleaseInfo
-) -> dict[str, Any]:
+def _build_row(layout: Layout, network: str, build: _Build, info: ReleaseInfo) -> dict[str, Any]:
     return {
-        "build": build,
+        "build": build.name,
         "recipe": f"import {layout.name}",
         "recipe_sha256": info.recipe_sha256,
         "dataset": layout.name,
@@ -280,14 +315,15 @@ def _build_row(
         "units": canonical_json({"sample": None, "seed": 0}),  # all of them
         "n_folds": None,
         "seed": None,
-        "inputs": canonical_json({"files": content_sha256(files)}),
+        "inputs": canonical_json({"files": content_sha256(build.files)}),
         "unitdb_version": unitdb.__version__,
         "code_sha256": code_sha256(),
         "packages": canonical_json(package_versions()),
     }
 
 
-def _info(layout: Layout, name: str, version: str, *, simulated: bool) -> ReleaseInfo:
+def _info(source: Source, name: str, version: str, *, simulated: bool) -> ReleaseInfo:
+    layout = source.layout
     return ReleaseInfo(
         name=name,
         version=version,
@@ -298,6 +334,6 @@ def _info(layout: Layout, name: str, version: str, *, simulated: bool) -> Releas
         licence=_UNSTATED,
         citation=layout.citation,
         recipe_text=f"# imported, not built\nimport: {layout.name}\n",
-        recipe_sha256=content_sha256(["import", layout.name]),
+        recipe_sha256=content_sha256(["import", layout.name, source.layers, simulated]),
         changelog=[(version, "Imported.")],
     )

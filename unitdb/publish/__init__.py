@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from unitdb.publish.info import ReleaseInfo
-from unitdb.publish.release import finish, publish_release, retract
+from unitdb.publish.release import add_erratum, finish, publish_release, retract
+from unitdb.publish.store import init_store, publish
 from unitdb.publish.tables import write_partition, write_table
 
-__all__ = ["ReleaseInfo", "finish", "publish_release", "retract", "write_partition", "write_table"]
+__all__ = [
+    "ReleaseInfo",
+    "add_erratum",
+    "finish",
+    "init_store",
+    "publish",
+    "publish_release",
+    "retract",
+    "write_partition",
+    "write_table",
+]

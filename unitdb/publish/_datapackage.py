@@ -117,6 +117,7 @@ def croissant(
             "includes": "cr:includes",
             "key": "cr:key",
             "recordSet": "cr:recordSet",
+            "prov": "http://www.w3.org/ns/prov#",
             "references": "cr:references",
             "repeated": "cr:repeated",
             "source": "cr:source",

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from unitdb.errors import ReleaseExistsError, SchemaError, UnknownReleaseError
-from unitdb.files import SUMS, files_below, locked, sha256_file, sync, write_text
-from unitdb.publish import _card, _datapackage
-from unitdb.release.catalogue import CATALOGUE, Catalogue, aliases
+from unitdb.files import SUMS, files_below, locked, read_sums, sha256_file, sync, write_text
+from unitdb.publish import _card, _datapackage, _prov
+from unitdb.release.catalogue import CATALOGUE, LOCK, Catalogue, aliases, save_catalogue
 from unitdb.release.manifest import MANIFEST
 from unitdb.release.verification import verify
 from unitdb.schema import TABLES
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
     from unitdb.publish.info import ReleaseInfo
 
-__all__ = ["finish", "publish_release", "retract"]
-
-_LOCK = ".releases.lock"
+__all__ = ["add_erratum", "finish", "is_same", "is_whole", "place", "publish_release", "retract"]
 
 
 def publish_release(
@@ -60,7 +58,7 @@ def publish_release(
     Returns
     -------
     Path
-        The release. Where the same release stands there already, nothing is changed.
+        The release. Where the same release stands there already, whole, nothing is changed.
 
     Raises
     ------
@@ -74,21 +72,16 @@ def publish_release(
     target = root / info.name / info.version
     finish(root, info.name, info.version)
     _write_metadata(staged, info)
-    if not _same(staged, target):
-        if target.exists() and not replace:
+    same = is_same(staged, target)
+    if not (same and is_whole(target)):
+        if target.exists() and not (replace or same):
             raise ReleaseExistsError(
                 f"{target} exists with other content, and releases are immutable: "
                 "raise `version` in the recipe"
             )
         verify(staged, staged=True, progress=progress)
-        for path in [*staged.rglob("*"), staged]:
-            sync(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with locked(root / _LOCK):
-            if replace and target.exists():
-                target.rename(_backup(target))
-            staged.rename(target)
-            sync(target.parent)
+        with locked(root / LOCK):
+            place(staged, target)
     if staged.exists():
         shutil.rmtree(staged)
     finish(root, info.name, info.version)
@@ -115,7 +108,7 @@ def finish(root: Path, name: str, version: str) -> None:
     """
     target = root / name / version
     backup = _backup(target)
-    with locked(root / _LOCK):
+    with locked(root / LOCK):
         if backup.exists() and not target.exists():
             backup.rename(target)
         elif backup.exists():
@@ -123,7 +116,7 @@ def finish(root: Path, name: str, version: str) -> None:
         for leftover in root.glob(f".{CATALOGUE}.*.tmp"):
             leftover.unlink()
         if target.exists():
-            _save(root, Catalogue(root).contents())
+            save_catalogue(root, Catalogue(root).contents())
 
 
 def _backup(target: Path) -> Path:
@@ -152,7 +145,7 @@ def retract(
     UnknownReleaseError
         No such release, or no such replacement.
     """
-    with locked(root / _LOCK):
+    with locked(root / LOCK):
         contents = Catalogue(root).contents()
         release = contents["releases"].get(name, {"versions": {}})
         versions = release["versions"]
@@ -162,18 +155,61 @@ def retract(
                 raise UnknownReleaseError(f"{name}@{wanted}", known, where=f"catalogue {root}")
         versions[version]["retracted"] = {"reason": reason, "replacement": replacement}
         release["aliases"] = aliases(versions)
-        _save(root, contents)
+        save_catalogue(root, contents)
 
 
-def _save(root: Path, contents: dict[str, Any]) -> None:
-    path, text = root / CATALOGUE, _json(contents)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
+def add_erratum(root: Path, name: str, version: str, text: str) -> None:
+    """Add to the list of what has been found wrong with a version; it stays as it is.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of releases.
+    name, version : str
+        The release.
+    text : str
+        What is wrong, in a sentence. Where it is listed already, nothing is changed.
+
+    Raises
+    ------
+    UnknownReleaseError
+        No such release.
+    """
+    with locked(root / LOCK):
+        contents = Catalogue(root).contents()
+        versions = contents["releases"].get(name, {"versions": {}})["versions"]
+        if version not in versions:
+            known = [f"{name}@{known}" for known in versions]
+            raise UnknownReleaseError(f"{name}@{version}", known, where=f"catalogue {root}")
+        errata = versions[version].get("errata", [])
+        if text not in errata:
+            versions[version]["errata"] = [*errata, text]
+        save_catalogue(root, contents)
 
 
-def _same(staged: Path, target: Path) -> bool:
+def place(staged: Path, target: Path) -> None:
+    """Rename a whole folder to where a release stands; what stands there already waits aside.
+
+    The caller holds the lock of the catalogue, and calls :func:`finish` then.
+    """
+    for path in [*staged.rglob("*"), staged]:
+        sync(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        target.rename(_backup(target))
+    staged.rename(target)
+    sync(target.parent)
+
+
+def is_same(staged: Path, target: Path) -> bool:
+    """Whether the checksums of two folders are the same."""
     theirs = target / SUMS
     return theirs.exists() and theirs.read_bytes() == (staged / SUMS).read_bytes()
+
+
+def is_whole(target: Path) -> bool:
+    """Whether all files are there: of a clone, git-annex may have got none, or only some."""
+    return all((target / path).is_file() for path in read_sums(target))
 
 
 def _write_metadata(staged: Path, info: ReleaseInfo) -> None:
@@ -187,7 +223,9 @@ def _write_metadata(staged: Path, info: ReleaseInfo) -> None:
     }
     texts = {
         MANIFEST: _json(_datapackage.datapackage(info, files, n_accuracies=rows["accuracy"])),
-        "croissant.json": _json(_datapackage.croissant(info, files, sums)),
+        "croissant.json": _json(
+            _datapackage.croissant(info, files, sums) | _prov.generated_by(staged)
+        ),
         "dataset_description.json": _json(
             _datapackage.dataset_description(info, unitdb_version=package_version("unitdb"))
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,13 +15,13 @@ from unitdb.release.rows import check_order, coded
 from unitdb.schema import Table, get_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["ROW_GROUP_SIZE", "write_partition", "write_table"]
 
 ROW_GROUP_SIZE = 2**18
-"""Rows of a row group: the most that is held in memory a second time while writing."""
+"""Rows of a row group: the most that a table in pieces has in memory besides its last piece."""
 
 
 def write_table(folder: Path, table: str, data: pa.Table) -> Path:
@@ -54,10 +55,12 @@ def write_table(folder: Path, table: str, data: pa.Table) -> Path:
     order = np.lexsort([coded(data[name])[0] for name in reversed(spec.primary_key)])
     data = data.take(order)
     check_order(data, spec, where=f"table {table!r}")
-    return _write(folder / f"{table}.parquet", spec, data)
+    return _write(folder / f"{table}.parquet", spec, [data])
 
 
-def write_partition(folder: Path, table: str, keys: Mapping[str, str], data: pa.Table) -> Path:
+def write_partition(
+    folder: Path, table: str, keys: Mapping[str, str], data: pa.Table | Iterable[pa.Table]
+) -> Path:
     """Write one partition, for example ``accuracy/dataset=D/…/layer=L/part-0.parquet``.
 
     Parameters
@@ -68,8 +71,9 @@ def write_partition(folder: Path, table: str, keys: Mapping[str, str], data: pa.
         Name of the table in the schema.
     keys : mapping of str to str
         The value of each partition column, which all rows have.
-    data : pyarrow.Table
-        All rows of the partition, sorted by the primary key, with the schema's columns and types.
+    data : pyarrow.Table or iterable of pyarrow.Table
+        All rows of the partition, sorted by the primary key, with the schema's columns and types;
+        at once, or in pieces of any size. The bytes of the file are the same.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def write_partition(folder: Path, table: str, keys: Mapping[str, str], data: pa.
         No table of that name.
     SchemaError
         Names what is not as the schema says: a column, a value, the order, or a row of another
-        partition.
+        partition. No file is written then.
     """
     spec = get_table(table)
     if not spec.partition_by or tuple(keys) != spec.partition_by:
@@ -92,19 +96,38 @@ def write_partition(folder: Path, table: str, keys: Mapping[str, str], data: pa.
         )
     folders = [f"{name}={value}" for name, value in keys.items()]
     where = "/".join([table, *folders])
-    if not data.num_rows:
+    pieces = _checked([data] if isinstance(data, pa.Table) else data, spec, keys, where=where)
+    return _write(folder.joinpath(table, *folders, "part-0.parquet"), spec, pieces)
+
+
+def _checked(
+    pieces: Iterable[pa.Table], spec: Table, keys: Mapping[str, str], *, where: str
+) -> Iterator[pa.Table]:
+    """Pieces of a partition, each held to the schema, the partition and the row before it."""
+    n_rows, last = 0, None
+    for piece in pieces:
+        spec.validate(piece, where=where)
+        if not piece.num_rows:
+            continue
+        for name, value in keys.items():
+            found = piece[name].unique().to_pylist()
+            if found != [value]:
+                raise SchemaError(f"{where}: column {name!r} also holds {found}")
+        if last is None:
+            check_order(piece, spec, where=where)
+        else:
+            joined = pa.concat_tables([last, piece])
+            check_order(joined, spec, where=where, first_row=n_rows - 1)
+        n_rows, last = n_rows + piece.num_rows, piece.slice(piece.num_rows - 1)
+        yield piece
+    if not n_rows:
         raise SchemaError(f"{where}: a partition needs at least one row")
-    spec.validate(data, where=where)
-    for name, value in keys.items():
-        found = data[name].unique().to_pylist()
-        if found != [value]:
-            raise SchemaError(f"{where}: column {name!r} also holds {found}")
-    check_order(data, spec, where=where)
-    return _write(folder.joinpath(table, *folders, "part-0.parquet"), spec, data)
 
 
-def _write(path: Path, spec: Table, data: pa.Table) -> Path:
+def _write(path: Path, spec: Table, pieces: Iterable[pa.Table]) -> Path:
     schema = spec.arrow_schema()
+    groups = _row_groups(pieces)
+    first = next(groups, schema.empty_table())  # before a folder is made: it may be refused
     with (
         replacing(path) as temporary,
         pq.ParquetWriter(
@@ -116,11 +139,25 @@ def _write(path: Path, spec: Table, data: pa.Table) -> Path:
             write_statistics=True,
         ) as writer,
     ):
-        for start in range(0, data.num_rows, ROW_GROUP_SIZE):
-            group = data.slice(start, ROW_GROUP_SIZE)
+        for group in chain([first], groups):
             columns = [_canonical(group[name]) for name in schema.names]
             writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP_SIZE)
     return path
+
+
+def _row_groups(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows cut anew: ROW_GROUP_SIZE at a time, the last ones fewer."""
+    held: list[pa.Table] = []
+    n_held = 0
+    for piece in pieces:
+        start = 0
+        while (stop := start + ROW_GROUP_SIZE - n_held) <= piece.num_rows:
+            yield pa.concat_tables([*held, piece.slice(start, stop - start)])
+            start, held, n_held = stop, [], 0
+        held.append(piece.slice(start))
+        n_held += piece.num_rows - start
+    if n_held:
+        yield pa.concat_tables(held)
 
 
 def _encodings(spec: Table) -> dict[str, str]:

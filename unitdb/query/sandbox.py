@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from unitdb.errors import CorruptReleaseError, QueryError, UnitdbError
+from unitdb.errors import CorruptReleaseError, FetchError, QueryError, UnitdbError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +39,8 @@ _RUN_TEXT = {
     "create_external_resource",
     "destroy_external_resource",
 }
+# What a file system in Python raised, the only Python that DuckDB calls: a line of its traceback.
+_RAISED = re.compile(r"^(?:unitdb\.errors\.FetchError|FileNotFoundError): (.+)$", re.MULTILINE)
 _SYNTAX = """
 WITH parsed AS MATERIALIZED (SELECT json_serialize_sql(?) AS tree)
 SELECT tree ->> '$.error',
@@ -49,7 +51,9 @@ FROM parsed
 """
 
 
-def connect(files: Mapping[str, Sequence[str]]) -> duckdb.DuckDBPyConnection:
+def connect(
+    files: Mapping[str, Sequence[str]], *, filesystem: Any = None
+) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB with a view for each table of a release.
 
     The connection reads the files given here and no other, writes nothing, loads no extension,
@@ -60,6 +64,8 @@ def connect(files: Mapping[str, Sequence[str]]) -> duckdb.DuckDBPyConnection:
     files : mapping of str to list of str
         For each table, the paths of its Parquet files. They hold all columns of the table: folder
         names are not read.
+    filesystem : fsspec filesystem, optional
+        What the files are read with, where they are not files of this machine.
 
     Raises
     ------
@@ -68,13 +74,17 @@ def connect(files: Mapping[str, Sequence[str]]) -> duckdb.DuckDBPyConnection:
     """
     import duckdb
 
-    paths = {table: [str(Path(file).absolute()) for file in files[table]] for table in files}
+    paths = {table: list(files[table]) for table in files}
+    if filesystem is None:
+        paths = {table: [str(Path(file).absolute()) for file in paths[table]] for table in paths}
     allowed = [file for table in paths for file in paths[table]]
     for file in allowed:
-        if not Path(file).is_file():
+        if filesystem is None and not Path(file).is_file():
             raise CorruptReleaseError(f"{file}: the file is missing")
     connection = duckdb.connect(":memory:", config=_CONFIG)
     try:
+        if filesystem is not None:
+            connection.register_filesystem(filesystem)
         connection.execute(f"SET allowed_paths = {_literal({*allowed, *map(_pattern, allowed)})}")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
@@ -198,6 +208,9 @@ def _translated(error: duckdb.Error, files: Iterable[str]) -> UnitdbError:
     import duckdb
 
     files = list(files)
+    raised = _RAISED.findall(str(error))
+    if raised:
+        return FetchError(raised[-1])
     message = "\n".join(str(error).strip().splitlines()[:6])
     named = [file for file in files if file in message]
     asked = duckdb.ParserException | duckdb.BinderException | duckdb.CatalogException
@@ -212,6 +225,8 @@ def _translated(error: duckdb.Error, files: Iterable[str]) -> UnitdbError:
 def _decodes(file: str) -> bool:
     from pyarrow import parquet
 
+    if "://" in file:
+        return True  # on the web: not read anew
     try:
         with parquet.ParquetFile(file) as opened:
             for _ in opened.iter_batches():

@@ -2,6 +2,7 @@
 
 from unitdb.release.catalogue import Catalogue
 from unitdb.release.description import Description
+from unitdb.release.fetching import fetch
 from unitdb.release.opening import Release, open_release
 
-__all__ = ["Catalogue", "Description", "Release", "open_release"]
+__all__ = ["Catalogue", "Description", "Release", "fetch", "open_release"]

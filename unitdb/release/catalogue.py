@@ -16,12 +16,26 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unitdb.errors import CatalogueError, CorruptReleaseError, UnknownReleaseError
-from unitdb.files import SUMS, sha256_file
+from unitdb.files import SUMS, sha256_file, write_text
 from unitdb.release.manifest import VERSION_PATTERN, read_manifest
+from unitdb.schema import NAME_PATTERN
 
-__all__ = ["CATALOGUE", "Catalogue", "Entry", "aliases", "default_root", "version_key"]
+__all__ = [
+    "CATALOGUE",
+    "LOCK",
+    "Catalogue",
+    "Entry",
+    "aliases",
+    "default_root",
+    "parse_catalogue",
+    "save_catalogue",
+    "version_key",
+    "warn_if_listed_as_retracted",
+]
 
 CATALOGUE = "releases.json"
+LOCK = ".releases.lock"
+"""Held by whoever writes the catalogue."""
 _FORMAT = 1
 
 
@@ -48,6 +62,8 @@ class Entry:
         Why it should not be used any more.
     replacement : str or None
         The version to use instead.
+    errata : tuple of str
+        What has been found wrong with it, oldest first.
     """
 
     name: str
@@ -60,6 +76,7 @@ class Entry:
     aliases: tuple[str, ...]
     retracted: str | None
     replacement: str | None
+    errata: tuple[str, ...] = ()
 
 
 def default_root() -> Path:
@@ -139,9 +156,7 @@ class Catalogue:
         CatalogueError
             ``releases.json`` is damaged.
         """
-        release = self._listed()["releases"].get(name, {"versions": {}})
-        if version in release["versions"]:
-            _warn_if_retracted(_entry(self.root, name, version, release))
+        warn_if_listed_as_retracted(self._listed(), name, version)
 
     def contents(self) -> dict[str, Any]:
         """What ``releases.json`` should hold: what it lists, and the releases beside it.
@@ -163,7 +178,8 @@ class Catalogue:
             try:
                 if known["sha256"] != sha256_file(sums):
                     found = self.describe(folder)
-                    versions[version] = {**found, "retracted": known["retracted"]}
+                    notes = {key: known[key] for key in ("retracted", "errata") if key in known}
+                    versions[version] = {**found, **notes}
             except (CorruptReleaseError, OSError) as cause:
                 warnings.warn(f"passed over in the catalogue: {cause}", stacklevel=2)
         for release in releases.values():
@@ -196,25 +212,71 @@ class Catalogue:
     def _listed(self) -> dict[str, Any]:
         path = self.root / CATALOGUE
         try:
-            contents = json.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return {"catalogue": _FORMAT, "releases": {}}
         except (OSError, ValueError) as cause:
             raise CatalogueError(f"{path}: cannot be read: {cause}") from cause
-        try:
-            if contents["catalogue"] != _FORMAT:
-                raise CatalogueError(
-                    f"{path}: format {contents['catalogue']!r}; this unitdb reads {_FORMAT}"
-                )
-            for name, release in contents["releases"].items():
-                release["aliases"] = {}
-                for version in release["versions"]:
-                    _entry(self.root, name, version, release)
-        except (KeyError, TypeError, AttributeError, ValueError) as cause:
-            if isinstance(cause, CatalogueError):
-                raise
-            raise CatalogueError(f"{path}: not as unitdb writes it: {cause!r}") from cause
-        return dict(contents)
+        return parse_catalogue(text, where=str(path))
+
+
+def parse_catalogue(text: str, *, where: str) -> dict[str, Any]:
+    """Read the text of a ``releases.json``, and see that each entry of it can be used.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    where : str
+        Where it is from, for messages.
+
+    Raises
+    ------
+    CatalogueError
+        It is damaged, of another format, or names a path that leaves its folder.
+    """
+    try:
+        contents = json.loads(text)
+        if contents["catalogue"] != _FORMAT:
+            raise CatalogueError(
+                f"{where}: format {contents['catalogue']!r}; this unitdb reads {_FORMAT}"
+            )
+        for name, release in contents["releases"].items():
+            release["aliases"] = {}
+            for version in release["versions"]:
+                _check_names(name, version)
+                _entry(Path(), name, version, release)
+    except json.JSONDecodeError as cause:
+        raise CatalogueError(f"{where}: cannot be read: {cause}") from cause
+    except (KeyError, TypeError, AttributeError, ValueError) as cause:
+        if isinstance(cause, CatalogueError):
+            raise
+        raise CatalogueError(f"{where}: not as unitdb writes it: {cause!r}") from cause
+    return dict(contents)
+
+
+def _check_names(name: str, version: str) -> None:
+    """Raise ValueError where they would not do as names of folders."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ValueError(f"the name {name!r} cannot be a folder")
+    if not re.fullmatch(VERSION_PATTERN, version):
+        raise ValueError(f"the version {version!r} is not MAJOR.MINOR.PATCH")
+
+
+def warn_if_listed_as_retracted(contents: dict[str, Any], name: str, version: str) -> None:
+    """Warn with the reason where a catalogue's contents list the version as retracted."""
+    release = contents["releases"].get(name, {"versions": {}})
+    if version in release["versions"]:
+        release = {"aliases": {}, **release}
+        _warn_if_retracted(_entry(Path(), name, version, release))
+
+
+def save_catalogue(root: Path, contents: dict[str, Any]) -> None:
+    """Write ``releases.json``, where it is not so already; the caller holds :data:`LOCK`."""
+    path = root / CATALOGUE
+    text = json.dumps(contents, indent=2, ensure_ascii=False) + "\n"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
 
 
 def _entry(root: Path, name: str, version: str, release: dict[str, Any]) -> Entry:
@@ -235,7 +297,14 @@ def _entry(root: Path, name: str, version: str, release: dict[str, Any]) -> Entr
         aliases=tuple(a for a, target in release["aliases"].items() if target == version),
         retracted=retracted["reason"] if retracted else None,
         replacement=retracted["replacement"] if retracted else None,
+        errata=tuple(_text(one) for one in listed.get("errata", ())),
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def _warn_if_retracted(entry: Entry) -> None:

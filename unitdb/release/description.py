@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from unitdb.release.rows import read_rows
-
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from unitdb.release.manifest import Manifest
+    from unitdb.release.storage import Storage
 
 __all__ = ["Description", "describe"]
 
@@ -78,8 +75,8 @@ class Description:
         return "\n".join(lines)
 
 
-def describe(manifest: Manifest, folder: Path) -> Description:
-    """Say what the release in ``folder`` holds; reads its small tables.
+def describe(manifest: Manifest, storage: Storage) -> Description:
+    """Say what a release holds; reads its small tables.
 
     Raises
     ------
@@ -89,7 +86,7 @@ def describe(manifest: Manifest, folder: Path) -> Description:
 
     def rows(table: str, *columns: str) -> list[dict[str, Any]]:
         (file,) = manifest.files[table]
-        found: list[dict[str, Any]] = read_rows(folder / file, columns).to_pylist()
+        found: list[dict[str, Any]] = storage.rows(file, columns).to_pylist()
         return found
 
     subjects = rows("subjects", "dataset", "subject")

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from unitdb.errors import CorruptReleaseError, SchemaVersionError
+from unitdb.errors import CorruptReleaseError, FetchError, SchemaVersionError
 from unitdb.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "MANIFEST",
@@ -20,6 +20,7 @@ __all__ = [
     "VERSION_PATTERN",
     "Manifest",
     "check_schema_version",
+    "parse_manifest",
     "read_manifest",
 ]
 
@@ -79,11 +80,31 @@ def read_manifest(folder: Path) -> Manifest:
     CorruptReleaseError
         The file is missing, not JSON, or lacks or misstates a part; names which.
     """
-    path = folder / MANIFEST
+    return parse_manifest(lambda: (folder / MANIFEST).read_text(encoding="utf-8"), str(folder))
+
+
+def parse_manifest(read: Callable[[], str], where: str) -> Manifest:
+    """Make a manifest of the text that ``read`` gives.
+
+    Parameters
+    ----------
+    read : callable
+        Reads ``datapackage.json``.
+    where : str
+        Folder or address of the release, for messages.
+
+    Raises
+    ------
+    CorruptReleaseError
+        As of :func:`read_manifest`.
+    """
+    path = f"{where}/{MANIFEST}"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read())
     except FileNotFoundError:
-        raise CorruptReleaseError(f"{folder} is not a release: it has no {MANIFEST}") from None
+        raise CorruptReleaseError(f"{where} is not a release: it has no {MANIFEST}") from None
+    except FetchError:
+        raise
     except (OSError, ValueError) as cause:
         raise CorruptReleaseError(f"{path}: cannot be read: {cause}") from cause
     try:

@@ -8,15 +8,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from unitdb.errors import CorruptReleaseError, UnknownColumnError, UnknownTableError
+from unitdb.errors import (
+    CorruptReleaseError,
+    FetchError,
+    UnknownColumnError,
+    UnknownTableError,
+)
 from unitdb.query import Source, UnitSet, connect, run_sql
 from unitdb.query.export import provenance, with_provenance
-from unitdb.release.catalogue import CATALOGUE, Catalogue
+from unitdb.release.catalogue import (
+    CATALOGUE,
+    Catalogue,
+    parse_catalogue,
+    warn_if_listed_as_retracted,
+)
 from unitdb.release.description import Description, describe
-from unitdb.release.manifest import Manifest, check_schema_version, read_manifest
+from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, parse_manifest
 from unitdb.release.matrix import layer_by_roi
-from unitdb.release.rows import read_rows
-from unitdb.schema import TABLES
+from unitdb.release.storage import Folder, Remote, Storage, is_address
+from unitdb.schema import TABLES, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from unitdb.release.trace import Trace
     from unitdb.release.verification import Report
 
 __all__ = ["Description", "Release", "open_release"]
@@ -41,7 +52,8 @@ def open_release(path_or_name: str | Path, *, releases: str | Path | None = None
     ----------
     path_or_name : str or Path
         ``"sample"``, ``"sample@1.0.0"`` or ``"sample@latest"`` from the catalogue, or the folder
-        of a release: a Path, or text with a slash.
+        of a release: a Path, or text with a slash; or its http or https address, where only what a
+        query needs is read.
     releases : str or Path, optional
         Folder of the catalogue; by default the environment variable UNITDB_RELEASES, else
         ``releases`` in the current folder.
@@ -57,6 +69,10 @@ def open_release(path_or_name: str | Path, *, releases: str | Path | None = None
     CatalogueError
         ``releases.json`` is damaged.
     """
+    if is_address(path_or_name):
+        release = Release(path_or_name)
+        _warn_if_retracted_there(release, str(path_or_name))
+        return release
     if isinstance(path_or_name, Path) or "/" in path_or_name or os.sep in path_or_name:
         release = Release(path_or_name)
         root = release.path.resolve().parents[1]
@@ -69,13 +85,25 @@ def open_release(path_or_name: str | Path, *, releases: str | Path | None = None
     return release
 
 
+def _warn_if_retracted_there(release: Release, address: str) -> None:
+    """Warn where the catalogue beside a release on the web says that it is retracted."""
+    root = address.rstrip("/").rsplit("/", 2)[0]
+    try:
+        text = Remote(root).read_text(CATALOGUE)
+    except FileNotFoundError:
+        return  # it stands alone
+    warn_if_listed_as_retracted(
+        parse_catalogue(text, where=f"{root}/{CATALOGUE}"), release.name, release.version
+    )
+
+
 class Release:
     """A published release, opened for reading.
 
     Parameters
     ----------
     path : str or Path
-        Its folder.
+        Its folder, or its http or https address.
 
     Raises
     ------
@@ -86,19 +114,35 @@ class Release:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._manifest: Manifest = read_manifest(self.path)
-        check_schema_version(self._manifest, where=str(self.path))
+        self._storage: Storage = Remote(str(path)) if is_address(path) else Folder(Path(path))
+        self._manifest: Manifest = parse_manifest(
+            lambda: self._storage.read_text(MANIFEST), str(self._storage)
+        )
+        check_schema_version(self._manifest, where=str(self._storage))
         files = [file for paths in self._manifest.files.values() for file in paths]
-        missing = [file for file in files if not (self.path / file).is_file()]
-        missing += [table for table in TABLES if table not in self._manifest.files]
+        missing = self._storage.missing(files)
+        of_schema = tables_of(self._manifest.schema)
+        missing += [table for table in of_schema if table not in self._manifest.files]
         if missing:
             more = f", … ({len(missing)} in all)" if len(missing) > 5 else ""
-            raise CorruptReleaseError(f"{self.path}: missing: {', '.join(missing[:5])}{more}")
+            raise CorruptReleaseError(f"{self._storage}: missing: {', '.join(missing[:5])}{more}")
 
     def __repr__(self) -> str:
         mark = ", simulated" if self.simulated else ""
         return f"<Release {self.label}{mark}: {self._manifest.n_accuracies:,} accuracies>"
+
+    @property
+    def path(self) -> Path:
+        """Its folder.
+
+        Raises
+        ------
+        FetchError
+            It is read from the web.
+        """
+        if not isinstance(self._storage, Folder):
+            raise FetchError(f"{self._storage}: has no folder here; unitdb fetch makes one")
+        return self._storage.path
 
     @property
     def name(self) -> str:
@@ -173,7 +217,7 @@ class Release:
                     where=f"table {name!r}",
                     hint=f"unitdb schema {name}",
                 )
-        parts = [read_rows(self.path / file, columns) for file in self._manifest.files[name]]
+        parts = [self._storage.rows(file, columns) for file in self._manifest.files[name]]
         # Parts have dictionaries of their own; pandas wants one.
         frame: pd.DataFrame = pa.concat_tables(parts).unify_dictionaries().to_pandas()
         return frame
@@ -186,7 +230,7 @@ class Release:
         CorruptReleaseError
             A file is truncated or damaged; names it.
         """
-        return describe(self._manifest, self.path)
+        return describe(self._manifest, self._storage)
 
     def layer_by_roi(
         self,
@@ -290,6 +334,12 @@ UnknownRoiError
         }
         return UnitSet(self._source, chosen)
 
+    def trace(self, unit: str, *, roi: str | None = None, subject: str | None = None) -> Trace:
+        """Follow a unit's accuracies back to the input files (:mod:`unitdb.release.trace`)."""
+        from unitdb.release.trace import trace
+
+        return trace(self, unit, roi=roi, subject=subject)
+
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Report:
         """Read all of the release again and check it (:mod:`unitdb.release.verification`)."""
         from unitdb.release.verification import verify
@@ -300,9 +350,10 @@ UnknownRoiError
     def _connection(self) -> duckdb.DuckDBPyConnection:
         return connect(
             {
-                table: [str(self.path / file) for file in files]
+                table: [self._storage.location(file) for file in files]
                 for table, files in self._manifest.files.items()
-            }
+            },
+            filesystem=self._storage.filesystem(),
         )
 
     @cached_property

@@ -8,19 +8,38 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unitdb.errors import CorruptReleaseError, SchemaError
+from unitdb.errors import CorruptReleaseError, FetchError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from io import RawIOBase
     from pathlib import Path
+    from typing import IO
 
     from unitdb.schema import Table
 
 __all__ = ["check_order", "coded", "distinct", "read_rows"]
 
+_AT_ONCE = 2**20
+"""Rows whose codes are in memory at once."""
 
-def read_rows(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+
+def read_rows(
+    source: Path | IO[bytes] | RawIOBase,
+    columns: Sequence[str] | None = None,
+    *,
+    where: str | None = None,
+) -> pa.Table:
     """Read one Parquet file as it was written.
+
+    Parameters
+    ----------
+    source : Path or binary file
+        The file.
+    columns : sequence of str, optional
+        Columns to read; all where they are not given.
+    where : str, optional
+        What to call it in messages; its path by default.
 
     Raises
     ------
@@ -28,11 +47,14 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         The file is missing, truncated or damaged.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(source) as file:
             return file.read(columns=None if columns is None else list(columns))
+    except FetchError:
+        raise  # the server's fault, not the file's
     except (pa.ArrowException, OSError) as cause:
         first_line = str(cause).partition("\n")[0]
-        raise CorruptReleaseError(f"{path}: not a readable Parquet file: {first_line}") from cause
+        place = where or str(source)
+        raise CorruptReleaseError(f"{place}: not a readable Parquet file: {first_line}") from cause
 
 
 def coded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:
@@ -57,7 +79,7 @@ def coded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:
     dictionaries = [chunk.dictionary.to_pylist() for chunk in column.chunks]
     names = sorted({name for dictionary in dictionaries for name in dictionary})
     if len(names) == 1:
-        return np.zeros(len(column), dtype=np.int32), names
+        return np.broadcast_to(np.int32(0), len(column)), names  # as many zeros, in four bytes
     place = {name: index for index, name in enumerate(names)}
     codes = [
         np.array([place[name] for name in dictionary], dtype=np.int32)[chunk.indices.to_numpy()]
@@ -67,16 +89,31 @@ def coded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:
     return np.concatenate([np.empty(0, np.int32), *codes]), names
 
 
-def check_order(table: pa.Table, spec: Table, *, where: str) -> None:
+def check_order(table: pa.Table, spec: Table, *, where: str, first_row: int = 0) -> None:
     """Raise SchemaError unless the rows are strictly increasing by the primary key.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Rows, all of a file or some that follow each other.
+    spec : Table
+        Their table.
+    where : str
+        The place, for the message.
+    first_row : int
+        Number of the first of these rows in the file, for the message.
 
     Raises
     ------
     SchemaError
         Names the first row that repeats or precedes the one above it.
     """
-    if table.num_rows < 2:
-        return
+    for start in range(0, table.num_rows - 1, _AT_ONCE):
+        # With the first row of the next ones.
+        _check_order(table.slice(start, _AT_ONCE + 1), spec, where, first_row + start)
+
+
+def _check_order(table: pa.Table, spec: Table, where: str, first_row: int) -> None:
     rising = np.zeros(table.num_rows - 1, dtype=bool)
     for name in reversed(spec.primary_key):
         codes, _ = coded(table[name])
@@ -88,7 +125,7 @@ def check_order(table: pa.Table, spec: Table, *, where: str) -> None:
         what = "stands twice" if above == below else f"stands before {below}"
         raise SchemaError(
             f"{where}: rows must be strictly increasing by {', '.join(spec.primary_key)}; "
-            f"{above} {what} (row {row})"
+            f"{above} {what} (row {first_row + row})"
         )
 
 
@@ -107,6 +144,14 @@ def distinct(table: pa.Table, columns: Sequence[str]) -> set[tuple[Any, ...]]:
     columns : sequence of str
         Columns of names, without NULL.
     """
+    return {
+        row
+        for start in range(0, table.num_rows, _AT_ONCE)
+        for row in _distinct(table.slice(start, _AT_ONCE), columns)
+    }
+
+
+def _distinct(table: pa.Table, columns: Sequence[str]) -> set[tuple[Any, ...]]:
     coded_columns = [coded(table[name]) for name in columns]
     key = np.zeros(table.num_rows, dtype=np.int64)
     for codes, names in coded_columns:

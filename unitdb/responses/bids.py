@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import DatasetError, MissingExtraError, closest
+from unitdb.reads import note_read
 from unitdb.responses.spec import BidsPart, BidsResponses, DatasetSpec
 from unitdb.responses.types import Responses
 
@@ -228,6 +229,7 @@ def _load(path: Path) -> Any:
             f"{path}: read with nibabel, which is not installed: pip install 'unitdb[build]'"
         ) from None
     with _naming(path):
+        note_read(path)
         return nib.load(path, keep_file_open=True)
 
 
@@ -283,6 +285,7 @@ def _of_run(files: Mapping[tuple[str | None, ...], Path], bold: Path, what: str)
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
+        note_read(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from enumerate(csv.DictReader(file, delimiter="\t"), 2)
     except (OSError, UnicodeDecodeError, csv.Error) as cause:

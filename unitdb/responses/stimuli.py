@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from unitdb.activations import PHOTOGRAPHS, Stimuli, photograph, stimuli_without_pictures
 from unitdb.errors import DatasetError, UnknownNameError
+from unitdb.reads import note_read
 from unitdb.responses.spec import CropStimuli, FolderStimuli, NamedStimuli
 
 __all__ = ["crop_stimuli", "folder_stimuli", "named_stimuli"]
@@ -44,6 +45,7 @@ def folder_stimuli(spec: FolderStimuli, data: Path) -> Stimuli:
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
     """Pixels of an 8-bit image; what a conversion would change unasked is refused."""
+    note_read(path)
     try:
         with Image.open(path) as image:
             mode, turned = image.mode, image.getexif().get(ExifTags.Base.Orientation, 1) != 1
@@ -70,6 +72,7 @@ def named_stimuli(spec: NamedStimuli, data: Path) -> Stimuli:
         It is empty, or a name stands twice.
     """
     path = data / spec.file
+    note_read(path)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as cause:

@@ -9,7 +9,7 @@ from unitdb.errors import CorruptReleaseError
 from unitdb.files import SUMS, files_below, read_sums, sha256_file
 from unitdb.release.manifest import MANIFEST, METADATA
 from unitdb.release.verification._references import shown
-from unitdb.schema import TABLES, frictionless
+from unitdb.schema import TABLES, frictionless, tables_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,10 +51,11 @@ def check_place(folder: Path, manifest: Manifest) -> None:
 
 def check_manifest(folder: Path, manifest: Manifest) -> None:
     """Raise CorruptReleaseError unless tables, files and schema are those of the manifest."""
-    if list(manifest.files) != list(TABLES):
+    expected_tables = tables_of(manifest.schema)
+    if list(manifest.files) != expected_tables:
         raise CorruptReleaseError(
             f"{folder}: {MANIFEST} lists the tables {', '.join(manifest.files)}; "
-            f"expected {', '.join(TABLES)}"
+            f"expected {', '.join(expected_tables)}"
         )
     listed = {path for paths in manifest.files.values() for path in paths}
     expected, present = listed | set(METADATA) | {SUMS}, set(files_below(folder))

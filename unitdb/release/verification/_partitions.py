@@ -74,8 +74,8 @@ def decoded(table: pa.Table, *, n_units: int, where: str) -> Decoded:
         Names the ROI and subject whose units differ, or the unit that the layer does not have.
     """
     (roi_codes, rois), (subject_codes, subjects) = coded(table["roi"]), coded(table["subject"])
-    group = roi_codes.astype(np.int64) * len(subjects) + subject_codes
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    group = roi_codes * np.int32(len(subjects)) + subject_codes
+    starts = np.append(0, np.flatnonzero(group[1:] != group[:-1]) + 1)
     groups = [(rois[roi_codes[row]], subjects[subject_codes[row]]) for row in starts]
     units = table["unit"].to_numpy()
     first = units[: np.append(starts, len(units))[1]]

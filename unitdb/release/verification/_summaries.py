@@ -122,8 +122,11 @@ def _correlations(
     r: np.ndarray, order: np.ndarray, chosen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pearson and Spearman correlations of all pairs of rows, over the chosen columns."""
-    ranks = [_ranks(*row, chosen) for row in zip(r, order, strict=True)]
-    return _pearson(r[:, chosen]), _pearson(np.stack(ranks))
+    pearson = _pearson(r[:, chosen])
+    ranks = np.empty((len(r), chosen.sum()))
+    for row, values, sorting in zip(ranks, r, order, strict=True):
+        row[:] = _ranks(values, sorting, chosen)
+    return pearson, _pearson(ranks)
 
 
 def _pearson(rows: np.ndarray) -> np.ndarray:

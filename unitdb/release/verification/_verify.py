@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, read_manifest
 from unitdb.release.rows import distinct
@@ -29,7 +31,6 @@ from unitdb.schema import TABLES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import pyarrow as pa
 
 __all__ = ["Report", "verify"]
 
@@ -127,7 +128,7 @@ def verify(
     stored = {name: _rows(name, small[name]) for name in ("layer_summary", "intersubject")}
     described = {name: table.to_pylist() for name, table in small.items() if name not in stored}
     plan = check_references(described, manifest)
-    rows = {name: small[name].num_rows if name in small else 0 for name in TABLES}
+    rows = {name: small[name].num_rows if name in small else 0 for name in manifest.files}
 
     partitions = _partitions(manifest)
     for done, (keys, files) in enumerate(partitions.items()):
@@ -136,7 +137,8 @@ def verify(
         build = plan.take(keys, distinct(accuracy, ["build"]), where=where)
         data = decoded(accuracy, n_units=plan.n_units[keys[2:]], where=where)
         rows["accuracy"] += accuracy.num_rows
-        del accuracy  # the largest thing in memory
+        del accuracy  # the largest thing in memory, which Arrow would keep for later
+        pa.default_memory_pool().release_unused()
         plan.check_complete(data, keys, build, where=where)
         check_pairs_and_layers(data, keys, stored)
         units = _read_partition(folder, "unit_summary", keys, files["unit_summary"], referred)
@@ -165,7 +167,8 @@ def _read_small(folder: Path, manifest: Manifest) -> tuple[dict[str, pa.Table], 
     small: dict[str, pa.Table] = {}
     referred: Referred = {}
     keys = {(key.table, key.columns) for table in TABLES.values() for key in table.foreign_keys}
-    for name, spec in TABLES.items():
+    for name in manifest.files:
+        spec = TABLES[name]
         if spec.partition_by:
             continue
         if manifest.files[name] != (f"{name}.parquet",):

@@ -1,0 +1,37 @@
+"""The README's section on publishing and fetching, line by line, with a tiny release."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import unitdb
+from tests.build.small import contents
+from tests.tiny import INFO, stage
+from unitdb.publish import publish_release
+
+README = Path(__file__).parents[2] / "README.md"
+SECTION = README.read_text().split("### Publish and fetch\n")[1].split("\n## ")[0]
+UNITDB = [sys.executable, "-c", "from unitdb.cli import main; main()"]
+
+
+def test_as_written(tmp_path: Path) -> None:
+    release = publish_release(stage(tmp_path / "staged"), tmp_path / "releases", info=INFO)
+    blocks = re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert [shlex.split(line, comments=True)[0] for line in lines] == ["unitdb"] * 4
+    for line in lines:
+        _, *arguments = shlex.split(
+            line.replace("sample", "tiny").replace("VERSION", "1.0.0"), comments=True
+        )
+        done = subprocess.run([*UNITDB, *arguments], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, (line, done.stderr)
+    fetched = tmp_path / "mine" / "tiny" / "1.0.0"
+    assert contents(fetched) == contents(release)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # the store was published before the retraction
+        assert unitdb.open(fetched).verify().rows["accuracy"] == 224

@@ -1,0 +1,203 @@
+"""Stores of releases: real DataLad datasets, RIA stores and git remotes in temporary folders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import unitdb
+from tests.build.small import contents
+from tests.tiny import INFO, stage
+from unitdb.cli import main
+from unitdb.errors import CorruptReleaseError, ReleaseExistsError, StoreError
+from unitdb.programs import run
+from unitdb.publish import add_erratum, publish, publish_release, retract
+from unitdb.publish.store import init_store, is_store
+from unitdb.release import Catalogue
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    return publish_release(stage(tmp_path / "staged"), tmp_path / "releases", info=INFO)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return run("git", *arguments, folder=folder).strip()
+
+
+def test_a_folder_becomes_a_store(release: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    assert publish(release, str(store)) is True
+    published = store / "tiny" / "1.0.0"
+    assert contents(published) == contents(release)
+    assert all(path.is_symlink() for path in published.rglob("*.parquet"))
+    texts = [p for p in published.rglob("*") if p.is_file() and p.suffix != ".parquet"]
+    assert texts
+    assert not any(path.is_symlink() for path in texts)
+    assert git(store, "tag", "-l") == "tiny-1.0.0"
+    assert git(store, "cat-file", "-t", "tiny-1.0.0") == "tag"
+    assert git(store, "status", "--porcelain") == ""
+    unitdb.open("tiny@1.0.0", releases=store).verify()
+    head = git(store, "rev-parse", "HEAD")
+    assert publish(release, str(store)) is False
+    assert git(store, "rev-parse", "HEAD") == head
+
+
+def test_a_folder_of_releases_becomes_a_store_in_place(release: Path) -> None:
+    before = contents(release)
+    root = release.parents[1]
+    assert publish(release, str(root)) is True
+    assert is_store(root)
+    assert contents(release) == before
+    assert publish(release, str(root)) is False
+
+
+def test_a_folder_with_other_things_is_left_alone(release: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").write_text("mine")
+    with pytest.raises(StoreError, match=r"other things than releases \(thesis\.txt\)"):
+        publish(release, str(tmp_path / "home"))
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["thesis.txt"]
+    run("git", "init", "-q", str(tmp_path / "code"), folder=tmp_path)
+    with pytest.raises(StoreError, match="is a git repository"):
+        publish(release, str(tmp_path / "code"))
+
+
+def test_other_content_of_a_version_is_refused(release: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    publish(release, str(store))
+    first = contents(store / "tiny")
+    sums = release / "SHA256SUMS"
+    sums.write_text("0" * 64 + "  README.md\n")
+    with pytest.raises(ReleaseExistsError, match="immutable"):
+        publish(release, str(store))
+    assert contents(store / "tiny") == first
+
+
+def test_a_damaged_release_is_not_published(release: Path, tmp_path: Path) -> None:
+    path = next(release.rglob("accuracy/**/*.parquet"))
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(CorruptReleaseError, match=path.name):
+        publish(release, str(tmp_path / "store"))
+    assert Catalogue(tmp_path / "store").entries() == []
+
+
+def test_retraction_and_errata_go_along(release: Path, tmp_path: Path) -> None:
+    root, store = release.parents[1], tmp_path / "store"
+    publish(release, str(store))
+    add_erratum(root, "tiny", "1.0.0", "V1 of S2 is V2")
+    add_erratum(root, "tiny", "1.0.0", "V1 of S2 is V2")
+    retract(root, "tiny", "1.0.0", reason="too many errata")
+    assert publish(release, str(store)) is True
+    (entry,) = Catalogue(store).entries()
+    assert entry.errata == ("V1 of S2 is V2",)
+    assert entry.retracted == "too many errata"
+    assert entry.aliases == ()
+    assert git(store, "status", "--porcelain") == ""
+
+
+def test_git_remote(release: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "remote.git"
+    run("git", "init", "-q", "--bare", str(bare), folder=tmp_path)
+    assert publish(release, str(bare)) is True
+    assert publish(release, str(bare)) is False
+    assert "refs/tags/tiny-1.0.0" in git(tmp_path, "ls-remote", str(bare))
+    clone = tmp_path / "clone"
+    run("datalad", "clone", str(bare), str(clone), folder=tmp_path)
+    run("datalad", "get", "tiny", folder=clone)
+    assert contents(clone / "tiny" / "1.0.0") == contents(release)
+    # From another machine, whose folder of releases has never seen the remote.
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(release.parents[1], elsewhere, ignore=shutil.ignore_patterns(".stores"))
+    retract(elsewhere, "tiny", "1.0.0", reason="wrong")
+    assert publish(elsewhere / "tiny" / "1.0.0", str(bare)) is True
+    run("git", "pull", "-q", folder=clone)
+    assert Catalogue(clone).entries()[0].retracted == "wrong"
+    assert publish(release, str(bare)) is False  # which has it from there
+
+
+def test_ria_store(release: Path, tmp_path: Path) -> None:
+    address = f"ria+file://{tmp_path / 'ria'}"
+    assert publish(release, address) is True
+    assert publish(release, address) is False
+    clone = tmp_path / "clone"
+    run("datalad", "clone", f"{address}#~releases", str(clone), folder=tmp_path)
+    run("datalad", "get", "tiny", folder=clone)
+    assert contents(clone / "tiny" / "1.0.0") == contents(release)
+    assert git(clone, "tag", "-l") == "tiny-1.0.0"
+
+
+KILL = """
+import os, signal, sys
+from pathlib import Path
+from unitdb.publish import store
+moment, release, target = sys.argv[1:]
+real = getattr(store, moment)
+def dying(*arguments, **options):
+    done = real(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(store, moment, dying)
+store.publish(Path(release), target)
+"""
+
+
+@pytest.mark.parametrize("moment", ["init_store", "place", "_copy_notes", "write_text"])
+def test_a_killed_publisher_is_followed_by_another(
+    release: Path, tmp_path: Path, moment: str
+) -> None:
+    store = tmp_path / "store"
+    died = subprocess.run(
+        [sys.executable, "-c", KILL, moment, str(release), str(store)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert died.returncode == -signal.SIGKILL
+    publish(release, str(store))
+    assert contents(store / "tiny" / "1.0.0") == contents(release)
+    assert git(store, "status", "--porcelain") == ""
+    assert git(store, "tag", "-l") == "tiny-1.0.0"
+    assert publish(release, str(store)) is False
+
+
+def test_commands(release: Path, tmp_path: Path) -> None:
+    root, store = release.parents[1], tmp_path / "store"
+
+    def invoke(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, ["--releases", str(root), *arguments])
+        return result.exit_code, result.stdout
+
+    assert invoke("publish", "tiny", "--to", str(store)) == (
+        0,
+        f"tiny@1.0.0 published to {store}\n",
+    )
+    assert invoke("publish", "tiny", "--to", str(store))[1].startswith("tiny@1.0.0 is already in")
+    assert invoke("errata", "tiny") == (0, "")
+    assert invoke("errata", "tiny", "--add", "One is two.") == (0, "One is two.\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        code, said = invoke("retract", "tiny", "--reason", "Wrong.")
+    assert (code, said) == (0, "tiny@1.0.0 is retracted: Wrong.\n")
+    with pytest.warns(UserWarning, match=r"retracted: Wrong\."):
+        unitdb.open(release)
+    (tmp_path / "staff").mkdir()
+    (tmp_path / "staff" / "list.txt").write_text("")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert invoke("publish", "tiny", "--to", str(tmp_path / "staff"))[0] == 2
+
+
+def test_init_store_twice(tmp_path: Path) -> None:
+    init_store(tmp_path / "store")
+    head = git(tmp_path / "store", "rev-parse", "HEAD")
+    init_store(tmp_path / "store")
+    assert git(tmp_path / "store", "rev-parse", "HEAD") == head

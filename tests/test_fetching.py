@@ -1,0 +1,206 @@
+"""Fetching releases from a real HTTP server, which is cut off, forgetful of ranges, or wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import unitdb
+from tests.build.small import contents
+from tests.tiny import INFO, stage
+from tests.web import Handler, Server
+from unitdb.cli import main
+from unitdb.errors import (
+    CatalogueError,
+    CorruptReleaseError,
+    FetchError,
+    ReleaseExistsError,
+    UnknownReleaseError,
+)
+from unitdb.publish import add_erratum, publish_release, retract
+from unitdb.release import Catalogue
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    return publish_release(stage(tmp_path / "staged"), tmp_path / "published", info=INFO)
+
+
+@pytest.fixture
+def server(published: Path) -> Iterator[Server]:
+    with Server(published.parents[1]) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_fetch(server: Server, published: Path, tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    found = unitdb.fetch(
+        "tiny",
+        source=server.address,
+        releases=tmp_path / "mine",
+        progress=lambda done, total: steps.append((done, total)),
+    )
+    assert found == tmp_path / "mine" / "tiny" / "1.0.0"
+    assert contents(found) == contents(published)
+    unitdb.open("tiny@1.0.0", releases=tmp_path / "mine").verify()
+    assert steps[-1] == (len(steps), len(steps))
+    asked = server.asked.total()
+    assert unitdb.fetch("tiny@1.0.0", source=server.address, releases=tmp_path / "mine") == found
+    assert server.asked.total() == asked + 1  # the catalogue alone
+    left = [path.name for path in (tmp_path / "mine" / ".work").iterdir()]
+    assert all(name.endswith(".lock") for name in left)
+
+
+def test_fetch_from_a_folder(published: Path, tmp_path: Path) -> None:
+    source = str(published.parents[1])
+    found = unitdb.fetch("tiny@latest", source=source, releases=tmp_path / "mine")
+    assert contents(found) == contents(published)
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_cut_connections_are_taken_up_again(
+    server: Server, published: Path, tmp_path: Path, ranges: bool
+) -> None:
+    sizes = [path.stat().st_size for path in published.rglob("*") if path.is_file()]
+    server.cut_at, server.ranges = 20_000, ranges
+    server.folder = published.parents[1]
+    if ranges:
+        assert max(sizes) > server.cut_at
+        found = unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+        assert contents(found) == contents(published)
+        assert server.sent < 1.1 * sum(sizes) + 10_000  # nothing was sent twice
+        return
+    # Without ranges a file that is always cut never comes; the error says so.
+    with pytest.raises(FetchError, match="run it again"):
+        unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+    assert not (tmp_path / "mine" / "tiny").exists()
+    server.cut_at = None
+    found = unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+    assert contents(found) == contents(published)
+
+
+def test_a_server_that_is_away_for_a_moment(
+    server: Server, published: Path, tmp_path: Path
+) -> None:
+    unitdb.fetch("tiny", source=server.address, releases=tmp_path / "warm")
+    real = Handler.do_GET
+
+    def moody(handler: Handler) -> None:
+        if handler.path.endswith("README.md") and handler.server.asked[handler.path] < 3:
+            handler.server.broken = 1
+        real(handler)
+
+    server.asked.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Handler, "do_GET", moody)
+        found = unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+    assert contents(found) == contents(published)
+    assert server.asked["/tiny/1.0.0/README.md"] == 4
+
+
+def test_a_wrong_byte_names_the_file(server: Server, published: Path, tmp_path: Path) -> None:
+    path = next(published.rglob("unit_summary/**/*.parquet"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10] + bytes([whole[-10] ^ 1]) + whole[-9:])
+    with pytest.raises(CorruptReleaseError, match=r"part-0\.parquet: not as its checksum says"):
+        unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+    assert not (tmp_path / "mine" / "tiny").exists()
+    path.write_bytes(whole)
+    before = server.asked["/tiny/1.0.0/README.md"]
+    unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+    assert server.asked["/tiny/1.0.0/README.md"] == before  # it was there already
+
+
+def test_what_an_earlier_fetch_left_of_another_file(
+    server: Server, published: Path, tmp_path: Path
+) -> None:
+    found = unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+    entry = json.loads((published.parents[1] / "releases.json").read_text())
+    sha = entry["releases"]["tiny"]["versions"]["1.0.0"]["sha256"]
+    shutil.rmtree(found)
+    work = tmp_path / "mine" / ".work" / f"fetch-tiny-1.0.0-{sha[:12]}"
+    work.mkdir()
+    (work / "README.md.part").write_text("of something else")
+    again = unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+    assert contents(again) == contents(published)
+
+
+def test_paths_do_not_leave_the_folder(server: Server, published: Path, tmp_path: Path) -> None:
+    sums = published / "SHA256SUMS"
+    sums.write_text(f"{'0' * 64}  ../../escaped\n")
+    catalogue = published.parents[1] / "releases.json"
+    listed = json.loads(catalogue.read_text())
+    import hashlib
+
+    entry = listed["releases"]["tiny"]["versions"]["1.0.0"]
+    entry["sha256"] = hashlib.sha256(sums.read_bytes()).hexdigest()
+    catalogue.write_text(json.dumps(listed))
+    with pytest.raises(CorruptReleaseError, match="leaves the folder"):
+        unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+    entry["path"] = "../elsewhere"
+    catalogue.write_text(json.dumps(listed))
+    with pytest.raises(CatalogueError, match="leaves the folder"):
+        unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+    entry["path"] = "tiny/1.0.0"
+    listed["releases"]["../out"] = listed["releases"].pop("tiny")
+    catalogue.write_text(json.dumps(listed))
+    with pytest.raises(CatalogueError, match="out"):
+        unitdb.fetch("../out", source=server.address, releases=tmp_path / "mine")
+
+
+def test_retraction_and_errata_come_along(server: Server, published: Path, tmp_path: Path) -> None:
+    root = published.parents[1]
+    add_erratum(root, "tiny", "1.0.0", "One is two.")
+    unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+    retract(root, "tiny", "1.0.0", reason="Wrong.")
+    unitdb.fetch("tiny@1.0.0", source=server.address, releases=tmp_path / "mine")
+    (entry,) = Catalogue(tmp_path / "mine").entries()
+    assert (entry.errata, entry.retracted) == (("One is two.",), "Wrong.")
+
+
+def test_other_content_is_not_overwritten(server: Server, published: Path, tmp_path: Path) -> None:
+    found = unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+    (found / "SHA256SUMS").write_text("")
+    with pytest.raises(ReleaseExistsError, match="other content"):
+        unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("reference", "source", "error", "message"),
+    [
+        ("tinny", "{}", UnknownReleaseError, "tiny"),
+        ("tiny@2.0.0", "{}", UnknownReleaseError, "1.0.0"),
+        ("tiny", "{}/nowhere", FetchError, "is .*nowhere a folder of releases"),
+        ("tiny", "http://127.0.0.1:9", FetchError, "127.0.0.1:9"),
+        ("tiny", "ftp://127.0.0.1", FetchError, "http, https or from a folder"),
+        ("tiny", "/no/such/folder", FetchError, "no such file"),
+    ],
+)
+def test_what_cannot_be_fetched(
+    server: Server,
+    tmp_path: Path,
+    reference: str,
+    source: str,
+    error: type[Exception],
+    message: str,
+) -> None:
+    with pytest.raises(error, match=message):
+        unitdb.fetch(reference, source=source.format(server.address), releases=tmp_path / "mine")
+
+
+def test_command(server: Server, published: Path, tmp_path: Path) -> None:
+    arguments = ["--releases", str(tmp_path / "mine"), "fetch", "tiny"]
+    result = CliRunner().invoke(main, [*arguments, "--from", server.address])
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{tmp_path / 'mine' / 'tiny' / '1.0.0'}\n"
+    environment = {"UNITDB_SOURCE": str(published.parents[1])}
+    assert CliRunner().invoke(main, arguments, env=environment).exit_code == 0
+    assert CliRunner().invoke(main, [*arguments[:-1], "nothing", "--from", "/no"]).exit_code == 2
