@@ -62,13 +62,17 @@ def summary() -> pd.DataFrame:
                         "sd_r": 0.1,
                         "min_r": low,
                         "max_r": high,
-                        "rank": unit + 1,
+                        "lead_r": None,
                     }
                 )
                 if unit == 2:
-                    rows[-1] |= dict.fromkeys(["mean_r", "sd_r", "min_r", "max_r", "rank"])
+                    rows[-1] |= dict.fromkeys(["mean_r", "sd_r", "min_r", "max_r"])
                     rows[-1]["n_subjects"] = 0
-    return pd.DataFrame(rows).sort_values(KEY, ignore_index=True)
+    frame = pd.DataFrame(rows).sort_values(KEY, ignore_index=True)
+    ranks = frame.groupby(["layer", "roi"])["mean_r"].rank(
+        method="first", ascending=False, na_option="bottom"
+    )
+    return frame.assign(rank=ranks.astype(int))[list(SUMMARY.column_names)]
 
 
 def write(folder: Path, frame: pd.DataFrame) -> dict[str, list[str]]:
@@ -169,7 +173,16 @@ def test_an_unknown_column_names_the_nearest() -> None:
 
 
 def test_the_columns_offered_are_the_numeric_ones() -> None:
-    assert set(dir(col)) == {"unit", "n_subjects", "mean_r", "sd_r", "min_r", "max_r", "rank"}
+    assert set(dir(col)) == {
+        "unit",
+        "n_subjects",
+        "mean_r",
+        "sd_r",
+        "min_r",
+        "max_r",
+        "rank",
+        "lead_r",
+    }
     assert not hasattr(col, "_repr_html_")
 
 

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -40,7 +39,7 @@ def edit_manifest(folder: Path, change) -> None:
 
 def test_attributes(release: Release, tiny_release: Path) -> None:
     assert release.path == tiny_release
-    assert (release.name, release.version, release.schema_version) == ("tiny", "1.0.0", "1.1")
+    assert (release.name, release.version, release.schema_version) == ("tiny", "1.0.0", "2.0")
     assert release.title == "A tiny release (simulated)"
     assert release.simulated is True
     assert release.citation == INFO.citation
@@ -65,7 +64,7 @@ def test_open_by_path_name_and_version(
 
 def test_table(release: Release) -> None:
     found = release.table("accuracy")
-    expected = accuracies().sort_values(list(TABLES["accuracy"].primary_key))
+    expected = accuracies().sort_values(list(TABLES["accuracy"].order))
     assert found["r"].tolist() == pytest.approx(expected["r"].tolist(), nan_ok=True)
     assert found["subject"].astype(str).tolist() == expected["subject"].tolist()
     assert found["layer"].dtype == "category"
@@ -120,25 +119,17 @@ def test_verify(release: Release) -> None:
     assert release.verify().rows["accuracy"] == 224
 
 
-@pytest.mark.parametrize("version", ["1.2", "2.0", "10.0"])
+@pytest.mark.parametrize("version", ["2.1", "3.0", "10.0"])
 def test_newer_schema_is_refused(tiny_copy: Path, version: str) -> None:
     edit_manifest(tiny_copy, lambda package: package["unitdb"].update(schema=version))
     with pytest.raises(SchemaVersionError, match=f"schema {version}.*upgrade"):
         open_release(tiny_copy)
 
 
-def test_a_release_of_schema_1_0_lists_no_inputs(tiny_copy: Path) -> None:
-    def as_it_was(package: dict[str, Any]) -> None:
-        package["unitdb"]["schema"] = "1.0"
-        package["resources"] = [r for r in package["resources"] if r["name"] != "inputs"]
-
-    edit_manifest(tiny_copy, as_it_was)
-    (tiny_copy / "inputs.parquet").unlink()
-    release = open_release(tiny_copy)
-    assert release.tables == [name for name in TABLES if name != "inputs"]
-    found = release.trace("net/fc/3")
-    assert found.inputs is None
-    assert "older schema" in str(found)
+def test_older_schema_is_refused(tiny_copy: Path) -> None:
+    edit_manifest(tiny_copy, lambda package: package["unitdb"].update(schema="1.1"))
+    with pytest.raises(SchemaVersionError, match=r"schema 1\.1, which this unitdb no longer reads"):
+        open_release(tiny_copy)
 
 
 def test_folder_without_a_release(tmp_path: Path) -> None:

@@ -84,9 +84,24 @@ def summarise_units(accuracy: pd.DataFrame) -> pd.DataFrame:
         .agg(n_subjects="count", mean_r="mean", sd_r="std", min_r="min", max_r="max")
         .reset_index()
     )
-    ranks = summary.astype({"mean_r": np.float32}).groupby(keys)["mean_r"]
-    summary["rank"] = ranks.rank(method="first", ascending=False).astype("Int32")
+    mean = summary["mean_r"].astype(np.float32)
+    ranks = mean.groupby([summary[key] for key in keys])
+    summary["rank"] = ranks.rank(method="first", ascending=False, na_option="bottom").astype(
+        "Int32"
+    )
+    units = [summary[key] for key in ["dataset", "condition", "model", "layer", "unit"]]
+    for roi in ROIS:
+        others = mean.where(summary["roi"] != roi).groupby(units).transform("max")
+        summary.loc[summary["roi"] == roi, "lead_r"] = mean - others
     return summary
+
+
+def count_bins(values: pd.DataFrame, column: str, keys: list[str]) -> pd.DataFrame:
+    """Units in each hundredth of an accuracy."""
+    values = values.dropna(subset=[column]).astype({column: np.float32})
+    bins = np.floor(values[column].astype(np.float64) * 100).clip(-100, 99).astype(int)
+    counts = values.assign(bin=bins).groupby([*keys, "bin"]).size()
+    return counts.rename("n_units").reset_index()
 
 
 def summarise_layers(accuracy: pd.DataFrame) -> pd.DataFrame:
@@ -262,10 +277,17 @@ def stage(folder: Path, accuracy: pd.DataFrame | None = None) -> Path:
         write_table(folder, table, arrow(table, rows))
     write_table(folder, "layer_summary", arrow("layer_summary", summarise_layers(accuracy)))
     write_table(folder, "intersubject", arrow("intersubject", summarise_pairs(accuracy)))
-    for table, frame in (("accuracy", accuracy), ("unit_summary", summarise_units(accuracy))):
+    keys = ["dataset", "condition", "model", "layer", "roi"]
+    summary = summarise_units(accuracy)
+    for table, found in (
+        ("accuracy_histogram", count_bins(accuracy, "r", [*keys, "subject"])),
+        ("unit_histogram", count_bins(summary, "mean_r", keys)),
+    ):
+        write_table(folder, table, arrow(table, found))
+    for table, frame in (("accuracy", accuracy), ("unit_summary", summary)):
         spec = TABLES[table]
         for values, part in frame.groupby(list(spec.partition_by)):
-            keys = dict(zip(spec.partition_by, map(str, values), strict=True))
-            part = part.sort_values(list(spec.primary_key))
-            write_partition(folder, table, keys, arrow(table, part))
+            names = dict(zip(spec.partition_by, map(str, values), strict=True))
+            part = part.sort_values(list(spec.order))
+            write_partition(folder, table, names, arrow(table, part))
     return folder

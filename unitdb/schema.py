@@ -5,7 +5,8 @@ beside them and the data dictionary (``unitdb schema``, ``docs/schema.md``).
 
 Two conventions hold for all tables:
 
-- Rows are sorted by the primary key, names in code-point order.
+- Rows are sorted, names in code-point order: by the primary key, or where a table says so by
+  another key (``Table.order``) that puts what is asked for first.
 - An accuracy that does not exist is NULL, never NaN: comparisons, ``ORDER BY`` and ``avg`` in SQL
   then leave it out by themselves, and Parquet statistics stay usable. pandas shows it as NaN.
 """
@@ -33,7 +34,7 @@ __all__ = [
     "tables_of",
 ]
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "2.0"
 """MAJOR.MINOR. MINOR adds tables or nullable columns; MAJOR changes what is there."""
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
@@ -159,11 +160,13 @@ class Table:
     columns : tuple of Column
         In the order of the file.
     primary_key : tuple of str
-        Columns that name a row; rows are sorted by them.
+        Columns that name a row.
+    order : tuple of str
+        Columns that rows are sorted by, strictly increasing; the primary key where not given.
     foreign_keys : tuple of ForeignKey
         References to other tables.
     partition_by : tuple of str
-        Leading columns of the primary key that become folders; empty for a single file.
+        Leading columns of the order that become folders; empty for a single file.
     since : str
         Schema version that has it first; releases of older ones are without it.
     """
@@ -172,13 +175,15 @@ class Table:
     row: str
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...]
+    order: tuple[str, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     partition_by: tuple[str, ...] = ()
-    since: str = "1.0"
+    since: str = "2.0"
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_name", {column.name: column for column in self.columns})
+        object.__setattr__(self, "order", self.order or self.primary_key)
 
     def __getitem__(self, name: str) -> Column:
         try:
@@ -339,6 +344,17 @@ def _text(name: str, description: str, *, null: str | None = None) -> Column:
 def _sha256(name: str, description: str, *, null: str | None = None) -> Column:
     return Column(name=name, type=TEXT, description=description, null=null, pattern=r"[0-9a-f]{64}")
 
+
+_BIN = Column(
+    name="bin",
+    type=pa.int32(),
+    description="Lower edge of the bin in hundredths: floor(100 r), at least -100 and at most 99; "
+    "a bin that holds no unit has no row",
+    unit="Pearson r / 100",
+    minimum=-100,
+    maximum=99,
+)
+_N_IN_BIN = _count("n_units", "Units in the bin", unit="units", minimum=1)
 
 _NO_UNIT = "NULL where no unit of the layer has an accuracy"
 _NO_SUBJECT = "NULL where the unit has an accuracy in no subject"
@@ -543,7 +559,6 @@ _TABLES = (
     Table(
         name="inputs",
         row="a file that a build has read, or the code that it has run",
-        since="1.1",
         columns=(
             BUILD,
             Column(
@@ -600,8 +615,8 @@ _TABLES = (
             MODEL,
             LAYER,
             ROI,
-            SUBJECT,
             UNIT,
+            SUBJECT,
             _unit_r(
                 "r",
                 "Decoding accuracy: correlation of predicted and true activation over test images",
@@ -609,7 +624,7 @@ _TABLES = (
             ),
             BUILD,
         ),
-        primary_key=("dataset", "condition", "model", "layer", "roi", "subject", "unit"),
+        primary_key=("dataset", "condition", "model", "layer", "roi", "unit", "subject"),
         foreign_keys=(
             ForeignKey(columns=("dataset", "subject", "roi"), table="subjects"),
             ForeignKey(columns=("model", "layer"), table="layers"),
@@ -644,13 +659,24 @@ _TABLES = (
                 name="rank",
                 type=pa.int32(),
                 description="Place by mean_r among the decoded units of the layer in this ROI; "
-                "ties go to the lower unit",
+                "ties go to the lower unit, and units without an accuracy come last",
                 unit="1 = best",
-                null=_NO_SUBJECT,
                 minimum=1,
+            ),
+            Column(
+                name="lead_r",
+                type=pa.float32(),
+                description="mean_r minus the highest mean_r of the unit in another ROI of the "
+                "dataset: above 0 where this is the unit's preferred ROI",
+                unit="Pearson r",
+                null="NULL where the unit has an accuracy in no other ROI, or none in this one",
+                minimum=-2.0,
+                maximum=2.0,
             ),
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "unit"),
+        # The best come first, so that a search reads no further than it must.
+        order=("dataset", "condition", "model", "layer", "roi", "rank"),
         foreign_keys=(
             ForeignKey(columns=("dataset", "roi"), table="rois"),
             ForeignKey(columns=("model", "layer"), table="layers"),
@@ -688,6 +714,26 @@ _TABLES = (
         primary_key=("dataset", "condition", "model", "layer", "roi", "subject"),
         foreign_keys=(
             ForeignKey(columns=("dataset", "subject", "roi"), table="subjects"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+        ),
+    ),
+    Table(
+        name="accuracy_histogram",
+        row="a bin of accuracies of a layer, an ROI and a subject",
+        columns=(DATASET, CONDITION, MODEL, LAYER, ROI, SUBJECT, _BIN, _N_IN_BIN),
+        primary_key=("dataset", "condition", "model", "layer", "roi", "subject", "bin"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset", "subject", "roi"), table="subjects"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+        ),
+    ),
+    Table(
+        name="unit_histogram",
+        row="a bin of mean accuracies over subjects (unit_summary.mean_r) of a layer and an ROI",
+        columns=(DATASET, CONDITION, MODEL, LAYER, ROI, _BIN, _N_IN_BIN),
+        primary_key=("dataset", "condition", "model", "layer", "roi", "bin"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset", "roi"), table="rois"),
             ForeignKey(columns=("model", "layer"), table="layers"),
         ),
     ),
@@ -739,7 +785,11 @@ def data_dictionary() -> str:
     ]
     for table in TABLES.values():
         lines += [f"## {table.name}", "", f"A row is {table.row}.", ""]
-        lines += [f"Primary key, and order of the rows: {_code(table.primary_key)}.  "]
+        if table.order == table.primary_key:
+            lines += [f"Primary key, and order of the rows: {_code(table.primary_key)}.  "]
+        else:
+            lines += [f"Primary key: {_code(table.primary_key)}.  "]
+            lines += [f"Order of the rows: {_code(table.order)}.  "]
         if table.partition_by:
             lines += [f"A folder for each: {_code(table.partition_by)}.  "]
         for key in table.foreign_keys:

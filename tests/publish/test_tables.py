@@ -23,7 +23,7 @@ def rows() -> list[dict]:
     accuracy = accuracies()
     for column, value in KEYS.items():
         accuracy = accuracy[accuracy[column] == value]
-    accuracy = accuracy.sort_values(["roi", "subject", "unit"])
+    accuracy = accuracy.sort_values(["roi", "unit", "subject"])
     return accuracy.to_dict("records")
 
 
@@ -119,8 +119,8 @@ def _set(index: int, **values: object):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_swap, r"sim-a/perception/net/fc/V1/S1/1 stands before .*/V1/S1/0"),
-        (lambda rows: [rows[0], *rows], "V1/S1/0 stands twice"),
+        (_swap, r"sim-a/perception/net/fc/V1/0/S2 stands before .*/V1/0/S1"),
+        (lambda rows: [rows[0], *rows], "V1/0/S1 stands twice"),
         (_set(3, r=np.nan), "NaN"),
         (_set(3, r=1.5), "above the maximum"),
         (_set(3, unit=-1), "below the minimum"),

@@ -28,7 +28,15 @@ from unitdb.analysis.reliability import (
     subject_reliability,
 )
 from unitdb.analysis.significance import accuracy_p
-from unitdb.analysis.units import LayerSummary, UnitSummary, summarise_layer, summarise_units
+from unitdb.analysis.units import (
+    LayerSummary,
+    UnitSummary,
+    histogram,
+    lead_over_others,
+    mean_over_subjects,
+    summarise_layer,
+    summarise_units,
+)
 
 __all__ = [
     "Explainable",
@@ -49,8 +57,11 @@ __all__ = [
     "channel_blocks",
     "empirical_p",
     "explainable_accuracy",
+    "histogram",
     "intersubject_correlations",
+    "lead_over_others",
     "leave_one_out_overlap",
+    "mean_over_subjects",
     "minimum_p",
     "pairwise_identification",
     "pattern_correlation",

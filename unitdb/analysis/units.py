@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LayerSummary", "UnitSummary", "summarise_layer", "summarise_units"]
+__all__ = [
+    "LayerSummary",
+    "UnitSummary",
+    "histogram",
+    "lead_over_others",
+    "mean_over_subjects",
+    "summarise_layer",
+    "summarise_units",
+]
 
 Array = NDArray[np.float64]
 
@@ -25,7 +33,7 @@ class UnitSummary:
     sd : float
         With ddof = 1; NaN for fewer than two subjects.
     rank : int
-        1 for the highest mean; ties to the lower index; 0 where there is no mean.
+        1 for the highest mean; ties to the lower index; those without a mean come last.
     """
 
     n_subjects: NDArray[np.int32]
@@ -47,9 +55,7 @@ def summarise_units(r: NDArray[np.floating]) -> UnitSummary:
     r = np.asarray(r, dtype=np.float64)
     defined = ~np.isnan(r)
     n = defined.sum(axis=0)
-    filled = np.where(defined, r, 0.0)
-    mean = np.full(r.shape[1], np.nan)
-    np.divide(filled.sum(axis=0), n, out=mean, where=n > 0)
+    mean = mean_over_subjects(r)
     squares = (np.where(defined, r - mean, 0.0) ** 2).sum(axis=0)
     sd = np.full(r.shape[1], np.nan)
     np.divide(squares, n - 1, out=sd, where=n > 1)
@@ -65,14 +71,76 @@ def summarise_units(r: NDArray[np.floating]) -> UnitSummary:
     )
 
 
+def mean_over_subjects(r: NDArray[np.floating]) -> Array:
+    """Mean accuracy of each unit over the subjects that have one; NaN where none has.
+
+    Parameters
+    ----------
+    r : array of shape (n_subjects, n_units)
+        Accuracies, NaN where there is none.
+    """
+    defined = ~np.isnan(r)
+    n = defined.sum(axis=0)
+    mean = np.full(r.shape[1], np.nan)
+    np.divide(np.where(defined, r, 0.0).sum(axis=0, dtype=np.float64), n, out=mean, where=n > 0)
+    return mean
+
+
 def _ranks(mean: Array) -> NDArray[np.int32]:
     # What is published is float32, and the rank must follow from what is published.
     mean = mean.astype(np.float32)
     order = np.argsort(-mean, kind="stable")  # NaN last
     rank = np.empty(len(mean), dtype=np.int32)
     rank[order] = np.arange(1, len(mean) + 1)
-    rank[np.isnan(mean)] = 0
     return rank
+
+
+def lead_over_others(mean: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean accuracy in an ROI minus the highest in any other ROI: above 0 in the preferred one.
+
+    lead_i = mean_i − max over j ≠ i of mean_j
+
+    Parameters
+    ----------
+    mean : array of shape (n_rois, n_units)
+        Mean accuracies over subjects, as they are published; NaN where there is none, which the
+        maximum leaves out.
+
+    Returns
+    -------
+    array of shape (n_rois, n_units)
+        NaN where the ROI has none, or no other has one.
+    """
+    filled = np.where(np.isnan(mean), -np.inf, mean)
+    if len(mean) < 2:
+        return np.full(mean.shape, np.nan, dtype=np.float32)
+    second, highest = np.partition(filled, len(mean) - 2, axis=0)[-2:]
+    best = filled.argmax(axis=0)
+    lead = np.empty(mean.shape, dtype=np.float32)
+    for row, own in enumerate(mean):
+        other = np.where(best == row, second, highest)
+        lead[row] = np.where(np.isneginf(other), np.nan, own - other)
+    return lead
+
+
+def histogram(r: NDArray[np.floating]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Count accuracies in bins of a hundredth: floor(100 r), at least -100 and at most 99.
+
+    Parameters
+    ----------
+    r : array of shape (n_units,)
+        Accuracies; NaN are left out.
+
+    Returns
+    -------
+    bins, counts : arrays of shape (n_bins,)
+        The bins that hold any, rising, and how many.
+    """
+    defined = np.asarray(r[~np.isnan(r)], dtype=np.float64)
+    found = np.clip(np.floor(100 * defined), -100, 99).astype(np.int64)
+    counts = np.bincount(found + 100, minlength=200)
+    filled = np.flatnonzero(counts)
+    return (filled - 100).astype(np.int32), counts[filled].astype(np.int32)
 
 
 @dataclass(frozen=True, kw_only=True)

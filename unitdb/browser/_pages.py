@@ -67,7 +67,7 @@ def find_units(release: Release) -> None:
     )
     n_rows = third.number_input("Rows at the most", 1, _MOST_ROWS, 100, key="rows")
     by = _ACCURACIES[label]
-    filters = {column: kept for column, kept in names.items() if kept}
+    filters: dict[str, Any] = {column: kept for column, kept in names.items() if kept}
     units = release.units(**filters).where(Condition(by, ">=", minimum)).top(int(n_rows), by=by)
     _results(release, units, _code(release, filters, by, minimum, int(n_rows)))
 

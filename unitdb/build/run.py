@@ -32,6 +32,7 @@ from unitdb.build.runlog import RunLog, run_log_path
 from unitdb.build.tables import (
     Rows,
     accuracy_rows,
+    histogram_rows,
     input_rows,
     intersubject_rows,
     layer_summary_rows,
@@ -227,6 +228,7 @@ def _tabulate(
             small = {
                 "layer_summary": layer_summary_rows(scope, layer, r),
                 "intersubject": intersubject_rows(scope, layer, r),
+                **histogram_rows(scope, layer, r),
             }
             # Written last: where it is, the layer is complete.
             with replacing(rows) as temporary:
@@ -257,7 +259,7 @@ def _write_tables(jobs: Sequence[Job], inputs: Rows, work: Path) -> None:
         for job in jobs
         for layer in job.model.layers
     ]
-    for name in ("layer_summary", "intersubject"):
+    for name in small[0]:
         rows = [row for of_layer in small for row in of_layer[name]]
         write_table(staged, name, table_of(name, rows))
 

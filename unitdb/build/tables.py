@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 import unitdb
 from unitdb.activations import LayerInfo
-from unitdb.analysis import intersubject_correlations, summarise_layer, summarise_units
+from unitdb.analysis import (
+    histogram,
+    intersubject_correlations,
+    lead_over_others,
+    mean_over_subjects,
+    summarise_layer,
+    summarise_units,
+)
 from unitdb.build.files import InputFile, Use
 from unitdb.build.inputs import Job, plan_sha256
 from unitdb.build.provenance import code_sha256, own_commit, package_versions
@@ -24,6 +31,7 @@ __all__ = [
     "Rows",
     "Scope",
     "accuracy_rows",
+    "histogram_rows",
     "input_rows",
     "intersubject_rows",
     "layer_summary_rows",
@@ -37,6 +45,9 @@ __all__ = [
 Rows = list[dict[str, Any]]
 Accuracies = NDArray[np.float32]
 """Accuracies of a layer, (n_rois, n_subjects, n_units); NaN where there is none."""
+
+_AT_ONCE = 2**16
+"""Units whose rows are made at once."""
 
 
 def table_of(name: str, rows: Rows) -> pa.Table:
@@ -96,13 +107,19 @@ def partition_keys(scope: Scope, layer: str) -> dict[str, str]:
 def accuracy_rows(
     scope: Scope, layer: str, units: NDArray[np.int32], r: Accuracies
 ) -> Iterator[pa.Table]:
-    """Table ``accuracy`` of one layer, a piece for each ROI and subject, in the order of rows."""
-    fixed = {**partition_keys(scope, layer), "build": scope.build}
+    """Table ``accuracy`` of one layer, in pieces, in the order of rows: all subjects of a unit."""
+    n = len(scope.subjects)
     for roi, of_roi in zip(scope.rois, r, strict=True):
-        for subject, of_subject in zip(scope.subjects, of_roi, strict=True):
-            columns = _constant({**fixed, "roi": roi, "subject": subject}, len(units))
-            columns["unit"] = pa.array(units, pa.int32())
-            columns["r"] = pa.array(of_subject, pa.float32(), from_pandas=True)
+        fixed = {**partition_keys(scope, layer), "roi": roi, "build": scope.build}
+        for start in range(0, len(units), _AT_ONCE):
+            some = units[start : start + _AT_ONCE]
+            columns = _constant(fixed, n * len(some))
+            columns["unit"] = pa.array(np.repeat(some, n), pa.int32())
+            columns["subject"] = pa.DictionaryArray.from_arrays(
+                np.tile(np.arange(n, dtype=np.int32), len(some)), pa.array(scope.subjects)
+            )
+            values = of_roi[:, start : start + _AT_ONCE].T.ravel()
+            columns["r"] = pa.array(values, pa.float32(), from_pandas=True)
             yield _ordered("accuracy", columns)
 
 
@@ -110,21 +127,46 @@ def unit_summary_rows(
     scope: Scope, layer: str, units: NDArray[np.int32], r: Accuracies
 ) -> Iterator[pa.Table]:
     """Table ``unit_summary`` of one layer, a piece for each ROI, in the order of rows."""
-    for roi, of_roi in zip(scope.rois, r, strict=True):
+    lead = lead_over_others(_means(r))
+    for roi, of_roi, leads in zip(scope.rois, r, lead, strict=True):
         found = summarise_units(of_roi)
+        order = np.argsort(found.rank)
         yield _ordered(
             "unit_summary",
             _constant({**partition_keys(scope, layer), "roi": roi}, len(units))
             | {
-                "unit": pa.array(units, pa.int32()),
-                "n_subjects": pa.array(found.n_subjects, pa.int32()),
-                "mean_r": _float32(found.mean),
-                "sd_r": _float32(found.sd),
-                "min_r": _float32(found.minimum),
-                "max_r": _float32(found.maximum),
-                "rank": pa.array(found.rank, pa.int32(), mask=found.rank == 0),
+                "unit": pa.array(units[order], pa.int32()),
+                "n_subjects": pa.array(found.n_subjects[order], pa.int32()),
+                "mean_r": _float32(found.mean[order]),
+                "sd_r": _float32(found.sd[order]),
+                "min_r": _float32(found.minimum[order]),
+                "max_r": _float32(found.maximum[order]),
+                "rank": pa.array(found.rank[order], pa.int32()),
+                "lead_r": pa.array(leads[order], from_pandas=True),
             },
         )
+
+
+def _means(r: Accuracies) -> NDArray[np.float32]:
+    """Mean accuracies over subjects as they are published, (n_rois, n_units)."""
+    return np.stack([mean_over_subjects(of_roi).astype(np.float32) for of_roi in r])
+
+
+def histogram_rows(scope: Scope, layer: str, r: Accuracies) -> dict[str, Rows]:
+    """Rows of ``accuracy_histogram`` and ``unit_histogram`` of one layer."""
+    keys = partition_keys(scope, layer)
+    of_subjects, of_means = [], []
+    for roi, of_roi, mean in zip(scope.rois, r, _means(r), strict=True):
+        for subject, of_subject in zip(scope.subjects, of_roi, strict=True):
+            of_subjects += _bins(keys | {"roi": roi, "subject": subject}, of_subject)
+        of_means += _bins(keys | {"roi": roi}, mean)
+    return {"accuracy_histogram": of_subjects, "unit_histogram": of_means}
+
+
+def _bins(keys: dict[str, str], r: NDArray[np.float32]) -> Rows:
+    bins, counts = histogram(r)
+    pairs = zip(bins.tolist(), counts.tolist(), strict=True)
+    return [keys | {"bin": bin_, "n_units": n} for bin_, n in pairs]
 
 
 def layer_summary_rows(scope: Scope, layer: str, r: Accuracies) -> Rows:

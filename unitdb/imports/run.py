@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from unitdb.build.provenance import code_sha256, package_versions
 from unitdb.build.tables import (
     Scope,
     accuracy_rows,
+    histogram_rows,
     input_rows,
     intersubject_rows,
     layer_summary_rows,
@@ -132,10 +134,7 @@ def _stage(
     builds: Mapping[str, _Build],
     progress: Callable[[str, int, int], None] | None,
 ) -> None:
-    rows: dict[str, list[dict[str, Any]]] = {
-        name: []
-        for name in ("models", "layers", "builds", "inputs", "layer_summary", "intersubject")
-    }
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     total, done = sum(map(len, source.layers.values())), 0
     for network, names in source.layers.items():
         build = builds[network]
@@ -152,6 +151,8 @@ def _stage(
             write_partition(staged, "unit_summary", keys, unit_summary_rows(scope, layer, units, r))
             rows["layer_summary"] += layer_summary_rows(scope, layer, r)
             rows["intersubject"] += intersubject_rows(scope, layer, r)
+            for table, found in histogram_rows(scope, layer, r).items():
+                rows[table] += found
             rows["layers"].append(
                 {
                     "model": network,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["ROW_GROUP_SIZE", "write_partition", "write_table"]
 
 ROW_GROUP_SIZE = 2**18
-"""Rows of a row group: the most that a table in pieces has in memory besides its last piece."""
+"""Rows of a row group: the most that a table in pieces has in memory besides its last piece.
+
+All accuracies of a unit are then found by reading one group for each ROI, and the headers of few
+groups; docs/benchmarks.md compares sizes."""
+
+_ZSTD_LEVEL = 3
 
 
 def write_table(folder: Path, table: str, data: pa.Table) -> Path:
@@ -52,7 +58,7 @@ def write_table(folder: Path, table: str, data: pa.Table) -> Path:
     if spec.partition_by:
         raise SchemaError(f"table {table!r} is partitioned: write it with write_partition")
     spec.validate(data)
-    order = np.lexsort([coded(data[name])[0] for name in reversed(spec.primary_key)])
+    order = np.lexsort([coded(data[name])[0] for name in reversed(spec.order)])
     data = data.take(order)
     check_order(data, spec, where=f"table {table!r}")
     return _write(folder / f"{table}.parquet", spec, [data])
@@ -72,7 +78,7 @@ def write_partition(
     keys : mapping of str to str
         The value of each partition column, which all rows have.
     data : pyarrow.Table or iterable of pyarrow.Table
-        All rows of the partition, sorted by the primary key, with the schema's columns and types;
+        All rows of the partition, in the table's order, with the schema's columns and types;
         at once, or in pieces of any size. The bytes of the file are the same.
 
     Returns
@@ -134,14 +140,22 @@ def _write(path: Path, spec: Table, pieces: Iterable[pa.Table]) -> Path:
             temporary,
             schema,
             compression="zstd",
+            compression_level=_ZSTD_LEVEL,
             use_dictionary=[c.name for c in spec.columns if pa.types.is_dictionary(c.type)],
             column_encoding=_encodings(spec),
             write_statistics=True,
         ) as writer,
+        ThreadPoolExecutor(1) as pool,
     ):
+        writing = None  # the next rows are made and checked meanwhile
         for group in chain([first], groups):
             columns = [_canonical(group[name]) for name in schema.names]
-            writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP_SIZE)
+            rows = pa.table(columns, schema=schema)
+            if writing is not None:
+                writing.result()
+            writing = pool.submit(writer.write_table, rows, row_group_size=ROW_GROUP_SIZE)
+        if writing is not None:
+            writing.result()
     return path
 
 
@@ -165,7 +179,7 @@ def _encodings(spec: Table) -> dict[str, str]:
     encodings = {}
     for column in spec.columns:
         if pa.types.is_integer(column.type):
-            encodings[column.name] = "DELTA_BINARY_PACKED"
+            encodings[column.name] = "DELTA_BINARY_PACKED"  # of shuffled ones, no worse than plain
         elif pa.types.is_floating(column.type):
             encodings[column.name] = "BYTE_STREAM_SPLIT"
     return encodings
@@ -176,7 +190,12 @@ def _canonical(column: pa.ChunkedArray) -> pa.Array:
     if not pa.types.is_dictionary(column.type):
         return column.combine_chunks()
     codes, names = coded(column)
-    used, codes = np.unique(codes, return_inverse=True)
+    if len(names) == 1:
+        return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()))
+    occurs = np.bincount(codes, minlength=len(names)) > 0
+    if not occurs.all():
+        codes = (np.cumsum(occurs) - 1)[codes]
     return pa.DictionaryArray.from_arrays(
-        codes.astype(np.int32), pa.array([names[code] for code in used], pa.string())
+        codes.astype(np.int32, copy=False),
+        pa.array([name for name, found in zip(names, occurs, strict=True) if found], pa.string()),
     )

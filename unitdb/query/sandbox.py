@@ -13,11 +13,11 @@ import pyarrow as pa
 from unitdb.errors import CorruptReleaseError, FetchError, QueryError, UnitdbError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import duckdb
 
-__all__ = ["connect", "run_sql"]
+__all__ = ["connect", "explain_sql", "run_sql", "stream_sql"]
 
 # Set before the views exist: from then on nothing but the release's files can be opened, and no
 # statement can change that.
@@ -62,8 +62,8 @@ def connect(
     Parameters
     ----------
     files : mapping of str to list of str
-        For each table, the paths of its Parquet files. They hold all columns of the table: folder
-        names are not read.
+        For each table, the paths of its Parquet files. They hold all columns of the table; names of
+        folders such as ``layer=conv1`` tell which need not be opened.
     filesystem : fsspec filesystem, optional
         What the files are read with, where they are not files of this machine.
 
@@ -86,12 +86,13 @@ def connect(
         if filesystem is not None:
             connection.register_filesystem(filesystem)
         connection.execute(f"SET allowed_paths = {_literal({*allowed, *map(_pattern, allowed)})}")
+        connection.execute("SET parquet_metadata_cache = true")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         for table, parts in paths.items():
             connection.execute(
                 f"CREATE VIEW {table} AS SELECT * "  # noqa: S608 - names come from the schema
-                f"FROM read_parquet({_literal(map(_pattern, parts))}, hive_partitioning = false)"
+                f"FROM read_parquet({_literal(map(_pattern, parts))}, {_partitioned(parts)})"
             )
     except duckdb.Error as error:
         connection.close()
@@ -144,6 +145,60 @@ def run_sql(
             while not running.done():  # an interrupt that falls between two statements is lost
                 cursor.interrupt()
                 wait([running], timeout=0.05)
+
+
+def stream_sql(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Sequence[Any] | None = None,
+    *,
+    size: int,
+) -> pa.RecordBatchReader:
+    """Run one reading statement as :func:`run_sql` does, and read its rows a batch at a time.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        From :func:`connect`.
+    sql : str
+        Exactly one statement.
+    parameters : sequence, optional
+        Values for ``?``.
+    size : int
+        Rows of a batch.
+
+    Raises
+    ------
+    QueryError, CorruptReleaseError
+        As of :func:`run_sql`, also while batches are read.
+    """
+    import duckdb
+
+    cursor = connection.cursor()
+    try:
+        _check_reads(cursor, sql)
+        reader = cursor.sql(sql, params=parameters).to_arrow_reader(size)
+    except duckdb.Error as error:
+        raise _translated(error, _readable_files(cursor)) from error
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from reader
+        except (duckdb.Error, OSError) as error:  # Arrow gives DuckDB's errors as its own
+            raise _translated(duckdb.Error(str(error)), _readable_files(connection)) from error
+        finally:
+            cursor.close()
+
+    return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+
+def explain_sql(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | None = None
+) -> str:
+    """DuckDB's plan of a reading statement, which is not run."""
+    with connection.cursor() as cursor:
+        _check_reads(cursor, sql)
+        return str(cursor.sql(sql, params=parameters).explain())
 
 
 def _read(
@@ -239,6 +294,14 @@ def _decodes(file: str) -> bool:
 def _pattern(path: str) -> str:
     """The glob pattern that matches this path alone."""
     return re.sub(r"[*?[]", r"[\g<0>]", path)
+
+
+def _partitioned(parts: Sequence[str]) -> str:
+    """Whether all the files lie in folders of the same columns, ``layer=conv1``."""
+    columns = {tuple(re.findall(r"([^/=]+)=[^/]*/", path)) for path in parts}
+    if len(columns) != 1 or columns == {()}:
+        return "hive_partitioning = false"
+    return "hive_partitioning = true, hive_types_autocast = false"
 
 
 def _literal(paths: Iterable[str]) -> str:

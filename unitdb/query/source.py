@@ -15,7 +15,9 @@ from unitdb.errors import (
     UnknownModelError,
     UnknownNameError,
     UnknownRoiError,
+    UnknownSubjectError,
 )
+from unitdb.query.layers import Layer
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,6 +30,7 @@ _UNKNOWN: dict[str, type[UnknownNameError]] = {
     "model": UnknownModelError,
     "layer": UnknownLayerError,
     "roi": UnknownRoiError,
+    "subject": UnknownSubjectError,
 }
 
 
@@ -46,7 +49,14 @@ class Source:
     simulated : bool
         Whether it rests on simulated responses.
     known : mapping of str to list of str
-        The names that occur: keys ``dataset``, ``condition``, ``model``, ``layer``, ``roi``.
+        The names that occur: keys ``dataset``, ``condition``, ``model``, ``layer``, ``roi``,
+        ``subject``.
+    partitions : sequence of (str, str, str, str)
+        Dataset, condition, model and layer of all accuracies.
+    subjects : mapping of str to list of str
+        Subjects of each dataset.
+    layers : callable
+        Gives the layers of all networks.
     """
 
     connect: Callable[[], duckdb.DuckDBPyConnection] = field(repr=False)
@@ -54,6 +64,9 @@ class Source:
     citation: str
     simulated: bool
     known: Mapping[str, Sequence[str]] = field(repr=False)
+    partitions: Sequence[tuple[str, str, str, str]] = field(repr=False, default=())
+    subjects: Mapping[str, Sequence[str]] = field(repr=False, default_factory=dict)
+    layers: Callable[[], Sequence[Layer]] = field(repr=False, default=tuple)
 
 
 def check_names(source: Source, column: str, names: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -66,11 +79,11 @@ def check_names(source: Source, column: str, names: str | Sequence[str] | None) 
     QueryError
         No name, or something else than names.
     UnknownDatasetError, UnknownConditionError, UnknownModelError, UnknownLayerError, \
-UnknownRoiError
+UnknownRoiError, UnknownSubjectError
         A name does not occur in the release; gives the nearest.
     """
     if column not in _UNKNOWN:
-        raise UnknownColumnError(column, _UNKNOWN, where="the filters of units()")
+        raise UnknownColumnError(column, source.known, where="the filters of units()")
     kept = (names,) if isinstance(names, str) else tuple(names or ())
     if not kept or not all(isinstance(name, str) for name in kept):
         raise QueryError(f"{column}={names!r} is not a name or a list of names")

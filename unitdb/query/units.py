@@ -1,44 +1,32 @@
-"""Selection of units: conditions on columns become SQL, and the result says where it is from.
-
->>> units = release.units(roi="V4").where(col.min_r > 0.2, min_subjects=5)  # doctest: +SKIP
->>> units.top(100, by="mean_r").to_pandas()  # doctest: +SKIP
-"""
+"""Units chosen in a release, and what can be asked of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from numbers import Integral
-from textwrap import indent
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from unitdb.errors import QueryError
-from unitdb.query import export
+from unitdb.query import _clauses as clauses, export
 from unitdb.query.conditions import Condition, check_numeric
-from unitdb.query.sandbox import run_sql
+from unitdb.query.grouping import facets, summarise
+from unitdb.query.layers import checked_range
+from unitdb.query.paging import Page, cursor, following
+from unitdb.query.relation import KEY, Relation, written_out
+from unitdb.query.sandbox import explain_sql, run_sql, stream_sql
 from unitdb.query.source import Source, check_names
-from unitdb.schema import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 __all__ = ["UnitSet"]
 
-_SUMMARY = TABLES["unit_summary"]
-
-
-@dataclass(frozen=True)
-class _Top:
-    n: int
-    by: str
-    ascending: bool
-
-    def __str__(self) -> str:
-        return f"{'bottom' if self.ascending else 'top'} {self.n} by {self.by}"
+_Names = str | Sequence[str] | None
+_UNIT_ID = "model || '/' || layer || '/' || unit AS unit_id"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,8 +35,9 @@ class UnitSet:
 
     A row is a unit decoded from an ROI; so the same unit occurs once for each dataset, condition
     and ROI. Each method gives a new selection; data are read by ``to_pandas``, ``to_arrow``,
-    ``to_csv`` and ``len``. Rows have the columns of ``unit_summary`` and ``unit_id``
-    (``model/layer/unit``), are sorted by the primary key, or after :meth:`top` by its column.
+    ``to_batches``, ``to_csv``, ``page``, ``count``, ``facets``, ``by_layer``, ``by_channel`` and
+    ``len``. Rows have the columns of ``unit_summary`` and ``unit_id`` (``model/layer/unit``), are
+    sorted by the primary key, or after :meth:`top` and :meth:`sort` by their column.
 
     Parameters
     ----------
@@ -57,11 +46,16 @@ class UnitSet:
     filters : mapping of str to str or list of str, optional
         Names to keep: keys ``dataset``, ``condition``, ``model``, ``layer``, ``roi``; None keeps
         all.
+    layers : sequence of (str, str), optional
+        Models and layers to keep.
+    subjects : sequence of str, optional
+        Summarise over these subjects alone: ``n_subjects``, ``mean_r``, ``sd_r``, ``min_r`` and
+        ``max_r`` are theirs, and all other columns are NULL.
 
     Raises
     ------
     UnknownDatasetError, UnknownConditionError, UnknownModelError, UnknownLayerError, \
-UnknownRoiError
+UnknownRoiError, UnknownSubjectError
         A name does not occur in the release; names the nearest.
     UnknownColumnError
         A filter of another column.
@@ -70,10 +64,13 @@ UnknownRoiError
     """
 
     source: Source
-    filters: Mapping[str, str | Sequence[str] | None] = field(default_factory=dict)
-    _conditions: tuple[Condition, ...] = ()
-    _limit: _Top | None = None
-    _within: UnitSet | None = None
+    filters: Mapping[str, _Names] = field(default_factory=dict)
+    layers: Sequence[tuple[str, str]] | None = None
+    subjects: Sequence[str] | None = None
+    _relation: Relation = field(init=False)
+    _steps: tuple[str, ...] = field(init=False, default=())
+    _code: str = field(init=False)
+    _sort: tuple[str, bool] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         chosen = {
@@ -81,17 +78,47 @@ UnknownRoiError
             for column, names in self.filters.items()
             if names is not None
         }
-        object.__setattr__(self, "filters", MappingProxyType(chosen))
+        arguments: dict[str, Any] = {
+            name: kept[0] if len(kept) == 1 else list(kept) for name, kept in chosen.items()
+        }
+        steps = [f"{column} = {' | '.join(kept)}" for column, kept in chosen.items()]
+        if self.subjects is not None:
+            subjects = check_names(self.source, "subject", self.subjects)
+            object.__setattr__(self, "subjects", subjects)
+            arguments["subjects"] = list(subjects)
+            steps.append(f"over {', '.join(subjects)}")
+        relation = clauses.base(self.source, chosen, self.layers, self.subjects)
+        if self.layers is not None:
+            arguments["layer"] = [layer for _, layer in self.layers]
+            steps.append(f"{len(self.layers)} layers")
+        text = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        for name, value in (
+            ("filters", MappingProxyType(chosen)),
+            ("_relation", relation),
+            ("_steps", tuple(steps)),
+            ("_code", f"unitdb.open({self.source.label!r}).units({text})"),
+        ):
+            object.__setattr__(self, name, value)
 
-    def where(self, *conditions: Condition, min_subjects: int | None = None) -> UnitSet:
+    # --- choosing ---------------------------------------------------------------------------------
+
+    def where(
+        self,
+        *conditions: Condition,
+        min_subjects: int | None = None,
+        every_subject: bool = False,
+    ) -> UnitSet:
         """Keep the rows that meet all conditions; after :meth:`top`, those among the top rows.
 
         Parameters
         ----------
         *conditions : Condition
-            For example ``col.min_r > 0.2``.
+            For example ``col.min_r > 0.2``, or ``col.lead_r > 0`` for the unit's preferred ROI.
         min_subjects : int, optional
             Same as ``col.n_subjects >= min_subjects``.
+        every_subject : bool
+            Keep units with an accuracy in every subject of the dataset: with ``col.min_r > 0.2``,
+            units above 0.2 in everybody.
 
         Raises
         ------
@@ -101,13 +128,127 @@ UnknownRoiError
         for condition in conditions:
             if not isinstance(condition, Condition):
                 raise QueryError(f"where() takes conditions such as col.min_r > 0.2: {condition!r}")
+        arguments = [f"col.{condition}" for condition in conditions]
         if min_subjects is not None:
             conditions += (Condition("n_subjects", ">=", min_subjects),)
-        if self._limit is None:
-            return replace(self, _conditions=self._conditions + conditions)
-        return UnitSet(self.source, _conditions=conditions, _within=self)
+            arguments.append(f"min_subjects={min_subjects!r}")
+        relation = self._relation
+        for condition in conditions:
+            relation = relation.where(condition.to_sql(), condition.value)
+        steps = [str(condition) for condition in conditions]
+        if every_subject:
+            relation = clauses.every_subject(relation, self.source, self.subjects)
+            arguments.append("every_subject=True")
+            steps.append("in every subject")
+        return self._with(relation, *steps, code=f".where({', '.join(arguments)})")
 
-    def top(self, n: int, by: str = "mean_r", *, ascending: bool = False) -> UnitSet:
+    def at(
+        self,
+        *,
+        channel: int | Sequence[int] | None = None,
+        rows: int | tuple[int, int] | None = None,
+        columns: int | tuple[int, int] | None = None,
+    ) -> UnitSet:
+        """Keep units at a place in their layer's activation, (C, H, W).
+
+        ``unit`` = (channel · H + row) · W + column. A unit of a layer of shape (N,) is a channel of
+        its own, at row 0 and column 0.
+
+        Parameters
+        ----------
+        channel : int or sequence of int, optional
+            Channels, from 0.
+        rows, columns : int or (int, int), optional
+            A row or column of the map from 0, or the first and the last of a range.
+
+        Raises
+        ------
+        QueryError
+            A value is not a number from 0 or a range.
+        """
+        tests: list[tuple[str, tuple[Any, ...]]] = []
+        arguments = {"channel": channel, "rows": rows, "columns": columns}
+        if channel is not None:
+            channels = list(channel) if isinstance(channel, Sequence) else [channel]
+            for one in channels:
+                checked_range("channel", one)
+            tests.append(clauses.in_channels([int(one) for one in channels]))
+        for name, value in (("rows", rows), ("columns", columns)):
+            if value is not None:
+                tests.append(clauses.in_range(name, *checked_range(name, value)))
+        given = {name: value for name, value in arguments.items() if value is not None}
+        code = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        steps = [f"{name} {value}" for name, value in given.items()]
+        relation = clauses.placed(self._relation, self._columns, tests) if tests else self._relation
+        return self._with(relation, *steps, code=f".at({code})")
+
+    def among(self, units: Sequence[str]) -> UnitSet:
+        """Keep units by name, ``model/layer/unit``; such as a collection made by hand.
+
+        Raises
+        ------
+        QueryError
+            A text is not MODEL/LAYER/UNIT, or there is none.
+        UnknownLayerError
+            No such layer; gives the nearest.
+        """
+        names = list(dict.fromkeys([units] if isinstance(units, str) else units))
+        parsed = [clauses.parsed_unit(self.source, name) for name in names]
+        if not parsed:
+            raise QueryError("among() takes at least one MODEL/LAYER/UNIT")
+        relation = clauses.among(self._relation, parsed)
+        return self._with(relation, f"among {len(parsed)} units", code=f".among({names!r})")
+
+    def better_in(
+        self, roi: str, than: str | Sequence[str] | None = None, *, by: float = 0.0
+    ) -> UnitSet:
+        """Keep rows of an ROI where the unit's mean accuracy is higher than in others.
+
+        mean_r(roi) − max over others of mean_r(other) > by
+
+        Parameters
+        ----------
+        roi : str
+            The ROI whose rows are kept.
+        than : str or sequence of str, optional
+            The others; by default all others of the dataset, so that ``roi`` is the unit's
+            preferred one.
+        by : float
+            By how much, in Pearson r.
+
+        Raises
+        ------
+        UnknownRoiError
+            No such ROI; gives the nearest.
+        QueryError
+            ``roi`` is among the others, or units are summarised over some subjects.
+        """
+        check_names(self.source, "roi", roi)
+        value = Condition("lead_r", ">", by).value
+        if self.subjects is not None:
+            raise QueryError("better_in() compares means over all subjects; leave out subjects=")
+        code = f".better_in({roi!r}" + (f", {than!r}" if than is not None else "")
+        code += f", by={by!r})" if by else ")"
+        relation = self._relation.where("roi = ?", roi)
+        if than is None:
+            relation = relation.where("lead_r > CAST(? AS FLOAT)", value)
+            step = f"better in {roi} than elsewhere"
+        else:
+            others = check_names(self.source, "roi", than)
+            if roi in others:
+                raise QueryError(f"better_in({roi!r}, than={than!r}): an ROI is never better there")
+            relation = clauses.better_than(relation, self._columns, self.source, others, value)
+            step = f"better in {roi} than in {' | '.join(others)}"
+        return self._with(relation, step + (f" by {by}" if by else ""), code=code)
+
+    def top(
+        self,
+        n: int,
+        by: str = "mean_r",
+        *,
+        ascending: bool = False,
+        per: str | Sequence[str] | None = None,
+    ) -> UnitSet:
         """Keep the ``n`` rows with the largest value of a column, or smallest if ``ascending``.
 
         Ties go to the row first in dataset, condition, model, layer, ROI, unit. Rows where the
@@ -121,29 +262,112 @@ UnknownRoiError
             A numeric column of ``unit_summary``.
         ascending : bool
             Take the smallest instead.
+        per : str or sequence of str, optional
+            ``n`` rows for each ``dataset``, ``condition``, ``model``, ``layer`` (of a model),
+            ``channel`` (of a layer) or ``roi``, or for each combination of them.
 
         Raises
         ------
         QueryError
-            ``n`` is not a positive integer.
+            ``n`` is not a positive integer, or ``per`` is something else.
         UnknownColumnError
             Names the nearest numeric columns.
         """
         check_numeric(by)
-        if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
-            raise QueryError(f"top() takes a positive number of rows, not {n!r}")
-        limit = _Top(int(n), by, ascending)
-        if self._limit is None:
-            return replace(self, _limit=limit)
-        return UnitSet(self.source, _limit=limit, _within=self)
+        n = _positive(n, "top() takes a positive number of rows")
+        order = _order(by, ascending=ascending)
+        step = f"{'bottom' if ascending else 'top'} {n} by {by}"
+        code = f".top({n}, by={by!r}" + (", ascending=True" if ascending else "")
+        rows = self._relation.where(f"{by} IS NOT NULL")
+        if per is None:
+            relation = rows.first(n, order)
+        else:
+            groups = clauses.groups_of(per)
+            relation = clauses.top_per(rows, self._columns, n, by, ascending, order, groups)
+            step += f" per {', '.join(groups)}"
+            code += f", per={per!r}"
+        return self._with(relation, step, code=code + ")", sort=(by, ascending))
+
+    def sample(self, n: int, *, seed: int, per: str | Sequence[str] | None = None) -> UnitSet:
+        """Keep ``n`` rows at random, or all where there are fewer; the same for the same seed.
+
+        Each row has a pseudo-random priority that depends on the seed and its key alone, so a
+        smaller sample is part of a larger one, and narrowing a selection keeps the order.
+
+        Parameters
+        ----------
+        n : int
+            How many rows at the most.
+        seed : int
+            Any integer from 0.
+        per : str or sequence of str, optional
+            As of :meth:`top`.
+
+        Raises
+        ------
+        QueryError
+            ``n`` is not a positive integer, ``seed`` is not one from 0, or ``per`` is something
+            else.
+        """
+        n = _positive(n, "sample() takes a positive number of rows")
+        if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+            raise QueryError(f"sample() takes a seed from 0, not {seed!r}")
+        groups = clauses.groups_of(per) if per is not None else ()
+        relation = clauses.sampled(self._relation, self._columns, n, int(seed), groups)
+        step = f"sample of {n}, seed {seed}" + (f", per {', '.join(groups)}" if groups else "")
+        code = f".sample({n}, seed={seed!r}" + (f", per={per!r})" if per is not None else ")")
+        return self._with(relation, step, code=code)
+
+    def sort(self, by: str, *, ascending: bool = False) -> UnitSet:
+        """The same rows, the largest value of a column first, or the smallest if ``ascending``.
+
+        Rows where the column is NULL are left out; ties are sorted by key.
+
+        Raises
+        ------
+        UnknownColumnError
+            Names the nearest numeric columns.
+        """
+        check_numeric(by)
+        rows = self._relation.where(f"{by} IS NOT NULL")
+        relation = rows.sorted(_order(by, ascending=ascending))
+        code = f".sort({by!r}{', ascending=True' if ascending else ''})"
+        return self._with(relation, f"sorted by {by}", code=code, sort=(by, ascending))
+
+    def __and__(self, other: UnitSet) -> UnitSet:
+        """Keep the rows whose unit, in whatever ROI, is in ``other`` too."""
+        return self._members(other, "IN", "&")
+
+    def __sub__(self, other: UnitSet) -> UnitSet:
+        """Keep the rows whose unit is in no row of ``other``."""
+        return self._members(other, "NOT IN", "-")
+
+    def __or__(self, other: UnitSet) -> UnitSet:
+        """Rows that are in either, each once, sorted by key."""
+        self._check_same_release(other, "|")
+        if (self.subjects is None) != (other.subjects is None) or (
+            set(self.subjects or ()) != set(other.subjects or ())
+        ):
+            raise QueryError("units summarised over different subjects cannot be joined with |")
+        relation = clauses.union(self._relation, other._relation)
+        return self._combined(other, relation, "|")
+
+    # --- reading ----------------------------------------------------------------------------------
 
     @property
     def sql(self) -> str:
         """The query with its values written out: ``release.sql`` gives the same rows."""
+        return written_out(*self._compiled())
+
+    def code(self) -> str:
+        """Python that makes the same selection of the same version of the release."""
+        imports = "import unitdb\n" + ("from unitdb import col\n" if "col." in self._code else "")
+        return f"{imports}\nunits = {self._code}\n"
+
+    def explain(self) -> str:
+        """The SQL, and DuckDB's plan for it: the files, and how many row groups can be left out."""
         text, parameters = self._compiled()
-        first, *rest = text.split("?")
-        pairs = zip(parameters, rest, strict=True)
-        return first + "".join(_literal(value) + part for value, part in pairs)
+        return f"{self.sql}\n\n{explain_sql(self.source.connect(), text, parameters)}"
 
     def to_arrow(self) -> pa.Table:
         """Read the rows into Arrow; the schema's metadata hold the origin (``unitdb:release`` …).
@@ -153,11 +377,35 @@ UnknownRoiError
         CorruptReleaseError
             Names the file that is not readable.
         """
-        return self._labelled(self._run("{}"))
+        return self._read(*self._compiled())
 
     def to_pandas(self) -> pd.DataFrame:
         """Read the rows into pandas; ``attrs`` hold release, query, citation and simulated."""
-        return self._as_pandas(self.to_arrow())
+        return _as_pandas(self.to_arrow())
+
+    def to_batches(self, size: int = 2**16) -> Iterator[pa.RecordBatch]:
+        """Read the rows a batch at a time, in memory that does not grow with their number.
+
+        A sorted selection (:meth:`top`, :meth:`sort`) is sorted first, in memory.
+
+        Parameters
+        ----------
+        size : int
+            Rows of a batch, at the most.
+        """
+        yield from self.to_reader(size)
+
+    def to_reader(self, size: int = 2**16) -> pa.RecordBatchReader:
+        """Batches as :meth:`to_batches` gives them, with their schema, which holds the origin."""
+        import pyarrow as pa
+
+        # By the order of the files, which is that of the key but for unit: nothing is held back.
+        ordered = self._sort is not None or self._relation.limit is not None
+        text, parameters = self._shown(self._relation, ordered=ordered)
+        reader = stream_sql(self.source.connect(), text, parameters, size=size)
+        query = written_out(text, parameters)
+        schema = self._labelled(reader.schema.empty_table(), query).schema
+        return pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in reader))
 
     def to_csv(self, destination: export.Destination) -> None:
         """Write CSV whose first lines, beginning with ``#``, hold the origin.
@@ -171,80 +419,166 @@ UnknownRoiError
         """
         export.write_csv(self.to_arrow(), destination)
 
+    def page(self, size: int, *, after: str | None = None) -> Page:
+        """Read some rows, and where the next ones begin.
+
+        Parameters
+        ----------
+        size : int
+            Rows at the most.
+        after : str, optional
+            ``Page.next`` of the page before; the first page where it is not given.
+
+        Raises
+        ------
+        QueryError
+            ``size`` is not a positive integer, or ``after`` is not of this selection.
+        """
+        size = _positive(size, "page() takes a positive number of rows")
+        rows = self._relation
+        if after is not None:
+            rows = following(rows, self._sort, after)
+        table = self._read(*self._shown(rows.first(size + 1, rows.order)))
+        more = table.num_rows > size
+        return Page(
+            rows=_as_pandas(table.slice(0, size)),
+            next=cursor(table, size - 1, self._sort) if more else None,
+        )
+
+    def count(self) -> int:
+        """Number of rows."""
+        return int(self._summary("SELECT count(*) AS n FROM {}")["n"].iloc[0])
+
+    def facets(self, *columns: str) -> dict[str, pd.DataFrame]:
+        """Count the rows of each name in a column: what these could be narrowed down to.
+
+        Parameters
+        ----------
+        *columns : str
+            ``dataset``, ``condition``, ``model``, ``layer`` or ``roi``; all by default.
+
+        Returns
+        -------
+        dict of str to pandas.DataFrame
+            For each column, its names (for ``layer``, with their ``model``) and ``n_rows``.
+        """
+        return facets(self._summary, columns)
+
+    def by_layer(self) -> pd.DataFrame:
+        """Summarise the rows of each dataset, condition, model, layer and ROI.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``n_units``, and over units: mean, SD (ddof = 1), lowest and highest ``mean_r``.
+        """
+        return summarise(self._summary, channel=False)
+
+    def by_channel(self) -> pd.DataFrame:
+        """Summarise as :meth:`by_layer` does, for each channel of a layer."""
+        return summarise(self._summary, channel=True)
+
     def __len__(self) -> int:
-        return int(self._run("SELECT count(*) FROM ({})").column(0)[0].as_py())
+        return self.count()
+
+    def __bool__(self) -> bool:
+        return True  # a selection, whatever the number of rows: asking for that would read
 
     def __repr__(self) -> str:
-        return f"UnitSet({', '.join([self._title(), *self._described()])})"
+        return f"UnitSet({', '.join([self._title(), *self._steps])})"
 
     def _repr_html_(self) -> str:
-        head = self._labelled(self._run("SELECT * FROM ({}) LIMIT 10"))
-        caption = f"{len(self):,} rows of {', '.join([self._title(), *self._described()])}"
-        table = str(self._as_pandas(head).to_html(index=False, border=0))
+        page = self.page(10)
+        caption = f"{len(self):,} rows of {', '.join([self._title(), *self._steps])}"
+        table = str(page.rows.to_html(index=False, border=0))
         return f"<div><p>{escape(caption)}</p>{table}<p>{escape(self.source.citation)}</p></div>"
 
-    def _run(self, template: str) -> pa.Table:
-        text, parameters = self._compiled()
-        return run_sql(self.source.connect(), template.format(text), parameters)
+    # --- within -----------------------------------------------------------------------------------
 
-    def _labelled(self, table: pa.Table) -> pa.Table:
+    @property
+    def _columns(self) -> str:
+        return clauses.COLUMNS
+
+    def _with(
+        self,
+        relation: Relation,
+        *steps: str,
+        code: str,
+        sort: tuple[str, bool] | None = None,
+    ) -> UnitSet:
+        found = replace(self)
+        kept = sort or (self._sort if relation.order == self._relation.order else None)
+        for name, value in (
+            ("_relation", relation),
+            ("_steps", (*self._steps, *steps)),
+            ("_code", self._code + code),
+            ("_sort", kept),
+        ):
+            object.__setattr__(found, name, value)
+        return found
+
+    def _members(self, other: UnitSet, test: str, sign: str) -> UnitSet:
+        self._check_same_release(other, sign)
+        relation = clauses.members(self._relation, other._relation, test)
+        return self._combined(other, relation, sign)
+
+    def _combined(self, other: UnitSet, relation: Relation, sign: str) -> UnitSet:
+        step = f"{sign} ({', '.join(other._steps) or 'all'})"
+        found = self._with(relation, step, code="")
+        object.__setattr__(found, "_code", f"(({self._code}) {sign} ({other._code}))")
+        return found
+
+    def _check_same_release(self, other: UnitSet, sign: str) -> None:
+        if not isinstance(other, UnitSet):
+            raise QueryError(f"{sign} takes units, not {other!r}")
+        if other.source.label != self.source.label:
+            raise QueryError(
+                f"units of {self.source.label} {sign} units of {other.source.label}: they must be "
+                "of one release; unitdb.compare() compares two"
+            )
+
+    def _compiled(self) -> tuple[str, tuple[Any, ...]]:
+        """SQL with a ``?`` for each value, and the values."""
+        return self._shown(self._relation)
+
+    def _shown(self, relation: Relation, *, ordered: bool = True) -> tuple[str, tuple[Any, ...]]:
+        shown = replace(relation, columns=f"{self._columns}, {_UNIT_ID}")
+        text = shown.sql() if ordered else replace(shown, order="").sql()
+        return text, relation.parameters
+
+    def _read(self, text: str, parameters: tuple[Any, ...]) -> pa.Table:
+        table = run_sql(self.source.connect(), text, parameters)
+        return self._labelled(table, written_out(text, parameters))
+
+    def _summary(self, template: str) -> pd.DataFrame:
+        """A SELECT over the rows, which stand for ``{}`` in it."""
+        return _as_pandas(self._read(self._relation.over(template), self._relation.parameters))
+
+    def _labelled(self, table: pa.Table, query: str) -> pa.Table:
         source = self.source
         return export.with_provenance(
             table,
             release=source.label,
-            query=self.sql,
+            query=query,
             citation=source.citation,
             simulated=source.simulated,
         )
 
-    def _as_pandas(self, table: pa.Table) -> pd.DataFrame:
-        frame: pd.DataFrame = table.to_pandas()
-        frame.attrs.update(export.provenance(table))
-        return frame
-
     def _title(self) -> str:
         return self.source.label + (" SIMULATED" if self.source.simulated else "")
 
-    def _described(self) -> list[str]:
-        within = self._within._described() if self._within is not None else []
-        names = [f"{column} = {' | '.join(kept or ())}" for column, kept in self.filters.items()]
-        limit = [str(self._limit)] if self._limit is not None else []
-        return [*within, *names, *map(str, self._conditions), *limit]
 
-    def _compiled(self) -> tuple[str, list[Any]]:
-        """SQL with a ``?`` for each value, and the values."""
-        parameters: list[Any] = []
-        if self._within is None:
-            columns, table, parameters = (
-                "*, model || '/' || layer || '/' || unit AS unit_id",
-                "",
-                [],
-            )
-            table = _SUMMARY.name
-        else:
-            inner, parameters = self._within._compiled()
-            columns, table = "*", f"(\n{indent(inner, '  ')}\n)"
-        tests = []
-        for column, names in self.filters.items():
-            tests.append(f"{column} IN ({', '.join('?' * len(names or ()))})")
-            parameters += names or ()
-        for condition in self._conditions:
-            tests.append(condition.to_sql())
-            parameters.append(condition.value)
-        if self._limit is not None:
-            tests.append(f"{self._limit.by} IS NOT NULL")
-        lines = [f"SELECT {columns}", f"FROM {table}"]
-        lines += ["WHERE " + "\n  AND ".join(tests)] if tests else []
-        lines += [f"ORDER BY {self._order()}"]
-        lines += [f"LIMIT {self._limit.n}"] if self._limit is not None else []
-        return "\n".join(lines), parameters
-
-    def _order(self) -> str:
-        key = ", ".join(_SUMMARY.primary_key)
-        if self._limit is not None:
-            return f"{self._limit.by} {'ASC' if self._limit.ascending else 'DESC'}, {key}"
-        return self._within._order() if self._within is not None else key
+def _as_pandas(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    frame.attrs.update(export.provenance(table))
+    return frame
 
 
-def _literal(value: str | float) -> str:
-    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+def _order(by: str, *, ascending: bool) -> str:
+    return ", ".join([f"{by} {'ASC' if ascending else 'DESC'}", *KEY])
+
+
+def _positive(n: Any, message: str) -> int:
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+        raise QueryError(f"{message}, not {n!r}")
+    return int(n)

@@ -129,7 +129,12 @@ def parse_manifest(read: Callable[[], str], where: str) -> Manifest:
 
 
 def check_schema_version(manifest: Manifest, *, where: str) -> None:
-    """Raise SchemaVersionError where the release follows a newer schema than this unitdb reads."""
+    """Raise SchemaVersionError where this unitdb does not read the schema of a release."""
+    if _numbers(manifest.schema)[0] < _numbers(SCHEMA_VERSION)[0]:
+        raise SchemaVersionError(
+            f"{where} follows schema {manifest.schema}, which this unitdb no longer reads "
+            f"(it reads {SCHEMA_VERSION}): build the release again"
+        )
     if _numbers(manifest.schema) > _numbers(SCHEMA_VERSION):
         raise SchemaVersionError(
             f"{where} follows schema {manifest.schema}; this unitdb reads up to {SCHEMA_VERSION}: "

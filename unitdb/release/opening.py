@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +15,7 @@ from unitdb.errors import (
     UnknownColumnError,
     UnknownTableError,
 )
-from unitdb.query import Source, UnitSet, connect, run_sql
+from unitdb.query import Layer, Source, UnitSet, choose_layers, connect, expand_globs, run_sql
 from unitdb.query.export import provenance, with_provenance
 from unitdb.release.catalogue import (
     CATALOGUE,
@@ -29,7 +30,7 @@ from unitdb.release.storage import Folder, Remote, Storage, is_address
 from unitdb.schema import TABLES, tables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     import duckdb
     import pandas as pd
@@ -42,7 +43,7 @@ __all__ = ["Description", "Release", "open_release"]
 
 _log = logging.getLogger(__name__)
 
-_Names = str | list[str] | None
+_Names = str | Sequence[str] | None
 
 
 def open_release(path_or_name: str | Path, *, releases: str | Path | None = None) -> Release:
@@ -311,28 +312,66 @@ class Release:
         model: _Names = None,
         layer: _Names = None,
         roi: _Names = None,
+        kind: _Names = None,
+        depth: int | tuple[int, int] | None = None,
+        subjects: _Names = None,
     ) -> UnitSet:
         """Select units by name; nothing is read until the selection is used.
 
         Parameters
         ----------
         dataset, condition, model, layer, roi : str or list of str, optional
-            Names to keep; all where they are not given.
+            Names to keep; all where they are not given. Of layers also patterns, ``"conv5_*"``.
+        kind : str or list of str, optional
+            Classes of torch modules, as in column ``layers.kind``: ``"Conv2d"``.
+        depth : int or (int, int), optional
+            Place of layers in their network from 0, or the first and the last of a range.
+        subjects : str or list of str, optional
+            Summarise over these subjects alone, from their accuracies; columns that speak of all
+            subjects are NULL then.
 
         Raises
         ------
         UnknownDatasetError, UnknownConditionError, UnknownModelError, UnknownLayerError, \
-UnknownRoiError
+UnknownRoiError, UnknownSubjectError
             No such name in the release; gives the nearest.
+        UnknownNameError
+            No layer is of such a kind.
+        QueryError
+            ``depth`` is no range, or no layer is left.
         """
-        chosen = {
+        where = f"release {self.label}"
+        chosen: dict[str, _Names] = {
             "dataset": dataset,
             "condition": condition,
             "model": model,
-            "layer": layer,
+            "layer": expand_globs(layer, self._source.known["layer"], where=where),
             "roi": roi,
         }
-        return UnitSet(self._source, chosen)
+        layers = None
+        if kind is not None or depth is not None:
+            found = choose_layers(self._layers, kind=kind, depth=depth, where=where)
+            layers = [(one.model, one.layer) for one in found]
+        over = [subjects] if isinstance(subjects, str) else subjects
+        return UnitSet(self._source, chosen, layers, over)
+
+    def values(self, column: str) -> list[str]:
+        """Names that occur in a column and can be asked for.
+
+        Parameters
+        ----------
+        column : str
+            ``dataset``, ``condition``, ``model``, ``layer``, ``roi``, ``subject`` or ``kind``.
+
+        Raises
+        ------
+        UnknownColumnError
+            There is no selecting by this column.
+        """
+        known = {**self._source.known, "kind": sorted({layer.kind for layer in self._layers})}
+        if column not in known:
+            raise UnknownColumnError(column, known, where="what units can be selected by")
+        return list(known[column])
 
     def trace(self, unit: str, *, roi: str | None = None, subject: str | None = None) -> Trace:
         """Follow a unit's accuracies back to the input files (:mod:`unitdb.release.trace`)."""
@@ -358,11 +397,28 @@ UnknownRoiError
 
     @cached_property
     def _source(self) -> Source:
-        names = self.table("layer_summary", ["dataset", "condition", "model", "layer", "roi"])
+        columns = ["dataset", "condition", "model", "layer", "roi", "subject"]
+        names = self.table("layer_summary", columns).astype(str)
+        subjects: dict[str, list[str]] = {}
+        for dataset, subject in sorted(set(zip(names["dataset"], names["subject"], strict=True))):
+            subjects.setdefault(dataset, []).append(subject)
         return Source(
             connect=lambda: self._connection,
             label=self.label,
             citation=self.citation,
             simulated=self.simulated,
-            known={str(column): sorted(names[column].unique()) for column in names},
+            known={column: sorted(names[column].unique()) for column in columns},
+            partitions=list(
+                names[columns[:4]].drop_duplicates().itertuples(index=False, name=None)
+            ),
+            subjects={dataset: sorted(found) for dataset, found in subjects.items()},
+            layers=lambda: self._layers,
         )
+
+    @cached_property
+    def _layers(self) -> list[Layer]:
+        table = self.table("layers", ["model", "layer", "depth", "kind", "shape"])
+        return [
+            Layer(**row | {"shape": tuple(row["shape"].tolist())})
+            for row in table.to_dict("records")
+        ]

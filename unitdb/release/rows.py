@@ -1,7 +1,8 @@
-"""Rows of Parquet files: reading them, and holding them to their keys."""
+"""Rows of Parquet files: reading them, and holding them to their order."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +12,14 @@ import pyarrow.parquet as pq
 from unitdb.errors import CorruptReleaseError, FetchError, SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from io import RawIOBase
     from pathlib import Path
     from typing import IO
 
     from unitdb.schema import Table
 
-__all__ = ["check_order", "coded", "distinct", "read_rows"]
+__all__ = ["check_order", "coded", "distinct", "read_rows", "readable"]
 
 _AT_ONCE = 2**20
 """Rows whose codes are in memory at once."""
@@ -46,9 +47,31 @@ def read_rows(
     CorruptReleaseError
         The file is missing, truncated or damaged.
     """
+    with readable(source, where=where) as file:
+        return file.read(columns=None if columns is None else list(columns))
+
+
+@contextmanager
+def readable(
+    source: Path | IO[bytes] | RawIOBase, *, where: str | None = None
+) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file to read parts of it.
+
+    Parameters
+    ----------
+    source : Path or binary file
+        The file.
+    where : str, optional
+        What to call it in messages; its path by default.
+
+    Raises
+    ------
+    CorruptReleaseError
+        The file is missing, truncated or damaged, as it is opened or as it is read.
+    """
     try:
         with pq.ParquetFile(source) as file:
-            return file.read(columns=None if columns is None else list(columns))
+            yield file
     except FetchError:
         raise  # the server's fault, not the file's
     except (pa.ArrowException, OSError) as cause:
@@ -90,7 +113,7 @@ def coded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:
 
 
 def check_order(table: pa.Table, spec: Table, *, where: str, first_row: int = 0) -> None:
-    """Raise SchemaError unless the rows are strictly increasing by the primary key.
+    """Raise SchemaError unless the rows are strictly increasing by the table's order.
 
     Parameters
     ----------
@@ -115,16 +138,18 @@ def check_order(table: pa.Table, spec: Table, *, where: str, first_row: int = 0)
 
 def _check_order(table: pa.Table, spec: Table, where: str, first_row: int) -> None:
     rising = np.zeros(table.num_rows - 1, dtype=bool)
-    for name in reversed(spec.primary_key):
-        codes, _ = coded(table[name])
+    for name in reversed(spec.order):
+        codes, names = coded(table[name])
+        if len(names) == 1:
+            continue  # the same in all rows
         rising = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & rising)
     if not rising.all():
         row = int(np.argmin(rising))
-        above = _row_text(table, row, spec.primary_key)
-        below = _row_text(table, row + 1, spec.primary_key)
+        above = _row_text(table, row, spec.order)
+        below = _row_text(table, row + 1, spec.order)
         what = "stands twice" if above == below else f"stands before {below}"
         raise SchemaError(
-            f"{where}: rows must be strictly increasing by {', '.join(spec.primary_key)}; "
+            f"{where}: rows must be strictly increasing by {', '.join(spec.order)}; "
             f"{above} {what} (row {first_row + row})"
         )
 

@@ -1,30 +1,45 @@
-"""Check one partition: accuracies complete and valid, and every summary of them right."""
+"""Check one partition: accuracies complete and valid, and every summary of them right.
+
+A partition is read a row group at a time and checked an ROI at a time, so that memory does not grow
+with the number of ROIs and subjects of a layer.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from unitdb.errors import CorruptReleaseError
-from unitdb.release.rows import check_order, coded, distinct, read_rows
+from unitdb.release.rows import check_order, coded, distinct, read_rows, readable
 from unitdb.release.verification._summaries import (
     Decoded,
+    bin_rows,
     layer_rows,
+    lead_over_others,
     pair_rows,
     ranks_by,
     unit_columns,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-
-    import pyarrow as pa
 
     from unitdb.schema import Table
 
-__all__ = ["TOLERANCE", "Referred", "check_pairs_and_layers", "check_units", "decoded", "read"]
+__all__ = [
+    "TOLERANCE",
+    "Pieces",
+    "Referred",
+    "Rows",
+    "check_derived_rows",
+    "check_units",
+    "decoded",
+    "read",
+]
 
 TOLERANCE = 1e-6
 """Largest difference of a stored summary from the one computed anew: float32 and summing order.
@@ -51,76 +66,182 @@ def read(folder: Path, path: str, spec: Table, referred: Referred) -> pa.Table:
         The file cannot be read, or refers to rows that do not exist.
     """
     table = read_rows(folder / path)
-    spec.validate(table, where=path)
-    if not table.schema.equals(spec.arrow_schema()):
-        raise CorruptReleaseError(f"{path}: columns are not declared as in the schema")
+    _check_rows_of(table, spec, referred, where=path)
     check_order(table, spec, where=path)
+    return table
+
+
+class Pieces:
+    """Rows of a partition by row group, each checked as :func:`read` does.
+
+    Parameters
+    ----------
+    folder : Path
+        The release.
+    path : str
+        The Parquet file.
+    spec : Table
+        Its table.
+    keys : sequence of str
+        Values of the partition's columns, as the folder says.
+    referred : Referred
+        Rows that foreign keys may refer to.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows read so far.
+    builds : set of tuple of str
+        Builds of the rows read so far, where the table says of them.
+    """
+
+    def __init__(
+        self, folder: Path, path: str, spec: Table, keys: Sequence[str], referred: Referred
+    ) -> None:
+        self._file, self._path, self._spec = folder / path, path, spec
+        self._keys, self._referred = tuple(keys), referred
+        self.n_rows = 0
+        self.builds: set[tuple[Any, ...]] = set()
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        last: pa.Table | None = None
+        with readable(self._file) as file:
+            for group in range(file.num_row_groups):
+                piece = file.read_row_group(group)
+                self._check(piece)
+                joined = piece if last is None else pa.concat_tables([last, piece])
+                first_row = self.n_rows - (last is not None)
+                check_order(joined, self._spec, where=self._path, first_row=first_row)
+                self.n_rows += piece.num_rows
+                last = piece.slice(piece.num_rows - 1)
+                yield piece
+
+    def _check(self, piece: pa.Table) -> None:
+        _check_rows_of(piece, self._spec, self._referred, where=self._path)
+        if distinct(piece, self._spec.partition_by) != {self._keys}:
+            raise CorruptReleaseError(
+                f"{self._path}: rows are of another partition than the folder says"
+            )
+        if "build" in piece.column_names:
+            self.builds |= distinct(piece, ["build"])
+
+    def by_roi(self, columns: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+        """Each ROI, and some columns of its rows."""
+        roi = ""
+        held: list[pa.Table] = []
+        for piece in self:
+            codes, names = coded(piece["roi"])
+            starts = np.flatnonzero(np.diff(codes, prepend=-1))
+            some = piece.select(columns)
+            for start, stop in zip(starts, [*starts[1:], piece.num_rows], strict=True):
+                name = names[codes[start]]
+                if name != roi and held:
+                    yield roi, pa.concat_tables(held)
+                    held = []
+                roi = name
+                held.append(some.slice(start, stop - start))
+        if held:
+            yield roi, pa.concat_tables(held)
+
+
+def _check_rows_of(table: pa.Table, spec: Table, referred: Referred, *, where: str) -> None:
+    spec.validate(table, where=where)
+    if not table.schema.equals(spec.arrow_schema()):
+        raise CorruptReleaseError(f"{where}: columns are not declared as in the schema")
     for key in spec.foreign_keys:
         orphans = sorted(distinct(table, key.columns) - referred[key.table, key.columns])
         if orphans:
             shown = ", ".join("/".join(orphan) for orphan in orphans[:5])
             raise CorruptReleaseError(
-                f"{path}: {', '.join(key.columns)} not in table {key.table!r}: {shown}"
+                f"{where}: {', '.join(key.columns)} not in table {key.table!r}: {shown}"
             )
-    return table
 
 
-def decoded(table: pa.Table, *, n_units: int, where: str) -> Decoded:
-    """Accuracies of a partition as a matrix; all ROIs and subjects must have the same units.
+def decoded(pieces: Pieces, *, n_units: int, where: str) -> Decoded:
+    """Accuracies of a partition as matrices; all ROIs and subjects must have the same units.
 
     Raises
     ------
     CorruptReleaseError
         Names the ROI and subject whose units differ, or the unit that the layer does not have.
     """
-    (roi_codes, rois), (subject_codes, subjects) = coded(table["roi"]), coded(table["subject"])
-    group = roi_codes * np.int32(len(subjects)) + subject_codes
-    starts = np.append(0, np.flatnonzero(group[1:] != group[:-1]) + 1)
-    groups = [(rois[roi_codes[row]], subjects[subject_codes[row]]) for row in starts]
-    units = table["unit"].to_numpy()
-    first = units[: np.append(starts, len(units))[1]]
-    for pair, one in zip(groups, np.split(units, starts[1:]), strict=True):
-        if not np.array_equal(one, first):
-            raise CorruptReleaseError(
-                f"{where}: {'/'.join(pair)} has {len(one)} units and {'/'.join(groups[0])} "
-                f"{len(first)}, or not the same ones"
-            )
+    parts: list[tuple[str, list[str], np.ndarray]] = []
+    first: np.ndarray | None = None
+    first_place = ""
+    for roi, table in pieces.by_roi(["unit", "subject", "r"]):
+        codes, names = coded(table["subject"])
+        unit, r = table["unit"].to_numpy(), table["r"].to_numpy()
+        subjects = []
+        for code in np.unique(codes):
+            found, subject = unit[codes == code], names[code]
+            if first is None:
+                first, first_place = found, f"{roi}/{subject}"
+            if not np.array_equal(found, first):
+                raise CorruptReleaseError(
+                    f"{where}: {roi}/{subject} has {len(found)} units and {first_place} "
+                    f"{len(first)}, or not the same ones"
+                )
+            subjects.append(subject)
+        # Units rise, and subjects within each: what is complete is a matrix.
+        parts.append((roi, subjects, np.ascontiguousarray(r.reshape(-1, len(subjects)).T)))
+    if first is None:
+        raise CorruptReleaseError(f"{where}: there is no row")
     if first[-1] >= n_units:
         raise CorruptReleaseError(
             f"{where}: unit {first[-1]} does not exist: the layer has {n_units} units"
         )
-    return Decoded(groups, first, table["r"].to_numpy().reshape(len(groups), len(first)))
+    return Decoded(parts, first)
 
 
-def check_units(data: Decoded, table: pa.Table, *, where: str) -> None:
+_STORED = ("unit", "n_subjects", "mean_r", "sd_r", "min_r", "max_r", "rank", "lead_r")
+
+
+def check_units(data: Decoded, pieces: Pieces, *, where: str) -> None:
     """Raise CorruptReleaseError unless ``unit_summary`` is what the accuracies give."""
-    codes, names = coded(table["roi"])
-    stored_units = table["unit"].to_numpy()
-    if names != list(dict.fromkeys(roi for roi, _ in data.groups)):
-        raise CorruptReleaseError(f"{where}: ROIs are not those of the accuracies: {names}")
-    for code, (roi, _, r) in enumerate(data.rois()):
-        low, high = np.searchsorted(codes, [code, code + 1])
-        if not np.array_equal(stored_units[low:high], data.units):
-            raise CorruptReleaseError(f"{where}: {roi}: units are not those of the accuracies")
-        stored = table.slice(low, high - low)
+    means, leads = [], []
+    rois = list(data.rois())
+    stored_rois = pieces.by_roi(_STORED)
+    for roi, _, r in rois:
+        name, table = next(stored_rois, (None, None))
+        if name != roi or table is None:
+            raise CorruptReleaseError(f"{where}: ROIs are not those of the accuracies: {name}")
+        stored = _by_unit(table, data.units, where=f"{where}: {roi}")
         expected = unit_columns(r)
         # The mean is right to within rounding, and the ranks follow from it exactly.
-        expected["rank"] = ranks_by(stored["mean_r"].to_numpy())
+        expected["rank"] = ranks_by(stored["mean_r"])
         for column, values in expected.items():
-            found = stored[column].to_numpy()
-            wrong = ~_close(column, found, values)
-            if wrong.any():
-                at = int(np.argmax(wrong))
-                raise CorruptReleaseError(
-                    f"{where}: {roi}/{data.units[at]}: {column} is {found[at]}, "
-                    f"but the accuracies give {values[at]}"
-                )
+            _check_column(column, stored[column], values, data.units, where=f"{where}: {roi}")
+        means.append(stored["mean_r"])
+        leads.append(stored["lead_r"])
+    more = next(stored_rois, None)
+    if more is not None:
+        raise CorruptReleaseError(f"{where}: ROIs are not those of the accuracies: {more[0]}")
+    for (roi, _, _), found, expected_lead in zip(rois, leads, lead_over_others(means), strict=True):
+        _check_column("lead_r", found, expected_lead, data.units, where=f"{where}: {roi}")
 
 
-def check_pairs_and_layers(
-    data: Decoded, keys: tuple[str, ...], stored: Mapping[str, Rows]
+def _by_unit(table: pa.Table, units: np.ndarray, *, where: str) -> dict[str, np.ndarray]:
+    """Columns of an ROI in the order of units."""
+    stored = table["unit"].to_numpy()
+    order = np.argsort(stored)
+    if not np.array_equal(stored[order], units):
+        raise CorruptReleaseError(f"{where}: units are not those of the accuracies")
+    return {name: table[name].to_numpy()[order] for name in table.column_names}
+
+
+def _check_column(
+    column: str, found: np.ndarray, expected: np.ndarray, units: np.ndarray, *, where: str
 ) -> None:
-    """Take the partition's rows out of ``layer_summary`` and ``intersubject``, checking each.
+    wrong = ~np.isclose(found, expected, rtol=0, atol=_tolerance(column), equal_nan=True)
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise CorruptReleaseError(
+            f"{where}/{units[at]}: {column} is {found[at]}, but the accuracies give {expected[at]}"
+        )
+
+
+def check_derived_rows(data: Decoded, keys: tuple[str, ...], stored: Mapping[str, Rows]) -> None:
+    """Take the partition's rows out of the small tables of summaries, checking each.
 
     Parameters
     ----------
@@ -129,7 +250,8 @@ def check_pairs_and_layers(
     keys : tuple of str
         The partition: dataset, condition, model, layer.
     stored : mapping of str to Rows
-        Rows of the two tables; those of this partition are removed.
+        Rows of ``layer_summary``, ``intersubject`` and the histograms; those of this partition are
+        removed.
 
     Raises
     ------
@@ -138,27 +260,29 @@ def check_pairs_and_layers(
     """
     _check_rows("layer_summary", keys, layer_rows(data), stored["layer_summary"])
     _check_rows("intersubject", keys, pair_rows(data), stored["intersubject"])
+    for table, rows in bin_rows(data).items():
+        _check_rows(table, keys, rows, stored[table])
 
 
 def _check_rows(
     table: str,
     keys: tuple[str, ...],
-    expected: Iterable[tuple[tuple[str, ...], dict[str, Any]]],
+    expected: Iterable[tuple[tuple[Any, ...], dict[str, Any]]],
     stored: Rows,
 ) -> None:
     for rest, values in expected:
-        place = f"{table}: {'/'.join(keys + rest)}"
+        place = f"{table}: {'/'.join(map(str, keys + rest))}"
         row = stored.pop(keys + rest, None)
         if row is None:
             raise CorruptReleaseError(f"{place}: the row is missing")
         for column, value in values.items():
-            found = np.nan if row[column] is None else row[column]
-            if not _close(column, found, value):
+            found = math.nan if row[column] is None else row[column]
+            both_missing = math.isnan(found) and math.isnan(value)
+            if not (both_missing or abs(found - value) <= _tolerance(column)):
                 raise CorruptReleaseError(
                     f"{place}: {column} is {found}, but the accuracies give {value}"
                 )
 
 
-def _close(column: str, found: Any, expected: Any) -> Any:
-    tolerance = 0 if column in _EXACT else TOLERANCE
-    return np.isclose(found, expected, rtol=0, atol=tolerance, equal_nan=True)
+def _tolerance(column: str) -> float:
+    return 0.0 if column in _EXACT else TOLERANCE

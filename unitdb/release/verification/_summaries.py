@@ -11,7 +11,15 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Decoded", "layer_rows", "pair_rows", "ranks_by", "unit_columns"]
+__all__ = [
+    "Decoded",
+    "bin_rows",
+    "layer_rows",
+    "lead_over_others",
+    "pair_rows",
+    "ranks_by",
+    "unit_columns",
+]
 
 
 @dataclass(frozen=True)
@@ -20,23 +28,25 @@ class Decoded:
 
     Parameters
     ----------
-    groups : list of (str, str)
-        ROI and subject of each row of ``r``, sorted.
+    parts : list of (str, list of str, array of shape (n_subjects, n_units))
+        Each ROI in the order of rows, its subjects, and their accuracies: float32, NaN where there
+        is none.
     units : array of shape (n_units,)
-        The units, the same in all groups.
-    r : array of shape (n_groups, n_units)
-        Accuracies, NaN where there is none.
+        The units, the same everywhere.
     """
 
-    groups: list[tuple[str, str]]
+    parts: list[tuple[str, list[str], np.ndarray]]
     units: np.ndarray
-    r: np.ndarray
+
+    @property
+    def groups(self) -> list[tuple[str, str]]:
+        """Each ROI and subject."""
+        return [(roi, subject) for roi, subjects, _ in self.parts for subject in subjects]
 
     def rois(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
-        """Each ROI, its subjects, and their accuracies: float64, (n_subjects, n_units)."""
-        for roi in dict.fromkeys(roi for roi, _ in self.groups):
-            rows = [row for row, (other, _) in enumerate(self.groups) if other == roi]
-            yield roi, [self.groups[row][1] for row in rows], self.r[rows].astype(np.float64)
+        """Each ROI, its subjects, and their accuracies in float64."""
+        for roi, subjects, r in self.parts:
+            yield roi, subjects, r.astype(np.float64)
 
 
 def unit_columns(r: np.ndarray) -> dict[str, np.ndarray]:
@@ -66,22 +76,54 @@ def _ratio(total: np.ndarray, n: np.ndarray) -> np.ndarray:
 
 
 def ranks_by(mean: np.ndarray) -> np.ndarray:
-    """Ranks by the published mean, 1 for the highest, ties to the lower unit; NaN where it is NaN.
+    """Ranks by the published mean, 1 for the highest, ties to the lower unit; NaN last.
 
     Parameters
     ----------
     mean : array of float32 of shape (n_units,)
         Column ``mean_r`` of an ROI, in the order of the units.
     """
-    ranks = np.full(len(mean), np.nan)
+    ranks = np.empty(len(mean))
     ranks[np.argsort(-mean, kind="stable")] = np.arange(1, len(mean) + 1)
-    ranks[np.isnan(mean)] = np.nan
     return ranks
+
+
+def lead_over_others(means: list[np.ndarray]) -> list[np.ndarray]:
+    """Published mean in each ROI minus the highest in any other; NaN where either is missing.
+
+    Parameters
+    ----------
+    means : list of arrays of float32 of shape (n_units,)
+        Column ``mean_r`` of each ROI, in the order of the units.
+    """
+    nothing = np.full(len(means[0]), np.nan, np.float32)
+    return [
+        own - np.fmax.reduce([nothing, *means[:i], *means[i + 1 :]]) for i, own in enumerate(means)
+    ]
+
+
+def bin_rows(decoded: Decoded) -> dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]]:
+    """Rows of ``accuracy_histogram`` and ``unit_histogram``."""
+    subjects, units = [], []
+    for roi, names, r in decoded.parts:
+        for subject, row in zip(names, r, strict=True):
+            subjects += [((roi, subject, bin_), n) for bin_, n in _bins(row)]
+        mean = unit_columns(r.astype(np.float64))["mean_r"].astype(np.float32)
+        units += [((roi, bin_), n) for bin_, n in _bins(mean)]
+    return {"accuracy_histogram": subjects, "unit_histogram": units}
+
+
+def _bins(r: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
+    edges = np.floor(r[~np.isnan(r)].astype(np.float64) * 100)
+    bins, counts = np.unique(np.maximum(np.minimum(edges, 99), -100), return_counts=True)
+    for bin_, n in zip(bins, counts, strict=True):
+        yield int(bin_), {"n_units": int(n)}
 
 
 def layer_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     """Rows of ``layer_summary``: (roi, subject), and the values."""
-    for (roi, subject), r in zip(decoded.groups, decoded.r, strict=True):
+    rows = ((roi, *row) for roi, names, r in decoded.parts for row in zip(names, r, strict=True))
+    for roi, subject, r in rows:
         values = r[~np.isnan(r)].astype(np.float64)
         n = len(values)
         quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]) if n else [np.nan] * 5

@@ -18,9 +18,10 @@ from unitdb.release.verification._metadata import (
     check_sums,
 )
 from unitdb.release.verification._partitions import (
+    Pieces,
     Referred,
     Rows,
-    check_pairs_and_layers,
+    check_derived_rows,
     check_units,
     decoded,
     read,
@@ -29,7 +30,7 @@ from unitdb.release.verification._references import check_references, shown
 from unitdb.schema import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
 
 __all__ = ["Report", "verify"]
@@ -38,12 +39,14 @@ _CHECKS = (
     "every file has its checksum, and no other file is there",
     "datapackage.json agrees with the folder, the files and the schema",
     "columns, types, ranges, NULL and NaN",
-    "primary keys strictly increasing, foreign keys present",
+    "rows in order, each key once, foreign keys present",
     "datasets, models, layers and builds agree with each other",
     "folders say what their rows say",
     "every layer, ROI and subject of a build is there, with the units it selects",
-    "unit_summary, layer_summary and intersubject follow from the accuracies",
+    "unit_summary, layer_summary, intersubject and histograms follow from the accuracies",
 )
+_DERIVED = ("layer_summary", "intersubject", "accuracy_histogram", "unit_histogram")
+"""Small tables whose rows belong to partitions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +128,7 @@ def verify(
     check_metadata(folder)
 
     small, referred = _read_small(folder, manifest)
-    stored = {name: _rows(name, small[name]) for name in ("layer_summary", "intersubject")}
+    stored = {name: _rows(name, small[name]) for name in _DERIVED}
     described = {name: table.to_pylist() for name, table in small.items() if name not in stored}
     plan = check_references(described, manifest)
     rows = {name: small[name].num_rows if name in small else 0 for name in manifest.files}
@@ -133,17 +136,18 @@ def verify(
     partitions = _partitions(manifest)
     for done, (keys, files) in enumerate(partitions.items()):
         where = files["accuracy"]
-        accuracy = _read_partition(folder, "accuracy", keys, where, referred)
-        build = plan.take(keys, distinct(accuracy, ["build"]), where=where)
+        accuracy = Pieces(folder, where, TABLES["accuracy"], keys, referred)
         data = decoded(accuracy, n_units=plan.n_units[keys[2:]], where=where)
-        rows["accuracy"] += accuracy.num_rows
-        del accuracy  # the largest thing in memory, which Arrow would keep for later
-        pa.default_memory_pool().release_unused()
+        build = plan.take(keys, accuracy.builds, where=where)
         plan.check_complete(data, keys, build, where=where)
-        check_pairs_and_layers(data, keys, stored)
-        units = _read_partition(folder, "unit_summary", keys, files["unit_summary"], referred)
-        check_units(data, units, where=files["unit_summary"])
-        rows["unit_summary"] += units.num_rows
+        check_derived_rows(data, keys, stored)
+        where = files["unit_summary"]
+        units = Pieces(folder, where, TABLES["unit_summary"], keys, referred)
+        check_units(data, units, where=where)
+        rows["accuracy"] += accuracy.n_rows
+        rows["unit_summary"] += units.n_rows
+        del data
+        pa.default_memory_pool().release_unused()  # Arrow would keep it for later
         if progress is not None:
             progress(done + 1, len(partitions))
 
@@ -208,13 +212,3 @@ def _partition_keys(table: str, path: str) -> tuple[str, ...]:
         expected = "/".join(f"{column}=…" for column in columns)
         raise CorruptReleaseError(f"{path}: must be {table}/{expected}/part-0.parquet")
     return tuple(part.partition("=")[2] for part in parts)
-
-
-def _read_partition(
-    folder: Path, table: str, keys: Sequence[str], path: str, referred: Referred
-) -> pa.Table:
-    spec = TABLES[table]
-    data = read(folder, path, spec, referred)
-    if distinct(data, spec.partition_by) != {tuple(keys)}:
-        raise CorruptReleaseError(f"{path}: rows are of another partition than the folder says")
-    return data

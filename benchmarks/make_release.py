@@ -1,0 +1,223 @@
+"""A release of the published size, with SIMULATED accuracies, to measure queries on.
+
+``.venv/bin/python benchmarks/make_release.py FOLDER`` writes ``FOLDER/full/1.0.0``: all units of
+AlexNet and VGG19, five subjects, nine ROIs, 698 million accuracies. ``--scale 0.01`` keeps a
+hundredth of the channels of each layer. Layer shapes are real; the accuracies are made up, and the
+release says so wherever it says anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from _machine import describe_machine, versions
+
+from unitdb.build.tables import (
+    Scope,
+    accuracy_rows,
+    histogram_rows,
+    intersubject_rows,
+    layer_summary_rows,
+    partition_keys,
+    table_of,
+    unit_summary_rows,
+)
+from unitdb.publish import ReleaseInfo, publish_release, write_partition, write_table
+
+_ALEXNET = {
+    "conv1": (96, 55, 55),
+    "conv2": (256, 27, 27),
+    "conv3": (384, 13, 13),
+    "conv4": (384, 13, 13),
+    "conv5": (256, 13, 13),
+    "fc6": (4096,),
+    "fc7": (4096,),
+    "fc8": (1000,),
+}
+_VGG19 = {
+    **{f"conv1_{i}": (64, 224, 224) for i in (1, 2)},
+    **{f"conv2_{i}": (128, 112, 112) for i in (1, 2)},
+    **{f"conv3_{i}": (256, 56, 56) for i in (1, 2, 3, 4)},
+    **{f"conv4_{i}": (512, 28, 28) for i in (1, 2, 3, 4)},
+    **{f"conv5_{i}": (512, 14, 14) for i in (1, 2, 3, 4)},
+    "fc6": (4096,),
+    "fc7": (4096,),
+    "fc8": (1000,),
+}
+NETWORKS = {"alexnet": _ALEXNET, "vgg19": _VGG19}
+ROIS = ("V1", "V2", "V3", "V4", "LOC", "FFA", "PPA", "LVC", "HVC")
+SUBJECTS = ("sim-01", "sim-02", "sim-03", "sim-04", "sim-05")
+_DATASET, _BUILDS = "simulated", {"alexnet": "a" * 12, "vgg19": "b" * 12}
+_NONE = "0" * 64
+
+
+def main() -> None:
+    """Write the release, and say how large and how fast."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of channels kept")
+    parser.add_argument("--name", default="full")
+    parser.add_argument("--out", type=Path, help="JSON file of what was measured")
+    options = parser.parse_args()
+    staged = options.folder / ".staged" / options.name
+    staged.mkdir(parents=True)
+    seconds, n_accuracies = _stage(staged, options.scale)
+    sizes = {
+        table: sum(path.stat().st_size for path in (staged / table).rglob("*.parquet"))
+        for table in ("accuracy", "unit_summary")
+    }
+    started = time.perf_counter()
+    release = publish_release(staged, options.folder, info=_info(options.name))
+    found = {
+        "accuracies": n_accuracies,
+        "bytes_per_accuracy": sizes["accuracy"] / n_accuracies,
+        "bytes_per_accuracy_with_summary": sum(sizes.values()) / n_accuracies,
+        "accuracies_written_per_second": n_accuracies / seconds["accuracy"],
+        "seconds": seconds | {"publish (checksums, verification)": time.perf_counter() - started},
+    }
+    print(f"{release}: SIMULATED accuracies")
+    print(json.dumps(found, indent=1))
+    if options.out:
+        found |= {"machine": describe_machine(), "versions": versions()}
+        options.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _stage(staged: Path, scale: float) -> tuple[dict[str, float], int]:
+    seconds = dict.fromkeys(("simulate", "accuracy", "unit_summary", "small tables"), 0.0)
+    rows: dict[str, list] = {"layers": []}
+    n_accuracies = 0
+
+    def timed(step: str, started: float) -> float:
+        now = time.perf_counter()
+        seconds[step] += now - started
+        return now
+
+    now = time.perf_counter()
+    for model, layer, depth, r, shape in _layers(scale):
+        now = timed("simulate", now)
+        scope = _scope(model)
+        keys = partition_keys(scope, layer)
+        units = np.arange(r.shape[2], dtype=np.int32)
+        write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
+        now = timed("accuracy", now)
+        write_partition(staged, "unit_summary", keys, unit_summary_rows(scope, layer, units, r))
+        now = timed("unit_summary", now)
+        small = {
+            "layer_summary": layer_summary_rows(scope, layer, r),
+            "intersubject": intersubject_rows(scope, layer, r),
+            **histogram_rows(scope, layer, r),
+        }
+        for table, found in small.items():
+            rows.setdefault(table, []).extend(found)
+        now = timed("small tables", now)
+        rows["layers"].append(
+            {"model": model, "layer": layer, "depth": depth, "module": layer, "kind": "ReLU"}
+            | {"shape": list(shape), "n_units": len(units)}
+        )
+        n_accuracies += r.size
+    for table, found in (rows | _small_tables()).items():
+        write_table(staged, table, table_of(table, found))
+    return seconds, n_accuracies
+
+
+def _layers(scale: float) -> Iterator[tuple[str, str, int, np.ndarray, tuple[int, ...]]]:
+    """Model, layer, depth, simulated accuracies (n_rois, n_subjects, n_units), and shape."""
+    for model, layers in NETWORKS.items():
+        for depth, (layer, (n_channels, *plane)) in enumerate(layers.items()):
+            shape = (max(1, round(n_channels * scale)), *plane)
+            rng = np.random.default_rng([depth, len(model)])
+            yield model, layer, depth, _simulated(rng, shape, depth / (len(layers) - 1)), shape
+
+
+def _simulated(rng: np.random.Generator, shape: tuple[int, ...], depth: float) -> np.ndarray:
+    """Units differ by channel and place, the same in everybody; ROIs prefer a depth."""
+    n_units = int(np.prod(shape))
+    channel = rng.normal(0.15, 0.08, (shape[0], *[1] * (len(shape) - 1)))
+    place = rng.normal(0, 0.03, (1, *shape[1:]))
+    shared = (channel + place).astype(np.float32).ravel()
+    shared += rng.standard_normal(n_units, dtype=np.float32) * np.float32(0.05)
+    r = np.empty((len(ROIS), len(SUBJECTS), n_units), np.float32)
+    for i, roi in enumerate(sorted(ROIS)):
+        preferred = ROIS.index(roi) / (len(ROIS) - 1)
+        gain = np.float32(1.2 - abs(preferred - depth))
+        for j in range(len(SUBJECTS)):
+            noise = rng.standard_normal(n_units, dtype=np.float32) * np.float32(0.1)
+            np.tanh(gain * shared + noise, out=r[i, j])
+    return r
+
+
+def _scope(model: str) -> Scope:
+    return Scope(
+        build=_BUILDS[model],
+        dataset=_DATASET,
+        condition="perception",
+        model=model,
+        rois=tuple(sorted(ROIS)),
+        subjects=SUBJECTS,
+    )
+
+
+def _small_tables() -> dict[str, list]:
+    dataset = {"dataset": _DATASET}
+    unstated = "none: simulated"
+    return {
+        "datasets": [
+            dataset
+            | {"title": "Simulated accuracies", "simulated": True, "licence": "CC0-1.0"}
+            | {"source": "benchmarks/make_release.py", "citation": unstated}
+            | {"n_subjects": len(SUBJECTS), "n_stimuli": None}
+            | {"voxel_selection": True, "zscore": True}
+        ],
+        "rois": [
+            dataset | {"roi": roi, "place": place, "description": f"simulated {roi}"}
+            for place, roi in enumerate(ROIS)
+        ],
+        "subjects": [
+            dataset
+            | {"subject": subject, "roi": roi, "n_voxels": None, "n_train": None, "n_test": 50}
+            | {"responses_sha256": None}
+            for subject in SUBJECTS
+            for roi in ROIS
+        ],
+        "stimuli": [],
+        "models": [
+            {"model": model, "title": f"{model}: layer shapes alone", "weights_sha256": None}
+            | {"model_sha256": None, "factory": unstated, "preprocessing": "{}"}
+            | {"licence": unstated, "source": unstated, "citation": unstated}
+            | {"checked_on": None, "n_layers": len(layers)}
+            for model, layers in NETWORKS.items()
+        ],
+        "builds": [
+            {"build": build, "recipe": "simulated", "recipe_sha256": _NONE, "model": model}
+            | dataset
+            | {"decoder": '{"simulated":true}', "units": '{"sample":null,"seed":0}'}
+            | {"n_folds": None, "seed": 0, "inputs": "{}", "unitdb_version": "0.1.0"}
+            | {"code_sha256": _NONE, "packages": "{}"}
+            for model, build in _BUILDS.items()
+        ],
+        "inputs": [],
+    }
+
+
+def _info(name: str) -> ReleaseInfo:
+    return ReleaseInfo(
+        name=name,
+        version="1.0.0",
+        title="SIMULATED accuracies of the published size",
+        description="Made-up numbers in the shapes of AlexNet and VGG19, to measure queries on.",
+        simulated=True,
+        licence="CC0-1.0",
+        citation="none: simulated",
+        recipe_text="# made by benchmarks/make_release.py\n",
+        recipe_sha256=_NONE,
+        changelog=[("1.0.0", "First version.")],
+    )
+
+
+if __name__ == "__main__":
+    main()

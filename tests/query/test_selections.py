@@ -1,0 +1,419 @@
+"""Selections of the tiny release against plain pandas."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import unitdb
+from tests.tiny import ROIS, SHAPES, SUBJECTS, accuracies, summarise_units
+from unitdb import UnitSet, col
+from unitdb.errors import (
+    QueryError,
+    UnknownColumnError,
+    UnknownLayerError,
+    UnknownNameError,
+    UnknownSubjectError,
+)
+from unitdb.query.relation import KEY
+from unitdb.release import Release
+
+FLOATS = ["mean_r", "sd_r", "min_r", "max_r", "lead_r"]
+
+
+@pytest.fixture(scope="module")
+def release(tiny_release) -> Release:
+    return unitdb.open(tiny_release)
+
+
+@pytest.fixture(scope="module")
+def reference() -> pd.DataFrame:
+    frame = summarise_units(accuracies()).astype(dict.fromkeys(FLOATS, np.float32))
+    return frame.sort_values(list(KEY), ignore_index=True)
+
+
+def keys(frame: pd.DataFrame) -> list[tuple]:
+    return list(frame[list(KEY)].astype({"unit": int}).itertuples(index=False, name=None))
+
+
+def place(row: pd.Series) -> tuple[int, int, int]:
+    shape = SHAPES[row["layer"]]
+    if len(shape) == 1:
+        return row["unit"], 0, 0
+    channel, rest = divmod(row["unit"], shape[1] * shape[2])
+    return channel, *divmod(rest, shape[2])
+
+
+# --- which layers ---------------------------------------------------------------------------------
+
+
+def test_layers_by_pattern_kind_and_depth(release: Release) -> None:
+    def layers(**chosen: object) -> set[str]:
+        return set(release.units(**chosen).to_pandas()["layer"])
+
+    assert layers(layer="c*") == {"conv1"}
+    assert layers(layer=["f?", "conv1"]) == {"conv1", "fc"}
+    assert layers(depth=1) == layers(depth=(1, 7)) == {"fc"}
+    assert layers(kind="ReLU", depth=(0, 1)) == {"conv1", "fc"}
+    with pytest.raises(UnknownLayerError, match=r"'x\*'"):
+        release.units(layer="x*")
+    with pytest.raises(UnknownNameError, match="did you mean 'ReLU'"):
+        release.units(kind="Relu6")
+    with pytest.raises(QueryError, match="depths go from 0 to 1"):
+        release.units(depth=2)
+    for depth in (-1, (1, 0), "0", (0, 1, 2), 1.0, True):
+        with pytest.raises(QueryError, match="is not a number from 0, or a pair"):
+            release.units(depth=depth)
+
+
+def test_values(release: Release) -> None:
+    assert release.values("layer") == ["conv1", "fc"]
+    assert release.values("subject") == ["S1", "S2", "S3"]
+    assert release.values("kind") == ["ReLU"]
+    with pytest.raises(UnknownColumnError, match="did you mean 'layer'"):
+        release.values("layr")
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    channel=st.none() | st.integers(0, 3) | st.lists(st.integers(0, 9), min_size=1, max_size=3),
+    rows=st.none() | st.integers(0, 3) | st.tuples(st.integers(0, 1), st.integers(1, 3)),
+    columns=st.none() | st.integers(0, 3) | st.tuples(st.integers(0, 1), st.integers(1, 3)),
+)
+def test_places_equal_a_loop(release: Release, reference, channel, rows, columns) -> None:
+    def inside(value: int, wanted: object) -> bool:
+        if wanted is None or isinstance(wanted, int):
+            return wanted is None or value == wanted
+        return value in wanted if isinstance(wanted, list) else wanted[0] <= value <= wanted[1]
+
+    kept = [
+        all(map(inside, place(row), (channel, rows, columns))) for _, row in reference.iterrows()
+    ]
+    found = release.units().at(channel=channel, rows=rows, columns=columns)
+    assert keys(found.to_pandas()) == keys(reference[kept])
+
+
+def test_places_are_checked(release: Release) -> None:
+    for bad in ({"channel": -1}, {"channel": ["a"]}, {"rows": (2, 1)}, {"columns": 0.5}):
+        with pytest.raises(QueryError, match="is not a number from 0, or a pair"):
+            release.units().at(**bad)
+
+
+def test_among(release: Release, reference: pd.DataFrame) -> None:
+    found = release.units(roi="V1").among(["net/fc/3", "net/conv1/17", "net/fc/3"]).to_pandas()
+    named = reference["layer"] + "/" + reference["unit"].astype(str)
+    expected = reference[named.isin(["fc/3", "conv1/17"]) & (reference["roi"] == "V1")]
+    assert keys(found) == keys(expected)
+    with pytest.raises(QueryError, match=r"has 10 units, 0 to 9"):
+        release.units().among(["net/fc/10"])
+    with pytest.raises(QueryError, match="is not MODEL/LAYER/UNIT, such as net/conv1/0"):
+        release.units().among(["net/fc/x"])
+    with pytest.raises(UnknownLayerError, match="did you mean 'net/fc'"):
+        release.units().among(["net/fcc/1"])
+    with pytest.raises(QueryError, match="at least one"):
+        release.units().among([])
+
+
+# --- subjects -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("subjects", [["S1"], ["S2", "S3"], ["S3", "S1", "S2"]])
+def test_some_subjects(release: Release, subjects: list[str]) -> None:
+    accuracy = accuracies()
+    expected = summarise_units(accuracy[accuracy["subject"].isin(subjects)])
+    expected = expected.sort_values(list(KEY), ignore_index=True)
+    found = release.units(subjects=subjects).to_pandas()
+    assert keys(found) == keys(expected)
+    for column in ("n_subjects", "mean_r", "sd_r", "min_r", "max_r"):
+        np.testing.assert_allclose(
+            found[column].astype(float), expected[column].astype(float), atol=1e-6
+        )
+    assert found[["rank", "lead_r"]].isna().all(axis=None)
+    best = release.units(subjects=subjects, roi="V4", layer="fc").top(3)
+    chosen = expected[(expected["roi"] == "V4") & (expected["layer"] == "fc")]
+    assert best.to_pandas()["unit"].tolist() == (
+        chosen.astype({"mean_r": np.float32})
+        .sort_values(["mean_r", *KEY], ascending=[False] + [True] * 6)["unit"]
+        .head(3)
+        .tolist()
+    )
+
+
+def test_subjects_are_checked(release: Release) -> None:
+    with pytest.raises(UnknownSubjectError, match="did you mean 'S1'"):
+        release.units(subjects="S11")
+    with pytest.raises(QueryError, match="none of S2 is a subject of what is selected"):
+        release.units(subjects="S2", dataset="sim-b")
+    with pytest.raises(QueryError, match="over all subjects"):
+        release.units(subjects="S2").better_in("V1")
+
+
+def test_every_subject(release: Release, reference: pd.DataFrame) -> None:
+    n = {dataset: len(subjects) for dataset, subjects in SUBJECTS.items()}
+    expected = reference[reference["n_subjects"] == reference["dataset"].map(n)]
+    found = release.units().where(every_subject=True)
+    assert keys(found.to_pandas()) == keys(expected)
+    assert 0 < len(expected) < len(reference)
+    two = release.units(subjects=["S1", "S2"], dataset="sim-a").where(every_subject=True)
+    assert set(two.to_pandas()["n_subjects"]) == {2}
+
+
+# --- regions --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("than", [None, "V1", ["V1"]])
+@pytest.mark.parametrize("by", [0.0, 0.1])
+def test_better_in(release: Release, reference: pd.DataFrame, than, by: float) -> None:
+    wide = reference.pivot_table(
+        index=["dataset", "layer", "unit"], columns="roi", values="mean_r"
+    ).astype(np.float32)
+    better = wide.index[(wide["V4"] - wide["V1"]) > np.float32(by)]
+    rows = reference[reference["roi"] == "V4"].set_index(["dataset", "layer", "unit"])
+    expected = rows.loc[rows.index.isin(better)].reset_index().sort_values(list(KEY))
+    found = release.units().better_in("V4", than, by=by).to_pandas()
+    assert keys(found) == keys(expected)
+    assert 0 < len(found) < len(rows)
+
+
+def test_better_in_refuses_itself(release: Release) -> None:
+    with pytest.raises(QueryError, match="an ROI is never better there"):
+        release.units().better_in("V4", ["V1", "V4"])
+
+
+# --- quotas and samples ---------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n=st.integers(1, 5),
+    by=st.sampled_from(["mean_r", "min_r", "unit"]),
+    ascending=st.booleans(),
+    per=st.lists(
+        st.sampled_from(["dataset", "model", "layer", "channel", "roi"]), min_size=1, max_size=3
+    ),
+)
+def test_top_per_equals_groupby(release: Release, reference, n, by, ascending, per) -> None:
+    columns = {"layer": ["layer"], "channel": ["layer", "channel"]}
+    groups = list(dict.fromkeys(c for name in per for c in columns.get(name, [name])))
+    rows = reference[reference[by].notna()].copy()
+    rows["channel"] = [place(row)[0] for _, row in rows.iterrows()]
+    ordered = rows.sort_values([by, *KEY], ascending=[ascending] + [True] * len(KEY))
+    expected = ordered.groupby(groups, sort=False).head(n)
+    found = release.units().top(n, by=by, ascending=ascending, per=per).to_pandas()
+    assert keys(found) == keys(expected)
+
+
+def test_per_is_checked(release: Release) -> None:
+    with pytest.raises(QueryError, match="one or several of dataset, condition, model, layer"):
+        release.units().top(3, per="unit")
+    with pytest.raises(QueryError, match="one or several of"):
+        release.units().top(3, per=[])
+
+
+PRIME = 2**31 - 1
+
+
+def priority(row: tuple, seed: int) -> int:
+    """What the documentation of ``sampled`` says, in Python's integers."""
+    import hashlib
+
+    def number(letter: str) -> int:
+        text = "/".join([letter, str(seed), *row[:5]])
+        return int.from_bytes(hashlib.md5(text.encode()).digest()[8:], "little")  # noqa: S324
+
+    x = ((number("a") % (PRIME - 1) + 1) * row[5] + number("b") % PRIME) % PRIME
+    for shift, factor in ((15, 739982445), (12, 695872825), (15, 1)):
+        x = ((x ^ (x >> shift)) * factor) % PRIME
+    return x
+
+
+@settings(max_examples=20, deadline=None)
+@given(n=st.integers(1, 60), seed=st.integers(0, 2**40))
+def test_sample_equals_its_definition(release: Release, reference, n: int, seed: int) -> None:
+    rows = keys(reference)
+    expected = sorted(sorted(rows, key=lambda row: (priority(row, seed), row))[:n])
+    assert keys(release.units().sample(n, seed=seed).to_pandas()) == expected
+
+
+def test_samples_are_nested_and_have_quotas(release: Release) -> None:
+    units = release.units()
+    small, large = (set(keys(units.sample(n, seed=3).to_pandas())) for n in (5, 20))
+    assert small < large
+    quota = units.sample(2, seed=3, per=["layer", "roi"]).to_pandas()
+    assert quota.groupby(["layer", "roi"]).size().tolist() == [2, 2, 2, 2]
+    other = units.sample(5, seed=4).to_pandas()
+    assert set(keys(other)) != small
+    for seed in (-1, 0.5, True, "1"):
+        with pytest.raises(QueryError, match="seed from 0"):
+            units.sample(5, seed=seed)
+
+
+def test_a_sample_is_fair(release: Release) -> None:
+    """Over many seeds each of the 112 rows is drawn about equally often (chi-squared, 5 sigma)."""
+    drawn = pd.Series(0, index=pd.MultiIndex.from_tuples(keys(release.units().to_pandas())))
+    n_seeds, n = 200, 14
+    for seed in range(n_seeds):
+        drawn[keys(release.units().sample(n, seed=seed).to_pandas())] += 1
+    expected = n_seeds * n / len(drawn)
+    chi2 = ((drawn - expected) ** 2 / (expected * (1 - n / len(drawn)))).sum()
+    assert abs(chi2 - len(drawn)) < 5 * np.sqrt(2 * len(drawn))
+
+
+# --- order and pages ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ascending", [False, True])
+def test_sort(release: Release, reference: pd.DataFrame, ascending: bool) -> None:
+    expected = reference[reference["min_r"].notna()].sort_values(
+        ["min_r", *KEY], ascending=[ascending] + [True] * len(KEY)
+    )
+    assert keys(release.units().sort("min_r", ascending=ascending).to_pandas()) == keys(expected)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda units: units,
+        lambda units: units.sort("mean_r"),
+        lambda units: units.sort("n_subjects", ascending=True),
+        lambda units: units.top(23, by="max_r"),
+        lambda units: units.top(23, by="max_r").where(col.unit > 2),
+    ],
+)
+def test_pages_are_the_whole(release: Release, size: int, choose) -> None:
+    units = choose(release.units(roi="V4"))
+    pages, after = [], None
+    while True:
+        page = units.page(size, after=after)
+        pages.append(page.rows)
+        assert page.rows.attrs["release"] == release.label
+        assert len(page.rows) <= size
+        after = page.next
+        if after is None:
+            break
+    assert keys(pd.concat(pages)) == keys(units.to_pandas())
+
+
+def test_pages_are_checked(release: Release) -> None:
+    units = release.units()
+    after = units.sort("mean_r").page(2).next
+    with pytest.raises(QueryError, match="positive number of rows"):
+        units.page(0)
+    for bad in (after, "", "é", "!!", "bnVsbA", "W10"):
+        with pytest.raises(QueryError, match=r"is not Page\.next of this selection"):
+            units.page(2, after=bad)
+
+
+# --- set algebra ----------------------------------------------------------------------------------
+
+
+def test_set_algebra(release: Release, reference: pd.DataFrame) -> None:
+    units = release.units()
+    a, b = units.where(col.mean_r > 0.2), units.where(col.mean_r > 0.3, col.unit < 6)
+    rows_a = reference[reference["mean_r"] > np.float32(0.2)]
+    rows_b = reference[(reference["mean_r"] > np.float32(0.3)) & (reference["unit"] < 6)]
+    units_b = set(zip(rows_b["layer"], rows_b["unit"], strict=True))
+    in_b = np.array([pair in units_b for pair in zip(rows_a["layer"], rows_a["unit"], strict=True)])
+    assert keys((a & b).to_pandas()) == keys(rows_a[in_b])
+    assert keys((a - b).to_pandas()) == keys(rows_a[~in_b])
+    assert keys((a | b).to_pandas()) == sorted({*keys(rows_a), *keys(rows_b)})
+    top = units.top(5) & b.top(20)
+    assert len(top) <= 5
+    assert "&" in repr(top)
+
+
+def test_set_algebra_is_of_one_release(release: Release, tiny_copy) -> None:
+    units = release.units()
+    with pytest.raises(QueryError, match="takes units, not 3"):
+        units & 3
+    with pytest.raises(QueryError, match="different subjects"):
+        units | release.units(subjects="S1")
+
+
+# --- counts and summaries -------------------------------------------------------------------------
+
+
+def test_facets(release: Release, reference: pd.DataFrame) -> None:
+    units = release.units().where(col.mean_r > 0.2)
+    rows = reference[reference["mean_r"] > np.float32(0.2)]
+    found = units.facets()
+    assert list(found) == ["dataset", "condition", "model", "layer", "roi"]
+    for column, counts in found.items():
+        expected = rows.groupby(column).size()
+        assert dict(zip(counts[column], counts["n_rows"], strict=True)) == expected.to_dict()
+    assert list(units.facets("roi")) == ["roi"]
+    assert found["layer"].attrs["citation"]
+    with pytest.raises(UnknownColumnError, match="the facets of units"):
+        units.facets("unit")
+
+
+@pytest.mark.parametrize("channel", [False, True])
+def test_summaries_over_units(release: Release, reference: pd.DataFrame, channel: bool) -> None:
+    rows = reference.copy()
+    rows["channel"] = [place(row)[0] for _, row in rows.iterrows()]
+    columns = ["dataset", "condition", "model", "layer", "roi", *(["channel"] if channel else [])]
+    r = rows.astype({"mean_r": float}).groupby(columns)["mean_r"]
+    units = release.units()
+    found = units.by_channel() if channel else units.by_layer()
+    assert found.set_index(columns).index.tolist() == r.size().index.tolist()
+    np.testing.assert_array_equal(found["n_units"], r.size())
+    np.testing.assert_allclose(found["mean_r"], r.mean(), atol=1e-7)
+    np.testing.assert_allclose(found["sd_over_units"], r.std(), atol=1e-7)
+    np.testing.assert_allclose(found["highest_mean_r"], r.max(), atol=1e-7)
+    np.testing.assert_allclose(found["lowest_mean_r"], r.min(), atol=1e-7)
+
+
+# --- what reproduces a selection ------------------------------------------------------------------
+
+
+def test_code_gives_the_same_selection(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = release.path.parents[1]
+    monkeypatch.setenv("UNITDB_RELEASES", str(root))
+    one = release.units(roi=["V1", "V4"], dataset="sim-a").where(
+        col.min_r > 0.1, min_subjects=2, every_subject=True
+    )
+    selections = [
+        one,
+        one.at(channel=[0, 1], rows=(0, 2)).top(3, by="min_r", ascending=True, per=["roi"]),
+        (one & release.units(layer="f*").sample(9, seed=2)).sort("max_r"),
+        release.units(kind="ReLU", depth=(0, 1)).better_in("V4", "V1", by=0.05),
+        release.units(subjects=["S1", "S2"]).among(["net/fc/1"])
+        | release.units(subjects=["S2", "S1"]),
+    ]
+    for units in selections:
+        scope: dict = {}
+        exec(units.code(), scope)  # noqa: S102
+        assert isinstance(scope["units"], UnitSet)
+        pd.testing.assert_frame_equal(scope["units"].to_pandas(), units.to_pandas())
+        again = release.sql(units.sql)
+        pd.testing.assert_frame_equal(again, units.to_pandas())
+
+
+def test_explain_names_the_files_that_are_read(release: Release) -> None:
+    text = release.units(layer="fc", dataset="sim-a").explain()
+    assert text.startswith("SELECT ")
+    assert "READ_PARQUET" in text
+    assert re.search(r"1/4|1 / 4", text), text
+
+
+def test_batches_are_the_whole(release: Release) -> None:
+    for units in (release.units(), release.units().sort("mean_r"), release.units().top(11)):
+        batches = list(units.to_batches(5))
+        assert max(batch.num_rows for batch in batches) <= 5
+        frame = pd.concat([batch.to_pandas() for batch in batches])
+        assert sorted(keys(frame)) == sorted(keys(units.to_pandas()))
+        assert batches[0].schema.metadata[b"unitdb:release"] == release.label.encode()
+
+
+def test_regions_and_layers_of_the_tiny_release() -> None:
+    """What the tests above rely on."""
+    assert ROIS == ["V1", "V4"]
+    assert SHAPES == {"conv1": (2, 3, 3), "fc": (10,)}

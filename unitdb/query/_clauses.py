@@ -1,0 +1,297 @@
+"""What a selection of units is in SQL: one function for each thing that can be asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unitdb.errors import QueryError
+from unitdb.query.layers import parse_unit
+from unitdb.query.relation import KEY, Relation
+from unitdb.schema import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from unitdb.query.source import Source
+
+__all__ = [
+    "COLUMNS",
+    "WITH_CHANNEL",
+    "among",
+    "base",
+    "better_than",
+    "every_subject",
+    "groups_of",
+    "in_channels",
+    "in_range",
+    "members",
+    "parsed_unit",
+    "placed",
+    "sampled",
+    "top_per",
+    "union",
+]
+
+_SUMMARY = TABLES["unit_summary"]
+COLUMNS = ", ".join(_SUMMARY.column_names)
+"""Columns of ``unit_summary``."""
+
+_OF_SUBJECTS = """
+SELECT dataset, condition, model, layer, roi, unit,
+  CAST(count(r) AS INTEGER) AS n_subjects,
+  CAST(avg(CAST(r AS DOUBLE)) AS FLOAT) AS mean_r,
+  CAST(stddev_samp(CAST(r AS DOUBLE)) AS FLOAT) AS sd_r,
+  min(r) AS min_r, max(r) AS max_r{others}
+FROM accuracy
+WHERE dataset = ? AND condition = ? AND model = ? AND layer = ? AND subject IN ({subjects}){rois}
+GROUP BY dataset, condition, model, layer, roi, unit
+""".strip()
+
+# Units of one image lie in C order over (C, H, W); those of shape (N,) are channels by themselves.
+_PLACES = """
+SELECT model, layer, n_units // shape[1] AS plane,
+  CASE WHEN len(shape) > 1 THEN shape[len(shape)] ELSE 1 END AS width
+FROM layers
+""".strip()
+
+WITH_CHANNEL = f"""
+SELECT s.*, s.unit // p.plane AS channel
+FROM {{}} AS s JOIN ({_PLACES}) AS p USING (model, layer)
+""".strip()
+"""Rows, which stand for ``{}``, with the channel of each unit."""
+
+_GROUPS = {
+    "dataset": ("dataset",),
+    "condition": ("condition",),
+    "model": ("model",),
+    "layer": ("model", "layer"),
+    "channel": ("model", "layer", "channel"),
+    "roi": ("roi",),
+}
+
+_PRIME = 2147483647
+"""Priorities of samples are numbers below this prime; products of two fit 64 bits."""
+
+
+def base(
+    source: Source,
+    names: Mapping[str, Sequence[str]],
+    layers: Sequence[tuple[str, str]] | None,
+    subjects: Sequence[str] | None,
+) -> Relation:
+    """Rows of chosen names, models and layers; over some subjects, or all."""
+    relation = Relation()
+    if subjects is not None:
+        relation = _over_subjects(source, names, layers, subjects)
+    for column, kept in names.items():
+        relation = relation.where(f"{column} IN ({_marks(kept)})", *kept)
+    if layers is not None:
+        if not layers:
+            raise QueryError("no layer of the release is left")
+        for position, column in enumerate(("model", "layer")):  # which files need not be opened
+            kept = sorted({pair[position] for pair in layers})
+            relation = relation.where(f"{column} IN ({_marks(kept)})", *kept)
+        flat = [name for pair in layers for name in pair]
+        pairs = ", ".join(["(?, ?)"] * len(layers))
+        relation = relation.where(f"(model, layer) IN ({pairs})", *flat)
+    return relation
+
+
+def _over_subjects(
+    source: Source,
+    names: Mapping[str, Sequence[str]],
+    layers: Sequence[tuple[str, str]] | None,
+    subjects: Sequence[str],
+) -> Relation:
+    """Summaries over some subjects, computed a layer at a time, so that memory holds one."""
+    computed = {"n_subjects", "mean_r", "sd_r", "min_r", "max_r"}
+    others = "".join(
+        f", CAST(NULL AS {_sql_type(column.name)}) AS {column.name}"
+        for column in _SUMMARY.columns
+        if column.name not in computed | set(KEY)
+    )
+    rois = names.get("roi")
+    branches, values = [], []
+    for partition in source.partitions:
+        dataset, _, model, layer = partition
+        wanted = zip(("dataset", "condition", "model", "layer"), partition, strict=True)
+        if any(column in names and name not in names[column] for column, name in wanted):
+            continue
+        if (layers is not None and (model, layer) not in layers) or not (
+            set(subjects) & set(source.subjects[dataset])
+        ):
+            continue
+        of_rois = f" AND roi IN ({_marks(rois)})" if rois else ""
+        branches.append(_OF_SUBJECTS.format(others=others, subjects=_marks(subjects), rois=of_rois))
+        values += [*partition, *subjects, *(rois or ())]
+    if not branches:
+        raise QueryError(f"none of {', '.join(subjects)} is a subject of what is selected")
+    text = "\nUNION ALL\n".join(branches)
+    return Relation(table=f"(SELECT {COLUMNS} FROM (\n{text}\n))", parameters=tuple(values))
+
+
+def _sql_type(column: str) -> str:
+    return {"int32": "INTEGER", "float": "FLOAT"}[_SUMMARY[column].logical_type]
+
+
+def every_subject(relation: Relation, source: Source, subjects: Sequence[str] | None) -> Relation:
+    """Units with an accuracy in each subject of their dataset, or in each of those chosen."""
+    counts = {
+        dataset: len(set(names) & set(subjects) if subjects is not None else names)
+        for dataset, names in source.subjects.items()
+    }
+    cases = " ".join(["WHEN ? THEN ?"] * len(counts))
+    values = [value for pair in counts.items() for value in pair]
+    return relation.where(f"n_subjects = CASE dataset {cases} END", *values)
+
+
+def in_channels(channels: Sequence[int]) -> tuple[str, tuple[Any, ...]]:
+    """Test of :func:`placed`: units of these channels."""
+    return f"s.unit // p.plane IN ({_marks(channels)})", tuple(channels)
+
+
+def in_range(name: str, first: int, last: int) -> tuple[str, tuple[Any, ...]]:
+    """Test of :func:`placed`: units of these ``rows`` or ``columns`` of the map."""
+    place = {"rows": "(s.unit % p.plane) // p.width", "columns": "s.unit % p.width"}[name]
+    return f"{place} BETWEEN ? AND ?", (first, last)
+
+
+def placed(
+    relation: Relation, columns: str, tests: Sequence[tuple[str, tuple[Any, ...]]]
+) -> Relation:
+    """Rows that meet tests of their place in the layer."""
+    shown = ", ".join(f"s.{column}" for column in columns.split(", "))
+    return relation.joined(
+        f"SELECT {shown}\nFROM {{}} AS s\nJOIN ({_PLACES}) AS p USING (model, layer)\n"
+        f"WHERE {' AND '.join(test for test, _ in tests)}",
+        *(value for _, values in tests for value in values),
+    )
+
+
+def parsed_unit(source: Source, unit: str) -> tuple[str, str, int]:
+    """Model, layer and index of ``model/layer/unit``, if the release has such a layer."""
+    return parse_unit(unit, source.layers(), where=f"release {source.label}")
+
+
+def among(relation: Relation, units: Sequence[tuple[str, str, int]]) -> Relation:
+    """Rows of some units."""
+    for position, column in enumerate(("model", "layer")):
+        kept = sorted({str(unit[position]) for unit in units})
+        relation = relation.where(f"{column} IN ({_marks(kept)})", *kept)
+    flat = [value for unit in units for value in unit]
+    rows = ", ".join(["(?, ?, ?)"] * len(units))
+    return relation.where(f"(model, layer, unit) IN ({rows})", *flat)
+
+
+def better_than(
+    relation: Relation, columns: str, source: Source, others: Sequence[str], by: float
+) -> Relation:
+    """Rows whose mean exceeds the unit's highest in other ROIs; a layer at a time in memory."""
+    shown = ", ".join(f"s.{column}" for column in columns.split(", "))
+    branches, values = [], []
+    for partition in source.partitions:
+        branches.append(
+            f"SELECT {shown}\nFROM chosen AS s\nJOIN (\n"
+            "  SELECT unit, max(mean_r) AS elsewhere\n  FROM unit_summary\n"
+            "  WHERE dataset = ? AND condition = ? AND model = ? AND layer = ?\n"
+            f"    AND roi IN ({_marks(others)})\n  GROUP BY unit\n) AS o ON s.unit = o.unit\n"
+            "WHERE s.dataset = ? AND s.condition = ? AND s.model = ? AND s.layer = ?\n"
+            "  AND s.mean_r - o.elsewhere > CAST(? AS FLOAT)"
+        )
+        values += [*partition, *others, *partition, by]
+    text = "\nUNION ALL\n".join(branches)
+    return relation.joined(f"WITH chosen AS NOT MATERIALIZED (FROM {{}})\n{text}", *values)
+
+
+def groups_of(per: str | Sequence[str]) -> tuple[str, ...]:
+    """Columns that quotas are for.
+
+    Raises
+    ------
+    QueryError
+        Quotas for something else; says for what there are.
+    """
+    names = [per] if isinstance(per, str) else list(per)
+    unknown = [name for name in names if name not in _GROUPS]
+    if unknown or not names:
+        raise QueryError(f"per={per!r}: it takes one or several of {', '.join(_GROUPS)}")
+    return tuple(dict.fromkeys(column for name in names for column in _GROUPS[name]))
+
+
+def top_per(
+    relation: Relation,
+    columns: str,
+    n: int,
+    by: str,
+    ascending: bool,
+    order: str,
+    groups: Sequence[str],
+) -> Relation:
+    """Keep the first ``n`` rows of each group, whose values are not NULL.
+
+    The n-th best value of a group is found first, so that no more than the rows that reach it are
+    sorted.
+    """
+    keys = ", ".join(groups)
+    best, reaches = ("min", "<=") if ascending else ("max", ">=")
+    rows = WITH_CHANNEL if "channel" in groups else "FROM {}"
+    found = relation.joined(
+        f"WITH chosen AS NOT MATERIALIZED (\n{rows}\n), cut AS (\n"
+        f"  SELECT {keys}, {best}({by}, {n}) AS bests FROM chosen GROUP BY {keys}\n)\n"
+        f"SELECT {columns} FROM chosen JOIN cut USING ({keys})\n"
+        f"WHERE {by} {reaches} bests[len(bests)]\n"
+        f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) <= {n}"
+    )
+    return found.sorted(order)
+
+
+def sampled(relation: Relation, columns: str, n: int, seed: int, groups: Sequence[str]) -> Relation:
+    """Keep ``n`` rows of the lowest priority, of all or of each group.
+
+    priority = m(m(m(a·unit + b))), m(x) = c·(x ⊕ ⌊x / 2ᵏ⌋) mod 2³¹ − 1, with a and b from the MD5
+    of the seed and the names of the row: the same with every version of DuckDB.
+    """
+    text = f"concat_ws('/', '{seed}', dataset, condition, model, layer, roi)"
+    salts = (
+        "SELECT DISTINCT dataset, condition, model, layer, roi, "
+        f"CAST(md5_number_lower('a/' || {text}) % {_PRIME - 1} AS BIGINT) + 1 AS a, "
+        f"CAST(md5_number_lower('b/' || {text}) % {_PRIME} AS BIGINT) AS b FROM layer_summary"
+    )
+    first = relation.joined(
+        f"SELECT s.*, (a * unit + b) % {_PRIME} AS x\nFROM {{}} AS s\n"
+        f"JOIN ({salts}) AS salts USING (dataset, condition, model, layer, roi)"
+    )
+    mixed = first
+    for shift, factor in ((15, 739982445), (12, 695872825), (15, 1)):
+        mixed = mixed.joined(
+            f"SELECT * REPLACE ((xor(x, x >> {shift}) * {factor}) % {_PRIME} AS x) FROM {{}}"
+        )
+    order = ", ".join(["x", *KEY])
+    if groups:
+        found = top_per(mixed, columns, n, "x", ascending=True, order=order, groups=groups)
+    else:
+        found = mixed.first(n, order).nested()
+    return found.sorted(", ".join(KEY))
+
+
+def members(relation: Relation, other: Relation, test: str) -> Relation:
+    """Rows whose unit is, or is not, among the units of another selection."""
+    join = {"IN": "SEMI", "NOT IN": "ANTI"}[test]
+    return relation.joined(
+        f"SELECT s.*\nFROM {{}} AS s\n{join} JOIN {other.nested().table} AS o "
+        "USING (model, layer, unit)",
+        *other.parameters,
+    )
+
+
+def union(one: Relation, other: Relation) -> Relation:
+    """Rows of both, each once."""
+    table = (
+        f"(\nSELECT {COLUMNS} FROM {one.nested().table}\nUNION\n"
+        f"SELECT {COLUMNS} FROM {other.nested().table}\n)"
+    )
+    return Relation(table=table, parameters=(*one.parameters, *other.parameters))
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))

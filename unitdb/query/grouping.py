@@ -1,0 +1,67 @@
+"""How many rows of a selection there are of each kind, and their summaries over units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unitdb.errors import UnknownColumnError
+from unitdb.query._clauses import WITH_CHANNEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+__all__ = ["facets", "summarise"]
+
+_NAMES = ("dataset", "condition", "model", "layer", "roi")
+_OVER_UNITS = """
+count(*) AS n_units,
+  CAST(avg(CAST(mean_r AS DOUBLE)) AS FLOAT) AS mean_r,
+  CAST(stddev_samp(CAST(mean_r AS DOUBLE)) AS FLOAT) AS sd_over_units,
+  min(mean_r) AS lowest_mean_r, max(mean_r) AS highest_mean_r
+""".strip()
+
+
+def facets(read: Callable[[str], pd.DataFrame], columns: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Count rows by name, in one pass (see ``UnitSet.facets``).
+
+    Parameters
+    ----------
+    read : callable
+        Runs a SELECT over the rows, which stand for ``{}`` in it.
+    columns : sequence of str
+        Columns of names; all where there is none.
+
+    Raises
+    ------
+    UnknownColumnError
+        A column that is not one of names.
+    """
+    for column in columns:
+        if column not in _NAMES:
+            raise UnknownColumnError(column, _NAMES, where="the facets of units")
+    names = ", ".join(_NAMES)
+    # Names are few: all combinations are counted once, and added up here.
+    counts = read(f"SELECT {names}, count(*) AS n_rows\nFROM {{}}\nGROUP BY {names}")
+    found = {}
+    for column in columns or _NAMES:
+        keys = ["model", "layer"] if column == "layer" else [column]
+        found[column] = counts.groupby(keys, observed=True)["n_rows"].sum().reset_index()
+        found[column].attrs.update(counts.attrs)
+    return found
+
+
+def summarise(read: Callable[[str], pd.DataFrame], *, channel: bool) -> pd.DataFrame:
+    """Summarise over units (see ``UnitSet.by_layer`` and ``UnitSet.by_channel``).
+
+    Parameters
+    ----------
+    read : callable
+        As of :func:`facets`.
+    channel : bool
+        For each channel of a layer.
+    """
+    keys = ", ".join([*_NAMES, *(["channel"] if channel else [])])
+    rows = f"(\n{WITH_CHANNEL}\n)" if channel else "{}"
+    return read(f"SELECT {keys},\n  {_OVER_UNITS}\nFROM {rows}\nGROUP BY {keys}\nORDER BY {keys}")

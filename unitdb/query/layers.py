@@ -1,0 +1,170 @@
+"""Which layers a selection is of, and where in a layer a unit lies."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from unitdb.errors import QueryError, UnknownLayerError, UnknownNameError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["Layer", "choose_layers", "expand_globs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A layer of a network in a release.
+
+    Parameters
+    ----------
+    model, layer : str
+        Names.
+    depth : int
+        Place in the order of the network's layers, from 0.
+    kind : str
+        Class of its torch module.
+    shape : tuple of int
+        Shape of the activation of one image: (C, H, W) or (N,).
+    """
+
+    model: str
+    layer: str
+    depth: int
+    kind: str
+    shape: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """``model/layer``."""
+        return f"{self.model}/{self.layer}"
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return math.prod(self.shape)
+
+
+def expand_globs(
+    names: str | Sequence[str] | None, known: Sequence[str], *, where: str
+) -> str | Sequence[str] | None:
+    """Replace patterns with ``*`` or ``?`` by the names that match; other names stay.
+
+    Raises
+    ------
+    UnknownLayerError
+        Nothing matches a pattern.
+    """
+    if names is None or (isinstance(names, str) and not _is_pattern(names)):
+        return names
+    found: list[str] = []
+    for name in [names] if isinstance(names, str) else names:
+        if not (isinstance(name, str) and _is_pattern(name)):
+            found.append(name)
+            continue
+        matching = [one for one in known if fnmatch.fnmatchcase(one, name)]
+        if not matching:
+            raise UnknownLayerError(name, known, where=where, hint="release.values('layer')")
+        found += matching
+    return list(dict.fromkeys(found))
+
+
+def choose_layers(
+    layers: Iterable[Layer],
+    *,
+    kind: str | Sequence[str] | None = None,
+    depth: int | tuple[int, int] | None = None,
+    where: str,
+) -> list[Layer]:
+    """Layers of a kind, within a range of depth.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        All there are.
+    kind : str or sequence of str, optional
+        Classes of torch modules, as in table ``layers``.
+    depth : int or (int, int), optional
+        Place in the order of layers from 0, or the first and the last of a range.
+    where : str
+        The release, for messages.
+
+    Raises
+    ------
+    UnknownNameError
+        No layer is of such a kind; gives the nearest.
+    QueryError
+        ``depth`` is no range, or no layer is left.
+    """
+    chosen = list(layers)
+    if kind is not None:
+        wanted = [kind] if isinstance(kind, str) else list(kind)
+        kinds = sorted({layer.kind for layer in chosen})
+        for one in wanted:
+            if one not in kinds:
+                raise UnknownNameError(one, kinds, where=f"the kinds of layers of {where}")
+        chosen = [layer for layer in chosen if layer.kind in wanted]
+    if depth is not None:
+        first, last = _range("depth", depth)
+        deepest = max((layer.depth for layer in chosen), default=0)
+        chosen = [layer for layer in chosen if first <= layer.depth <= last]
+        if not chosen:
+            raise QueryError(
+                f"depth={depth!r}: no layer of {where} is there; depths go from 0 to {deepest}"
+            )
+    return chosen
+
+
+def checked_range(name: str, value: Any) -> tuple[int, int]:
+    """Return a number, or a pair of numbers, as the first and last of a range.
+
+    Raises
+    ------
+    QueryError
+        It is neither, or they are below 0 or falling.
+    """
+    return _range(name, value)
+
+
+def _range(name: str, value: Any) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else tuple(value) if _is_pair(value) else ()
+    if len(pair) != 2 or not all(type(one) is int for one in pair) or not 0 <= pair[0] <= pair[1]:
+        raise QueryError(
+            f"{name}={value!r} is not a number from 0, or a pair (first, last) of them"
+        )
+    return int(pair[0]), int(pair[1])
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2
+
+
+def _is_pattern(name: str) -> bool:
+    return "*" in name or "?" in name
+
+
+def parse_unit(unit: str, layers: Sequence[Layer], *, where: str) -> tuple[str, str, int]:
+    """Read ``model/layer/unit``.
+
+    Raises
+    ------
+    QueryError
+        It is not of that form, or the layer has fewer units.
+    UnknownLayerError
+        No such layer; gives the nearest.
+    """
+    parts = unit.rsplit("/", 2) if isinstance(unit, str) else []
+    if len(parts) != 3 or not parts[2].isdecimal():
+        raise QueryError(f"{unit!r} is not MODEL/LAYER/UNIT, such as {layers[0].name}/0")
+    by_name = {layer.name: layer for layer in layers}
+    name = f"{parts[0]}/{parts[1]}"
+    if name not in by_name:
+        near = closest(name, by_name) or list(by_name)
+        raise UnknownLayerError(name, near, where=where, hint="release.values('layer')")
+    n_units = by_name[name].n_units
+    if int(parts[2]) >= n_units:
+        raise QueryError(f"{unit}: {name} has {n_units:,} units, 0 to {n_units - 1}")
+    return parts[0], parts[1], int(parts[2])

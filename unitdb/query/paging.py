@@ -1,0 +1,98 @@
+"""A selection read a page at a time, each page beginning where the last one ended."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from unitdb.errors import QueryError
+from unitdb.query.relation import KEY
+from unitdb.schema import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from unitdb.query.relation import Relation
+
+__all__ = ["Page", "cursor", "following"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Page:
+    """Some rows of a selection.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The rows; ``attrs`` hold their origin.
+    next : str or None
+        What :meth:`UnitSet.page` takes as ``after`` for the rows that follow; None after the last.
+    """
+
+    rows: pd.DataFrame
+    next: str | None
+
+
+def following(relation: Relation, sort: tuple[str, bool] | None, after: str) -> Relation:
+    """Rows of a selection behind the one that a cursor names.
+
+    Parameters
+    ----------
+    relation : Relation
+        The selection.
+    sort : (str, bool) or None
+        The column that it is sorted by before the key, and whether the smallest come first.
+    after : str
+        What :func:`cursor` gave.
+
+    Raises
+    ------
+    QueryError
+        The cursor is not of this selection.
+    """
+    by = sort[0] if sort is not None else None
+    values = _parsed(after, by)
+    key = f"({', '.join(KEY)}) > ({', '.join('?' * len(KEY))})"
+    rows = relation.nested()
+    if sort is None:
+        return rows.where(key, *values)
+    value = "CAST(? AS FLOAT)" if _kind(sort[0]) is float else "?"
+    beyond = ">" if sort[1] else "<"
+    # Once more without the key: this is what leaves out row groups.
+    rows = rows.where(f"{by} {beyond}= {value}", values[0])
+    return rows.where(f"({by} {beyond} {value} OR {key})", *values)
+
+
+def cursor(table: pa.Table, row: int, sort: tuple[str, bool] | None) -> str:
+    """Text that names a row of a selection: the value it is sorted by, and its key."""
+    columns = [*([sort[0]] if sort else []), *KEY]
+    values = [table[column][row].as_py() for column in columns]
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def _parsed(after: str, by: str | None) -> list[Any]:
+    kinds = [*([_kind(by)] if by else []), *map(_kind, KEY)]
+    try:
+        padded = after + "=" * (-len(after) % 4)
+        values = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+        fits = (
+            isinstance(values, list)
+            and len(values) == len(kinds)
+            and all(
+                type(value) is kind or (kind is float and type(value) is int)
+                for value, kind in zip(values, kinds, strict=True)
+            )
+        )
+    except ValueError:
+        fits = False
+    if not fits:
+        raise QueryError(f"after={after!r} is not Page.next of this selection")
+    return list(values)
+
+
+def _kind(column: str) -> type:
+    types = {"string": str, "int32": int, "float": float}
+    return types[TABLES["unit_summary"][column].logical_type]
