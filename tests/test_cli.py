@@ -314,3 +314,81 @@ def test_output_into_a_folder_that_is_not_there_is_refused(run, tmp_path: Path) 
     assert result.exit_code == 2
     assert "no such folder" in result.stderr
     assert not (tmp_path / "no").exists()
+
+
+def test_units_by_everything_else(run, tiny_release: Path) -> None:
+    release = open_release(tiny_release)
+    result = run(
+        *("units", "tiny", "--layer", "c*", "--depth", "0-1", "--kind", "ReLU", "--rows", "0-1"),
+        *("--channel", "0", "--channel", "1", "--columns", "1", "--every-subject"),
+        *("--better-in", "V4", "--than", "V1", "--lead", "0.01", "--format", "csv"),
+    )
+    units = release.units(layer="c*", depth=(0, 1), kind="ReLU")
+    units = units.at(channel=[0, 1], rows=(0, 1), columns=1).where(every_subject=True)
+    units = units.better_in("V4", "V1", by=0.01)
+    assert list(table(result)["unit_id"]) == list(units.to_pandas()["unit_id"])
+    assert len(units) > 0
+    result = run(
+        *("units", "tiny", "--subject", "S1", "--sample", "6", "--seed", "3", "--per", "roi"),
+        *("--top", "5", "--by", "max_r", "--per", "layer", "--format", "csv"),
+    )
+    units = release.units(subjects=["S1"]).sample(6, seed=3, per=["roi", "layer"])
+    units = units.top(5, by="max_r", per=["roi", "layer"])
+    assert list(table(result)["unit_id"]) == list(units.to_pandas()["unit_id"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--by", "min_r"], "--by goes with --top"),
+        (["--seed", "3"], "--seed goes with --sample"),
+        (["--than", "V1"], "--than goes with --better-in"),
+        (["--per", "roi"], "--per goes with --top or --sample"),
+        (["--depth", "a"], "'a' is not a number or FIRST-LAST"),
+        (["--depth", "7"], "depths go from 0 to 1"),
+        (["--rows", "4-2"], "is not a number from 0, or a pair"),
+        (["--per", "unit", "--top", "3"], "it takes one or several of"),
+    ],
+)
+def test_options_of_units_are_checked(run, arguments: list[str], message: str) -> None:
+    result = run("units", "tiny", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_units_print_their_code_and_sql(run) -> None:
+    result = run("units", "tiny", "--roi", "V4", "--where", "min_r>0.1", "--top", "3", "--code")
+    assert "unitdb.open('tiny@1.0.0').units(roi='V4').where(col.min_r > 0.1)" in result.stdout
+    result = run("units", "tiny", "--roi", "V4", "--explain")
+    assert result.stdout.startswith("SELECT ")
+    assert "READ_PARQUET" in result.stdout
+
+
+def test_units_as_arrow(run, tmp_path: Path, tiny_release: Path) -> None:
+    import pyarrow as pa
+
+    path = tmp_path / "units.arrow"
+    assert run("units", "tiny", "--roi", "V4", "--output", str(path)).exit_code == 0
+    with pa.ipc.open_file(path) as file:
+        found = file.read_all()
+    assert found.schema.metadata[b"unitdb:release"] == b"tiny@1.0.0"
+    expected = open_release(tiny_release).units(roi="V4").to_arrow()
+    assert found["unit_id"].to_pylist() == expected["unit_id"].to_pylist()
+    refused = run("units", "tiny", "--format", "arrow")
+    assert refused.exit_code == 2
+    assert "arrow is not text" in refused.stderr
+
+
+def test_values(run) -> None:
+    assert run("values", "tiny", "layer").stdout.split() == ["conv1", "fc"]
+    refused = run("values", "tiny", "layr")
+    assert refused.exit_code == 2
+    assert "did you mean 'layer'" in refused.stderr
+
+
+def test_compare(run) -> None:
+    same = run("compare", "tiny", "tiny@1.0.0")
+    assert same.exit_code == 0
+    assert "tiny@1.0.0 → tiny@1.0.0: units of 8 layers × ROIs" in same.stdout
+    cells = table(run("compare", "tiny", "tiny", "--by-layer", "--format", "csv"))
+    assert cells["n_before"].sum() == 112

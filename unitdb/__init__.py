@@ -13,8 +13,10 @@ from unitdb.errors import UnitdbError
 from unitdb.query import UnitSet, col
 from unitdb.release import (
     Catalogue,
+    Comparison,
     Description,
     Release,
+    compare,
     fetch,
     open_release as open,  # noqa: A004
 )
@@ -23,11 +25,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Catalogue",
+    "Comparison",
     "Description",
     "Release",
     "UnitSet",
     "UnitdbError",
     "col",
+    "compare",
     "fetch",
     "open",
 ]

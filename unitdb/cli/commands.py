@@ -8,29 +8,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import pyarrow as pa
 
 from unitdb.cli import terminal
 from unitdb.cli.lazy import Commands, Lazy, LazyCommand
 from unitdb.cli.progress import progress_bars
+from unitdb.cli.selection import selected, selection
 from unitdb.files import write_text
-from unitdb.query import Condition, export
-from unitdb.release import Catalogue, Release, fetch as fetch_release, open_release
+from unitdb.query import export
+from unitdb.release import (
+    Catalogue,
+    Release,
+    compare as compare_releases,
+    fetch as fetch_release,
+    open_release,
+)
 from unitdb.schema import SCHEMA_VERSION, TABLES, Table, data_dictionary, frictionless, get_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
-    import pyarrow as pa
 
 __all__ = ["LAZY", "main"]
 
 _SHOWN_ROWS = 100
-_WRITERS: dict[str, Callable[[pa.Table, export.Destination], None]] = {
-    "csv": export.write_csv,
-    "json": export.write_json,
-    "parquet": export.write_parquet,
-}
-_ENDINGS = (*(f".{name}" for name in _WRITERS), ".txt")
+_ENDINGS = (*(f".{name}" for name in export.FORMATS), ".txt")
+_TEXT = ("csv", "json")
 
 LAZY = {
     "app": Lazy("unitdb.browser.commands:app", "app", "Look at a release in the browser."),
@@ -114,65 +117,99 @@ def _results(command: Any) -> Any:
     command = click.option(
         "--output",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Write to FILE; its ending (.csv, .json, .parquet, .txt) gives the format.",
+        help="Write to FILE; its ending (.csv, .json, .parquet, .arrow, .txt) gives the format.",
     )(command)
     return click.option(
         "--format",
         "format_",
-        type=click.Choice(["table", *_WRITERS]),
+        type=click.Choice(["table", *export.FORMATS]),
         help="How to print the rows.  [default: table]",
     )(command)
 
 
-def _conditions(
-    _: click.Context, __: click.Parameter, texts: tuple[str, ...]
-) -> tuple[Condition, ...]:
-    return tuple(Condition.parse(text) for text in texts)
-
-
 @main.command()
 @click.argument("release")
-@click.option("--dataset", multiple=True, help="fMRI dataset; repeat for several.")
-@click.option("--condition", multiple=True, help="perception, imagery, …; repeat for several.")
-@click.option("--model", multiple=True, help="Network; repeat for several.")
-@click.option("--layer", multiple=True, help="Layer; repeat for several.")
-@click.option("--roi", multiple=True, help="Region of interest; repeat for several.")
-@click.option(
-    "--where",
-    "conditions",
-    multiple=True,
-    metavar="TEST",
-    callback=_conditions,
-    help="Test such as 'min_r>0.2'; repeat for several that must all hold.",
-)
-@click.option("--min-subjects", type=int, metavar="N", help="Accuracies in N subjects or more.")
-@click.option("--top", type=int, metavar="N", help="Only the N rows with the largest --by.")
-@click.option("--by", metavar="COLUMN", help="Column to rank by.  [default: mean_r]")
+@selection
+@click.option("--code", is_flag=True, help="Print the Python that does the same, and no rows.")
+@click.option("--explain", is_flag=True, help="Print the SQL and its plan, and no rows.")
 @_results
 @click.pass_obj
 def units(
     root: Path | None,
     /,
     release: str,
-    conditions: tuple[Condition, ...],
-    min_subjects: int | None,
-    top: int | None,
-    by: str | None,
+    code: bool,
+    explain: bool,
     format_: str | None,
     output: Path | None,
-    **names: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Find units.
 
     In Python: unitdb.open(RELEASE).units(…).where(…).top(N)
     """
-    if by is not None and top is None:
-        raise click.UsageError("--by ranks the rows of --top: give --top N")
-    chosen: dict[str, Any] = {column: list(kept) for column, kept in names.items() if kept}
-    found = _open(root, release).units(**chosen).where(*conditions, min_subjects=min_subjects)
-    if top is not None:
-        found = found.top(top, by=by or "mean_r")
-    _write(found.to_arrow(), format_, output)
+    found = selected(_open(root, release), options)
+    if code or explain:
+        click.echo(found.code() if code else found.explain())
+        return
+    ending = output.suffix.removeprefix(".").lower() if output is not None else "table"
+    streamed = (format_ or ending) in export.FORMATS
+    _write(found.to_reader(ordered=True) if streamed else found.to_arrow(), format_, output)
+
+
+@main.command()
+@click.argument("release")
+@click.argument("column")
+@click.pass_obj
+def values(root: Path | None, release: str, column: str) -> None:
+    """List the names that units can be selected by; COLUMN is model, layer, roi and so on.
+
+    In Python: unitdb.open(RELEASE).values(COLUMN)
+    """
+    for name in _open(root, release).values(column):
+        click.echo(name)
+
+
+@main.command()
+@click.argument("before")
+@click.argument("after")
+@click.option(
+    "--tolerance",
+    type=float,
+    default=1e-6,
+    show_default=True,
+    help="Largest difference of two accuracies that counts as none.",
+)
+@click.option("--by-layer", is_flag=True, help="Print the rows of layers and ROIs.")
+@_results
+@click.pass_obj
+def compare(
+    root: Path | None,
+    /,
+    before: str,
+    after: str,
+    tolerance: float,
+    by_layer: bool,
+    format_: str | None,
+    output: Path | None,
+) -> None:
+    """Say which units were added, removed or changed from one release to another.
+
+    In Python: unitdb.compare(BEFORE, AFTER)
+    """
+    found = compare_releases(_open(root, before), _open(root, after), tolerance=tolerance)
+    if not (by_layer or format_ or output):
+        click.echo(str(found))
+        return
+    rows = pa.Table.from_pandas(found.cells if by_layer else found.units, preserve_index=False)
+    labelled = export.with_provenance(
+        rows,
+        release=f"{found.before} → {found.after}",
+        query=f"unitdb.compare(…, tolerance={tolerance!r})",
+        citation="",
+        simulated=False,
+    )
+    _write(labelled, format_, output)
 
 
 @main.command()
@@ -308,21 +345,21 @@ def _open(root: Path | None, reference: str) -> Release:
     return release
 
 
-def _write(table: pa.Table, format_: str | None, output: Path | None) -> None:
+def _write(rows: export.Rows, format_: str | None, output: Path | None) -> None:
     ending = output.suffix.removeprefix(".").lower() if output is not None else "table"
-    if format_ is None and ending not in {*_WRITERS, "table", "txt"}:
+    if format_ is None and ending not in {*export.FORMATS, "table", "txt"}:
         raise click.UsageError(
             f"--output {output}: end it in {', '.join(_ENDINGS)}, or say --format"
         )
-    write = _WRITERS.get(format_ or ending)
-    if write is None:
-        _write_text(table, output)
+    chosen = format_ or ending
+    if chosen not in export.FORMATS:
+        _write_text(rows if isinstance(rows, pa.Table) else rows.read_all(), output)
     elif output is not None:
-        write(table, output)
-    elif format_ == "parquet":
-        raise click.UsageError("Parquet is not text: give --output FILE")
+        export.writer(output, chosen)(rows, output)
+    elif chosen not in _TEXT:
+        raise click.UsageError(f"{chosen} is not text: give --output FILE")
     else:
-        write(table, sys.stdout.buffer)
+        export.writer(sys.stdout.buffer, chosen)(rows, sys.stdout.buffer)
 
 
 def _write_text(table: pa.Table, output: Path | None) -> None:

@@ -35,6 +35,7 @@ __all__ = [
 _SUMMARY = TABLES["unit_summary"]
 COLUMNS = ", ".join(_SUMMARY.column_names)
 """Columns of ``unit_summary``."""
+_OF_ROWS = ", ".join(f"s.{column}" for column in _SUMMARY.column_names)
 
 _OF_SUBJECTS = """
 SELECT dataset, condition, model, layer, roi, unit,
@@ -156,13 +157,10 @@ def in_range(name: str, first: int, last: int) -> tuple[str, tuple[Any, ...]]:
     return f"{place} BETWEEN ? AND ?", (first, last)
 
 
-def placed(
-    relation: Relation, columns: str, tests: Sequence[tuple[str, tuple[Any, ...]]]
-) -> Relation:
+def placed(relation: Relation, tests: Sequence[tuple[str, tuple[Any, ...]]]) -> Relation:
     """Rows that meet tests of their place in the layer."""
-    shown = ", ".join(f"s.{column}" for column in columns.split(", "))
     return relation.joined(
-        f"SELECT {shown}\nFROM {{}} AS s\nJOIN ({_PLACES}) AS p USING (model, layer)\n"
+        f"SELECT {_OF_ROWS}\nFROM {{}} AS s\nJOIN ({_PLACES}) AS p USING (model, layer)\n"
         f"WHERE {' AND '.join(test for test, _ in tests)}",
         *(value for _, values in tests for value in values),
     )
@@ -183,15 +181,12 @@ def among(relation: Relation, units: Sequence[tuple[str, str, int]]) -> Relation
     return relation.where(f"(model, layer, unit) IN ({rows})", *flat)
 
 
-def better_than(
-    relation: Relation, columns: str, source: Source, others: Sequence[str], by: float
-) -> Relation:
+def better_than(relation: Relation, source: Source, others: Sequence[str], by: float) -> Relation:
     """Rows whose mean exceeds the unit's highest in other ROIs; a layer at a time in memory."""
-    shown = ", ".join(f"s.{column}" for column in columns.split(", "))
     branches, values = [], []
     for partition in source.partitions:
         branches.append(
-            f"SELECT {shown}\nFROM chosen AS s\nJOIN (\n"
+            f"SELECT {_OF_ROWS}\nFROM chosen AS s\nJOIN (\n"
             "  SELECT unit, max(mean_r) AS elsewhere\n  FROM unit_summary\n"
             "  WHERE dataset = ? AND condition = ? AND model = ? AND layer = ?\n"
             f"    AND roi IN ({_marks(others)})\n  GROUP BY unit\n) AS o ON s.unit = o.unit\n"
@@ -220,7 +215,6 @@ def groups_of(per: str | Sequence[str]) -> tuple[str, ...]:
 
 def top_per(
     relation: Relation,
-    columns: str,
     n: int,
     by: str,
     ascending: bool,
@@ -238,14 +232,14 @@ def top_per(
     found = relation.joined(
         f"WITH chosen AS NOT MATERIALIZED (\n{rows}\n), cut AS (\n"
         f"  SELECT {keys}, {best}({by}, {n}) AS bests FROM chosen GROUP BY {keys}\n)\n"
-        f"SELECT {columns} FROM chosen JOIN cut USING ({keys})\n"
+        f"SELECT {COLUMNS} FROM chosen JOIN cut USING ({keys})\n"
         f"WHERE {by} {reaches} bests[len(bests)]\n"
         f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) <= {n}"
     )
     return found.sorted(order)
 
 
-def sampled(relation: Relation, columns: str, n: int, seed: int, groups: Sequence[str]) -> Relation:
+def sampled(relation: Relation, n: int, seed: int, groups: Sequence[str]) -> Relation:
     """Keep ``n`` rows of the lowest priority, of all or of each group.
 
     priority = m(m(m(a·unit + b))), m(x) = c·(x ⊕ ⌊x / 2ᵏ⌋) mod 2³¹ − 1, with a and b from the MD5
@@ -268,7 +262,7 @@ def sampled(relation: Relation, columns: str, n: int, seed: int, groups: Sequenc
         )
     order = ", ".join(["x", *KEY])
     if groups:
-        found = top_per(mixed, columns, n, "x", ascending=True, order=order, groups=groups)
+        found = top_per(mixed, n, "x", ascending=True, order=order, groups=groups)
     else:
         found = mixed.first(n, order).nested()
     return found.sorted(", ".join(KEY))

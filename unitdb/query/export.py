@@ -1,4 +1,4 @@
-"""Results as files that say where they come from: CSV, JSON, Parquet.
+"""Results as files that say where they come from: CSV, JSON, Parquet, Arrow.
 
 The release, query and citation of a result travel in the metadata of its Arrow schema, under
 ``unitdb:release``, ``unitdb:query``, ``unitdb:citation`` and ``unitdb:simulated``.
@@ -10,7 +10,7 @@ import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,19 +19,29 @@ from unitdb.errors import QueryError
 from unitdb.files import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 __all__ = [
+    "FORMATS",
     "Destination",
+    "Format",
+    "Rows",
     "provenance",
     "with_provenance",
+    "write_arrow",
     "write_csv",
     "write_json",
     "write_parquet",
+    "writer",
 ]
 
 Destination = str | os.PathLike[str] | BinaryIO
 """A path, written atomically, or an open binary file."""
+
+Format = Literal["csv", "json", "parquet", "arrow"]
+
+Rows: TypeAlias = pa.Table | pa.RecordBatchReader
+"""A result, or one that is read a batch at a time."""
 
 _PREFIX = "unitdb:"
 
@@ -75,11 +85,15 @@ def with_provenance(
 
 def provenance(table: pa.Table) -> dict[str, Any]:
     """Origin of a result: ``release``, ``simulated`` (a bool), ``query``, ``citation``."""
-    origin: dict[str, Any] = _texts(table)
+    return _origin(table.schema)
+
+
+def _origin(schema: pa.Schema) -> dict[str, Any]:
+    origin: dict[str, Any] = _texts(schema)
     return origin | {"simulated": origin["simulated"] == "true"}
 
 
-def write_csv(table: pa.Table, destination: Destination) -> None:
+def write_csv(rows: Rows, destination: Destination) -> None:
     """Write CSV whose first lines, beginning with ``#``, hold the origin.
 
     ``pandas.read_csv(path, comment="#")`` reads it back. NULL is an empty field; float32 is
@@ -88,35 +102,101 @@ def write_csv(table: pa.Table, destination: Destination) -> None:
     """
     from pyarrow import csv
 
-    lines = [f"# {key}: {' '.join(text.split())}" for key, text in _texts(table).items()]
-    lines.append(",".join(_quoted(name) for name in table.column_names))
+    lines = [f"# {key}: {' '.join(text.split())}" for key, text in _texts(rows.schema).items()]
+    lines.append(",".join(_quoted(name) for name in rows.schema.names))
+    options = csv.WriteOptions(include_header=False, quoting_style="needed")
     with _opened(destination) as file:
         file.write(("\n".join(lines) + "\n").encode())
-        flat = pa.table([_flat(c) for c in table.columns], names=table.column_names)
-        csv.write_csv(flat, file, csv.WriteOptions(include_header=False, quoting_style="needed"))
+        for part in _parts(rows):
+            flat = pa.table([_flat(column) for column in part.columns], names=part.column_names)
+            csv.write_csv(flat, file, options)
 
 
-def write_json(table: pa.Table, destination: Destination) -> None:
+def write_json(rows: Rows, destination: Destination) -> None:
     """Write a JSON object: the origin, and ``rows``, a list of objects; NaN becomes null."""
-    columns = [_finite(_fewest_digits(column)) for column in table.columns]
-    rows = pa.table(columns, names=table.column_names).to_pylist()
-    text = json.dumps(provenance(table) | {"rows": rows}, ensure_ascii=False, default=str)
     with _opened(destination) as file:
-        file.write((text + "\n").encode())
+        head = json.dumps(_origin(rows.schema), ensure_ascii=False)
+        file.write((head.removesuffix("}") + ', "rows": [').encode())
+        separator = ""
+        for part in _parts(rows):
+            columns = [_finite(_fewest_digits(column)) for column in part.columns]
+            for row in pa.table(columns, names=part.column_names).to_pylist():
+                text = json.dumps(row, ensure_ascii=False, default=str)
+                file.write((separator + text).encode())
+                separator = ", "
+        file.write(b"]}\n")
 
 
-def write_parquet(table: pa.Table, destination: Destination) -> None:
+def write_parquet(rows: Rows, destination: Destination) -> None:
     """Write Parquet (zstd) with the origin in the schema's metadata."""
     from pyarrow import parquet
 
-    with _opened(destination) as file:
-        parquet.write_table(table, file, compression="zstd")
+    with (
+        _opened(destination) as file,
+        parquet.ParquetWriter(file, rows.schema, compression="zstd") as writer,
+    ):
+        for part in _parts(rows):
+            writer.write_table(part)
 
 
-def _texts(table: pa.Table) -> dict[str, str]:
+def write_arrow(rows: Rows, destination: Destination) -> None:
+    """Write an Arrow IPC file (Feather 2) with the origin in the schema's metadata."""
+    with _opened(destination) as file, pa.ipc.new_file(file, rows.schema) as writer:
+        for part in _parts(rows):
+            writer.write_table(part)
+
+
+_WRITERS: dict[str, Callable[[Rows, Destination], None]] = {
+    "csv": write_csv,
+    "json": write_json,
+    "parquet": write_parquet,
+    "arrow": write_arrow,
+}
+FORMATS = tuple(_WRITERS)
+"""Formats of files of results, which are also what their names end in."""
+
+
+def writer(
+    destination: Destination, format_: str | None = None
+) -> Callable[[Rows, Destination], None]:
+    """Return the function that writes a format.
+
+    Parameters
+    ----------
+    destination : path or binary file
+        A path whose ending is the format, where it is not given.
+    format_ : str, optional
+        One of ``FORMATS``.
+
+    Raises
+    ------
+    QueryError
+        Another format, or a path that ends in none of them.
+    """
+    ending = ""
+    if isinstance(destination, str | os.PathLike):
+        ending = Path(destination).suffix.removeprefix(".").lower()
+    found = _WRITERS.get(format_ or ending)
+    if found is None:
+        raise QueryError(
+            f"{format_ or str(destination)!r} is in no format that is known: {', '.join(FORMATS)}"
+        )
+    return found
+
+
+def _parts(rows: Rows) -> Iterator[pa.Table]:
+    """All rows at once, or a batch at a time."""
+    if isinstance(rows, pa.Table):
+        yield rows
+        return
+    for batch in rows:
+        yield pa.Table.from_batches([batch], rows.schema)
+
+
+def _texts(schema: pa.Schema) -> dict[str, str]:
     return {
         key.decode().removeprefix(_PREFIX): value.decode()
-        for key, value in (table.schema.metadata or {}).items()
+        for key, value in (schema.metadata or {}).items()
         if key.decode().startswith(_PREFIX)
     }
 

@@ -12,7 +12,7 @@ from unitdb.errors import QueryError, UnknownLayerError, UnknownNameError, close
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Layer", "choose_layers", "expand_globs"]
+__all__ = ["Layer", "checked_range", "choose_layers", "expand_globs", "parse_unit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ def choose_layers(
                 raise UnknownNameError(one, kinds, where=f"the kinds of layers of {where}")
         chosen = [layer for layer in chosen if layer.kind in wanted]
     if depth is not None:
-        first, last = _range("depth", depth)
+        first, last = checked_range("depth", depth)
         deepest = max((layer.depth for layer in chosen), default=0)
         chosen = [layer for layer in chosen if first <= layer.depth <= last]
         if not chosen:
@@ -126,16 +126,12 @@ def checked_range(name: str, value: Any) -> tuple[int, int]:
     QueryError
         It is neither, or they are below 0 or falling.
     """
-    return _range(name, value)
-
-
-def _range(name: str, value: Any) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value) if _is_pair(value) else ()
-    if len(pair) != 2 or not all(type(one) is int for one in pair) or not 0 <= pair[0] <= pair[1]:
+    pair = tuple(value) if _is_pair(value) else (value, value)
+    if not all(type(one) is int for one in pair) or not 0 <= pair[0] <= pair[1]:
         raise QueryError(
             f"{name}={value!r} is not a number from 0, or a pair (first, last) of them"
         )
-    return int(pair[0]), int(pair[1])
+    return pair
 
 
 def _is_pair(value: Any) -> bool:

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from html import escape
 from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import QueryError
-from unitdb.query import _clauses as clauses, export
+from unitdb.query import _clauses as clauses
 from unitdb.query.conditions import Condition, check_numeric
-from unitdb.query.grouping import facets, summarise
 from unitdb.query.layers import checked_range
-from unitdb.query.paging import Page, cursor, following
-from unitdb.query.relation import KEY, Relation, written_out
-from unitdb.query.sandbox import explain_sql, run_sql, stream_sql
+from unitdb.query.relation import KEY, Relation
+from unitdb.query.selection import Selection, positive
 from unitdb.query.source import Source, check_names
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
+    pass
 
 __all__ = ["UnitSet"]
 
 _Names = str | Sequence[str] | None
-_UNIT_ID = "model || '/' || layer || '/' || unit AS unit_id"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UnitSet:
+class UnitSet(Selection):
     """Rows of ``unit_summary``: units with their accuracies over subjects, chosen but not yet read.
 
     A row is a unit decoded from an ROI; so the same unit occurs once for each dataset, condition
@@ -99,8 +94,6 @@ UnknownRoiError, UnknownSubjectError
             ("_code", f"unitdb.open({self.source.label!r}).units({text})"),
         ):
             object.__setattr__(self, name, value)
-
-    # --- choosing ---------------------------------------------------------------------------------
 
     def where(
         self,
@@ -179,7 +172,7 @@ UnknownRoiError, UnknownSubjectError
         given = {name: value for name, value in arguments.items() if value is not None}
         code = ", ".join(f"{name}={value!r}" for name, value in given.items())
         steps = [f"{name} {value}" for name, value in given.items()]
-        relation = clauses.placed(self._relation, self._columns, tests) if tests else self._relation
+        relation = clauses.placed(self._relation, tests) if tests else self._relation
         return self._with(relation, *steps, code=f".at({code})")
 
     def among(self, units: Sequence[str]) -> UnitSet:
@@ -237,7 +230,7 @@ UnknownRoiError, UnknownSubjectError
             others = check_names(self.source, "roi", than)
             if roi in others:
                 raise QueryError(f"better_in({roi!r}, than={than!r}): an ROI is never better there")
-            relation = clauses.better_than(relation, self._columns, self.source, others, value)
+            relation = clauses.better_than(relation, self.source, others, value)
             step = f"better in {roi} than in {' | '.join(others)}"
         return self._with(relation, step + (f" by {by}" if by else ""), code=code)
 
@@ -274,7 +267,7 @@ UnknownRoiError, UnknownSubjectError
             Names the nearest numeric columns.
         """
         check_numeric(by)
-        n = _positive(n, "top() takes a positive number of rows")
+        n = positive(n, "top() takes a positive number of rows")
         order = _order(by, ascending=ascending)
         step = f"{'bottom' if ascending else 'top'} {n} by {by}"
         code = f".top({n}, by={by!r}" + (", ascending=True" if ascending else "")
@@ -283,7 +276,7 @@ UnknownRoiError, UnknownSubjectError
             relation = rows.first(n, order)
         else:
             groups = clauses.groups_of(per)
-            relation = clauses.top_per(rows, self._columns, n, by, ascending, order, groups)
+            relation = clauses.top_per(rows, n, by, ascending, order, groups)
             step += f" per {', '.join(groups)}"
             code += f", per={per!r}"
         return self._with(relation, step, code=code + ")", sort=(by, ascending))
@@ -309,11 +302,11 @@ UnknownRoiError, UnknownSubjectError
             ``n`` is not a positive integer, ``seed`` is not one from 0, or ``per`` is something
             else.
         """
-        n = _positive(n, "sample() takes a positive number of rows")
+        n = positive(n, "sample() takes a positive number of rows")
         if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
             raise QueryError(f"sample() takes a seed from 0, not {seed!r}")
         groups = clauses.groups_of(per) if per is not None else ()
-        relation = clauses.sampled(self._relation, self._columns, n, int(seed), groups)
+        relation = clauses.sampled(self._relation, n, int(seed), groups)
         step = f"sample of {n}, seed {seed}" + (f", per {', '.join(groups)}" if groups else "")
         code = f".sample({n}, seed={seed!r}" + (f", per={per!r})" if per is not None else ")")
         return self._with(relation, step, code=code)
@@ -352,152 +345,10 @@ UnknownRoiError, UnknownSubjectError
         relation = clauses.union(self._relation, other._relation)
         return self._combined(other, relation, "|")
 
-    # --- reading ----------------------------------------------------------------------------------
-
-    @property
-    def sql(self) -> str:
-        """The query with its values written out: ``release.sql`` gives the same rows."""
-        return written_out(*self._compiled())
-
     def code(self) -> str:
         """Python that makes the same selection of the same version of the release."""
         imports = "import unitdb\n" + ("from unitdb import col\n" if "col." in self._code else "")
         return f"{imports}\nunits = {self._code}\n"
-
-    def explain(self) -> str:
-        """The SQL, and DuckDB's plan for it: the files, and how many row groups can be left out."""
-        text, parameters = self._compiled()
-        return f"{self.sql}\n\n{explain_sql(self.source.connect(), text, parameters)}"
-
-    def to_arrow(self) -> pa.Table:
-        """Read the rows into Arrow; the schema's metadata hold the origin (``unitdb:release`` …).
-
-        Raises
-        ------
-        CorruptReleaseError
-            Names the file that is not readable.
-        """
-        return self._read(*self._compiled())
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Read the rows into pandas; ``attrs`` hold release, query, citation and simulated."""
-        return _as_pandas(self.to_arrow())
-
-    def to_batches(self, size: int = 2**16) -> Iterator[pa.RecordBatch]:
-        """Read the rows a batch at a time, in memory that does not grow with their number.
-
-        A sorted selection (:meth:`top`, :meth:`sort`) is sorted first, in memory.
-
-        Parameters
-        ----------
-        size : int
-            Rows of a batch, at the most.
-        """
-        yield from self.to_reader(size)
-
-    def to_reader(self, size: int = 2**16) -> pa.RecordBatchReader:
-        """Batches as :meth:`to_batches` gives them, with their schema, which holds the origin."""
-        import pyarrow as pa
-
-        # By the order of the files, which is that of the key but for unit: nothing is held back.
-        ordered = self._sort is not None or self._relation.limit is not None
-        text, parameters = self._shown(self._relation, ordered=ordered)
-        reader = stream_sql(self.source.connect(), text, parameters, size=size)
-        query = written_out(text, parameters)
-        schema = self._labelled(reader.schema.empty_table(), query).schema
-        return pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in reader))
-
-    def to_csv(self, destination: export.Destination) -> None:
-        """Write CSV whose first lines, beginning with ``#``, hold the origin.
-
-        ``pandas.read_csv(path, comment="#")`` reads it back.
-
-        Parameters
-        ----------
-        destination : path or binary file
-            A path is written atomically: all rows or no file.
-        """
-        export.write_csv(self.to_arrow(), destination)
-
-    def page(self, size: int, *, after: str | None = None) -> Page:
-        """Read some rows, and where the next ones begin.
-
-        Parameters
-        ----------
-        size : int
-            Rows at the most.
-        after : str, optional
-            ``Page.next`` of the page before; the first page where it is not given.
-
-        Raises
-        ------
-        QueryError
-            ``size`` is not a positive integer, or ``after`` is not of this selection.
-        """
-        size = _positive(size, "page() takes a positive number of rows")
-        rows = self._relation
-        if after is not None:
-            rows = following(rows, self._sort, after)
-        table = self._read(*self._shown(rows.first(size + 1, rows.order)))
-        more = table.num_rows > size
-        return Page(
-            rows=_as_pandas(table.slice(0, size)),
-            next=cursor(table, size - 1, self._sort) if more else None,
-        )
-
-    def count(self) -> int:
-        """Number of rows."""
-        return int(self._summary("SELECT count(*) AS n FROM {}")["n"].iloc[0])
-
-    def facets(self, *columns: str) -> dict[str, pd.DataFrame]:
-        """Count the rows of each name in a column: what these could be narrowed down to.
-
-        Parameters
-        ----------
-        *columns : str
-            ``dataset``, ``condition``, ``model``, ``layer`` or ``roi``; all by default.
-
-        Returns
-        -------
-        dict of str to pandas.DataFrame
-            For each column, its names (for ``layer``, with their ``model``) and ``n_rows``.
-        """
-        return facets(self._summary, columns)
-
-    def by_layer(self) -> pd.DataFrame:
-        """Summarise the rows of each dataset, condition, model, layer and ROI.
-
-        Returns
-        -------
-        pandas.DataFrame
-            ``n_units``, and over units: mean, SD (ddof = 1), lowest and highest ``mean_r``.
-        """
-        return summarise(self._summary, channel=False)
-
-    def by_channel(self) -> pd.DataFrame:
-        """Summarise as :meth:`by_layer` does, for each channel of a layer."""
-        return summarise(self._summary, channel=True)
-
-    def __len__(self) -> int:
-        return self.count()
-
-    def __bool__(self) -> bool:
-        return True  # a selection, whatever the number of rows: asking for that would read
-
-    def __repr__(self) -> str:
-        return f"UnitSet({', '.join([self._title(), *self._steps])})"
-
-    def _repr_html_(self) -> str:
-        page = self.page(10)
-        caption = f"{len(self):,} rows of {', '.join([self._title(), *self._steps])}"
-        table = str(page.rows.to_html(index=False, border=0))
-        return f"<div><p>{escape(caption)}</p>{table}<p>{escape(self.source.citation)}</p></div>"
-
-    # --- within -----------------------------------------------------------------------------------
-
-    @property
-    def _columns(self) -> str:
-        return clauses.COLUMNS
 
     def _with(
         self,
@@ -537,48 +388,6 @@ UnknownRoiError, UnknownSubjectError
                 "of one release; unitdb.compare() compares two"
             )
 
-    def _compiled(self) -> tuple[str, tuple[Any, ...]]:
-        """SQL with a ``?`` for each value, and the values."""
-        return self._shown(self._relation)
-
-    def _shown(self, relation: Relation, *, ordered: bool = True) -> tuple[str, tuple[Any, ...]]:
-        shown = replace(relation, columns=f"{self._columns}, {_UNIT_ID}")
-        text = shown.sql() if ordered else replace(shown, order="").sql()
-        return text, relation.parameters
-
-    def _read(self, text: str, parameters: tuple[Any, ...]) -> pa.Table:
-        table = run_sql(self.source.connect(), text, parameters)
-        return self._labelled(table, written_out(text, parameters))
-
-    def _summary(self, template: str) -> pd.DataFrame:
-        """A SELECT over the rows, which stand for ``{}`` in it."""
-        return _as_pandas(self._read(self._relation.over(template), self._relation.parameters))
-
-    def _labelled(self, table: pa.Table, query: str) -> pa.Table:
-        source = self.source
-        return export.with_provenance(
-            table,
-            release=source.label,
-            query=query,
-            citation=source.citation,
-            simulated=source.simulated,
-        )
-
-    def _title(self) -> str:
-        return self.source.label + (" SIMULATED" if self.source.simulated else "")
-
-
-def _as_pandas(table: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = table.to_pandas()
-    frame.attrs.update(export.provenance(table))
-    return frame
-
 
 def _order(by: str, *, ascending: bool) -> str:
     return ", ".join([f"{by} {'ASC' if ascending else 'DESC'}", *KEY])
-
-
-def _positive(n: Any, message: str) -> int:
-    if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
-        raise QueryError(f"{message}, not {n!r}")
-    return int(n)

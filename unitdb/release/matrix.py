@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unitdb.errors import QueryError
-from unitdb.query.source import check_names
+from unitdb.release.layerwise import only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def layer_by_roi(
     if measure not in _MEASURES:
         raise QueryError(f"no measure {measure!r}; there is: {', '.join(_MEASURES)}")
     name, column = _MEASURES[measure]
-    where = {key: _only(source, key, value) for key, value in chosen.items()}
+    where = {key: only(source, key, value) for key, value in chosen.items()}
     values = _matching(table(name), where)
     means = values.groupby(["layer", "roi"], observed=True)[column].mean().unstack()
     layers = _matching(table("layers"), {"model": where["model"]}).sort_values("depth")
@@ -50,17 +50,6 @@ def layer_by_roi(
         release=source.label, simulated=source.simulated, measure=measure, citation=source.citation
     )
     return matrix
-
-
-def _only(source: Source, column: str, name: str | None) -> str:
-    known = source.known[column]
-    if name is not None:
-        return check_names(source, column, name)[0]
-    if len(known) > 1:
-        raise QueryError(
-            f"release {source.label} has several values of {column}: name one of {', '.join(known)}"
-        )
-    return known[0]
 
 
 def _matching(table: pd.DataFrame, where: dict[str, str]) -> pd.DataFrame:

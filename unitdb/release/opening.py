@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from unitdb.errors import (
     CorruptReleaseError,
     FetchError,
+    QueryError,
     UnknownColumnError,
     UnknownTableError,
 )
 from unitdb.query import Layer, Source, UnitSet, choose_layers, connect, expand_globs, run_sql
 from unitdb.query.export import provenance, with_provenance
+from unitdb.query.layers import parse_unit
+from unitdb.query.source import check_names
 from unitdb.release.catalogue import (
     CATALOGUE,
     Catalogue,
@@ -24,6 +27,7 @@ from unitdb.release.catalogue import (
     warn_if_listed_as_retracted,
 )
 from unitdb.release.description import Description, describe
+from unitdb.release.layerwise import distribution, layer_accuracies, only, unit_accuracies
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, parse_manifest
 from unitdb.release.matrix import layer_by_roi
 from unitdb.release.storage import Folder, Remote, Storage, is_address
@@ -372,6 +376,135 @@ UnknownRoiError, UnknownSubjectError
         if column not in known:
             raise UnknownColumnError(column, known, where="what units can be selected by")
         return list(known[column])
+
+    def __getitem__(self, name: str) -> UnitSet:
+        """Units of ``"model"`` or ``"model/layer"``: notebooks complete the names."""
+        model, slash, layer = name.partition("/")
+        return self.units(model=model, layer=layer) if slash else self.units(model=model)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [*self.values("model"), *(layer.name for layer in self._layers)]
+
+    def unit(self, unit: str) -> pd.DataFrame:
+        """All accuracies of one unit.
+
+        Parameters
+        ----------
+        unit : str
+            ``model/layer/unit``.
+
+        Returns
+        -------
+        pandas.DataFrame of shape (n_rois, n_subjects)
+            Pearson r; rows are dataset, condition and ROI. NaN where there is none.
+
+        Raises
+        ------
+        QueryError
+            It is not written so, or was not decoded.
+        UnknownLayerError
+            No such layer; gives the nearest.
+        """
+        where = f"release {self.label}"
+        return unit_accuracies(self.sql, parse_unit(unit, self._layers, where=where), where=where)
+
+    def accuracies(
+        self,
+        model: str,
+        layer: str,
+        roi: str,
+        *,
+        dataset: str | None = None,
+        condition: str | None = None,
+        subjects: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Accuracies of all decoded units of a layer in one ROI: one person against another.
+
+        Parameters
+        ----------
+        model, layer, roi : str
+            Which.
+        dataset, condition : str, optional
+            Which, where the release has several.
+        subjects : sequence of str, optional
+            Columns; all subjects of the dataset by default.
+
+        Returns
+        -------
+        pandas.DataFrame of shape (n_units, n_subjects)
+            Pearson r in float32, rows in C order of units; NaN where there is none.
+
+        Raises
+        ------
+        UnknownModelError, UnknownLayerError, UnknownRoiError, UnknownSubjectError
+            No such name; gives the nearest.
+        QueryError
+            The release has several datasets or conditions, and none is named.
+        """
+        where = f"release {self.label}"
+        names = {"dataset": dataset, "condition": condition, "model": model}
+        keys = {column: only(self._source, column, name) for column, name in names.items()}
+        parse_unit(f"{keys['model']}/{layer}/0", self._layers, where=where)
+        check_names(self._source, "roi", roi)
+        if subjects is not None:
+            subjects = check_names(self._source, "subject", subjects)
+        folder = "/".join(f"{column}={name}" for column, name in [*keys.items(), ("layer", layer)])
+        files = [file for file in self._manifest.files["accuracy"] if f"/{folder}/" in file]
+        if not files:
+            raise QueryError(f"{where}: no accuracies of {folder}")
+        (file,) = files
+        frame = layer_accuracies(self._storage, file, roi, subjects, where=f"{where}: {file}")
+        frame.attrs.update(
+            release=self.label, simulated=self.simulated, citation=self.citation, roi=roi
+        )
+        return frame
+
+    def distribution(
+        self,
+        model: str,
+        *,
+        layer: _Names = None,
+        dataset: str | None = None,
+        condition: str | None = None,
+        per_subject: bool = False,
+    ) -> pd.DataFrame:
+        """Histograms of accuracies, in bins of a hundredth, of each layer and ROI of a network.
+
+        Parameters
+        ----------
+        model : str
+            The network.
+        layer : str or list of str, optional
+            Layers, or patterns; all by default.
+        dataset, condition : str, optional
+            Which, where the release has several.
+        per_subject : bool
+            Of the accuracies in each subject; by default of their means over subjects.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``layer``, ``roi``, (``subject``), ``lower`` edge of the bin in Pearson r, ``n_units``.
+
+        Raises
+        ------
+        UnknownModelError, UnknownLayerError
+            No such name; gives the nearest.
+        QueryError
+            The release has several datasets or conditions, and none is named.
+        """
+        source = self._source
+        layers = expand_globs(layer, source.known["layer"], where=f"release {self.label}")
+        return distribution(
+            self.sql,
+            (
+                only(source, "dataset", dataset),
+                only(source, "condition", condition),
+                only(source, "model", model),
+            ),
+            None if layers is None else check_names(source, "layer", layers),
+            per_subject=per_subject,
+        )
 
     def trace(self, unit: str, *, roi: str | None = None, subject: str | None = None) -> Trace:
         """Follow a unit's accuracies back to the input files (:mod:`unitdb.release.trace`)."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unitdb.errors import CorruptReleaseError, FetchError, SchemaError
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from unitdb.schema import Table
 
-__all__ = ["check_order", "coded", "distinct", "read_rows", "readable"]
+__all__ = ["check_order", "coded", "distinct", "read_matching", "read_rows", "readable"]
 
 _AT_ONCE = 2**20
 """Rows whose codes are in memory at once."""
@@ -78,6 +80,53 @@ def readable(
         first_line = str(cause).partition("\n")[0]
         place = where or str(source)
         raise CorruptReleaseError(f"{place}: not a readable Parquet file: {first_line}") from cause
+
+
+def read_matching(
+    source: Path | IO[bytes] | RawIOBase,
+    columns: Sequence[str],
+    *,
+    column: str,
+    value: str,
+    where: str | None = None,
+) -> pa.Table:
+    """Read the rows where a column has a value, and no row group that is without it.
+
+    Parameters
+    ----------
+    source : Path or binary file
+        A Parquet file, sorted so that equal values of the column lie together.
+    columns : sequence of str
+        Columns to read.
+    column : str
+        A column of names.
+    value : str
+        The name.
+    where : str, optional
+        What to call the file in messages; its path by default.
+
+    Raises
+    ------
+    CorruptReleaseError
+        The file is missing, truncated or damaged.
+    """
+    with readable(source, where=where) as file:
+        groups = [_extremes(file, group, column) for group in range(file.num_row_groups)]
+        parts = []
+        for extremes, run in groupby(range(len(groups)), key=lambda group: groups[group]):
+            if extremes == (value, value):
+                parts.append(file.read_row_groups(list(run), columns))
+            elif extremes[0] <= value <= extremes[1]:
+                mixed = file.read_row_groups(list(run), [*columns, column])
+                parts.append(mixed.filter(pc.equal(mixed[column], value)).select(columns))
+        return pa.concat_tables(parts) if parts else file.schema_arrow.empty_table().select(columns)
+
+
+def _extremes(file: pq.ParquetFile, group: int, column: str) -> tuple[str, str]:
+    """Lowest and highest name in a row group, as its statistics say."""
+    index = file.schema_arrow.get_field_index(column)  # no column before it is nested
+    statistics = file.metadata.row_group(group).column(index).statistics
+    return str(statistics.min), str(statistics.max)
 
 
 def coded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:

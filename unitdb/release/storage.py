@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 
 from unitdb.errors import CorruptReleaseError, FetchError, MissingExtraError
-from unitdb.release.rows import read_rows
+from unitdb.release.rows import read_matching, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,6 +52,9 @@ class Storage(Protocol):
 
     def rows(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Read a Parquet file, or some of its columns."""
+
+    def rows_of_roi(self, name: str, columns: Sequence[str], roi: str) -> pa.Table:
+        """Read the rows of one ROI, some of their columns."""
 
     def location(self, name: str) -> str:
         """Name of a file for DuckDB."""
@@ -86,6 +89,10 @@ class Folder:
     def rows(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Read a Parquet file, or some of its columns."""
         return read_rows(self.path / name, columns)
+
+    def rows_of_roi(self, name: str, columns: Sequence[str], roi: str) -> pa.Table:
+        """Read the rows of one ROI, some of their columns."""
+        return read_matching(self.path / name, columns, column="roi", value=roi)
 
     def location(self, name: str) -> str:
         """Path of a file."""
@@ -126,6 +133,12 @@ class Remote:
         """Read a Parquet file, or some of its columns."""
         with self.open(name) as file:
             return read_rows(file, columns, where=f"{self.address}/{name}")
+
+    def rows_of_roi(self, name: str, columns: Sequence[str], roi: str) -> pa.Table:
+        """Read the rows of one ROI, some of their columns."""
+        with self.open(name) as file:
+            where = f"{self.address}/{name}"
+            return read_matching(file, columns, column="roi", value=roi, where=where)
 
     def location(self, name: str) -> str:
         """Name of a file for DuckDB."""

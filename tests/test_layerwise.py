@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import unitdb
+from tests.tiny import accuracies, summarise_units
+from unitdb.errors import QueryError, UnknownLayerError, UnknownRoiError, UnknownSubjectError
+from unitdb.publish import tables
+from unitdb.release import Release
+
+CELL = {"dataset": "sim-a", "layer": "conv1", "roi": "V4"}
+
+
+@pytest.fixture(scope="module")
+def release(tiny_release: Path) -> Release:
+    return unitdb.open(tiny_release)
+
+
+def cell(**chosen: str) -> pd.DataFrame:
+    accuracy = accuracies()
+    for column, value in chosen.items():
+        accuracy = accuracy[accuracy[column] == value]
+    return accuracy
+
+
+def test_unit(release: Release) -> None:
+    found = release.unit("net/conv1/7")
+    rows = cell(layer="conv1")
+    rows = rows[rows["unit"] == 7]
+    assert found.shape == (4, 3)
+    for _, row in rows.iterrows():
+        value = found.loc[(row["dataset"], row["condition"], row["roi"]), row["subject"]]
+        np.testing.assert_array_equal(value, np.float32(row["r"]))
+    assert np.isnan(found.loc[("sim-a", "perception", "V1"), "S2"])
+    assert found.attrs["release"] == "tiny@1.0.0"
+    for bad in ("net/conv1/18", "net/conv1/-1", "conv1/3", "net/conv1/1_0"):
+        with pytest.raises(QueryError):
+            release.unit(bad)
+    with pytest.raises(UnknownLayerError, match="did you mean 'net/conv1'"):
+        release.unit("net/conv/3")
+
+
+@pytest.mark.parametrize("subjects", [None, ["S3", "S1"]])
+def test_accuracies_of_a_layer(release: Release, subjects: list[str] | None) -> None:
+    found = release.accuracies("net", "conv1", "V4", dataset="sim-a", subjects=subjects)
+    expected = cell(**CELL).pivot_table(index="unit", columns="subject", values="r", dropna=False)
+    expected = expected[subjects or ["S1", "S2", "S3"]]
+    assert found.columns.tolist() == expected.columns.tolist()
+    assert found.index.tolist() == expected.index.tolist()
+    np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy(np.float32))
+    assert found.attrs["simulated"] is True
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 54, 60])
+def test_row_groups_do_not_matter(tmp_path: Path, size: int) -> None:
+    from tests.tiny import INFO, stage
+    from unitdb.publish import publish_release
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "ROW_GROUP_SIZE", size)
+        folder = publish_release(stage(tmp_path / "staged"), tmp_path / "releases", info=INFO)
+    release = unitdb.open(folder)
+    for roi in ("V1", "V4"):
+        found = release.accuracies("net", "fc", roi, dataset="sim-a")
+        rows = cell(dataset="sim-a", layer="fc", roi=roi)
+        expected = rows.pivot_table(index="unit", columns="subject", values="r")
+        np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy(np.float32))
+    assert release.verify().rows["accuracy"] == len(accuracies())
+
+
+def test_accuracies_are_asked_for_by_name(release: Release) -> None:
+    with pytest.raises(QueryError, match="several values of dataset"):
+        release.accuracies("net", "fc", "V1")
+    with pytest.raises(UnknownRoiError, match="did you mean 'V1'"):
+        release.accuracies("net", "fc", "v1", dataset="sim-a")
+    with pytest.raises(UnknownSubjectError):
+        release.accuracies("net", "fc", "V1", dataset="sim-a", subjects=["S9"])
+    with pytest.raises(UnknownLayerError):
+        release.accuracies("net", "fc7", "V1", dataset="sim-a")
+
+
+def test_distribution(release: Release) -> None:
+    found = release.distribution("net", dataset="sim-a", layer="conv*", per_subject=True)
+    rows = found[(found["roi"] == "V4") & (found["subject"] == "S2")]
+    values = cell(**CELL, subject="S2")["r"].dropna()
+    expected = Counter(np.floor(values.astype(float) * 100) / 100)
+    assert dict(zip(rows["lower"], rows["n_units"], strict=True)) == pytest.approx(expected)
+    means = release.distribution("net", dataset="sim-a")
+    summary = summarise_units(accuracies())
+    kept = summary[(summary["dataset"] == "sim-a") & summary["mean_r"].notna()]
+    assert means["n_units"].sum() == len(kept)
+    assert set(means["layer"]) == {"conv1", "fc"}
+
+
+def test_names_are_completed(release: Release) -> None:
+    assert release._ipython_key_completions_() == ["net", "net/conv1", "net/fc"]
+    assert len(release["net/fc"]) == len(release.units(layer="fc"))
+    assert len(release["net"]) == len(release.units())
