@@ -6,8 +6,11 @@ from unitdb.analysis.agreement import (
     agreement_intervals,
     agreement_null,
 )
+from unitdb.analysis.best import BHMethod, best_rois
 from unitdb.analysis.combination import minimum_p, stouffer_p
+from unitdb.analysis.contingency import spearman_of_counts
 from unitdb.analysis.fdr import FalseDiscovery, q_values
+from unitdb.analysis.hierarchy import BHScore, bh_score, encoding_bh_score
 from unitdb.analysis.identification import (
     Identification,
     MeanProfile,
@@ -31,6 +34,8 @@ from unitdb.analysis.significance import accuracy_p
 from unitdb.analysis.units import LayerSummary, UnitSummary, summarise_layer, summarise_units
 
 __all__ = [
+    "BHMethod",
+    "BHScore",
     "Explainable",
     "FalseDiscovery",
     "Identification",
@@ -46,8 +51,11 @@ __all__ = [
     "accuracy_p",
     "agreement_intervals",
     "agreement_null",
+    "best_rois",
+    "bh_score",
     "channel_blocks",
     "empirical_p",
+    "encoding_bh_score",
     "explainable_accuracy",
     "intersubject_correlations",
     "leave_one_out_overlap",
@@ -59,6 +67,7 @@ __all__ = [
     "q_values",
     "repeat_reliability",
     "spearman_brown",
+    "spearman_of_counts",
     "stouffer_p",
     "subject_reliability",
     "summarise_layer",
