@@ -12,7 +12,14 @@ from unitdb.analysis.best import BHMethod, Chooser
 from unitdb.analysis.contingency import spearman_of_counts
 from unitdb.errors import AnalysisError
 
-__all__ = ["BHScore", "bh_score", "checked", "drawn_layers", "encoding_bh_score"]
+__all__ = [
+    "BHScore",
+    "average_bh_score",
+    "bh_score",
+    "checked",
+    "drawn_layers",
+    "encoding_bh_score",
+]
 
 Array = NDArray[np.float64]
 
@@ -147,6 +154,28 @@ def encoding_bh_score(
     regions = checked([r[:, label == roi] for roi in range(label.max(initial=0) + 1)])
     draws = np.arange(len(regions))[None]
     return _score(regions, draws, n_stimuli, method, seed)
+
+
+def average_bh_score(decoding: BHScore, encoding: BHScore) -> float:
+    """Mean of a decoding-based and an encoding-based score, by which the publication ranks.
+
+    Parameters
+    ----------
+    decoding : BHScore
+        From :func:`bh_score`.
+    encoding : BHScore
+        From :func:`encoding_bh_score`, of the same method.
+
+    Raises
+    ------
+    AnalysisError
+        The methods differ.
+    """
+    if decoding.method != encoding.method:
+        raise AnalysisError(
+            f"scores of methods {decoding.method!r} and {encoding.method!r} have no common average"
+        )
+    return (decoding.score + encoding.score) / 2
 
 
 def _score(
