@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from unitdb.cli import terminal
 from unitdb.cli.lazy import Commands, Lazy, LazyCommand
 from unitdb.cli.progress import progress_bars
-from unitdb.files import write_text
-from unitdb.query import Condition, export
+from unitdb.cli.reference import reference
+from unitdb.cli.results import result_options, write_results
+from unitdb.query import Condition
 from unitdb.release import Catalogue, Release, fetch as fetch_release, open_release
 from unitdb.schema import SCHEMA_VERSION, TABLES, Table, data_dictionary, frictionless, get_table
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import pyarrow as pa
-
 __all__ = ["LAZY", "main"]
-
-_SHOWN_ROWS = 100
-_WRITERS: dict[str, Callable[[pa.Table, export.Destination], None]] = {
-    "csv": export.write_csv,
-    "json": export.write_json,
-    "parquet": export.write_parquet,
-}
-_ENDINGS = (*(f".{name}" for name in _WRITERS), ".txt")
 
 LAZY = {
     "app": Lazy("unitdb.browser.commands:app", "app", "Look at a release in the browser."),
@@ -72,6 +59,7 @@ def main(ctx: click.Context, releases: Path | None) -> None:
 
 for _name, _lazy in LAZY.items():
     main.add_command(LazyCommand(_name, _lazy))
+main.add_command(reference)
 
 
 @main.command()
@@ -109,21 +97,6 @@ def describe(root: Path | None, release: str) -> None:
     click.echo(str(_open(root, release).describe()))
 
 
-def _results(command: Any) -> Any:
-    """Options of commands that print rows."""
-    command = click.option(
-        "--output",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Write to FILE; its ending (.csv, .json, .parquet, .txt) gives the format.",
-    )(command)
-    return click.option(
-        "--format",
-        "format_",
-        type=click.Choice(["table", *_WRITERS]),
-        help="How to print the rows.  [default: table]",
-    )(command)
-
-
 def _conditions(
     _: click.Context, __: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[Condition, ...]:
@@ -148,7 +121,7 @@ def _conditions(
 @click.option("--min-subjects", type=int, metavar="N", help="Accuracies in N subjects or more.")
 @click.option("--top", type=int, metavar="N", help="Only the N rows with the largest --by.")
 @click.option("--by", metavar="COLUMN", help="Column to rank by.  [default: mean_r]")
-@_results
+@result_options
 @click.pass_obj
 def units(
     root: Path | None,
@@ -172,13 +145,13 @@ def units(
     found = _open(root, release).units(**chosen).where(*conditions, min_subjects=min_subjects)
     if top is not None:
         found = found.top(top, by=by or "mean_r")
-    _write(found.to_arrow(), format_, output)
+    write_results(found.to_arrow(), format_, output)
 
 
 @main.command()
 @click.argument("release")
 @click.argument("query")
-@_results
+@result_options
 @click.pass_obj
 def sql(
     root: Path | None, /, release: str, query: str, format_: str | None, output: Path | None
@@ -187,7 +160,7 @@ def sql(
 
     In Python: unitdb.open(RELEASE).sql(QUERY)
     """
-    _write(_open(root, release).sql_arrow(query), format_, output)
+    write_results(_open(root, release).sql_arrow(query), format_, output)
 
 
 @main.command()
@@ -306,40 +279,6 @@ def _open(root: Path | None, reference: str) -> Release:
             err=True,
         )
     return release
-
-
-def _write(table: pa.Table, format_: str | None, output: Path | None) -> None:
-    ending = output.suffix.removeprefix(".").lower() if output is not None else "table"
-    if format_ is None and ending not in {*_WRITERS, "table", "txt"}:
-        raise click.UsageError(
-            f"--output {output}: end it in {', '.join(_ENDINGS)}, or say --format"
-        )
-    write = _WRITERS.get(format_ or ending)
-    if write is None:
-        _write_text(table, output)
-    elif output is not None:
-        write(table, output)
-    elif format_ == "parquet":
-        raise click.UsageError("Parquet is not text: give --output FILE")
-    else:
-        write(table, sys.stdout.buffer)
-
-
-def _write_text(table: pa.Table, output: Path | None) -> None:
-    header = table.column_names
-    if output is not None:
-        write_text(output, terminal.aligned(header, terminal.cells(table)) + "\n")
-        return
-    shown = table.slice(0, _SHOWN_ROWS)
-    origin = export.provenance(table)
-    title = origin["release"] + (" SIMULATED" if origin["simulated"] else "")
-    terminal.print_table(header, terminal.cells(shown), title=title)
-    if table.num_rows > shown.num_rows:
-        click.echo(
-            f"the first {shown.num_rows} of {table.num_rows:,} rows; "
-            "--output FILE or --format csv gives all",
-            err=True,
-        )
 
 
 def _section(spec: Table) -> str:
