@@ -50,8 +50,8 @@ def bhscore(
 ) -> None:
     """Show the brain hierarchy scores of 29 published networks.
 
-    Of Nonaka et al. 2021. TABLE: scores; correlations with ImageNet accuracy and properties of the networks; those
-    properties, each with its source; layers that entered the scores.
+    Of Nonaka et al. 2021. TABLE: scores; correlations with ImageNet accuracy and properties of the
+    networks; those properties, each with its source; layers that entered the scores.
 
     In Python: unitdb.reference.bhscore(), unitdb.reference.place(SCORE)
     """
