@@ -135,7 +135,7 @@ def test_equally_high_regions_are_drawn_equally_often_in_any_number():
 
 
 def test_few_null_units_count_once_the_maximum_is_corrected_for():
-    """Of four independent regions: .025 for the corrected method, .062 as published."""
+    """Of four independent regions: .025 for the corrected method, .061 as published."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 50, 4, 20_000))
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
@@ -143,16 +143,25 @@ def test_few_null_units_count_once_the_maximum_is_corrected_for():
     corrected = (best_rois(r, n_stimuli=50) >= 0).mean()
     assert corrected == pytest.approx(0.025, abs=0.004)
     published_rate = (best_rois(r, n_stimuli=50, method="nonaka2021") >= 0).mean()
-    critical = scipy.stats.t.isf(0.025, 48) / np.sqrt(48)  # of r √(1 − r²): r is .3035
+    critical = scipy.stats.t.isf(0.025, 48) / np.sqrt(48)  # of r √(1 − r²)
     least = np.sqrt((1 - np.sqrt(1 - 4 * critical**2)) / 2)
     one = scipy.stats.t.sf(least * np.sqrt(48 / (1 - least**2)), 48)
-    assert published_rate == pytest.approx(1 - (1 - one) ** 4, abs=0.005)
+    expected = 1 - (1 - one) ** 4
+    assert expected == pytest.approx(0.061, abs=5e-4)
+    assert published_rate == pytest.approx(expected, abs=0.005)
 
 
 def test_very_accurate_units_are_lost_by_the_published_formula_alone():
     r = np.array([[0.2, 0.4, 0.9, 0.97, 1.0]])
     assert best_rois(r, n_stimuli=50, method="nonaka2021").tolist() == [-1, 0, 0, -1, -1]
     assert best_rois(r, n_stimuli=50).tolist() == [-1, 0, 0, 0, 0]
+    fine = np.linspace(0, 1, 10_001)[None]
+    for method, limits in (("nonaka2021", (0.305, 0.952)), ("corrected", (0.279, 1.0))):
+        counted = fine[0, best_rois(fine, n_stimuli=50, method=method) == 0]
+        assert (counted.min(), counted.max()) == pytest.approx(limits, abs=5e-4)
+    for n_stimuli, any_counts in ((19, False), (20, True)):
+        counts = best_rois(fine, n_stimuli=n_stimuli, method="nonaka2021") == 0
+        assert counts.any() == any_counts
 
 
 @given(accuracies=networks((2, 4)), n_stimuli=st.integers(3, 90))
@@ -205,7 +214,7 @@ def test_wrong_shapes_and_options_are_refused():
         ([np.zeros(3), np.zeros(3)], r"should be \(n_rois, n_units\)"),
         ([np.full((2, 3), 1.5)] * 2, r"accuracy 1\.5 is no correlation"),
         ([np.zeros((2, 3), dtype=int)] * 2, "int64"),
-        ([np.zeros((128, 3))] * 2, "1 to 127 regions"),
+        ([np.zeros((0, 3))] * 2, "1 to 32767 regions"),
     ):
         with pytest.raises(AnalysisError, match=message):
             bh_score(wrong, n_stimuli=50)

@@ -13,13 +13,13 @@ from unitdb.errors import AnalysisError, closest
 __all__ = ["BHMethod", "Chooser", "best_rois"]
 
 BHMethod = Literal["nonaka2021", "corrected"]
-Best = NDArray[np.int8]
+Best = NDArray[np.int16]
 
 _P = 0.05  # two-sided, of a positive accuracy
 _BLOCK = 1 << 15  # units at a time, whose intermediate results stay in the cache
 _NEAR = 1e-6  # part of the critical value within which p is computed
 _ROUNDING = 1e-6  # by which a correlation in float32 may leave [-1, 1]
-_MOST_ROIS = 127
+_MOST_ROIS = 2**15 - 1
 
 
 def best_rois(
@@ -96,7 +96,7 @@ class Chooser:
                 f"accuracies of shape {r.shape} and type {r.dtype}; they should be floats, "
                 f"(n_rois, n_units), of 1 to {_MOST_ROIS} regions"
             )
-        found = np.empty((*r.shape[:-2], r.shape[-1]), dtype=np.int8)
+        found = np.empty((*r.shape[:-2], r.shape[-1]), dtype=np.int16)
         for subject in np.ndindex(r.shape[:-2]):
             for start in range(0, r.shape[-1], _BLOCK):
                 units = slice(start, start + _BLOCK)
@@ -104,18 +104,18 @@ class Chooser:
         return found
 
     def _of_block(self, r: NDArray[np.floating]) -> Best:
-        high, top = r[0].copy(), np.zeros(r.shape[1], dtype=np.int8)
+        high, top = r[0].copy(), np.zeros(r.shape[1], dtype=np.int16)
         absent = ~(high > 0)  # NaN included
         high[absent], top[absent] = 0, -1
-        tied = np.ones(r.shape[1], dtype=np.int8)
+        tied = np.ones(r.shape[1], dtype=np.int16)
         for roi, row in enumerate(r[1:], start=1):
             if not self._published:
                 self._draw(row, high, top, tied, roi)
             better = row > high
             np.copyto(high, row, where=better)
-            np.copyto(top, np.int8(roi), where=better)
+            np.copyto(top, np.int16(roi), where=better)
             if not self._published:
-                np.copyto(tied, np.int8(1), where=better)
+                np.copyto(tied, np.int16(1), where=better)
         if high.max(initial=0) > 1 + _ROUNDING:
             raise AnalysisError(f"accuracy {high.max():g} is no correlation: above 1")
         kept = self._as_published(high) if self._published else self._corrected(high, r)

@@ -75,6 +75,7 @@ def bh_interval(
     -------
     Interval
         Low and high are NaN where there is but one subject, or one block in a layer, to draw.
+        Replicates without a correlation, or with one of ±1, are left out.
 
     Raises
     ------
@@ -93,37 +94,32 @@ def bh_interval(
     n_rois = layers[0].shape[-2]
     # Regions count from 1; 0 is none.
     best = [np.atleast_2d(chooser.best(r)).astype(np.intp) + 1 for r in layers]
-    per_subject = np.stack([_counts(rows, n_rois) for rows in best], axis=1)  # subject, layer, roi
-    score = float(_scores(per_subject.sum(axis=0)[None], draws)[0])
+    groups = [None] * len(layers) if blocks is None else list(blocks)
+    counts = np.stack([_counts(rows, n_rois) for rows in best], axis=1)  # subject, layer, region
     rng = np.random.Generator(np.random.PCG64(seed))
 
-    def variance(replicates: Array) -> float:
-        with np.errstate(divide="ignore"):
-            z = np.arctanh(_scores(replicates, draws))
+    def variance(clusters: list[_Clusters]) -> float:
+        """Of replicates that draw clusters of each layer, or of one that stands for all."""
+        drawn = np.hstack([one.drawn(n_bootstrap, rng) for one in clusters])
+        with np.errstate(divide="ignore"):  # a score of 1
+            z = np.arctanh(_scores(drawn.reshape(n_bootstrap, *counts.shape[1:]), draws))
         z = z[np.isfinite(z)]
         return float(z.var(ddof=1)) if len(z) > 1 else np.nan
 
-    def of_layers(clusters: list[_Clusters]) -> float:
-        return variance(np.stack([one.drawn(n_bootstrap, rng) for one in clusters], axis=1))
-
-    n_subjects = len(per_subject)
-    subjects = _Clusters(per_subject.reshape(n_subjects, -1), np.ones(n_subjects, dtype=np.int64))
-    groups = [None] * len(layers) if blocks is None else list(blocks)
-    units = [_units(rows, n_rois, of) for rows, of in zip(best, groups, strict=True)]
-    df = {"subjects": n_subjects - 1, "units": sum(max(one.n - 1, 0) for one in units)}
-    found = {}
+    found, df = {}, {}
     if over != "units":
-        drawn = subjects.drawn(n_bootstrap, rng)
-        found["subjects"] = variance(drawn.reshape(-1, *per_subject.shape[1:]))
+        subjects = _Clusters(counts.reshape(len(counts), -1), np.ones(len(counts), dtype=np.int64))
+        found["subjects"], df["subjects"] = variance([subjects]), len(counts) - 1
     if over != "subjects":
-        found["units"] = of_layers(units)
+        units = [_units(rows, n_rois, of) for rows, of in zip(best, groups, strict=True)]
+        found["units"], df["units"] = variance(units), sum(one.n - 1 for one in units if one.n)
     total = sum(found.values())
     if over == "both":
         cells = [_cells(rows, n_rois, of) for rows, of in zip(best, groups, strict=True)]
-        total = float(np.max([total - of_layers(cells), *found.values()]))
+        total = float(np.max([total - variance(cells), *found.values()]))
     parts = sum(part**2 / max(df[name], 1) for name, part in found.items())
     return fisher_interval(
-        score,
+        float(_scores(counts.sum(axis=0)[None], draws)[0]),
         float(np.sqrt(total)),
         df=total**2 / parts if parts else np.inf,
         confidence=confidence,

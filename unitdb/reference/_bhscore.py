@@ -70,8 +70,8 @@ class Placement:
 def bhscore() -> pd.DataFrame:
     """Brain hierarchy scores of 29 pretrained networks, the highest average first.
 
-    Decoding-based scores are means over 100 random draws of layers, which were not seeded: a second
-    run of the authors' code gives others in the third digit.
+    Decoding-based scores are means over 100 random draws of layers, which were not seeded: earlier
+    runs in the history of the authors' notebook differ by up to .01.
 
     Returns
     -------
