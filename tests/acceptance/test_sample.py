@@ -210,7 +210,9 @@ def test_the_hierarchy_of_the_simulated_brain_is_found_by_both_methods(sample):
     command = [sys.executable, ROOT / "docs" / "hierarchy.py", sample[0]]
     regions = ["V1", "V2", "V3", "V4", "HVC"]
     done = subprocess.run([*command, *regions], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("SIMULATED sample@1.0.0: V1, V2, V3, V4, HVC; 60 test pictures\n")
+    assert done.stdout.startswith(
+        "SIMULATED sample@1.0.0: V1, V2, V3, V4, HVC; 60 test pictures; all"
+    )
     pattern = r"(nonaka2021|corrected) +(\S+) \[(\S+), (\S+)\]"
     found = re.findall(pattern, done.stdout)
     assert [method for method, *_ in found] == ["nonaka2021", "corrected"]

@@ -76,6 +76,9 @@ def bh_score(
     layers count at a time: the first, the last, and others drawn in between; the score is the mean
     over draws. Units of all subjects are pooled.
 
+    A layer counts by its units: draw as many of each at random (1,000 by default in the authors'
+    code), or early convolutional layers outweigh all others.
+
     Best regions are found once for each layer, and correlations follow from counts of (layer,
     region), whatever the number of units.
 
