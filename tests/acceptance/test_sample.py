@@ -13,7 +13,7 @@ import pytest
 from scipy.stats import spearmanr
 
 import unitdb
-from tests.acceptance.conftest import README, derived, succeed
+from tests.acceptance.conftest import README, ROOT, derived, succeed
 from tests.build.small import contents
 from tests.decoding.reference import reference_accuracy
 from unitdb.activations import Activations
@@ -203,3 +203,22 @@ def test_a_second_demo_finds_the_release_and_computes_nothing(sample):
     before = {file: file.stat().st_mtime_ns for file in path.rglob("*")}
     assert succeed("--releases", path.parents[1], "demo") == printed
     assert {file: file.stat().st_mtime_ns for file in path.rglob("*")} == before
+
+
+def test_the_hierarchy_of_the_simulated_brain_is_found_by_both_methods(sample):
+    """As docs/methods.md prints it."""
+    command = [sys.executable, ROOT / "docs" / "hierarchy.py", sample[0]]
+    regions = ["V1", "V2", "V3", "V4", "HVC"]
+    done = subprocess.run([*command, *regions], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(
+        "SIMULATED sample@1.0.0: V1, V2, V3, V4, HVC; 60 test pictures; all"
+    )
+    pattern = r"(nonaka2021|corrected) +(\S+) \[(\S+), (\S+)\]"
+    found = re.findall(pattern, done.stdout)
+    assert [method for method, *_ in found] == ["nonaka2021", "corrected"]
+    documented = (ROOT / "docs" / "methods.md").read_text().split("SIMULATED sample@1.0.0: ")[1]
+    for line, printed in zip(found, re.findall(pattern, documented), strict=False):
+        score, low, high = map(float, line[1:])
+        assert 0 < low < score < high < 1
+        # Another processor may round a convolution differently.
+        assert list(map(float, printed[1:])) == pytest.approx([score, low, high], abs=0.003)

@@ -1,13 +1,12 @@
 """What accuracies say: significance, reliability, agreement between people, identification."""
 
-from unitdb.analysis.agreement import (
-    Interval,
-    PairInterval,
-    agreement_intervals,
-    agreement_null,
-)
+from unitdb.analysis.agreement import PairInterval, agreement_intervals, agreement_null
+from unitdb.analysis.best import BHMethod, best_rois
 from unitdb.analysis.combination import minimum_p, stouffer_p
+from unitdb.analysis.contingency import spearman_of_counts
 from unitdb.analysis.fdr import FalseDiscovery, q_values
+from unitdb.analysis.hierarchy import BHScore, average_bh_score, bh_score, encoding_bh_score
+from unitdb.analysis.hierarchy_interval import bh_interval
 from unitdb.analysis.identification import (
     Identification,
     MeanProfile,
@@ -15,6 +14,7 @@ from unitdb.analysis.identification import (
     pattern_correlation,
 )
 from unitdb.analysis.intersubject import PairAgreement, intersubject_correlations
+from unitdb.analysis.intervals import Interval
 from unitdb.analysis.moments import channel_blocks, tile_blocks
 from unitdb.analysis.null import PooledNull, empirical_p
 from unitdb.analysis.patterns import PatternSimilarity
@@ -39,6 +39,8 @@ from unitdb.analysis.units import (
 )
 
 __all__ = [
+    "BHMethod",
+    "BHScore",
     "Explainable",
     "FalseDiscovery",
     "Identification",
@@ -54,8 +56,13 @@ __all__ = [
     "accuracy_p",
     "agreement_intervals",
     "agreement_null",
+    "average_bh_score",
+    "best_rois",
+    "bh_interval",
+    "bh_score",
     "channel_blocks",
     "empirical_p",
+    "encoding_bh_score",
     "explainable_accuracy",
     "histogram",
     "intersubject_correlations",
@@ -70,6 +77,7 @@ __all__ = [
     "q_values",
     "repeat_reliability",
     "spearman_brown",
+    "spearman_of_counts",
     "stouffer_p",
     "subject_reliability",
     "summarise_layer",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from unitdb.errors import CorruptReleaseError, QueryError
 from unitdb.query.source import check_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import pandas as pd
 
     from unitdb.query import Source
     from unitdb.release.storage import Storage
@@ -77,6 +78,8 @@ def layer_accuracies(
 
     Rows lie by ROI, then unit, then subject: those of an ROI are a matrix.
     """
+    import pandas as pd
+
     table = storage.rows_of_roi(file, ["unit", "subject", "r"], roi)
     unit, r = table["unit"].to_numpy(), table["r"].to_numpy()
     n = int(np.searchsorted(unit, unit[0], side="right"))
