@@ -148,6 +148,39 @@ def values(root: Path | None, release: str, column: str) -> None:
         click.echo(name)
 
 
+@main.command("export")
+@click.argument("release")
+@click.option("--table", help="Table to write: unitdb schema lists them.  [default: unit_summary]")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice([*export.FORMATS, "duckdb"]),
+    help="Format of the file; what its name ends in by default.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file; of an ending in .duckdb, a database of all tables for this machine.",
+)
+@click.pass_obj
+def export_(
+    root: Path | None, /, release: str, table: str | None, format_: str | None, output: Path
+) -> None:
+    """Write a table of a release to one file, or all of it as a DuckDB database.
+
+    In Python: unitdb.open(RELEASE).export(TABLE, FILE), .to_duckdb(FILE)
+    """
+    opened = _open(root, release)
+    if (format_ or output.suffix) not in {"duckdb", ".duckdb"}:
+        opened.export(table or "unit_summary", output, format=format_)  # type: ignore[arg-type]
+    elif table is not None:
+        raise click.UsageError("a DuckDB file has all tables: leave out --table")
+    else:
+        opened.to_duckdb(output)
+    click.echo(str(output))
+
+
 @main.command()
 @click.argument("before")
 @click.argument("after")

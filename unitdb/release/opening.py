@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import pyarrow as pa
+
 from unitdb.errors import (
     CorruptReleaseError,
     FetchError,
@@ -16,9 +18,19 @@ from unitdb.errors import (
     UnknownColumnError,
     UnknownTableError,
 )
-from unitdb.query import Layer, Source, UnitSet, choose_layers, connect, expand_globs, run_sql
-from unitdb.query.export import provenance, with_provenance
+from unitdb.query import (
+    Layer,
+    Source,
+    UnitSet,
+    choose_layers,
+    connect,
+    expand_globs,
+    export,
+    run_sql,
+)
+from unitdb.query.database import write_database
 from unitdb.query.layers import parse_unit
+from unitdb.query.sandbox import stream_sql
 from unitdb.query.source import check_names
 from unitdb.release.catalogue import (
     CATALOGUE,
@@ -38,7 +50,6 @@ if TYPE_CHECKING:
 
     import duckdb
     import pandas as pd
-    import pyarrow as pa
 
     from unitdb.release.trace import Trace
     from unitdb.release.verification import Report
@@ -208,12 +219,7 @@ class Release:
         CorruptReleaseError
             A file is truncated or damaged; names it.
         """
-        import pyarrow as pa
-
-        if name not in self._manifest.files:
-            raise UnknownTableError(
-                name, self.tables, where=f"release {self.label}", hint="unitdb schema"
-            )
+        self._check_table(name)
         for column in columns or ():
             if column not in TABLES[name].column_names:
                 raise UnknownColumnError(
@@ -226,6 +232,12 @@ class Release:
         # Parts have dictionaries of their own; pandas wants one.
         frame: pd.DataFrame = pa.concat_tables(parts).unify_dictionaries().to_pandas()
         return frame
+
+    def _check_table(self, name: str) -> None:
+        if name not in self._manifest.files:
+            raise UnknownTableError(
+                name, self.tables, where=f"release {self.label}", hint="unitdb schema"
+            )
 
     def describe(self) -> Description:
         """Say what the release holds.
@@ -292,21 +304,83 @@ class Release:
         """
         table = self.sql_arrow(query, parameters)
         frame: pd.DataFrame = table.to_pandas()
-        frame.attrs.update(provenance(table))
+        frame.attrs.update(export.provenance(table))
         return frame
 
     def sql_arrow(
         self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
     ) -> pa.Table:
         """Run one SELECT as :meth:`sql` does, into Arrow; the schema's metadata hold its origin."""
-        return with_provenance(
-            run_sql(self._connection, query, parameters),
+        return self._labelled(run_sql(self._connection, query, parameters), query, parameters)
+
+    def _labelled(
+        self,
+        table: pa.Table,
+        query: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+    ) -> pa.Table:
+        return export.with_provenance(
+            table,
             release=self.label,
             query=query,
             citation=self.citation,
             simulated=self.simulated,
             parameters=parameters,
         )
+
+    def export(
+        self,
+        table: str,
+        destination: export.Destination,
+        *,
+        format: export.Format | None = None,  # noqa: A002
+    ) -> None:
+        """Write a whole table to one file, a batch at a time, with its origin.
+
+        Parameters
+        ----------
+        table : str
+            One of :attr:`tables`.
+        destination : path or binary file
+            A path is written atomically: all rows or no file.
+        format : {"csv", "json", "parquet", "arrow"}, optional
+            By default what the path ends in.
+
+        Raises
+        ------
+        UnknownTableError
+            No such table; names the nearest.
+        QueryError
+            Another format, or a path that ends in none of them.
+        """
+        self._check_table(table)
+        write = export.writer(destination, format)
+        query = f"FROM {table}"  # a name of the schema
+        reader = stream_sql(self._connection, query, size=2**16)
+        schema = self._labelled(reader.schema.empty_table(), query).schema
+        batches = (batch.cast(schema) for batch in reader)
+        write(pa.RecordBatchReader.from_batches(schema, batches), destination)
+
+    def to_duckdb(self, destination: str | Path) -> None:
+        """Write a DuckDB file for this machine: views of the large tables, copies of the small.
+
+        Parameters
+        ----------
+        destination : str or Path
+            The file, replaced if it is there.
+
+        Raises
+        ------
+        FetchError
+            The release is read from the web.
+        """
+        files = {
+            table: [str(self.path / file) for file in paths]
+            for table, paths in self._manifest.files.items()
+        }
+        mark = " SIMULATED." if self.simulated else ""
+        origin = f"Release {self.label}.{mark} Cite as: {self.citation}"
+        write_database(Path(destination), files, origin=origin)
 
     def units(
         self,
