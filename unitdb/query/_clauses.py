@@ -181,21 +181,18 @@ def among(relation: Relation, units: Sequence[tuple[str, str, int]]) -> Relation
     return relation.where(f"(model, layer, unit) IN ({rows})", *flat)
 
 
-def better_than(relation: Relation, source: Source, others: Sequence[str], by: float) -> Relation:
-    """Rows whose mean exceeds the unit's highest in other ROIs; a layer at a time in memory."""
-    branches, values = [], []
-    for partition in source.partitions:
-        branches.append(
-            f"SELECT {_OF_ROWS}\nFROM chosen AS s\nJOIN (\n"
-            "  SELECT unit, max(mean_r) AS elsewhere\n  FROM unit_summary\n"
-            "  WHERE dataset = ? AND condition = ? AND model = ? AND layer = ?\n"
-            f"    AND roi IN ({_marks(others)})\n  GROUP BY unit\n) AS o ON s.unit = o.unit\n"
-            "WHERE s.dataset = ? AND s.condition = ? AND s.model = ? AND s.layer = ?\n"
-            "  AND s.mean_r - o.elsewhere > CAST(? AS FLOAT)"
-        )
-        values += [*partition, *others, *partition, by]
-    text = "\nUNION ALL\n".join(branches)
-    return relation.joined(f"WITH chosen AS NOT MATERIALIZED (FROM {{}})\n{text}", *values)
+def better_than(relation: Relation, others: Sequence[str], by: float) -> Relation:
+    """Rows whose mean exceeds the unit's highest in other ROIs."""
+    return relation.joined(
+        f"SELECT {_OF_ROWS}\nFROM {{}} AS s\nJOIN (\n"
+        "  SELECT dataset, condition, model, layer, unit, max(mean_r) AS elsewhere\n"
+        f"  FROM unit_summary WHERE roi IN ({_marks(others)}) AND mean_r IS NOT NULL\n"
+        "  GROUP BY dataset, condition, model, layer, unit\n"
+        ") AS o USING (dataset, condition, model, layer, unit)\n"
+        "WHERE s.mean_r - o.elsewhere > CAST(? AS FLOAT)",
+        *others,
+        by,
+    )
 
 
 def groups_of(per: str | Sequence[str]) -> tuple[str, ...]:

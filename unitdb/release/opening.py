@@ -428,7 +428,7 @@ UnknownRoiError, UnknownSubjectError
         }
         layers = None
         if kind is not None or depth is not None:
-            found = choose_layers(self._layers, kind=kind, depth=depth, where=where)
+            found = choose_layers(self.layers, kind=kind, depth=depth, where=where)
             layers = [(one.model, one.layer) for one in found]
         over = [subjects] if isinstance(subjects, str) else subjects
         return UnitSet(self._source, chosen, layers, over)
@@ -446,7 +446,7 @@ UnknownRoiError, UnknownSubjectError
         UnknownColumnError
             There is no selecting by this column.
         """
-        known = {**self._source.known, "kind": sorted({layer.kind for layer in self._layers})}
+        known = {**self._source.known, "kind": sorted({layer.kind for layer in self.layers})}
         if column not in known:
             raise UnknownColumnError(column, known, where="what units can be selected by")
         return list(known[column])
@@ -457,7 +457,7 @@ UnknownRoiError, UnknownSubjectError
         return self.units(model=model, layer=layer) if slash else self.units(model=model)
 
     def _ipython_key_completions_(self) -> list[str]:
-        return [*self.values("model"), *(layer.name for layer in self._layers)]
+        return [*self.values("model"), *(layer.name for layer in self.layers)]
 
     def unit(self, unit: str) -> pd.DataFrame:
         """All accuracies of one unit.
@@ -480,7 +480,7 @@ UnknownRoiError, UnknownSubjectError
             No such layer; gives the nearest.
         """
         where = f"release {self.label}"
-        return unit_accuracies(self.sql, parse_unit(unit, self._layers, where=where), where=where)
+        return unit_accuracies(self.sql, parse_unit(unit, self.layers, where=where), where=where)
 
     def accuracies(
         self,
@@ -518,7 +518,7 @@ UnknownRoiError, UnknownSubjectError
         where = f"release {self.label}"
         names = {"dataset": dataset, "condition": condition, "model": model}
         keys = {column: only(self._source, column, name) for column, name in names.items()}
-        parse_unit(f"{keys['model']}/{layer}/0", self._layers, where=where)
+        parse_unit(f"{keys['model']}/{layer}/0", self.layers, where=where)
         check_names(self._source, "roi", roi)
         if subjects is not None:
             subjects = check_names(self._source, "subject", subjects)
@@ -619,11 +619,12 @@ UnknownRoiError, UnknownSubjectError
                 names[columns[:4]].drop_duplicates().itertuples(index=False, name=None)
             ),
             subjects={dataset: sorted(found) for dataset, found in subjects.items()},
-            layers=lambda: self._layers,
+            layers=lambda: self.layers,
         )
 
     @cached_property
-    def _layers(self) -> list[Layer]:
+    def layers(self) -> list[Layer]:
+        """Layers of all networks: name, depth, kind and shape of each."""
         table = self.table("layers", ["model", "layer", "depth", "kind", "shape"])
         return [
             Layer(**row | {"shape": tuple(row["shape"].tolist())})
