@@ -69,7 +69,7 @@ def _sample_of_1000(release: Release, _: Path) -> object:
 def _facets(release: Release, _: Path) -> object:
     from unitdb import col
 
-    return release.units().where(col.mean_r > 0.3)._facets()
+    return release.units().where(col.mean_r > 0.3).facets()
 
 
 def _page_of_50(release: Release, _: Path) -> object:
@@ -86,12 +86,12 @@ def _one_unit(release: Release, _: Path) -> object:
 
 
 def _distribution(release: Release, _: Path) -> object:
-    return release._distribution("vgg19")
+    return release.distribution("vgg19")
 
 
 def _scatter(release: Release, _: Path) -> object:
-    r = release.accuracies("vgg19", "conv1_1", ROI, subjects=release.values("subject")[:2])
-    return np.histogram2d(*r.to_numpy().T, bins=100)[0]
+    one, other, *_ = release.values("subject")
+    return release.scatter("vgg19", "conv1_1", ROI, one, other)
 
 
 def _figure_2_of_tables(release: Release, _: Path) -> object:
@@ -120,11 +120,11 @@ QUERIES = {
     "top 10 of each layer": _ten_per_layer,
     "top 1 of each channel of VGG19": _one_per_channel,
     "sample of 1,000": _sample_of_1000,
-    "_facets of mean_r > 0.3": _facets,
+    "facets of mean_r > 0.3": _facets,
     "first page of 50": _page_of_50,
     "top 100 over two subjects, conv5": _of_two_subjects,
     "all accuracies of a unit": _one_unit,
-    "_distribution, layers × ROIs of VGG19": _distribution,
+    "distribution, layers × ROIs of VGG19": _distribution,
     "two subjects over conv1_1": _scatter,
     "figure 2 from the tables": _figure_2_of_tables,
     "figure 2 from the accuracies, one ROI": _figure_2_of_accuracies,

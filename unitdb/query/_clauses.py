@@ -26,6 +26,7 @@ __all__ = [
     "in_range",
     "members",
     "parsed_unit",
+    "partitions_of",
     "placed",
     "sampled",
     "top_per",
@@ -113,14 +114,8 @@ def _over_subjects(
     )
     rois = names.get("roi")
     branches, values = [], []
-    for partition in source.partitions:
-        dataset, _, model, layer = partition
-        wanted = zip(("dataset", "condition", "model", "layer"), partition, strict=True)
-        if any(column in names and name not in names[column] for column, name in wanted):
-            continue
-        if (layers is not None and (model, layer) not in layers) or not (
-            set(subjects) & set(source.subjects[dataset])
-        ):
+    for partition in partitions_of(source, names, layers):
+        if not set(subjects) & set(source.subjects[partition[0]]):
             continue
         of_rois = f" AND roi IN ({_marks(rois)})" if rois else ""
         branches.append(_OF_SUBJECTS.format(others=others, subjects=_marks(subjects), rois=of_rois))
@@ -181,18 +176,47 @@ def among(relation: Relation, units: Sequence[tuple[str, str, int]]) -> Relation
     return relation.where(f"(model, layer, unit) IN ({rows})", *flat)
 
 
-def better_than(relation: Relation, others: Sequence[str], by: float) -> Relation:
-    """Rows whose mean exceeds the unit's highest in other ROIs."""
-    return relation.joined(
-        f"SELECT {_OF_ROWS}\nFROM {{}} AS s\nJOIN (\n"
-        "  SELECT dataset, condition, model, layer, unit, max(mean_r) AS elsewhere\n"
-        f"  FROM unit_summary WHERE roi IN ({_marks(others)}) AND mean_r IS NOT NULL\n"
-        "  GROUP BY dataset, condition, model, layer, unit\n"
-        ") AS o USING (dataset, condition, model, layer, unit)\n"
-        "WHERE s.mean_r - o.elsewhere > CAST(? AS FLOAT)",
-        *others,
-        by,
+def better_than(
+    relation: Relation,
+    partitions: Sequence[tuple[str, str, str, str]],
+    others: Sequence[str],
+    by: float,
+) -> Relation:
+    """Rows whose mean exceeds the unit's highest in other ROIs.
+
+    A layer at a time, as units alone are then compared: with the names of datasets and layers in
+    the comparison it would take ten times the memory.
+    """
+    where = "dataset = ? AND condition = ? AND model = ? AND layer = ?"
+    branch = (
+        f"SELECT {_OF_ROWS}\nFROM (FROM chosen WHERE {where}) AS s\nJOIN (\n"
+        f"  SELECT unit, max(mean_r) AS elsewhere FROM unit_summary\n"
+        f"  WHERE {where} AND roi IN ({_marks(others)}) AND mean_r IS NOT NULL\n"
+        "  GROUP BY unit\n) AS o USING (unit)\nWHERE s.mean_r - o.elsewhere > CAST(? AS FLOAT)"
     )
+    if len(others) == 1:
+        branch = branch.replace("max(mean_r) AS", "mean_r AS").replace("  GROUP BY unit\n", "")
+    text = "\nUNION ALL\n".join([branch] * len(partitions))
+    values = [v for partition in partitions for v in (*partition, *partition, *others, by)]
+    return relation.joined(f"WITH chosen AS NOT MATERIALIZED (FROM {{}})\n{text}", *values)
+
+
+def partitions_of(
+    source: Source,
+    names: Mapping[str, Sequence[str]],
+    layers: Sequence[tuple[str, str]] | None,
+) -> list[tuple[str, str, str, str]]:
+    """Dataset, condition, model and layer of all accuracies of chosen names and layers."""
+    columns = ("dataset", "condition", "model", "layer")
+    return [
+        partition
+        for partition in source.partitions
+        if all(
+            name in names.get(column, (name,))
+            for column, name in zip(columns, partition, strict=True)
+        )
+        and (layers is None or partition[2:] in layers)
+    ]
 
 
 def groups_of(per: str | Sequence[str]) -> tuple[str, ...]:

@@ -230,7 +230,9 @@ UnknownRoiError, UnknownSubjectError
             others = check_names(self.source, "roi", than)
             if roi in others:
                 raise QueryError(f"better_in({roi!r}, than={than!r}): an ROI is never better there")
-            relation = clauses.better_than(relation, others, value)
+            names = {column: tuple(kept or ()) for column, kept in self.filters.items()}
+            partitions = clauses.partitions_of(self.source, names, self.layers)
+            relation = clauses.better_than(relation, partitions, others, value)
             step = f"better in {roi} than in {' | '.join(others)}"
         return self._with(relation, step + (f" by {by}" if by else ""), code=code)
 

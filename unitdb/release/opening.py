@@ -16,6 +16,7 @@ from unitdb.errors import (
     FetchError,
     QueryError,
     UnknownColumnError,
+    UnknownSubjectError,
     UnknownTableError,
 )
 from unitdb.query import (
@@ -39,7 +40,13 @@ from unitdb.release.catalogue import (
     warn_if_listed_as_retracted,
 )
 from unitdb.release.description import Description, describe
-from unitdb.release.layerwise import distribution, layer_accuracies, only, unit_accuracies
+from unitdb.release.layerwise import (
+    distribution,
+    layer_accuracies,
+    only,
+    scatter,
+    unit_accuracies,
+)
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, parse_manifest
 from unitdb.release.matrix import layer_by_roi
 from unitdb.release.storage import Folder, Remote, Storage, is_address
@@ -49,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import duckdb
+    import numpy as np
     import pandas as pd
 
     from unitdb.release.trace import Trace
@@ -520,18 +528,67 @@ UnknownRoiError, UnknownSubjectError
         keys = {column: only(self._source, column, name) for column, name in names.items()}
         parse_unit(f"{keys['model']}/{layer}/0", self.layers, where=where)
         check_names(self._source, "roi", roi)
-        if subjects is not None:
-            subjects = check_names(self._source, "subject", subjects)
         folder = "/".join(f"{column}={name}" for column, name in [*keys.items(), ("layer", layer)])
         files = [file for file in self._manifest.files["accuracy"] if f"/{folder}/" in file]
         if not files:
             raise QueryError(f"{where}: no accuracies of {folder}")
         (file,) = files
-        frame = layer_accuracies(self._storage, file, roi, subjects, where=f"{where}: {file}")
+        everybody = self._source.subjects[keys["dataset"]]
+        frame = layer_accuracies(self._storage, file, roi, everybody, where=f"{where}: {file}")
+        if subjects is not None:
+            missing = [subject for subject in subjects if subject not in everybody]
+            if missing:
+                raise UnknownSubjectError(missing[0], everybody, where=f"dataset {keys['dataset']}")
+            frame = frame[list(subjects)]
         frame.attrs.update(
             release=self.label, simulated=self.simulated, citation=self.citation, roi=roi
         )
         return frame
+
+    def scatter(
+        self,
+        model: str,
+        layer: str,
+        roi: str,
+        subject: str,
+        other: str,
+        *,
+        dataset: str | None = None,
+        condition: str | None = None,
+        bins: int = 100,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Count a layer's units by their accuracies in two people: one person against another.
+
+        Parameters
+        ----------
+        model, layer, roi : str
+            Which.
+        subject, other : str
+            The people.
+        dataset, condition : str, optional
+            Which, where the release has several.
+        bins : int
+            Bins of each axis, of equal width between the lowest and the highest accuracy.
+
+        Returns
+        -------
+        counts : array of shape (bins, bins)
+            Units; rows are bins of ``subject``, columns of ``other``. Units that lack an accuracy
+            in either are left out.
+        edges : array of shape (bins + 1,)
+            Edges of both axes, Pearson r.
+
+        Raises
+        ------
+        QueryError
+            ``bins`` is not a positive number; and as of :meth:`accuracies`.
+        """
+        if type(bins) is not int or not 0 < bins <= 4096:
+            raise QueryError(f"bins={bins!r} is not a number from 1 to 4096")
+        r = self.accuracies(
+            model, layer, roi, dataset=dataset, condition=condition, subjects=[subject, other]
+        ).to_numpy()
+        return scatter(r[:, 0], r[:, 1], bins=bins)
 
     def distribution(
         self,
