@@ -182,11 +182,11 @@ class Selection:
         pandas.DataFrame
             ``n_units``, and over units: mean, SD (ddof = 1), lowest and highest ``mean_r``.
         """
-        return summarise(self._summary, channel=False)
+        return summarise(self._summary)
 
     def by_channel(self) -> pd.DataFrame:
         """Summarise as :meth:`by_layer` does, for each channel of a layer."""
-        return summarise(self._summary, channel=True)
+        return summarise(self._summary, channel=clauses.channel(self.source))
 
     def __len__(self) -> int:
         return self.count()
