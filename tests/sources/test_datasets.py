@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +50,15 @@ def test_install_downloads_nothing(web, tmp_path):
     assert set(state_of(states("some", files, data=tmp_path)).values()) == {"not here"}
     assert run("git", "status", "--porcelain", folder=folder) == ""
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["some"]
+
+
+def test_a_data_folder_may_be_relative(web, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = files_of(web)
+    get("some", files, data=Path("data"), subjects=["sub-one"])
+    assert state_of(check("some", files, data=Path("data")))["sub/one.bin"] == "here"
+    assert [path.name for path in (tmp_path / "data").glob("[!.]*")] == ["some"]
+    drop("some", files, data=Path("data"))
 
 
 def test_install_twice_changes_nothing_and_adds_what_is_new(web, tmp_path):

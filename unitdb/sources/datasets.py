@@ -99,7 +99,7 @@ def install(name: str, files: DatasetFiles, *, data: Path | None = None) -> Path
     MissingProgramError, ProgramError
         git, git-annex or DataLad are not there, or failed.
     """
-    folder = data_folder(data) / name
+    folder = _folder(name, data)
     for program in ("git", "git-annex", "datalad"):
         find_program(program)
     with _alone(folder):
@@ -266,6 +266,11 @@ def drop(
     return found
 
 
+def _folder(name: str, data: Path | None) -> Path:
+    # Absolute: programs are started in it and in the folder above.
+    return data_folder(data).absolute() / name
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -397,7 +402,7 @@ def _states(folder: Path, paths: Sequence[str]) -> list[FileState]:
 
 
 def _installed(name: str, data: Path | None) -> Path:
-    folder = data_folder(data) / name
+    folder = _folder(name, data)
     if not (folder / ".datalad").is_dir():
         raise SourceError(
             f"{name} is not installed in {folder.parent}: unitdb datasets install {name}"
