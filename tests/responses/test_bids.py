@@ -13,7 +13,14 @@ from hypothesis import given, strategies as st
 from nilearn.signal import clean as nilearn_clean
 
 from unitdb.errors import DatasetError
-from unitdb.responses.bids import bids_responses, block_means, clean, normalised
+from unitdb.responses.bids import (
+    _Event,
+    _volumes,
+    bids_responses,
+    block_means,
+    clean,
+    normalised,
+)
 from unitdb.responses.spec import DatasetSpec
 
 SHAPE, N_VOLUMES, SECONDS = (6, 5, 4), 30, 3.0
@@ -310,6 +317,48 @@ def test_confounds_must_fit_the_run(data):
         read(data, regress=["trans_x"])
     with pytest.raises(DatasetError, match="has no column 'trans_y'; there are: trans_x"):
         read(data, regress=["trans_y"])
+
+
+def test_stimuli_told_by_number_are_named(data):
+    """As in ds001246: n01443537_22563 is 1443537.022563."""
+    numbers = dict(
+        zip(["apple", "bird", "car", "dog", "egg"], range(1443537, 1443542), strict=True)
+    )
+    for path in (data / "bids" / "sub-01").rglob("*_events.tsv"):
+        text = path.read_text()
+        for name, number in numbers.items():
+            text = text.replace(f"\t{name}\n", f"\t{number}.022563\n")
+        path.write_text(text)
+    parts = {"train": part("Training"), "test": part("Test")}
+    named = {split: one | {"pattern": "imagenet"} for split, one in parts.items()}
+    ids = read(data, parts=named).stimulus_ids
+    assert ids[:3].tolist() == ["n01443537_22563", "n01443538_22563", "n01443539_22563"]
+    table = data / "names.tsv"
+    table.write_text("\n".join(f"{n}.022563\t{name}" for name, n in numbers.items()))
+    listed = {split: one | {"names": "names.tsv"} for split, one in parts.items()}
+    assert read(data, parts=listed).stimulus_ids.tolist() == read_ids(EVENTS)
+    table.write_text("1443537.022563\tapple\n")
+    with pytest.raises(
+        DatasetError, match=r"events\.tsv: line 4: 'stim_id' is 1443538\.022563, which"
+    ):
+        read(data, parts=listed)
+
+
+def read_ids(events):
+    return [name for _, name in events] * 2 + ["egg"] * 5
+
+
+def test_two_images_of_a_run_are_refused(data):
+    path = bold(data)
+    shutil.copy(path, path.with_name(path.name.replace("_bold", "_desc-smooth_bold")))
+    with pytest.raises(DatasetError, match=r"run-01_desc-smooth_bold.* are of the same run"):
+        read(data)
+
+
+@pytest.mark.parametrize(("onset", "first"), [(3.0, 1), (4.5, 2), (7.5, 3), (10.5, 4), (7.4, 2)])
+def test_halves_of_a_volume_are_rounded_up(onset, first):
+    event = _Event(onset=onset, duration=4.5, stimulus="x")
+    assert _volumes(event, 3.0, 0.0, 30, where=None) == slice(first, first + 2)
 
 
 def test_regressing_needs_files_of_confounds():
