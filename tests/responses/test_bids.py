@@ -263,6 +263,13 @@ def save_mask(data, values, affine=AFFINE):
     nib.save(nib.Nifti1Image(values.astype(np.uint8), affine), mask(data))
 
 
+def write_bomb(path):
+    header = nib.Nifti1Header()
+    header.set_data_shape((2000, 2000, 1000))
+    header["magic"], header["vox_offset"] = b"n+1", 352
+    path.write_bytes(gzip.compress(header.binaryblock + bytes(2**20)))
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -273,6 +280,7 @@ def truncate(path):
         (lambda d: truncate(bold(d)), r"run-01_bold_preproc\.nii\.gz: cannot be read"),
         (lambda d: bold(d).write_bytes(gzip.compress(b"no image")), r"run-01.*cannot be read"),
         (lambda d: truncate(mask(d)), r"mask_LH_V4\.nii\.gz: cannot be read"),
+        (lambda d: write_bomb(mask(d)), r"LH_V4\.nii\.gz: .* would become 16,000,000,000 bytes"),
         (lambda d: mask(d).unlink(), r"no file fits 'sourcedata/sub-01/anat/sub-01_mask_LH_V4"),
         (lambda d: save_mask(d, np.zeros(SHAPE)), r"ROI 'V4' has no voxels"),
         (lambda d: save_mask(d, np.ones((5, 5, 5))), r"LH_V4.* has shape \(5, 5, 5\)"),

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unitdb.activations.hdf5 import check_expansion
 from unitdb.errors import DatasetError, MissingExtraError, closest
 from unitdb.reads import note_read
 from unitdb.responses.naming import read_names, stimulus_id
@@ -234,7 +235,10 @@ def _load(path: Path) -> Any:
         ) from None
     with _naming(path):
         note_read(path)
-        return nib.load(path, keep_file_open=True)
+        image: Any = nib.load(path, keep_file_open=True)
+    n_bytes = math.prod(image.shape) * image.get_data_dtype().itemsize
+    check_expansion(n_bytes, path, error=DatasetError)
+    return image
 
 
 class _naming:  # noqa: N801 - reads as a verb
