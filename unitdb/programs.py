@@ -27,6 +27,12 @@ MENDS = {
 """For each program what installs it."""
 
 _LINES = 3
+# `git rev-parse --local-env-vars`, but for settings given by GIT_CONFIG_…
+_OF_A_REPOSITORY = {
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE",
+}  # fmt: skip
 
 
 def find_program(name: str) -> str:
@@ -135,7 +141,9 @@ def _search_path() -> str:
 
 
 def _environment() -> dict[str, str]:
-    found = {**os.environ, "PATH": _search_path()}
+    # Without what git tells its hooks, or commands for a dataset would go to their repository.
+    found = {name: value for name, value in os.environ.items() if name not in _OF_A_REPOSITORY}
+    found["PATH"] = _search_path()
     found |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "LC_ALL": "C.UTF-8"}
     found |= {"DATALAD_LOG_LEVEL": "error", "DATALAD_UI_PROGRESSBAR": "none"}
     found.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")

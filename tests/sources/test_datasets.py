@@ -61,6 +61,16 @@ def test_a_data_folder_may_be_relative(web, tmp_path, monkeypatch):
     drop("some", files, data=Path("data"))
 
 
+def test_a_hook_of_git_does_not_lead_astray(web, tmp_path, monkeypatch):
+    """Git tells its hooks where their repository is; commands here are meant for another."""
+    run("git", "init", "--quiet", str(tmp_path / "theirs"), folder=tmp_path)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "theirs" / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "theirs" / ".git" / "index"))
+    folder = install("some", files_of(web), data=tmp_path)
+    assert (folder / ".git").is_dir()
+    assert run("git", "-C", "theirs", "for-each-ref", folder=tmp_path) == ""
+
+
 def test_install_twice_changes_nothing_and_adds_what_is_new(web, tmp_path):
     files = files_of(web)
     folder = install("some", files, data=tmp_path)
@@ -156,6 +166,15 @@ def test_drop_frees_the_space_and_refuses_what_would_be_lost(web, tmp_path):
     drop("some", files, data=tmp_path, force=True)
     with pytest.raises(SourceError, match=r"answers 404"):
         get("some", files, data=tmp_path)
+
+
+def test_files_of_all_are_not_dropped_with_those_of_one(web, tmp_path):
+    files = files_of(web)
+    get("some", files, data=tmp_path)
+    assert state_of(drop("some", files, data=tmp_path, subjects=["sub-one"])) == {
+        "sub/one.bin": "not here"
+    }
+    assert (tmp_path / "some" / "notes.bin").exists()
 
 
 def test_a_dataset_that_exists_is_cloned_by_path(tmp_path):

@@ -235,7 +235,7 @@ def drop(
     Parameters
     ----------
     name, files, data, subjects, rois, patterns
-        As for :func:`get`.
+        As for :func:`get`, but files of all subjects, or of all ROIs, are not those of one.
     force : bool
         Remove also what no other place is known to have.
 
@@ -251,7 +251,8 @@ def drop(
     """
     folder = _installed(name, data)
     with _alone(folder):
-        paths = _registered(folder, _chosen(name, files, subjects, rois, patterns))
+        chosen = _chosen(name, files, subjects, rois, patterns, shared=False)
+        paths = _registered(folder, chosen)
         options = ("--force",) if force else ()
         command = ("git-annex", "drop", "--json", "--json-error-messages", *options, "--")
         failed = [
@@ -416,8 +417,10 @@ def _chosen(
     subjects: Sequence[str] | None = None,
     rois: Sequence[str] | None = None,
     patterns: Sequence[str] | None = None,
+    *,
+    shared: bool = True,
 ) -> list[str]:
-    """Paths of the files of some subjects and ROIs."""
+    """Paths of the files of some subjects and ROIs, with those of all of them or without."""
     if files.datalad is not None:
         if rois is not None:
             raise SourceError(f"{name}: its files are not told apart by ROI")
@@ -437,8 +440,8 @@ def _chosen(
     chosen = [
         file.path
         for file in files.download
-        if (subjects is None or file.subject is None or file.subject in subjects)
-        and (rois is None or file.rois is None or set(rois) & set(file.rois))
+        if (subjects is None or (shared if file.subject is None else file.subject in subjects))
+        and (rois is None or (shared if file.rois is None else set(rois) & set(file.rois)))
         and (patterns is None or any(fnmatchcase(file.path, pattern) for pattern in patterns))
     ]
     if not chosen:
