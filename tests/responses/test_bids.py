@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import tracemalloc
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import given, strategies as st
 from nilearn.signal import clean as nilearn_clean
 
+from unitdb import programs
 from unitdb.errors import DatasetError
+from unitdb.responses import find_dataset
 from unitdb.responses.bids import (
     _Event,
     _volumes,
@@ -22,6 +25,8 @@ from unitdb.responses.bids import (
     normalised,
 )
 from unitdb.responses.spec import DatasetSpec
+from unitdb.sources import DatasetFiles, get, install
+from unitdb.specs import read_spec
 
 SHAPE, N_VOLUMES, SECONDS = (6, 5, 4), 30, 3.0
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
@@ -329,14 +334,7 @@ def test_confounds_must_fit_the_run(data):
 
 def test_stimuli_told_by_number_are_named(data):
     """As in ds001246: n01443537_22563 is 1443537.022563."""
-    numbers = dict(
-        zip(["apple", "bird", "car", "dog", "egg"], range(1443537, 1443542), strict=True)
-    )
-    for path in (data / "bids" / "sub-01").rglob("*_events.tsv"):
-        text = path.read_text()
-        for name, number in numbers.items():
-            text = text.replace(f"\t{name}\n", f"\t{number}.022563\n")
-        path.write_text(text)
+    numbers = with_numbers(data / "bids" / "sub-01")
     parts = {"train": part("Training"), "test": part("Test")}
     named = {split: one | {"pattern": "imagenet"} for split, one in parts.items()}
     ids = read(data, parts=named).stimulus_ids
@@ -354,6 +352,52 @@ def test_stimuli_told_by_number_are_named(data):
 
 def read_ids(events):
     return [name for _, name in events] * 2 + ["egg"] * 5
+
+
+def test_god_as_a_bids_dataset_is_cloned_and_used_in_place(written, tmp_path):
+    """The dataset that comes with unitdb, on made-up images in its layout."""
+    path = find_dataset("god-bids", [Path(__file__).parents[2] / "datasets"])
+    found = read_spec(path, DatasetSpec, DatasetError)
+    theirs, data = tmp_path / "theirs", tmp_path / "data"
+    programs.run("datalad", "create", "-c", "text2git", theirs, folder=tmp_path)
+    lay_out_as_god(written / "bids", theirs)
+    programs.run("datalad", "save", "-m", "All", folder=theirs)
+    version = programs.run("git", "rev-parse", "HEAD", folder=theirs).strip()
+    files = DatasetFiles(datalad=str(theirs), version=version, fetch=found.files.fetch)
+    install("god-bids", files, data=data)
+    with pytest.raises(DatasetError, match=r"\.nii\.gz: is known, but not downloaded"):
+        bids_responses(found, found.responses, "sub-01", data)
+    get("god-bids", files, data=data, subjects=["sub-01"])
+    responses = bids_responses(found, found.responses, "sub-01", data)
+    assert responses.stimulus_ids[-1] == "n01443541_22563"
+    assert {roi: int(mask.sum()) for roi, mask in responses.rois.items()}["V1"] == 23
+    options = {"trend": 1, "normalise": "percent"}
+    expected = read(written, **options)
+    np.testing.assert_allclose(responses.roi("V1"), expected.roi("V1"))
+
+
+def lay_out_as_god(source, root):
+    """Copy to the paths and the numbers of ds001246."""
+    shutil.copytree(source / "sub-01", root / "sub-01")
+    with_numbers(root / "sub-01")
+    ready = root / "derivatives" / "preproc-spm" / "output"
+    shutil.copytree(source / "derivatives" / "sub-01", ready / "sub-01")
+    anatomy = root / "sourcedata" / "sub-01" / "anat"
+    shutil.copytree(source / "sourcedata" / "sub-01" / "anat", anatomy)
+    for name in ("V2d", "V3v", "LOC", "FFA", "PPA"):
+        shutil.copy(anatomy / "sub-01_mask_LH_V4.nii.gz", anatomy / f"sub-01_mask_RH_{name}.nii.gz")
+
+
+def with_numbers(folder):
+    """Have events tell pictures by number; gives the numbers."""
+    names = ["apple", "bird", "car", "dog", "egg"]
+    numbers = {name: 1443537 + place for place, name in enumerate(names)}
+    for path in folder.rglob("*_events.tsv"):
+        text = path.read_text()
+        for name, number in numbers.items():
+            text = text.replace(f"\t{name}\n", f"\t{number}.022563\n")
+        path.write_text(text)
+    return numbers
 
 
 def test_two_images_of_a_run_are_refused(data):

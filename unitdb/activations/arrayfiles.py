@@ -29,7 +29,7 @@ from scipy.io.matlab import MatReadError
 
 from unitdb.activations.hdf5 import check_expansion, find_dataset, open_hdf5, read_matlab
 from unitdb.errors import UnitdbError, closest
-from unitdb.reads import note_read
+from unitdb.reads import note_read, why_missing
 
 __all__ = ["read_arrays", "read_npy"]
 
@@ -64,7 +64,7 @@ def read_arrays(path: Path, keys: Iterable[str], *, error: _Error) -> Arrays:
             ".npy and .parquet files"
         )
     if not path.exists():
-        raise error(f"{path}: no such file")
+        raise error(f"{path}: {why_missing(path)}")
     if path.is_file():  # of a folder, those of its files that are read
         note_read(path)
     keys = list(dict.fromkeys(keys))

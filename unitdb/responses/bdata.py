@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from unitdb.activations.hdf5 import find_dataset, names_in, open_hdf5
 from unitdb.errors import DatasetError, closest
+from unitdb.reads import why_missing
 from unitdb.responses.naming import read_names, stimulus_id
 from unitdb.responses.selectors import evaluate, keys_of, parse
 from unitdb.responses.spec import BDataPart, BDataResponses, DatasetSpec
@@ -192,7 +193,7 @@ def open_bdata(path: Path) -> Iterator[BData]:
         h5py is not installed.
     """
     if not path.is_file():
-        raise DatasetError(f"{path}: no such file")
+        raise DatasetError(f"{path}: {why_missing(path)}")
     with open_hdf5(path, error=DatasetError) as file:
         samples, meta = (
             next((name for name in names if name in file), names[-1])

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from unitdb.activations.hdf5 import check_expansion
 from unitdb.errors import DatasetError, MissingExtraError, closest
-from unitdb.reads import note_read
+from unitdb.reads import note_read, why_missing
 from unitdb.responses.naming import read_names, stimulus_id
 from unitdb.responses.spec import BidsPart, BidsResponses, DatasetSpec
 from unitdb.responses.types import Responses
@@ -263,6 +263,9 @@ def _files(root: Path, pattern: str, subject: str) -> list[Path]:
     found = sorted(root.glob(asked))
     if not found:
         raise DatasetError(f"{root}: no file fits {asked!r}")
+    absent = next((path for path in found if not path.exists()), None)
+    if absent is not None:
+        raise DatasetError(f"{absent}: {why_missing(absent)}")
     return found
 
 
