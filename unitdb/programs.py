@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import sysconfig
 import tempfile
 from functools import cache
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from unitdb.errors import MissingProgramError, ProgramError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["MENDS", "find_program", "json_lines", "run"]
@@ -117,6 +120,7 @@ def json_lines(*command: str | Path, folder: Path, text: str | None = None) -> I
             stdout=subprocess.PIPE,
             stderr=complaints,
             text=True,
+            preexec_fn=_end_with_parent(),
         ) as process:
             said = False
             try:
@@ -133,6 +137,19 @@ def json_lines(*command: str | Path, folder: Path, text: str | None = None) -> I
         if process.returncode < 0 or (process.returncode and not said):
             complaints.seek(0)
             raise ProgramError(_failure(command, process.returncode, complaints.read()))
+
+
+@cache
+def _end_with_parent() -> Callable[[], object] | None:
+    """What a child calls before it becomes the program, so that it ends when we are killed.
+
+    git-annex would hold its locks for ever. Linux alone has this (prctl, PR_SET_PDEATHSIG); the
+    library is loaded here, as nothing that takes a lock may be done between fork and exec.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    return lambda: prctl(1, signal.SIGTERM, 0, 0, 0)
 
 
 def _search_path() -> str:

@@ -7,7 +7,9 @@ records one; from then on they are held to it like the rest.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +40,8 @@ _HERE = "here"  # what git-annex calls this repository
 _UNVERIFIED = ("VURL", "URL")  # keys without a checksum
 _RECORDED = "SHA256E"
 _SECONDS_TO_ANSWER = 10
+_BUSY = "transfer already in progress"
+_ATTEMPTS, _SECONDS_BETWEEN = 5, 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,15 +157,7 @@ def get(
     paths = _chosen(name, files, subjects, rois, patterns)
     folder = install(name, files, data=data)
     with _alone(folder):
-        failed = []
-        command = ("git-annex", "get", "--json", "--json-progress", "--json-error-messages", "--")
-        for line in json_lines(*command, *paths, folder=folder):
-            action = line.get("action", line)
-            if "byte-progress" in line and progress:
-                done = int(line["byte-progress"])
-                progress(action["file"], done, int(line.get("total-size") or done))
-            elif line.get("success") is False:
-                failed.append(line)
+        failed = _download(folder, paths, progress)
         _record_checksums(folder, paths)
         found = _states(folder, paths)
     if failed:
@@ -172,6 +168,31 @@ def get(
         if state.state != "here":
             raise SourceError(f"{name}: {state.path} has not come; try again")
     return found
+
+
+def _download(folder: Path, paths: Sequence[str], progress: Progress | None) -> list[Any]:
+    """Download what is not here; gives what git-annex says of the files that failed."""
+    command = ("git-annex", "get", "--json", "--json-progress", "--json-error-messages", "--")
+    failed: list[Any] = []
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(_SECONDS_BETWEEN)
+        failed = []
+        for line in json_lines(*command, *paths, folder=folder):
+            action = line.get("action", line)
+            if "byte-progress" in line and progress:
+                done = int(line["byte-progress"])
+                progress(action["file"], done, int(line.get("total-size") or done))
+            elif line.get("success") is False:
+                failed.append(line)
+        # One whose unitdb was killed may take a moment to end.
+        if not any(_BUSY in _said(line) for line in failed):
+            break
+    return failed
+
+
+def _said(line: dict[str, Any]) -> str:
+    return " ".join(" ".join(line["error-messages"] or [line.get("note", "")]).split())
 
 
 def states(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[FileState]:
@@ -285,7 +306,7 @@ def _new(folder: Path, files: DatasetFiles) -> None:
     _remove(temporary)
     try:
         if files.datalad is not None:
-            run("datalad", "clone", "--", files.datalad, temporary, folder=folder.parent)
+            _clone(files.datalad, temporary)
             if files.version is not None:
                 run("git", "checkout", "--quiet", "--detach", files.version, folder=temporary)
         else:
@@ -296,6 +317,14 @@ def _new(folder: Path, files: DatasetFiles) -> None:
     except BaseException:
         _remove(temporary)
         raise
+
+
+def _clone(address: str, folder: Path) -> None:
+    try:
+        run("datalad", "clone", "--", address, folder, folder=folder.parent)
+    except ProgramError as cause:  # which tells of each of its attempts
+        said = re.findall(r"fatal: (.*?)(?=$|;|'?\])", str(cause))
+        raise SourceError(f"{address} cannot be cloned: {said[-1] if said else cause}") from cause
 
 
 def _remove(folder: Path) -> None:
@@ -426,9 +455,10 @@ def _chosen(
             raise SourceError(f"{name}: its files are not told apart by ROI")
         if patterns is not None:
             return list(patterns)  # git-annex knows what * means
+        fetch = files.fetch or ["."]
         if subjects is None:
-            return sorted({path.split("{subject}")[0].rstrip("/") or "." for path in files.fetch})
-        return [path.replace("{subject}", subject) for subject in subjects for path in files.fetch]
+            return sorted({path.split("{subject}")[0].rstrip("/") or "." for path in fetch})
+        return [path.replace("{subject}", subject) for subject in subjects for path in fetch]
     own = {file.subject for file in files.download if file.subject is not None}
     for subject in subjects or ():
         if subject not in own:
@@ -454,7 +484,9 @@ def _chosen(
 def _why_not(folder: Path, line: dict[str, Any], files: DatasetFiles) -> str:
     """Say in plain words why a download failed; git-annex says only that it did."""
     addresses = [file.address for file in files.download if file.path == line["file"]]
-    said = " ".join(" ".join(line["error-messages"] or [line.get("note", "")]).split())
+    said = _said(line)
+    if _BUSY in said:
+        return "another git-annex is downloading it; wait for it, or end it"
     if not addresses:
         return said
     asked = urllib.request.Request(addresses[0], method="HEAD")  # noqa: S310 - checked by the spec
