@@ -12,12 +12,12 @@ from html import escape
 from numbers import Integral
 from textwrap import indent
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
 from unitdb.errors import QueryError
-from unitdb.query import export
+from unitdb.query import export, tensors
 from unitdb.query.conditions import Condition, check_numeric
 from unitdb.query.sandbox import run_sql
 from unitdb.query.source import Source, check_names
@@ -25,6 +25,7 @@ from unitdb.schema import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
 __all__ = ["UnitSet"]
 
@@ -170,6 +171,86 @@ UnknownRoiError
             A path is written atomically: all rows or no file.
         """
         export.write_csv(self.to_arrow(), destination)
+
+    def masks(self) -> dict[str, torch.Tensor]:
+        """Chosen units of each layer as a mask; a unit in several rows is chosen once.
+
+        Returns
+        -------
+        dict of str to bool tensor of shape (C, H, W) or (N,)
+            Layers that hold a chosen unit, in the order of depth; indexed in C order.
+
+        Raises
+        ------
+        QueryError
+            The units are of several models.
+        MissingExtraError
+            torch is not installed.
+        """
+        return tensors.masks(self)
+
+    def channels(self, *, min_units: int = 1, min_share: float = 0.0) -> dict[str, torch.Tensor]:
+        """Channels of each layer that hold chosen units; in a layer (N,) each unit is a channel.
+
+        Parameters
+        ----------
+        min_units : int
+            Least number of chosen units of the channel.
+        min_share : float
+            Least share, 0 to 1, of the channel's units, counted over all of its H × W positions,
+            also those of which the release has no accuracy.
+
+        Returns
+        -------
+        dict of str to int64 tensor of shape (n_channels,)
+            Ascending; layers that hold a chosen unit, in the order of depth.
+
+        Raises
+        ------
+        QueryError
+            The units are of several models, a layer has neither shape, or a minimum is no such.
+        MissingExtraError
+            torch is not installed.
+        """
+        return tensors.channels(self, min_units=min_units, min_share=min_share)
+
+    def weights(
+        self,
+        by: str = "mean_r",
+        *,
+        over: Literal["max", "mean"] | None = None,
+        missing: float | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Accuracies as soft weights: a column's value at each chosen unit, 0 at all others.
+
+        Values are as they stand, also where negative.
+
+        Parameters
+        ----------
+        by : str
+            A numeric column of ``unit_summary``.
+        over : {"max", "mean"}, optional
+            How the rows (ROIs, datasets, conditions) of a unit that has several are combined, NULL
+            left out. By default such units are refused: which one is meant is for you to say.
+        missing : float, optional
+            Weight of chosen units whose column is NULL; by default they are refused.
+
+        Returns
+        -------
+        dict of str to float32 tensor of shape (C, H, W) or (N,)
+            Layers that hold a chosen unit, in the order of depth; indexed in C order.
+
+        Raises
+        ------
+        QueryError
+            The units are of several models, a unit has several rows or no value, or ``over`` is
+            something else.
+        UnknownColumnError
+            Names the nearest numeric columns.
+        MissingExtraError
+            torch is not installed.
+        """
+        return tensors.weights(self, by, over=over, missing=missing)
 
     def __len__(self) -> int:
         return int(self._run("SELECT count(*) FROM ({})").column(0)[0].as_py())
