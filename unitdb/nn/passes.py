@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 
 from unitdb.errors import ActivationsError, ModelError
+from unitdb.nn.modes import modes_kept
 from unitdb.nn.picking import Pick
 from unitdb.nn.wiring import WiredLayer
 
@@ -105,15 +106,11 @@ def trace_pass(
         Whatever the network raises when its input is a proxy: it cannot be traced.
     """
     whole = _Network(network, picks)
-    modes = {module: module.training for module in network.modules()}
     graphs = {}
-    try:
+    with modes_kept(network):
         for training in (True, False):
             network.train(training)
             graphs[training] = _cut_graph(whole, layers)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     if _targets(graphs[True]) != _targets(graphs[False]):
         raise fx.proxy.TraceError("it runs other modules in training than in evaluation")
     return fx.GraphModule(whole, graphs[network.training], "SelectedPass"), graphs

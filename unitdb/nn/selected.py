@@ -10,6 +10,7 @@ import torch
 from torch import fx, nn
 
 from unitdb.errors import ActivationsError, ModelError, UnitdbError
+from unitdb.nn.modes import device_of
 from unitdb.nn.passes import HookedPass, trace_pass
 from unitdb.nn.picking import Pick, Resolution
 from unitdb.nn.wiring import Units, WiredLayer, wire
@@ -93,9 +94,8 @@ class SelectedActivations(nn.Module):
         self.sizes = {layer.layer: len(layer.units) for layer in self.chosen}
         self.why_hooks: str | None = None
         picks = [Pick(layer, resolution) for layer in self.chosen]
-        place = next(iter(model.parameters()), torch.empty(0)).device
         for pick in picks:
-            pick.to(place)
+            pick.to(device_of(model))
         self.network, self._graphs = self._make_pass(model, wired, picks, method)
         self.method: Literal["fx", "hooks"] = "fx" if self._graphs else "hooks"
         self.training = model.training
