@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from unitdb.errors import ActivationsError, ModelError
+from unitdb.errors import ModelError
 from unitdb.nn.modes import modes_kept
-from unitdb.nn.picking import Pick
+from unitdb.nn.picking import Pick, no_tensor
 from unitdb.nn.wiring import WiredLayer
 
 __all__ = ["HookedPass", "LayerTracer", "trace_pass"]
@@ -61,7 +61,7 @@ class LayerTracer(fx.Tracer):
 class _PickingTracer(LayerTracer):
     def noted(self, place: int, output: Any) -> Any:
         if not isinstance(output, fx.Proxy):
-            raise _no_tensor(self._layers[place].name, output)
+            raise no_tensor(self._layers[place].name, output)
         return self.create_proxy("call_module", f"picks.{place}", (output,), {})
 
 
@@ -175,8 +175,6 @@ class HookedPass(nn.Module):
 
         def catch(place: int, output: Any) -> None:
             calls[place] += 1
-            if not isinstance(output, torch.Tensor):
-                raise _no_tensor(self._paths[place][0], output)
             picked[place] = self.picks[place](output)
             if self._seen_to_run_once and len(picked) == len(self._paths):
                 raise _Finished
@@ -207,13 +205,6 @@ def _check_once(name: str, times: int) -> None:
             f"the module of layer {name!r} ran {times} times in one pass; an activation is defined "
             "only for a module that runs exactly once"
         )
-
-
-def _no_tensor(name: str, output: Any) -> ActivationsError:
-    return ActivationsError(
-        f"layer {name!r}: its module returns {type(output).__name__}, not a tensor; map the layer "
-        "to a module inside it that returns the tensor"
-    )
 
 
 def _inner(module: nn.Module) -> set[nn.Module]:

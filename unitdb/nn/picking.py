@@ -11,7 +11,7 @@ from torch.jit import TracerWarning, is_tracing  # type: ignore[attr-defined]
 from unitdb.errors import ActivationsError
 from unitdb.query.tensors import LayerUnits
 
-__all__ = ["Pick", "Resolution"]
+__all__ = ["Pick", "Resolution", "no_tensor"]
 
 Resolution: TypeAlias = Literal["exact", "nearest"]
 
@@ -39,6 +39,8 @@ class Pick(nn.Module):
 
     def forward(self, activation: torch.Tensor) -> torch.Tensor:
         """Give the columns, in the order of ``index``."""
+        if not isinstance(activation, torch.Tensor):
+            self._refuse_type(activation)
         index = self.index
         shape = self._checked(activation)
         n_units = 1
@@ -78,6 +80,10 @@ class Pick(nn.Module):
             return [int(length) for length in activation.shape[1:]]
 
     @torch.jit.unused
+    def _refuse_type(self, activation: torch.Tensor) -> None:
+        raise no_tensor(self.layer, activation)
+
+    @torch.jit.unused
     def _refuse(self, shape: list[int]) -> None:
         hint = ""
         if len(shape) == len(self.shape) == 3 and shape[0] == self.shape[0]:
@@ -89,3 +95,11 @@ class Pick(nn.Module):
             f"layer {self.layer!r}: the activation of one image has shape {tuple(shape)} here, and "
             f"{tuple(self.shape)} in the release: its units are others{hint}"
         )
+
+
+def no_tensor(layer: str, output: object) -> ActivationsError:
+    """The error for a layer whose module does not return a tensor."""
+    return ActivationsError(
+        f"layer {layer!r}: its module returns {type(output).__name__}, not a tensor; map the layer "
+        "to a module inside it that returns the tensor"
+    )

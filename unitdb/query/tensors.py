@@ -141,7 +141,7 @@ def unit_weights(
     rows = _run(
         selection,
         f"SELECT layer, unit, any_value(unit_id) AS unit_id, count(*) AS n_rows, "  # noqa: S608
-        f"{combined} AS value FROM ({{}}) GROUP BY model, layer, unit ORDER BY unit",
+        f"{combined} AS value FROM ({{}}) GROUP BY model, layer, unit ORDER BY layer, unit",
     )
     if over is None:
         _refuse_repeated(rows, by)
