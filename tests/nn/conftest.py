@@ -70,9 +70,10 @@ def net() -> Net:
 
 def ready(network: nn.Module) -> nn.Module:
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for value in (module.running_mean, module.running_var, module.weight, module.bias):
-                value.data.uniform_(0.5, 1.5)
+        if isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
+            for value in [*module.parameters(), *module.buffers()]:
+                if value.is_floating_point():
+                    value.data.uniform_(0.5, 1.5)
     return network.eval()
 
 

@@ -154,17 +154,17 @@ class AlignmentLoss(nn.Module):
         """
         student = student.flatten(1)
         self._check(student, target)
-        z = _standardised(target)
+        z = _unit_variance(target, dim=(0,))
         if self.kind == "units":
-            rho = (_standardised(student) * z).mean(dim=0)
+            rho = (_unit_variance(student, dim=(0,)) * z).mean(dim=0)
             return (self.weights * (1 - rho)).sum()
-        scaled = z * self.weights.sqrt()
-        centred = student - student.mean(dim=0)
+        # CKA does not depend on the student's scale, but how well numbers are kept does.
+        centred, scaled = _unit_variance(student, dim=(0, 1)), z * self.weights.sqrt()
         of_student, of_target = centred @ centred.T, scaled @ scaled.T
         if self.kind == "cka-debiased":
             of_student, of_target = _u_centred(of_student), _u_centred(of_target)
         norms = torch.linalg.vector_norm(of_student) * torch.linalg.vector_norm(of_target)
-        norms = norms.clamp_min(torch.finfo(norms.dtype).tiny)
+        norms = norms.clamp_min(torch.finfo(norms.dtype).eps)  # both are 0 or far larger
         loss: torch.Tensor = 1 - (of_student * of_target).sum() / norms
         return loss
 
@@ -215,15 +215,15 @@ def _weights(
     return weights / weights.sum()
 
 
-def _standardised(values: torch.Tensor) -> torch.Tensor:
-    """Columns less their mean, divided by their SD (ddof = 0); 0 where they do not vary."""
+def _unit_variance(values: torch.Tensor, *, dim: tuple[int, ...]) -> torch.Tensor:
+    """Columns less their mean, divided by the SD over ``dim`` (ddof = 0); 0 where that is 0."""
     centred = values - values.mean(dim=0)
+    variance = centred.square().mean(dim=dim)
     # What rounding leaves of a constant is no variation.
-    noise = (16 * torch.finfo(values.dtype).eps) ** 2 * values.detach().square().mean(dim=0)
-    variance = centred.square().mean(dim=0)
+    noise = (16 * torch.finfo(values.dtype).eps) ** 2 * values.detach().square().mean(dim=dim)
     varies = variance.detach() > noise
-    safe = torch.where(varies, variance, torch.ones_like(variance))
-    return torch.where(varies, centred / safe.sqrt(), torch.zeros_like(centred))
+    sd = torch.where(varies, variance, torch.ones_like(variance)).sqrt()
+    return torch.where(varies, centred / sd, torch.zeros_like(centred))
 
 
 def _u_centred(a: torch.Tensor) -> torch.Tensor:
