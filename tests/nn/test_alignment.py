@@ -214,6 +214,8 @@ def test_what_is_refused(net, units, release):
         AlignmentLoss(units, teacher=few)
     with pytest.raises(QueryError, match="no chosen unit has a mean_r above 0"):
         AlignmentLoss(release.units(dataset="sim-a", roi="V1").where(col.mean_r < 0))
+    with pytest.raises(QueryError, match="holds no unit"):
+        AlignmentLoss({"fc": torch.zeros(10, dtype=torch.bool)})
     with pytest.raises(QueryError, match="have no mean_r"):
         AlignmentLoss(release.units(dataset="sim-a", roi="V1"))
     assert len(AlignmentLoss(release.units(dataset="sim-a", roi="V1"), missing=0).weights) == 28

@@ -347,6 +347,8 @@ def test_selections_that_are_none(net, units):
         nn.SelectedActivations(net, {"fc": torch.ones(10)})
     with pytest.raises(QueryError, match="not list"):
         nn.SelectedActivations(net, {"fc": [True]})
+    with pytest.raises(QueryError, match=r"such as release.units\(\), or masks by layer, not list"):
+        nn.SelectedActivations(net, ["fc/1"])
 
 
 @pytest.mark.parametrize(

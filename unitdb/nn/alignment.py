@@ -11,8 +11,8 @@ from torch import nn
 
 from unitdb.errors import AnalysisError, QueryError
 from unitdb.nn.selected import SelectedActivations
-from unitdb.nn.wiring import Units
-from unitdb.query.tensors import chosen_units, unit_weights
+from unitdb.nn.wiring import Units, units_by_layer
+from unitdb.query.tensors import unit_weights
 from unitdb.query.units import UnitSet
 
 __all__ = ["AlignmentLoss"]
@@ -201,15 +201,12 @@ def _weights(
     over: Literal["max", "mean"] | None,
     missing: float | None,
 ) -> torch.Tensor:
-    if isinstance(units, UnitSet):
-        chosen = chosen_units(units)
-        found = {layer.layer: np.ones(len(layer.units), np.float32) for layer in chosen}
-        if by is not None:
-            found |= unit_weights(units, by, over=over, missing=missing)
-        parts = [torch.from_numpy(found[layer.layer]) for layer in chosen]
-    else:
-        parts = [torch.ones(int(mask.sum())) for mask in units.values()]
-    weights = torch.cat(parts).clamp_min(0) if parts else torch.zeros(0)
+    chosen = units_by_layer(units)
+    values = {layer.layer: np.ones(len(layer.units), np.float32) for layer in chosen}
+    if by is not None and isinstance(units, UnitSet):
+        values = unit_weights(units, by, over=over, missing=missing)
+    weights = torch.from_numpy(np.concatenate([values[layer.layer] for layer in chosen]))
+    weights = weights.clamp_min(0)
     if not weights.any():
         raise QueryError(f"no chosen unit has a {by} above 0")
     return weights / weights.sum()

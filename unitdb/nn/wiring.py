@@ -14,7 +14,7 @@ from unitdb.errors import QueryError, UnknownLayerError
 from unitdb.query.tensors import LayerUnits, chosen_units
 from unitdb.query.units import UnitSet
 
-__all__ = ["Units", "WiredLayer", "wire"]
+__all__ = ["Units", "WiredLayer", "units_by_layer", "wire"]
 
 Units: TypeAlias = UnitSet | Mapping[str, torch.Tensor]
 """Units of one network: a selection from a release, or for each layer a mask of its shape."""
@@ -66,9 +66,7 @@ def wire(
     UnknownLayerError
         ``layers`` names a layer that there is not, or a module is not in the network.
     """
-    chosen = chosen_units(units) if isinstance(units, UnitSet) else _of_masks(units)
-    if not chosen:
-        raise QueryError("the selection holds no unit")
+    chosen = units_by_layer(units)
     known = units.source.known["layer"] if isinstance(units, UnitSet) else list(units)
     for name in layers or {}:
         if name not in known:
@@ -87,6 +85,22 @@ def wire(
             )
         wired.append(WiredLayer(layer, path, modules[path]))
     return tuple(wired)
+
+
+def units_by_layer(units: Units) -> tuple[LayerUnits, ...]:
+    """Chosen units of each layer that holds one; arguments and QueryError as in :func:`wire`."""
+    if isinstance(units, UnitSet):
+        chosen = chosen_units(units)
+    elif isinstance(units, Mapping):
+        chosen = _of_masks(units)
+    else:
+        raise QueryError(
+            f"units are a selection, such as release.units(), or masks by layer, not "
+            f"{type(units).__name__}"
+        )
+    if not chosen:
+        raise QueryError("the selection holds no unit")
+    return chosen
 
 
 def _of_masks(masks: Mapping[str, torch.Tensor]) -> tuple[LayerUnits, ...]:
