@@ -189,6 +189,14 @@ def test_indices_are_buffers(net, units):
     assert all(buffer.device.type == "meta" for buffer in selected.to("meta").buffers())
 
 
+def test_the_state_of_other_units_is_refused(net, units):
+    selected = nn.SelectedActivations(net, {"fc": torch.arange(10) < 4})
+    other = nn.SelectedActivations(net, {"fc": torch.arange(10) > 5})
+    with pytest.raises(ActivationsError, match="layer 'fc': the state is that of other units"):
+        other.load_state_dict(selected.state_dict())
+    assert other.unit_ids == ("fc/6", "fc/7", "fc/8", "fc/9")
+
+
 def test_a_copy_is_its_own(net, units):
     selected = nn.SelectedActivations(net, units, layers=LAYERS)
     copied = copy.deepcopy(selected).train()

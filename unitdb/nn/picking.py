@@ -2,7 +2,7 @@
 
 # No `from __future__ import annotations`: TorchScript reads annotations, but not text.
 import warnings
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import nn
@@ -32,7 +32,7 @@ class Pick(nn.Module):
 
     def __init__(self, layer: LayerUnits, resolution: Resolution) -> None:
         super().__init__()
-        self.register_buffer("index", torch.from_numpy(layer.units))
+        self.register_buffer("index", torch.from_numpy(layer.units.copy()))
         self.layer = layer.layer
         self.shape = list(layer.shape)
         self.nearest = resolution == "nearest"
@@ -49,6 +49,15 @@ class Pick(nn.Module):
         if shape != self.shape:
             index = self._nearest(index, shape[1], shape[2])
         return activation.reshape(activation.shape[0], n_units).index_select(1, index)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *others: Any, **named: Any
+    ) -> None:
+        """Refuse the state of another selection: names of columns would no longer be true."""
+        stored = state_dict.get(f"{prefix}index")
+        if stored is not None and not torch.equal(stored.cpu(), self.index.cpu()):
+            raise ActivationsError(f"layer {self.layer!r}: the state is that of other units")
+        super()._load_from_state_dict(state_dict, prefix, *others, **named)
 
     def _nearest(self, index: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """Flat indices into (C, height, width) of the positions that contain the units' centres."""
