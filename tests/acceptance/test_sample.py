@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,14 +17,6 @@ from tests.build.small import contents
 from tests.decoding.reference import reference_accuracy
 from unitdb.activations import Activations
 from unitdb.responses import decoding_design, open_dataset, simulated_truth
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory) -> tuple[Path, str]:
-    """Folder of the sample release, built by ``unitdb demo``, and what that printed."""
-    root = tmp_path_factory.mktemp("sample")
-    printed = succeed("--releases", root, "demo")
-    return root / "sample" / "1.0.0", printed
 
 
 @pytest.fixture(scope="module")
