@@ -5,6 +5,7 @@ from unitdb.analysis.agreement import (
     PairInterval,
     agreement_intervals,
     agreement_null,
+    cross_correlations,
 )
 from unitdb.analysis.combination import minimum_p, stouffer_p
 from unitdb.analysis.fdr import FalseDiscovery, q_values
@@ -16,7 +17,7 @@ from unitdb.analysis.identification import (
 )
 from unitdb.analysis.intersubject import PairAgreement, intersubject_correlations
 from unitdb.analysis.moments import channel_blocks, tile_blocks
-from unitdb.analysis.null import PooledNull, empirical_p
+from unitdb.analysis.null import PooledNull, StudentisedNull, empirical_p
 from unitdb.analysis.patterns import PatternSimilarity
 from unitdb.analysis.permutation import permutation_p, permuted_orders
 from unitdb.analysis.ranking import Overlap, leave_one_out_overlap, top_overlap, top_units
@@ -27,6 +28,7 @@ from unitdb.analysis.reliability import (
     spearman_brown,
     subject_reliability,
 )
+from unitdb.analysis.selectivity import activation_covariates
 from unitdb.analysis.significance import accuracy_p
 from unitdb.analysis.units import LayerSummary, UnitSummary, summarise_layer, summarise_units
 
@@ -42,11 +44,14 @@ __all__ = [
     "PairInterval",
     "PatternSimilarity",
     "PooledNull",
+    "StudentisedNull",
     "UnitSummary",
     "accuracy_p",
+    "activation_covariates",
     "agreement_intervals",
     "agreement_null",
     "channel_blocks",
+    "cross_correlations",
     "empirical_p",
     "explainable_accuracy",
     "intersubject_correlations",

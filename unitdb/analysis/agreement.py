@@ -14,7 +14,13 @@ from unitdb.analysis.intersubject import PairAgreement, intersubject_correlation
 from unitdb.analysis.moments import BlockMoments, Blocks, correlation_matrix
 from unitdb.errors import AnalysisError
 
-__all__ = ["Interval", "PairInterval", "agreement_intervals", "agreement_null"]
+__all__ = [
+    "Interval",
+    "PairInterval",
+    "agreement_intervals",
+    "agreement_null",
+    "cross_correlations",
+]
 
 Array = NDArray[np.float64]
 
@@ -171,6 +177,31 @@ def agreement_null(
         spearman = np.array([control[at].spearman for control in controls])
         found.append((pair, _p(pair.pearson, pearson), _p(pair.spearman, spearman)))
     return found
+
+
+def cross_correlations(x: NDArray[np.floating], y: NDArray[np.floating]) -> Array:
+    """Pearson correlations over units of each row of x with each row of y.
+
+    With x the accuracies of one control and y those of another, whose images are shuffled in
+    another way: two subjects of whom each saw images shuffled on their own.
+
+    Parameters
+    ----------
+    x, y : arrays of shape (n_subjects, n_units)
+        Units without an accuracy in any row are left out.
+
+    Returns
+    -------
+    array of shape (n_subjects, n_subjects)
+        NaN where a row does not vary.
+    """
+    if x.shape != y.shape:
+        raise AnalysisError(f"accuracies of shapes {x.shape} and {y.shape}: the same")
+    rows = np.concatenate([x, y])
+    moments = BlockMoments(len(rows), 1)
+    moments.add(rows, np.zeros(rows.shape[1], dtype=np.int32))
+    _, _, scatter = moments.totals()
+    return correlation_matrix(scatter)[0, : len(x), len(x) :]
 
 
 def _p(value: float, null: Array) -> float:

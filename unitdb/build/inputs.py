@@ -153,6 +153,7 @@ class Job:
             "units": self.recipe.selection,
             "decoder": self.recipe.decoder,
             "control": self.recipe.control,
+            "significance": self.recipe.significance,
             "seed": self.recipe.seed,
             "code": code_sha256(),
             "packages": package_versions(),

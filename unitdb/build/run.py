@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from unitdb.activations import Activations, extract
 from unitdb.build.blocks import Block
-from unitdb.build.decode import decode, job_blocks, layer_accuracies
+from unitdb.build.decode import decode, job_blocks
 from unitdb.build.files import Use, describe_files
 from unitdb.build.inputs import (
     Job,
@@ -28,13 +28,14 @@ from unitdb.build.inputs import (
     read_jobs,
 )
 from unitdb.build.recipe import Recipe, read_recipe
+from unitdb.build.discovery import read_p_and_q, save_p, write_q
+from unitdb.build.results import LayerResults
 from unitdb.build.runlog import RunLog, run_log_path
+from unitdb.build.statistics import layer_statistics
 from unitdb.build.tables import (
     Rows,
     accuracy_rows,
     input_rows,
-    intersubject_rows,
-    layer_summary_rows,
     partition_keys,
     reference_tables,
     scope_of,
@@ -144,6 +145,8 @@ def build(
                                 job, activations, work / "blocks" / job.build, memory=budget
                             )
                             decode(job, activations, blocks, run=run, progress=progress)
+                        with log.step("patterns"):
+                            compare_patterns(activations, blocks, run=run, progress=progress)
                         with log.step("tables"):
                             _tabulate(job, activations, blocks, work, progress)
                 with log.step("publish"):
@@ -214,25 +217,36 @@ def _tabulate(
     work: Path,
     progress: Progress | None,
 ) -> None:
-    """Write the large tables of a job, and the rows it has in the small ones, layer by layer."""
-    staged, scope = work / "staged", scope_of(job)
-    for number, layer in enumerate(activations.layers, 1):
-        rows = _rows_path(work, job, layer)
+    """Write the large tables of a job, and the rows it has in the small ones, layer by layer.
+
+    Twice over the layers: the false discovery rate of a unit takes the p of all of them.
+    """
+    scope, layers = scope_of(job), job.model.layers
+    steps = 2 * len(layers)
+    for number, layer in enumerate(layers, 1):
+        rows = _rows_path(work, job, layer.name)
         if not rows.exists():
-            units, keys = activations.units(layer), partition_keys(scope, layer)
-            shape = (len(job.dataset.rois), len(job.dataset.subjects), len(units))
-            r = layer_accuracies(blocks, layer, shape)
-            write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
-            write_partition(staged, "unit_summary", keys, unit_summary_rows(scope, layer, units, r))
-            small = {
-                "layer_summary": layer_summary_rows(scope, layer, r),
-                "intersubject": intersubject_rows(scope, layer, r),
-            }
-            # Written last: where it is, the layer is complete.
+            results, units = LayerResults(blocks, layer.name), activations.units(layer.name)
+            keys = partition_keys(scope, layer.name)
+            pieces = accuracy_rows(scope, layer.name, units, results)
+            write_partition(work / "staged", "accuracy", keys, pieces)
+            small, p = layer_statistics(job, layer, activations, results, blocks)
+            save_p(work / "p" / job.build, layer.name, p)
+            # Written last: where it is, all else of the layer is complete.
             with replacing(rows) as temporary:
                 temporary.write_text(json.dumps(small))
         if progress:
-            progress("tables", number, len(activations.layers))
+            progress("tables", number, steps)
+    names = [layer.name for layer in layers]
+    write_q(work / "p" / job.build, names, n_rois=len(scope.rois))
+    for number, layer in enumerate(layers, 1 + len(layers)):
+        keys = partition_keys(scope, layer.name)
+        results, units = LayerResults(blocks, layer.name), activations.units(layer.name)
+        p_and_q = read_p_and_q(work / "p" / job.build, layer.name, n_rois=len(scope.rois))
+        pieces = unit_summary_rows(scope, layer.name, units, results, p_and_q)
+        write_partition(work / "staged", "unit_summary", keys, pieces)
+        if progress:
+            progress("tables", number, steps)
 
 
 def _inputs(jobs: Sequence[Job], recipe: Path, *, data: Path | None) -> Rows:

@@ -209,11 +209,12 @@ class Release:
             raise UnknownTableError(
                 name, self.tables, where=f"release {self.label}", hint="unitdb schema"
             )
+        known = TABLES[name].at(self.schema_version).column_names
         for column in columns or ():
-            if column not in TABLES[name].column_names:
+            if column not in known:
                 raise UnknownColumnError(
                     column,
-                    TABLES[name].column_names,
+                    known,
                     where=f"table {name!r}",
                     hint=f"unitdb schema {name}",
                 )

@@ -168,7 +168,7 @@ def _read_small(folder: Path, manifest: Manifest) -> tuple[dict[str, pa.Table], 
     referred: Referred = {}
     keys = {(key.table, key.columns) for table in TABLES.values() for key in table.foreign_keys}
     for name in manifest.files:
-        spec = TABLES[name]
+        spec = TABLES[name].at(manifest.schema)
         if spec.partition_by:
             continue
         if manifest.files[name] != (f"{name}.parquet",):
