@@ -1,14 +1,17 @@
 """What accuracies say: significance, reliability, agreement between people, identification."""
 
 from unitdb.analysis.agreement import (
-    Interval,
     PairInterval,
     agreement_intervals,
     agreement_null,
     cross_correlations,
 )
+from unitdb.analysis.best import BHMethod, best_rois
 from unitdb.analysis.combination import minimum_p, stouffer_p
+from unitdb.analysis.contingency import spearman_of_counts
 from unitdb.analysis.fdr import FalseDiscovery, q_values
+from unitdb.analysis.hierarchy import BHScore, average_bh_score, bh_score, encoding_bh_score
+from unitdb.analysis.hierarchy_interval import BestTally, bh_interval
 from unitdb.analysis.identification import (
     Identification,
     MeanProfile,
@@ -16,6 +19,7 @@ from unitdb.analysis.identification import (
     pattern_correlation,
 )
 from unitdb.analysis.intersubject import PairAgreement, intersubject_correlations
+from unitdb.analysis.intervals import Interval
 from unitdb.analysis.moments import channel_blocks, tile_blocks
 from unitdb.analysis.null import PooledNull, StudentisedNull, empirical_p
 from unitdb.analysis.patterns import PatternSimilarity
@@ -33,6 +37,9 @@ from unitdb.analysis.significance import accuracy_p
 from unitdb.analysis.units import LayerSummary, UnitSummary, summarise_layer, summarise_units
 
 __all__ = [
+    "BHMethod",
+    "BHScore",
+    "BestTally",
     "Explainable",
     "FalseDiscovery",
     "Identification",
@@ -50,9 +57,14 @@ __all__ = [
     "activation_covariates",
     "agreement_intervals",
     "agreement_null",
+    "average_bh_score",
+    "best_rois",
+    "bh_interval",
+    "bh_score",
     "channel_blocks",
     "cross_correlations",
     "empirical_p",
+    "encoding_bh_score",
     "explainable_accuracy",
     "intersubject_correlations",
     "leave_one_out_overlap",
@@ -64,6 +76,7 @@ __all__ = [
     "q_values",
     "repeat_reliability",
     "spearman_brown",
+    "spearman_of_counts",
     "stouffer_p",
     "subject_reliability",
     "summarise_layer",

@@ -7,39 +7,18 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
 from unitdb.analysis.intersubject import PairAgreement, intersubject_correlations
+from unitdb.analysis.intervals import Interval, fisher_interval
 from unitdb.analysis.moments import BlockMoments, Blocks, correlation_matrix
 from unitdb.errors import AnalysisError
 
-__all__ = [
-    "Interval",
-    "PairInterval",
-    "agreement_intervals",
-    "agreement_null",
-    "cross_correlations",
-]
+__all__ = ["PairInterval", "agreement_intervals", "agreement_null", "cross_correlations"]
 
 Array = NDArray[np.float64]
 
 _REPLICATE_CELLS = 1 << 22  # weights of this many blocks × replicates are held together
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """An estimate and the interval that covers the truth with the confidence asked for.
-
-    Parameters
-    ----------
-    value, low, high : float
-        NaN where there is none.
-    """
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,13 +209,7 @@ class _Draw:
 
     def interval(self, value: float, se: float, n_blocks: int) -> Interval:
         """From the standard error of artanh(value)."""
-        half = scipy.special.stdtrit(n_blocks - 1, 0.5 + self.confidence / 2) * se
-        if not np.isfinite(half) or abs(value) >= 1:
-            return Interval(value=value, low=np.nan, high=np.nan)
-        centre = np.arctanh(value)
-        return Interval(
-            value=value, low=float(np.tanh(centre - half)), high=float(np.tanh(centre + half))
-        )
+        return fisher_interval(value, se, df=n_blocks - 1, confidence=self.confidence)
 
 
 def _group(
