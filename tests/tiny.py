@@ -40,7 +40,8 @@ def arrow(table: str, rows: list[dict[str, Any]] | pd.DataFrame) -> pa.Table:
     """Rows with the schema's columns and types; NaN becomes NULL."""
     schema = TABLES[table].arrow_schema()
     if isinstance(rows, pd.DataFrame):
-        return pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False)
+        every = rows.reindex(columns=schema.names)  # a column that is not there is NULL
+        return pa.Table.from_pandas(every, schema=schema, preserve_index=False)
     return pa.Table.from_pylist(rows, schema=schema)
 
 

@@ -299,6 +299,18 @@ MODEL = _name("model", "Name of the network")
 LAYER = _name("layer", "Name of the layer within the network")
 ROI = _name("roi", "Region of interest of the brain")
 SUBJECT = _name("subject", "Identifier of the person")
+KIND = Column(
+    name="kind",
+    type=NAME,
+    description="What the score rests on: decoding, encoding, or the average of both scores",
+    pattern="decoding|encoding|average",
+)
+METHOD = Column(
+    name="method",
+    type=NAME,
+    description="What makes an ROI the best one: as published (nonaka2021), or corrected",
+    pattern="nonaka2021|corrected",
+)
 BUILD = Column(
     name="build",
     type=NAME,
@@ -377,9 +389,7 @@ def _count(
     )
 
 
-def _text(
-    name: str, description: str, *, null: str | None = None, since: str = "1.0"
-) -> Column:
+def _text(name: str, description: str, *, null: str | None = None, since: str = "1.0") -> Column:
     return Column(name=name, type=TEXT, description=description, null=null, since=since)
 
 
@@ -402,7 +412,8 @@ _NO_P = (
     "(see builds.significance)"
 )
 _NO_PATTERN = "NULL where predictions are not at hand, or a pattern does not vary"
-_NO_BLOCKS = "NULL where the units are of fewer than two channels, or there is no correlation"
+_NO_SCORE = "NULL where it does not exist: all units are of one layer, or of one ROI"
+_NO_BLOCKS = "NULL where the units are of too few channels, or there is no correlation"
 _NO_CONTROLS = "NULL where the build has no controls (see builds.significance)"
 _OF_IMAGES = "95 % interval over test images"
 _OF_CHANNELS = "95 % interval over channels"
@@ -867,7 +878,7 @@ _TABLES = (
                 "n_blocks",
                 "Channels that the common units are of",
                 unit="channels",
-                null=_NO_BLOCKS,
+                null="NULL where it was not counted",
                 since="1.2",
             ),
             *_interval("pearson", f"pearson_r, {_OF_CHANNELS}", null=_NO_BLOCKS),
@@ -888,12 +899,101 @@ _TABLES = (
             ),
             _share(
                 "p",
-                "One-sided p of pearson_r among these controls, at the least 1 / (1 + their number)",
+                "One-sided p of pearson_r among these controls, not below 1 / (1 + their number)",
                 unit="probability",
                 null=_NO_CONTROLS,
             ),
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "subject_a", "subject_b"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset", "roi"), table="rois"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+        ),
+    ),
+    Table(
+        name="hierarchy",
+        row="a brain hierarchy (BH) score of a network",
+        since="1.2",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            KIND,
+            METHOD,
+            Column(
+                name="score",
+                type=pa.float64(),
+                description="BH score: rank correlation over units (or voxels) of the place of the "
+                "layer and of the best ROI, mean over draws of 5 layers",
+                unit="Spearman r",
+                null=_NO_SCORE,
+                minimum=-1.0,
+                maximum=1.0,
+            ),
+            _r("score_low", "Lower end of the 95 % interval of score", null=_NO_SCORE),
+            _r("score_high", "Upper end of the 95 % interval of score", null=_NO_SCORE),
+            Column(
+                name="over",
+                type=NAME,
+                description="What the interval is about: other units (whole channels), or other "
+                "units and subjects",
+                pattern="units|units and subjects",
+            ),
+            Column(
+                name="n_units",
+                type=pa.int64(),
+                description="Units (or voxels), those of each subject counted",
+                unit="units",
+                minimum=1,
+            ),
+            Column(
+                name="n_counted",
+                type=pa.int64(),
+                description="Those of them with a best ROI (or layer)",
+                unit="units",
+                minimum=0,
+            ),
+            _r("chance_score", "Mean score of the controls", null=_NO_CONTROLS),
+            _share(
+                "p",
+                "One-sided p of score among the controls, at the least 1 / (1 + their number)",
+                unit="probability",
+                null=_NO_CONTROLS,
+            ),
+            Column(
+                name="rois",
+                type=pa.list_(pa.field("element", pa.string())),
+                description="The ROIs, from early to late",
+            ),
+            _count("n_stimuli", "Test images of each accuracy", unit="images", minimum=3),
+        ),
+        primary_key=("dataset", "condition", "model", "kind", "method"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset",), table="datasets"),
+            ForeignKey(columns=("model",), table="models"),
+        ),
+    ),
+    Table(
+        name="best_roi",
+        row="the units of a layer whose best ROI it is (or the voxels of an ROI whose best layer)",
+        since="1.2",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            KIND,
+            METHOD,
+            LAYER,
+            ROI,
+            Column(
+                name="n_units",
+                type=pa.int64(),
+                description="How many, those of each subject counted",
+                unit="units",
+                minimum=0,
+            ),
+        ),
+        primary_key=("dataset", "condition", "model", "kind", "method", "layer", "roi"),
         foreign_keys=(
             ForeignKey(columns=("dataset", "roi"), table="rois"),
             ForeignKey(columns=("model", "layer"), table="layers"),

@@ -18,6 +18,7 @@ __all__ = ["PairInterval", "agreement_intervals", "agreement_null", "cross_corre
 
 Array = NDArray[np.float64]
 
+_ROUNDING = 1e-12
 _REPLICATE_CELLS = 1 << 22  # weights of this many blocks × replicates are held together
 
 
@@ -278,6 +279,7 @@ def _bootstrapped(
         n = (~np.isnan(z)).sum(axis=0)
         centre = np.nansum(z, axis=0) / n
         variance = np.nansum((z - centre) ** 2, axis=0) / (n - 1)
+        variance[np.isinf(z).any(axis=0)] = np.inf  # of two units at times: too few for an interval
     return value, np.sqrt(variance * used / (used - 1))
 
 
@@ -319,6 +321,8 @@ def _spearman(x: _Ranks, y: _Ranks) -> tuple[float, Array]:
     if n < 2 or x.sd == 0 or y.sd == 0:
         return np.nan, np.full(n, np.nan)
     rho = float(u @ v / n)
+    if 1 - rho**2 < _ROUNDING:
+        return rho, np.full(n, np.nan)
     influence = u * v - rho / 2 * (u**2 + v**2)
     influence += x.later(v - rho * u) / x.sd
     influence += y.later(u - rho * v) / y.sd

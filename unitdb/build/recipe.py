@@ -134,6 +134,9 @@ class Recipe(Spec):
         How.
     control : {'shuffled-images'}, optional
         Build the null instead: images are shuffled independently in each subject.
+    hierarchy : list of str or 'all'
+        ROIs of BH scores, from early to late; by default all that are decoded, in the order of the
+        dataset.
     significance : SignificanceSpec, optional
         Take p from controls. Without it, p follows from the number of test images, and there is
         none in cross-validation.
@@ -157,6 +160,7 @@ class Recipe(Spec):
     models: Annotated[list[ModelChoice], Field(min_length=1)]
     own_models: list[OwnModel] = Field(default_factory=list)
     rois: Annotated[list[Name], Field(min_length=1)] | Literal["all"] = "all"
+    hierarchy: Annotated[list[Name], Field(min_length=2)] | Literal["all"] = "all"
     units: UnitSelection | Literal["all"] = "all"
     decoder: DecoderSpec = DecoderSpec()
     control: Literal["shuffled-images"] | None = None
@@ -171,6 +175,7 @@ class Recipe(Spec):
             ("models", [model.name for model in self.models]),
             ("own_models", [model.name for model in self.own_models]),
             ("rois", [] if self.rois == "all" else self.rois),
+            ("hierarchy", [] if self.hierarchy == "all" else self.hierarchy),
         ):
             repeated = sorted({name for name in names if names.count(name) > 1})
             if repeated:

@@ -32,7 +32,9 @@ class LayerResults:
         for block in blocks:
             if block.layer == layer:
                 self._blocks.setdefault(block.place, []).append(block)
-        self.n_rois, self.n_subjects = (1 + max(places) for places in zip(*self._blocks, strict=True))
+        self.n_rois, self.n_subjects = (
+            1 + max(places) for places in zip(*self._blocks, strict=True)
+        )
         first = self._blocks[0, 0]
         self.n_units = sum(block.n_units for block in first)
         self.n_controls = first[0].n_controls
@@ -42,7 +44,8 @@ class LayerResults:
 
     def accuracies(self, roi: int, control: int = 0) -> Accuracies:
         """Accuracies of all subjects, or those of a control, counted from 1."""
-        return self.read(roi, slice(control, control + 1), 0, self.n_units)[0]
+        found: Accuracies = self.read(roi, slice(control, control + 1), 0, self.n_units)[0]
+        return found
 
     def controls(self, roi: int, size: int) -> Iterator[Accuracies]:
         """Accuracies of all controls, (n_controls, n_subjects, n_units), some units at a time."""

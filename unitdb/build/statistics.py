@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ from unitdb.analysis import (
 )
 from unitdb.build.results import LayerResults
 
-__all__ = ["Agreement", "Tested", "agreement", "covariates", "test_by_controls", "test_by_formula"]
+__all__ = ["Agreement", "Tested", "agreement", "by_controls", "by_formula", "covariates"]
 
 SIGNIFICANT = 0.05
 """q below which a unit counts as significant in ``layer_summary``."""
@@ -47,7 +47,7 @@ class Tested:
     n_significant: list[int]
 
 
-def test_by_formula(r: NDArray[np.float32], n_test: Sequence[int]) -> Tested:
+def by_formula(r: NDArray[np.float32], n_test: Sequence[int]) -> Tested:
     """Test accuracies by the number of test images; Stouffer's p over subjects.
 
     Parameters
@@ -61,7 +61,7 @@ def test_by_formula(r: NDArray[np.float32], n_test: Sequence[int]) -> Tested:
     return Tested(p=stouffer_p(p).astype(np.float32), n_significant=[_count(row) for row in p])
 
 
-def test_by_controls(results: LayerResults, roi: int) -> Tested:
+def by_controls(results: LayerResults, roi: int) -> Tested:
     """Test accuracies among those with shuffled images; over subjects, their mean.
 
     Parameters
@@ -98,7 +98,9 @@ def _mean(r: NDArray[np.float32]) -> NDArray[np.float64]:
     known = ~np.isnan(r)
     n = known.sum(axis=-2)
     total = np.where(known, r, 0.0).sum(axis=-2, dtype=np.float64)
-    return np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0)
+    mean = np.full(total.shape, np.nan)
+    np.divide(total, n, out=mean, where=n > 0)
+    return mean
 
 
 def _count(p: NDArray[np.float64]) -> int:
@@ -136,12 +138,13 @@ class Agreement:
 
 
 def agreement(
-    results: LayerResults,
-    roi: int,
+    r: NDArray[np.float32],
     *,
     shape: Sequence[int],
     units: NDArray[np.int32],
-    of_units: NDArray[np.float64] | None,
+    of_units: NDArray[np.float64] | None = None,
+    n_controls: int = 0,
+    control: Callable[[int], NDArray[np.float32]] | None = None,
 ) -> list[Agreement]:
     """Agreement of all pairs of subjects, with intervals over channels.
 
@@ -150,25 +153,25 @@ def agreement(
 
     Parameters
     ----------
-    results : LayerResults
-    roi : int
-        Position of the ROI.
+    r : array of shape (n_subjects, n_units)
+        Accuracies in an ROI.
     shape : sequence of int
         Of the layer.
     units : array of shape (n_units,)
         Flat C-order indices of the units.
     of_units : array of shape (n_covariates, n_units), optional
         What partial correlations hold constant.
+    n_controls : int
+        How many there are.
+    control : callable, optional
+        Gives the accuracies of a control, counted from 0.
     """
-    pairs = agreement_intervals(
-        results.accuracies(roi), channel_blocks(shape, units), covariates=of_units
-    )
-    n = results.n_controls if pairs else 0
-    null = []
-    for control in range(n):
-        first = results.accuracies(roi, 1 + control)
-        second = results.accuracies(roi, 1 + (control + 1) % n)
-        null.append(cross_correlations(first, second))
+    pairs = agreement_intervals(r, channel_blocks(shape, units), covariates=of_units)
+    null = [
+        cross_correlations(control(number), control((number + 1) % n_controls))
+        for number in range(n_controls)
+        if control is not None and pairs
+    ]
     return [
         Agreement(pair=pair, null=tuple(float(r[pair.first, pair.second]) for r in null))
         for pair in pairs
@@ -180,9 +183,7 @@ def covariates(activations: Activations, layer: str) -> NDArray[np.float64]:
     n_units = activations.n_units(layer)
     return np.concatenate(
         [
-            activation_covariates(
-                activations.block(layer, start, min(start + _AT_ONCE, n_units))
-            )
+            activation_covariates(activations.block(layer, start, min(start + _AT_ONCE, n_units)))
             for start in range(0, n_units, _AT_ONCE)
         ],
         axis=1,

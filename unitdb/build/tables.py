@@ -174,11 +174,14 @@ def layer_summary_rows(
     rows = []
     for at, (subject, of_subject) in enumerate(zip(scope.subjects, r, strict=True)):
         found = summarise_layer(of_subject)
-        pattern = dict.fromkeys(_PATTERN_COLUMNS) | (dict(patterns[at]) if patterns else {})
-        # Of a sample of the units; how far their mean scatters over images is that of all.
-        shift = found.mean - (pattern.pop("mean_of_patterns", None) or np.nan)
-        for end in ("mean_low", "mean_high"):
-            pattern[end] = None if pattern[end] is None else pattern[end] + shift
+        pattern: dict[str, Any] = dict.fromkeys(_PATTERN_COLUMNS)
+        if patterns is not None:
+            pattern |= patterns[at]
+            # Of a sample of the units; how far their mean scatters over images is that of all.
+            mean = pattern.pop("mean_of_patterns")
+            for end in ("mean_low", "mean_high"):
+                if pattern[end] is not None:
+                    pattern[end] += found.mean - mean
         rows.append(
             partition_keys(scope, layer)
             | {

@@ -8,6 +8,7 @@ import numpy as np
 
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.rows import check_order, coded, distinct, read_rows
+from unitdb.release.verification._significance import check_intervals
 from unitdb.release.verification._summaries import (
     Decoded,
     layer_rows,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from unitdb.release.verification._significance import Significance
     from unitdb.schema import Table
 
 __all__ = ["TOLERANCE", "Referred", "check_pairs_and_layers", "check_units", "decoded", "read"]
@@ -92,7 +94,7 @@ def decoded(table: pa.Table, *, n_units: int, where: str) -> Decoded:
     return Decoded(groups, first, table["r"].to_numpy().reshape(len(groups), len(first)))
 
 
-def check_units(data: Decoded, table: pa.Table, *, where: str) -> None:
+def check_units(data: Decoded, table: pa.Table, significance: Significance, *, where: str) -> None:
     """Raise CorruptReleaseError unless ``unit_summary`` is what the accuracies give."""
     codes, names = coded(table["roi"])
     stored_units = table["unit"].to_numpy()
@@ -115,10 +117,16 @@ def check_units(data: Decoded, table: pa.Table, *, where: str) -> None:
                     f"{where}: {roi}/{data.units[at]}: {column} is {found[at]}, "
                     f"but the accuracies give {values[at]}"
                 )
+        if "p" in stored.column_names:
+            mean_r, p = (stored[column].to_numpy() for column in ("mean_r", "p"))
+            significance.check_p(data, roi, mean_r, p, where=where)
 
 
 def check_pairs_and_layers(
-    data: Decoded, keys: tuple[str, ...], stored: Mapping[str, Rows]
+    data: Decoded,
+    keys: tuple[str, ...],
+    stored: Mapping[str, Rows],
+    significance: Significance,
 ) -> None:
     """Take the partition's rows out of ``layer_summary`` and ``intersubject``, checking each.
 
@@ -130,14 +138,21 @@ def check_pairs_and_layers(
         The partition: dataset, condition, model, layer.
     stored : mapping of str to Rows
         Rows of the two tables; those of this partition are removed.
+    significance : Significance
+        Of the build.
 
     Raises
     ------
     CorruptReleaseError
         Names the row that is missing, or the value that the accuracies do not give.
     """
-    _check_rows("layer_summary", keys, layer_rows(data), stored["layer_summary"])
-    _check_rows("intersubject", keys, pair_rows(data), stored["intersubject"])
+    layers = _check_rows("layer_summary", keys, layer_rows(data), stored["layer_summary"])
+    pairs = _check_rows("intersubject", keys, pair_rows(data), stored["intersubject"])
+    for table, rows in (("layer_summary", layers), ("intersubject", pairs)):
+        check_intervals(table, rows)
+    stated = {(key[-2], key[-1]): row.get("n_significant") for key, row in layers.items()}
+    if all("n_significant" in row for row in layers.values()):
+        significance.check_counts(data, stated, where="/".join(keys))
 
 
 def _check_rows(
@@ -145,18 +160,22 @@ def _check_rows(
     keys: tuple[str, ...],
     expected: Iterable[tuple[tuple[str, ...], dict[str, Any]]],
     stored: Rows,
-) -> None:
+) -> Rows:
+    """Take rows out of those stored, and return them."""
+    taken = {}
     for rest, values in expected:
         place = f"{table}: {'/'.join(keys + rest)}"
         row = stored.pop(keys + rest, None)
         if row is None:
             raise CorruptReleaseError(f"{place}: the row is missing")
+        taken[keys + rest] = row
         for column, value in values.items():
             found = np.nan if row[column] is None else row[column]
             if not _close(column, found, value):
                 raise CorruptReleaseError(
                     f"{place}: {column} is {found}, but the accuracies give {value}"
                 )
+    return taken
 
 
 def _close(column: str, found: Any, expected: Any) -> Any:
