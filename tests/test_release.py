@@ -8,13 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
-from tests.tiny import INFO, accuracies
+from tests.tiny import INFO, accuracies, remake_sums
+from unitdb import col
 from unitdb.errors import (
     CorruptReleaseError,
     QueryError,
+    SchemaError,
     SchemaVersionError,
+    UnitdbError,
     UnknownColumnError,
     UnknownDatasetError,
     UnknownLayerError,
@@ -23,7 +28,7 @@ from unitdb.errors import (
 )
 from unitdb.publish import retract
 from unitdb.release import Release, open_release
-from unitdb.schema import TABLES
+from unitdb.schema import SCHEMA_VERSION, TABLES, frictionless, tables_of
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +45,11 @@ def edit_manifest(folder: Path, change) -> None:
 
 def test_attributes(release: Release, tiny_release: Path) -> None:
     assert release.path == tiny_release
-    assert (release.name, release.version, release.schema_version) == ("tiny", "1.0.0", "1.1")
+    assert (release.name, release.version, release.schema_version) == (
+        "tiny",
+        "1.0.0",
+        SCHEMA_VERSION,
+    )
     assert release.title == "A tiny release (simulated)"
     assert release.simulated is True
     assert release.citation == INFO.citation
@@ -120,23 +129,71 @@ def test_verify(release: Release) -> None:
     assert release.verify().rows["accuracy"] == 224
 
 
-@pytest.mark.parametrize("version", ["1.2", "2.0", "10.0"])
+@pytest.mark.parametrize("version", ["1.3", "2.0", "10.0"])
 def test_newer_schema_is_refused(tiny_copy: Path, version: str) -> None:
     edit_manifest(tiny_copy, lambda package: package["unitdb"].update(schema=version))
     with pytest.raises(SchemaVersionError, match=f"schema {version}.*upgrade"):
         open_release(tiny_copy)
 
 
-def test_a_release_of_schema_1_0_lists_no_inputs(tiny_copy: Path) -> None:
-    def as_it_was(package: dict[str, Any]) -> None:
-        package["unitdb"]["schema"] = "1.0"
-        package["resources"] = [r for r in package["resources"] if r["name"] != "inputs"]
+def made_older(folder: Path, schema: str) -> Path:
+    """Turn a release into what an older schema would have made of it."""
 
-    edit_manifest(tiny_copy, as_it_was)
-    (tiny_copy / "inputs.parquet").unlink()
-    release = open_release(tiny_copy)
-    assert release.tables == [name for name in TABLES if name != "inputs"]
-    found = release.trace("net/fc/3")
+    def as_it_was(package: dict[str, Any]) -> None:
+        package["unitdb"]["schema"] = schema
+        kept = [r for r in package["resources"] if r["name"] in tables_of(schema)]
+        for resource in kept:
+            resource["schema"] = frictionless(TABLES[resource["name"]].at(schema))
+        package["resources"] = kept
+
+    edit_manifest(folder, as_it_was)
+    for name in TABLES.keys() - set(tables_of(schema)):
+        (folder / f"{name}.parquet").unlink()
+    for name in tables_of(schema):
+        of_then = TABLES[name].at(schema)
+        for path in [folder / f"{name}.parquet", *folder.glob(f"{name}/**/*.parquet")]:
+            if path.exists():
+                rows = pq.ParquetFile(path).read(list(of_then.column_names))
+                pq.write_table(rows.cast(of_then.arrow_schema()), path)
+    remake_sums(folder)
+    return folder
+
+
+@pytest.mark.parametrize("schema", ["1.0", "1.1"])
+def test_releases_of_older_schemas_stay_readable(
+    tiny_copy: Path, release: Release, schema: str
+) -> None:
+    older = open_release(made_older(tiny_copy, schema))
+    assert older.schema_version == schema
+    assert older.tables == tables_of(schema)
+    assert "hierarchy" not in older.tables
+    older.verify()
+    for name in older.tables:
+        columns = list(TABLES[name].at(schema).column_names)
+        pd.testing.assert_frame_equal(older.table(name), release.table(name)[columns])
+    assert str(older.describe()).splitlines()[2:] == str(release.describe()).splitlines()[2:]
+    found, now = (each.units(roi="V1").top(3).to_pandas() for each in (older, release))
+    pd.testing.assert_frame_equal(found, now[list(found)], check_like=True)
+    assert older.sql("SELECT count(mean_r) AS n FROM unit_summary")["n"].item() > 0
+    with pytest.raises(UnknownColumnError, match="unknown column 'q'"):
+        older.table("unit_summary", ["q"])
+    with pytest.raises(UnitdbError, match="q"):
+        older.units().where(col.q < 0.05).to_pandas()
+    with pytest.raises(UnknownTableError, match="hierarchy"):
+        older.table("hierarchy")
+
+
+def test_an_older_release_that_holds_newer_columns_is_not_sound(tiny_copy: Path) -> None:
+    newer = (tiny_copy / "builds.parquet").read_bytes()
+    made_older(tiny_copy, "1.1")
+    (tiny_copy / "builds.parquet").write_bytes(newer)
+    remake_sums(tiny_copy)
+    with pytest.raises(SchemaError, match=r"builds\.parquet: columns are .*significance"):
+        open_release(tiny_copy).verify()
+
+
+def test_a_release_of_schema_1_0_lists_no_inputs(tiny_copy: Path) -> None:
+    found = open_release(made_older(tiny_copy, "1.0")).trace("net/fc/3")
     assert found.inputs is None
     assert "older schema" in str(found)
 
@@ -154,7 +211,7 @@ def test_folder_without_a_release(tmp_path: Path) -> None:
         (lambda p: p["unitdb"].update(simulated="no"), "not of type bool"),
         (lambda p: p["resources"][0].update(path="../../datasets.parquet"), "leaves the folder"),
         (lambda p: p["resources"][0].update(path="/etc/passwd"), "leaves the folder"),
-        (lambda p: p["resources"].pop(), "missing: intersubject"),
+        (lambda p: p["resources"].pop(), "missing: best_roi"),
     ],
 )
 def test_damaged_manifest_is_named(tiny_copy: Path, change, message: str) -> None:

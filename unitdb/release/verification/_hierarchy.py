@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unitdb.errors import CorruptReleaseError
-from unitdb.release.verification._significance import ChanceOfR
+from unitdb.release.verification._significance import chance_of_r
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,7 +119,7 @@ def _best(r: np.ndarray, n_stimuli: int, *, published: bool) -> tuple[list[int],
     published : bool
         As published, or corrected.
     """
-    chance, given = ChanceOfR(n_stimuli), np.isfinite(r).sum(axis=0)
+    chance, given = chance_of_r(n_stimuli), np.isfinite(r).sum(axis=0)
     positive = np.where(r > 0, r, 0.0)
     top = positive.max(axis=0)
     if published:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from unitdb.release.verification._summaries import Decoded
 
-__all__ = ["ChanceOfR", "Significance", "check_intervals", "check_q"]
+__all__ = ["Significance", "chance_of_r", "check_intervals", "check_q"]
 
 _FARTHEST = 9.0  # artanh of the float32 next to 1 is 8.7
 _SMALLEST = 1e-300
@@ -67,6 +68,12 @@ class ChanceOfR:
         return float(np.tanh(np.interp(z, self._z, self._x)))
 
 
+@cache
+def chance_of_r(n_images: int) -> ChanceOfR:
+    """One for each number of images."""
+    return ChanceOfR(n_images)
+
+
 def p_of_z(z: np.ndarray) -> np.ndarray:
     """P(N ≥ z); NaN stays NaN."""
     values = [0.5 * math.erfc(value) for value in (z / math.sqrt(2)).tolist()]
@@ -95,6 +102,11 @@ class Significance:
             self._test = None if text is None else json.loads(text)["test"]
         except (ValueError, KeyError, TypeError):
             self._test = ""
+        if self._test == "t" and build["n_folds"] is not None:
+            raise CorruptReleaseError(
+                f"builds: {build['build']}: significance is {text!r}, which does not hold where "
+                "images are cross-validated"
+            )
         if self._test not in (None, "t", "controls"):
             raise CorruptReleaseError(
                 f"builds: {build['build']}: significance is {text!r}; it should name the test: t "
@@ -105,13 +117,9 @@ class Significance:
             for row in subjects
             if row["dataset"] == build["dataset"]
         }
-        self._chance: dict[int, ChanceOfR] = {}
 
     def _z(self, roi: str, subject: str, r: np.ndarray) -> np.ndarray:
-        n = self._n_test[roi, subject]
-        if n not in self._chance:
-            self._chance[n] = ChanceOfR(n)
-        return self._chance[n].z(r)
+        return chance_of_r(self._n_test[roi, subject]).z(r)
 
     def check_p(
         self, data: Decoded, roi: str, mean_r: np.ndarray, p: np.ndarray, *, where: str
