@@ -28,7 +28,11 @@ python docs/results.py releases/algonauts92-hierarchy/1.0.0 \\
 {subjects} people, {stimuli} images in {folds} folds, {rois}.
 *Shuffled* is the second release: the images are shuffled independently in each person before
 anything is decoded. *Controls* are part of each release: {controls} times the images are shuffled,
-alike in all people, and all is decoded again. p comes from these. [methods.md](methods.md) says how, and what the intervals are about.
+alike in all people, and all is decoded again. p comes from these ([methods.md](methods.md)).
+
+Intervals are about other units and other people, not about other images. What a single shuffle of
+the images gives may therefore lie outside of them more often than once in twenty: for that there is
+p among the controls.
 """
 
 SCORES = """## Hierarchy
@@ -40,15 +44,15 @@ the controls, and p among them, which is not below 1 / ({controls} + 1).
 AGREEMENT = """## Agreement between people
 
 Correlation over units of two people's accuracies, with its 95 % interval over channels: means over
-all pairs and layers. *Partial* holds log variance and sparseness of the units' activations constant.
+all pairs and layers. *Partial* holds log variance and sparseness of units' activations constant.
 """
 
 LAYERS = """## {model}
 
 Units that are significant at q < .05 (over people; within network and ROI), of those decoded; mean
 accuracy over units and people; pairwise identification of the images from the pattern of up to 500
-units, mean over people; Pearson correlation of two people's accuracies, mean over pairs. Beside each
-is what shuffled images give: of the second release, or of the controls.
+units, mean over people; Pearson correlation of two people's accuracies, mean over pairs. Beside
+each is what shuffled images give: of the second release, or of the controls.
 """
 
 
