@@ -9,10 +9,12 @@ from unitdb.analysis import (
     StudentisedNull,
     accuracy_p,
     activation_covariates,
+    combined_accuracy_p,
     cross_correlations,
     stouffer_p,
 )
 from unitdb.errors import AnalysisError
+from unitdb.release.verification._significance import chance_of_r, p_of_z
 
 
 def studentised(r, others):
@@ -107,6 +109,26 @@ def test_people_who_are_alike_make_stouffer_liberal_and_not_the_controls():
         [np.mean([decoded(x, y[order], train, test) for x in people], axis=0) for order in orders]
     )
     assert (StudentisedNull([null]).p(r.mean(axis=0), null) < 0.05).mean() < 0.06
+
+
+@given(
+    hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 4), st.integers(1, 6)),
+        elements=st.sampled_from([np.nan, 0.0, 1.0, -1.0]) | st.floats(-1, 1, width=32),
+    ),
+    st.integers(3, 80),
+)
+def test_p_over_people_is_stouffers_and_what_verification_finds(r, n):
+    found = combined_accuracy_p(r, n_images=n)
+    checked = [chance_of_r(n).z(row) for row in r.astype(float)]
+    k = (~np.isnan(r)).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        p = p_of_z(np.nansum(checked, axis=0) / np.sqrt(np.where(k, k, np.nan)))
+    np.testing.assert_allclose(found, p, rtol=1e-3, atol=1e-12)
+    moderate = (np.abs(r) < 0.5).all(axis=0)
+    of_each = accuracy_p(r[:, moderate], n_images=n)
+    np.testing.assert_allclose(found[moderate], stouffer_p(of_each), rtol=1e-6)
 
 
 @given(

@@ -33,7 +33,7 @@ from unitdb.analysis.reliability import (
     subject_reliability,
 )
 from unitdb.analysis.selectivity import activation_covariates
-from unitdb.analysis.significance import accuracy_p
+from unitdb.analysis.significance import accuracy_p, combined_accuracy_p
 from unitdb.analysis.units import LayerSummary, UnitSummary, summarise_layer, summarise_units
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "bh_interval",
     "bh_score",
     "channel_blocks",
+    "combined_accuracy_p",
     "cross_correlations",
     "empirical_p",
     "encoding_bh_score",

@@ -16,9 +16,9 @@ from unitdb.analysis import (
     activation_covariates,
     agreement_intervals,
     channel_blocks,
+    combined_accuracy_p,
     cross_correlations,
     q_values,
-    stouffer_p,
 )
 from unitdb.build.results import LayerResults
 
@@ -57,8 +57,11 @@ def by_formula(r: NDArray[np.float32], n_test: Sequence[int]) -> Tested:
     n_test : sequence of int
         Test images of each subject.
     """
-    p = accuracy_p(r, n_images=np.asarray(n_test)[:, None])
-    return Tested(p=stouffer_p(p).astype(np.float32), n_significant=[_count(row) for row in p])
+    n_images = np.asarray(n_test)[:, None]
+    return Tested(
+        p=combined_accuracy_p(r, n_images=n_images).astype(np.float32),
+        n_significant=[_count(row) for row in accuracy_p(r, n_images=n_images)],
+    )
 
 
 def by_controls(results: LayerResults, roi: int) -> Tested:

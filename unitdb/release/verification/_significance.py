@@ -21,6 +21,7 @@ __all__ = ["Significance", "chance_of_r", "check_intervals", "check_q"]
 
 _FARTHEST = 9.0  # artanh of the float32 next to 1 is 8.7
 _SMALLEST = 1e-300
+"""p of one subject that counts as no smaller; that of r = 1."""
 _NEAR = 1e-3
 """Part of a p by which it may differ from the one computed here: both interpolate or round."""
 
@@ -59,8 +60,10 @@ class ChanceOfR:
 
     def z(self, r: np.ndarray) -> np.ndarray:
         """Z of accuracies; NaN stays NaN."""
-        x = np.arctanh(np.clip(np.abs(r), 0.0, np.tanh(_FARTHEST)))
-        found: np.ndarray = np.copysign(np.interp(x, self._x, self._z), r)
+        inside = np.minimum(np.abs(r), np.tanh(_FARTHEST))
+        size = np.interp(np.arctanh(inside), self._x, self._z)
+        size[np.abs(r) >= 1] = -NormalDist().inv_cdf(_SMALLEST)
+        found: np.ndarray = np.copysign(size, r)
         return found
 
     def r(self, z: float) -> float:
