@@ -41,6 +41,12 @@ Decoding-based BH score from EVC to IT, with its 95 % interval over units and pe
 the controls, and p among them, which is not below 1 / ({controls} + 1).
 """
 
+UNITS = """## Significance
+
+Units of all layers with p < .05 and with q < .05 (over people; q within network and ROI), in parts of
+those decoded.
+"""
+
 AGREEMENT = """## Agreement between people
 
 Correlation over units of two people's accuracies, with its 95 % interval over channels: means over
@@ -76,6 +82,7 @@ def page(release: Release, control: Release) -> str:
         controls=build["n"],
     )
     parts = [head, SCORES.format(controls=build["n"]), _scores(release, control)]
+    parts += [UNITS, _units(release, control)]
     parts += [AGREEMENT, _pairs(release, control)]
     for model in release.sql("SELECT model FROM models ORDER BY model")["model"]:
         parts += [LAYERS.format(model=model), _layers(release, control, model)]
@@ -111,6 +118,20 @@ def _scores(release: Release, control: Release) -> str:
                 *(row.chance_score, row.p),
                 *(other.score, _interval(other.score_low, other.score_high)),
             ]
+            for row, other in _both(release, control, query)
+        ),
+    )
+
+
+def _units(release: Release, control: Release) -> str:
+    query = """
+        SELECT model, roi, count(*) AS n, avg((p < 0.05)::DOUBLE) AS p, avg((q < 0.05)::DOUBLE) AS q
+        FROM unit_summary GROUP BY model, roi ORDER BY model, roi
+    """
+    return _table(
+        "network | ROI | units | p < .05 | shuffled | q < .05 | shuffled",
+        (
+            [row.model, row.roi, row.n, row.p, other.p, row.q, other.q]
             for row, other in _both(release, control, query)
         ),
     )
