@@ -43,8 +43,8 @@ the controls, and p among them, which is not below 1 / ({controls} + 1).
 
 UNITS = """## Significance
 
-Units of all layers with p < .05 and with q < .05 (over people; q within network and ROI), in parts of
-those decoded.
+Share of the units of all layers with p < .05, and with q < .05 (over people; q within network and
+ROI), of those that have an accuracy.
 """
 
 AGREEMENT = """## Agreement between people
