@@ -79,6 +79,26 @@ def test_the_truly_visible_units_rank_high_in_the_roi_that_computes_them(release
     assert np.mean(list(found.values())) > 0.45, found
 
 
+def test_layers_follow_the_hierarchy_of_the_simulated_brain(release):
+    scores = release.table("hierarchy").set_index("method")
+    assert list(scores.loc["corrected", "rois"]) == ["V1", "V2", "V3", "V4", "HVC"]
+    assert (scores["score_low"] > 0.5).all()
+    counts = release.table("best_roi").query("method == 'corrected'")
+    counts = counts.pivot_table(index="layer", columns="roi", values="n_units", observed=True)
+    assert counts.loc["stem"].idxmax() == "V1"
+    assert counts.loc["fc"].idxmax() == "HVC"
+
+
+def test_most_units_are_significant_where_they_are_computed(release):
+    units = release.table("unit_summary", ["p", "q", "mean_r", "min_r"])
+    assert (units["p"].isna() == units["mean_r"].isna()).all()
+    assert (units["q"] < 0.05).mean() > 0.3
+    assert units["min_r"][units["q"] < 0.05].notna().all()
+    layers = release.table("layer_summary")
+    assert (layers["identification"] > layers["identification_chance"]).mean() > 0.9
+    assert (layers["mean_low"] < layers["mean_r"]).all()
+
+
 def test_subjects_agree_about_as_much_as_published(release, truth):
     agreement = release.layer_by_roi("agreement")
     preference = np.stack(list(truth.preference.values()), axis=1)

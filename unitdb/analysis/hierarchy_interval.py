@@ -15,7 +15,7 @@ from unitdb.analysis.intervals import Interval, fisher_interval
 from unitdb.analysis.moments import Blocks
 from unitdb.errors import AnalysisError, closest
 
-__all__ = ["Over", "bh_interval"]
+__all__ = ["BestTally", "Over", "bh_interval"]
 
 Array = NDArray[np.float64]
 Over = Literal["units", "subjects", "both"]
@@ -89,41 +89,108 @@ def bh_interval(
     """
     layers = checked(accuracies)
     _check(layers, blocks, over, n_bootstrap, confidence)
-    draws = drawn_layers(len(layers), n_layers, n_repeats, seed)
-    chooser = Chooser(method, n_stimuli, seed)
-    n_rois = layers[0].shape[-2]
-    # Regions count from 1; 0 is none.
-    best = [np.atleast_2d(chooser.best(r)).astype(np.intp) + 1 for r in layers]
-    groups = [None] * len(layers) if blocks is None else list(blocks)
-    counts = np.stack([_counts(rows, n_rois) for rows in best], axis=1)  # subject, layer, region
-    rng = np.random.Generator(np.random.PCG64(seed))
-
-    def variance(clusters: list[_Clusters]) -> float:
-        """Of replicates that draw clusters of each layer, or of one that stands for all."""
-        drawn = np.hstack([one.drawn(n_bootstrap, rng) for one in clusters])
-        with np.errstate(divide="ignore"):  # a score of 1
-            z = np.arctanh(_scores(drawn.reshape(n_bootstrap, *counts.shape[1:]), draws))
-        z = z[np.isfinite(z)]
-        return float(z.var(ddof=1)) if len(z) > 1 else np.nan
-
-    found, df = {}, {}
-    if over != "units":
-        subjects = _Clusters(counts.reshape(len(counts), -1), np.ones(len(counts), dtype=np.int64))
-        found["subjects"], df["subjects"] = variance([subjects]), len(counts) - 1
-    if over != "subjects":
-        units = [_units(rows, n_rois, of) for rows, of in zip(best, groups, strict=True)]
-        found["units"], df["units"] = variance(units), sum(one.n - 1 for one in units if one.n)
-    total = sum(found.values())
-    if over == "both":
-        cells = [_cells(rows, n_rois, of) for rows, of in zip(best, groups, strict=True)]
-        total = float(np.max([total - variance(cells), *found.values()]))
-    parts = sum(part**2 / max(df[name], 1) for name, part in found.items())
-    return fisher_interval(
-        float(_scores(counts.sum(axis=0)[None], draws)[0]),
-        float(np.sqrt(total)),
-        df=total**2 / parts if parts else np.inf,
+    tally = BestTally(n_stimuli=n_stimuli, method=method, seed=seed)
+    for r, of_units in zip(layers, [None] * len(layers) if blocks is None else blocks, strict=True):
+        tally.add(r, of_units)
+    return tally.interval(
+        over,
+        n_layers=n_layers,
+        n_repeats=n_repeats,
+        n_bootstrap=n_bootstrap,
         confidence=confidence,
     )
+
+
+class BestTally:
+    """Best regions counted one layer at a time: what a BH score and its interval need.
+
+    Parameters
+    ----------
+    n_stimuli, method, seed
+        As of :func:`.bh_score`.
+    """
+
+    def __init__(self, *, n_stimuli: int, method: BHMethod = "corrected", seed: int = 0) -> None:
+        self._chooser = Chooser(method, n_stimuli, seed)
+        self._seed = seed
+        self._per_subject: list[NDArray[np.int64]] = []
+        self._units: list[_Clusters] = []
+        self._cells: list[_Clusters] = []
+        self.n_units = 0
+
+    def add(self, r: NDArray[np.floating], blocks: Blocks | None = None) -> None:
+        """Count the next layer.
+
+        Parameters
+        ----------
+        r : array of shape (n_subjects, n_rois, n_units) or (n_rois, n_units)
+            Accuracies, the same subjects and regions in all layers.
+        blocks : array of shape (n_units,), optional
+            As of :func:`bh_interval`.
+        """
+        n_rois = r.shape[-2]
+        # Regions count from 1; 0 is none.
+        best = np.atleast_2d(self._chooser.best(r)).astype(np.intp) + 1
+        self.n_units += best.size
+        self._per_subject.append(_counts(best, n_rois))
+        self._units.append(_units(best, n_rois, blocks))
+        self._cells.append(_cells(best, n_rois, blocks))
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Units of each layer and best region, subjects pooled: (n_layers, n_rois)."""
+        return np.stack([layer.sum(axis=0) for layer in self._per_subject])
+
+    def score(self, *, n_layers: int = 5, n_repeats: int = 100) -> float:
+        """BH score, as of :func:`.bh_score`."""
+        draws = drawn_layers(len(self._per_subject), n_layers, n_repeats, self._seed)
+        return float(_scores(self.counts[None], draws)[0])
+
+    def interval(
+        self,
+        over: Over,
+        *,
+        n_layers: int = 5,
+        n_repeats: int = 100,
+        n_bootstrap: int = 1000,
+        confidence: float = 0.95,
+    ) -> Interval:
+        """BH score with its interval; parameters as of :func:`bh_interval`."""
+        draws = drawn_layers(len(self._per_subject), n_layers, n_repeats, self._seed)
+        per_subject = np.stack(self._per_subject, axis=1)  # subject, layer, roi
+        score = float(_scores(per_subject.sum(axis=0)[None], draws)[0])
+        rng = np.random.Generator(np.random.PCG64(self._seed))
+
+        def variance(replicates: Array) -> float:
+            with np.errstate(divide="ignore"):
+                z = np.arctanh(_scores(replicates, draws))
+            z = z[np.isfinite(z)]
+            return float(z.var(ddof=1)) if len(z) > 1 else np.nan
+
+        def of_layers(clusters: list[_Clusters]) -> float:
+            return variance(np.stack([one.drawn(n_bootstrap, rng) for one in clusters], axis=1))
+
+        n_subjects = len(per_subject)
+        subjects = _Clusters(
+            per_subject.reshape(n_subjects, -1), np.ones(n_subjects, dtype=np.int64)
+        )
+        df = {"subjects": n_subjects - 1, "units": sum(max(one.n - 1, 0) for one in self._units)}
+        found = {}
+        if over != "units":
+            drawn = subjects.drawn(n_bootstrap, rng)
+            found["subjects"] = variance(drawn.reshape(-1, *per_subject.shape[1:]))
+        if over != "subjects":
+            found["units"] = of_layers(self._units)
+        total = sum(found.values())
+        if over == "both":
+            total = float(np.max([total - of_layers(self._cells), *found.values()]))
+        parts = sum(part**2 / max(df[name], 1) for name, part in found.items())
+        return fisher_interval(
+            score,
+            float(np.sqrt(total)),
+            df=total**2 / parts if parts else np.inf,
+            confidence=confidence,
+        )
 
 
 class _Clusters:

@@ -228,11 +228,12 @@ class Release:
             A file is truncated or damaged; names it.
         """
         self._check_table(name)
+        known = TABLES[name].at(self.schema_version).column_names
         for column in columns or ():
-            if column not in TABLES[name].column_names:
+            if column not in known:
                 raise UnknownColumnError(
                     column,
-                    TABLES[name].column_names,
+                    known,
                     where=f"table {name!r}",
                     hint=f"unitdb schema {name}",
                 )
