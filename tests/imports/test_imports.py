@@ -136,6 +136,13 @@ def test_wrong_number_of_units(tmp_path: Path) -> None:
     assert left_in(out) == []
 
 
+def test_no_folder_and_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(PublishedFileError, match=r"nowhere: no such folder"):
+        import_accuracies("bhscore", tmp_path / "nowhere", releases=tmp_path / "out")
+    with pytest.raises(PublishedFileError, match=r"no complete layer of bhscore; no decoding_acc"):
+        import_accuracies("bhscore", tmp_path, releases=tmp_path / "out")
+
+
 def test_unknown_network(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'VGG19'"):
         import_accuracies("decodeddnn", tmp_path, releases=tmp_path, networks=["VGG-19"])
