@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from _machine import describe_machine, versions
 
+from unitdb.build.discovery import read_p_and_q, save_p, write_q
+from unitdb.build.hierarchy import HierarchyTables
+from unitdb.build.statistics import agreement, by_formula
 from unitdb.build.tables import (
+    BY_FORMULA,
     Scope,
     accuracy_rows,
     histogram_rows,
@@ -54,6 +60,7 @@ ROIS = ("V1", "V2", "V3", "V4", "LOC", "FFA", "PPA", "LVC", "HVC")
 SUBJECTS = ("sim-01", "sim-02", "sim-03", "sim-04", "sim-05")
 _DATASET, _BUILDS = "simulated", {"alexnet": "a" * 12, "vgg19": "b" * 12}
 _NONE = "0" * 64
+_N_TEST = 50
 
 
 def main() -> None:
@@ -88,8 +95,8 @@ def main() -> None:
 
 
 def _stage(staged: Path, scale: float) -> tuple[dict[str, float], int]:
-    seconds = dict.fromkeys(("simulate", "accuracy", "unit_summary", "small tables"), 0.0)
-    rows: dict[str, list] = {"layers": []}
+    seconds = dict.fromkeys(("simulate", "accuracy", "unit_summary", "statistics"), 0.0)
+    rows: dict[str, list] = defaultdict(list)
     n_accuracies = 0
 
     def timed(step: str, started: float) -> float:
@@ -98,40 +105,58 @@ def _stage(staged: Path, scale: float) -> tuple[dict[str, float], int]:
         return now
 
     now = time.perf_counter()
-    for model, layer, depth, r, shape in _layers(scale):
-        now = timed("simulate", now)
-        scope = _scope(model)
-        keys = partition_keys(scope, layer)
-        units = np.arange(r.shape[2], dtype=np.int32)
-        write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
-        now = timed("accuracy", now)
-        write_partition(staged, "unit_summary", keys, unit_summary_rows(scope, layer, units, r))
-        now = timed("unit_summary", now)
-        small = {
-            "layer_summary": layer_summary_rows(scope, layer, r),
-            "intersubject": intersubject_rows(scope, layer, r),
-            **histogram_rows(scope, layer, r),
-        }
-        for table, found in small.items():
-            rows.setdefault(table, []).extend(found)
-        now = timed("small tables", now)
-        rows["layers"].append(
-            {"model": model, "layer": layer, "depth": depth, "module": layer, "kind": "ReLU"}
-            | {"shape": list(shape), "n_units": len(units)}
-        )
-        n_accuracies += r.size
+    for model in NETWORKS:
+        scope, p = _scope(model), staged.with_name(f"{staged.name}-p-{model}")
+        hierarchy = HierarchyTables(scope, ROIS, n_stimuli=_N_TEST)
+        for layer, depth, r, shape in _layers(model, scale):
+            now = timed("simulate", now)
+            keys = partition_keys(scope, layer)
+            units = np.arange(r.shape[2], dtype=np.int32)
+            write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
+            now = timed("accuracy", now)
+            tests = []
+            for roi, of_roi in zip(scope.rois, r, strict=True):
+                tested = by_formula(of_roi, [_N_TEST] * len(of_roi))
+                pairs = agreement(of_roi, shape=shape, units=units)
+                rows["layer_summary"] += layer_summary_rows(
+                    scope, layer, roi, of_roi, tested=tested
+                )
+                rows["intersubject"] += intersubject_rows(scope, layer, roi, pairs)
+                tests.append(tested.p)
+            for table, found in histogram_rows(scope, layer, r).items():
+                rows[table] += found
+            save_p(p, layer, tests)
+            hierarchy.add(layer, shape, units, lambda roi, _, r=r: r[roi])  # type: ignore[misc]
+            rows["layers"].append(
+                {"model": model, "layer": layer, "depth": depth, "module": layer, "kind": "ReLU"}
+                | {"shape": list(shape), "n_units": len(units)}
+            )
+            n_accuracies += r.size
+            now = timed("statistics", now)
+        write_q(p, list(NETWORKS[model]), n_rois=len(ROIS))
+        for table, found in hierarchy.rows().items():
+            rows[table] += found
+        now = timed("statistics", now)
+        for layer, _, r, _ in _layers(model, scale):
+            now = timed("simulate", now)
+            p_and_q = read_p_and_q(p, layer, n_rois=len(ROIS))
+            units = np.arange(r.shape[2], dtype=np.int32)
+            pieces = unit_summary_rows(scope, layer, units, r, p_and_q)
+            write_partition(staged, "unit_summary", partition_keys(scope, layer), pieces)
+            now = timed("unit_summary", now)
+        shutil.rmtree(p)
     for table, found in (rows | _small_tables()).items():
         write_table(staged, table, table_of(table, found))
     return seconds, n_accuracies
 
 
-def _layers(scale: float) -> Iterator[tuple[str, str, int, np.ndarray, tuple[int, ...]]]:
-    """Model, layer, depth, simulated accuracies (n_rois, n_subjects, n_units), and shape."""
-    for model, layers in NETWORKS.items():
-        for depth, (layer, (n_channels, *plane)) in enumerate(layers.items()):
-            shape = (max(1, round(n_channels * scale)), *plane)
-            rng = np.random.default_rng([depth, len(model)])
-            yield model, layer, depth, _simulated(rng, shape, depth / (len(layers) - 1)), shape
+def _layers(model: str, scale: float) -> Iterator[tuple[str, int, np.ndarray, tuple[int, ...]]]:
+    """Layer, depth, simulated accuracies (n_rois, n_subjects, n_units), and shape."""
+    layers = NETWORKS[model]
+    for depth, (layer, (n_channels, *plane)) in enumerate(layers.items()):
+        shape = (max(1, round(n_channels * scale)), *plane)
+        rng = np.random.default_rng([depth, len(model)])
+        yield layer, depth, _simulated(rng, shape, depth / (len(layers) - 1)), shape
 
 
 def _simulated(rng: np.random.Generator, shape: tuple[int, ...], depth: float) -> np.ndarray:
@@ -179,7 +204,7 @@ def _small_tables() -> dict[str, list]:
         ],
         "subjects": [
             dataset
-            | {"subject": subject, "roi": roi, "n_voxels": None, "n_train": None, "n_test": 50}
+            | {"subject": subject, "roi": roi, "n_voxels": None, "n_train": None, "n_test": _N_TEST}
             | {"responses_sha256": None}
             for subject in SUBJECTS
             for roi in ROIS
@@ -197,7 +222,7 @@ def _small_tables() -> dict[str, list]:
             | dataset
             | {"decoder": '{"simulated":true}', "units": '{"sample":null,"seed":0}'}
             | {"n_folds": None, "seed": 0, "inputs": "{}", "unitdb_version": "0.1.0"}
-            | {"code_sha256": _NONE, "packages": "{}"}
+            | {"code_sha256": _NONE, "packages": "{}", "significance": BY_FORMULA}
             for model, build in _BUILDS.items()
         ],
         "inputs": [],
