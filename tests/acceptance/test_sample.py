@@ -187,7 +187,7 @@ def test_the_ten_lines_of_python_of_the_readme(sample, tmp_path):
 def test_the_commands_of_the_readme(sample, tmp_path):
     (commands,) = re.findall(r"docs/commands.md\)\):\n\n```\n(.*?)```", README, re.DOTALL)
     lines = [line for line in commands.splitlines() if not line.startswith("unitdb app")]
-    assert len(lines) == 6
+    assert len(lines) == 8
     unitdb = f'"{sys.executable}" -c "from unitdb.cli import main; main()" "$@"'
     script = f"set -e\nunitdb() {{ {unitdb}; }}\n"
     done = subprocess.run(
@@ -200,6 +200,7 @@ def test_the_commands_of_the_readme(sample, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "sample@1.0.0 is sound" in done.stdout or "sample 1.0.0 is sound" in done.stdout
     assert (tmp_path / "v4.csv").exists()
+    assert (tmp_path / "sample.duckdb").exists()
 
 
 @pytest.mark.slow
