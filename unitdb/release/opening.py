@@ -19,6 +19,7 @@ from unitdb.errors import (
 from unitdb.query import Layer, Source, UnitSet, choose_layers, connect, expand_globs, run_sql
 from unitdb.query.export import provenance, with_provenance
 from unitdb.query.layers import parse_unit
+from unitdb.query.selection import positive
 from unitdb.query.source import check_names
 from unitdb.release.catalogue import (
     CATALOGUE,
@@ -27,7 +28,13 @@ from unitdb.release.catalogue import (
     warn_if_listed_as_retracted,
 )
 from unitdb.release.description import Description, describe
-from unitdb.release.layerwise import distribution, layer_accuracies, only, unit_accuracies
+from unitdb.release.layerwise import (
+    distribution,
+    layer_accuracies,
+    only,
+    similar_units,
+    unit_accuracies,
+)
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, parse_manifest
 from unitdb.release.matrix import layer_by_roi
 from unitdb.release.storage import Folder, Remote, Storage, is_address
@@ -296,11 +303,26 @@ class Release:
         return frame
 
     def sql_arrow(
-        self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
+        self,
+        query: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        limit: int | None = None,
     ) -> pa.Table:
-        """Run one SELECT as :meth:`sql` does, into Arrow; the schema's metadata hold its origin."""
+        """Run one SELECT as :meth:`sql` does, into Arrow; the schema's metadata hold its origin.
+
+        Parameters
+        ----------
+        query, parameters
+            As of :meth:`sql`.
+        timeout : float, optional
+            Seconds after which the query is stopped with a QueryError.
+        limit : int, optional
+            Rows to read at the most, the first ones.
+        """
         return with_provenance(
-            run_sql(self._connection, query, parameters),
+            run_sql(self._connection, query, parameters, timeout=timeout, limit=limit),
             release=self.label,
             query=query,
             citation=self.citation,
@@ -358,6 +380,48 @@ UnknownRoiError, UnknownSubjectError
             layers = [(one.model, one.layer) for one in found]
         over = [subjects] if isinstance(subjects, str) else subjects
         return UnitSet(self._source, chosen, layers, over)
+
+    def similar(
+        self, unit: str, n: int = 10, *, dataset: str | None = None, condition: str | None = None
+    ) -> pd.DataFrame:
+        """Units of the same layer that are decoded from the same ROIs as well as a unit is.
+
+        distance = √ mean over ROIs of (mean_r(unit) − mean_r(other))²
+
+        Reads the summaries of the whole layer.
+
+        Parameters
+        ----------
+        unit : str
+            ``model/layer/unit``.
+        n : int
+            How many at the most.
+        dataset, condition : str, optional
+            Which, where the release has several.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``unit_id`` and ``distance`` in Pearson r, the nearest first; units without an accuracy
+            in one of the unit's ROIs are left out.
+
+        Raises
+        ------
+        UnknownDatasetError, UnknownConditionError, UnknownLayerError
+            No such name; gives the nearest.
+        QueryError
+            The unit is not written so, or the release has several datasets or conditions, and none
+            is named.
+        """
+        n = positive(n, "similar() takes a positive number of units")
+        names = (only(self._source, "dataset", dataset), only(self._source, "condition", condition))
+        place = parse_unit(unit, self._layers, where=f"release {self.label}")
+        return similar_units(self.sql, names, place, n)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Layers of all networks, those of a network in the order of depth."""
+        return sorted(self._layers, key=lambda layer: (layer.model, layer.depth))
 
     def values(self, column: str) -> list[str]:
         """Names that occur in a column and can be asked for.
