@@ -264,18 +264,16 @@ def test_pages_are_reached_by_keyboard(visitor: Callable[..., Page]) -> None:
     page.get_by_role("heading", name="Layer", exact=True).wait_for(timeout=SEEN_WITHIN)
 
 
-def test_figures_are_saved_from_their_menu(visitor: Callable[..., Page], tmp_path: Path) -> None:
+def test_figures_are_saved(visitor: Callable[..., Page], tmp_path: Path) -> None:
     page = visitor("")
-    chart = page.get_by_test_id("stVegaLiteChart").first
-    chart.locator("canvas, svg").first.wait_for(timeout=SEEN_WITHIN)
-    chart.hover()
-    chart.locator("summary").click()
-    assert "Editor" not in chart.inner_text()
+    page.get_by_role("button", name="Save figure").first.click()
     with page.expect_download() as download:
-        chart.get_by_text("Save as SVG").click()
+        page.get_by_role("button", name="SVG").click()
     saved = tmp_path / "figure.svg"
     download.value.save_as(saved)
+    assert download.value.suggested_filename == "tiny-1.0.0-accuracy.svg"
     assert saved.read_text().startswith("<svg")
+    assert "SIMULATED" in saved.read_text()
 
 
 def test_a_release_that_cannot_be_read_explains_itself(tiny_copy: Path, chromium: Browser) -> None:

@@ -150,3 +150,12 @@ def test_html_in_what_a_release_says_is_text(
     assert not caption.allow_html
     assert r"\[a\]\(javascript\:alert\(1\)\)" in caption.value
     assert MODEL in app.dataframe[1].value["network"].tolist()
+
+
+def test_a_table_that_a_page_needs_and_cannot_be_read_is_said_in_words(
+    tiny_copy: Path, monkeypatch: pytest.MonkeyPatch, visit
+) -> None:
+    monkeypatch.setenv("UNITDB_RELEASE", str(tiny_copy))
+    bad = tiny_copy / "intersubject.parquet"
+    bad.write_bytes(bad.read_bytes()[:200])
+    assert "intersubject.parquet" in visit("overview").error[-1].value

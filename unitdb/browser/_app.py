@@ -23,14 +23,14 @@ def show(first: str = "overview") -> None:
     st.set_page_config(page_title="unitdb", layout="wide")
     release: Release | None = None
     warnings: list[str] = []
-    message = ""
+    message, there = "", list(views.PAGES)
     try:
         reference = os.environ.get(RELEASE_VARIABLE) or _picked()
         if reference is not None:
             release, warnings = _reads.opened(reference, os.environ.get("UNITDB_RELEASES"))
+            there = [page for page in there if page.has_what_it_shows(release)]
     except UnitdbError as error:
         message = str(error)
-    there = [page for page in views.PAGES if release is None or page.has_what_it_shows(release)]
     # Pages have no icons: Streamlit would fetch them from the web for the browser's tab.
     chosen = {
         page.name: st.Page(

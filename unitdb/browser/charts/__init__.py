@@ -1,7 +1,7 @@
 """Figures in Altair, the same for pages and reports: data frames in, charts out.
 
-Colours can be told apart by colour-blind readers (cividis; Okabe and Ito's palette), axes say their
-units, and each figure can be saved as SVG or PNG from its menu.
+Colours can be told apart by colour-blind readers (cividis; Okabe and Ito's palette), and axes say
+their units.
 """
 
 from unitdb.browser.charts._theme import finished

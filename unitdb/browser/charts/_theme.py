@@ -1,4 +1,4 @@
-"""What all figures share: colours, titles, and the menu that saves them."""
+"""What all figures share: colours and descriptions."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ CATEGORIES = (
 two of Paul Tol's."""
 SEQUENTIAL: Literal["cividis"] = "cividis"
 
-_MENU = {"embedOptions": {"actions": {"export": True, "source": False, "editor": False}}}
-
 
 def categorical(names: list[str]) -> Any:
     """Scale of colours for names, the same for the same list."""
@@ -34,5 +32,5 @@ def categorical(names: list[str]) -> Any:
 
 
 def finished(chart: Any, *, description: str) -> Any:
-    """Give a figure its description, for readers who hear it, and a menu without outside links."""
-    return chart.properties(description=description, usermeta=_MENU)
+    """Give a figure its description, for readers who hear it."""
+    return chart.properties(description=description)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from unitdb.browser import _links, _reads, _state, charts
+from unitdb.browser import _figure, _links, _reads, _state, charts
 from unitdb.browser._layerview import layer_shape
 from unitdb.browser._words import help_on
 from unitdb.browser.views.overview import scope
@@ -47,9 +47,9 @@ def show(release: Release) -> None:
     view = _reads.layer(release, model, layer, roi, **where)
     left, right = st.columns(2)
     with left:
-        _pairs(view, roi)
+        _pairs(release, view, roi)
     with right:
-        _map(view, shape, roi)
+        _map(release, view, shape, roi)
     _channels(view, chosen, layer, roi)
     query = _links.query_of({**chosen, "layer": layer, "roi": roi})
     link, python = st.tabs(["Link", "Python"])
@@ -73,17 +73,21 @@ def _spread(
     left, right = st.columns(2)
     with left:
         st.caption("In each person: the middle half of the units thick, 5 to 95 % thin")
-        st.altair_chart(charts.quantiles(summary, rois, sorted(summary["subject"].unique())))
+        _figure.draw(
+            release,
+            charts.quantiles(summary, rois, sorted(summary["subject"].unique())),
+            "quantiles",
+        )
     with right:
         st.caption("Mean over subjects: the wider, the more units")
         keys = {"dataset": chosen["dataset"], "condition": chosen["condition"], "layer": layer}
         bins: pd.DataFrame = _reads.read(release, "distribution", chosen["model"], **keys)
         if len(bins):
             bins = bins.astype({"roi": str, "layer": str})
-            st.altair_chart(charts.violins(bins, rois))
+            _figure.draw(release, charts.violins(bins, rois), "distributions")
 
 
-def _pairs(view: LayerView, roi: str) -> None:
+def _pairs(release: Release, view: LayerView, roi: str) -> None:
     st.subheader("One person against another", help=help_on("agreement"))
     if not view.density:
         st.info("It takes two subjects or more.")
@@ -97,10 +101,10 @@ def _pairs(view: LayerView, roi: str) -> None:
         f"{int(counts.sum()):,} units in {_state.code(roi)} by accuracy in {_state.code(a)} and "
         f"{_state.code(b)}. Near the dashed diagonal both agree."
     )
-    st.altair_chart(charts.density(counts.T, view.edges, across=a, down=b))
+    _figure.draw(release, charts.density(counts.T, view.edges, across=a, down=b), "subjects")
 
 
-def _map(view: LayerView, shape: tuple[int, ...], roi: str) -> None:
+def _map(release: Release, view: LayerView, shape: tuple[int, ...], roi: str) -> None:
     st.subheader("Where in the picture", help="Row 0 and column 0 are the upper left corner.")
     if view.places.empty:
         st.info("Units of this layer have no place: they answer to the whole picture.")
@@ -109,7 +113,7 @@ def _map(view: LayerView, shape: tuple[int, ...], roi: str) -> None:
         f"Mean accuracy over channels and subjects in {_state.code(roi)}, by place in the map"
     )
     size = (shape[1], shape[2])
-    st.altair_chart(charts.feature_map(view.places, size, legend="Mean r", mark=None))
+    _figure.draw(release, charts.feature_map(view.places, size, legend="Mean r", mark=None), "map")
 
 
 def _channels(view: LayerView, chosen: dict[str, str], layer: str, roi: str) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from unitdb import reference
-from unitdb.browser import _links, _reads, _state, charts
+from unitdb.browser import _figure, _links, _reads, _state, charts
 from unitdb.browser._words import help_on
 from unitdb.browser.views.overview import scope
 
@@ -35,7 +35,7 @@ def show(release: Release) -> None:
     regions = _state.some_of(second, "Regions of interest", "roi", rois, help=help_on("roi"))
     _by_depth(release, chosen, networks, regions or _spaced(rois))
     _scores(release, chosen, networks)
-    _published()
+    _published(release)
     pairs = [("model", one) for one in networks] if networks != models else []
     query = _links.query_of({**chosen})
     query = "&".join([query, *(f"{key}={value}" for key, value in pairs)])
@@ -82,7 +82,8 @@ def _by_depth(
         return
     st.caption("Mean over units, then subjects. A hierarchy shows as early areas peaking left.")
     several = len(networks) > 1
-    st.altair_chart(
+    _figure.draw(
+        release,
         charts.profile(
             rows,
             x="depth",
@@ -93,7 +94,8 @@ def _by_depth(
             colour_title="ROI",
             dash="model" if several else None,
             dash_title="Network",
-        )
+        ),
+        "depth",
     )
 
 
@@ -109,7 +111,7 @@ def _scores(release: Release, chosen: dict[str, str], networks: list[str]) -> No
         return
     st.subheader("Brain hierarchy (BH) scores of this release", help=help_on("bh"))
     found = found.assign(what=found["kind"].astype(str) + ", " + found["method"].astype(str))
-    st.altair_chart(charts.scores(found, networks))
+    _figure.draw(release, charts.scores(found, networks), "scores")
     columns = ["model", "kind", "method", "score", "score_low", "score_high", "over"]
     shown = found[[name for name in columns if name in found]]
     config: dict[str, Any] = {
@@ -119,7 +121,7 @@ def _scores(release: Release, chosen: dict[str, str], networks: list[str]) -> No
     st.dataframe(shown, hide_index=True, column_config=config, alt="BH scores")
 
 
-def _published() -> None:
+def _published(release: Release) -> None:
     published = reference.bhscore()
     st.subheader(f"{len(published)} published networks", help=help_on("bh"))
     st.caption(
@@ -131,7 +133,7 @@ def _published() -> None:
     known = published.dropna(subset="top1")
     bh = [f"bh_{name}" for name in _BY]
     with left:
-        st.altair_chart(charts.published_scores(known, by=by))
+        _figure.draw(release, charts.published_scores(known, by=by), "published")
         st.caption(f"{len(known)} of them, whose ImageNet accuracy is known from a source.")
     with right:
         st.dataframe(

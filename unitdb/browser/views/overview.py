@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from unitdb.browser import _links, _reads, _state, charts
+from unitdb.browser import _figure, _links, _reads, _state, charts
 from unitdb.browser._words import help_on
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def show(release: Release) -> None:
     chosen = scope(release, held)
     for place, measure in zip(st.columns(2), _FIGURES, strict=True):
         with place:
-            _figure(release, measure, chosen)
+            _matrix(release, measure, chosen)
     _next()
     with st.expander("What it holds", icon=":material/database:"):
         _table(held)
@@ -92,7 +92,7 @@ def _contents(held: Description) -> None:
             st.metric(label, f"{count:,}", help=explained, width="content")
 
 
-def _figure(release: Release, measure: str, chosen: dict[str, str]) -> None:
+def _matrix(release: Release, measure: str, chosen: dict[str, str]) -> None:
     title, caption, legend = _FIGURES[measure]
     word = "accuracy" if measure == "accuracy" else "agreement"
     st.subheader(title, help=help_on(word))
@@ -101,7 +101,7 @@ def _figure(release: Release, measure: str, chosen: dict[str, str]) -> None:
     if matrix.isna().to_numpy().all():
         st.info("There is none: it takes two subjects or more.")
         return
-    st.altair_chart(charts.heat_map(matrix, legend=legend))
+    _figure.draw(release, charts.heat_map(matrix, legend=legend), measure)
 
 
 def _next() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from unitdb.browser import _links, _reads, _state, charts
+from unitdb.browser import _figure, _links, _reads, _state, charts
 from unitdb.browser._words import help_on
 from unitdb.browser.views.overview import scope
 
@@ -49,16 +49,17 @@ def show(release: Release) -> None:
         st.subheader("Every pair", help=help_on("agreement"))
         st.caption(f"{_state.code(layer)} decoded from {_state.code(roi)}")
         if here["r"].notna().any():
-            st.altair_chart(charts.pair_matrix(here, subjects, legend=legend))
+            _figure.draw(release, charts.pair_matrix(here, subjects, legend=legend), "pairs")
         else:
             st.info("The correlation does not exist: too few units have an accuracy in both.")
     with right:
-        _with_others(here, subjects, legend)
+        _with_others(release, here, subjects, legend)
     st.subheader("Through the network")
     st.caption("Mean over pairs of subjects")
     means = pairs.groupby(["layer", "roi"])["r"].mean().dropna().reset_index()
     means["depth"] = means["layer"].map({name: place for place, name in enumerate(layers)})
-    st.altair_chart(
+    _figure.draw(
+        release,
         charts.profile(
             means,
             x="depth",
@@ -68,7 +69,8 @@ def show(release: Release) -> None:
             colour="roi",
             colours=rois,
             colour_title="ROI",
-        )
+        ),
+        "others",
     )
     query = _links.query_of({**chosen, "layer": layer, "roi": roi, "kind": kind})
     link, python = st.tabs(["Link", "Python"])
@@ -92,7 +94,7 @@ def leave_one_out(pairs: pd.DataFrame, subjects: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _with_others(pairs: pd.DataFrame, subjects: list[str], legend: str) -> None:
+def _with_others(release: Release, pairs: pd.DataFrame, subjects: list[str], legend: str) -> None:
     st.subheader(
         "Each against the others",
         help="Mean correlation of a subject with all others. One far below the rest is an outlier.",
@@ -100,4 +102,4 @@ def _with_others(pairs: pd.DataFrame, subjects: list[str], legend: str) -> None:
     st.caption("Mean over the pairs that a subject is in")
     found = leave_one_out(pairs, subjects)
     if found["r"].notna().any():
-        st.altair_chart(charts.bars(found, legend=legend))
+        _figure.draw(release, charts.bars(found, legend=legend), "layers")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from unitdb.browser import _collection, _links, _reads, _state, charts
+from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
 from unitdb.browser._columns import ordered, unit_columns
 from unitdb.browser._intervals import with_intervals
 from unitdb.browser._layerview import channel_map, layer_shape
@@ -132,7 +132,9 @@ def _accuracies(
     if rows.empty:
         st.info("This unit has no accuracy: it answers the same to all test pictures.")
     else:
-        st.altair_chart(charts.intervals(rows, rois, sorted(rows["subject"].unique())))
+        _figure.draw(
+            release, charts.intervals(rows, rois, sorted(rows["subject"].unique())), "unit"
+        )
         st.caption("Points: one person. Lines: 95 % intervals.", help=help_on("interval"))
     sizes = _sizes(release, summary)
     known = set(summary["roi"])
@@ -187,7 +189,9 @@ def _map(
         f"{_state.code(roi)}, by place in the map; this unit is framed"
     )
     size = (shape[1], shape[2])
-    st.altair_chart(charts.feature_map(places, size, legend="Mean r", mark=(row, column)))
+    _figure.draw(
+        release, charts.feature_map(places, size, legend="Mean r", mark=(row, column)), "channel"
+    )
 
 
 def _neighbours(

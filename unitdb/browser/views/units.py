@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from unitdb.browser import _collection, _links, _reads, _state, charts
+from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
 from unitdb.browser._columns import ordered, unit_columns
 from unitdb.browser._search import MEASURES, NAMES, Search, counts_of
 from unitdb.browser._words import help_on
@@ -147,7 +147,9 @@ def _distribution(release: Release, search: Search) -> None:
         return
     threshold = search.minimum if search.by == "mean_r" else None
     measure = "Decoding accuracy, mean over subjects (Pearson r)"
-    st.altair_chart(charts.histogram(bins, threshold=threshold, measure=measure))
+    _figure.draw(
+        release, charts.histogram(bins, threshold=threshold, measure=measure), "accuracies"
+    )
 
 
 def _counts(release: Release, search: Search, units: UnitSet) -> pd.DataFrame:
