@@ -31,7 +31,7 @@ def draw(release: Release, chart: Any, name: str) -> None:
     with st.popover("Save figure", type="tertiary", icon=":material/download:"):
         st.download_button(
             "SVG",
-            lambda: _render.svg(chart, release).encode(),
+            lambda: _render.svg(chart, release, name).encode(),
             file_name=f"{file}.svg",
             mime="image/svg+xml",
             on_click="ignore",

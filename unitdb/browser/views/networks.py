@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import streamlit as st
 
 from unitdb import reference
 from unitdb.browser import _figure, _links, _reads, _state, charts
+from unitdb.browser._depth import relative_depth, spaced
 from unitdb.browser._words import help_on
 from unitdb.browser.views.overview import scope
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["show"]
 
-_SHOWN = 4
-"""ROIs drawn where none is chosen: lines of more cannot be told apart."""
 _MORE = ("n_layers", "depth")
 _BY = ("average", "decoding", "encoding")
 
@@ -33,7 +31,7 @@ def show(release: Release) -> None:
     table = _reads.table(release, "rois")
     rois = table[table["dataset"] == chosen["dataset"]].sort_values("place")["roi"].tolist()
     regions = _state.some_of(second, "Regions of interest", "roi", rois, help=help_on("roi"))
-    _by_depth(release, chosen, networks, regions or _spaced(rois))
+    _by_depth(release, chosen, networks, regions or spaced(rois))
     _scores(release, chosen, networks)
     _published(release)
     pairs = [("model", one) for one in networks] if networks != models else []
@@ -42,30 +40,6 @@ def show(release: Release) -> None:
     query = "&".join([query, *(f"roi={roi}" for roi in regions)])
     with st.expander("Link", icon=":material/link:"):
         st.code(_links.absolute(release, "networks", query), language=None, wrap_lines=True)
-
-
-def relative_depth(summary: pd.DataFrame, layers: pd.DataFrame) -> pd.DataFrame:
-    """Mean accuracy of each network, layer and ROI by relative depth.
-
-    depth = place of the layer among the decoded layers of its network / (their number − 1)
-
-    Returns
-    -------
-    DataFrame
-        ``model``, ``layer``, ``roi``, ``depth`` (0 to 1), ``r`` (mean over subjects).
-    """
-    means = summary.groupby(["model", "layer", "roi"])["mean_r"].mean().reset_index()
-    means = means.merge(layers[["model", "layer", "depth"]], on=["model", "layer"])
-    place = means.groupby("model")["depth"].rank(method="dense") - 1
-    last = place.groupby(means["model"]).transform("max")
-    return means.assign(depth=(place / last.where(last > 0)).fillna(0.0), r=means["mean_r"])
-
-
-def _spaced(rois: list[str]) -> list[str]:
-    """A few ROIs from early to late."""
-    if len(rois) <= _SHOWN:
-        return rois
-    return [rois[round(i * (len(rois) - 1) / (_SHOWN - 1))] for i in range(_SHOWN)]
 
 
 def _by_depth(
