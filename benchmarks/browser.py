@@ -3,7 +3,8 @@
 ``.venv/bin/python benchmarks/browser.py RELEASE`` opens each page as a reader would, by Streamlit's
 own test harness, and prints seconds from request to the last element: of the first visit, and of
 visits with other parameters, which no cache knows. Nothing is drawn; the time of the browser on the
-reader's side is not in it. ``RELEASE`` is a folder; ``benchmarks/make_release.py`` makes one of the
+reader's side is not in it. Then several readers visit at a time, with Chromium, for the server's
+memory (Linux). ``RELEASE`` is a folder; ``benchmarks/make_release.py`` makes one of the
 published size (SIMULATED accuracies).
 """
 
@@ -12,15 +13,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
+import shutil
+import socket
+import subprocess
+import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+import urllib.request
 from pathlib import Path
 from statistics import median
+from urllib.parse import urlencode
 
 import numpy as np
 import streamlit as st
 from _machine import describe_machine, versions
+from playwright.sync_api import sync_playwright
 from streamlit.testing.v1 import AppTest
 
 import unitdb
@@ -28,6 +34,7 @@ from unitdb.browser import RELEASE_VARIABLE
 
 _SCRIPT = "from unitdb.browser._app import show\nshow({page!r})"
 _TIMEOUT = 600
+_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 def main() -> None:
@@ -47,20 +54,16 @@ def main() -> None:
     found = {"first page, release not opened": [_seconds("overview", {})]}
     for name, page, parameters in visits:
         found.setdefault(name, []).append(_seconds(page, parameters))
-    with ThreadPoolExecutor(options.sessions) as readers:
-        started = time.perf_counter()
-        again = _visits(release, options.rounds, seed=1)
-        list(readers.map(lambda visit: _seconds(*visit[1:]), again))
-        together = time.perf_counter() - started
+    again = _visits(release, options.rounds, seed=1)
+    together, memory = _together(options.release, again, options.sessions)
     simulated = " SIMULATED" if release.simulated else ""
     n_units = release.describe().n_units
     print(f"{release.label}{simulated}: {n_units:,} units")
     print(f"{'visit':<44}{'median s':>10}{'longest s':>11}{'visits':>8}")
     for name, seconds in found.items():
         print(f"{name:<44}{median(seconds):>10.2f}{max(seconds):>11.2f}{len(seconds):>8}")
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{len(again)} visits by {options.sessions} readers at a time: {together:.1f} s")
-    print(f"largest memory of the server: {memory:.2f} GB")
+    print(f"{len(again)} visits by {options.sessions} readers in Chromium: {together:.1f} s")
+    print(f"largest memory of the server meanwhile: {memory:.2f} GB")
     if options.out:
         measured = {
             "release": release.label,
@@ -121,6 +124,52 @@ def _seconds(page: str, parameters: dict[str, str]) -> float:
     if problems:
         raise SystemExit(f"{page} {parameters}: {problems[0]}")
     return seconds
+
+
+def _together(
+    release: Path, visits: list[tuple[str, str, dict[str, str]]], n_sessions: int
+) -> tuple[float, float]:
+    """Seconds, and the server's largest memory in GB, of visits by several readers at a time."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-c", "from unitdb.cli import main; main()", "app", str(release)]
+    settings = {"STREAMLIT_SERVER_PORT": str(port), "STREAMLIT_SERVER_HEADLESS": "true"}
+    server = subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.DEVNULL)
+    try:
+        _wait(f"{address}/_stcore/health")
+        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+            pages = [browser.new_context().new_page() for _ in range(n_sessions)]
+            started = time.perf_counter()
+            for first in range(0, len(visits), n_sessions):
+                pairs = list(zip(pages, visits[first : first + n_sessions], strict=False))
+                for page, (_, name, parameters) in pairs:
+                    url = f"{address}/{name}?{urlencode(parameters)}"
+                    page.goto(url, wait_until="commit")
+                for page, _ in pairs:
+                    page.get_by_text("read-only: nothing").wait_for(timeout=1000 * _TIMEOUT)
+            seconds = time.perf_counter() - started
+            browser.close()
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        kilobytes = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        return seconds, int(kilobytes.split()[1]) / 2**20
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def _wait(health: str) -> None:
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(health, timeout=2).close()  # noqa: S310 - own server
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise SystemExit("the server does not answer")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
 from unitdb.browser._columns import ordered, unit_columns
 from unitdb.browser._intervals import with_intervals
 from unitdb.browser._layerview import channel_map, layer_shape
+from unitdb.browser._unitrows import unit_rows
 from unitdb.browser._words import help_on
 from unitdb.browser.views.overview import scope
 from unitdb.errors import UnitdbError, closest
+from unitdb.query import col
 from unitdb.query.layers import parse_unit
 
 if TYPE_CHECKING:
@@ -43,9 +45,7 @@ def show(release: Release) -> None:
         _collection.add_button(st, [unit])
         _links.to(st, "layer", f"All of {layer}", {"model": model, "layer": layer})
     chosen = scope(release, _reads.read(release, "describe"), model=False)
-    where: dict[str, Any] = dict(chosen)
-    of_layer = release.units(model=model, layer=layer, **where)
-    summary: pd.DataFrame = _reads.units(release, of_layer.among([unit]), "to_pandas")
+    summary = unit_rows(release, unit, accuracies, chosen)
     if summary.empty:
         st.info("This unit was not decoded from the chosen dataset.")
         return
@@ -181,7 +181,9 @@ def _map(
     plane = shape[1] * shape[2]
     where: dict[str, Any] = dict(chosen)
     asked = release.units(model=layer[0], layer=layer[1], roi=roi, **where)
-    units: pd.DataFrame = _reads.units(release, asked.at(channel=index // plane), "to_pandas")
+    first = index // plane * plane
+    asked = asked.where(col.unit >= first, col.unit < first + plane)  # faster than at(channel=…)
+    units: pd.DataFrame = _reads.units(release, asked, "to_pandas")
     places = channel_map(units, shape)
     row, column = divmod(index % plane, shape[2])
     st.caption(
