@@ -1,3 +1,5 @@
-from unitdb.browser import main  # noqa: D100 - streamlit would print a docstring on the page
+import streamlit as st  # noqa: D100 - see unitdb/browser
 
-main()
+from unitdb.browser import SCRIPT, routes
+
+app = st.App(SCRIPT, routes=routes())

@@ -577,6 +577,14 @@ def test_a_hidden_write_is_named(source: Source) -> None:
 ENDLESS = "SELECT sum(a.range * b.range) FROM range(1000000000) a, range(1000000000) b"
 
 
+def test_no_more_rows_are_read_than_asked_for(source: Source) -> None:
+    connection = source.connect()
+    table = run_sql(connection, "FROM range(1000000) ORDER BY range", limit=3)
+    assert table["range"].to_pylist() == [0, 1, 2]
+    assert run_sql(connection, "SELECT 1 AS x -- ;", limit=3).to_pylist() == [{"x": 1}]
+    assert run_sql(connection, "DESCRIBE unit_summary", limit=2).num_rows == 2
+
+
 def test_a_query_is_stopped_after_the_timeout(source: Source) -> None:
     connection = source.connect()
     with pytest.raises(QueryError, match=r"took longer than 0\.2 s: 'SELECT sum"):

@@ -10,18 +10,24 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from unitdb import col
+from unitdb.release import open_release
 
 pytest.importorskip("streamlit", reason="needs unitdb[app]")
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -41,11 +47,18 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on PATH
 
 @pytest.fixture(scope="module")
 def url(tiny_release: Path) -> Iterator[str]:
+    with served(tiny_release) as address:
+        yield address
+
+
+@contextmanager
+def served(release: Path) -> Iterator[str]:
+    """Serve a release with ``unitdb app``; gives its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-c", "from unitdb.cli import main; main()", "app", str(tiny_release)],
+        [sys.executable, "-c", "from unitdb.cli import main; main()", "app", str(release)],
         env=os.environ | {"STREAMLIT_SERVER_PORT": str(port), "STREAMLIT_SERVER_HEADLESS": "true"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -73,10 +86,10 @@ def wait_until_healthy(health: str, server: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
+def chromium() -> Iterator[Browser]:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser.new_page(viewport={"width": 1280, "height": 1300})
+        yield browser
         browser.close()
 
 
@@ -87,31 +100,188 @@ def screenshots(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_reader_sees_the_release_and_finds_units(url: str, page: Page, screenshots: Path) -> None:
+@pytest.fixture
+def visitor(url: str, chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Readers, each with a browser of their own; nothing that they ask leaves the machine."""
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    contexts = []
 
-    page.goto(url)
+    def open_page(path: str, *, width: int = 1280, scheme: str = "light") -> Page:
+        context = chromium.new_context(
+            viewport={"width": width, "height": 1300}, color_scheme=scheme, accept_downloads=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{url}/{path}")
+        ready(page)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [one for one in asked if not one.startswith((url, "data:", "blob:"))] == []
+
+
+def ready(page: Page) -> None:
+    """Wait until the page is drawn to its last line."""
+    page.get_by_text("read-only: nothing here changes").wait_for(timeout=SEEN_WITHIN)
+    page.wait_for_function(
+        "!document.querySelector('[data-testid=stStatusWidget], [data-stale=true]')",
+        timeout=SEEN_WITHIN,
+    )
+
+
+def shown_code(page: Page, tab: str) -> str:
+    page.get_by_role("tab", name=tab, exact=True).click()
+    return page.get_by_role("tabpanel").locator("code:visible").first.inner_text()
+
+
+PATHS = {
+    "overview": "",
+    "units": "units?roi=V4&minimum=0.1",
+    "unit": "unit?unit=net/conv1/7&dataset=sim-a",
+    "layer": "layer?layer=conv1&roi=V4",
+    "networks": "networks",
+    "subjects": "subjects?layer=fc",
+    "collections": "collections?units=net/conv1/1,2;net/fc/3",
+    "methods": "methods",
+    "sql": "sql?sql=SELECT roi, count(*) AS units FROM unit_summary GROUP BY roi ORDER BY roi",
+}
+MODES = {"desktop": (1280, "light"), "narrow": (400, "light"), "dark": (1280, "dark")}
+
+
+def photograph(visitor: Callable[..., Page], name: str, mode: str, folder: Path) -> None:
+    """Take a picture of a page; it must say that the release is simulated, and fit its width."""
+    width, scheme = MODES[mode]
+    page = visitor(PATHS[name], width=width, scheme=scheme)
     page.get_by_text("SIMULATED", exact=True).first.wait_for(timeout=SEEN_WITHIN)
-    page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").nth(
-        1
-    ).wait_for(timeout=SEEN_WITHIN)
-    page.wait_for_timeout(500)  # charts fade in
+    page.wait_for_timeout(700)  # charts fade in
+    main = page.get_by_test_id("stMain")
+    height = main.evaluate("element => element.scrollHeight")
+    assert main.evaluate("element => element.scrollWidth <= element.clientWidth + 1")
+    page.set_viewport_size({"width": width, "height": min(height + 20, 6000)})
+    page.wait_for_timeout(300)
+    page.screenshot(path=folder / f"{name}-{mode}.png")
+    assert page.get_by_test_id("stException").count() == 0
     assert page.get_by_text("Deploy", exact=True).count() == 0
-    page.screenshot(path=screenshots / "overview.png", full_page=True)
 
+
+@pytest.mark.parametrize("name", ["overview", "layer"])
+def test_pages_are_drawn(name: str, visitor: Callable[..., Page], screenshots: Path) -> None:
+    photograph(visitor, name, "desktop", screenshots)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", PATHS)
+def test_every_page_is_drawn_wide_narrow_and_dark(
+    name: str, mode: str, visitor: Callable[..., Page], screenshots: Path
+) -> None:
+    photograph(visitor, name, mode, screenshots)
+
+
+def test_a_reader_finds_a_unit_opens_it_and_passes_the_link_on(
+    visitor: Callable[..., Page], tiny_release: Path, url: str
+) -> None:
+    page = visitor("")
     page.get_by_role("link", name="Find units").click()
-    page.get_by_test_id("stDataFrame").wait_for(timeout=SEEN_WITHIN)
-    page.get_by_text("SIMULATED", exact=True).first.wait_for(timeout=SEEN_WITHIN)
-    page.wait_for_timeout(500)
-    page.screenshot(path=screenshots / "units.png", full_page=True)
-    assert page.url.endswith("/units")
+    ready(page)
+    page.get_by_label("At least (Pearson r)").fill("0.2")
+    page.keyboard.press("Enter")
+    page.get_by_label("ROI", exact=True).click()
+    page.get_by_role("option", name="V4").click()
+    page.keyboard.press("Escape")
+    expected = open_release(tiny_release).units(roi="V4").where(col.mean_r >= 0.2).sort("mean_r")
+    page.get_by_text(f"{expected.count()} rows: units").wait_for(timeout=SEEN_WITHIN)
+    ready(page)
+    assert "roi=V4" in page.url
+    assert "minimum=0.2" in page.url
+    link = shown_code(page, "Link")
 
+    other = visitor(link.removeprefix(f"{url}/"))
+    other.get_by_text(f"{expected.count()} rows: units").wait_for(timeout=SEEN_WITHIN)
+    assert shown_code(other, "SQL") == shown_code(page, "SQL")
+
+    best = expected.to_pandas()["unit_id"].iloc[0]
+    page.get_by_role("link", name=f"Open {best}").click()
+    page.get_by_role("heading", name=best).wait_for(timeout=SEEN_WITHIN)
+    ready(page)
+    assert f"unit={best}" in page.url.replace("%2F", "/")
+    link = shown_code(page, "Link")
+    other = visitor(link.removeprefix(f"{url}/"))
+    for sentence in ("Best decoded from", "Units alike", "Its channel"):
+        assert other.get_by_text(sentence).first.inner_text() == (
+            page.get_by_text(sentence).first.inner_text()
+        )
+
+
+def test_files_hold_what_the_query_gives(
+    visitor: Callable[..., Page], tiny_release: Path, tmp_path: Path, url: str
+) -> None:
+    page = visitor("units?roi=V4&dataset=sim-a&minimum=0.1")
+    units = open_release(tiny_release).units(roi="V4", dataset="sim-a")
+    units = units.where(col.mean_r >= 0.1).sort("mean_r")
+    expected = units.to_pandas()
+    saved = {}
+    for label, ending in (("CSV", "csv"), ("Masks for numpy", "npz")):
+        link = page.get_by_role("link", name=label).get_attribute("href")
+        answer = page.request.get(f"{url}/{link}")
+        assert answer.ok, answer.text()
+        named = answer.headers["content-disposition"]
+        assert named == f'attachment; filename="tiny-1.0.0-units.{ending}"'
+        saved[ending] = tmp_path / f"units.{ending}"
+        saved[ending].write_bytes(answer.body())
+    assert saved["csv"].read_text().startswith("# release: tiny@1.0.0\n# simulated: true\n")
+    csv = pd.read_csv(saved["csv"], comment="#")
+    assert csv["unit_id"].tolist() == expected["unit_id"].tolist()
+    assert np.array_equal(csv["mean_r"].to_numpy(np.float32), expected["mean_r"].to_numpy())
+    with np.load(saved["npz"]) as masks:
+        assert masks["net/conv1"].shape == (2, 3, 3)
+        found = {f"{name}/{unit}" for name in masks for unit in np.flatnonzero(masks[name])}
+    assert found == set(expected["unit_id"])
+
+
+def test_a_wrong_link_says_what_is_near(visitor: Callable[..., Page]) -> None:
+    page = visitor("units?roi=V44&layer=<b>conv</b>")
+    page.get_by_text("is not in this release").first.wait_for(timeout=SEEN_WITHIN)
+    warnings = " ".join(page.get_by_test_id("stAlert").all_inner_texts())
+    assert "V44" in warnings
+    assert "V4" in warnings.replace("V44", "")
+    assert "<b>conv</b>" in warnings
+    assert page.locator("b", has_text="conv").count() == 0
+    page = visitor("unit?unit=net/conv9/3")
+    page.get_by_text("No such unit").wait_for(timeout=SEEN_WITHIN)
+
+
+def test_pages_are_reached_by_keyboard(visitor: Callable[..., Page]) -> None:
+    page = visitor("")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText") == "Layer":
+            break
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Layer", exact=True).wait_for(timeout=SEEN_WITHIN)
+
+
+def test_figures_are_saved(visitor: Callable[..., Page], tmp_path: Path) -> None:
+    page = visitor("")
+    page.get_by_role("button", name="Save figure").first.click()
     with page.expect_download() as download:
-        page.get_by_test_id("stDownloadButton").get_by_role("button").click()
-    saved = screenshots / "units.csv"
+        page.get_by_role("button", name="SVG").click()
+    saved = tmp_path / "figure.svg"
     download.value.save_as(saved)
-    assert saved.read_text().startswith("# release: tiny@1.0.0\n# simulated: true\n")
+    assert download.value.suggested_filename == "tiny-1.0.0-accuracy.svg"
+    assert saved.read_text().startswith("<svg")
+    assert "SIMULATED" in saved.read_text()
 
-    elsewhere = [u for u in asked if not u.startswith((url, "data:", "blob:"))]
-    assert elsewhere == []
+
+def test_a_release_that_cannot_be_read_explains_itself(tiny_copy: Path, chromium: Browser) -> None:
+    bad = tiny_copy / "layer_summary.parquet"
+    bad.write_bytes(bad.read_bytes()[:200])
+    with served(tiny_copy) as address:
+        page = chromium.new_page()
+        page.goto(address)
+        page.get_by_text("This release cannot be shown").wait_for(timeout=SEEN_WITHIN)
+        assert "layer_summary.parquet" in page.get_by_test_id("stAlert").inner_text()
+        page.close()

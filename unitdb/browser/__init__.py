@@ -1,4 +1,4 @@
-"""Pages that show a release: overview, and finding units. Nothing leaves the machine."""
+"""Pages that show a release, in a browser of this machine, and the same figures as a report."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unitdb.errors import MissingExtraError
 
-__all__ = ["RELEASE_VARIABLE", "main", "run", "server"]
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+__all__ = ["RELEASE_VARIABLE", "SCRIPT", "main", "routes", "run", "server"]
+
+SCRIPT = Path(__file__).with_name("_script.py")
+"""What Streamlit runs for each reader."""
 
 RELEASE_VARIABLE = "UNITDB_RELEASE"
 """Environment variable that names the release to show; without it the reader picks one."""
@@ -47,7 +54,7 @@ def server(
         environment[RELEASE_VARIABLE] = release
     if releases is not None:
         environment["UNITDB_RELEASES"] = str(releases)
-    script = str(Path(__file__).with_name("_script.py"))
+    script = str(Path(__file__).with_name("_server.py"))
     return [sys.executable, "-m", "streamlit", "run", script, *_OPTIONS], environment
 
 
@@ -68,3 +75,10 @@ def main() -> None:
     from unitdb.browser._app import show
 
     show()
+
+
+def routes() -> list[BaseRoute]:
+    """Give the addresses that serve files of results, for ``st.App``."""
+    from unitdb.browser import _downloads
+
+    return _downloads.routes()

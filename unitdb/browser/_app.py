@@ -3,44 +3,69 @@
 from __future__ import annotations
 
 import os
-import warnings
 from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from unitdb.browser import RELEASE_VARIABLE, _pages
+from unitdb.browser import RELEASE_VARIABLE, _links, _reads, _state, views
 from unitdb.errors import UnitdbError
-from unitdb.release import Release, open_release
 from unitdb.release.catalogue import Catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from unitdb.release import Release
 
-__all__ = ["framed", "show"]
+__all__ = ["show"]
 
 
-def show() -> None:
-    """Show the page that the URL asks for."""
+def show(first: str = "overview") -> None:
+    """Show the page that the URL asks for, or the first."""
     st.set_page_config(page_title="unitdb", layout="wide")
-    pages = [
-        st.Page(partial(framed, _pages.overview), title="Overview", url_path="overview"),
-        st.Page(partial(framed, _pages.find_units), title="Find units", url_path="units"),
-    ]
-    st.navigation(pages).run()
-
-
-def framed(page: Callable[[Release], None]) -> None:
-    """Show a page of the chosen release, or say in plain words why it cannot be shown."""
+    release: Release | None = None
+    warnings: list[str] = []
+    message, there = "", list(views.PAGES)
     try:
         reference = os.environ.get(RELEASE_VARIABLE) or _picked()
-        if reference is None:
-            return
-        release = _opened(reference)
-        _banner(release)
-        page(release)
+        if reference is not None:
+            release, warnings = _reads.opened(reference, os.environ.get("UNITDB_RELEASES"))
+            there = [page for page in there if page.has_what_it_shows(release)]
     except UnitdbError as error:
-        st.error(f"This release cannot be shown. {error}")
+        message = str(error)
+    # Pages have no icons: Streamlit would fetch them from the web for the browser's tab.
+    chosen = {
+        page.name: st.Page(
+            partial(_framed, page, release, warnings, message),
+            title=page.title,
+            url_path=page.name,
+            default=page.name == first,
+        )
+        for page in there
+    }
+    _links.remember(chosen)
+    st.navigation(list(chosen.values())).run()
+
+
+def _framed(page: views.Page, release: Release | None, warnings: list[str], message: str) -> None:
+    """Show a page of the chosen release, or say in plain words why it cannot be shown."""
+    if message:
+        st.title("unitdb")
+        st.error(f"This release cannot be shown. {_state.code(message, most=_state.MESSAGE)}")
+        st.markdown(
+            "Run `unitdb verify RELEASE` to see which files are missing or damaged, and "
+            "`unitdb releases` to see which releases there are."
+        )
+    elif release is not None:
+        try:
+            _banner(release, warnings)
+            st.header(page.title)
+            page.show(release)
+        except UnitdbError as error:
+            st.error(_state.code(str(error), most=_state.MESSAGE))
+        st.divider()
+        st.caption(
+            f"{release.label} · read-only: nothing here changes the release · "
+            "unitdb runs on this machine and asks nothing of any other"
+        )
 
 
 def _picked() -> str | None:
@@ -52,24 +77,19 @@ def _picked() -> str | None:
             "releases, or run `unitdb app RELEASE`."
         )
         return None
-    return st.sidebar.selectbox("Release", known, key="release")
+    return _state.one_of(st.sidebar, "Release", "release", known)
 
 
-def _opened(reference: str) -> Release:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        release = open_release(reference)
-    for warning in caught:  # a retraction, with its reason
-        st.warning(str(warning.message))
-    return release
-
-
-def _banner(release: Release) -> None:
-    st.title(release.title)
-    st.caption(f"{release.name} · version {release.version} · schema {release.schema_version}")
+def _banner(release: Release, warnings: list[str]) -> None:
+    st.caption(
+        f"**{_state.plain(release.title)}** · {release.name} {release.version} · "
+        f"schema {release.schema_version}"
+    )
     if release.simulated:
         st.error(
             "**SIMULATED** The responses behind these numbers are simulated, not measured in "
             "people. They say nothing about the brain.",
             icon=":material/warning:",
         )
+    for warning in warnings:  # a retraction, with its reason
+        st.warning(_state.code(warning, most=_state.MESSAGE))

@@ -1,4 +1,4 @@
-"""What `unitdb app` hands to Streamlit."""
+"""What Streamlit runs for each reader."""
 
 from unitdb.browser import main
 

@@ -1,4 +1,4 @@
-"""The command ``unitdb app``."""
+"""The commands ``unitdb app`` and ``unitdb report``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from unitdb.browser import server
 
-__all__ = ["app"]
+__all__ = ["app", "report"]
 
 
 @click.command()
@@ -24,3 +24,30 @@ def app(ctx: click.Context, release: str | None) -> None:
     command, environment = server(release, releases=root)
     # This process becomes the server, so that a signal to the one is a signal to the other.
     os.execve(command[0], command, environment)  # noqa: S606
+
+
+@click.command()
+@click.argument("release")
+@click.option(
+    "--html",
+    "path",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write.",
+)
+@click.pass_context
+def report(ctx: click.Context, release: str, path: Path) -> None:
+    """Write the figures of a release as one static page.
+
+    Figures are SVG inside the page; nothing in it is fetched from elsewhere.
+
+    In Python: unitdb.browser.report.write(release, path)
+    """
+    from unitdb.browser.report import write
+    from unitdb.errors import QueryError
+    from unitdb.release import open_release
+
+    if not path.absolute().parent.is_dir():
+        raise QueryError(f"{path.parent}: no such folder")
+    write(open_release(release, releases=ctx.obj), path)
+    click.echo(str(path))

@@ -29,6 +29,11 @@ __all__ = ["LAZY", "main"]
 
 LAZY = {
     "app": Lazy("unitdb.browser.commands:app", "app", "Look at a release in the browser."),
+    "report": Lazy(
+        "unitdb.browser.commands:report",
+        "app",
+        "Write the figures of a release as one static page.",
+    ),
     "build": Lazy("unitdb.build.commands:build", "build", "Run a recipe: publish a release."),
     "datasets": Lazy(
         "unitdb.build.dataset_commands:datasets", "build", "List, download and check fMRI datasets."

@@ -106,6 +106,7 @@ def run_sql(
     parameters: Sequence[Any] | Mapping[str, Any] | None = None,
     *,
     timeout: float | None = None,
+    limit: int | None = None,
 ) -> pa.Table:
     """Run one reading statement: SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW or SUMMARIZE.
 
@@ -121,6 +122,8 @@ def run_sql(
         Values for ``?``, or by name for ``$name``.
     timeout : float, optional
         Seconds after which the query is stopped; by default it may take for ever.
+    limit : int, optional
+        Rows to read at the most, the first ones; by default all.
 
     Raises
     ------
@@ -134,7 +137,7 @@ def run_sql(
 
     # The query has a thread of its own, so that Ctrl-C is seen here at once, whatever DuckDB does.
     with connection.cursor() as cursor, ThreadPoolExecutor(1) as pool:
-        running = pool.submit(_read, cursor, sql, parameters)
+        running = pool.submit(_read, cursor, sql, parameters, limit)
         try:
             return running.result(timeout)
         except TimeoutError as error:
@@ -205,11 +208,14 @@ def _read(
     connection: duckdb.DuckDBPyConnection,
     sql: str,
     parameters: Sequence[Any] | Mapping[str, Any] | None,
+    limit: int | None,
 ) -> pa.Table:
     _check_reads(connection, sql)
     relation = connection.sql(sql, params=parameters)
     if relation is None:
         raise QueryError(f"the statement gives no rows: {_shown(sql)}")
+    if limit is not None:
+        relation = relation.limit(limit)
     return _distinctly_named(relation.to_arrow_table())
 
 

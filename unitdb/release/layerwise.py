@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from unitdb.query import Source
     from unitdb.release.storage import Storage
 
-__all__ = ["distribution", "layer_accuracies", "only", "scatter", "unit_accuracies"]
+__all__ = [
+    "distribution",
+    "layer_accuracies",
+    "only",
+    "scatter",
+    "similar_units",
+    "unit_accuracies",
+]
 
 _OF_UNIT = """
 SELECT dataset, condition, roi, subject, r FROM accuracy
@@ -34,6 +41,20 @@ _OF_SUBJECTS = """
 SELECT layer, roi, subject, bin / 100 AS lower, n_units FROM accuracy_histogram
 WHERE dataset = ? AND condition = ? AND model = ?{layers}
 ORDER BY layer, roi, subject, bin
+""".strip()
+
+_SIMILAR = """
+WITH layer AS NOT MATERIALIZED (
+  SELECT roi, unit, CAST(mean_r AS DOUBLE) AS r FROM unit_summary
+  WHERE dataset = ? AND condition = ? AND model = ? AND layer = ? AND mean_r IS NOT NULL
+), profile AS (SELECT roi, r FROM layer WHERE unit = ?)
+SELECT ? || '/' || ? || '/' || layer.unit AS unit_id,
+  sqrt(avg((layer.r - profile.r) ** 2)) AS distance
+FROM layer JOIN profile USING (roi)
+WHERE layer.unit <> ?
+GROUP BY layer.unit
+HAVING count(*) = (SELECT count(*) FROM profile)
+ORDER BY distance, layer.unit LIMIT ?
 """.strip()
 
 
@@ -69,6 +90,17 @@ def unit_accuracies(
     )
     wide.attrs.update(rows.attrs)
     return wide
+
+
+def similar_units(
+    sql: Callable[[str, Sequence[Any]], pd.DataFrame],
+    scope: tuple[str, str],
+    unit: tuple[str, str, int],
+    n: int,
+) -> pd.DataFrame:
+    """Units of a layer that are most like one over ROIs (see ``Release.similar``)."""
+    model, layer, index = unit
+    return sql(_SIMILAR, [*scope, model, layer, index, model, layer, index, n])
 
 
 def layer_accuracies(

@@ -32,6 +32,7 @@ from unitdb.query import (
 from unitdb.query.database import write_database
 from unitdb.query.layers import parse_unit
 from unitdb.query.sandbox import stream_sql
+from unitdb.query.selection import positive
 from unitdb.query.source import check_names
 from unitdb.release.catalogue import (
     CATALOGUE,
@@ -45,6 +46,7 @@ from unitdb.release.layerwise import (
     layer_accuracies,
     only,
     scatter,
+    similar_units,
     unit_accuracies,
 )
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, parse_manifest
@@ -317,10 +319,26 @@ class Release:
         return frame
 
     def sql_arrow(
-        self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
+        self,
+        query: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        limit: int | None = None,
     ) -> pa.Table:
-        """Run one SELECT as :meth:`sql` does, into Arrow; the schema's metadata hold its origin."""
-        return self._labelled(run_sql(self._connection, query, parameters), query, parameters)
+        """Run one SELECT as :meth:`sql` does, into Arrow; the schema's metadata hold its origin.
+
+        Parameters
+        ----------
+        query, parameters
+            As of :meth:`sql`.
+        timeout : float, optional
+            Seconds after which the query is stopped with a QueryError.
+        limit : int, optional
+            Rows to read at the most, the first ones.
+        """
+        table = run_sql(self._connection, query, parameters, timeout=timeout, limit=limit)
+        return self._labelled(table, query, parameters)
 
     def _labelled(
         self,
@@ -441,6 +459,43 @@ UnknownRoiError, UnknownSubjectError
             layers = [(one.model, one.layer) for one in found]
         over = [subjects] if isinstance(subjects, str) else subjects
         return UnitSet(self._source, chosen, layers, over)
+
+    def similar(
+        self, unit: str, n: int = 10, *, dataset: str | None = None, condition: str | None = None
+    ) -> pd.DataFrame:
+        """Units of the same layer that are decoded from the same ROIs as well as a unit is.
+
+        distance = √ mean over ROIs of (mean_r(unit) − mean_r(other))²
+
+        Reads the summaries of the whole layer.
+
+        Parameters
+        ----------
+        unit : str
+            ``model/layer/unit``.
+        n : int
+            How many at the most.
+        dataset, condition : str, optional
+            Which, where the release has several.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``unit_id`` and ``distance`` in Pearson r, the nearest first; units without an accuracy
+            in one of the unit's ROIs are left out.
+
+        Raises
+        ------
+        UnknownDatasetError, UnknownConditionError, UnknownLayerError
+            No such name; gives the nearest.
+        QueryError
+            The unit is not written so, or the release has several datasets or conditions, and none
+            is named.
+        """
+        n = positive(n, "similar() takes a positive number of units")
+        names = (only(self._source, "dataset", dataset), only(self._source, "condition", condition))
+        place = parse_unit(unit, self.layers, where=f"release {self.label}")
+        return similar_units(self.sql, names, place, n)
 
     def values(self, column: str) -> list[str]:
         """Names that occur in a column and can be asked for.
@@ -673,18 +728,17 @@ UnknownRoiError, UnknownSubjectError
             citation=self.citation,
             simulated=self.simulated,
             known={column: sorted(names[column].unique()) for column in columns},
-            partitions=list(
-                names[columns[:4]].drop_duplicates().itertuples(index=False, name=None)
-            ),
-            subjects={dataset: sorted(found) for dataset, found in subjects.items()},
+            partitions=sorted(set(names[columns[:4]].itertuples(index=False, name=None))),
+            subjects=subjects,
             layers=lambda: self.layers,
         )
 
     @cached_property
     def layers(self) -> list[Layer]:
-        """Layers of all networks: name, depth, kind and shape of each."""
+        """Layers of all networks, those of a network in the order of depth."""
         table = self.table("layers", ["model", "layer", "depth", "kind", "shape"])
-        return [
+        layers = [
             Layer(**row | {"shape": tuple(row["shape"].tolist())})
             for row in table.to_dict("records")
         ]
+        return sorted(layers, key=lambda layer: (layer.model, layer.depth))

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings, strategies as st
+from hypothesis.extra import numpy as hnp
+
+from unitdb.browser import _layerview
+from unitdb.browser._depth import relative_depth, spaced
+from unitdb.browser._layerview import BINS, channel_map, layer_view
+from unitdb.release import open_release
+
+ROWS = ("sim-a", "perception")
+
+
+@pytest.mark.parametrize("layer", ["conv1", "fc"])
+@pytest.mark.parametrize("roi", ["V1", "V4"])
+def test_a_layer_is_reduced_to_what_pandas_gives(tiny_release: Path, layer: str, roi: str) -> None:
+    release = open_release(tiny_release)
+    view = layer_view(release, "net", layer, roi, dataset="sim-a", condition="perception")
+    r = release.accuracies("net", layer, roi, dataset="sim-a").astype(float)
+    mean = r.mean(axis=1)
+    plane = 9 if layer == "conv1" else 1
+    channels = mean.groupby(r.index // plane).agg(["mean", "count"])
+    found = view.channels.set_index("channel").sort_index()
+    assert np.allclose(found["mean_r"], channels["mean"])
+    assert found["n_units"].tolist() == channels["count"].tolist()
+    assert view.channels["mean_r"].is_monotonic_decreasing
+    if layer == "conv1":
+        places = mean.groupby([r.index % 9 // 3, r.index % 3]).mean().dropna()
+        assert np.allclose(view.places.set_index(["row", "column"])["mean_r"], places)
+    else:
+        assert view.places.empty
+    for (a, b), counts in view.density.items():
+        both = r[[a, b]].dropna()
+        clipped = both.clip(view.edges[0], view.edges[-1])
+        expected, _, _ = np.histogram2d(clipped[a], clipped[b], bins=[view.edges, view.edges])
+        assert counts.sum() == len(both)
+        # A value on an edge may fall to either side; along each axis no more than that moves.
+        for axis in (0, 1):
+            moved = np.cumsum(counts.sum(axis=axis)) - np.cumsum(expected.sum(axis=axis))
+            assert np.abs(moved).max() <= 1
+
+
+@settings(max_examples=60)
+@given(
+    values=hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 40), st.integers(1, 4)),
+        elements=st.floats(-1, 1, width=32) | st.just(float("nan")),
+    )
+)
+def test_means_and_bins_of_any_numbers(values: np.ndarray) -> None:
+    columns = list(values.T)
+    means = _layerview._means(columns)
+    expected = pd.DataFrame(values.astype(float)).mean(axis=1)
+    assert np.allclose(means, expected, equal_nan=True, atol=1e-12)
+    edges = _layerview._edges(columns)
+    assert len(edges) == BINS + 1
+    assert np.all(np.diff(edges) > 0)
+    counts = _layerview._binned(columns[0], columns[-1], edges)
+    assert counts.sum() == (np.isfinite(columns[0]) & np.isfinite(columns[-1])).sum()
+
+
+def test_places_of_a_channel() -> None:
+    units = pd.DataFrame({"unit": [12, 13, 23], "mean_r": [0.1, 0.2, 0.3]})
+    found = channel_map(units, (2, 3, 4))
+    assert found[["row", "column"]].to_numpy().tolist() == [[0, 0], [0, 1], [2, 3]]
+
+
+def test_depth_is_relative_to_the_layers_decoded() -> None:
+    layers = pd.DataFrame(
+        {"model": ["a"] * 3 + ["b"], "layer": ["x", "y", "z", "x"], "depth": [0, 4, 9, 2]}
+    )
+    summary = layers[["model", "layer"]].assign(roi="V1", subject="S", mean_r=[0.1, 0.2, 0.3, 0.4])
+    found = relative_depth(pd.concat([summary, summary.assign(mean_r=0.0)]), layers)
+    assert found["depth"].tolist() == [0.0, 0.5, 1.0, 0.0]
+    assert np.allclose(found["r"], [0.05, 0.1, 0.15, 0.2])
+
+
+def test_a_few_regions_from_early_to_late() -> None:
+    assert spaced(list("ab")) == ["a", "b"]
+    assert spaced(list("abcdefghi")) == ["a", "d", "f", "i"]

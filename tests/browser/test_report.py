@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("vl_convert", reason="needs unitdb[app]")
+
+from unitdb.browser import report
+from unitdb.cli import main
+from unitdb.release import Release, open_release
+
+
+class Page(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def text(tiny_release: Path) -> str:
+    return report.html(open_release(tiny_release))
+
+
+def test_it_is_one_page_that_fetches_nothing(text: str) -> None:
+    page = Page(text)
+    assert not {"script", "link", "img", "iframe", "image", "use"} & {tag for tag, _ in page.tags}
+    for _, attributes in page.tags:
+        assert not {"src", "href", "xlink:href", "onload"} & attributes.keys()
+    identifiers = [found["id"] for _, found in page.tags if found.get("id")]
+    assert len(identifiers) == len(set(identifiers))
+    assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(identifiers)
+    assert not re.search(r"url\((?!#)|@import", text)
+
+
+def test_it_says_what_the_release_says(text: str, tiny_release: Path) -> None:
+    release = open_release(tiny_release)
+    page = Page(text)
+    assert "SIMULATED" in page.text
+    assert release.citation in page.text
+    best = release.units().top(20).to_pandas()
+    for unit, r in zip(best["unit_id"], best["mean_r"], strict=True):
+        assert unit in page.text
+        assert f"{r:.3f}" in page.text
+    # Two datasets, of which one has two subjects or more: depth and accuracy twice, agreement once.
+    assert sum(tag == "svg" for tag, _ in page.tags) == 5
+    matrix = release.layer_by_roi("accuracy", dataset="sim-a")
+    assert f"{matrix.loc['fc', 'V4']:.2f}".replace("-", "−") in page.text
+
+
+def test_the_same_release_gives_the_same_bytes(text: str, tiny_release: Path) -> None:
+    assert report.html(open_release(tiny_release)) == text
+
+
+def test_html_in_a_release_is_text(tiny_release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evil = "<script>alert(1)</script>"
+    monkeypatch.setattr(Release, "citation", evil)
+    monkeypatch.setattr(Release, "title", f"</title>{evil}")
+    found = Page(report.html(open_release(tiny_release)))
+    assert "script" not in {tag for tag, _ in found.tags}
+
+
+def test_the_command_writes_the_page(text: str, tiny_release: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.html"
+    done = CliRunner().invoke(main, ["report", str(tiny_release), "--html", str(out)])
+    assert done.exit_code == 0, done.output
+    assert out.read_text() == text
+
+
+def test_wrong_use_is_one_line(tiny_release: Path, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere" / "out.html"
+    done = CliRunner().invoke(main, ["report", str(tiny_release), "--html", str(nowhere)])
+    assert done.exit_code == 2
+    assert "no such folder" in done.output
+    out = tmp_path / "out.html"
+    done = CliRunner().invoke(main, ["report", str(tmp_path / "none"), "--html", str(out)])
+    assert done.exit_code == 2
+    assert not out.exists()
+
+
+def test_a_report_needs_no_streamlit() -> None:
+    code = "import sys, unitdb.browser.report; sys.exit('streamlit' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from unitdb.browser._search import NAMES, Search, at_least, counts_of, parsed_range
+from unitdb.errors import QueryError, UnknownLayerError
+from unitdb.release import Release
+
+NAME = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=8)
+
+
+@given(
+    roi=st.lists(NAME, max_size=3, unique=True),
+    minimum=st.none() | st.integers(-100, 100),
+    by=st.sampled_from(["mean_r", "min_r", "lead_r"]),
+    everybody=st.booleans(),
+    preferred=st.booleans(),
+    channel=st.sampled_from(["", "3", "3-5"]),
+)
+def test_a_search_survives_the_url(roi, minimum, by, everybody, preferred, channel) -> None:
+    search = Search(
+        roi=tuple(roi),
+        minimum=None if minimum is None else minimum / 100,
+        by=by,
+        everybody=everybody,
+        preferred=preferred,
+        channel=channel,
+    )
+    parameters = parse_qs(search.parameters(), keep_blank_values=True)
+    assert Search.from_parameters(parameters) == search
+
+
+@given(hundredths=st.integers(-100, 100), steps=st.integers(-2, 2))
+def test_the_threshold_takes_whole_bins(hundredths: int, steps: int) -> None:
+    edge = hundredths / 100
+    r = np.float32(edge)
+    for _ in range(abs(steps)):
+        r = np.nextafter(r, np.float32(np.sign(steps) * 2))
+    in_bin = int(np.floor(np.float64(r) * 100)) >= hundredths
+    condition = at_least("mean_r", edge)
+    edge32 = np.float32(edge)
+    assert (r > edge32 if condition.operator == ">" else r >= edge32) == in_bin
+
+
+@pytest.mark.parametrize("minimum", [None, -1.0, -0.05, 0.0, 0.07, 0.1, 0.29, 0.5])
+def test_counts_by_bins_are_those_of_the_query(tiny_release, minimum) -> None:
+    release = Release(tiny_release)
+    for names in ({}, {"roi": ("V4",)}, {"dataset": ("sim-a",), "layer": ("fc", "conv1")}):
+        search = Search(**names, minimum=minimum)
+        assert search.counted_by_bins
+        bins = release.table("unit_histogram").astype(dict.fromkeys(NAMES, str))
+        assert counts_of(search, bins)["n_units"].sum() == search.units(release).count()
+
+
+def test_what_bins_cannot_count_is_asked() -> None:
+    assert not Search(by="min_r").counted_by_bins
+    assert not Search(everybody=True).counted_by_bins
+    assert not Search(rows="1").counted_by_bins
+
+
+def test_a_search_is_the_query(tiny_release) -> None:
+    release = Release(tiny_release)
+    search = Search(
+        dataset=("sim-a",),
+        layer=("conv1",),
+        roi=("V1",),
+        channel="1",
+        rows="0-1",
+        by="min_r",
+        minimum=0.0,
+        everybody=True,
+    )
+    found = search.units(release).to_pandas()
+    everything = release.units().to_pandas()
+    at = everything["unit"] % 9
+    kept = everything[
+        (everything["dataset"] == "sim-a")
+        & (everything["layer"] == "conv1")
+        & (everything["roi"] == "V1")
+        & (everything["unit"] // 9 == 1)
+        & (at // 3 <= 1)
+        & (everything["min_r"] >= 0)
+        & (everything["n_subjects"] == 3)
+    ].sort_values("min_r", ascending=False)
+    assert len(kept)
+    assert found["unit"].tolist() == kept["unit"].tolist()
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "3-", "5-3", "1e9", "1;2", "٣", "1-99999999999"])
+def test_what_is_no_range_is_refused(text: str) -> None:
+    if text == "٣":
+        assert parsed_range("rows", text) == (3, 3)  # a digit all the same
+        return
+    with pytest.raises(QueryError):
+        parsed_range("rows", text)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"by": ["r; DROP"]},
+        {"minimum": ["much"]},
+        {"roi": [str(n) for n in range(501)]},
+    ],
+)
+def test_wrong_parameters_are_refused(parameters) -> None:
+    with pytest.raises(QueryError):
+        Search.from_parameters(parameters)
+
+
+def test_unknown_names_get_the_nearest(tiny_release) -> None:
+    with pytest.raises(UnknownLayerError, match="conv1"):
+        Search(layer=("conv",)).units(Release(tiny_release))
+
+
+def test_too_many_channels_are_refused(tiny_release) -> None:
+    with pytest.raises(QueryError, match="channels"):
+        Search(channel="0-1000").units(Release(tiny_release))

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from tests.browser.conftest import texts
+from unitdb.release import Release
+
+
+def test_filters_give_the_units_of_the_query(shown: Release, visit) -> None:
+    app = visit("units")
+    app.multiselect(key="roi").select("V4")
+    app.multiselect(key="dataset").select("sim-a")
+    app.number_input(key="minimum").set_value(0.2).run()
+    assert not app.exception
+    frame = app.dataframe[0].value
+    expected = shown.sql(
+        "SELECT model || '/' || layer || '/' || unit AS unit_id FROM unit_summary "
+        "WHERE roi = 'V4' AND dataset = 'sim-a' AND mean_r >= 0.2 ORDER BY mean_r DESC"
+    )
+    assert list(frame["unit_id"]) == list(expected["unit_id"])
+    assert f"**{len(expected):,}** rows" in app.markdown[0].value
+
+
+def test_a_link_gives_the_same_view(shown: Release, visit) -> None:
+    app = visit("units", roi="V4", layer=["fc", "conv1"], by="min_r", minimum="0.05")
+    assert app.multiselect(key="layer").value == ["conv1", "fc"] or app.multiselect(
+        key="layer"
+    ).value == ["fc", "conv1"]
+    assert app.selectbox(key="by").value == "min_r"
+    expected = shown.sql(
+        "SELECT model || '/' || layer || '/' || unit AS unit_id FROM unit_summary "
+        "WHERE roi = 'V4' AND min_r >= 0.05::FLOAT "
+        "ORDER BY min_r DESC, dataset, condition, model, layer, roi, unit"
+    )
+    assert list(app.dataframe[0].value["unit_id"]) == list(expected["unit_id"])[:50]
+    assert f"**{len(expected):,}** rows" in texts(app)
+
+
+def test_the_code_shown_gives_the_table_shown(
+    shown: Release, visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNITDB_RELEASES", str(shown.path.parents[1]))
+    app = visit("units", by="min_r", layer="fc", minimum="0.1", preferred="true")
+    (code,) = [c.value for c in app.code if c.value.startswith("import unitdb")]
+    scope: dict[str, object] = {}
+    exec(code + "\nframe = units.to_pandas()", scope)  # noqa: S102
+    frame = scope["frame"]
+    assert isinstance(frame, pd.DataFrame)
+    assert list(frame["unit_id"])[:50] == list(app.dataframe[0].value["unit_id"])
+    (sql,) = [c.value for c in app.code if c.value.startswith("SELECT")]
+    assert list(shown.sql(sql)["unit_id"]) == list(frame["unit_id"])
+
+
+def test_pages_follow_each_other_and_begin_again(shown: Release, visit) -> None:
+    app = visit("units", size="25")
+    seen = list(app.dataframe[0].value["unit_id"])
+    button = next(b for b in app.button if b.label == "Next page")
+    button.click().run()
+    seen += list(app.dataframe[0].value["unit_id"])
+    assert "after" in app.query_params
+    everything = shown.units().sort("mean_r").to_pandas()
+    assert seen == list(everything["unit_id"])[: len(seen)]
+    assert len(seen) == 50
+    app.multiselect(key="roi").select("V1").run()
+    assert "after" not in app.query_params
+
+
+def test_a_page_that_is_none_is_the_first(shown: Release, visit) -> None:
+    app = visit("units", after="bm9wZQ")
+    assert "names no page" in app.warning[0].value
+    first = shown.units().sort("mean_r").page(50).rows
+    assert list(app.dataframe[0].value["unit_id"]) == list(first["unit_id"])
+
+
+@pytest.mark.parametrize("size", ["1000000", "-1", "x"])
+def test_pages_are_bounded(size: str, shown: Release, visit) -> None:
+    app = visit("units", size=size)
+    assert len(app.dataframe[0].value) <= 50
+    assert "Rows of a page" in app.warning[0].value
+
+
+def test_no_unit_is_said_in_words(shown: Release, visit) -> None:
+    app = visit("units", minimum="1")
+    assert "No unit is that accurate" in app.info[0].value
+    assert not app.dataframe
+
+
+def test_counts_of_names_are_those_of_the_facets(shown: Release, visit) -> None:
+    app = visit("units", by="min_r", minimum="0.1")
+    counts = shown.sql(
+        "SELECT roi, count(*) AS n FROM unit_summary WHERE min_r >= 0.1 GROUP BY roi"
+    )
+    shown_counts = next(c.value for c in app.caption if c.value.startswith(("Network", "ROI", "L")))
+    for roi, n in counts.itertuples(index=False):
+        assert f"`{roi}` {n}" in shown_counts
+
+
+def test_a_range_that_is_none_is_said(shown: Release, visit) -> None:
+    app = visit("units", rows="5-3")
+    assert "the range falls" in app.error[-1].value
+
+
+def test_units_go_to_the_collection(shown: Release, visit) -> None:
+    app = visit("units")
+    unit = app.dataframe[0].value["unit_id"].iloc[0]
+    next(b for b in app.button if b.label.startswith("Add")).click().run()
+    assert app.session_state["unitdb collection"] == (unit,)

@@ -1,0 +1,171 @@
+"""The pages of a unit, a layer, networks, subjects, methods and SQL."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.browser.conftest import texts
+from unitdb import reference
+from unitdb.browser.views import console, subjects
+from unitdb.release import Release
+
+UNIT = "net/conv1/13"
+
+
+def test_a_unit_shows_its_rows_rank_and_neighbours(shown: Release, visit) -> None:
+    app = visit("unit", unit=UNIT, dataset="sim-a", roi="V4")
+    rows = shown.units(dataset="sim-a").among([UNIT]).to_pandas()
+    table = app.dataframe[0].value.set_index("roi")
+    for row in rows.itertuples():
+        assert table.loc[row.roi, "mean_r"] == row.mean_r
+        assert table.loc[row.roi, "rank"] == row.rank
+    best = rows.sort_values("mean_r", ascending=False).iloc[0]
+    assert f"`{best['roi']}`: mean r = {best['mean_r']:.3f}, rank {best['rank']} of 18" in texts(
+        app
+    )
+    alike = shown.similar(UNIT, 10, dataset="sim-a")
+    assert list(app.dataframe[1].value["unit_id"]) == list(alike["unit_id"])
+    assert "Channel 1 of 2, row 1 of 3, column 1 of 3" in texts(app)
+    assert "not part of this release" in texts(app)
+    assert len(app.get("vega_lite_chart")) == 2
+
+
+def test_a_unit_without_accuracy_says_why(shown: Release, visit) -> None:
+    app = visit("unit", unit="net/conv1/5", dataset="sim-a")
+    assert "answers the same to all test pictures" in texts(app)
+
+
+def test_a_unit_without_a_place_has_no_map(shown: Release, visit) -> None:
+    assert "have no place" in texts(visit("unit", unit="net/fc/3"))
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"),
+    [
+        ("net/conv9/3", "net/conv1"),
+        ("net/conv1/18", "0 to 17"),
+        ("net/conv1", "MODEL/LAYER/UNIT"),
+        ("net/conv1/-1", "MODEL/LAYER/UNIT"),
+    ],
+)
+def test_a_wrong_unit_gets_the_nearest(unit: str, said: str, shown: Release, visit) -> None:
+    app = visit("unit", unit=unit)
+    assert "No such unit" in app.warning[0].value
+    assert said in app.warning[0].value
+    assert any(link.proto.label == "Layer net/conv1" for link in app.get("page_link"))
+
+
+def test_no_unit_gives_an_example(shown: Release, visit) -> None:
+    best = shown.units().top(1).to_pandas()["unit_id"].iloc[0]
+    assert best in visit("unit").info[0].value
+
+
+def test_a_layer_shows_its_channels(shown: Release, visit) -> None:
+    app = visit("layer", dataset="sim-a", layer="conv1", roi="V4")
+    channels = shown.units(dataset="sim-a", layer="conv1", roi="V4").by_channel()
+    channels = channels.sort_values("mean_r", ascending=False)
+    table = app.dataframe[0].value
+    assert table["channel"].tolist() == channels["channel"].tolist()
+    assert np.allclose(table["mean_r"], channels["mean_r"], atol=1e-6)
+    assert len(app.get("vega_lite_chart")) == 4
+    app.selectbox(key="a").select("S2").run()
+    assert not app.exception
+    assert "`S2` and `S3`" in texts(app)
+
+
+def test_a_layer_of_one_subject(shown: Release, visit) -> None:
+    app = visit("layer", dataset="sim-b", layer="fc")
+    assert "It takes two subjects" in texts(app)
+    assert "have no place" in texts(app)
+
+
+def test_networks_beside_the_published_ones(shown: Release, visit) -> None:
+    app = visit("networks", dataset="sim-a", roi=["V1"])
+    published = reference.bhscore()
+    table = app.dataframe[0].value
+    assert table["dnn"].tolist() == published["dnn"].tolist()
+    assert np.array_equal(table["bh_average"], published["bh_average"])
+    assert "not of this release" in texts(app)
+    assert len(app.get("vega_lite_chart")) == 2
+
+
+def test_subjects_against_the_others(shown: Release, visit) -> None:
+    pairs = shown.table("intersubject").astype({"layer": str, "roi": str})
+    here = pairs[(pairs["layer"] == "fc") & (pairs["roi"] == "V4")].assign(
+        r=lambda frame: frame["pearson_r"]
+    )
+    found = subjects.leave_one_out(here, ["S1", "S2", "S3"]).set_index("subject")["r"]
+    for subject in ("S1", "S2", "S3"):
+        of = here[(here["subject_a"] == subject) | (here["subject_b"] == subject)]
+        assert found[subject] == pytest.approx(of["pearson_r"].mean())
+    app = visit("subjects", dataset="sim-a", layer="fc", roi="V4", kind="spearman_r")
+    assert len(app.get("vega_lite_chart")) == 3
+    assert "two subjects or more" in texts(visit("subjects", dataset="sim-b"))
+
+
+def test_methods_say_what_was_done(shown: Release, visit) -> None:
+    app = visit("methods")
+    said = texts(app)
+    assert shown.citation in said
+    assert "@misc{tiny-1.0.0" in said
+    for build in shown.table("builds")["build"]:
+        assert any(str(build) in expander.label for expander in app.expander)
+
+
+def test_errata_are_said(tiny_copy, monkeypatch: pytest.MonkeyPatch, visit) -> None:
+    import json
+
+    catalogue = tiny_copy.parents[1] / "releases.json"
+    found = json.loads(catalogue.read_text())
+    found["releases"]["tiny"]["versions"]["1.0.0"]["errata"] = ["V4 of S2 is <b>too</b> small."]
+    catalogue.write_text(json.dumps(found))
+    monkeypatch.setenv("UNITDB_RELEASE", str(tiny_copy))
+    assert r"\<b\>too\</b\>" in visit("methods").warning[0].value
+
+
+@pytest.mark.parametrize("example", list(console.EXAMPLES))
+def test_examples_of_sql_run(example: str, shown: Release, visit) -> None:
+    app = visit("sql", sql=console.EXAMPLES[example])
+    assert len(app.error) == 1  # the banner
+    expected = shown.sql(console.EXAMPLES[example])
+    assert len(app.dataframe[0].value) == len(expected)
+
+
+def test_sql_is_run_and_linked(shown: Release, visit) -> None:
+    app = visit("sql")
+    app.text_area[0].set_value("SELECT 6 * 7 AS answer")
+    next(button for button in app.button if button.label == "Run").click().run()
+    assert app.dataframe[0].value["answer"].tolist() == [42]
+    assert app.query_params["sql"] == "SELECT 6 * 7 AS answer"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DROP TABLE accuracy",
+        "SELECT 1; SELECT 2",
+        "COPY accuracy TO 'x'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT",
+    ],
+)
+def test_sql_that_does_not_read_is_refused(query: str, shown: Release, visit) -> None:
+    app = visit("sql", sql=query)
+    assert "not run to its end" in app.error[1].value
+    assert not app.dataframe
+
+
+def test_sql_is_cut_after_its_rows(shown: Release, visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = visit("sql", sql="FROM range(100000)")
+    assert len(app.dataframe[0].value) == console.MOST_ROWS
+    assert "the first 1,000 rows" in texts(app)
+
+
+def test_sql_is_stopped_after_its_time(
+    shown: Release, visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "SECONDS", 0.2)
+    endless = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b"
+    app = visit("sql", sql=endless)
+    assert "longer than 0.2 s" in texts(app)

@@ -1,0 +1,79 @@
+"""Units that a reader gathers from page to page, for the time of the session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from unitdb.errors import QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["MOST", "add_button", "gathered", "parsed", "replace", "written"]
+
+MOST = 10_000
+"""Units of a collection at the most."""
+_KEY = "unitdb collection"
+
+
+def gathered() -> list[str]:
+    """Units of the collection, in the order in which they were added."""
+    return list(st.session_state.get(_KEY, ()))
+
+
+def replace(units: Iterable[str]) -> None:
+    """Make the collection these units, each once, at the most ``MOST``."""
+    st.session_state[_KEY] = tuple(dict.fromkeys(units))[:MOST]
+
+
+def add_button(place: Any, units: list[str]) -> None:
+    """Let the reader add units to the collection."""
+    new = [unit for unit in units if unit not in set(gathered())]
+    if not new:
+        place.button("In the collection", icon=":material/check:", disabled=True)
+        return
+    label = f"Add {new[0]}" if len(new) == 1 else f"Add {len(new)} units"
+    place.button(
+        f"{label} to the collection", icon=":material/add:", on_click=_add, args=(tuple(new),)
+    )
+
+
+def _add(units: tuple[str, ...]) -> None:
+    replace([*gathered(), *units])
+    st.toast(f"The collection has {len(gathered()):,} units.")
+
+
+def written(units: Iterable[str]) -> str:
+    """Write units as a parameter of a URL: ``model/layer/1,2,3;model/layer2/4``."""
+    layers: dict[str, list[str]] = {}
+    for unit in units:
+        layer, _, index = unit.rpartition("/")
+        layers.setdefault(layer, []).append(index)
+    return ";".join(f"{layer}/{','.join(indices)}" for layer, indices in layers.items())
+
+
+def parsed(text: str) -> list[str]:
+    """Read units: one a line, or as :func:`written` writes them.
+
+    Raises
+    ------
+    QueryError
+        Something is not MODEL/LAYER/UNIT, or there are too many.
+    """
+    found: dict[str, None] = {}
+    for part in text.replace(";", "\n").splitlines():
+        entry = part.strip()
+        if not entry or entry.startswith("#"):
+            continue
+        layer, slash, indices = entry.rpartition("/")
+        numbers = [one.strip() for one in indices.split(",")]
+        if not slash or not all(
+            one.isascii() and one.isdigit() and len(one) < 10 for one in numbers
+        ):
+            raise QueryError(f"{entry[:60]!r} is not MODEL/LAYER/UNIT, such as alexnet/conv5/1234")
+        found.update(dict.fromkeys(f"{layer}/{int(one)}" for one in numbers))
+        if len(found) > MOST:
+            raise QueryError(f"more than {MOST:,} units: a collection holds no more")
+    return list(found)

@@ -1,0 +1,56 @@
+"""Columns of tables of units, as readers see them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from unitdb.browser._words import WORDS
+from unitdb.schema import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ordered", "unit_columns"]
+
+_FIRST = ("unit_id", "roi", "mean_r", "min_r", "max_r", "sd_r", "lead_r", "n_subjects", "rank")
+_TITLES = {
+    "mean_r": "mean r",
+    "min_r": "lowest r",
+    "max_r": "highest r",
+    "sd_r": "SD of r",
+    "lead_r": "lead",
+    "n_subjects": "subjects",
+    "rank": "rank in layer",
+    "roi": "ROI",
+    "p": "p",
+    "q": "q (FDR)",
+}
+
+
+def ordered(rows: pd.DataFrame) -> pd.DataFrame:
+    """Name, ROI and accuracies first; model, layer and index are in the name."""
+    extra = [name for name in ("p", "q") if name in rows.columns]
+    several = [name for name in ("dataset", "condition") if rows[name].nunique() > 1]
+    return rows[[*_FIRST, *extra, *several]]
+
+
+def unit_columns() -> dict[str, Any]:
+    """Titles, explanations and formats, for ``st.dataframe``."""
+    config: dict[str, Any] = {
+        "unit_id": st.column_config.TextColumn(
+            "unit", help=WORDS["unit"], width="medium", pinned=True
+        ),
+        "roi": st.column_config.TextColumn("ROI", help=WORDS["roi"]),
+    }
+    known = TABLES["unit_summary"].column_names
+    for name, title in _TITLES.items():
+        if name in known and name != "roi":
+            number = "%d" if name in {"rank", "n_subjects"} else "%.3f"
+            config[name] = st.column_config.NumberColumn(
+                title,
+                help=WORDS.get(name) or TABLES["unit_summary"][name].description,
+                format="%.2e" if name in {"p", "q"} else number,
+            )
+    return config

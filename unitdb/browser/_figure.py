@@ -1,0 +1,47 @@
+"""A figure on a page, and the buttons that save it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from unitdb.browser import _render
+
+if TYPE_CHECKING:
+    from unitdb.release import Release
+
+__all__ = ["draw"]
+
+
+def draw(release: Release, chart: Any, name: str) -> None:
+    """Draw a figure.
+
+    Parameters
+    ----------
+    release : Release
+        Whose numbers it shows.
+    chart : altair chart
+        From ``unitdb.browser.charts``.
+    name : str
+        What its files are called; different for each figure of a page.
+    """
+    st.altair_chart(chart)
+    file = f"{release.name}-{release.version}-{name}"
+    with st.popover("Save figure", type="tertiary", icon=":material/download:"):
+        st.download_button(
+            "SVG",
+            lambda: _render.svg(chart, release, name).encode(),
+            file_name=f"{file}.svg",
+            mime="image/svg+xml",
+            on_click="ignore",
+            key=f"{name} svg",
+        )
+        st.download_button(
+            "PNG",
+            lambda: _render.png(chart, release),
+            file_name=f"{file}.png",
+            mime="image/png",
+            on_click="ignore",
+            key=f"{name} png",
+        )

@@ -1,0 +1,41 @@
+"""Intervals of single accuracies, from the number of test images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["with_intervals"]
+
+_Z = 1.959963984540054
+"""Quantile of the normal distribution below which 97.5 % lie."""
+
+
+def with_intervals(rows: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
+    """Add the 95 % interval by Fisher's z: tanh(artanh r ± 1.96 / √(n − 3)).
+
+    It takes the n test images as independent draws, and speaks of other images, not other people.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``dataset``, ``subject``, ``roi``, ``r``.
+    subjects : DataFrame
+        Table ``subjects``, whose ``n_test`` is n.
+
+    Returns
+    -------
+    DataFrame
+        With ``n_test``, ``low`` and ``high``; these are NaN for n < 4 or r = ±1.
+    """
+    keys = ["dataset", "subject", "roi"]
+    found = rows.merge(subjects[[*keys, "n_test"]], on=keys, how="left")
+    r, n = found["r"].astype(float), found["n_test"].astype(float)
+    inside = (r.abs() < 1) & (n > 3)
+    z = np.arctanh(r.where(inside))
+    half = _Z / np.sqrt((n - 3).where(inside))
+    return found.assign(low=np.tanh(z - half), high=np.tanh(z + half))

@@ -1,0 +1,147 @@
+"""All accuracies of a layer in one ROI, reduced to what a page can show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from unitdb.release import Release
+
+__all__ = ["BINS", "LayerView", "channel_map", "layer_view"]
+
+BINS = 60
+"""Bins of a side of the density."""
+_LOW, _HIGH = 0.001, 0.999
+"""Axes span the quantiles between which nearly all units lie, not a lone extreme."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerView:
+    """A layer in one ROI.
+
+    Parameters
+    ----------
+    n_units : int
+        Units decoded.
+    subjects : list of str
+        Subjects, columns of the accuracies.
+    edges : array of shape (BINS + 1,)
+        Edges of the density's bins, Pearson r, the same for all pairs; the outermost bins hold what
+        lies beyond.
+    density : dict of (str, str) to array of shape (BINS, BINS)
+        For each pair of subjects, the number of units in each bin: the first subject down, the
+        second across.
+    channels : DataFrame
+        ``channel``, ``n_units``, ``mean_r``: mean over subjects, then units; the best first.
+    places : DataFrame
+        ``row``, ``column``, ``n_units``, ``mean_r``, over channels; empty for layers without a map.
+    """
+
+    n_units: int
+    subjects: list[str]
+    edges: NDArray[np.float64]
+    density: dict[tuple[str, str], NDArray[np.int64]]
+    channels: pd.DataFrame
+    places: pd.DataFrame
+
+
+def layer_view(release: Release, model: str, layer: str, roi: str, **where: str) -> LayerView:
+    """Read a layer once and bin it; errors as of ``Release.accuracies``."""
+    frame = release.accuracies(model, layer, roi, **where)
+    shape = layer_shape(release, model, layer)
+    subjects = [str(subject) for subject in frame.columns]
+    columns = [frame[subject].to_numpy() for subject in frame.columns]
+    edges = _edges(columns)
+    density = {
+        (subjects[a], subjects[b]): _binned(columns[a], columns[b], edges)
+        for a, b in combinations(range(len(subjects)), 2)
+    }
+    units = frame.index.to_numpy()
+    plane = int(np.prod(shape[1:], dtype=np.int64))
+    means = _means(columns)
+    channels = _grouped(units // plane, means, shape[0]).rename(columns={"group": "channel"})
+    if len(shape) == 3:
+        places = _grouped(units % plane, means, plane)
+        places.insert(0, "row", places["group"] // shape[2])
+        places.insert(1, "column", places.pop("group") % shape[2])
+    else:
+        places = channels.iloc[:0]
+    return LayerView(
+        n_units=len(frame),
+        subjects=subjects,
+        edges=edges,
+        density=density,
+        channels=channels.sort_values(["mean_r", "channel"], ascending=[False, True]),
+        places=places,
+    )
+
+
+def layer_shape(release: Release, model: str, layer: str) -> tuple[int, ...]:
+    """Shape of the layer's activation of one image, (C, H, W) or (N,)."""
+    table = release.table("layers", ["model", "layer", "shape"])
+    (shape,) = table.loc[(table["model"] == model) & (table["layer"] == layer), "shape"]
+    return tuple(int(size) for size in shape)
+
+
+def channel_map(units: pd.DataFrame, shape: tuple[int, ...]) -> pd.DataFrame:
+    """Row and column in the map of units of one channel: ``row``, ``column``, ``mean_r``."""
+    height, width = shape[1], shape[2]
+    place = units["unit"].to_numpy() % (height * width)
+    return units[["unit", "mean_r"]].assign(row=place // width, column=place % width)
+
+
+def _edges(columns: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+    low, high = np.inf, -np.inf
+    for column in columns:
+        known = column[np.isfinite(column)]
+        if len(known):
+            ends = np.quantile(known[:: max(1, len(known) // 100_000)], [_LOW, _HIGH])
+            low, high = min(low, float(ends[0])), max(high, float(ends[1]))
+    if not low < high:
+        low, high = (0.0, 1.0) if low > high else (low - 0.01, high + 0.01)
+    return np.linspace(low, high, BINS + 1)
+
+
+def _binned(
+    a: NDArray[np.float32], b: NDArray[np.float32], edges: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    known = np.isfinite(a) & np.isfinite(b)
+    scale = BINS / (edges[-1] - edges[0])
+    places = [
+        np.clip(((values[known] - edges[0]) * scale).astype(np.int64), 0, BINS - 1)
+        for values in (a, b)
+    ]
+    counts = np.bincount(places[0] * BINS + places[1], minlength=BINS * BINS)
+    return counts.reshape(BINS, BINS)
+
+
+def _means(columns: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """Mean over subjects of each unit, in double precision; NaN where none has an accuracy."""
+    total, n = np.zeros(len(columns[0])), np.zeros(len(columns[0]), np.int16)
+    for column in columns:
+        known = np.isfinite(column)
+        total[known] += column[known]
+        n += known
+    means = np.full(len(total), np.nan)
+    np.divide(total, n, out=means, where=n > 0)
+    return means
+
+
+def _grouped(groups: NDArray[np.int64], means: NDArray[np.float64], n: int) -> pd.DataFrame:
+    """Mean of units with an accuracy, of each group that has one."""
+    import pandas as pd
+
+    known = np.isfinite(means)
+    counts = np.bincount(groups[known], minlength=n)
+    totals = np.bincount(groups[known], weights=means[known], minlength=n)
+    there = np.flatnonzero(counts)
+    return pd.DataFrame(
+        {"group": there, "n_units": counts[there], "mean_r": totals[there] / counts[there]}
+    )

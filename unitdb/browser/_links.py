@@ -1,0 +1,83 @@
+"""Links from page to page, within the reader's session, and links to copy."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from unitdb.browser import RELEASE_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from streamlit.navigation.page import StreamlitPage
+
+    from unitdb.release import Release
+
+__all__ = ["absolute", "bibtex", "chosen_release", "download", "query_of", "remember", "to"]
+
+_PAGES = "unitdb pages"
+
+
+def remember(pages: Mapping[str, StreamlitPage]) -> None:
+    """Keep the pages that there are, for :func:`to`."""
+    st.session_state[_PAGES] = dict(pages)
+
+
+def to(
+    place: Any,
+    page: str,
+    label: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    icon: str | None = None,
+) -> None:
+    """Link to a page with parameters; nothing where the release has no such page."""
+    known = st.session_state.get(_PAGES, {})
+    if page in known:
+        asked = {**chosen_release(), **(parameters or {})}
+        place.page_link(known[page], label=label, query_params=asked, icon=icon)
+
+
+def chosen_release() -> dict[str, str]:
+    """The parameter that names the release, where the reader picked it."""
+    picked = st.session_state.get("release")
+    return {} if os.environ.get(RELEASE_VARIABLE) or not picked else {"release": str(picked)}
+
+
+def absolute(release: Release, page: str, query: str) -> str:
+    """Link that shows the same in a fresh browser: to this server, or to any of this release."""
+    base = st.context.url or ""
+    root = base.split("?")[0].rstrip("/").removesuffix(f"/{page}")
+    extra = query_of({} if os.environ.get(RELEASE_VARIABLE) else {"release": release.label})
+    asked = "&".join(part for part in (extra, query) if part)
+    return f"{root}/{page}" + (f"?{asked}" if asked else "")
+
+
+def query_of(parameters: Mapping[str, str]) -> str:
+    """Parameters as the query of a URL; slashes stay readable."""
+    return urlencode(parameters, safe="/@")
+
+
+def download(release: Release, ending: str, query: str) -> str:
+    """Address of a file of results."""
+    extra = urlencode({"release": release.label})
+    return f"download/units.{ending}?{extra}" + (f"&{query}" if query else "")
+
+
+def bibtex(release: Release) -> str:
+    """Entry for a bibliography; the citation itself is the release's own text."""
+    key = "".join(c for c in release.name if c.isalnum()) or "unitdb"
+    note = f"{release.citation}" + (" SIMULATED responses." if release.simulated else "")
+    title, note = (text.replace("{", "").replace("}", "") for text in (release.title, note))
+    return (
+        f"@misc{{{key}-{release.version},\n"
+        f"  title = {{{{{title}}}}},\n"
+        f"  version = {{{release.version}}},\n"
+        f"  howpublished = {{unitdb release {release.label}}},\n"
+        f"  note = {{{note}}},\n"
+        "}"
+    )

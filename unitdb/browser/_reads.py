@@ -1,0 +1,107 @@
+"""What pages read of a release, kept for the next reader of the same.
+
+Keys hold the release's place and version; a published version never changes. What is kept is small
+(tables of a page, histograms) and bounded in number.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from unitdb.browser._layerview import LayerView, layer_view
+from unitdb.release import Release, open_release
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from unitdb.query import UnitSet
+
+__all__ = ["layer", "opened", "read", "table", "units"]
+
+_ONE_LAYER = threading.Lock()
+"""The largest layer takes some hundred MB while it is binned: one reader at a time."""
+
+
+@st.cache_resource(max_entries=8, ttl=600, show_spinner=False)
+def opened(reference: str, root: str | None) -> tuple[Release, list[str]]:
+    """Open a release, with the warnings that this gives: a retraction, with its reason.
+
+    Parameters
+    ----------
+    reference : str
+        As :func:`unitdb.open` takes it.
+    root : str, optional
+        Value of UNITDB_RELEASES, where the reference is looked up.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        release = open_release(reference, releases=root)
+        release.describe()  # an unreadable release says so now
+    return release, [str(warning.message) for warning in caught]
+
+
+def read(release: Release, method: str, /, *args: Any, **kwargs: Any) -> Any:
+    """Call a reading method of a release, or take what it gave before."""
+    return _read(_key(release), method, args, tuple(sorted(kwargs.items())), release)
+
+
+def table(release: Release, name: str) -> pd.DataFrame:
+    """A small table, names as plain text; empty where the release does not have it."""
+    import pandas as pd
+
+    if name not in release.tables:
+        return pd.DataFrame()
+    found: pd.DataFrame = read(release, "table", name)
+    names = {column: str for column, kind in found.dtypes.items() if kind == "category"}
+    return found.astype(names)
+
+
+def units(release: Release, selection: UnitSet, method: str, /, *args: Any, **kwargs: Any) -> Any:
+    """Call a reading method of a selection, or take what it gave before."""
+    asked = (selection.sql, method, args, tuple(sorted(kwargs.items())))
+    return _units(_key(release), asked, selection)
+
+
+def layer(release: Release, model: str, name: str, roi: str, **where: str) -> LayerView:
+    """A layer in one ROI, binned."""
+    return _layer(_key(release), (model, name, roi), tuple(sorted(where.items())), release)
+
+
+def _key(release: Release) -> tuple[str, str]:
+    return str(release.path), release.label
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _read(
+    key: tuple[str, str],  # noqa: ARG001 - the key of the cache
+    method: str,
+    args: tuple[Any, ...],
+    kwargs: tuple[tuple[str, Any], ...],
+    _release: Release,
+) -> Any:
+    return getattr(_release, method)(*args, **dict(kwargs))
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _units(
+    key: tuple[str, str],  # noqa: ARG001
+    asked: tuple[str, str, tuple[Any, ...], tuple[tuple[str, Any], ...]],
+    _selection: UnitSet,
+) -> Any:
+    _, method, args, kwargs = asked
+    return getattr(_selection, method)(*args, **dict(kwargs))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _layer(
+    key: tuple[str, str],  # noqa: ARG001
+    names: tuple[str, str, str],
+    where: tuple[tuple[str, str], ...],
+    _release: Release,
+) -> LayerView:
+    with _ONE_LAYER:
+        return layer_view(_release, *names, **dict(where))

@@ -1,0 +1,71 @@
+"""Figures as files: SVG and PNG, drawn on this machine, marked where responses are simulated."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from unitdb.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from unitdb.release import Release
+
+__all__ = ["png", "svg"]
+
+_WIDTH = 560  # pixels
+_SCALE = 3.0
+_IDENTIFIER = re.compile(r'\bid="([^"]+)"')
+_REFERENCE = re.compile(r'(\bid="|url\(#|href="#)([^")]+)("|\))')
+
+
+def svg(chart: Any, release: Release, name: str) -> str:
+    """Draw a chart as SVG, text as text; the same chart gives the same text.
+
+    Parameters
+    ----------
+    chart : altair chart
+    release : Release
+        Whose numbers it shows.
+    name : str
+        Begins the identifiers in it, which must differ between the figures of a page.
+
+    Raises
+    ------
+    MissingExtraError
+        vl-convert is not installed.
+    """
+    drawn: str = _converter().vegalite_to_svg(_specification(chart, release))
+    # Vega counts gradients and clips on from figure to figure.
+    found = dict.fromkeys(_IDENTIFIER.findall(drawn))
+    numbered = {one: f"{name}-{number}" for number, one in enumerate(found)}
+    return _REFERENCE.sub(lambda match: f"{match[1]}{numbered[match[2]]}{match[3]}", drawn)
+
+
+def png(chart: Any, release: Release) -> bytes:
+    """Draw a chart as PNG; errors as of :func:`svg`."""
+    drawn: bytes = _converter().vegalite_to_png(_specification(chart, release), scale=_SCALE)
+    return drawn
+
+
+def _specification(chart: Any, release: Release) -> dict[str, Any]:
+    specification: dict[str, Any] = chart.to_dict()
+    specification.setdefault("width", _WIDTH)
+    mark = "SIMULATED responses · " if release.simulated else ""
+    specification["title"] = {
+        "text": f"{mark}{release.label}",
+        "anchor": "start",
+        "fontSize": 11,
+        "color": "#B00020" if release.simulated else "#555555",
+    }
+    specification["background"] = "white"
+    return specification
+
+
+def _converter() -> Any:
+    try:
+        import vl_convert
+    except ImportError:
+        raise MissingExtraError(
+            "figures become files with vl-convert: pip install 'unitdb[app]'"
+        ) from None
+    return vl_convert

@@ -1,0 +1,201 @@
+"""What a reader searches for: from the URL to a selection, to code, and to counts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import numpy as np
+
+from unitdb.errors import QueryError
+from unitdb.query import Condition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from unitdb.query import UnitSet
+    from unitdb.release import Release
+
+__all__ = ["MEASURES", "NAMES", "Search", "at_least", "counts_of", "parsed_range"]
+
+NAMES = ("dataset", "condition", "model", "layer", "roi")
+"""Parameters of the URL that hold names, several of them."""
+MEASURES = {
+    "mean_r": "mean over subjects",
+    "min_r": "lowest of any subject",
+    "max_r": "highest of any subject",
+    "lead_r": "lead over other ROIs",
+}
+"""Columns that a search is by."""
+_RANGE = re.compile(r"(\d{1,9})(?:\s*[-–]\s*(\d{1,9}))?")
+_MOST_NAMES = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Which units, as the page *Find units* asks for them; each field is a parameter of the URL.
+
+    Parameters
+    ----------
+    dataset, condition, model, layer, roi, kind, subject : tuple of str
+        Names to keep; all where there is none. ``subject`` summarises over these alone.
+    by : str
+        A key of ``MEASURES``.
+    minimum : float or None
+        Least value of it, in hundredths of Pearson r.
+    everybody : bool
+        Units with an accuracy in every subject.
+    preferred : bool
+        Rows of the unit's preferred ROI.
+    channel, rows, columns : str
+        A number, or the first and last of a range (``"3-5"``); all where it is empty.
+    """
+
+    dataset: tuple[str, ...] = ()
+    condition: tuple[str, ...] = ()
+    model: tuple[str, ...] = ()
+    layer: tuple[str, ...] = ()
+    roi: tuple[str, ...] = ()
+    kind: tuple[str, ...] = ()
+    subject: tuple[str, ...] = ()
+    by: str = "mean_r"
+    minimum: float | None = None
+    everybody: bool = False
+    preferred: bool = False
+    channel: str = ""
+    rows: str = ""
+    columns: str = ""
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Sequence[str]]) -> Search:
+        """Read the parameters of a URL.
+
+        Raises
+        ------
+        QueryError
+            A value is of another kind, or there are too many; unknown names are found by
+            :meth:`units`.
+        """
+
+        def last(key: str) -> str:
+            return parameters[key][-1] if parameters.get(key) else ""
+
+        several: dict[str, Any] = {}
+        for key in (*NAMES, "kind", "subject"):
+            several[key] = tuple(parameters.get(key, ()))
+            if len(several[key]) > _MOST_NAMES:
+                raise QueryError(f"{key}: more than {_MOST_NAMES} names")
+        by = last("by") or "mean_r"
+        if by not in MEASURES:
+            raise QueryError(f"by={by!r}: there is {', '.join(MEASURES)}")
+        try:
+            minimum = float(last("minimum")) if last("minimum") else None
+        except ValueError:
+            raise QueryError(f"minimum={last('minimum')!r} is no number") from None
+        return cls(
+            **several,
+            by=by,
+            minimum=minimum,
+            everybody=last("everybody").lower() == "true",
+            preferred=last("preferred").lower() == "true",
+            channel=last("channel"),
+            rows=last("rows"),
+            columns=last("columns"),
+        )
+
+    def parameters(self) -> str:
+        """The search as the query of a URL, what is not chosen left out."""
+        pairs: list[tuple[str, str]] = []
+        for key, value in vars(self).items():
+            if isinstance(value, tuple):
+                pairs += [(key, one) for one in value]
+            elif value is True or (isinstance(value, str) and value and value != "mean_r"):
+                pairs.append((key, str(value).lower() if value is True else str(value)))
+            elif isinstance(value, float):
+                pairs.append((key, f"{value:g}"))
+        return urlencode(pairs)
+
+    def units(self, release: Release, *, ordered: bool = True) -> UnitSet:
+        """The selection, the best first if ``ordered``.
+
+        Raises
+        ------
+        UnknownNameError, QueryError
+            A name that is not there, with the nearest; a range that is none.
+        """
+        names: dict[str, Any] = {
+            key: list(getattr(self, key)) for key in (*NAMES, "kind") if getattr(self, key)
+        }
+        if self.subject:
+            names["subjects"] = list(self.subject)
+        found = release.units(**names)
+        place: dict[str, Any] = {
+            key: parsed_range(key, getattr(self, key))
+            for key in ("channel", "rows", "columns")
+            if getattr(self, key)
+        }
+        if "channel" in place:
+            first, last = place["channel"]
+            if last - first >= _MOST_NAMES:
+                raise QueryError(f"channel={self.channel!r}: at the most {_MOST_NAMES} channels")
+            place["channel"] = list(range(first, last + 1))
+        if place:
+            found = found.at(**place)
+        conditions = [] if self.minimum is None else [at_least(self.by, self.minimum)]
+        if self.preferred:
+            conditions.append(Condition("lead_r", ">", 0))
+        if conditions or self.everybody:
+            found = found.where(*conditions, every_subject=self.everybody)
+        return found.sort(self.by) if ordered else found
+
+    @property
+    def counted_by_bins(self) -> bool:
+        """Whether the histogram of the release says how many units there are."""
+        plain = not (
+            self.kind or self.subject or self.everybody or self.preferred or self.channel
+        ) and not (self.rows or self.columns)
+        return plain and (self.by == "mean_r")
+
+
+def at_least(column: str, value: float) -> Condition:
+    """Values from a hundredth on, as the bins of histograms count them.
+
+    Columns are float32. Where the float32 next to 0.29 lies below 0.29, it is in the bin below, and
+    ``> 0.29`` leaves it out; elsewhere ``>=`` takes in what equals the edge.
+    """
+    below = float(np.float32(value)) < value
+    return Condition(column, ">" if below else ">=", value)
+
+
+def parsed_range(name: str, text: str) -> tuple[int, int]:
+    """Read ``"3"`` or ``"3-5"``.
+
+    Raises
+    ------
+    QueryError
+        It is neither.
+    """
+    match = _RANGE.fullmatch(text.strip())
+    if match is None:
+        raise QueryError(f"{name}={text[:40]!r} is neither a number nor a range such as 3-5")
+    first = int(match[1])
+    last = int(match[2]) if match[2] else first
+    if last < first:
+        raise QueryError(f"{name}={text!r}: the range falls")
+    return first, last
+
+
+def counts_of(search: Search, bins: pd.DataFrame) -> pd.DataFrame:
+    """Rows of ``unit_histogram`` (column ``lower``: edge in Pearson r) that a search keeps."""
+    kept = bins
+    for column in NAMES:
+        names = getattr(search, column)
+        if names:
+            kept = kept[kept[column].isin(names)]
+    if search.minimum is not None:
+        kept = kept[kept["bin"] >= round(search.minimum * 100)]
+    return kept

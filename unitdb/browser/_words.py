@@ -1,0 +1,42 @@
+"""What the field's words mean, for the tooltips of labels and columns."""
+
+from __future__ import annotations
+
+__all__ = ["WORDS", "help_on"]
+
+WORDS = {
+    "accuracy": "Decoding accuracy: a linear decoder predicts the unit's activation from a "
+    "person's fMRI responses; the accuracy is the Pearson correlation r of predicted and "
+    "true activation over test images. 1 is perfect, 0 is chance.",
+    "agreement": "Inter-subject correlation: whether the same units are well decoded in two "
+    "people. Pearson correlation over units of their decoding accuracies.",
+    "roi": "Region of interest: a part of visual cortex, from early areas (V1) to higher "
+    "ones (HVC).",
+    "bh": "Brain hierarchy score: do early layers go with early visual areas and late layers with "
+    "late ones? Rank correlation over units of the layer and the best-decoding area; 1 is a "
+    "perfect match of both hierarchies.",
+    "unit": "One number that a layer computes for an image: for a convolutional layer, one channel "
+    "at one place of the map. Written network/layer/index, the index in C order over (channel, "
+    "row, column).",
+    "layer": "One step of the network, from the picture (depth 0) to its output.",
+    "channel": "All units of a convolutional layer that apply the same filter, at all places.",
+    "mean_r": "Decoding accuracy, mean over subjects.",
+    "min_r": "Lowest decoding accuracy of any subject: high only where everybody agrees.",
+    "max_r": "Highest decoding accuracy of any subject.",
+    "sd_r": "Standard deviation of the decoding accuracy over subjects.",
+    "lead_r": "By how much the unit is decoded better from this ROI than from any other; above 0 "
+    "this is its preferred ROI.",
+    "rank": "Place of the unit among all units of its layer in this ROI; 1 is the best decoded.",
+    "condition": "What the subjects did: saw pictures (perception), imagined them (imagery) …",
+    "network": "A deep neural network whose units were decoded.",
+    "subject": "A person whose fMRI responses were decoded.",
+    "interval": "95 % interval of a correlation over n test images by Fisher's z: "
+    "tanh(artanh r ± 1.96 / √(n − 3)). It takes images as independent and says nothing of other "
+    "people.",
+    "depth": "Place of the layer in its network: 0 is the first decoded layer, 1 the last.",
+}
+
+
+def help_on(word: str) -> str:
+    """Explain a word; for the ``help`` of a widget."""
+    return WORDS[word]

@@ -1,0 +1,26 @@
+"""Figures in Altair, the same for pages and reports: data frames in, charts out.
+
+Colours can be told apart by colour-blind readers (cividis; Okabe and Ito's palette), and axes say
+their units.
+"""
+
+from unitdb.browser.charts._theme import finished
+from unitdb.browser.charts.curves import histogram, profile, quantiles, violins
+from unitdb.browser.charts.matrices import density, feature_map, heat_map, pair_matrix
+from unitdb.browser.charts.points import bars, intervals, published_scores, scores
+
+__all__ = [
+    "bars",
+    "density",
+    "feature_map",
+    "finished",
+    "heat_map",
+    "histogram",
+    "intervals",
+    "pair_matrix",
+    "profile",
+    "published_scores",
+    "quantiles",
+    "scores",
+    "violins",
+]

@@ -1,0 +1,215 @@
+"""Numbers by row and column: layers and ROIs, pairs of subjects, feature maps, densities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from unitdb.browser.charts._theme import SEQUENTIAL, finished
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["density", "feature_map", "heat_map", "pair_matrix"]
+
+_ROW = 30  # pixels
+_AROUND = 150  # axis above and legend below: Streamlit counts them in the height
+_NUMBERS_UP_TO = 10
+"""Columns that have room for a number in each cell."""
+
+
+def heat_map(
+    matrix: pd.DataFrame,
+    *,
+    legend: str,
+    rows: str = "Layer",
+    columns: str = "Region of interest (ROI)",
+) -> Any:
+    """Draw a number for each layer and ROI, written in its cell; the first row lowest.
+
+    Parameters
+    ----------
+    matrix : DataFrame of shape (n_layers, n_rois)
+        From ``Release.layer_by_roi``.
+    legend : str
+        What the number is, with its unit.
+    rows, columns : str
+        Titles of the axes.
+    """
+    down, across = [str(name) for name in matrix.index], [str(name) for name in matrix.columns]
+    values = pd.DataFrame(
+        {
+            "down": np.repeat(down, len(across)),
+            "across": np.tile(across, len(down)),
+            "r": matrix.to_numpy(dtype=float).ravel(),
+        }
+    ).dropna(subset="r")
+    low, high = float(values["r"].min()), float(values["r"].max())
+    cells = alt.Chart(values).encode(
+        x=alt.X(
+            "across:N",
+            title=columns,
+            sort=across,
+            scale=alt.Scale(domain=across),
+            axis=alt.Axis(labelAngle=-40 if len(across) > _NUMBERS_UP_TO else 0, orient="top"),
+        ),
+        y=alt.Y("down:N", title=rows, sort=down[::-1], axis=alt.Axis(labelLimit=110)),
+        tooltip=[
+            alt.Tooltip("down:N", title=rows),
+            alt.Tooltip("across:N", title=columns),
+            alt.Tooltip("r:Q", title=legend, format=".3f"),
+        ],
+    )
+    colours = alt.Color(
+        "r:Q",
+        scale=alt.Scale(scheme=SEQUENTIAL, domain=[low, high]),
+        legend=alt.Legend(
+            title=legend, orient="bottom", titleLimit=320, gradientLength=200, tickCount=4
+        ),
+    )
+    chart: Any = cells.mark_rect().encode(color=colours)
+    if len(across) <= _NUMBERS_UP_TO:
+        # Cividis runs from dark to light: the number must stand out from both.
+        ink = alt.when(alt.datum["r"] > (low + high) / 2).then(alt.value("black"))
+        chart += cells.mark_text(fontSize=12).encode(
+            text=alt.Text("r:Q", format=".2f"), color=ink.otherwise(alt.value("white"))
+        )
+    height = _ROW * values["down"].nunique() + _AROUND
+    return finished(chart.properties(height=height), description=f"{legend}, {rows} by {columns}")
+
+
+def pair_matrix(pairs: pd.DataFrame, subjects: list[str], *, legend: str) -> Any:
+    """Draw a number for each pair of subjects, both ways; the diagonal is left empty.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        ``subject_a``, ``subject_b``, ``r``.
+    subjects : list of str
+        Order of rows and columns.
+    legend : str
+        What the number is, with its unit.
+    """
+    there = pairs.set_index(["subject_a", "subject_b"])["r"].unstack()
+    matrix = there.reindex(index=subjects, columns=subjects)
+    matrix = matrix.combine_first(matrix.T).reindex(index=subjects[::-1], columns=subjects)
+    return heat_map(matrix, legend=legend, rows="Subject", columns="Subject")
+
+
+def density(
+    counts: NDArray[np.int64], edges: NDArray[np.float64], *, across: str, down: str
+) -> Any:
+    """Draw how many units have an accuracy in one subject and another in a second.
+
+    Parameters
+    ----------
+    counts : array of shape (n_bins, n_bins)
+        Units; the subject of the vertical axis first.
+    edges : array of shape (n_bins + 1,)
+        Pearson r.
+    across, down : str
+        Names of the subjects on the horizontal and the vertical axis.
+    """
+    y, x = np.nonzero(counts)
+    bins = pd.DataFrame(
+        {
+            "x": edges[x],
+            "x2": edges[x + 1],
+            "y": edges[y],
+            "y2": edges[y + 1],
+            "n": counts[y, x],
+        }
+    ).round(4)
+    span = [float(edges[0]), float(edges[-1])]
+    scale = alt.Scale(domain=span, nice=False, zero=False)
+    rects = (
+        alt.Chart(bins)
+        .mark_rect()
+        .encode(
+            x=alt.X("x:Q", title=f"Decoding accuracy in {across} (Pearson r)", scale=scale),
+            x2="x2:Q",
+            y=alt.Y("y:Q", title=f"Decoding accuracy in {down} (Pearson r)", scale=scale),
+            y2="y2:Q",
+            color=alt.Color(
+                "n:Q",
+                scale=alt.Scale(scheme=SEQUENTIAL, type="log"),
+                legend=alt.Legend(title="Units", tickCount=4),
+            ),
+            tooltip=[
+                alt.Tooltip("x:Q", title=across, format=".2f"),
+                alt.Tooltip("y:Q", title=down, format=".2f"),
+                alt.Tooltip("n:Q", title="units", format=","),
+            ],
+        )
+    )
+    ends = pd.DataFrame({"x": span, "y": span})
+    line = alt.Chart(ends).mark_line(strokeDash=[4, 4], color="#7F7F7F", strokeWidth=1)
+    diagonal = line.encode(x="x:Q", y="y:Q")
+    described = f"Number of units by decoding accuracy in {across} and {down}"
+    return finished((rects + diagonal).properties(height=380), description=described)
+
+
+def feature_map(
+    places: pd.DataFrame, shape: tuple[int, int], *, legend: str, mark: tuple[int, int] | None
+) -> Any:
+    """Draw a number for each place of a layer's map, row 0 at the top as in the picture.
+
+    Parameters
+    ----------
+    places : DataFrame
+        ``row``, ``column``, ``mean_r``.
+    shape : (int, int)
+        Rows and columns of the map.
+    legend : str
+        What the number is, with its unit.
+    mark : (int, int), optional
+        Row and column to frame.
+    """
+    cells = (
+        places[["row", "column", "mean_r"]]
+        .dropna()
+        .assign(row2=lambda frame: frame["row"] + 1, column2=lambda frame: frame["column"] + 1)
+    )
+    cells["mean_r"] = cells["mean_r"].astype(float).round(4)
+    x = alt.X(
+        "column:Q",
+        title="Column of the map",
+        scale=alt.Scale(domain=[0, shape[1]], nice=False),
+        axis=alt.Axis(orient="top", tickMinStep=1, grid=False),
+    )
+    y = alt.Y(
+        "row:Q",
+        title="Row of the map",
+        scale=alt.Scale(domain=[shape[0], 0], nice=False),
+        axis=alt.Axis(tickMinStep=1, grid=False),
+    )
+    chart: Any = (
+        alt.Chart(cells)
+        .mark_rect()
+        .encode(
+            x=x,
+            x2="column2:Q",
+            y=y,
+            y2="row2:Q",
+            color=alt.Color(
+                "mean_r:Q",
+                scale=alt.Scale(scheme=SEQUENTIAL, zero=False),
+                legend=alt.Legend(title=legend, orient="bottom", titleLimit=320),
+            ),
+            tooltip=[
+                alt.Tooltip("row:Q", title="row"),
+                alt.Tooltip("column:Q", title="column"),
+                alt.Tooltip("mean_r:Q", title=legend, format=".3f"),
+            ],
+        )
+    )
+    if mark is not None:
+        at = pd.DataFrame(
+            {"row": [mark[0]], "column": [mark[1]], "row2": mark[0] + 1, "column2": mark[1] + 1}
+        )
+        frame = alt.Chart(at).mark_rect(filled=False, stroke="#D55E00", strokeWidth=3)
+        chart += frame.encode(x=x, x2="column2:Q", y=y, y2="row2:Q")
+    return finished(chart.properties(height=460), description=f"{legend} by place in the map")

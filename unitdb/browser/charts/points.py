@@ -1,0 +1,163 @@
+"""Single numbers, with intervals where there are any."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from unitdb.browser.charts._theme import CATEGORIES, categorical, finished
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+__all__ = ["bars", "intervals", "published_scores", "scores"]
+
+
+def intervals(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str]) -> Any:
+    """Draw a unit's accuracy in each ROI and subject, with its interval.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``roi``, ``subject``, ``r``, ``low``, ``high``.
+    rois : sequence of str
+        Order of the ROIs.
+    subjects : list of str
+        Order of the subjects.
+    """
+    title = "Decoding accuracy (Pearson r)"
+    base = alt.Chart(rows).encode(
+        x=alt.X(
+            "roi:N",
+            title="Region of interest (ROI)",
+            sort=list(rois),
+            axis=alt.Axis(labelAngle=0 if len(rois) <= 10 else -40),
+        ),
+        xOffset=alt.XOffset("subject:N", sort=subjects),
+        color=alt.Color(
+            "subject:N",
+            scale=categorical(subjects),
+            legend=alt.Legend(title="Subject", orient="bottom", columns=4),
+        ),
+        tooltip=[
+            alt.Tooltip("roi:N", title="ROI"),
+            alt.Tooltip("subject:N", title="subject"),
+            alt.Tooltip("r:Q", title="r", format=".3f"),
+            alt.Tooltip("low:Q", title="95 % from", format=".3f"),
+            alt.Tooltip("high:Q", title="to", format=".3f"),
+            alt.Tooltip("n_test:Q", title="test images"),
+        ],
+    )
+    spans = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
+    points = base.mark_point(filled=True, size=55, opacity=1).encode(y=alt.Y("r:Q", title=title))
+    chart = alt.layer(spans, points).properties(height=330)
+    return finished(chart, description="Accuracy of the unit by ROI and subject, with intervals")
+
+
+def published_scores(rows: pd.DataFrame, *, by: str) -> Any:
+    """Draw BH scores of networks against their ImageNet accuracy.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``dnn``, ``top1`` and the column ``by``.
+    by : str
+        A kind of score.
+    """
+    chart = (
+        alt.Chart(rows)
+        .mark_point(filled=True, size=70, opacity=0.9, color=CATEGORIES[0])
+        .encode(
+            x=alt.X("top1:Q", title="ImageNet top-1 accuracy (%)", scale=alt.Scale(zero=False)),
+            y=alt.Y(f"{by}:Q", title="BH score (Spearman r)", scale=alt.Scale(zero=False)),
+            tooltip=[
+                alt.Tooltip("dnn:N", title="network"),
+                alt.Tooltip("top1:Q", title="top-1 (%)"),
+                alt.Tooltip(f"{by}:Q", title="BH score", format=".3f"),
+            ],
+        )
+    )
+    named = alt.Chart(rows[_apart(rows["top1"], rows[by])])
+    names = named.mark_text(align="left", dx=7, fontSize=11, color="#7F7F7F").encode(
+        x="top1:Q", y=f"{by}:Q", text="dnn:N"
+    )
+    described = "Published BH scores of networks against ImageNet accuracy"
+    return finished((chart + names).properties(height=420), description=described)
+
+
+def _apart(x: pd.Series[Any], y: pd.Series[Any]) -> list[bool]:
+    """Whether a point's name has room: no name before it is near."""
+    kept: list[tuple[float, float]] = []
+    found = []
+    wide, high = float(x.max() - x.min()) / 4, float(y.max() - y.min()) / 25
+    for one in zip(x.astype(float), y.astype(float), strict=True):
+        room = all(abs(one[0] - a) > wide or abs(one[1] - b) > high for a, b in kept)
+        kept += [one] if room else []
+        found.append(room)
+    return found
+
+
+def bars(rows: pd.DataFrame, *, legend: str) -> Any:
+    """Draw a number for each subject.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``subject``, ``r``.
+    legend : str
+        What the number is, with its unit.
+    """
+    base = alt.Chart(rows).encode(
+        y=alt.Y("subject:N", title="Subject", sort=None),
+        x=alt.X("r:Q", title=legend),
+        tooltip=[
+            alt.Tooltip("subject:N", title="subject"),
+            alt.Tooltip("r:Q", title=legend, format=".3f"),
+        ],
+    )
+    numbers = base.mark_text(align="left", dx=4, color="#7F7F7F").encode(
+        text=alt.Text("r:Q", format=".2f")
+    )
+    chart = base.mark_bar(color=CATEGORIES[0]) + numbers
+    return finished(
+        chart.properties(height=60 + 30 * len(rows)), description=f"{legend} by subject"
+    )
+
+
+def scores(rows: pd.DataFrame, models: list[str]) -> Any:
+    """Draw BH scores of the release's networks, with their intervals.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``model``, ``score``, ``score_low``, ``score_high``, ``what``.
+    models : list of str
+        Order of the networks.
+    """
+    base = alt.Chart(rows).encode(
+        y=alt.Y("model:N", title="Network", sort=models),
+        yOffset=alt.YOffset("what:N"),
+        color=alt.Color(
+            "what:N",
+            scale=categorical(sorted(rows["what"].unique())),
+            legend=alt.Legend(title="Score", orient="bottom"),
+        ),
+        tooltip=[
+            alt.Tooltip("model:N", title="network"),
+            alt.Tooltip("what:N", title="score"),
+            alt.Tooltip("score:Q", title="BH score", format=".3f"),
+            alt.Tooltip("score_low:Q", title="95 % from", format=".3f"),
+            alt.Tooltip("score_high:Q", title="to", format=".3f"),
+        ],
+    )
+    spans = base.mark_rule(strokeWidth=1.5).encode(
+        x=alt.X("score_low:Q", title="BH score (Spearman r)"), x2="score_high:Q"
+    )
+    points = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x=alt.X("score:Q", title="BH score (Spearman r)")
+    )
+    chart = alt.layer(spans, points).properties(height=90 + 50 * len(models))
+    return finished(chart, description="BH scores of networks with intervals")

@@ -1,0 +1,226 @@
+"""The figures of a release as one static page, for a paper's supplement."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from unitdb.browser import _render, charts
+from unitdb.browser._depth import relative_depth, spaced
+from unitdb.browser._words import WORDS
+from unitdb.files import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pandas as pd
+
+    from unitdb.release import Description, Release
+
+__all__ = ["html", "write"]
+
+_TOP = 20
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; margin: 0 auto;
+  max-width: 60rem; padding: 1rem; }
+h1, h2, h3 { line-height: 1.2; }
+table { border-collapse: collapse; font-size: .875rem; display: block; overflow-x: auto; }
+th, td { border-bottom: 1px solid #ccc; padding: .25rem .6rem; text-align: left; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; }
+figure { margin: 1.5rem 0; overflow-x: auto; }
+figcaption, .small { color: #555; font-size: .875rem; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f4f4f4; padding: .6rem; }
+.simulated { background: #fde8ea; color: #8a0018; padding: .8rem 1rem; font-weight: 600; }
+""".strip()
+
+
+def write(release: Release, path: Path) -> None:
+    """Write the page, whole or not at all; errors as of :func:`html`.
+
+    Parameters
+    ----------
+    release : Release
+        The release.
+    path : Path
+        The file; one that is there is replaced.
+    """
+    write_text(path, html(release))
+
+
+def html(release: Release) -> str:
+    """Give the page: figures as SVG inside it, no scripts, nothing that is fetched.
+
+    The same release gives the same bytes, with the same versions of Altair and vl-convert.
+
+    Parameters
+    ----------
+    release : Release
+        The release.
+
+    Raises
+    ------
+    MissingExtraError
+        Altair or vl-convert is not installed.
+    CorruptReleaseError
+        A file is truncated or damaged; names it.
+    """
+    held = release.describe()
+    body = [
+        *_head(release, held),
+        *_figures(release, held),
+        *_best(release),
+        *_sources(release),
+    ]
+    title = escape(f"{release.title} ({release.label})")
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{title}</title>",
+            f"<style>\n{_STYLE}\n</style></head><body>",
+            *body,
+            "</body></html>\n",
+        ]
+    )
+
+
+def _head(release: Release, held: Description) -> Iterator[str]:
+    yield f"<h1>{escape(held.title)}</h1>"
+    yield f'<p class="small">{escape(release.label)}, schema {escape(held.schema)}</p>'
+    if held.simulated:
+        yield (
+            '<p class="simulated">SIMULATED: the responses behind these numbers are simulated, not '
+            "measured in people. They say nothing about the brain.</p>"
+        )
+    yield f"<p>{escape(held.description)}</p>"
+    yield f"<p>{escape(WORDS['accuracy'])}</p>"
+    rows = [
+        {
+            "dataset": dataset["dataset"],
+            "responses": "simulated" if dataset["simulated"] else "measured",
+            "subjects": ", ".join(dataset["subjects"]),
+            "ROIs": ", ".join(dataset["rois"]),
+        }
+        for dataset in held.datasets
+    ]
+    yield _table(rows)
+    yield _table([{"network": m["model"], "layers": ", ".join(m["layers"])} for m in held.models])
+    yield f"<p>{held.n_units:,} units, {held.n_accuracies:,} accuracies.</p>"
+    yield f"<h2>Cite</h2><p>{escape(held.citation)}</p><p>Licence: {escape(held.licence)}</p>"
+
+
+def _figures(release: Release, held: Description) -> Iterator[str]:
+    summary = _plain(release.table("layer_summary"))
+    layers = _plain(release.table("layers"))
+    for dataset in held.datasets:
+        of_dataset = summary[summary["dataset"] == dataset["dataset"]]
+        for condition in [one for one in held.conditions if one in set(of_dataset["condition"])]:
+            rows = of_dataset[of_dataset["condition"] == condition]
+            yield f"<h2>{escape(dataset['dataset'])}, {escape(condition)}</h2>"
+            models = [one["model"] for one in held.models if one["model"] in set(rows["model"])]
+            name = f"{dataset['dataset']}-{condition}-depth"
+            yield from _depth(release, rows, layers, dataset["rois"], models, name)
+            for model in models:
+                yield f"<h3>{escape(model)}</h3>"
+                where = {"dataset": dataset["dataset"], "condition": condition, "model": model}
+                yield from _matrices(release, where)
+
+
+def _depth(
+    release: Release,
+    rows: pd.DataFrame,
+    layers: pd.DataFrame,
+    rois: list[str],
+    models: list[str],
+    name: str,
+) -> Iterator[str]:
+    shown = spaced(rois)
+    depth = relative_depth(rows, layers)
+    depth = depth[depth["roi"].isin(shown)].dropna(subset="r")
+    if depth.empty:
+        return
+    chart = charts.profile(
+        depth,
+        x="depth",
+        x_title="Relative depth (0: first layer, 1: last layer)",
+        y_title="Mean decoding accuracy (Pearson r)",
+        colour="roi",
+        colours=shown,
+        colour_title="ROI",
+        dash="model" if len(models) > 1 else None,
+        dash_title="Network",
+    )
+    yield _figure(release, chart, name, "Accuracy by depth: mean over units, then subjects.")
+
+
+def _matrices(release: Release, where: dict[str, str]) -> Iterator[str]:
+    captions = {
+        "accuracy": (
+            "Mean decoding accuracy (Pearson r)",
+            "Mean accuracy of each layer and ROI over units, then subjects.",
+        ),
+        "agreement": (
+            "Inter-subject correlation (Pearson r)",
+            "Correlation over units of two subjects' accuracies, mean over pairs.",
+        ),
+    }
+    for measure, (legend, caption) in captions.items():
+        matrix = release.layer_by_roi(measure, **where)  # type: ignore[arg-type]
+        if matrix.notna().to_numpy().any():
+            chart = charts.heat_map(matrix, legend=legend)
+            yield _figure(release, chart, "-".join([*where.values(), measure]), caption)
+
+
+def _best(release: Release) -> Iterator[str]:
+    best = release.units().top(_TOP, by="mean_r").to_pandas()
+    columns = ["unit_id", "dataset", "condition", "roi", "mean_r", "min_r", "n_subjects", "rank"]
+    yield f"<h2>The {len(best)} best-decoded units</h2>"
+    yield _table(best[columns].to_dict("records"))
+    yield f"<pre>{escape(release.units().top(_TOP, by='mean_r').code())}</pre>"
+
+
+def _sources(release: Release) -> Iterator[str]:
+    yield "<h2>Data and methods</h2>"
+    for table, columns in (
+        ("datasets", ["dataset", "title", "licence", "source", "citation"]),
+        ("models", ["model", "title", "licence", "source", "citation"]),
+        ("builds", ["build", "recipe", "dataset", "model", "decoder", "unitdb_version"]),
+    ):
+        yield f"<h3>{escape(table.capitalize())}</h3>"
+        yield _table(_plain(release.table(table))[columns].to_dict("records"))
+    yield "<h3>Words</h3><dl>"
+    for name in ("unit", "roi", "agreement"):
+        yield f"<dt><b>{escape(name)}</b></dt><dd>{escape(WORDS[name])}</dd>"
+    yield "</dl>"
+    yield f"<pre>unitdb report {escape(release.label)} --html report.html</pre>"
+
+
+def _figure(release: Release, chart: Any, name: str, caption: str) -> str:
+    drawn = _render.svg(chart, release, name)
+    return f"<figure>{drawn}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _table(rows: list[Any]) -> str:
+    if not rows:
+        return "<p>none</p>"
+    head = "".join(f"<th>{escape(str(name))}</th>" for name in rows[0])
+    lines = ["".join(_cell(value) for value in row.values()) for row in rows]
+    body = "\n".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f'<td class="number">{value:.3f}</td>'
+    if isinstance(value, int):
+        return f'<td class="number">{value:,}</td>'
+    return f"<td>{escape(value if isinstance(value, str) else json.dumps(value))}</td>"
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    names = {column: str for column, kind in table.dtypes.items() if kind == "category"}
+    return table.astype(names)

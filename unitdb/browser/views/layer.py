@@ -1,0 +1,144 @@
+"""One layer: how its units are spread, whether people agree on them, its channels and its map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from unitdb.browser import _figure, _links, _reads, _state, charts
+from unitdb.browser._layerview import layer_shape
+from unitdb.browser._words import help_on
+from unitdb.browser.views.overview import scope
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from unitdb.browser._layerview import LayerView
+    from unitdb.release import Release
+
+__all__ = ["show"]
+
+_CHANNELS = 200
+
+
+def show(release: Release) -> None:
+    """Draw the page."""
+    chosen = scope(release, _reads.read(release, "describe"))
+    summary = _reads.table(release, "layer_summary")
+    for column, name in chosen.items():
+        summary = summary[summary[column] == name]
+    known = set(summary["layer"])
+    model = chosen["model"]
+    layers = [one.layer for one in release.layers if one.model == model and one.layer in known]
+    first, second = st.columns(2)
+    layer = _state.one_of(first, "Layer", "layer", layers, help=help_on("layer"))
+    summary = summary[summary["layer"] == layer]
+    rois = _reads.table(release, "rois")
+    ordered = rois[rois["dataset"] == chosen["dataset"]].sort_values("place")["roi"]
+    there = [roi for roi in ordered if roi in set(summary["roi"])]
+    shape = layer_shape(release, model, layer)
+    n_units = int(summary["n_units"].max())
+    size = " × ".join(map(str, shape))
+    st.caption(f"{_state.code(f'{model}/{layer}')}: shape {size}; {n_units:,} units decoded")
+    _spread(release, chosen, layer, summary, there)
+    roi = _state.one_of(second, "Region of interest", "roi", there, help=help_on("roi"))
+    where = {key: chosen[key] for key in ("dataset", "condition")}
+    view = _reads.layer(release, model, layer, roi, **where)
+    left, right = st.columns(2)
+    with left:
+        _pairs(release, view, roi)
+    with right:
+        _map(release, view, shape, roi)
+    _channels(view, chosen, layer, roi)
+    query = _links.query_of({**chosen, "layer": layer, "roi": roi})
+    link, python = st.tabs(["Link", "Python"])
+    link.code(_links.absolute(release, "layer", query), language=None, wrap_lines=True)
+    named = ", ".join(f"{key}={name!r}" for key, name in where.items())
+    python.code(
+        f"import unitdb\n\nrelease = unitdb.open({release.label!r})\n"
+        f"r = release.accuracies({model!r}, {layer!r}, {roi!r}, {named})  # units × subjects\n"
+        f"bins = release.distribution({model!r}, layer={layer!r}, {named})\n"
+        f"channels = release.units(model={model!r}, layer={layer!r}, roi={roi!r}, {named})"
+        ".by_channel()",
+        language="python",
+        wrap_lines=True,
+    )
+
+
+def _spread(
+    release: Release, chosen: dict[str, str], layer: str, summary: pd.DataFrame, rois: list[str]
+) -> None:
+    st.subheader("How well its units are decoded", help=help_on("accuracy"))
+    left, right = st.columns(2)
+    with left:
+        st.caption("In each person: the middle half of the units thick, 5 to 95 % thin")
+        _figure.draw(
+            release,
+            charts.quantiles(summary, rois, sorted(summary["subject"].unique())),
+            "quantiles",
+        )
+    with right:
+        st.caption("Mean over subjects: the wider, the more units")
+        keys = {"dataset": chosen["dataset"], "condition": chosen["condition"], "layer": layer}
+        bins: pd.DataFrame = _reads.read(release, "distribution", chosen["model"], **keys)
+        if len(bins):
+            bins = bins.astype({"roi": str, "layer": str})
+            _figure.draw(release, charts.violins(bins, rois), "distributions")
+
+
+def _pairs(release: Release, view: LayerView, roi: str) -> None:
+    st.subheader("One person against another", help=help_on("agreement"))
+    if not view.density:
+        st.info("It takes two subjects or more.")
+        return
+    first, second = st.columns(2)
+    a = _state.one_of(first, "Across", "a", view.subjects[:-1])
+    others = view.subjects[view.subjects.index(a) + 1 :]
+    b = _state.one_of(second, "Up", "b", others)
+    counts = view.density[a, b]
+    st.caption(
+        f"{int(counts.sum()):,} units in {_state.code(roi)} by accuracy in {_state.code(a)} and "
+        f"{_state.code(b)}. Near the dashed diagonal both agree."
+    )
+    _figure.draw(release, charts.density(counts.T, view.edges, across=a, down=b), "subjects")
+
+
+def _map(release: Release, view: LayerView, shape: tuple[int, ...], roi: str) -> None:
+    st.subheader("Where in the picture", help="Row 0 and column 0 are the upper left corner.")
+    if view.places.empty:
+        st.info("Units of this layer have no place: they answer to the whole picture.")
+        return
+    st.caption(
+        f"Mean accuracy over channels and subjects in {_state.code(roi)}, by place in the map"
+    )
+    size = (shape[1], shape[2])
+    _figure.draw(release, charts.feature_map(view.places, size, legend="Mean r", mark=None), "map")
+
+
+def _channels(view: LayerView, chosen: dict[str, str], layer: str, roi: str) -> None:
+    whole = len(view.channels) == view.n_units
+    st.subheader("Its units" if whole else "Its channels", help=help_on("channel"))
+    shown = view.channels.head(_CHANNELS).reset_index(drop=True)
+    st.caption(
+        f"The best {len(shown):,} of {len(view.channels):,} in {_state.code(roi)}, "
+        "mean over subjects and units"
+    )
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height=min(280, 38 + 35 * len(shown)),
+        column_config={
+            "channel": st.column_config.NumberColumn("channel", format="%d"),
+            "n_units": st.column_config.NumberColumn("units", format="%d"),
+            "mean_r": st.column_config.ProgressColumn(
+                "mean r", help=help_on("mean_r"), format="%.3f", min_value=0.0, max_value=1.0
+            ),
+        },
+        alt="Channels, the best first",
+    )
+    if len(shown):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            channel = st.selectbox("Channel", shown["channel"].tolist(), key=f"channel of {layer}")
+            found = {**chosen, "layer": layer, "roi": roi, "channel": str(channel)}
+            _links.to(st, "units", f"Units of channel {channel}", found)

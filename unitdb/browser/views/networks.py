@@ -1,0 +1,127 @@
+"""Networks compared: accuracy by depth, brain hierarchy scores, and the published ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from unitdb import reference
+from unitdb.browser import _figure, _links, _reads, _state, charts
+from unitdb.browser._depth import relative_depth, spaced
+from unitdb.browser._words import help_on
+from unitdb.browser.views.overview import scope
+
+if TYPE_CHECKING:
+    from unitdb.release import Release
+
+__all__ = ["show"]
+
+_MORE = ("n_layers", "depth")
+_BY = ("average", "decoding", "encoding")
+
+
+def show(release: Release) -> None:
+    """Draw the page."""
+    held = _reads.read(release, "describe")
+    chosen = scope(release, held, model=False)
+    models = [row["model"] for row in held.models]
+    first, second = st.columns(2)
+    networks = _state.some_of(first, "Networks", "model", models, help=help_on("network")) or models
+    table = _reads.table(release, "rois")
+    rois = table[table["dataset"] == chosen["dataset"]].sort_values("place")["roi"].tolist()
+    regions = _state.some_of(second, "Regions of interest", "roi", rois, help=help_on("roi"))
+    _by_depth(release, chosen, networks, regions or spaced(rois))
+    _scores(release, chosen, networks)
+    _published(release)
+    pairs = [("model", one) for one in networks] if networks != models else []
+    query = _links.query_of({**chosen})
+    query = "&".join([query, *(f"{key}={value}" for key, value in pairs)])
+    query = "&".join([query, *(f"roi={roi}" for roi in regions)])
+    with st.expander("Link", icon=":material/link:"):
+        st.code(_links.absolute(release, "networks", query), language=None, wrap_lines=True)
+
+
+def _by_depth(
+    release: Release, chosen: dict[str, str], networks: list[str], rois: list[str]
+) -> None:
+    st.subheader("Accuracy by depth", help=f"{help_on('accuracy')} {help_on('depth')}")
+    summary = _reads.table(release, "layer_summary")
+    for column, name in chosen.items():
+        summary = summary[summary[column] == name]
+    rows = relative_depth(summary, _reads.table(release, "layers"))
+    rows = rows[rows["model"].isin(networks) & rows["roi"].isin(rois)].dropna(subset="r")
+    if rows.empty:
+        st.info("These networks were not decoded from the chosen dataset and regions.")
+        return
+    st.caption("Mean over units, then subjects. A hierarchy shows as early areas peaking left.")
+    several = len(networks) > 1
+    _figure.draw(
+        release,
+        charts.profile(
+            rows,
+            x="depth",
+            x_title="Relative depth (0: first layer, 1: last layer)",
+            y_title="Mean decoding accuracy (Pearson r)",
+            colour="roi",
+            colours=rois,
+            colour_title="ROI",
+            dash="model" if several else None,
+            dash_title="Network",
+        ),
+        "depth",
+    )
+
+
+def _scores(release: Release, chosen: dict[str, str], networks: list[str]) -> None:
+    """BH scores, where the release has them."""
+    found = _reads.table(release, "hierarchy")
+    if found.empty:
+        return
+    for column, name in chosen.items():
+        found = found[found[column] == name]
+    found = found[found["model"].isin(networks)].dropna(subset="score")
+    if found.empty:
+        return
+    st.subheader("Brain hierarchy (BH) scores of this release", help=help_on("bh"))
+    found = found.assign(what=found["kind"].astype(str) + ", " + found["method"].astype(str))
+    _figure.draw(release, charts.scores(found, networks), "scores")
+    columns = ["model", "kind", "method", "score", "score_low", "score_high", "over"]
+    shown = found[[name for name in columns if name in found]]
+    config: dict[str, Any] = {
+        name: st.column_config.NumberColumn(format="%.3f")
+        for name in ("score", "score_low", "score_high")
+    }
+    st.dataframe(shown, hide_index=True, column_config=config, alt="BH scores")
+
+
+def _published(release: Release) -> None:
+    published = reference.bhscore()
+    st.subheader(f"{len(published)} published networks", help=help_on("bh"))
+    st.caption(
+        "Measured, not simulated, and not of this release: BH scores as published, to set others "
+        "beside. Scores depend on which regions there are, and how many."
+    )
+    by = "bh_" + _state.one_of(st, "Score", "score", _BY, help=help_on("bh"))
+    left, right = st.columns(2)
+    known = published.dropna(subset="top1")
+    bh = [f"bh_{name}" for name in _BY]
+    with left:
+        _figure.draw(release, charts.published_scores(known, by=by), "published")
+        st.caption(f"{len(known)} of them, whose ImageNet accuracy is known from a source.")
+    with right:
+        st.dataframe(
+            published[["rank", "dnn", by, "top1", *_MORE, *(n for n in bh if n != by)]],
+            hide_index=True,
+            height=440,
+            column_config={
+                "dnn": st.column_config.TextColumn("network"),
+                **{
+                    f"bh_{name}": st.column_config.NumberColumn(f"BH {name}", format="%.3f")
+                    for name in _BY
+                },
+                "top1": st.column_config.NumberColumn("ImageNet top-1 (%)", format="%.1f"),
+            },
+            alt="Published BH scores",
+        )
+    st.caption(_state.plain(reference.CITATION))

@@ -1,0 +1,236 @@
+"""One unit: its accuracies, its place in the layer, units alike, where its numbers are from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
+from unitdb.browser._columns import ordered, unit_columns
+from unitdb.browser._intervals import with_intervals
+from unitdb.browser._layerview import channel_map, layer_shape
+from unitdb.browser._unitrows import unit_rows
+from unitdb.browser._words import help_on
+from unitdb.browser.views.overview import scope
+from unitdb.errors import UnitdbError, closest
+from unitdb.query import col
+from unitdb.query.layers import parse_unit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from unitdb.release import Release
+    from unitdb.release.trace import Trace
+
+__all__ = ["show"]
+
+_SEARCHED = 200_000
+"""Layers up to so many units are searched for units alike at once; larger ones when asked."""
+_ALIKE = 10
+
+
+def show(release: Release) -> None:
+    """Draw the page."""
+    unit = _asked(release)
+    if unit is None:
+        return
+    model, layer, index = unit.rsplit("/", 2)
+    accuracies: pd.DataFrame = _reads.read(release, "unit", unit)
+    shape = layer_shape(release, model, layer)
+    st.markdown(f"### {_state.code(unit)}")
+    st.caption(_place(shape, int(index)))
+    with st.container(horizontal=True):
+        _collection.add_button(st, [unit])
+        _links.to(st, "layer", f"All of {layer}", {"model": model, "layer": layer})
+    chosen = scope(release, _reads.read(release, "describe"), model=False)
+    summary = unit_rows(release, unit, accuracies, chosen)
+    if summary.empty:
+        st.info("This unit was not decoded from the chosen dataset.")
+        return
+    _accuracies(release, accuracies, summary, chosen)
+    rois = summary.sort_values("mean_r", ascending=False)["roi"].astype(str).tolist()
+    roi = _state.one_of(st, "Region of interest", "roi", rois, help=help_on("roi"))
+    left, right = st.columns(2)
+    with left:
+        _map(release, (model, layer), roi, shape, int(index), chosen)
+    with right:
+        _neighbours(release, unit, shape, chosen)
+    st.caption(
+        "The pictures that drive the unit most and least, and predicted against true activation, "
+        "need pictures and predictions; they are not part of this release."
+    )
+    _provenance(release, unit)
+    link, python = st.tabs(["Link", "Python"])
+    query = _links.query_of({"unit": unit, **chosen, "roi": roi})
+    link.code(_links.absolute(release, "unit", query), language=None, wrap_lines=True)
+    python.code(
+        f"import unitdb\n\nrelease = unitdb.open({release.label!r})\n"
+        f"release.unit({unit!r})\nrelease.trace({unit!r})",
+        language="python",
+    )
+
+
+def _asked(release: Release) -> str | None:
+    unit = _state.text(
+        st,
+        "Unit",
+        "unit",
+        most=300,
+        help=help_on("unit"),
+        placeholder="network/layer/index",
+    )
+    layers = [layer.name for layer in release.layers]
+    if not unit:
+        best = _reads.units(release, release.units().top(1), "to_pandas")
+        example = str(best["unit_id"].iloc[0]) if len(best) else f"{layers[0]}/0"
+        st.info(f"Type the name of a unit, such as {_state.code(example)}, or find one.")
+        with st.container(horizontal=True):
+            _links.to(st, "unit", f"Show {example}", {"unit": example})
+            _links.to(st, "units", "Find units")
+        return None
+    try:
+        parse_unit(unit, release.layers, where=f"release {release.label}")
+        _reads.read(release, "unit", unit)
+    except UnitdbError as error:
+        st.warning(f"No such unit. {_state.code(str(error), most=_state.MESSAGE)}")
+        near = closest(unit.rpartition("/")[0], layers) or layers[:3]
+        with st.container(horizontal=True):
+            for layer in near:
+                model, _, name = layer.rpartition("/")
+                _links.to(st, "layer", f"Layer {layer}", {"model": model, "layer": name})
+        return None
+    return unit
+
+
+def _place(shape: tuple[int, ...], index: int) -> str:
+    if len(shape) == 3:
+        plane = shape[1] * shape[2]
+        channel, rest = divmod(index, plane)
+        row, column = divmod(rest, shape[2])
+        return (
+            f"Channel {channel} of {shape[0]}, row {row} of {shape[1]}, column {column} of "
+            f"{shape[2]} (from 0; the picture's upper left corner is row 0, column 0)"
+        )
+    return f"Unit {index} of {int(np.prod(shape)):,} (from 0)"
+
+
+def _accuracies(
+    release: Release, accuracies: pd.DataFrame, summary: pd.DataFrame, chosen: dict[str, str]
+) -> None:
+    st.subheader("Decoding accuracy", help=help_on("accuracy"))
+    rows = accuracies.reset_index().melt(
+        id_vars=["dataset", "condition", "roi"], var_name="subject", value_name="r"
+    )
+    for column in ("dataset", "condition", "roi", "subject"):
+        rows[column] = rows[column].astype(str)
+    for column, name in chosen.items():
+        rows = rows[rows[column] == name]
+    rows = with_intervals(rows.dropna(subset="r"), _reads.table(release, "subjects"))
+    rois = _rois(release, chosen["dataset"])
+    if rows.empty:
+        st.info("This unit has no accuracy: it answers the same to all test pictures.")
+    else:
+        _figure.draw(
+            release, charts.intervals(rows, rois, sorted(rows["subject"].unique())), "unit"
+        )
+        st.caption("Points: one person. Lines: 95 % intervals.", help=help_on("interval"))
+    sizes = _sizes(release, summary)
+    known = set(summary["roi"])
+    shown = summary.set_index("roi").loc[[roi for roi in rois if roi in known]].reset_index()
+    table = ordered(shown).drop(columns="unit_id")
+    st.dataframe(table, hide_index=True, column_config=unit_columns(), alt="Unit by ROI")
+    first = summary.sort_values("mean_r", ascending=False).iloc[0]
+    if np.isfinite(first["mean_r"]):
+        n = sizes.max()
+        st.markdown(
+            f"Best decoded from {_state.code(str(first['roi']))}: mean r = {first['mean_r']:.3f}, "
+            f"rank {int(first['rank']):,} of {n:,} units of its layer (best "
+            f"{100 * first['rank'] / n:.2g} %).",
+            help=help_on("rank"),
+        )
+
+
+def _rois(release: Release, dataset: str) -> list[str]:
+    rois = _reads.table(release, "rois")
+    return list(rois[rois["dataset"] == dataset].sort_values("place")["roi"])
+
+
+def _sizes(release: Release, summary: pd.DataFrame) -> pd.Series[Any]:
+    """Units decoded of the layer, in each row's ROI."""
+    layers = _reads.table(release, "layer_summary")
+    keys = ["dataset", "condition", "model", "layer", "roi"]
+    most = layers.groupby(keys)["n_units"].max()
+    found: pd.Series[Any] = summary[keys].astype(str).apply(lambda row: most[tuple(row)], axis=1)
+    return found
+
+
+def _map(
+    release: Release,
+    layer: tuple[str, str],
+    roi: str,
+    shape: tuple[int, ...],
+    index: int,
+    chosen: dict[str, str],
+) -> None:
+    st.subheader("Its channel", help=help_on("channel"))
+    if len(shape) != 3:
+        st.info("Units of this layer have no place: they answer to the whole picture.")
+        return
+    plane = shape[1] * shape[2]
+    where: dict[str, Any] = dict(chosen)
+    asked = release.units(model=layer[0], layer=layer[1], roi=roi, **where)
+    first = index // plane * plane
+    asked = asked.where(col.unit >= first, col.unit < first + plane)  # faster than at(channel=…)
+    units: pd.DataFrame = _reads.units(release, asked, "to_pandas")
+    places = channel_map(units, shape)
+    row, column = divmod(index % plane, shape[2])
+    st.caption(
+        f"Mean accuracy of {len(places):,} units of channel {index // plane} in "
+        f"{_state.code(roi)}, by place in the map; this unit is framed"
+    )
+    size = (shape[1], shape[2])
+    _figure.draw(
+        release, charts.feature_map(places, size, legend="Mean r", mark=(row, column)), "channel"
+    )
+
+
+def _neighbours(
+    release: Release, unit: str, shape: tuple[int, ...], chosen: dict[str, str]
+) -> None:
+    st.subheader(
+        "Units alike",
+        help="Units of the same layer whose mean accuracies over ROIs are most like this unit's. "
+        "Distance: root mean square of the differences, in Pearson r.",
+    )
+    if int(np.prod(shape)) > _SEARCHED:
+        asked = _state.switch(st, "Search the layer", "alike", help="Takes some seconds.")
+        if not asked:
+            st.caption(f"The layer has {int(np.prod(shape)):,} units.")
+            return
+    found: pd.DataFrame = _reads.read(release, "similar", unit, _ALIKE, **chosen)
+    if found.empty:
+        st.info("There is none: the unit has no accuracy, or is alone in its layer.")
+        return
+    st.dataframe(
+        found,
+        hide_index=True,
+        column_config={
+            "unit_id": st.column_config.TextColumn("unit"),
+            "distance": st.column_config.NumberColumn("distance (Pearson r)", format="%.4f"),
+        },
+        alt="Units alike, the nearest first",
+    )
+    other = st.selectbox("Unit alike", list(found["unit_id"]), key=f"alike of {unit}")
+    _links.to(st, "unit", f"Open {other}", {"unit": other}, icon=":material/open_in_new:")
+
+
+def _provenance(release: Release, unit: str) -> None:
+    with st.expander("Where these numbers are from", icon=":material/account_tree:"):
+        trace: Trace = _reads.read(release, "trace", unit)
+        st.caption(
+            "Network, accuracies, the builds that computed them, and the files that these read; "
+            f"the same as `unitdb trace {release.label} {unit}`"
+        )
+        st.code(str(trace), language=None)

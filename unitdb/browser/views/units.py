@@ -1,0 +1,243 @@
+"""Find units by name, place and accuracy, a page of the result at a time."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
+from unitdb.browser._columns import ordered, unit_columns
+from unitdb.browser._search import MEASURES, NAMES, Search, counts_of
+from unitdb.browser._words import help_on
+from unitdb.errors import QueryError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from unitdb.query import Page, UnitSet
+    from unitdb.release import Release
+
+__all__ = ["show"]
+
+_SIZES = ("25", "50", "100", "200")
+_LABELS = {"dataset": "Dataset", "condition": "Condition", "model": "Network", "layer": "Layer"}
+_LABELS |= {"roi": "ROI", "kind": "Kind of layer", "subject": "Subjects"}
+_COUNTED = 5
+
+
+def show(release: Release) -> None:
+    """Draw the page."""
+    counts = st.empty()
+    search = _filters(release)
+    units = search.units(release)
+    _distribution(release, search)
+    found = _counts(release, search, units)
+    total = int(found["n_units"].sum())
+    counts.markdown(
+        f"**{total:,}** rows: units, each once for every ROI that it was decoded from",
+        help=help_on("unit"),
+    )
+    _facets(found, search)
+    if total == 0:
+        st.info("No unit is that accurate. Lower the minimum or choose more names.")
+        return
+    _table(release, units)
+    _take_away(release, search, units, total)
+
+
+def _filters(release: Release) -> Search:
+    held = _reads.read(release, "describe")
+    several = {name: release.values(name) for name in ("dataset", "condition", "model", "roi")}
+    several["roi"] = list(dict.fromkeys(roi for row in held.datasets for roi in row["rois"]))
+    names: dict[str, list[str]] = {}
+    shown = [name for name in ("model", "roi", "dataset", "condition") if len(several[name]) > 1]
+    places = st.columns(len(shown) + 1)
+    for place, name in zip(places, shown, strict=False):
+        names[name] = _names(place, name, several[name])
+    layers = _layers(release, names.get("model") or [])
+    names["layer"] = _names(places[-1], "layer", layers)
+    first, second, third = st.columns([2, 1, 1])
+    by = _state.one_of(
+        first,
+        "Decoding accuracy",
+        "by",
+        list(MEASURES),
+        on_change=_rewind,
+        help=help_on("accuracy"),
+    )
+    first.caption(f"{by}: {help_on(by)}")
+    minimum = _state.number(
+        second, "At least (Pearson r)", "minimum", -1.0, 1.0, None, 0.01, on_change=_rewind
+    )
+    everybody = _state.switch(
+        third,
+        "In every subject",
+        "everybody",
+        on_change=_rewind,
+        help="Only units with an accuracy in every subject of the dataset.",
+    )
+    preferred = _state.switch(
+        third,
+        "Preferred ROI only",
+        "preferred",
+        on_change=_rewind,
+        help="Only the ROI that decodes the unit best.",
+    )
+    with st.expander("More: kind of layer, subjects, place in the map", icon=":material/tune:"):
+        more = st.columns(5)
+        names["kind"] = _names(more[0], "kind", release.values("kind"))
+        names["subject"] = _names(
+            more[1],
+            "subject",
+            release.values("subject"),
+            help="Summarise over these subjects alone. Large networks take a while.",
+        )
+        place_of = {
+            key: _state.text(
+                place, label, key, on_change=_rewind, placeholder="all", help=f"{what} 3 or 3-5"
+            )
+            for place, label, key, what in (
+                (more[2], "Channel", "channel", help_on("channel")),
+                (more[3], "Row of the map", "rows", "Rows from the top, from 0:"),
+                (more[4], "Column of the map", "columns", "Columns from the left, from 0:"),
+            )
+        }
+    chosen: dict[str, Any] = {name: tuple(kept) for name, kept in names.items()} | place_of
+    return Search(
+        **chosen,
+        by=by,
+        minimum=None if minimum is None else round(float(minimum), 2),
+        everybody=everybody,
+        preferred=preferred,
+    )
+
+
+def _names(place: Any, name: str, known: list[str], *, help: str | None = None) -> list[str]:  # noqa: A002
+    word = {"roi": "roi", "model": "network", "layer": "layer", "condition": "condition"}
+    explained = help or (help_on(word[name]) if name in word else None)
+    return _state.some_of(place, _LABELS[name], name, known, on_change=_rewind, help=explained)
+
+
+def _layers(release: Release, models: list[str]) -> list[str]:
+    """Names of the layers of the models (of all where none is given), first layers first."""
+    layers = _reads.table(release, "layers")
+    if models:
+        layers = layers[layers["model"].isin(models)]
+    return list(dict.fromkeys(layers.sort_values(["depth", "model"])["layer"]))
+
+
+def _rewind() -> None:
+    """Begin at the first page again: what is chosen has changed."""
+    st.query_params.pop("after", None)
+
+
+def _bins(release: Release) -> pd.DataFrame:
+    bins = _reads.table(release, "unit_histogram")
+    return bins.assign(lower=bins["bin"] / 100)
+
+
+def _distribution(release: Release, search: Search) -> None:
+    import dataclasses
+
+    named = dataclasses.replace(search, minimum=None)
+    bins = counts_of(named, _bins(release)).groupby("lower")["n_units"].sum().reset_index()
+    if bins.empty:
+        return
+    threshold = search.minimum if search.by == "mean_r" else None
+    measure = "Decoding accuracy, mean over subjects (Pearson r)"
+    _figure.draw(
+        release, charts.histogram(bins, threshold=threshold, measure=measure), "accuracies"
+    )
+
+
+def _counts(release: Release, search: Search, units: UnitSet) -> pd.DataFrame:
+    """Rows of each dataset, condition, model, layer and ROI: ``n_units``."""
+    if search.counted_by_bins:
+        # A row without an accuracy is in no bin, and sorting leaves it out as well.
+        found = counts_of(search, _bins(release))
+        return found.groupby(list(NAMES))["n_units"].sum().reset_index()
+    layers: pd.DataFrame = _reads.units(release, units, "by_layer")
+    return layers.astype(dict.fromkeys(NAMES, str))
+
+
+def _facets(found: pd.DataFrame, search: Search) -> None:
+    """Say how many rows there are of each name."""
+    lines = []
+    for name in ("model", "roi", "layer", "dataset", "condition"):
+        counts = found.groupby(name)["n_units"].sum().sort_values(ascending=False)
+        counts = counts[counts > 0]
+        if len(counts) < 2 and not getattr(search, name):
+            continue
+        shown = [f"{_state.code(str(one))} {n:,}" for one, n in counts.head(_COUNTED).items()]
+        more = f" · {len(counts) - _COUNTED} more" if len(counts) > _COUNTED else ""
+        lines.append(f"{_LABELS[name]}: {' · '.join(shown)}{more}")
+    if lines:
+        st.caption("  \n".join(lines))
+
+
+def _table(release: Release, units: UnitSet) -> None:
+    table = st.container()
+    turn = st.container(horizontal=True, vertical_alignment="bottom")
+    buttons = turn.container(horizontal=True, width="content")
+    chosen = _state.one_of(turn, "Rows of a page", "size", _SIZES, default="50", on_change=_rewind)
+    size = int(chosen)
+    after = _state.parameter("after")
+    try:
+        page: Page = _reads.units(release, units, "page", size, after=after)
+    except QueryError:
+        st.warning("This link names no page of this result; here is the first one.")
+        _rewind()
+        after = None
+        page = _reads.units(release, units, "page", size, after=None)
+    rows = ordered(page.rows)
+    event: Any = table.dataframe(
+        rows,
+        hide_index=True,
+        column_config=unit_columns(),
+        height=min(420, 38 + 35 * len(rows)),
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"rows {after}",
+        alt="Units found, the best first",
+    )
+    if after is not None:
+        buttons.button("First page", icon=":material/first_page:", on_click=_rewind)
+    if page.next is not None:
+        buttons.button(
+            "Next page", icon=":material/chevron_right:", on_click=_turn, args=(page.next,)
+        )
+    ids = list(dict.fromkeys(rows["unit_id"]))
+    selected = [rows["unit_id"].iloc[row] for row in event.selection.rows if row < len(rows)]
+    opened = turn.selectbox("Unit of this page", ids, key=f"open {after} {ids[0]}")
+    _links.to(turn, "unit", f"Open {opened}", {"unit": opened}, icon=":material/open_in_new:")
+    _collection.add_button(turn, list(dict.fromkeys(selected)) or [opened])
+    if rows["unit_id"].duplicated().any():
+        st.caption("A unit stands once for each dataset, condition and ROI.")
+
+
+def _turn(after: str) -> None:
+    st.query_params["after"] = after
+
+
+def _take_away(release: Release, search: Search, units: UnitSet, total: int) -> None:
+    st.subheader("Take it away")
+    query = search.parameters()
+    files = {"csv": "CSV", "parquet": "Parquet", "npz": "Masks for numpy (.npz)"}
+    if importlib.util.find_spec("torch") is not None:
+        files["pt"] = "Masks for torch (.pt)"
+    with st.container(horizontal=True):
+        for ending, label in files.items():
+            st.link_button(
+                label, _links.download(release, ending, query), icon=":material/download:"
+            )
+    st.caption(
+        f"All {total:,} rows, with release, query and citation inside (CSV, Parquet); masks are "
+        "one boolean array a layer, in the shape (channel, row, column)."
+    )
+    link, python, sql, bibtex = st.tabs(["Link", "Python", "SQL", "BibTeX"])
+    link.code(_links.absolute(release, "units", query), language=None, wrap_lines=True)
+    python.code(units.code(), language="python", wrap_lines=True)
+    sql.code(units.sql, language="sql", wrap_lines=True)
+    bibtex.code(_links.bibtex(release), language="latex", wrap_lines=True)
