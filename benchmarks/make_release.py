@@ -10,14 +10,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
+from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import combinations
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from _machine import describe_machine, versions
 
+from unitdb.build.discovery import read_p_and_q, save_p, write_q
+from unitdb.build.hierarchy import HierarchyTables
+from unitdb.build.statistics import agreement, by_formula
 from unitdb.build.tables import (
+    BY_FORMULA,
     Scope,
     accuracy_rows,
     histogram_rows,
@@ -27,7 +37,14 @@ from unitdb.build.tables import (
     table_of,
     unit_summary_rows,
 )
-from unitdb.publish import ReleaseInfo, publish_release, write_partition, write_table
+from unitdb.publish import (
+    ReleaseInfo,
+    publish_release,
+    release as release_module,
+    write_partition,
+    write_table,
+)
+from unitdb.schema import get_table
 
 _ALEXNET = {
     "conv1": (96, 55, 55),
@@ -54,6 +71,7 @@ ROIS = ("V1", "V2", "V3", "V4", "LOC", "FFA", "PPA", "LVC", "HVC")
 SUBJECTS = ("sim-01", "sim-02", "sim-03", "sim-04", "sim-05")
 _DATASET, _BUILDS = "simulated", {"alexnet": "a" * 12, "vgg19": "b" * 12}
 _NONE = "0" * 64
+_N_TEST = 50
 
 
 def main() -> None:
@@ -62,23 +80,29 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--scale", type=float, default=1.0, help="share of channels kept")
     parser.add_argument("--name", default="full")
+    parser.add_argument(
+        "--bare",
+        action="store_true",
+        help="no p, q, BH scores, intervals and Spearman correlations, and no verification",
+    )
     parser.add_argument("--out", type=Path, help="JSON file of what was measured")
     options = parser.parse_args()
     staged = options.folder / ".staged" / options.name
     staged.mkdir(parents=True)
-    seconds, n_accuracies = _stage(staged, options.scale)
+    seconds, n_accuracies = _stage(staged, options.scale, bare=options.bare)
     sizes = {
         table: sum(path.stat().st_size for path in (staged / table).rglob("*.parquet"))
         for table in ("accuracy", "unit_summary")
     }
     started = time.perf_counter()
-    release = publish_release(staged, options.folder, info=_info(options.name))
+    with patch.object(release_module, "verify") if options.bare else nullcontext():
+        release = publish_release(staged, options.folder, info=_info(options.name))
     found = {
         "accuracies": n_accuracies,
         "bytes_per_accuracy": sizes["accuracy"] / n_accuracies,
         "bytes_per_accuracy_with_summary": sum(sizes.values()) / n_accuracies,
         "accuracies_written_per_second": n_accuracies / seconds["accuracy"],
-        "seconds": seconds | {"publish (checksums, verification)": time.perf_counter() - started},
+        "seconds": seconds | {"publish": time.perf_counter() - started},
     }
     print(f"{release}: SIMULATED accuracies")
     print(json.dumps(found, indent=1))
@@ -87,9 +111,9 @@ def main() -> None:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
-def _stage(staged: Path, scale: float) -> tuple[dict[str, float], int]:
-    seconds = dict.fromkeys(("simulate", "accuracy", "unit_summary", "small tables"), 0.0)
-    rows: dict[str, list] = {"layers": []}
+def _stage(staged: Path, scale: float, *, bare: bool) -> tuple[dict[str, float], int]:
+    seconds = dict.fromkeys(("simulate", "accuracy", "unit_summary", "statistics"), 0.0)
+    rows: dict[str, list] = defaultdict(list)
     n_accuracies = 0
 
     def timed(step: str, started: float) -> float:
@@ -98,40 +122,89 @@ def _stage(staged: Path, scale: float) -> tuple[dict[str, float], int]:
         return now
 
     now = time.perf_counter()
-    for model, layer, depth, r, shape in _layers(scale):
-        now = timed("simulate", now)
-        scope = _scope(model)
-        keys = partition_keys(scope, layer)
-        units = np.arange(r.shape[2], dtype=np.int32)
-        write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
-        now = timed("accuracy", now)
-        write_partition(staged, "unit_summary", keys, unit_summary_rows(scope, layer, units, r))
-        now = timed("unit_summary", now)
-        small = {
-            "layer_summary": layer_summary_rows(scope, layer, r),
-            "intersubject": intersubject_rows(scope, layer, r),
-            **histogram_rows(scope, layer, r),
-        }
-        for table, found in small.items():
-            rows.setdefault(table, []).extend(found)
-        now = timed("small tables", now)
-        rows["layers"].append(
-            {"model": model, "layer": layer, "depth": depth, "module": layer, "kind": "ReLU"}
-            | {"shape": list(shape), "n_units": len(units)}
-        )
-        n_accuracies += r.size
-    for table, found in (rows | _small_tables()).items():
+    for model in NETWORKS:
+        scope, p = _scope(model), staged.with_name(f"{staged.name}-p-{model}")
+        hierarchy = HierarchyTables(scope, ROIS, n_stimuli=_N_TEST)
+        for layer, depth, r, shape in _layers(model, scale):
+            now = timed("simulate", now)
+            keys = partition_keys(scope, layer)
+            units = np.arange(r.shape[2], dtype=np.int32)
+            write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
+            now = timed("accuracy", now)
+            tests = _statistics(rows, scope, layer, shape, units, r, bare=bare)
+            for table, found in histogram_rows(scope, layer, r).items():
+                rows[table] += found
+            save_p(p, layer, tests)
+            if not bare:
+                hierarchy.add(layer, shape, units, lambda roi, _, r=r: r[roi])  # type: ignore[misc]
+            rows["layers"].append(
+                {"model": model, "layer": layer, "depth": depth, "module": layer, "kind": "ReLU"}
+                | {"shape": list(shape), "n_units": len(units)}
+            )
+            n_accuracies += r.size
+            now = timed("statistics", now)
+        write_q(p, list(NETWORKS[model]), n_rois=len(ROIS))
+        for table, found in ({} if bare else hierarchy.rows()).items():
+            rows[table] += found
+        now = timed("statistics", now)
+        for layer, _, r, _ in _layers(model, scale):
+            now = timed("simulate", now)
+            p_and_q = read_p_and_q(p, layer, n_rois=len(ROIS))
+            units = np.arange(r.shape[2], dtype=np.int32)
+            pieces = unit_summary_rows(scope, layer, units, r, p_and_q)
+            write_partition(staged, "unit_summary", partition_keys(scope, layer), pieces)
+            now = timed("unit_summary", now)
+        shutil.rmtree(p)
+    empty: dict[str, list] = {"hierarchy": [], "best_roi": []}
+    for table, found in (empty | rows | _small_tables(bare=bare)).items():
         write_table(staged, table, table_of(table, found))
     return seconds, n_accuracies
 
 
-def _layers(scale: float) -> Iterator[tuple[str, str, int, np.ndarray, tuple[int, ...]]]:
-    """Model, layer, depth, simulated accuracies (n_rois, n_subjects, n_units), and shape."""
-    for model, layers in NETWORKS.items():
-        for depth, (layer, (n_channels, *plane)) in enumerate(layers.items()):
-            shape = (max(1, round(n_channels * scale)), *plane)
-            rng = np.random.default_rng([depth, len(model)])
-            yield model, layer, depth, _simulated(rng, shape, depth / (len(layers) - 1)), shape
+def _statistics(
+    rows: dict[str, list],
+    scope: Scope,
+    layer: str,
+    shape: tuple[int, ...],
+    units: np.ndarray,
+    r: np.ndarray,
+    *,
+    bare: bool,
+) -> list[np.ndarray]:
+    """Add a layer's rows to the tables of summaries; returns p of its units by ROI."""
+    found = []
+    for roi, of_roi in zip(scope.rois, r, strict=True):
+        tested = None if bare else by_formula(of_roi, [_N_TEST] * len(of_roi))
+        rows["layer_summary"] += layer_summary_rows(scope, layer, roi, of_roi, tested=tested)
+        if tested is None:
+            rows["intersubject"] += _pearson_rows(scope, layer, roi, of_roi)
+            found.append(np.full(len(units), np.nan, np.float32))
+        else:
+            pairs = agreement(of_roi, shape=shape, units=units)
+            rows["intersubject"] += intersubject_rows(scope, layer, roi, pairs)
+            found.append(tested.p)
+    return found
+
+
+def _pearson_rows(scope: Scope, layer: str, roi: str, r: np.ndarray) -> list[dict[str, Any]]:
+    columns = dict.fromkeys(get_table("intersubject").column_names)
+    matrix = np.corrcoef(r)
+    return [
+        columns
+        | partition_keys(scope, layer)
+        | {"roi": roi, "subject_a": scope.subjects[a], "subject_b": scope.subjects[b]}
+        | {"n_units": r.shape[1], "pearson_r": matrix[a, b]}
+        for a, b in combinations(range(len(r)), 2)
+    ]
+
+
+def _layers(model: str, scale: float) -> Iterator[tuple[str, int, np.ndarray, tuple[int, ...]]]:
+    """Layer, depth, simulated accuracies (n_rois, n_subjects, n_units), and shape."""
+    layers = NETWORKS[model]
+    for depth, (layer, (n_channels, *plane)) in enumerate(layers.items()):
+        shape = (max(1, round(n_channels * scale)), *plane)
+        rng = np.random.default_rng([depth, len(model)])
+        yield layer, depth, _simulated(rng, shape, depth / (len(layers) - 1)), shape
 
 
 def _simulated(rng: np.random.Generator, shape: tuple[int, ...], depth: float) -> np.ndarray:
@@ -162,7 +235,7 @@ def _scope(model: str) -> Scope:
     )
 
 
-def _small_tables() -> dict[str, list]:
+def _small_tables(*, bare: bool) -> dict[str, list]:
     dataset = {"dataset": _DATASET}
     unstated = "none: simulated"
     return {
@@ -179,7 +252,7 @@ def _small_tables() -> dict[str, list]:
         ],
         "subjects": [
             dataset
-            | {"subject": subject, "roi": roi, "n_voxels": None, "n_train": None, "n_test": 50}
+            | {"subject": subject, "roi": roi, "n_voxels": None, "n_train": None, "n_test": _N_TEST}
             | {"responses_sha256": None}
             for subject in SUBJECTS
             for roi in ROIS
@@ -198,6 +271,7 @@ def _small_tables() -> dict[str, list]:
             | {"decoder": '{"simulated":true}', "units": '{"sample":null,"seed":0}'}
             | {"n_folds": None, "seed": 0, "inputs": "{}", "unitdb_version": "0.1.0"}
             | {"code_sha256": _NONE, "packages": "{}"}
+            | {"significance": None if bare else BY_FORMULA}
             for model, build in _BUILDS.items()
         ],
         "inputs": [],

@@ -17,7 +17,7 @@ hypothesis.settings.load_profile("unitdb")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start with the longest: a second process does the rest while the sample is built."""
-    items.sort(key=lambda item: "sample" not in getattr(item, "fixturenames", ()))
+    items.sort(key=lambda item: item.path.name != "test_sample.py")
 
 
 @pytest.fixture(scope="session")

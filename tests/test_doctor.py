@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sysconfig
+import threading
+from urllib.error import URLError
 
 import pytest
 from click.testing import CliRunner
 
+from tests.web import Server
 from unitdb.cli import main
 from unitdb.cli.doctor import diagnose
 
@@ -20,7 +23,7 @@ def test_git_annex_of_the_virtual_environment_is_found_without_a_path(monkeypatc
     monkeypatch.setenv("PATH", str(tmp_path))
     found = findings()
     assert found["git-annex"].well
-    assert found["datalad"].well or "git" in found["datalad"].detail
+    assert (found["datalad"].detail, found["datalad"].mend) == ("needs git", found["git"].mend)
     assert not found["git"].well
     assert "git-scm.com" in found["git"].mend
 
@@ -42,9 +45,21 @@ def test_a_full_disk_is_no_place_for_data(monkeypatch, tmp_path):
 
 def test_no_network_is_said(monkeypatch):
     def unreachable(*_, **__):
-        raise OSError("no route")
+        raise URLError("no route")
 
-    monkeypatch.setattr("socket.create_connection", unreachable)
+    monkeypatch.setattr("urllib.request.urlopen", unreachable)
     found = {finding.what: finding for finding in diagnose()}
     assert not found["network: figshare.com"].well
-    assert "no route" in found["network: figshare.com"].detail
+    assert found["network: figshare.com"].detail == "does not answer: no route"
+
+
+def test_the_network_is_looked_at_through_the_proxy(monkeypatch, tmp_path):
+    with Server(tmp_path) as proxy:  # which cannot do what it is asked, but is asked
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setattr("urllib.request._opener", None)  # which remembers proxies
+        monkeypatch.setenv("https_proxy", proxy.address)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        found = {finding.what: finding for finding in diagnose()}
+        proxy.shutdown()
+    assert "Unsupported method ('CONNECT')" in found["network: openneuro.org"].detail

@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra.numpy import arrays
 
 import unitdb
 from tests.tiny import accuracies, summarise_units
 from unitdb.errors import QueryError, UnknownLayerError, UnknownRoiError, UnknownSubjectError
 from unitdb.publish import tables
 from unitdb.release import Release
+from unitdb.release.layerwise import scatter
 
 CELL = {"dataset": "sim-a", "layer": "conv1", "roi": "V4"}
 
@@ -130,3 +133,33 @@ def test_similar_takes_a_positive_number(release: Release, n) -> None:
 
 def test_layers_are_in_the_order_of_depth(release: Release) -> None:
     assert [layer.name for layer in release.layers] == ["net/conv1", "net/fc"]
+
+
+@given(
+    r=arrays(
+        np.float32,
+        st.tuples(st.integers(0, 40), st.just(2)),
+        elements=st.floats(-1, 1, width=32) | st.just(np.nan),
+    ),
+    bins=st.integers(1, 12),
+)
+def test_scatter_counts_each_pair_once(r: np.ndarray, bins: int) -> None:
+    counts, edges = scatter(r[:, 0], r[:, 1], bins=bins)
+    expected = np.zeros((bins, bins), int)
+    whole = r[~np.isnan(r).any(axis=1)].astype(float)
+    for pair in whole:
+        place = [min(int((v - edges[0]) * (bins / (edges[-1] - edges[0]))), bins - 1) for v in pair]
+        expected[tuple(place)] += 1
+    np.testing.assert_array_equal(counts, expected)
+    if len(whole):
+        assert edges[0] == whole.min()
+
+
+def test_scatter_is_a_histogram(release: Release) -> None:
+    counts, edges = release.scatter("net", "conv1", "V4", "S1", "S3", dataset="sim-a", bins=9)
+    r = release.accuracies("net", "conv1", "V4", dataset="sim-a", subjects=["S1", "S3"]).dropna()
+    expected, _, _ = np.histogram2d(r["S1"], r["S3"], bins=[edges, edges])
+    np.testing.assert_array_equal(counts, expected)
+    for bins in (0, -1, 5000, 2.0):
+        with pytest.raises(QueryError, match="is not a number from 1 to 4096"):
+            release.scatter("net", "conv1", "V4", "S1", "S3", dataset="sim-a", bins=bins)

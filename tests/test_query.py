@@ -63,10 +63,12 @@ def summary() -> pd.DataFrame:
                         "min_r": low,
                         "max_r": high,
                         "lead_r": None,
+                        "p": 0.25,
+                        "q": 0.5,
                     }
                 )
                 if unit == 2:
-                    rows[-1] |= dict.fromkeys(["mean_r", "sd_r", "min_r", "max_r"])
+                    rows[-1] |= dict.fromkeys(["mean_r", "sd_r", "min_r", "max_r", "p", "q"])
                     rows[-1]["n_subjects"] = 0
     frame = pd.DataFrame(rows).sort_values(KEY, ignore_index=True)
     ranks = frame.groupby(["layer", "roi"])["mean_r"].rank(
@@ -173,16 +175,8 @@ def test_an_unknown_column_names_the_nearest() -> None:
 
 
 def test_the_columns_offered_are_the_numeric_ones() -> None:
-    assert set(dir(col)) == {
-        "unit",
-        "n_subjects",
-        "mean_r",
-        "sd_r",
-        "min_r",
-        "max_r",
-        "rank",
-        "lead_r",
-    }
+    numeric = {"unit", "n_subjects", "mean_r", "sd_r", "min_r", "max_r", "rank", "lead_r", "p", "q"}
+    assert set(dir(col)) == numeric
     assert not hasattr(col, "_repr_html_")
 
 

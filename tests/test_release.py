@@ -22,7 +22,7 @@ from unitdb.errors import (
 )
 from unitdb.publish import retract
 from unitdb.release import Release, open_release
-from unitdb.schema import TABLES
+from unitdb.schema import SCHEMA_VERSION, TABLES
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,11 @@ def edit_manifest(folder: Path, change) -> None:
 
 def test_attributes(release: Release, tiny_release: Path) -> None:
     assert release.path == tiny_release
-    assert (release.name, release.version, release.schema_version) == ("tiny", "1.0.0", "2.0")
+    assert (release.name, release.version, release.schema_version) == (
+        "tiny",
+        "1.0.0",
+        SCHEMA_VERSION,
+    )
     assert release.title == "A tiny release (simulated)"
     assert release.simulated is True
     assert release.citation == INFO.citation
@@ -145,7 +149,7 @@ def test_folder_without_a_release(tmp_path: Path) -> None:
         (lambda p: p["unitdb"].update(simulated="no"), "not of type bool"),
         (lambda p: p["resources"][0].update(path="../../datasets.parquet"), "leaves the folder"),
         (lambda p: p["resources"][0].update(path="/etc/passwd"), "leaves the folder"),
-        (lambda p: p["resources"].pop(), "missing: intersubject"),
+        (lambda p: p["resources"].pop(), "missing: best_roi"),
     ],
 )
 def test_damaged_manifest_is_named(tiny_copy: Path, change, message: str) -> None:

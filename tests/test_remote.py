@@ -14,11 +14,12 @@ from click.testing import CliRunner
 from hypothesis import given, strategies as st
 
 import unitdb
-from tests.tiny import INFO, accuracies, stage
+from tests.tiny import INFO, accuracies, arrow, stage
 from tests.web import Server
 from unitdb.cli import main
 from unitdb.errors import CorruptReleaseError, FetchError, QueryError
-from unitdb.publish import publish_release, retract
+from unitdb.publish import publish_release, retract, write_partition
+from unitdb.query.sandbox import connect
 from unitdb.release.storage import Remote
 
 N_UNITS = 400_000
@@ -81,19 +82,14 @@ def test_a_query_reads_what_it_needs(tmp_path: Path) -> None:
     accuracy = accuracies()
     few = accuracy[(accuracy["dataset"] == "sim-b") & (accuracy["layer"] == "fc")]
     rows = few.loc[few["roi"] == "V1"].head(1)
-    large = pd.concat([rows] * N_UNITS, ignore_index=True)
+    large = rows.loc[rows.index.repeat(N_UNITS)].reset_index(drop=True)
     large["unit"] = np.arange(N_UNITS)
     large["r"] = rng.normal(0, 0.1, N_UNITS).astype(np.float32)
-    import tests.tiny as tiny
-    from unitdb.publish import write_partition
-
     keys = {key: rows[key].iloc[0] for key in ("dataset", "condition", "model", "layer")}
     folder = tmp_path / "wide"
-    path = write_partition(folder, "accuracy", keys, tiny.arrow("accuracy", large))
+    path = write_partition(folder, "accuracy", keys, arrow("accuracy", large))
     with Server(folder) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        from unitdb.query.sandbox import connect
-
         storage = Remote(server.address)
         name = path.relative_to(folder).as_posix()
         connection = connect(

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tests.tiny import accuracies, stage
+from tests.tiny import accuracies, remake_sums, stage
 from unitdb.errors import CorruptReleaseError, SchemaError, SchemaVersionError
-from unitdb.files import SUMS, files_below, sha256_file
+from unitdb.files import SUMS, files_below
 from unitdb.release.rows import check_order, distinct
 from unitdb.release.verification import verify
 from unitdb.release.verification._summaries import (
@@ -29,14 +29,9 @@ from unitdb.schema import TABLES
 
 CONV = "dataset=sim-a/condition=perception/model=net/layer=conv1/part-0.parquet"
 FC = "dataset=sim-a/condition=perception/model=net/layer=fc/part-0.parquet"
+OTHER_FC = FC.replace("sim-a", "sim-b")
 OTHER = "ba9876543210"
 Rows = list[dict[str, Any]]
-
-
-def remake_sums(folder: Path) -> None:
-    names = [name for name in files_below(folder) if name != SUMS]
-    lines = [f"{sha256_file(folder / name)}  {name}\n" for name in names]
-    (folder / SUMS).write_text("".join(lines))
 
 
 def edit(folder: Path, file: str, change: Callable[[Rows], Rows | None]) -> None:
@@ -220,6 +215,23 @@ def without(roi: str, subject: str) -> Callable[[Rows], Rows]:
     return lambda rows: [r for r in rows if (r["roi"], r["subject"]) != (roi, subject)]
 
 
+def scale(column: str, by: float) -> Callable[[Rows], None]:
+    def change(rows: Rows) -> None:
+        rows[0][column] *= by
+
+    return change
+
+
+def exchange(column: str) -> Callable[[Rows], None]:
+    """Exchange a value with the first other one."""
+
+    def change(rows: Rows) -> None:
+        other = next(row for row in rows if row[column] != rows[0][column])
+        rows[0][column], other[column] = other[column], rows[0][column]
+
+    return change
+
+
 def add_roi(rows: Rows) -> Rows:
     return [*rows[:2], {**rows[1], "roi": "V9", "place": 2}, *rows[2:]]
 
@@ -316,6 +328,31 @@ def test_rows_that_break_the_schema(tiny_copy: Path, file: str, change, message:
         ("intersubject.parquet", nudge("n_units", 1), "n_units is 17, but .* give 16"),
         ("intersubject.parquet", nudge("pearson_r", 2e-4), "pearson_r is"),
         ("intersubject.parquet", nudge("spearman_r", -2e-4), "spearman_r is"),
+        # significance
+        (f"unit_summary/{FC}", scale("p", 1.01), "V1/0: p is .*, but the accuracies"),
+        (f"unit_summary/{FC}", set_(0, p=None), "V1/0: p is nan, but the accuracies"),
+        (f"unit_summary/{FC}", scale("q", 1.001), "sim-a/perception/net/V1: q of p ="),
+        (f"unit_summary/{FC}", set_(0, q=None), "sim-a/perception/net/V1: q of p = .* is nan"),
+        (f"unit_summary/{OTHER_FC}", set_(0, p=0.5), r"V1/\d+: p is 0.5, but .* give nan"),
+        ("layer_summary.parquet", nudge("n_significant", 1), "n_significant is .*, but the acc"),
+        ("layer_summary.parquet", set_(0, n_significant=None), "n_significant is None"),
+        ("layer_summary.parquet", set_(-1, n_significant=0), "is 0, but .* give None"),
+        ("layer_summary.parquet", set_(0, mean_low=0.1), "mean None has the interval 0.1 to None"),
+        ("intersubject.parquet", set_(0, pearson_low=0.9, pearson_high=-0.9), "0.9 to -0.9"),
+        ("intersubject.parquet", set_(0, pearson_low=0.99, pearson_high=1.0), "interval 0.99 to"),
+        ("builds.parquet", set_(0, significance='{"test":"F"}'), "should name the test"),
+        ("builds.parquet", set_(0, significance="t"), "should name the test"),
+        ("builds.parquet", set_(0, significance=None), "n_significant is .*, but .* give None"),
+        ("builds.parquet", set_(0, n_folds=5), "does not hold where images are cross-validated"),
+        # hierarchy
+        ("hierarchy.parquet", nudge("score", 1e-8), "score is .*, but table 'best_roi' gives"),
+        ("hierarchy.parquet", set_(0, score=None), "score is nan, but table 'best_roi' gives"),
+        ("hierarchy.parquet", nudge("n_counted", 1), "units are counted, in the ROIs V1, V4"),
+        ("hierarchy.parquet", set_(0, rois=["V4", "V1"]), "score is .*, but table 'best_roi'"),
+        ("hierarchy.parquet", set_(0, score_low=0.1), "score and interval are"),
+        ("hierarchy.parquet", lambda rows: rows[1:], "best_roi: rows without a score"),
+        ("best_roi.parquet", lambda rows: rows[1:], "table 'best_roi' has others"),
+        ("best_roi.parquet", exchange("n_units"), "but table 'best_roi' gives"),
         (
             "intersubject.parquet",
             lambda rows: [*rows, {**rows[-1], "subject_a": "S3", "subject_b": "S2"}],

@@ -1,4 +1,8 @@
-"""A tiny simulated release: tables made by obvious pandas code, written through publish."""
+"""A tiny simulated release: tables made by obvious pandas and scipy code, written by publish.
+
+The images of sim-a are trained on or tested, so that p follows from its accuracies; those of sim-b
+are cross-validated.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import scipy.stats
 
+from unitdb.files import SUMS, files_below, sha256_file
 from unitdb.publish import ReleaseInfo, write_partition, write_table
 from unitdb.schema import TABLES
 
@@ -18,6 +24,7 @@ SUBJECTS = {"sim-a": ["S1", "S2", "S3"], "sim-b": ["S1"]}
 ROIS = ["V1", "V4"]
 SHAPES = {"conv1": (2, 3, 3), "fc": (10,)}
 MODEL = "net"
+N_TEST = 100
 BUILDS = {"sim-a": "0123456789ab", "sim-b": "ba9876543210"}
 SHA = "0" * 64
 RECIPE = "name: tiny\nversion: 1.0.0\n"
@@ -40,7 +47,8 @@ def arrow(table: str, rows: list[dict[str, Any]] | pd.DataFrame) -> pa.Table:
     """Rows with the schema's columns and types; NaN becomes NULL."""
     schema = TABLES[table].arrow_schema()
     if isinstance(rows, pd.DataFrame):
-        return pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False)
+        every = rows.reindex(columns=schema.names)  # a column that is not there is NULL
+        return pa.Table.from_pandas(every, schema=schema, preserve_index=False)
     return pa.Table.from_pylist(rows, schema=schema)
 
 
@@ -93,6 +101,13 @@ def summarise_units(accuracy: pd.DataFrame) -> pd.DataFrame:
     for roi in ROIS:
         others = mean.where(summary["roi"] != roi).groupby(units).transform("max")
         summary.loc[summary["roi"] == roi, "lead_r"] = mean - others
+    tested = accuracy[accuracy["dataset"] == "sim-a"].dropna(subset=["r"])
+    z = scipy.stats.norm.isf(chance(tested["r"]))
+    combined = tested.assign(z=z).groupby([*keys, "unit"])["z"].agg(["sum", "count"])
+    p = scipy.stats.norm.sf(combined["sum"] / np.sqrt(combined["count"])).astype(np.float32)
+    summary = summary.join(pd.Series(p, combined.index, name="p"), on=[*keys, "unit"])
+    families = ["dataset", "condition", "model", "roi"]
+    summary["q"] = summary.groupby(families)["p"].transform(discovery)
     return summary
 
 
@@ -102,6 +117,19 @@ def count_bins(values: pd.DataFrame, column: str, keys: list[str]) -> pd.DataFra
     bins = np.floor(values[column].astype(np.float64) * 100).clip(-100, 99).astype(int)
     counts = values.assign(bin=bins).groupby([*keys, "bin"]).size()
     return counts.rename("n_units").reset_index()
+
+
+def chance(r: pd.Series) -> pd.Series:
+    """One-sided p of accuracies."""
+    t = r * np.sqrt((N_TEST - 2) / (1 - r**2))
+    return pd.Series(scipy.stats.t.sf(t, N_TEST - 2), r.index)
+
+
+def discovery(p: pd.Series) -> pd.Series:
+    """Benjamini-Hochberg q of a family."""
+    known = p.dropna()
+    q = scipy.stats.false_discovery_control(known) if len(known) else known
+    return pd.Series(q, known.index, dtype=np.float64).reindex(p.index)
 
 
 def summarise_layers(accuracy: pd.DataFrame) -> pd.DataFrame:
@@ -119,9 +147,55 @@ def summarise_layers(accuracy: pd.DataFrame) -> pd.DataFrame:
             "median_r": r.median(),
             "q75_r": r.quantile(0.75),
             "q95_r": r.quantile(0.95),
+            "n_significant": r.agg(lambda of_row: (discovery(chance(of_row)) < 0.05).sum()),
         }
     )
-    return summary.reset_index()
+    summary.loc[["sim-b"], "n_significant"] = np.nan
+    return summary.reset_index().astype({"n_significant": "Int32"})
+
+
+def hierarchy(accuracy: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of ``hierarchy`` and ``best_roi``, without intervals."""
+    scores, best_rois, empty = [], [], pd.Series(dtype=int)
+    keys = ["dataset", "condition", "model"]
+    for values, group in accuracy.groupby(keys):
+        wide = group.set_index(["layer", "subject", "unit", "roi"])["r"].unstack()
+        layers = [layer for layer in SHAPES if layer in wide.index]
+        p = 2 * wide.apply(chance) * wide.notna().sum(axis=1).to_numpy()[:, None]
+        kept = wide.max(axis=1) > 0
+        kept &= p.min(axis=1) < 0.05
+        place = wide[kept].apply(lambda row: ROIS.index(row.idxmax()), axis=1)
+        depth = [layers.index(layer) for layer, *_ in place.index]
+        own = {
+            **dict(zip(keys, values, strict=True)),
+            "kind": "decoding",
+            "method": "corrected",
+        }
+        if len(layers) < 2:
+            continue
+        score = scipy.stats.spearmanr(depth, place).statistic
+        scores.append(
+            {
+                **own,
+                "score": None if np.isnan(score) else score,
+                "over": "units",
+                "n_units": len(wide),
+                "n_counted": len(place),
+                "rois": ROIS,
+                "n_stimuli": N_TEST,
+            }
+        )
+        best_rois += [
+            {
+                **own,
+                "layer": layer,
+                "roi": roi,
+                "n_units": int((place.get(layer, empty) == at).sum()),
+            }
+            for layer in layers
+            for at, roi in enumerate(ROIS)
+        ]
+    return scores, best_rois
 
 
 def summarise_pairs(accuracy: pd.DataFrame) -> list[dict[str, Any]]:
@@ -175,7 +249,7 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
             "roi": roi,
             "n_voxels": 40,
             "n_train": 20,
-            "n_test": 20,
+            "n_test": N_TEST,
             "responses_sha256": SHA,
         }
         for dataset, names in SUBJECTS.items()
@@ -186,7 +260,7 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
         {
             "dataset": dataset,
             "stimulus": f"{dataset} {n}",
-            "split": "cross-validation",
+            "split": "test" if dataset == "sim-a" else "cross-validation",
             "sha256": SHA,
             "source": "noise",
         }
@@ -229,7 +303,7 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
             "model": MODEL,
             "decoder": json.dumps({"alpha": 100}),
             "units": '{"sample":null,"seed":0}',
-            "n_folds": 5,
+            "n_folds": None if dataset == "sim-a" else 5,
             "seed": 0,
             "inputs": json.dumps(
                 {
@@ -241,6 +315,7 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
             "unitdb_version": "0.1.0",
             "code_sha256": SHA,
             "packages": "{}",
+            "significance": '{"test":"t"}' if dataset == "sim-a" else None,
         }
         for dataset, build in BUILDS.items()
     ]
@@ -277,6 +352,8 @@ def stage(folder: Path, accuracy: pd.DataFrame | None = None) -> Path:
         write_table(folder, table, arrow(table, rows))
     write_table(folder, "layer_summary", arrow("layer_summary", summarise_layers(accuracy)))
     write_table(folder, "intersubject", arrow("intersubject", summarise_pairs(accuracy)))
+    for table, rows in zip(("hierarchy", "best_roi"), hierarchy(accuracy), strict=True):
+        write_table(folder, table, arrow(table, rows))
     keys = ["dataset", "condition", "model", "layer", "roi"]
     summary = summarise_units(accuracy)
     for table, found in (
@@ -291,3 +368,10 @@ def stage(folder: Path, accuracy: pd.DataFrame | None = None) -> Path:
             part = part.sort_values(list(spec.order))
             write_partition(folder, table, names, arrow(table, part))
     return folder
+
+
+def remake_sums(folder: Path) -> None:
+    """Make the checksums fit what was changed."""
+    names = [name for name in files_below(folder) if name != SUMS]
+    lines = [f"{sha256_file(folder / name)}  {name}\n" for name in names]
+    (folder / SUMS).write_text("".join(lines))

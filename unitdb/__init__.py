@@ -9,6 +9,7 @@ person's fMRI responses to the same pictures.
 >>> units.top(100, by="mean_r").to_pandas()  # doctest: +SKIP
 """
 
+from unitdb import reference
 from unitdb.errors import UnitdbError
 from unitdb.query import UnitSet, col
 from unitdb.release import (
@@ -34,4 +35,5 @@ __all__ = [
     "compare",
     "fetch",
     "open",
+    "reference",
 ]

@@ -27,6 +27,7 @@ __all__ = [
     "MissingProgramError",
     "ModelCheckError",
     "ModelError",
+    "PictureError",
     "ProgramError",
     "PublishedFileError",
     "QueryError",
@@ -241,6 +242,10 @@ class ModelCheckError(ModelError):
 
 class ActivationsError(UnitdbError, ValueError):
     """Activations that cannot be used: not finite, or of changing shape."""
+
+
+class PictureError(UnitdbError, ValueError):
+    """A folder of pictures, or a picture in it, that cannot be read."""
 
 
 class AnalysisError(UnitdbError, ValueError):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import sysconfig
 import tempfile
 from functools import cache
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from unitdb.errors import MissingProgramError, ProgramError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["MENDS", "find_program", "json_lines", "run"]
@@ -27,6 +30,12 @@ MENDS = {
 """For each program what installs it."""
 
 _LINES = 3
+# `git rev-parse --local-env-vars`, but for settings given by GIT_CONFIG_…
+_OF_A_REPOSITORY = {
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE",
+}  # fmt: skip
 
 
 def find_program(name: str) -> str:
@@ -111,6 +120,7 @@ def json_lines(*command: str | Path, folder: Path, text: str | None = None) -> I
             stdout=subprocess.PIPE,
             stderr=complaints,
             text=True,
+            preexec_fn=_end_with_parent(),
         ) as process:
             said = False
             try:
@@ -129,13 +139,28 @@ def json_lines(*command: str | Path, folder: Path, text: str | None = None) -> I
             raise ProgramError(_failure(command, process.returncode, complaints.read()))
 
 
+@cache
+def _end_with_parent() -> Callable[[], object] | None:
+    """What a child calls before it becomes the program, so that it ends when we are killed.
+
+    git-annex would hold its locks for ever. Linux alone has this (prctl, PR_SET_PDEATHSIG); the
+    library is loaded here, as nothing that takes a lock may be done between fork and exec.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    return lambda: prctl(1, signal.SIGTERM, 0, 0, 0)
+
+
 def _search_path() -> str:
     # What is started as .venv/bin/unitdb does not find its neighbours by PATH.
     return os.pathsep.join(filter(None, (sysconfig.get_path("scripts"), os.environ.get("PATH"))))
 
 
 def _environment() -> dict[str, str]:
-    found = {**os.environ, "PATH": _search_path()}
+    # Without what git tells its hooks, or commands for a dataset would go to their repository.
+    found = {name: value for name, value in os.environ.items() if name not in _OF_A_REPOSITORY}
+    found["PATH"] = _search_path()
     found |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "LC_ALL": "C.UTF-8"}
     found |= {"DATALAD_LOG_LEVEL": "error", "DATALAD_UI_PROGRESSBAR": "none"}
     found.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["note_read", "noting_reads"]
+__all__ = ["note_read", "noting_reads", "why_missing"]
 
 _listening: ContextVar[tuple[set[Path], ...]] = ContextVar("_listening", default=())
 
@@ -23,6 +23,13 @@ def note_read(path: Path) -> None:
     """Say that the file at ``path`` is read; called by whatever opens files of users."""
     for noted in _listening.get():
         noted.add(path)
+
+
+def why_missing(path: Path) -> str:
+    """Why a file cannot be opened: there is none, or its DataLad dataset has its name alone."""
+    if path.is_symlink():
+        return "is known, but not downloaded: unitdb datasets get NAME, or datalad get"
+    return "no such file"
 
 
 @contextmanager

@@ -14,7 +14,7 @@ Two conventions hold for all tables:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -73,6 +73,8 @@ class Column:
         Closed range of valid values.
     pattern : str, optional
         Regular expression that the whole of each string matches.
+    since : str
+        Schema version that has it first; releases of older ones are without it.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     pattern: str | None = None
+    since: str = "2.0"
 
     @property
     def logical_type(self) -> str:
@@ -198,6 +201,17 @@ class Table:
         """Names of the columns, in the order of the file."""
         return tuple(self._by_name)
 
+    def at(self, version: str) -> Table:
+        """Return the table as a schema version has it: without the columns that came later.
+
+        Parameters
+        ----------
+        version : str
+            MAJOR.MINOR.
+        """
+        known = tuple(c for c in self.columns if _numbers(c.since) <= _numbers(version))
+        return self if known == self.columns else replace(self, columns=known)
+
     def arrow_schema(self) -> pa.Schema:
         """Arrow schema of the Parquet file, descriptions in the fields' metadata."""
         return pa.schema(
@@ -290,6 +304,18 @@ MODEL = _name("model", "Name of the network")
 LAYER = _name("layer", "Name of the layer within the network")
 ROI = _name("roi", "Region of interest of the brain")
 SUBJECT = _name("subject", "Identifier of the person")
+KIND = Column(
+    name="kind",
+    type=NAME,
+    description="What the score rests on: decoding, encoding, or the average of both scores",
+    pattern="decoding|encoding|average",
+)
+METHOD = Column(
+    name="method",
+    type=NAME,
+    description="What makes an ROI the best one: as published (nonaka2021), or corrected",
+    pattern="nonaka2021|corrected",
+)
 BUILD = Column(
     name="build",
     type=NAME,
@@ -305,7 +331,14 @@ UNIT = Column(
 )
 
 
-def _r(name: str, description: str, *, null: str, type_: pa.DataType | None = None) -> Column:
+def _r(
+    name: str,
+    description: str,
+    *,
+    null: str,
+    type_: pa.DataType | None = None,
+    since: str = "2.0",
+) -> Column:
     return Column(
         name=name,
         type=type_ or pa.float64(),
@@ -314,6 +347,7 @@ def _r(name: str, description: str, *, null: str, type_: pa.DataType | None = No
         null=null,
         minimum=-1.0,
         maximum=1.0,
+        since=since,
     )
 
 
@@ -324,8 +358,29 @@ def _unit_r(name: str, description: str, *, null: str) -> Column:
 _NOT_STATED = "NULL where accuracies were imported whose publication does not state it"
 
 
+def _share(
+    name: str, description: str, *, unit: str, null: str, type_: pa.DataType | None = None
+) -> Column:
+    """A share or a probability."""
+    return Column(
+        name=name,
+        type=type_ or pa.float64(),
+        description=description,
+        unit=unit,
+        null=null,
+        minimum=0.0,
+        maximum=1.0,
+    )
+
+
 def _count(
-    name: str, description: str, *, unit: str, minimum: int = 0, null: str | None = None
+    name: str,
+    description: str,
+    *,
+    unit: str,
+    minimum: int = 0,
+    null: str | None = None,
+    since: str = "2.0",
 ) -> Column:
     return Column(
         name=name,
@@ -334,11 +389,12 @@ def _count(
         unit=unit,
         null=null,
         minimum=minimum,
+        since=since,
     )
 
 
-def _text(name: str, description: str, *, null: str | None = None) -> Column:
-    return Column(name=name, type=TEXT, description=description, null=null)
+def _text(name: str, description: str, *, null: str | None = None, since: str = "2.0") -> Column:
+    return Column(name=name, type=TEXT, description=description, null=null, since=since)
 
 
 def _sha256(name: str, description: str, *, null: str | None = None) -> Column:
@@ -356,8 +412,27 @@ _BIN = Column(
 )
 _N_IN_BIN = _count("n_units", "Units in the bin", unit="units", minimum=1)
 
+
+def _interval(name: str, what: str, *, null: str) -> tuple[Column, Column]:
+    """Both ends of the interval of a correlation."""
+    return (
+        _r(f"{name}_low", f"Lower end of {what}", null=null),
+        _r(f"{name}_high", f"Upper end of {what}", null=null),
+    )
+
+
 _NO_UNIT = "NULL where no unit of the layer has an accuracy"
 _NO_SUBJECT = "NULL where the unit has an accuracy in no subject"
+_NO_P = (
+    "NULL where it does not exist, or the build has no test that is valid for its design "
+    "(see builds.significance)"
+)
+_NO_PATTERN = "NULL where predictions are not at hand, or a pattern does not vary"
+_NO_SCORE = "NULL where it does not exist: all units are of one layer, or of one ROI"
+_NO_BLOCKS = "NULL where the units are of too few channels, or there is no correlation"
+_NO_CONTROLS = "NULL where the build has no controls (see builds.significance)"
+_OF_IMAGES = "95 % interval over test images"
+_OF_CHANNELS = "95 % interval over channels"
 
 # --- the tables ---------------------------------------------------------------------------------
 
@@ -549,6 +624,12 @@ _TABLES = (
             _text("unitdb_version", "Version of unitdb"),
             _sha256("code_sha256", "Hash of the source files of unitdb"),
             _text("packages", "Versions of Python and of the numeric packages, as JSON"),
+            _text(
+                "significance",
+                "How p was computed, as JSON: test (t, or controls and their number n), and how "
+                "subjects were combined",
+                null="NULL where the design has no valid test without controls: cross-validation",
+            ),
         ),
         primary_key=("build",),
         foreign_keys=(
@@ -673,6 +754,21 @@ _TABLES = (
                 minimum=-2.0,
                 maximum=2.0,
             ),
+            _share(
+                "p",
+                "One-sided p over subjects of an accuracy as high by chance",
+                unit="probability",
+                null=_NO_P,
+                type_=pa.float32(),
+            ),
+            _share(
+                "q",
+                "Benjamini-Hochberg q of p within dataset, condition, model and ROI, over all "
+                "layers of the model",
+                unit="false discovery rate",
+                null=_NO_P,
+                type_=pa.float32(),
+            ),
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "unit"),
         # The best come first, so that a search reads no further than it must.
@@ -710,6 +806,65 @@ _TABLES = (
             _r("median_r", "Median accuracy over units", null=_NO_UNIT),
             _r("q75_r", "75 % quantile of the accuracy over units (linear)", null=_NO_UNIT),
             _r("q95_r", "95 % quantile of the accuracy over units (linear)", null=_NO_UNIT),
+            _count(
+                "n_significant",
+                "Units with an accuracy that is significant in this subject, at q < .05 "
+                "(Benjamini-Hochberg within this row)",
+                unit="units",
+                null=_NO_P,
+            ),
+            *_interval("mean", f"mean_r, {_OF_IMAGES}", null=_NO_PATTERN),
+            _r("chance_r", "Mean accuracy of the controls", null=_NO_CONTROLS),
+            _count(
+                "n_pattern_units",
+                "Units of the patterns: a sample of the units decoded, or all where they are few",
+                unit="units",
+                null=_NO_PATTERN,
+            ),
+            _count(
+                "n_candidates",
+                "Patterns that each decoded one is compared with: those of all test images",
+                unit="images",
+                null=_NO_PATTERN,
+            ),
+            _r(
+                "pattern_r",
+                "Pattern correlation: of decoded and true activations over units, mean over test "
+                "images",
+                null=_NO_PATTERN,
+            ),
+            *_interval("pattern", f"pattern_r, {_OF_IMAGES}", null=_NO_PATTERN),
+            _r(
+                "pattern_chance",
+                "Mean correlation of decoded patterns with those of the other test images",
+                null=_NO_PATTERN,
+            ),
+            _share(
+                "identification",
+                "Pairwise identification: share of false candidates that the decoded pattern is "
+                "less like than the true one, mean over test images",
+                unit="share",
+                null=_NO_PATTERN,
+            ),
+            _share(
+                "identification_low",
+                f"Lower end of identification, {_OF_IMAGES}",
+                unit="share",
+                null=_NO_PATTERN,
+            ),
+            _share(
+                "identification_high",
+                f"Upper end of identification, {_OF_IMAGES}",
+                unit="share",
+                null=_NO_PATTERN,
+            ),
+            _share(
+                "identification_chance",
+                "Identification by chance: that of the controls; without them .5, which holds for "
+                "train/test designs",
+                unit="share",
+                null=f"{_NO_PATTERN}; or the images are cross-validated without controls",
+            ),
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "subject"),
         foreign_keys=(
@@ -759,8 +914,121 @@ _TABLES = (
                 "Spearman correlation over units of the two subjects' accuracies",
                 null="NULL where fewer than two units are common, or all are equal in a subject",
             ),
+            _count(
+                "n_blocks",
+                "Channels that the common units are of",
+                unit="channels",
+                null="NULL where it was not counted",
+            ),
+            *_interval("pearson", f"pearson_r, {_OF_CHANNELS}", null=_NO_BLOCKS),
+            *_interval("spearman", f"spearman_r, {_OF_CHANNELS}", null=_NO_BLOCKS),
+            _r(
+                "partial_r",
+                "pearson_r given log variance and sparseness of the units' activations",
+                null="NULL where activations are not at hand, or nothing is left to correlate",
+            ),
+            *_interval("partial", f"partial_r, {_OF_CHANNELS}", null=_NO_BLOCKS),
+            _r(
+                "chance_r",
+                "Mean of pearson_r over controls, in which the images of the two subjects were "
+                "shuffled independently",
+                null=_NO_CONTROLS,
+            ),
+            _share(
+                "p",
+                "One-sided p of pearson_r among these controls, not below 1 / (1 + their number)",
+                unit="probability",
+                null=_NO_CONTROLS,
+            ),
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "subject_a", "subject_b"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset", "roi"), table="rois"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+        ),
+    ),
+    Table(
+        name="hierarchy",
+        row="a brain hierarchy (BH) score of a network",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            KIND,
+            METHOD,
+            Column(
+                name="score",
+                type=pa.float64(),
+                description="BH score: rank correlation over units (or voxels) of the place of the "
+                "layer and of the best ROI, mean over draws of 5 layers",
+                unit="Spearman r",
+                null=_NO_SCORE,
+                minimum=-1.0,
+                maximum=1.0,
+            ),
+            _r("score_low", "Lower end of the 95 % interval of score", null=_NO_SCORE),
+            _r("score_high", "Upper end of the 95 % interval of score", null=_NO_SCORE),
+            Column(
+                name="over",
+                type=NAME,
+                description="What the interval is about: other units (whole channels), or other "
+                "units and subjects",
+                pattern="units|units and subjects",
+            ),
+            Column(
+                name="n_units",
+                type=pa.int64(),
+                description="Units (or voxels), those of each subject counted",
+                unit="units",
+                minimum=1,
+            ),
+            Column(
+                name="n_counted",
+                type=pa.int64(),
+                description="Those of them with a best ROI (or layer)",
+                unit="units",
+                minimum=0,
+            ),
+            _r("chance_score", "Mean score of the controls", null=_NO_CONTROLS),
+            _share(
+                "p",
+                "One-sided p of score among the controls, at the least 1 / (1 + their number)",
+                unit="probability",
+                null=_NO_CONTROLS,
+            ),
+            Column(
+                name="rois",
+                type=pa.list_(pa.field("element", pa.string())),
+                description="The ROIs, from early to late",
+            ),
+            _count("n_stimuli", "Test images of each accuracy", unit="images", minimum=3),
+        ),
+        primary_key=("dataset", "condition", "model", "kind", "method"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset",), table="datasets"),
+            ForeignKey(columns=("model",), table="models"),
+        ),
+    ),
+    Table(
+        name="best_roi",
+        row="the units of a layer whose best ROI it is (or the voxels of an ROI whose best layer)",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            KIND,
+            METHOD,
+            LAYER,
+            ROI,
+            Column(
+                name="n_units",
+                type=pa.int64(),
+                description="How many, those of each subject counted",
+                unit="units",
+                minimum=0,
+            ),
+        ),
+        primary_key=("dataset", "condition", "model", "kind", "method", "layer", "roi"),
         foreign_keys=(
             ForeignKey(columns=("dataset", "roi"), table="rois"),
             ForeignKey(columns=("model", "layer"), table="layers"),

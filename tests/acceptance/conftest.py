@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from unitdb.files import locked, write_text
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
@@ -39,6 +41,21 @@ def realdata() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder.name}/: set UNITDB_REALDATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Folder of the sample release, built by ``unitdb demo``, and what that printed: read only.
+
+    All processes of a test run share it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    root, printed = base / "releases-sample", base / "demo.txt"
+    with locked(base / "demo.lock"):
+        if not printed.exists():
+            write_text(printed, succeed("--releases", root, "demo"))
+    return root / "sample" / "1.0.0", printed.read_text(encoding="utf-8")
 
 
 def derived(recipe: str, folder: Path, **changes: str) -> Path:

@@ -121,3 +121,21 @@ def test_all_units_of_all_layers_in_bounded_memory(realdata, tmp_path):
     assert counts["n"].item() - counts["defined"].item() == constant * 15 * 2 > 0
     assert release.layer_by_roi("agreement").loc["block14", "IT"] > 0.40
     assert peak < 4 * 2**20  # KiB
+
+
+@pytest.mark.slow
+def test_the_page_of_results_is_what_is_found(realdata, tmp_path):
+    recipes = ("algonauts92-hierarchy", "algonauts92-hierarchy-shuffled")
+    for name in recipes:
+        recipe = ROOT / "pipelines" / f"{name}.yaml"
+        succeed("--releases", tmp_path, "build", recipe, "--data", realdata)
+    folders = [str(tmp_path / name / "1.0.0") for name in recipes]
+    command = [sys.executable, ROOT / "docs" / "results.py", *folders]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    assert printed == (ROOT / "docs" / "results.md").read_text()
+    scores = unitdb.open(recipes[0], releases=tmp_path).table("hierarchy")
+    assert (scores["score_low"] > 0).all()
+    assert (scores["p"] < 0.05).all()
+    null = unitdb.open(recipes[1], releases=tmp_path).table("unit_summary", ["p", "q"])
+    assert 0.03 < (null["p"] < 0.05).mean() < 0.06
+    assert (null["q"] < 0.05).mean() < 0.001

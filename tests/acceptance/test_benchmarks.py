@@ -49,3 +49,11 @@ def test_statistics_are_measured(tmp_path):
     found = measured("analysis.py", tmp_path / "analysis.json", "--repeats", 1)
     assert all(seconds > 0 for seconds in found["seconds"].values())
     assert "numpy.corrcoef of each pair" in found["seconds"]
+
+
+def test_bh_score_is_the_published_one_and_faster(tmp_path):
+    found = measured("bh_score.py", tmp_path / "bh_score.json", "--repeats", 1)
+    assert found["data"] == "simulated"
+    assert found["max_difference"] <= 1e-13
+    assert found["ratios"]["nonaka2021"] > 1
+    assert set(found["ratios"]) < set(found["seconds"])

@@ -6,26 +6,17 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
 import unitdb
-from tests.acceptance.conftest import README, derived, succeed
+from tests.acceptance.conftest import README, ROOT, derived, succeed
 from tests.build.small import contents
 from tests.decoding.reference import reference_accuracy
 from unitdb.activations import Activations
 from unitdb.responses import decoding_design, open_dataset, simulated_truth
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory) -> tuple[Path, str]:
-    """Folder of the sample release, built by ``unitdb demo``, and what that printed."""
-    root = tmp_path_factory.mktemp("sample")
-    printed = succeed("--releases", root, "demo")
-    return root / "sample" / "1.0.0", printed
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +77,26 @@ def test_the_truly_visible_units_rank_high_in_the_roi_that_computes_them(release
         found[layer] = spearmanr(units["mean_r"][defined], visibility[defined]).statistic
     assert min(found.values()) > 0.25, found
     assert np.mean(list(found.values())) > 0.45, found
+
+
+def test_layers_follow_the_hierarchy_of_the_simulated_brain(release):
+    scores = release.table("hierarchy").set_index("method")
+    assert list(scores.loc["corrected", "rois"]) == ["V1", "V2", "V3", "V4", "HVC"]
+    assert (scores["score_low"] > 0.5).all()
+    counts = release.table("best_roi").query("method == 'corrected'")
+    counts = counts.pivot_table(index="layer", columns="roi", values="n_units", observed=True)
+    assert counts.loc["stem"].idxmax() == "V1"
+    assert counts.loc["fc"].idxmax() == "HVC"
+
+
+def test_most_units_are_significant_where_they_are_computed(release):
+    units = release.table("unit_summary", ["p", "q", "mean_r", "min_r"])
+    assert (units["p"].isna() == units["mean_r"].isna()).all()
+    assert (units["q"] < 0.05).mean() > 0.3
+    assert units["min_r"][units["q"] < 0.05].notna().all()
+    layers = release.table("layer_summary")
+    assert (layers["identification"] > layers["identification_chance"]).mean() > 0.9
+    assert (layers["mean_low"] < layers["mean_r"]).all()
 
 
 def test_subjects_agree_about_as_much_as_published(release, truth):
@@ -203,3 +214,22 @@ def test_a_second_demo_finds_the_release_and_computes_nothing(sample):
     before = {file: file.stat().st_mtime_ns for file in path.rglob("*")}
     assert succeed("--releases", path.parents[1], "demo") == printed
     assert {file: file.stat().st_mtime_ns for file in path.rglob("*")} == before
+
+
+def test_the_hierarchy_of_the_simulated_brain_is_found_by_both_methods(sample):
+    """As docs/methods.md prints it."""
+    command = [sys.executable, ROOT / "docs" / "hierarchy.py", sample[0]]
+    regions = ["V1", "V2", "V3", "V4", "HVC"]
+    done = subprocess.run([*command, *regions], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(
+        "SIMULATED sample@1.0.0: V1, V2, V3, V4, HVC; 60 test pictures; all"
+    )
+    pattern = r"(nonaka2021|corrected) +(\S+) \[(\S+), (\S+)\]"
+    found = re.findall(pattern, done.stdout)
+    assert [method for method, *_ in found] == ["nonaka2021", "corrected"]
+    documented = (ROOT / "docs" / "methods.md").read_text().split("SIMULATED sample@1.0.0: ")[1]
+    for line, printed in zip(found, re.findall(pattern, documented), strict=False):
+        score, low, high = map(float, line[1:])
+        assert 0 < low < score < high < 1
+        # Another processor may round a convolution differently.
+        assert list(map(float, printed[1:])) == pytest.approx([score, low, high], abs=0.003)

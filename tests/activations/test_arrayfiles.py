@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.io
+import scipy.sparse
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -80,6 +81,17 @@ def test_cells_of_numbers_are_refused(tmp_path, name):
         read(tmp_path / name, "x")
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"a": 1}, "'x' is a struct"), (scipy.sparse.eye(5), "'x' is a sparse")],
+)
+def test_other_classes_of_matlab_are_refused(tmp_path, values, message):
+    scipy.io.savemat(tmp_path / "a.mat", {"x": values, "y": X})
+    with pytest.raises(DatasetError, match=rf"a\.mat: {message}, expected numbers or text"):
+        read(tmp_path / "a.mat", "x")
+    np.testing.assert_array_equal(read(tmp_path / "a.mat", "y"), X)
+
+
 def test_parquet_columns(tmp_path):
     table = {
         "picture": NAMES,
@@ -143,20 +155,49 @@ def test_arrays_outside_an_hdf5_file_are_refused(tmp_path, storage):
         read(tmp_path / "a.h5", "x")
 
 
-@pytest.mark.parametrize("name", ["a.npz", "a.h5"])
-def test_what_would_become_far_larger_is_not_read(tmp_path, name):
-    n = 10**9
-    if name == "a.h5":
-        with h5py.File(tmp_path / name, "w") as file:
-            file.create_dataset("x", (n,), "f8", chunks=(1000,))
-    else:
-        with (
-            zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive,
-            archive.open("x.npy", "w", force_zip64=True) as file,
-        ):
-            zeros = bytes(2**20)
-            for _ in range(300):
-                file.write(zeros)
+def write_npz_bomb(path):
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("x.npy", "w", force_zip64=True) as file,
+    ):
+        zeros = bytes(2**20)
+        for _ in range(300):
+            file.write(zeros)
+
+
+def write_hdf5_bomb(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", (10**9,), "f8", chunks=(1000,))
+
+
+def write_mat_bomb(path):
+    scipy.io.savemat(path, {"x": np.zeros((1, 40_000_000))}, do_compression=True)
+
+
+def write_cell_bomb(path):
+    """A cell array of one text, the size of which the list of variables does not state."""
+    cells = np.empty(1, dtype=object)
+    cells[0] = np.zeros(300_000_000, dtype=np.uint8)
+    scipy.io.savemat(path, {"x": cells}, do_compression=True)
+
+
+def write_parquet_bomb(path):
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(40_000_000)), 40_000)
+    pq.write_table(pa.table({"x": lists}), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.npz", write_npz_bomb),
+        ("a.h5", write_hdf5_bomb),
+        ("a.mat", write_mat_bomb),
+        ("a.mat", write_cell_bomb),
+        ("a.parquet", write_parquet_bomb),
+    ],
+)
+def test_what_would_become_far_larger_is_not_read(tmp_path, name, write):
+    write(tmp_path / name)
     with pytest.raises(DatasetError, match=rf"{name}: a file of .* bytes would become"):
         read(tmp_path / name, "x")
 
@@ -166,6 +207,22 @@ def test_damaged_files_are_named(tmp_path, name):
     (tmp_path / name).write_bytes(b"PK\x03\x04 not really")
     with pytest.raises(DatasetError, match=f"{name}: cannot be read"):
         read(tmp_path / name, "x")
+
+
+@pytest.mark.parametrize("shape", [(10**6, 10**6), (10**12, 10**12)])
+def test_a_header_that_states_more_than_there_is(tmp_path, shape):
+    with (tmp_path / "x.npy").open("wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(DatasetError, match=r"x\.npy states 8,000,.* bytes and holds 128"):
+        read(tmp_path, "x")
+
+
+def test_a_short_mat_is_named(tmp_path):
+    """SciPy raises IndexError."""
+    (tmp_path / "a.mat").write_bytes(b"MATLAB 5.0")
+    with pytest.raises(DatasetError, match=r"a\.mat: cannot be read"):
+        read(tmp_path / "a.mat", "x")
 
 
 def test_pickles_are_refused(tmp_path):

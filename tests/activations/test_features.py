@@ -239,3 +239,14 @@ def test_a_network_needs_pictures(tiny, tmp_path):
         extract(tiny, stimuli_without_pictures(("cat",)), folder=tmp_path / "store", units=ALL)
     first, other = (stimuli_without_pictures((name,)).sha256s() for name in ("cat", "dog"))
     assert first != other
+
+
+def test_a_zarr_of_nothing_is_not_read(tmp_path):
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "stimuli.txt").write_text("a\nb\n")
+    shape = (2, 10**10)
+    zarr.create_array(tmp_path / "f" / "conv1.zarr", shape=shape, chunks=(1, 10**6), dtype="f4")
+    with pytest.raises(
+        ActivationsError, match=r"conv1\.zarr: a file of .* would become 80,000,000,000"
+    ):
+        load_features(spec(format="zarr"), folder=tmp_path)

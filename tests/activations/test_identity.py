@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.activations.conftest import write_model
+from unitdb import pictures
 from unitdb.activations import MODELS, UnitSelection, extract, identity, load_model
 from unitdb.activations.identity import environment, model_packages, source_sha256
 from unitdb.errors import ModelError
@@ -31,6 +32,11 @@ def test_another_version_of_what_computes_is_another_store(
     first = extract(tiny, stimuli, folder=tmp_path / "s", units=ALL)
     pretend(monkeypatch, package)
     assert extract(tiny, stimuli, folder=tmp_path / "s", units=ALL).key != first.key
+
+
+def test_the_code_that_prepares_pictures_counts_too():
+    assert environment()["pictures"] == source_sha256(Path(pictures.__file__))
+    assert environment()["pictures"] != environment()["code"]
 
 
 def test_other_code_is_another_store(tiny, stimuli, tmp_path, monkeypatch):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import hdf5storage
 import numpy as np
 import pytest
@@ -38,6 +40,35 @@ def test_units_count_in_c_order(tmp_path: Path, hdf5: bool) -> None:
     r, shape = read_accuracy(tmp_path / "a.mat")
     assert shape == (2, 3, 4)
     np.testing.assert_array_equal(r, values.ravel().astype(np.float32))
+
+
+def link(path: Path) -> None:
+    save(path.with_name("secret.mat"), RNG.uniform(-1, 1, (1, 4)))
+    with h5py.File(path, "w") as file:
+        file["accuracy"] = h5py.ExternalLink("secret.mat", "/accuracy")
+
+
+def bomb(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file.create_dataset("accuracy", (10**10, 1), "f8", chunks=(10**6, 1))
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (link, "lead out of the file"),
+        (bomb, "would become 80,000,000,000 bytes"),
+        (lambda path: save(path, np.array([["a"]]), hdf5=False), "not an array of real numbers"),
+        (lambda path: path.write_bytes(pickle.dumps({"accuracy": 1})), "cannot be read"),
+        (lambda path: save(path, np.array([[1, 2.5]])), "values outside"),
+        (lambda path: save(path, np.ones((2, 2))), r"shape \(2, 2\); expected \(1, units\)"),
+    ],
+    ids=["link", "bomb", "text", "pickle", "range", "shape"],
+)
+def test_files_that_are_no_accuracies(tmp_path: Path, write, message: str) -> None:
+    write(tmp_path / "a.mat")
+    with pytest.raises(PublishedFileError, match=rf"a\.mat: .*{message}"):
+        read_accuracy(tmp_path / "a.mat")
 
 
 def left_in(folder: Path) -> list[Path]:
@@ -103,6 +134,13 @@ def test_wrong_number_of_units(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "999 units" in result.output
     assert left_in(out) == []
+
+
+def test_no_folder_and_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(PublishedFileError, match=r"nowhere: no such folder"):
+        import_accuracies("bhscore", tmp_path / "nowhere", releases=tmp_path / "out")
+    with pytest.raises(PublishedFileError, match=r"no complete layer of bhscore; no decoding_acc"):
+        import_accuracies("bhscore", tmp_path, releases=tmp_path / "out")
 
 
 def test_unknown_network(tmp_path: Path) -> None:

@@ -169,6 +169,25 @@ def test_a_killed_publisher_is_followed_by_another(
     assert publish(release, str(store)) is False
 
 
+def test_a_killed_clone_of_a_remote_is_made_anew(release: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "remote.git"
+    run("git", "init", "-q", "--bare", str(bare), folder=tmp_path)
+    publish(release, str(bare))
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(release.parents[1], elsewhere, ignore=shutil.ignore_patterns(".stores"))
+    again = elsewhere / "tiny" / "1.0.0"
+    died = subprocess.run(
+        [sys.executable, "-c", KILL, "is_store", str(again), str(bare)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert died.returncode == -signal.SIGKILL
+    (left,) = (path for path in (elsewhere / ".stores").iterdir() if path.is_dir())
+    shutil.rmtree(left / ".git" / "refs")  # as if git had been killed
+    publish(again, str(bare))
+    assert publish(again, str(bare)) is False
+
+
 def test_commands(release: Path, tmp_path: Path) -> None:
     root, store = release.parents[1], tmp_path / "store"
 

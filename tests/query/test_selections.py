@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import numpy as np
@@ -222,13 +223,13 @@ PRIME = 2**31 - 1
 
 def priority(row: tuple, seed: int) -> int:
     """What the documentation of ``sampled`` says, in Python's integers."""
-    import hashlib
 
     def number(letter: str) -> int:
         text = "/".join([letter, str(seed), *row[:5]])
-        return int.from_bytes(hashlib.md5(text.encode()).digest()[8:], "little")  # noqa: S324
+        digest = hashlib.md5(text.encode(), usedforsecurity=False).digest()
+        return int.from_bytes(digest[:8], "big") % (PRIME - 1) + 1
 
-    x = ((number("a") % (PRIME - 1) + 1) * row[5] + number("b") % PRIME) % PRIME
+    x = (number("a") * row[5] + number("b")) % PRIME
     for shift, factor in ((15, 739982445), (12, 695872825), (15, 1)):
         x = ((x ^ (x >> shift)) * factor) % PRIME
     return x

@@ -222,7 +222,7 @@ def link(file):
         (replace("metadata/value", np.zeros((2, 3))), r"metadata have shape \(2, 3\)"),
         (replace("dataset", [b"text"]), "expected numbers of shape"),
         (link, "'dataset' is a link that may lead out of the file"),
-        (drop("vmap/stimulus_name/4.0"), "'stimulus_name' is 4 in sample 3, which has no name"),
+        (drop("vmap/stimulus_name/4.0"), "sample 3: 'stimulus_name' is 4, which has no name"),
     ],
 )
 def test_files_that_are_wrong_say_what(folder, change, message):

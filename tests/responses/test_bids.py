@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import tracemalloc
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -12,9 +13,20 @@ import pytest
 from hypothesis import given, strategies as st
 from nilearn.signal import clean as nilearn_clean
 
+from unitdb import programs
 from unitdb.errors import DatasetError
-from unitdb.responses.bids import bids_responses, block_means, clean, normalised
+from unitdb.responses import find_dataset
+from unitdb.responses.bids import (
+    _Event,
+    _volumes,
+    bids_responses,
+    block_means,
+    clean,
+    normalised,
+)
 from unitdb.responses.spec import DatasetSpec
+from unitdb.sources import DatasetFiles, get, install
+from unitdb.specs import read_spec
 
 SHAPE, N_VOLUMES, SECONDS = (6, 5, 4), 30, 3.0
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
@@ -256,6 +268,13 @@ def save_mask(data, values, affine=AFFINE):
     nib.save(nib.Nifti1Image(values.astype(np.uint8), affine), mask(data))
 
 
+def write_bomb(path):
+    header = nib.Nifti1Header()
+    header.set_data_shape((2000, 2000, 1000))
+    header["magic"], header["vox_offset"] = b"n+1", 352
+    path.write_bytes(gzip.compress(header.binaryblock + bytes(2**20)))
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -266,6 +285,7 @@ def truncate(path):
         (lambda d: truncate(bold(d)), r"run-01_bold_preproc\.nii\.gz: cannot be read"),
         (lambda d: bold(d).write_bytes(gzip.compress(b"no image")), r"run-01.*cannot be read"),
         (lambda d: truncate(mask(d)), r"mask_LH_V4\.nii\.gz: cannot be read"),
+        (lambda d: write_bomb(mask(d)), r"LH_V4\.nii\.gz: .* would become 16,000,000,000 bytes"),
         (lambda d: mask(d).unlink(), r"no file fits 'sourcedata/sub-01/anat/sub-01_mask_LH_V4"),
         (lambda d: save_mask(d, np.zeros(SHAPE)), r"ROI 'V4' has no voxels"),
         (lambda d: save_mask(d, np.ones((5, 5, 5))), r"LH_V4.* has shape \(5, 5, 5\)"),
@@ -310,6 +330,87 @@ def test_confounds_must_fit_the_run(data):
         read(data, regress=["trans_x"])
     with pytest.raises(DatasetError, match="has no column 'trans_y'; there are: trans_x"):
         read(data, regress=["trans_y"])
+
+
+def test_stimuli_told_by_number_are_named(data):
+    """As in ds001246: n01443537_22563 is 1443537.022563."""
+    numbers = with_numbers(data / "bids" / "sub-01")
+    parts = {"train": part("Training"), "test": part("Test")}
+    named = {split: one | {"pattern": "imagenet"} for split, one in parts.items()}
+    ids = read(data, parts=named).stimulus_ids
+    assert ids[:3].tolist() == ["n01443537_22563", "n01443538_22563", "n01443539_22563"]
+    table = data / "names.tsv"
+    table.write_text("\n".join(f"{n}.022563\t{name}" for name, n in numbers.items()))
+    listed = {split: one | {"names": "names.tsv"} for split, one in parts.items()}
+    assert read(data, parts=listed).stimulus_ids.tolist() == read_ids(EVENTS)
+    table.write_text("1443537.022563\tapple\n")
+    with pytest.raises(
+        DatasetError, match=r"events\.tsv: line 4: 'stim_id' is 1443538\.022563, which"
+    ):
+        read(data, parts=listed)
+
+
+def read_ids(events):
+    return [name for _, name in events] * 2 + ["egg"] * 5
+
+
+def test_god_as_a_bids_dataset_is_cloned_and_used_in_place(written, tmp_path):
+    """The dataset that comes with unitdb, on made-up images in its layout."""
+    path = find_dataset("god-bids", [Path(__file__).parents[2] / "datasets"])
+    found = read_spec(path, DatasetSpec, DatasetError)
+    theirs, data = tmp_path / "theirs", tmp_path / "data"
+    programs.run("datalad", "create", "-c", "text2git", theirs, folder=tmp_path)
+    lay_out_as_god(written / "bids", theirs)
+    programs.run("datalad", "save", "-m", "All", folder=theirs)
+    version = programs.run("git", "rev-parse", "HEAD", folder=theirs).strip()
+    files = DatasetFiles(datalad=str(theirs), version=version, fetch=found.files.fetch)
+    install("god-bids", files, data=data)
+    with pytest.raises(DatasetError, match=r"\.nii\.gz: is known, but not downloaded"):
+        bids_responses(found, found.responses, "sub-01", data)
+    get("god-bids", files, data=data, subjects=["sub-01"])
+    responses = bids_responses(found, found.responses, "sub-01", data)
+    assert responses.stimulus_ids[-1] == "n01443541_22563"
+    assert {roi: int(mask.sum()) for roi, mask in responses.rois.items()}["V1"] == 23
+    options = {"trend": 1, "normalise": "percent"}
+    expected = read(written, **options)
+    np.testing.assert_allclose(responses.roi("V1"), expected.roi("V1"))
+
+
+def lay_out_as_god(source, root):
+    """Copy to the paths and the numbers of ds001246."""
+    shutil.copytree(source / "sub-01", root / "sub-01")
+    with_numbers(root / "sub-01")
+    ready = root / "derivatives" / "preproc-spm" / "output"
+    shutil.copytree(source / "derivatives" / "sub-01", ready / "sub-01")
+    anatomy = root / "sourcedata" / "sub-01" / "anat"
+    shutil.copytree(source / "sourcedata" / "sub-01" / "anat", anatomy)
+    for name in ("V2d", "V3v", "LOC", "FFA", "PPA"):
+        shutil.copy(anatomy / "sub-01_mask_LH_V4.nii.gz", anatomy / f"sub-01_mask_RH_{name}.nii.gz")
+
+
+def with_numbers(folder):
+    """Have events tell pictures by number; gives the numbers."""
+    names = ["apple", "bird", "car", "dog", "egg"]
+    numbers = {name: 1443537 + place for place, name in enumerate(names)}
+    for path in folder.rglob("*_events.tsv"):
+        text = path.read_text()
+        for name, number in numbers.items():
+            text = text.replace(f"\t{name}\n", f"\t{number}.022563\n")
+        path.write_text(text)
+    return numbers
+
+
+def test_two_images_of_a_run_are_refused(data):
+    path = bold(data)
+    shutil.copy(path, path.with_name(path.name.replace("_bold", "_desc-smooth_bold")))
+    with pytest.raises(DatasetError, match=r"run-01_desc-smooth_bold.* are of the same run"):
+        read(data)
+
+
+@pytest.mark.parametrize(("onset", "first"), [(3.0, 1), (4.5, 2), (7.5, 3), (10.5, 4), (7.4, 2)])
+def test_halves_of_a_volume_are_rounded_up(onset, first):
+    event = _Event(onset=onset, duration=4.5, stimulus="x")
+    assert _volumes(event, 3.0, 0.0, 30, where=None) == slice(first, first + 2)
 
 
 def test_regressing_needs_files_of_confounds():

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 
 class Web:
-    """Files by name; ``cut`` ends the next transfer after so many bytes, later ones at once."""
+    """Files by name; ``cut`` ends the next transfer after so many bytes, later ones at once.
+
+    ``pause`` holds transfers after so many bytes, until ``go_on`` is set; then ``paused`` is.
+    """
 
     def __init__(self):
         self.files = {}
         self.cut = None
+        self.pause = None
+        self.paused, self.go_on = threading.Event(), threading.Event()
         self.requests = []
         self.url = ""
 
@@ -53,7 +58,14 @@ class _Handler(BaseHTTPRequestHandler):
             web.cut = 0
             self.connection.close()
             return
-        self.wfile.write(content[start:])
+        if web.pause is not None:
+            self.wfile.write(content[start : start + web.pause])
+            self.wfile.flush()
+            start += web.pause
+            web.paused.set()
+            web.go_on.wait(60)
+        with suppress(ConnectionError):  # of who was killed meanwhile
+            self.wfile.write(content[start:])
 
     def log_message(self, *_):
         """Say nothing."""

@@ -74,7 +74,7 @@ def test_the_way_of_a_dataset(unitdb, web, tmp_path):
     assert "sub-01.npz: damaged" in said
     assert "1 files are whole, 1 damaged" in said
     unitdb("get", "some")
-    assert "1 files of some are no longer here" in unitdb("drop", "some", "--file", "*02*")
+    assert "1 files of some are not here" in unitdb("drop", "some", "--file", "*02*")
 
 
 @pytest.mark.parametrize(

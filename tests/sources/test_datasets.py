@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,6 +55,25 @@ def test_install_downloads_nothing(web, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["some"]
 
 
+def test_a_data_folder_may_be_relative(web, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = files_of(web)
+    get("some", files, data=Path("data"), subjects=["sub-one"])
+    assert state_of(check("some", files, data=Path("data")))["sub/one.bin"] == "here"
+    assert [path.name for path in (tmp_path / "data").glob("[!.]*")] == ["some"]
+    drop("some", files, data=Path("data"))
+
+
+def test_a_hook_of_git_does_not_lead_astray(web, tmp_path, monkeypatch):
+    """Git tells its hooks where their repository is; commands here are meant for another."""
+    run("git", "init", "--quiet", str(tmp_path / "theirs"), folder=tmp_path)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "theirs" / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "theirs" / ".git" / "index"))
+    folder = install("some", files_of(web), data=tmp_path)
+    assert (folder / ".git").is_dir()
+    assert run("git", "-C", "theirs", "for-each-ref", folder=tmp_path) == ""
+
+
 def test_install_twice_changes_nothing_and_adds_what_is_new(web, tmp_path):
     files = files_of(web)
     folder = install("some", files, data=tmp_path)
@@ -91,6 +114,43 @@ def test_an_interrupted_download_goes_on_where_it_stopped(web, tmp_path):
     assert ranges
     assert int(ranges[-1].removeprefix("bytes=").rstrip("-")) > 0
     assert (tmp_path / "some" / "sub" / "one.bin").read_bytes() == web.files["one.bin"]
+
+
+GET = """
+import sys
+from pathlib import Path
+from unitdb.sources import DatasetFiles, get
+get("some", DatasetFiles.model_validate_json(sys.argv[1]), data=Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("whole_group", [True, False], ids=["with git-annex", "alone"])
+def test_a_killed_download_goes_on_where_it_stopped(web, tmp_path, whole_group):
+    web.files["one.bin"] = noise(1, 20_000_000)
+    files = DatasetFiles(download=[large_file(web)])
+    install("some", files, data=tmp_path)
+    web.pause = 5_000_000
+    command = [sys.executable, "-c", GET, files.model_dump_json(), str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, env=environment, start_new_session=True) as process:
+        assert web.paused.wait(60)
+        time.sleep(0.5)  # what was sent arrives
+        (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    web.pause = None
+    web.go_on.set()
+    web.requests.clear()
+    found = get("some", files, data=tmp_path)
+    assert state_of(found) == {"one.bin": "here"}
+    assert (tmp_path / "some" / "one.bin").read_bytes() == web.files["one.bin"]
+    (asked,) = [asked for _, path, asked in web.requests if path == "/one.bin" and asked]
+    assert int(asked.removeprefix("bytes=").rstrip("-")) > 1_000_000
+
+
+def large_file(web):
+    content = web.files["one.bin"]
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return {"path": "one.bin", "url": f"{web.url}/one.bin", "md5": md5, "size": len(content)}
 
 
 def test_content_with_another_md5_is_refused(web, tmp_path):
@@ -148,6 +208,15 @@ def test_drop_frees_the_space_and_refuses_what_would_be_lost(web, tmp_path):
         get("some", files, data=tmp_path)
 
 
+def test_files_of_all_are_not_dropped_with_those_of_one(web, tmp_path):
+    files = files_of(web)
+    get("some", files, data=tmp_path)
+    assert state_of(drop("some", files, data=tmp_path, subjects=["sub-one"])) == {
+        "sub/one.bin": "not here"
+    }
+    assert (tmp_path / "some" / "notes.bin").exists()
+
+
 def test_a_dataset_that_exists_is_cloned_by_path(tmp_path):
     theirs = tmp_path / "theirs"
     run("datalad", "create", theirs, folder=tmp_path)
@@ -167,6 +236,14 @@ def test_a_dataset_that_exists_is_cloned_by_path(tmp_path):
         "sub-02/bold.bin": "not here",
     }
     assert (data / "copy" / "sub-01" / "bold.bin").read_bytes() == noise(0)
+
+
+def test_a_dataset_that_cannot_be_cloned_is_one_short_error(web, tmp_path):
+    files = DatasetFiles(datalad=f"{web.url}/theirs.git", version="1.0")
+    with pytest.raises(SourceError, match=r"theirs\.git cannot be cloned: .* not found") as error:
+        install("copy", files, data=tmp_path)
+    assert len(str(error.value)) < 200
+    assert [path.name for path in tmp_path.iterdir()] == [".copy.lock"]
 
 
 def test_a_folder_of_the_users_own_is_left_alone(web, tmp_path):

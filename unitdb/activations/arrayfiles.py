@@ -14,12 +14,13 @@ a folder             its ``.npy`` files by name; and ``table/column`` for a colu
 from __future__ import annotations
 
 import math
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
 
 import numpy as np
 import scipy.io
@@ -28,7 +29,7 @@ from scipy.io.matlab import MatReadError
 
 from unitdb.activations.hdf5 import check_expansion, find_dataset, open_hdf5, read_matlab
 from unitdb.errors import UnitdbError, closest
-from unitdb.reads import note_read
+from unitdb.reads import note_read, why_missing
 
 __all__ = ["read_arrays", "read_npy"]
 
@@ -63,7 +64,7 @@ def read_arrays(path: Path, keys: Iterable[str], *, error: _Error) -> Arrays:
             ".npy and .parquet files"
         )
     if not path.exists():
-        raise error(f"{path}: no such file")
+        raise error(f"{path}: {why_missing(path)}")
     if path.is_file():  # of a folder, those of its files that are read
         note_read(path)
     keys = list(dict.fromkeys(keys))
@@ -72,7 +73,7 @@ def read_arrays(path: Path, keys: Iterable[str], *, error: _Error) -> Arrays:
         if key not in arrays:
             near = closest(key, known) or known[:_LISTED]
             raise error(f"{path}: has no array {key!r}; there are: {', '.join(near) or 'none'}")
-        if arrays[key].dtype == object:
+        if arrays[key].dtype.hasobject:
             raise error(f"{path}: {key!r} is a cell or object array, expected numbers or text")
     return arrays
 
@@ -87,6 +88,8 @@ def read_npy(path: Path, *, error: _Error, in_memory: bool = True) -> NDArray[An
     """
     note_read(path)
     try:
+        with path.open("rb") as file:
+            _check_header(file, path.stat().st_size, str(path), error)
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         return np.array(array) if in_memory else array
     except _DAMAGE as cause:
@@ -111,41 +114,79 @@ def _read_npz(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[
         check_expansion(sum(member.file_size for member in members), path, error=error)
         for member in members:
             if member.filename.removesuffix(".npy") in keys:
-                _check_header(archive, member, path, error)
+                with archive.open(member) as file:
+                    where = f"{path}: {member.filename}"
+                    _check_header(file, member.file_size, where, error)
     # Opened here: numpy leaves a damaged file open.
-    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        return {key: file[key] for key in keys if key in file.files}, list(file.files)
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in keys if key in arrays.files}, list(arrays.files)
 
 
-def _check_header(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, error: _Error
-) -> None:
+def _check_header(file: IO[bytes], size: int, where: str, error: _Error) -> None:
     """Refuse an array whose header states more than follows it: memory is taken for all of it."""
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read is None:
-            raise error(f"{path}: {member.filename}: format {version} of arrays is not read")
-        shape, _, dtype = read(file)
+    version = np.lib.format.read_magic(file)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read is None:
+        raise error(f"{where}: format {version} of arrays is not read")
+    shape, _, dtype = read(file)
     stated = math.prod(shape) * dtype.itemsize
-    if stated > member.file_size and not dtype.hasobject:  # which are refused as such
-        raise error(
-            f"{path}: {member.filename} states {stated:,} bytes and holds {member.file_size:,}"
-        )
+    if stated > size and not dtype.hasobject:  # which are refused as such
+        raise error(f"{where} states {stated:,} bytes and holds {size:,}")
 
 
 def _read_mat(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
     try:
-        described = scipy.io.whosmat(path)
+        described = _of_scipy(scipy.io.whosmat, path)
     except NotImplementedError:  # what scipy says of v7.3, which is HDF5
         return _read_hdf5(path, keys, error)
-    check_expansion(sum(int(np.prod(shape)) for _, shape, _ in described), path, error=error)
-    arrays = scipy.io.loadmat(path, variable_names=keys)
+    classes = {name: kind for name, _, kind in described}
+    for key in keys:
+        if classes.get(key, "cell") not in {*_MATLAB_BYTES, "cell"}:
+            raise error(f"{path}: {key!r} is a {classes[key]}, expected numbers or text")
+    stated = sum(
+        math.prod(shape) * _MATLAB_BYTES.get(kind, 1)
+        for name, shape, kind in described
+        if name in keys
+    )
+    check_expansion(stated, path, error=error)
+    if "cell" in map(classes.get, keys):  # how much is in them nothing states
+        check_expansion(_uncompressed_bytes(path), path, error=error)
+    arrays = _of_scipy(scipy.io.loadmat, path, variable_names=keys)
     found = {key: _cell_texts(arrays[key]) for key in keys if key in arrays}
-    return found, [name for name, _, _ in described]
+    return found, list(classes)
+
+
+def _of_scipy(read: Callable[..., Any], path: Path, **options: Any) -> Any:
+    """Call a reader of scipy's, which raises errors of any kind for damaged files."""
+    try:
+        return read(path, **options)
+    except (*_DAMAGE, MemoryError):
+        raise
+    except Exception as cause:
+        raise ValueError(f"{type(cause).__name__}: {cause}") from cause
+
+
+def _uncompressed_bytes(path: Path) -> int:
+    """Bytes of the compressed variables of a MATLAB 5 file, counted without keeping them."""
+    n_bytes = 0
+    with path.open("rb") as file:
+        header = file.read(128)
+        order: Literal["little", "big"] = "little" if header[126:128] == b"IM" else "big"
+        while tag := file.read(8):
+            kind, size = (int.from_bytes(part, order) for part in (tag[:4], tag[4:]))
+            if kind != _COMPRESSED:
+                file.seek(size, os.SEEK_CUR)
+                continue
+            unpacker, left = zlib.decompressobj(), size
+            while left > 0 and (packed := file.read(min(left, _PIECE))):
+                left -= len(packed)
+                while packed:
+                    n_bytes += len(unpacker.decompress(packed, 64 * _PIECE))
+                    packed = unpacker.unconsumed_tail
+    return n_bytes
 
 
 def _cell_texts(array: NDArray[Any]) -> NDArray[Any]:
@@ -173,10 +214,9 @@ def _read_parquet(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, l
 
     with pq.ParquetFile(path) as file:
         known = file.schema_arrow.names
-        rows = file.metadata.num_rows
         chosen = {key: [n for n in known if n == key or fnmatchcase(n, key)] for key in keys}
         names = list(dict.fromkeys(name for found in chosen.values() for name in found))
-        check_expansion(rows * len(names), path, error=error)
+        check_expansion(_n_values(file.metadata, names) * 8, path, error=error)
         table = file.read(columns=names)
     columns = {name: _column(table.column(name), name, path, error) for name in names}
     return {
@@ -184,6 +224,13 @@ def _read_parquet(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, l
         for key, found in chosen.items()
         if found
     }, known
+
+
+def _n_values(metadata: Any, names: list[str]) -> int:
+    """Values in some columns of a Parquet file, those within lists counted one by one."""
+    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+    chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
+    return sum(chunk.num_values for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
 
 
 def _column(column: Any, name: str, path: Path, error: _Error) -> NDArray[Any]:
@@ -227,6 +274,15 @@ def _read_folder(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, li
             arrays |= {f"{name}/{column}": array for column, array in found.items()}
     return arrays, [*files, *(f"{name}/…" for name in tables)]
 
+
+_COMPRESSED = 15  # the type of such a variable in a MATLAB 5 file
+_PIECE = 1 << 16
+_MATLAB_BYTES = {
+    "double": 8, "single": 4, "logical": 1, "char": 4,
+    "int8": 1, "uint8": 1, "int16": 2, "uint16": 2,
+    "int32": 4, "uint32": 4, "int64": 8, "uint64": 8,
+}  # fmt: skip
+"""Bytes of an element of MATLAB's classes of numbers and text, as numpy holds them."""
 
 _DAMAGE = (
     OSError,

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from unitdb.activations.arrayfiles import read_arrays, read_npy
+from unitdb.activations.hdf5 import check_expansion
 from unitdb.activations.layers import LayerInfo
 from unitdb.errors import (
     ActivationsError,
@@ -361,9 +362,11 @@ def _map(path: Path) -> Any:
             f"{path}: read with zarr, which is not installed: pip install 'unitdb[build]'"
         ) from None
     try:
-        return zarr.open_array(str(path), mode="r")
+        array = zarr.open_array(str(path), mode="r")
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as cause:
         raise ActivationsError(f"{path}: cannot be read: {cause}") from cause
+    check_expansion(int(array.nbytes), path, error=ActivationsError)
+    return array
 
 
 def _read_ids(path: Path) -> list[str]:

@@ -158,14 +158,15 @@ def read_matlab(dataset: Any) -> NDArray[Any]:
 
 
 def check_expansion(n_bytes: int, path: Path, *, error: type[UnitdbError]) -> None:
-    """Refuse an array that is both large and far larger than the file that holds it.
+    """Refuse an array that is both large and far larger than the file, or folder, that holds it.
 
     Raises
     ------
     error
         Names the file and the sizes.
     """
-    size = path.stat().st_size
+    files = path.rglob("*") if path.is_dir() else [path]
+    size = sum(file.stat().st_size for file in files if file.is_file())
     if n_bytes > max(_LARGE, _RATIO * size):
         raise error(
             f"{path}: a file of {size:,} bytes would become {n_bytes:,} bytes of numbers; "

@@ -9,6 +9,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from unitdb import pictures
 from unitdb.activations.models import ModelSpec
 from unitdb.errors import ModelError, closest
 
@@ -18,9 +19,10 @@ _PACKAGES = ("Pillow", "numpy", "torch")
 
 
 def environment() -> dict[str, object]:
-    """Hash of this package's source, versions of the packages that compute, architecture."""
+    """Hashes of the source that computes, versions of the packages that do, architecture."""
     return {
         "code": source_sha256(Path(__file__).parent),
+        "pictures": source_sha256(Path(pictures.__file__)),
         "packages": _versions(_PACKAGES),
         "machine": platform.machine(),
     }
@@ -62,10 +64,10 @@ def model_packages(spec: ModelSpec) -> dict[str, str]:
 
 
 @cache
-def source_sha256(folder: Path) -> str:
-    """SHA-256 (hex) of names and bytes of the Python files in a folder, as they are first read."""
+def source_sha256(place: Path) -> str:
+    """SHA-256 (hex) of a Python file, or of those in a folder: names and bytes, as first read."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
+    for path in sorted(place.glob("*.py")) or [place]:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

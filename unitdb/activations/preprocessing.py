@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import numpy as np
-import PIL.Image
 import torch
 from pydantic import Field
 
 from unitdb.activations.stimuli import Image, check_image
+from unitdb.pictures import network_input
 from unitdb.specs import Spec
 
 __all__ = ["Preprocessing", "to_tensor"]
-
-_RESAMPLING = {
-    "bicubic": PIL.Image.Resampling.BICUBIC,
-    "bilinear": PIL.Image.Resampling.BILINEAR,
-}
 
 _Positive = Annotated[float, Field(gt=0)]
 
@@ -64,13 +58,13 @@ def to_tensor(image: Image, preprocessing: Preprocessing) -> torch.Tensor:
     ActivationsError
         Where ``image`` is not an RGB picture in uint8.
     """
-    height, width, _ = check_image(image, where="to_tensor").shape
-    side = max(1, round(min(height, width) * preprocessing.crop))
-    top, left = (height - side) // 2, (width - side) // 2
-    square = PIL.Image.fromarray(np.ascontiguousarray(image[top : top + side, left : left + side]))
-    resized = square.resize(
-        (preprocessing.size, preprocessing.size), _RESAMPLING[preprocessing.interpolation]
+    return torch.from_numpy(
+        network_input(
+            check_image(image, where="to_tensor"),
+            size=preprocessing.size,
+            crop=preprocessing.crop,
+            interpolation=preprocessing.interpolation,
+            mean=preprocessing.mean,
+            std=preprocessing.std,
+        )
     )
-    mean, std = (np.array(values, np.float32) for values in (preprocessing.mean, preprocessing.std))
-    scaled = (np.asarray(resized, np.float32) - mean) / std
-    return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))

@@ -1,13 +1,17 @@
 """What accuracies say: significance, reliability, agreement between people, identification."""
 
 from unitdb.analysis.agreement import (
-    Interval,
     PairInterval,
     agreement_intervals,
     agreement_null,
+    cross_correlations,
 )
+from unitdb.analysis.best import BHMethod, best_rois
 from unitdb.analysis.combination import minimum_p, stouffer_p
+from unitdb.analysis.contingency import spearman_of_counts
 from unitdb.analysis.fdr import FalseDiscovery, q_values
+from unitdb.analysis.hierarchy import BHScore, average_bh_score, bh_score, encoding_bh_score
+from unitdb.analysis.hierarchy_interval import BestTally, bh_interval
 from unitdb.analysis.identification import (
     Identification,
     MeanProfile,
@@ -15,8 +19,9 @@ from unitdb.analysis.identification import (
     pattern_correlation,
 )
 from unitdb.analysis.intersubject import PairAgreement, intersubject_correlations
+from unitdb.analysis.intervals import Interval
 from unitdb.analysis.moments import channel_blocks, tile_blocks
-from unitdb.analysis.null import PooledNull, empirical_p
+from unitdb.analysis.null import PooledNull, StudentisedNull, empirical_p
 from unitdb.analysis.patterns import PatternSimilarity
 from unitdb.analysis.permutation import permutation_p, permuted_orders
 from unitdb.analysis.ranking import Overlap, leave_one_out_overlap, top_overlap, top_units
@@ -27,7 +32,8 @@ from unitdb.analysis.reliability import (
     spearman_brown,
     subject_reliability,
 )
-from unitdb.analysis.significance import accuracy_p
+from unitdb.analysis.selectivity import activation_covariates
+from unitdb.analysis.significance import accuracy_p, combined_accuracy_p
 from unitdb.analysis.units import (
     LayerSummary,
     UnitSummary,
@@ -39,6 +45,9 @@ from unitdb.analysis.units import (
 )
 
 __all__ = [
+    "BHMethod",
+    "BHScore",
+    "BestTally",
     "Explainable",
     "FalseDiscovery",
     "Identification",
@@ -50,12 +59,21 @@ __all__ = [
     "PairInterval",
     "PatternSimilarity",
     "PooledNull",
+    "StudentisedNull",
     "UnitSummary",
     "accuracy_p",
+    "activation_covariates",
     "agreement_intervals",
     "agreement_null",
+    "average_bh_score",
+    "best_rois",
+    "bh_interval",
+    "bh_score",
     "channel_blocks",
+    "combined_accuracy_p",
+    "cross_correlations",
     "empirical_p",
+    "encoding_bh_score",
     "explainable_accuracy",
     "histogram",
     "intersubject_correlations",
@@ -70,6 +88,7 @@ __all__ = [
     "q_values",
     "repeat_reliability",
     "spearman_brown",
+    "spearman_of_counts",
     "stouffer_p",
     "subject_reliability",
     "summarise_layer",

@@ -7,33 +7,19 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
 from unitdb.analysis.intersubject import PairAgreement, intersubject_correlations
+from unitdb.analysis.intervals import Interval, fisher_interval
 from unitdb.analysis.moments import BlockMoments, Blocks, correlation_matrix
 from unitdb.errors import AnalysisError
 
-__all__ = ["Interval", "PairInterval", "agreement_intervals", "agreement_null"]
+__all__ = ["PairInterval", "agreement_intervals", "agreement_null", "cross_correlations"]
 
 Array = NDArray[np.float64]
 
+_ROUNDING = 1e-12
 _REPLICATE_CELLS = 1 << 22  # weights of this many blocks × replicates are held together
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """An estimate and the interval that covers the truth with the confidence asked for.
-
-    Parameters
-    ----------
-    value, low, high : float
-        NaN where there is none.
-    """
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +159,31 @@ def agreement_null(
     return found
 
 
+def cross_correlations(x: NDArray[np.floating], y: NDArray[np.floating]) -> Array:
+    """Pearson correlations over units of each row of x with each row of y.
+
+    With x the accuracies of one control and y those of another, whose images are shuffled in
+    another way: two subjects of whom each saw images shuffled on their own.
+
+    Parameters
+    ----------
+    x, y : arrays of shape (n_subjects, n_units)
+        Units without an accuracy in any row are left out.
+
+    Returns
+    -------
+    array of shape (n_subjects, n_subjects)
+        NaN where a row does not vary.
+    """
+    if x.shape != y.shape:
+        raise AnalysisError(f"accuracies of shapes {x.shape} and {y.shape}: the same")
+    rows = np.concatenate([x, y])
+    moments = BlockMoments(len(rows), 1)
+    moments.add(rows, np.zeros(rows.shape[1], dtype=np.int32))
+    _, _, scatter = moments.totals()
+    return correlation_matrix(scatter)[0, : len(x), len(x) :]
+
+
 def _p(value: float, null: Array) -> float:
     null = null[~np.isnan(null)]
     if np.isnan(value) or not len(null):
@@ -199,13 +210,7 @@ class _Draw:
 
     def interval(self, value: float, se: float, n_blocks: int) -> Interval:
         """From the standard error of artanh(value)."""
-        half = scipy.special.stdtrit(n_blocks - 1, 0.5 + self.confidence / 2) * se
-        if not np.isfinite(half) or abs(value) >= 1:
-            return Interval(value=value, low=np.nan, high=np.nan)
-        centre = np.arctanh(value)
-        return Interval(
-            value=value, low=float(np.tanh(centre - half)), high=float(np.tanh(centre + half))
-        )
+        return fisher_interval(value, se, df=n_blocks - 1, confidence=self.confidence)
 
 
 def _group(
@@ -274,6 +279,7 @@ def _bootstrapped(
         n = (~np.isnan(z)).sum(axis=0)
         centre = np.nansum(z, axis=0) / n
         variance = np.nansum((z - centre) ** 2, axis=0) / (n - 1)
+        variance[np.isinf(z).any(axis=0)] = np.inf  # of two units at times: too few for an interval
     return value, np.sqrt(variance * used / (used - 1))
 
 
@@ -315,6 +321,8 @@ def _spearman(x: _Ranks, y: _Ranks) -> tuple[float, Array]:
     if n < 2 or x.sd == 0 or y.sd == 0:
         return np.nan, np.full(n, np.nan)
     rho = float(u @ v / n)
+    if 1 - rho**2 < _ROUNDING:
+        return rho, np.full(n, np.nan)
     influence = u * v - rho / 2 * (u**2 + v**2)
     influence += x.later(v - rho * u) / x.sd
     influence += y.later(u - rho * v) / y.sd

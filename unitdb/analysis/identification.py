@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.analysis.agreement import Interval
+from unitdb.analysis.intervals import Interval
 from unitdb.errors import AnalysisError
 
 __all__ = [

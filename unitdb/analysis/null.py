@@ -11,12 +11,16 @@ control build permutes images, then cross-validates: its null has both.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import AnalysisError
 
-__all__ = ["PooledNull", "empirical_p"]
+__all__ = ["PooledNull", "StudentisedNull", "empirical_p"]
+
+_FEWEST = 3
 
 
 def empirical_p(r: NDArray[np.floating], null: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -93,3 +97,73 @@ class PooledNull:
         values = r.astype(self._sorted.dtype, copy=False)  # comparable, value for value
         above = n - np.searchsorted(self._sorted, values, side="left")
         return np.where(np.isnan(r), np.nan, (1.0 + above) / (1.0 + n))
+
+
+class StudentisedNull:
+    """p of accuracies among those of controls, on the scale of each unit's own chance.
+
+    z = (r − m) / (s √(1 + 1/n)),  m and s mean and SD of the unit's n controls, and
+    z_k the same of its control k against the n − 1 others;  p = (1 + #{z_k ≥ z}) / (1 + M),  over
+    the M controls of all units. Units differ in their chance level and in how far chance scatters;
+    what is pooled is only the shape of the tail, so that a few controls of many units give small p.
+    The share of p < α is right over the units of a layer, or slightly below, as n − 1 controls say
+    less of the scale than n.
+
+    Parameters
+    ----------
+    blocks : iterable of arrays of shape (n_controls, n_units)
+        Accuracies with shuffled images, some units at a time; at least 3 controls. NaN is left out.
+
+    Raises
+    ------
+    AnalysisError
+        Fewer controls, or no accuracy in them.
+    """
+
+    def __init__(self, blocks: Iterable[NDArray[np.floating]]) -> None:
+        pooled = [_left_out(null).astype(np.float32) for null in blocks]
+        self._pool = PooledNull(np.concatenate([np.empty(0, np.float32), *map(np.ravel, pooled)]))
+
+    def p(self, r: NDArray[np.floating], null: NDArray[np.floating]) -> NDArray[np.float64]:
+        """One-sided p of a block of units.
+
+        Parameters
+        ----------
+        r : array of shape (n_units,)
+            Accuracies; NaN stays NaN.
+        null : array of shape (n_controls, n_units)
+            Those of the same units with shuffled images.
+
+        Returns
+        -------
+        array of shape (n_units,)
+            NaN also where fewer than 3 controls have an accuracy, or all the same.
+        """
+        n, mean, _, squares = _moments(null)
+        known = (n >= _FEWEST) & (squares > 0)
+        z = np.full(r.shape, np.nan)
+        scale = np.sqrt(squares[known] / (n[known] - 1) * (1 + 1 / n[known]))
+        z[known] = (r[known] - mean[known]) / scale
+        return self._pool.p(z)
+
+
+def _moments(null: NDArray[np.floating]) -> tuple[NDArray[np.float64], ...]:
+    """Number of controls of each unit, mean, differences to it, and the sum of their squares."""
+    if null.ndim != 2 or len(null) < _FEWEST:
+        raise AnalysisError(f"null has shape {null.shape}: at least {_FEWEST} controls × units")
+    values = null.astype(np.float64)
+    n = (~np.isnan(values)).sum(axis=0).astype(np.float64)
+    mean = np.nansum(values, axis=0) / np.maximum(n, 1)
+    centred = values - mean
+    return n, mean, centred, np.nansum(centred**2, axis=0)
+
+
+def _left_out(null: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Each control against the others of its unit, as z of :class:`StudentisedNull`."""
+    n, _, centred, squares = _moments(null)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Without control k the mean moves by −c / (n − 1), the sum of squares by −c² n / (n − 1).
+        rest = (squares - centred**2 * (n / (n - 1))) / (n - 2)
+        z = centred * (n / (n - 1)) / np.sqrt(np.where(rest > 0, rest, np.nan) * (1 + 1 / (n - 1)))
+    z[:, n < _FEWEST] = np.nan
+    return np.asarray(z)

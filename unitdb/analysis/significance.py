@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from unitdb.errors import AnalysisError, closest
 
-__all__ = ["Test", "accuracy_p"]
+__all__ = ["Test", "accuracy_p", "combined_accuracy_p"]
 
 Test = Literal["t", "fisher"]
 
 _FEWEST = {"t": 3, "fisher": 4}
+_SMALLEST = 1e-300  # p of one subject that counts as no smaller, so that none decides alone
 _ROUNDING = 1e-6  # by which a correlation in float32 may leave [-1, 1]
 
 
@@ -72,3 +73,34 @@ def accuracy_p(
             return np.asarray(scipy.special.ndtr(-np.arctanh(values) * np.sqrt(n - 3)))
         t = values * np.sqrt((n - 2) / ((1 - values) * (1 + values)))
     return np.asarray(scipy.special.stdtr(n - 2, -t))
+
+
+def combined_accuracy_p(r: NDArray[np.floating], *, n_images: ArrayLike) -> NDArray[np.float64]:
+    """One-sided p over subjects: Stouffer's combination of the p of each accuracy.
+
+    Z = Σ_s z_s / √k,  z_s = Φ⁻¹(1 − p_s)  of the ``"t"`` of :func:`accuracy_p`;  p = P(N ≥ Z).
+    As :func:`.stouffer_p` of these p, but that a p near 1 loses no digits: z is that of |r| with
+    the sign of r. A subject with r = ±1 counts as one with p = 10⁻³⁰⁰ or 1 − 10⁻³⁰⁰.
+
+    Parameters
+    ----------
+    r : array of shape (n_subjects, …)
+        Accuracies; subjects without one (NaN) are left out.
+    n_images : int or array that broadcasts to ``r``
+        Test images.
+
+    Returns
+    -------
+    array of shape (…)
+        NaN where no subject has an accuracy.
+
+    Raises
+    ------
+    AnalysisError
+        As of :func:`accuracy_p`.
+    """
+    p = np.maximum(accuracy_p(np.abs(r), n_images=n_images), _SMALLEST)
+    z = np.copysign(-scipy.special.ndtri(p), r)
+    n = (~np.isnan(z)).sum(axis=0)
+    scale = np.sqrt(np.where(n > 0, n, np.nan))
+    return np.asarray(scipy.special.ndtr(-np.nansum(z, axis=0) / scale))

@@ -22,13 +22,17 @@ from unitdb.build.provenance import code_sha256
 from unitdb.decoding import DecoderSettings, RoiDecoder
 from unitdb.errors import IllConditionedError, ResponsesError, UnitdbError, WorkersError
 from unitdb.files import replacing
+from unitdb.responses import shuffle_images
 
-__all__ = ["Block", "decode_block", "write_responses"]
+__all__ = ["PATTERN_CONTROLS", "Block", "decode_block", "load_responses", "write_responses"]
+
+PATTERN_CONTROLS = 5
+"""Controls whose predictions are kept: the mean of few tells the chance level of identification."""
 
 _DECODERS = 2  # blocks of an ROI come together; one of 4,500 voxels holds 150 MB
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Block:
     """Units of a layer to decode from an ROI of a subject.
 
@@ -48,10 +52,15 @@ class Block:
         Layer.
     start, stop : int
         Positions among the layer's selected units.
+    patterns : array of shape (n_kept,)
+        Positions, of these, of the units whose predictions are kept.
+    n_controls : int
+        How often the block is decoded again with shuffled images.
     settings : DecoderSettings
         How.
     target : Path
-        ``.npy`` file for the accuracies, float32 of shape (stop - start,).
+        ``.npy`` file for the accuracies, float32 of shape (1 + n_controls, stop - start), the true
+        ones first.
     code : str
         Hash of the code that must do it.
     """
@@ -64,6 +73,8 @@ class Block:
     layer: str
     start: int
     stop: int
+    patterns: NDArray[np.intp]
+    n_controls: int
     settings: DecoderSettings
     target: Path
     code: str
@@ -73,17 +84,33 @@ class Block:
         """Count the units."""
         return self.stop - self.start
 
+    @property
+    def predictions(self) -> Path:
+        """``.npy`` file: float32 of shape (1 + some controls, n_test, n_kept)."""
+        return self.target.with_name(f"{self.target.stem}-predicted.npy")
+
     def is_done(self) -> bool:
         """Whether the result is there and of the right shape: a full disk may cut a file."""
         try:
             found = np.load(self.target, mmap_mode="r", allow_pickle=False)
+            if len(self.patterns):
+                predicted = np.load(self.predictions, mmap_mode="r", allow_pickle=False)
+                if predicted.shape[2] != len(self.patterns):
+                    return False
         except (OSError, ValueError, EOFError):
             return False
-        return bool(found.shape == (self.n_units,))
+        return bool(found.shape == (1 + self.n_controls, self.n_units))
 
 
-def write_responses(path: Path, subject: SubjectInput, rows: NDArray[np.intp]) -> None:
+def write_responses(
+    path: Path, subject: SubjectInput, activations: Activations, *, n_controls: int, seed: int
+) -> None:
     """Write what decoding needs of a subject to an ``.npz`` file.
+
+    Its array ``rows``, of shape (1 + n_controls, n_rows), has the row of the activations for each
+    sample; then the same with the images shuffled. A control shuffles them alike in all subjects
+    who saw the same ones: people's responses to an image are alike, and what chance gives over
+    subjects depends on that.
 
     Parameters
     ----------
@@ -91,10 +118,17 @@ def write_responses(path: Path, subject: SubjectInput, rows: NDArray[np.intp]) -
         The file.
     subject : SubjectInput
         Samples, splits and ROIs.
-    rows : array of shape (n_rows,)
-        Row of the activations for each sample.
+    activations : Activations
+        Of the stimuli.
+    n_controls : int
+        How many.
+    seed : int
+        Of the recipe.
     """
     design = subject.design
+    # The second number is 0 here, and a subject's from 1 on where a whole release is a control.
+    designs = [design, *(shuffle_images(design, seed=[seed, 0, k + 1]) for k in range(n_controls))]
+    rows = np.stack([activations.rows(each.stimulus_ids.tolist()) for each in designs])
     arrays: dict[str, Any] = {"values": design.values, "rows": rows}
     arrays |= {f"train-{i}": train for i, (train, _) in enumerate(design.splits)}
     arrays |= {f"test-{i}": test for i, (_, test) in enumerate(design.splits)}
@@ -127,8 +161,15 @@ def decode_block(block: Block) -> Block:
         activations = _activations(block.activations)
         try:
             decoder, rows = _decoder(block.responses, block.roi, block.settings)
-            y = activations.block(block.layer, block.start, block.stop)[rows]
-            r = decoder.accuracy(y)
+            y = activations.block(block.layer, block.start, block.stop)
+            r = np.empty((len(rows), block.n_units), dtype=np.float32)
+            shape = (len(rows[: 1 + PATTERN_CONTROLS]), len(decoder.test_rows), len(block.patterns))
+            predicted = np.empty(shape, dtype=np.float32)
+            for control, of_samples in enumerate(rows):
+                keep = block.patterns if control < len(predicted) else block.patterns[:0]
+                r[control], kept = decoder.decode(y[of_samples], keep=keep)
+                if control < len(predicted):
+                    predicted[control] = kept
         except IllConditionedError as cause:
             unit = None
             if cause.unit is not None:
@@ -138,8 +179,11 @@ def decode_block(block: Block) -> Block:
             raise ResponsesError(f"{block.name}: {again}") from None
         except UnitdbError as cause:
             raise ResponsesError(f"{block.name}: {cause}") from None
+    if len(block.patterns):
+        with replacing(block.predictions) as temporary, temporary.open("wb") as file:
+            np.save(file, predicted)
     with replacing(block.target) as temporary, temporary.open("wb") as file:
-        np.save(file, r.astype(np.float32))
+        np.save(file, r)
     return block
 
 
@@ -164,6 +208,15 @@ def _made_decoder(
 ) -> tuple[RoiDecoder, NDArray[np.intp]]:
     with np.load(path, allow_pickle=False) as arrays:
         x = arrays["values"][:, arrays[f"roi-{roi}"]]
+    splits, rows = load_responses(path)
+    return RoiDecoder(x, splits, settings), rows
+
+
+def load_responses(
+    path: Path,
+) -> tuple[list[tuple[NDArray[np.intp], NDArray[np.intp]]], NDArray[np.intp]]:
+    """Splits and rows of the activations that :func:`write_responses` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
         n_splits = sum(name.startswith("train-") for name in arrays.files)
         splits = [(arrays[f"train-{i}"], arrays[f"test-{i}"]) for i in range(n_splits)]
-        return RoiDecoder(x, splits, settings), arrays["rows"]
+        return splits, arrays["rows"]

@@ -107,7 +107,7 @@ def get(name: str, datasets: tuple[Path, ...], data: Path | None, **which: Any) 
     In Python: unitdb.sources.get(NAME, SPEC.files, subjects=[…])
     """
     spec, files = _files(name, datasets)
-    with progress_bars() as progress:
+    with progress_bars(of_bytes=True) as progress:
         found = sources.get(spec.name, files, data=data, progress=progress, **_given(which))
     click.echo(f"{len(found)} files are here: {sources.data_folder(data) / spec.name}")
 
@@ -153,7 +153,7 @@ def drop(
     """
     spec, files = _files(name, datasets)
     found = sources.drop(spec.name, files, data=data, force=force, **_given(which))
-    click.echo(f"{len(found)} files of {spec.name} are no longer here")
+    click.echo(f"{len(found)} files of {spec.name} are not here")
 
 
 def _spec(name: str, datasets: tuple[Path, ...]) -> DatasetSpec:

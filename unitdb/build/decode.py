@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.activations import Activations
+from unitdb.activations import Activations, LayerInfo, UnitSelection, select_units
 from unitdb.build.blocks import Block, decode_block, write_responses
 from unitdb.build.inputs import Job, Progress, SubjectInput
 from unitdb.build.provenance import code_sha256
 from unitdb.build.workers import Run
 from unitdb.decoding.memory import block_units
 
-__all__ = ["block_sizes", "decode", "job_blocks", "layer_accuracies"]
+__all__ = ["block_sizes", "decode", "job_blocks"]
+
+_PATTERN_UNITS = 500
+"""Units of a layer whose predictions are kept: enough to tell images apart by their pattern."""
 
 
 def decode(
@@ -53,9 +56,13 @@ def decode(
     if not to_do:
         return
     for path, place in {block.responses: block.place for block in to_do}.items():
-        subject = job.dataset.subjects[place[1]]
-        rows = activations.rows(subject.design.stimulus_ids.tolist())
-        write_responses(path, subject, rows)
+        write_responses(
+            path,
+            job.dataset.subjects[place[1]],
+            activations,
+            n_controls=job.recipe.n_controls,
+            seed=job.recipe.seed,
+        )
     name = f"{job.dataset.spec.name}/{job.model.spec.name}"
     total = _count(blocks)
     done = total - _count(to_do)
@@ -92,6 +99,12 @@ def job_blocks(
         It is too little.
     """
     settings = job.recipe.decoder.settings()
+    patterns = {
+        layer.name: _pattern_positions(
+            layer, activations.units(layer.name), seed=job.recipe.selection.seed
+        )
+        for layer in job.model.layers
+    }
     blocks = []
     for (i, roi), (j, subject), size in block_sizes(job, memory=memory):
         blocks += [
@@ -104,6 +117,8 @@ def job_blocks(
                 layer=layer,
                 start=start,
                 stop=min(start + size, activations.n_units(layer)),
+                patterns=_within(patterns[layer], start, start + size),
+                n_controls=job.recipe.n_controls,
                 settings=settings,
                 target=folder / layer / f"{j:03d}-{i:03d}" / f"{start:09d}.npy",
                 code=code_sha256(),
@@ -127,26 +142,25 @@ def block_sizes(
                 n_voxels=int(subject.rois[roi].sum()),
                 n_splits=len(subject.design.splits),
                 settings=job.recipe.decoder.settings(),
+                n_controls=job.recipe.n_controls,
             )
             yield (i, roi), (j, subject), size
 
 
-def layer_accuracies(
-    blocks: Sequence[Block], layer: str, shape: tuple[int, int, int]
-) -> NDArray[np.float32]:
-    """Put the blocks of a layer together.
+def _pattern_positions(
+    layer: LayerInfo, units: NDArray[np.int32], *, seed: int
+) -> NDArray[np.intp]:
+    """Positions among a layer's selected units of a smaller sample of them."""
+    if len(units) <= _PATTERN_UNITS:
+        return np.arange(len(units))
+    few = select_units(layer, UnitSelection(sample=_PATTERN_UNITS, seed=seed))
+    return np.flatnonzero(np.isin(units, few))
 
-    Returns
-    -------
-    array of shape (n_rois, n_subjects, n_units)
-        Pearson r; NaN where a unit has none. Units as ``activations.units(layer)``.
-    """
-    found = np.empty(shape, dtype=np.float32)
-    for block in blocks:
-        if block.layer == layer:
-            r = np.load(block.target, allow_pickle=False)
-            found[*block.place, block.start : block.stop] = r
-    return found
+
+def _within(positions: NDArray[np.intp], start: int, stop: int) -> NDArray[np.intp]:
+    """Those of ascending positions from start up to stop, counted from start."""
+    first, last = np.searchsorted(positions, [start, stop])
+    return positions[first:last] - start
 
 
 def _count(blocks: Sequence[Block]) -> Counter[str]:

@@ -136,7 +136,7 @@ def describe_files(
             continue
         saved = path not in repository.unsaved
         if saved and path in repository.keys:
-            _check_content(path, repository.keys[path])
+            _check_content(path, repository.keys[path], digest)
         found[path] = InputFile(
             path=_real(path).relative_to(repository.top).as_posix(),
             size=size,
@@ -169,14 +169,16 @@ def code_commit(folder: Path, *, without: Sequence[str] = ()) -> str | None:
     return run("git", "log", "-1", "--format=%H", "--", *paths, folder=top).strip() or None
 
 
-def _check_content(path: Path, key: str) -> None:
+def _check_content(path: Path, key: str, sha256: str) -> None:
     """Raise SourceError where the bytes of an annexed file are not those that its key names."""
     backend, _, digest = key.partition("--")
     algorithm = _ALGORITHMS.get(backend.partition("-")[0].removesuffix("E"))
     if algorithm is None:
         return  # a key of other than the content: of an address, of time and size
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, algorithm).hexdigest()
+    found = sha256
+    if algorithm != "sha256":
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, algorithm).hexdigest()
     if found != digest.partition(".")[0]:
         raise SourceError(
             f"{path}: its bytes are not those of its key {key}: they were changed or damaged after "

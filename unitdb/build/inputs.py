@@ -83,6 +83,11 @@ class SubjectInput:
     rois: dict[str, NDArray[np.bool_]]
     sha256: str
 
+    @property
+    def n_test(self) -> int:
+        """Test images that an accuracy is over."""
+        return sum(len(test) for _, test in self.design.splits)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DatasetInput:
@@ -100,6 +105,8 @@ class DatasetInput:
         In code-point order of their ids.
     rois : tuple of str
         The ROIs to decode, in code-point order.
+    hierarchy : tuple of str
+        Those that BH scores are over, from early to late.
     uses : tuple of Use
         The files that were read, and what for.
     """
@@ -109,6 +116,7 @@ class DatasetInput:
     split_of: dict[str, str]
     subjects: tuple[SubjectInput, ...]
     rois: tuple[str, ...]
+    hierarchy: tuple[str, ...]
     uses: tuple[Use, ...]
 
 
@@ -153,6 +161,7 @@ class Job:
             "units": self.recipe.selection,
             "decoder": self.recipe.decoder,
             "control": self.recipe.control,
+            "significance": self.recipe.significance,
             "seed": self.recipe.seed,
             "code": code_sha256(),
             "packages": package_versions(),
@@ -278,7 +287,7 @@ def read_datasets(
         opened.append((dataset, [Use(path=path, role="dataset") for path in sorted(files)]))
     for dataset, _ in opened:
         _check_transformations(dataset.spec, recipe.decoder)
-        _rois(dataset.spec, recipe)
+        _hierarchy(dataset.spec, recipe)
     names = [dataset.spec.name for dataset, _ in opened]
     if len(set(names)) < len(names):
         raise RecipeError(f"two datasets have the same name: {', '.join(names)}")
@@ -326,6 +335,7 @@ def _read(
         split_of=split_of,
         subjects=tuple(subjects),
         rois=rois,
+        hierarchy=_hierarchy(spec, recipe),
         uses=merge_uses(uses),
     )
 
@@ -342,6 +352,22 @@ def _rois(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:
                 hint=f"unitdb datasets show {spec.name}",
             )
     return tuple(sorted(recipe.rois))
+
+
+def _hierarchy(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:
+    """The ROIs of BH scores: those that the recipe lists, or all in the dataset's order."""
+    rois = _rois(spec, recipe)
+    if recipe.hierarchy == "all":
+        return tuple(roi for roi in spec.rois if roi in rois)
+    for roi in recipe.hierarchy:
+        if roi not in rois:
+            raise UnknownRoiError(
+                roi,
+                rois,
+                where=f"the ROIs decoded of {spec.name!r}",
+                hint="hierarchy: in the recipe",
+            )
+    return tuple(recipe.hierarchy)
 
 
 def _check_transformations(spec: DatasetSpec, decoder: DecoderSpec) -> None:

@@ -19,7 +19,7 @@ from unitdb.decoding import DecoderSettings
 from unitdb.errors import RecipeError
 from unitdb.specs import Name, Spec, read_spec
 
-__all__ = ["DecoderSpec", "ModelChoice", "Recipe", "read_recipe"]
+__all__ = ["DecoderSpec", "ModelChoice", "Recipe", "SignificanceSpec", "read_recipe"]
 
 
 def _text(value: object) -> object:
@@ -99,6 +99,19 @@ class ModelChoice(Spec):
     layers: Annotated[list[Name], Field(min_length=1)] | Literal["all"] = "all"
 
 
+class SignificanceSpec(Spec):
+    """What accuracies are compared with.
+
+    Parameters
+    ----------
+    controls : int
+        How often everything is decoded again with the images shuffled, the same in all subjects;
+        the time of a build grows as much.
+    """
+
+    controls: Annotated[int, Field(ge=10, le=1000)]
+
+
 class Recipe(Spec):
     """What a release is built from.
 
@@ -121,6 +134,12 @@ class Recipe(Spec):
         How.
     control : {'shuffled-images'}, optional
         Build the null instead: images are shuffled independently in each subject.
+    hierarchy : list of str or 'all'
+        ROIs of BH scores, from early to late; by default all that are decoded, in the order of the
+        dataset.
+    significance : SignificanceSpec, optional
+        Take p from controls. Without it, p follows from the number of test images, and there is
+        none in cross-validation.
     seed : int
         Of folds and shuffling.
     changes : dict of str to str
@@ -141,9 +160,11 @@ class Recipe(Spec):
     models: Annotated[list[ModelChoice], Field(min_length=1)]
     own_models: list[OwnModel] = Field(default_factory=list)
     rois: Annotated[list[Name], Field(min_length=1)] | Literal["all"] = "all"
+    hierarchy: Annotated[list[Name], Field(min_length=2)] | Literal["all"] = "all"
     units: UnitSelection | Literal["all"] = "all"
     decoder: DecoderSpec = DecoderSpec()
     control: Literal["shuffled-images"] | None = None
+    significance: SignificanceSpec | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     changes: dict[str, str] = Field(default_factory=dict)
 
@@ -154,11 +175,17 @@ class Recipe(Spec):
             ("models", [model.name for model in self.models]),
             ("own_models", [model.name for model in self.own_models]),
             ("rois", [] if self.rois == "all" else self.rois),
+            ("hierarchy", [] if self.hierarchy == "all" else self.hierarchy),
         ):
             repeated = sorted({name for name in names if names.count(name) > 1})
             if repeated:
                 raise ValueError(f"{what}: {', '.join(repeated)} stands twice")
         return self
+
+    @property
+    def n_controls(self) -> int:
+        """How often everything is decoded with shuffled images."""
+        return 0 if self.significance is None else self.significance.controls
 
     @property
     def selection(self) -> UnitSelection:

@@ -18,8 +18,10 @@ from threadpoolctl import threadpool_limits
 
 from unitdb.activations import Activations, extract
 from unitdb.build.blocks import Block
-from unitdb.build.decode import decode, job_blocks, layer_accuracies
+from unitdb.build.decode import decode, job_blocks
+from unitdb.build.discovery import read_p_and_q, save_p, write_q
 from unitdb.build.files import Use, describe_files
+from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.inputs import (
     Job,
     Progress,
@@ -27,22 +29,23 @@ from unitdb.build.inputs import (
     plan_sha256,
     read_jobs,
 )
+from unitdb.build.layer_rows import layer_rows
+from unitdb.build.patterns import pattern_steps, summarise_patterns, write_truth
 from unitdb.build.recipe import Recipe, read_recipe
+from unitdb.build.results import LayerResults
 from unitdb.build.runlog import RunLog, run_log_path
 from unitdb.build.tables import (
     Rows,
     accuracy_rows,
     histogram_rows,
     input_rows,
-    intersubject_rows,
-    layer_summary_rows,
     partition_keys,
     reference_tables,
     scope_of,
     table_of,
     unit_summary_rows,
 )
-from unitdb.build.workers import memory_of_thread, open_workers
+from unitdb.build.workers import Run, memory_of_thread, open_workers
 from unitdb.errors import (
     BuildBusyError,
     CorruptReleaseError,
@@ -56,6 +59,8 @@ from unitdb.sources import data_folder
 from unitdb.specs import content_sha256
 
 __all__ = ["build"]
+
+_HIERARCHY = "hierarchy of all layers"  # no name of a layer has spaces
 
 _log = logging.getLogger(__name__)
 
@@ -145,6 +150,8 @@ def build(
                                 job, activations, work / "blocks" / job.build, memory=budget
                             )
                             decode(job, activations, blocks, run=run, progress=progress)
+                        with log.step("patterns"):
+                            _compare_patterns(activations, blocks, run=run, progress=progress)
                         with log.step("tables"):
                             _tabulate(job, activations, blocks, work, progress)
                 with log.step("publish"):
@@ -215,26 +222,77 @@ def _tabulate(
     work: Path,
     progress: Progress | None,
 ) -> None:
-    """Write the large tables of a job, and the rows it has in the small ones, layer by layer."""
-    staged, scope = work / "staged", scope_of(job)
-    for number, layer in enumerate(activations.layers, 1):
-        rows = _rows_path(work, job, layer)
+    """Write the large tables of a job, and the rows it has in the small ones, layer by layer.
+
+    Twice over the layers: the false discovery rate of a unit takes the p of all of them.
+    """
+    scope, layers = scope_of(job), job.model.layers
+    patterns, steps = pattern_steps(blocks), 2 * len(layers)
+    for number, layer in enumerate(layers, 1):
+        rows = _rows_path(work, job, layer.name)
         if not rows.exists():
-            units, keys = activations.units(layer), partition_keys(scope, layer)
-            shape = (len(job.dataset.rois), len(job.dataset.subjects), len(units))
-            r = layer_accuracies(blocks, layer, shape)
-            write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
-            write_partition(staged, "unit_summary", keys, unit_summary_rows(scope, layer, units, r))
-            small = {
-                "layer_summary": layer_summary_rows(scope, layer, r),
-                "intersubject": intersubject_rows(scope, layer, r),
-                **histogram_rows(scope, layer, r),
-            }
-            # Written last: where it is, the layer is complete.
+            results, units = LayerResults(blocks, layer.name), activations.units(layer.name)
+            keys = partition_keys(scope, layer.name)
+            pieces = accuracy_rows(scope, layer.name, units, results)
+            write_partition(work / "staged", "accuracy", keys, pieces)
+            small, p = layer_rows(job, layer, activations, results, patterns)
+            small |= histogram_rows(scope, layer.name, results)
+            save_p(work / "p" / job.build, layer.name, p)
+            # Written last: where it is, all else of the layer is complete.
             with replacing(rows) as temporary:
                 temporary.write_text(json.dumps(small))
         if progress:
-            progress("tables", number, len(activations.layers))
+            progress("tables", number, steps)
+    done = _rows_path(work, job, _HIERARCHY)
+    if not done.exists():
+        found = _tabulate_network(job, activations, blocks, work, progress)
+        with replacing(done) as temporary:  # last again
+            temporary.write_text(json.dumps(found))
+    if progress:
+        progress("tables", steps, steps)
+
+
+def _tabulate_network(
+    job: Job,
+    activations: Activations,
+    blocks: Sequence[Block],
+    work: Path,
+    progress: Progress | None,
+) -> dict[str, Rows]:
+    """Write what takes the p of all layers, and return the rows of BH scores."""
+    scope, layers = scope_of(job), job.model.layers
+    folder = work / "p" / job.build
+    write_q(folder, [layer.name for layer in layers], n_rois=len(scope.rois))
+    hierarchy = HierarchyTables(
+        scope,
+        job.dataset.hierarchy,
+        n_stimuli=job.dataset.subjects[0].n_test,
+        n_controls=job.recipe.n_controls,
+        seed=job.recipe.seed,
+    )
+    for number, layer in enumerate(layers, 1 + len(layers)):
+        keys = partition_keys(scope, layer.name)
+        results, units = LayerResults(blocks, layer.name), activations.units(layer.name)
+        p_and_q = read_p_and_q(folder, layer.name, n_rois=len(scope.rois))
+        pieces = unit_summary_rows(scope, layer.name, units, results, p_and_q)
+        write_partition(work / "staged", "unit_summary", keys, pieces)
+        hierarchy.add(layer.name, layer.shape, units, results.accuracies)
+        if progress:
+            progress("tables", number, 2 * len(layers))
+    return hierarchy.rows()
+
+
+def _compare_patterns(
+    activations: Activations, blocks: Sequence[Block], *, run: Run, progress: Progress | None
+) -> None:
+    """Summarise the patterns of each layer, ROI and subject that are not summarised yet."""
+    steps = pattern_steps(blocks)
+    to_do = [step for step in steps if not step.target.exists()]
+    for step in {step.layer: step for step in to_do}.values():
+        write_truth(step, activations)
+    for number, _ in enumerate(run(summarise_patterns, to_do), 1 + len(steps) - len(to_do)):
+        if progress:
+            progress("patterns", number, len(steps))
 
 
 def _inputs(jobs: Sequence[Job], recipe: Path, *, data: Path | None) -> Rows:
@@ -259,8 +317,16 @@ def _write_tables(jobs: Sequence[Job], inputs: Rows, work: Path) -> None:
         for job in jobs
         for layer in job.model.layers
     ]
-    for name in small[0]:
-        rows = [row for of_layer in small for row in of_layer[name]]
+    small += [json.loads(_rows_path(work, job, _HIERARCHY).read_text()) for job in jobs]
+    for name in (
+        "layer_summary",
+        "intersubject",
+        "accuracy_histogram",
+        "unit_histogram",
+        "hierarchy",
+        "best_roi",
+    ):
+        rows = [row for part in small for row in part.get(name, [])]
         write_table(staged, name, table_of(name, rows))
 
 

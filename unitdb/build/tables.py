@@ -15,7 +15,6 @@ import unitdb
 from unitdb.activations import LayerInfo
 from unitdb.analysis import (
     histogram,
-    intersubject_correlations,
     lead_over_others,
     mean_over_subjects,
     summarise_layer,
@@ -24,10 +23,13 @@ from unitdb.analysis import (
 from unitdb.build.files import InputFile, Use
 from unitdb.build.inputs import Job, plan_sha256
 from unitdb.build.provenance import code_sha256, own_commit, package_versions
+from unitdb.build.recipe import Recipe
+from unitdb.build.statistics import Agreement, Tested
 from unitdb.schema import get_table
 from unitdb.specs import canonical_json
 
 __all__ = [
+    "BY_FORMULA",
     "Rows",
     "Scope",
     "accuracy_rows",
@@ -43,8 +45,18 @@ __all__ = [
 ]
 
 Rows = list[dict[str, Any]]
-Accuracies = NDArray[np.float32]
-"""Accuracies of a layer, (n_rois, n_subjects, n_units); NaN where there is none."""
+
+BY_FORMULA = canonical_json({"test": "t", "over_subjects": "stouffer"})
+"""``builds.significance`` of designs whose test images train nothing."""
+
+Accuracies = Iterable[NDArray[np.float32]]
+"""Accuracies of a layer: for each ROI (n_subjects, n_units); NaN where there is none."""
+
+_PATTERN_COLUMNS = [
+    column.name
+    for column in get_table("layer_summary").columns
+    if column.name.startswith(("mean_low", "mean_high", "n_pattern", "n_cand", "pattern", "ident"))
+]
 
 _AT_ONCE = 2**16
 """Units whose rows are made at once."""
@@ -124,11 +136,15 @@ def accuracy_rows(
 
 
 def unit_summary_rows(
-    scope: Scope, layer: str, units: NDArray[np.int32], r: Accuracies
+    scope: Scope,
+    layer: str,
+    units: NDArray[np.int32],
+    r: Accuracies,
+    p_and_q: Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]],
 ) -> Iterator[pa.Table]:
     """Table ``unit_summary`` of one layer, a piece for each ROI, in the order of rows."""
     lead = lead_over_others(_means(r))
-    for roi, of_roi, leads in zip(scope.rois, r, lead, strict=True):
+    for roi, of_roi, leads, (p, q) in zip(scope.rois, r, lead, p_and_q, strict=True):
         found = summarise_units(of_roi)
         order = np.argsort(found.rank)
         yield _ordered(
@@ -143,6 +159,8 @@ def unit_summary_rows(
                 "max_r": _float32(found.maximum[order]),
                 "rank": pa.array(found.rank[order], pa.int32()),
                 "lead_r": pa.array(leads[order], from_pandas=True),
+                "p": pa.array(p[order], pa.float32(), from_pandas=True),
+                "q": pa.array(q[order], pa.float32(), from_pandas=True),
             },
         )
 
@@ -169,46 +187,84 @@ def _bins(keys: dict[str, str], r: NDArray[np.float32]) -> Rows:
     return [keys | {"bin": bin_, "n_units": n} for bin_, n in pairs]
 
 
-def layer_summary_rows(scope: Scope, layer: str, r: Accuracies) -> Rows:
-    """Rows of ``layer_summary`` of one layer."""
+def layer_summary_rows(
+    scope: Scope,
+    layer: str,
+    roi: str,
+    r: NDArray[np.float32],
+    *,
+    tested: Tested | None,
+    patterns: Sequence[Mapping[str, Any]] | None = None,
+    chance: Sequence[float] | None = None,
+) -> Rows:
+    """Rows of ``layer_summary`` of one layer and ROI.
+
+    Parameters
+    ----------
+    scope, layer, roi
+        What they are of.
+    r : array of shape (n_subjects, n_units)
+        Accuracies.
+    tested : Tested, optional
+        Their significance, where it is known.
+    patterns : sequence of mapping, optional
+        For each subject what :func:`unitdb.build.patterns.summarise_patterns` has written.
+    chance : sequence of float, optional
+        For each subject the mean accuracy of controls.
+    """
     rows = []
-    for roi, of_roi in zip(scope.rois, r, strict=True):
-        for subject, of_subject in zip(scope.subjects, of_roi, strict=True):
-            found = summarise_layer(of_subject)
-            rows.append(
-                partition_keys(scope, layer)
-                | {
-                    "roi": roi,
-                    "subject": subject,
-                    "n_units": found.n_units,
-                    "n_undefined": found.n_undefined,
-                    "mean_r": found.mean,
-                    "sd_r": found.sd,
-                    "q05_r": found.quantiles[0.05],
-                    "q25_r": found.quantiles[0.25],
-                    "median_r": found.quantiles[0.5],
-                    "q75_r": found.quantiles[0.75],
-                    "q95_r": found.quantiles[0.95],
-                }
-            )
+    for at, (subject, of_subject) in enumerate(zip(scope.subjects, r, strict=True)):
+        found = summarise_layer(of_subject)
+        pattern: dict[str, Any] = dict.fromkeys(_PATTERN_COLUMNS)
+        if patterns is not None:
+            pattern |= patterns[at]
+            # Of a sample of the units; how far their mean scatters over images is that of all.
+            mean = pattern.pop("mean_of_patterns")
+            for end in ("mean_low", "mean_high"):
+                if pattern[end] is not None:
+                    pattern[end] += found.mean - mean
+        rows.append(
+            partition_keys(scope, layer)
+            | {
+                "roi": roi,
+                "subject": subject,
+                "n_units": found.n_units,
+                "n_undefined": found.n_undefined,
+                "mean_r": found.mean,
+                "sd_r": found.sd,
+                "q05_r": found.quantiles[0.05],
+                "q25_r": found.quantiles[0.25],
+                "median_r": found.quantiles[0.5],
+                "q75_r": found.quantiles[0.75],
+                "q95_r": found.quantiles[0.95],
+                "n_significant": None if tested is None else tested.n_significant[at],
+                "chance_r": None if chance is None else chance[at],
+            }
+            | pattern
+        )
     return rows
 
 
-def intersubject_rows(scope: Scope, layer: str, r: Accuracies) -> Rows:
-    """Rows of ``intersubject`` of one layer."""
-    return [
-        partition_keys(scope, layer)
-        | {
+def intersubject_rows(scope: Scope, layer: str, roi: str, found: Sequence[Agreement]) -> Rows:
+    """Rows of ``intersubject`` of one layer and ROI."""
+    rows = []
+    for one in found:
+        pair = one.pair
+        row = {
             "roi": roi,
             "subject_a": scope.subjects[pair.first],
             "subject_b": scope.subjects[pair.second],
             "n_units": pair.n_units,
-            "pearson_r": pair.pearson,
-            "spearman_r": pair.spearman,
+            "n_blocks": pair.n_blocks,
+            "chance_r": one.chance,
+            "p": one.p,
         }
-        for roi, of_roi in zip(scope.rois, r, strict=True)
-        for pair in intersubject_correlations(of_roi)
-    ]
+        for name in ("pearson", "spearman", "partial"):
+            interval = getattr(pair, name)
+            for end, column in (("value", "r"), ("low", "low"), ("high", "high")):
+                row[f"{name}_{column}"] = None if interval is None else getattr(interval, end)
+        rows.append(partition_keys(scope, layer) | row)
+    return rows
 
 
 def reference_tables(jobs: Sequence[Job], inputs: Rows) -> dict[str, pa.Table]:
@@ -361,7 +417,16 @@ def _build_row(job: Job, recipe_sha256: str) -> dict[str, Any]:
         "unitdb_version": unitdb.__version__,
         "code_sha256": code_sha256(),
         "packages": canonical_json(package_versions()),
+        "significance": _significance(recipe),
     }
+
+
+def _significance(recipe: Recipe) -> str | None:
+    if recipe.n_controls:
+        return canonical_json(
+            {"test": "controls", "n": recipe.n_controls, "over_subjects": "mean accuracy"}
+        )
+    return BY_FORMULA if recipe.decoder.folds is None else None
 
 
 def _ordered(table: str, columns: Mapping[str, pa.Array]) -> pa.Table:

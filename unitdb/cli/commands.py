@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import pyarrow as pa
@@ -13,8 +12,9 @@ import pyarrow as pa
 from unitdb.cli import terminal
 from unitdb.cli.lazy import Commands, Lazy, LazyCommand
 from unitdb.cli.progress import progress_bars
+from unitdb.cli.reference import reference
+from unitdb.cli.results import result_options, write_results
 from unitdb.cli.selection import selected, selection
-from unitdb.files import write_text
 from unitdb.query import export
 from unitdb.release import (
     Catalogue,
@@ -25,15 +25,7 @@ from unitdb.release import (
 )
 from unitdb.schema import SCHEMA_VERSION, TABLES, Table, data_dictionary, frictionless, get_table
 
-if TYPE_CHECKING:
-    pass
-
-
 __all__ = ["LAZY", "main"]
-
-_SHOWN_ROWS = 100
-_ENDINGS = (*(f".{name}" for name in export.FORMATS), ".txt")
-_TEXT = ("csv", "json")
 
 LAZY = {
     "app": Lazy("unitdb.browser.commands:app", "app", "Look at a release in the browser."),
@@ -80,6 +72,7 @@ def main(ctx: click.Context, releases: Path | None) -> None:
 
 for _name, _lazy in LAZY.items():
     main.add_command(LazyCommand(_name, _lazy))
+main.add_command(reference)
 
 
 @main.command()
@@ -117,27 +110,12 @@ def describe(root: Path | None, release: str) -> None:
     click.echo(str(_open(root, release).describe()))
 
 
-def _results(command: Any) -> Any:
-    """Options of commands that print rows."""
-    command = click.option(
-        "--output",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Write to FILE; its ending (.csv, .json, .parquet, .arrow, .txt) gives the format.",
-    )(command)
-    return click.option(
-        "--format",
-        "format_",
-        type=click.Choice(["table", *export.FORMATS]),
-        help="How to print the rows.  [default: table]",
-    )(command)
-
-
 @main.command()
 @click.argument("release")
 @selection
 @click.option("--code", is_flag=True, help="Print the Python that does the same, and no rows.")
 @click.option("--explain", is_flag=True, help="Print the SQL and its plan, and no rows.")
-@_results
+@result_options
 @click.pass_obj
 def units(
     root: Path | None,
@@ -159,7 +137,7 @@ def units(
         return
     ending = output.suffix.removeprefix(".").lower() if output is not None else "table"
     streamed = (format_ or ending) in export.FORMATS
-    _write(found.to_reader(ordered=True) if streamed else found.to_arrow(), format_, output)
+    write_results(found.to_reader(ordered=True) if streamed else found.to_arrow(), format_, output)
 
 
 @main.command()
@@ -175,6 +153,39 @@ def values(root: Path | None, release: str, column: str) -> None:
         click.echo(name)
 
 
+@main.command("export")
+@click.argument("release")
+@click.option("--table", help="Table to write: unitdb schema lists them.  [default: unit_summary]")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice([*export.FORMATS, "duckdb"]),
+    help="Format of the file; what its name ends in by default.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file; of an ending in .duckdb, a database of all tables for this machine.",
+)
+@click.pass_obj
+def export_(
+    root: Path | None, /, release: str, table: str | None, format_: str | None, output: Path
+) -> None:
+    """Write a table of a release to one file, or all of it as a DuckDB database.
+
+    In Python: unitdb.open(RELEASE).export(TABLE, FILE), .to_duckdb(FILE)
+    """
+    opened = _open(root, release)
+    if (format_ or output.suffix) not in {"duckdb", ".duckdb"}:
+        opened.export(table or "unit_summary", output, format=format_)  # type: ignore[arg-type]
+    elif table is not None:
+        raise click.UsageError("a DuckDB file has all tables: leave out --table")
+    else:
+        opened.to_duckdb(output)
+    click.echo(str(output))
+
+
 @main.command()
 @click.argument("before")
 @click.argument("after")
@@ -186,7 +197,7 @@ def values(root: Path | None, release: str, column: str) -> None:
     help="Largest difference of two accuracies that counts as none.",
 )
 @click.option("--by-layer", is_flag=True, help="Print the rows of layers and ROIs.")
-@_results
+@result_options
 @click.pass_obj
 def compare(
     root: Path | None,
@@ -214,13 +225,13 @@ def compare(
         citation="",
         simulated=False,
     )
-    _write(labelled, format_, output)
+    write_results(labelled, format_, output)
 
 
 @main.command()
 @click.argument("release")
 @click.argument("query")
-@_results
+@result_options
 @click.pass_obj
 def sql(
     root: Path | None, /, release: str, query: str, format_: str | None, output: Path | None
@@ -229,7 +240,7 @@ def sql(
 
     In Python: unitdb.open(RELEASE).sql(QUERY)
     """
-    _write(_open(root, release).sql_arrow(query), format_, output)
+    write_results(_open(root, release).sql_arrow(query), format_, output)
 
 
 @main.command()
@@ -348,40 +359,6 @@ def _open(root: Path | None, reference: str) -> Release:
             err=True,
         )
     return release
-
-
-def _write(rows: export.Rows, format_: str | None, output: Path | None) -> None:
-    ending = output.suffix.removeprefix(".").lower() if output is not None else "table"
-    if format_ is None and ending not in {*export.FORMATS, "table", "txt"}:
-        raise click.UsageError(
-            f"--output {output}: end it in {', '.join(_ENDINGS)}, or say --format"
-        )
-    chosen = format_ or ending
-    if chosen not in export.FORMATS:
-        _write_text(rows if isinstance(rows, pa.Table) else rows.read_all(), output)
-    elif output is not None:
-        export.writer(output, chosen)(rows, output)
-    elif chosen not in _TEXT:
-        raise click.UsageError(f"{chosen} is not text: give --output FILE")
-    else:
-        export.writer(sys.stdout.buffer, chosen)(rows, sys.stdout.buffer)
-
-
-def _write_text(table: pa.Table, output: Path | None) -> None:
-    header = table.column_names
-    if output is not None:
-        write_text(output, terminal.aligned(header, terminal.cells(table)) + "\n")
-        return
-    shown = table.slice(0, _SHOWN_ROWS)
-    origin = export.provenance(table)
-    title = origin["release"] + (" SIMULATED" if origin["simulated"] else "")
-    terminal.print_table(header, terminal.cells(shown), title=title)
-    if table.num_rows > shown.num_rows:
-        click.echo(
-            f"the first {shown.num_rows} of {table.num_rows:,} rows; "
-            "--output FILE or --format csv gives all",
-            err=True,
-        )
 
 
 def _section(spec: Table) -> str:

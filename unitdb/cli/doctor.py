@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import shutil
-import socket
 import subprocess
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from unitdb.programs import MENDS, find_program, run
 __all__ = ["Finding", "diagnose", "doctor"]
 
 _EXTRAS = {
-    "build": ("torch", "numba", "scikit-learn", "h5py", "distributed"),
+    "build": ("torch", "numba", "scikit-learn", "h5py", "nibabel", "zarr", "distributed"),
     "app": ("streamlit", "altair"),
     "datalad": ("datalad", "git-annex"),
+    "remote": ("fsspec",),
 }
 _WANTED_GB = 20
 _HOSTS = ("figshare.com", "openneuro.org")
@@ -77,11 +79,15 @@ def diagnose(*, data: Path | None = None, offline: bool = False) -> list[Finding
 
 
 def _program(name: str) -> Finding:
+    # DataLad does not even tell its version without git.
+    for program in ("git", name) if name == "datalad" else (name,):
+        try:
+            find_program(program)
+        except MissingProgramError:
+            detail = "not installed" if program == name else f"needs {program}"
+            return Finding(name, well=False, detail=detail, mend=MENDS[program])
     try:
-        find_program(name)
         said = run(name, "version" if name == "git-annex" else "--version", folder=Path(os.sep))
-    except MissingProgramError:
-        return Finding(name, well=False, detail="not installed", mend=MENDS[name])
     except (ProgramError, subprocess.SubprocessError, OSError) as cause:
         return Finding(name, well=False, detail=f"does not run: {cause}", mend=MENDS[name])
     return Finding(name, well=True, detail=said.splitlines()[0] if said else "runs")
@@ -116,13 +122,15 @@ def _disk(folder: Path) -> Finding:
 
 
 def _host(name: str) -> Finding:
-    try:
-        with socket.create_connection((name, 443), timeout=_SECONDS):
-            return Finding(f"network: {name}", well=True, detail="answers")
+    what = f"network: {name}"
+    asked = urllib.request.Request(f"https://{name}", method="HEAD")
+    try:  # as downloads do, through a proxy where one is set
+        with urllib.request.urlopen(asked, timeout=_SECONDS):  # noqa: S310 - https
+            pass
+    except urllib.error.HTTPError as cause:
+        cause.close()  # whatever it answers, it is there
     except OSError as cause:
-        return Finding(
-            f"network: {name}",
-            well=False,
-            detail=f"does not answer: {cause}",
-            mend="see to the connection or HTTPS_PROXY; what is here works without (--offline)",
-        )
+        reason = getattr(cause, "reason", cause)
+        mend = "see to the connection or HTTPS_PROXY; what is here works without (--offline)"
+        return Finding(what, well=False, detail=f"does not answer: {reason}", mend=mend)
+    return Finding(what, well=True, detail="answers")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     Progress as Bars,
     ProgressColumn,
     Task,
@@ -16,6 +17,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.text import Text
 
@@ -32,17 +34,22 @@ class _Speed(ProgressColumn):
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bars(*, of_bytes: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """Give a callback (step, done, total) that draws a bar a step on standard error.
 
     Each bar shows what is done in a second, the time passed and the time left.
+
+    Parameters
+    ----------
+    of_bytes : bool
+        What is counted are bytes: shown as MB or whatever fits.
     """
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
-        _Speed(),
+        *((DownloadColumn(), TransferSpeedColumn()) if of_bytes else (_Speed(),)),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from unitdb.decoding.encoding import encoding_accuracies
 from unitdb.decoding.roi import RoiDecoder
 from unitdb.decoding.settings import DecoderSettings
 from unitdb.errors import MissingExtraError
@@ -11,7 +12,13 @@ from unitdb.errors import MissingExtraError
 if TYPE_CHECKING:
     from unitdb.decoding.estimators import SparseLinearDecoder, VoxelSelectionRidge
 
-__all__ = ["DecoderSettings", "RoiDecoder", "SparseLinearDecoder", "VoxelSelectionRidge"]
+__all__ = [
+    "DecoderSettings",
+    "RoiDecoder",
+    "SparseLinearDecoder",
+    "VoxelSelectionRidge",
+    "encoding_accuracies",
+]
 
 _ESTIMATORS = ("SparseLinearDecoder", "VoxelSelectionRidge")
 

@@ -23,6 +23,7 @@ def block_units(
     n_voxels: int,
     n_splits: int,
     settings: DecoderSettings,
+    n_controls: int = 0,
 ) -> int:
     """Choose the number of units to decode at a time, a multiple of :data:`TILE`.
 
@@ -39,6 +40,8 @@ def block_units(
     n_splits : int
         Pairs of training and held-out rows; each has statistics of its own.
     settings : DecoderSettings
+    n_controls : int
+        Accuracies of each unit besides the true one.
 
     Raises
     ------
@@ -54,7 +57,7 @@ def block_units(
         fixed += TILE * (24 * n_voxels + 32 * n_rows)
     else:
         fixed += 8 * n_rows * (2 * n_voxels + 3 * n_rows)
-    of_unit = 4 * (n_stimuli + n_rows) + 16
+    of_unit = 4 * (n_stimuli + n_rows + n_controls) + 16
     tiles = (memory - fixed) // (of_unit * TILE)
     if tiles < 1:
         raise MemoryBudgetError(

@@ -147,18 +147,48 @@ class RoiDecoder:
         IllConditionedError
             The penalty is too small for the voxels of a unit; names its column.
         """
+        return self.decode(y, keep=np.empty(0, dtype=np.intp), n_jobs=n_jobs)[0]
+
+    def decode(self, y: UnitColumns, *, keep: Rows, n_jobs: int = 1) -> tuple[Array, Array]:
+        """Decoding accuracy of each unit, and the predictions of some of them.
+
+        Parameters
+        ----------
+        y : array of shape (n_rows, n_units)
+            Activations, raw.
+        keep : array of shape (n_kept,)
+            Columns whose predictions are returned too, ascending.
+        n_jobs : int
+            Threads.
+
+        Returns
+        -------
+        r : array of shape (n_units,)
+            As of :meth:`accuracy`.
+        predicted : array of shape (n_test, n_kept)
+            As of :meth:`predict`.
+
+        Raises
+        ------
+        IllConditionedError
+            The penalty is too small for the voxels of a unit; names its column.
+        """
         found = np.empty(y.shape[1])
+        predicted = np.empty((len(self.test_rows), len(keep)))
 
         def decode(start: int, stop: int) -> None:
             true = self._read(y, start, stop)
             tests = true[self._tests].astype(np.float64, copy=False)
-            r = profile_correlation(self._decoded(true, start), tests)
+            decoded = self._decoded(true, start)
+            r = profile_correlation(decoded, tests)
             # Its prediction is constant too, but for rounding.
             r[is_constant(true[self._trains])] = np.nan
             found[start:stop] = r
+            first, last = np.searchsorted(keep, [start, stop])
+            predicted[:, first:last] = decoded[:, keep[first:last] - start]
 
         self._each_tile(y, decode, n_jobs)
-        return found
+        return found, predicted
 
     def _read(self, y: UnitColumns, start: int, stop: int) -> Floats:
         tile = np.ascontiguousarray(y[:, start:stop])

@@ -159,8 +159,10 @@ def find_sources(
     UnknownNameError
         No network or layer of that name in the publication.
     PublishedFileError
-        The folder holds no complete layer.
+        There is no such folder, or it holds no complete layer.
     """
+    if not folder.is_dir():
+        raise PublishedFileError(f"{folder}: no such folder")
     known = {layer for network in layout.networks.values() for layer in network.layers}
     for chosen, valid in ((networks, set(layout.networks)), (layers, known)):
         for name in chosen:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import h5py  # type: ignore[import-untyped]
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
+from unitdb.activations.arrayfiles import read_arrays
+from unitdb.activations.hdf5 import find_dataset, open_hdf5
 from unitdb.errors import PublishedFileError
 
 __all__ = ["read_accuracy"]
@@ -40,13 +40,12 @@ def read_accuracy(path: Path) -> tuple[NDArray[np.float32], tuple[int, ...]]:
     PublishedFileError
         The file is missing, truncated or no .mat file, or ``accuracy`` is no such array.
     """
-    try:
-        found = _hdf5(path) if h5py.is_hdf5(path) else _matlab5(path)
-    except KeyError:
-        raise PublishedFileError(f"{path}: holds no variable {_KEY!r}") from None
-    except Exception as cause:  # SciPy raises errors of many kinds for damaged files
-        raise PublishedFileError(f"{path}: cannot be read, damaged or truncated: {cause}") from None
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
+    if h5py.is_hdf5(path):
+        with open_hdf5(path, error=PublishedFileError) as file:
+            found = np.asarray(find_dataset(file, _KEY, error=PublishedFileError)[()]).T
+    else:
+        found = read_arrays(path, [_KEY], error=PublishedFileError)[_KEY]
+    if found.dtype.kind not in "fiu":
         raise PublishedFileError(f"{path}: {_KEY!r} is not an array of real numbers")
     if found.ndim not in (2, 4) or found.shape[0] != 1 or not found.size:
         raise PublishedFileError(
@@ -56,12 +55,3 @@ def read_accuracy(path: Path) -> tuple[NDArray[np.float32], tuple[int, ...]]:
     if (np.abs(r) > 1 + 1e-6).any():
         raise PublishedFileError(f"{path}: {_KEY!r} holds values outside -1 … 1")
     return r.ravel(), r.shape
-
-
-def _hdf5(path: Path) -> Any:
-    with h5py.File(path, "r") as file:
-        return file[_KEY][()].T
-
-
-def _matlab5(path: Path) -> Any:
-    return scipy.io.loadmat(path, variable_names=[_KEY])[_KEY]

@@ -14,9 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import unitdb
+from unitdb.build.discovery import read_p_and_q, save_p, write_q
 from unitdb.build.files import InputFile, Use, describe_files
+from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.provenance import code_sha256, package_versions
+from unitdb.build.statistics import Tested, agreement, by_formula
 from unitdb.build.tables import (
+    BY_FORMULA,
     Scope,
     accuracy_rows,
     histogram_rows,
@@ -117,7 +121,7 @@ def import_accuracies(
             try:
                 _stage(source, work, info, builds, progress)
                 publish_release(
-                    work,
+                    work / "staged",
                     releases,
                     info=info,
                     progress=progress and (lambda done, total: progress("verify", done, total)),
@@ -129,16 +133,18 @@ def import_accuracies(
 
 def _stage(
     source: Source,
-    staged: Path,
+    work: Path,
     info: ReleaseInfo,
     builds: Mapping[str, _Build],
     progress: Callable[[str, int, int], None] | None,
 ) -> None:
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    staged = work / "staged"
     total, done = sum(map(len, source.layers.values())), 0
     for network, names in source.layers.items():
         build = builds[network]
         scope = _scope(source, network, build.name)
+        hierarchy = HierarchyTables(scope, source.rois, n_stimuli=_N_TEST)
         rows["models"].append(_model_row(source.layout, network, len(names)))
         rows["builds"].append(_build_row(source.layout, network, build, info))
         rows["inputs"] += input_rows(build.name, build.uses, build.described)
@@ -148,11 +154,11 @@ def _stage(
             layer = _stored_name(published)
             units, keys = np.arange(r.shape[2], dtype=np.int32), partition_keys(scope, layer)
             write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
-            write_partition(staged, "unit_summary", keys, unit_summary_rows(scope, layer, units, r))
-            rows["layer_summary"] += layer_summary_rows(scope, layer, r)
-            rows["intersubject"] += intersubject_rows(scope, layer, r)
+            tested = _add_statistics(rows, scope, layer, shape, r)
             for table, found in histogram_rows(scope, layer, r).items():
                 rows[table] += found
+            save_p(work / "p" / network, layer, [of_roi.p for of_roi in tested])
+            hierarchy.add(layer, shape, units, lambda roi, _, r=r: r[roi])  # type: ignore[misc]
             rows["layers"].append(
                 {
                     "model": network,
@@ -167,8 +173,42 @@ def _stage(
             done += 1
             if progress:
                 progress("import", done, total)
+        for name, found in hierarchy.rows().items():
+            rows[name] += found
+        _write_unit_summary(source, network, scope, work)
     for name, found in (_dataset_tables(source, simulated=info.simulated) | rows).items():
         write_table(staged, name, table_of(name, found))
+
+
+def _add_statistics(
+    rows: Mapping[str, list[dict[str, Any]]],
+    scope: Scope,
+    layer: str,
+    shape: tuple[int, ...],
+    r: NDArray[np.float32],
+) -> list[Tested]:
+    """Add what a layer gives to the tables of summaries; returns its significance by ROI."""
+    units, found = np.arange(r.shape[2], dtype=np.int32), []
+    for roi, of_roi in zip(scope.rois, r, strict=True):
+        tested = by_formula(of_roi, [_N_TEST] * len(of_roi))
+        rows["layer_summary"].extend(layer_summary_rows(scope, layer, roi, of_roi, tested=tested))
+        pairs = agreement(of_roi, shape=shape, units=units)
+        rows["intersubject"].extend(intersubject_rows(scope, layer, roi, pairs))
+        found.append(tested)
+    return found
+
+
+def _write_unit_summary(source: Source, network: str, scope: Scope, work: Path) -> None:
+    """Write unit_summary of a network; false discovery rates take the p of all its layers."""
+    layers = {_stored_name(published): published for published in source.layers[network]}
+    folder, n_rois = work / "p" / network, len(scope.rois)
+    write_q(folder, list(layers), n_rois=n_rois)
+    for layer, published in layers.items():
+        r, _ = _read_layer(source, network, published)
+        units = np.arange(r.shape[2], dtype=np.int32)
+        p_and_q = read_p_and_q(folder, layer, n_rois=n_rois)
+        pieces = unit_summary_rows(scope, layer, units, r, p_and_q)
+        write_partition(work / "staged", "unit_summary", partition_keys(scope, layer), pieces)
 
 
 def _read_build(source: Source, network: str) -> _Build:
@@ -320,6 +360,7 @@ def _build_row(layout: Layout, network: str, build: _Build, info: ReleaseInfo) -
         "unitdb_version": unitdb.__version__,
         "code_sha256": code_sha256(),
         "packages": canonical_json(package_versions()),
+        "significance": BY_FORMULA,
     }
 
 

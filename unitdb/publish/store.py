@@ -106,12 +106,13 @@ def publish(release: Path, target: str) -> bool:
         return _publish_to_folder(release, Path(target).resolve())
     own = hashlib.sha256(target.encode()).hexdigest()[:12]
     store = release.resolve().parents[1] / ".stores" / own
-    _connect(store, target)
-    changed = _publish_to_folder(release, store)
-    before = run("git", "ls-remote", _REMOTE, folder=store)
-    run("datalad", "push", "--to", _REMOTE, folder=store)
-    run("git", "push", "--quiet", "--tags", _REMOTE, folder=store)
-    return changed or run("git", "ls-remote", _REMOTE, folder=store) != before
+    with locked(store.with_name(f"{own}.lock")):
+        _connect(store, target)
+        changed = _publish_to_folder(release, store)
+        before = run("git", "ls-remote", _REMOTE, folder=store)
+        run("datalad", "push", "--to", _REMOTE, folder=store)
+        run("git", "push", "--quiet", "--tags", _REMOTE, folder=store)
+        return changed or run("git", "ls-remote", _REMOTE, folder=store) != before
 
 
 def save_catalogue_of_store(root: Path, message: str) -> None:
@@ -222,7 +223,7 @@ def _check_content(root: Path) -> None:
 def _is_remote(target: str) -> bool:
     return bool(
         "://" in target
-        or re.match(r"[\w.-]+@?[\w.-]*:", target)  # user@host:path
+        or re.match(r"[\w.-]+@?[\w.-]+:", target)  # user@host:path; a single letter is a drive
         or target.endswith(".git")
         or _is_bare(Path(target))
     )
@@ -237,17 +238,7 @@ def _connect(store: Path, target: str) -> None:
     address = str(Path(target).resolve()) if Path(target).exists() else target
     ria = target.startswith("ria+")
     if not (store / ".git").exists():
-        shutil.rmtree(store, ignore_errors=True)
-        store.parent.mkdir(parents=True, exist_ok=True)
-        if ria and _has_ria(target):
-            run("datalad", "clone", f"{target}#~{_ALIAS}", store, folder=store.parent)
-            run("git", "remote", "rename", "origin", _REMOTE, folder=store)
-        elif not ria and run("git", "ls-remote", "--heads", address, folder=store.parent).strip():
-            run("git", "clone", "--quiet", "-o", _REMOTE, address, store, folder=store.parent)
-            run("git", "annex", "init", "--quiet", folder=store)
-            if not is_store(store):
-                shutil.rmtree(store)
-                raise StoreError(f"{target} has commits, but is not a store of releases")
+        _clone(store, target, address)
     init_store(store)
     if _REMOTE in run("git", "remote", folder=store).split():
         branch = run("git", "symbolic-ref", "--short", "HEAD", folder=store).strip()
@@ -261,6 +252,27 @@ def _connect(store: Path, target: str) -> None:
         if _is_bare(Path(address)):
             run("git", "annex", "init", "--quiet", folder=Path(address))
         run("git", "remote", "add", _REMOTE, address, folder=store)
+
+
+def _clone(store: Path, target: str, address: str) -> None:
+    """Clone what a remote has, if anything, aside: a clone that was killed is no store."""
+    staged = store.with_name(f"{store.name}.tmp")
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    if target.startswith("ria+"):
+        if not _has_ria(target):
+            return
+        run("datalad", "clone", f"{target}#~{_ALIAS}", staged, folder=store.parent)
+        run("git", "remote", "rename", "origin", _REMOTE, folder=staged)
+    else:
+        if not run("git", "ls-remote", "--heads", address, folder=store.parent).strip():
+            return
+        run("git", "clone", "--quiet", "-o", _REMOTE, address, staged, folder=store.parent)
+        run("git", "annex", "init", "--quiet", folder=staged)
+        if not is_store(staged):
+            raise StoreError(f"{target} has commits, but is not a store of releases")
+    shutil.rmtree(store, ignore_errors=True)
+    staged.rename(store)
 
 
 def _has_ria(target: str) -> bool:

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import QueryError
 from unitdb.query.layers import parse_unit
-from unitdb.query.relation import KEY, Relation
+from unitdb.query.relation import KEY, Relation, quoted
 from unitdb.schema import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from unitdb.query.layers import Layer
     from unitdb.query.source import Source
 
 __all__ = [
     "COLUMNS",
-    "WITH_CHANNEL",
     "among",
     "base",
     "better_than",
+    "channel",
     "every_subject",
     "groups_of",
     "in_channels",
-    "in_range",
+    "in_columns",
+    "in_rows",
     "members",
     "parsed_unit",
-    "placed",
+    "partitions_of",
     "sampled",
     "top_per",
     "union",
@@ -47,19 +50,6 @@ FROM accuracy
 WHERE dataset = ? AND condition = ? AND model = ? AND layer = ? AND subject IN ({subjects}){rois}
 GROUP BY dataset, condition, model, layer, roi, unit
 """.strip()
-
-# Units of one image lie in C order over (C, H, W); those of shape (N,) are channels by themselves.
-_PLACES = """
-SELECT model, layer, n_units // shape[1] AS plane,
-  CASE WHEN len(shape) > 1 THEN shape[len(shape)] ELSE 1 END AS width
-FROM layers
-""".strip()
-
-WITH_CHANNEL = f"""
-SELECT s.*, s.unit // p.plane AS channel
-FROM {{}} AS s JOIN ({_PLACES}) AS p USING (model, layer)
-""".strip()
-"""Rows, which stand for ``{}``, with the channel of each unit."""
 
 _GROUPS = {
     "dataset": ("dataset",),
@@ -113,14 +103,8 @@ def _over_subjects(
     )
     rois = names.get("roi")
     branches, values = [], []
-    for partition in source.partitions:
-        dataset, _, model, layer = partition
-        wanted = zip(("dataset", "condition", "model", "layer"), partition, strict=True)
-        if any(column in names and name not in names[column] for column, name in wanted):
-            continue
-        if (layers is not None and (model, layer) not in layers) or not (
-            set(subjects) & set(source.subjects[dataset])
-        ):
+    for partition in partitions_of(source, names, layers):
+        if not set(subjects) & set(source.subjects[partition[0]]):
             continue
         of_rois = f" AND roi IN ({_marks(rois)})" if rois else ""
         branches.append(_OF_SUBJECTS.format(others=others, subjects=_marks(subjects), rois=of_rois))
@@ -146,24 +130,46 @@ def every_subject(relation: Relation, source: Source, subjects: Sequence[str] | 
     return relation.where(f"n_subjects = CASE dataset {cases} END", *values)
 
 
-def in_channels(channels: Sequence[int]) -> tuple[str, tuple[Any, ...]]:
-    """Test of :func:`placed`: units of these channels."""
-    return f"s.unit // p.plane IN ({_marks(channels)})", tuple(channels)
+def channel(source: Source) -> str:
+    """Channel of a unit: units of one image lie in C order over (C, H, W) or (N,)."""
+    return f"unit // {_by_layer(source, lambda layer: layer.n_units // layer.shape[0])}"
 
 
-def in_range(name: str, first: int, last: int) -> tuple[str, tuple[Any, ...]]:
-    """Test of :func:`placed`: units of these ``rows`` or ``columns`` of the map."""
-    place = {"rows": "(s.unit % p.plane) // p.width", "columns": "s.unit % p.width"}[name]
-    return f"{place} BETWEEN ? AND ?", (first, last)
+def in_channels(relation: Relation, source: Source, channels: Sequence[int]) -> Relation:
+    """Units of these channels."""
+    return relation.where(f"{channel(source)} IN ({_marks(channels)})", *channels)
 
 
-def placed(relation: Relation, tests: Sequence[tuple[str, tuple[Any, ...]]]) -> Relation:
-    """Rows that meet tests of their place in the layer."""
-    return relation.joined(
-        f"SELECT {_OF_ROWS}\nFROM {{}} AS s\nJOIN ({_PLACES}) AS p USING (model, layer)\n"
-        f"WHERE {' AND '.join(test for test, _ in tests)}",
-        *(value for _, values in tests for value in values),
+def in_rows(relation: Relation, source: Source, first: int, last: int) -> Relation:
+    """Units of these rows of the map."""
+    plane = _by_layer(source, lambda layer: layer.n_units // layer.shape[0])
+    return relation.where(f"(unit % {plane}) // {_width(source)} BETWEEN ? AND ?", first, last)
+
+
+def in_columns(relation: Relation, source: Source, first: int, last: int) -> Relation:
+    """Units of these columns of the map."""
+    return relation.where(f"unit % {_width(source)} BETWEEN ? AND ?", first, last)
+
+
+def _width(source: Source) -> str:
+    return _by_layer(source, lambda layer: layer.shape[-1] if len(layer.shape) > 1 else 1)
+
+
+def _by_layer(source: Source, value: Callable[[Layer], int]) -> str:
+    """A number for each layer. Names are those of folders: they are compared once for many rows.
+
+    A join with table ``layers`` would say the same, but DuckDB does not know that it is small.
+    """
+    layers = [
+        layer
+        for layer in source.layers()
+        if any(partition[2:] == (layer.model, layer.layer) for partition in source.partitions)
+    ]
+    cases = " ".join(
+        f"WHEN model = {quoted(layer.model)} AND layer = {quoted(layer.layer)} THEN {value(layer)}"
+        for layer in layers
     )
+    return f"CASE {cases} END"
 
 
 def parsed_unit(source: Source, unit: str) -> tuple[str, str, int]:
@@ -181,21 +187,47 @@ def among(relation: Relation, units: Sequence[tuple[str, str, int]]) -> Relation
     return relation.where(f"(model, layer, unit) IN ({rows})", *flat)
 
 
-def better_than(relation: Relation, source: Source, others: Sequence[str], by: float) -> Relation:
-    """Rows whose mean exceeds the unit's highest in other ROIs; a layer at a time in memory."""
-    branches, values = [], []
-    for partition in source.partitions:
-        branches.append(
-            f"SELECT {_OF_ROWS}\nFROM chosen AS s\nJOIN (\n"
-            "  SELECT unit, max(mean_r) AS elsewhere\n  FROM unit_summary\n"
-            "  WHERE dataset = ? AND condition = ? AND model = ? AND layer = ?\n"
-            f"    AND roi IN ({_marks(others)})\n  GROUP BY unit\n) AS o ON s.unit = o.unit\n"
-            "WHERE s.dataset = ? AND s.condition = ? AND s.model = ? AND s.layer = ?\n"
-            "  AND s.mean_r - o.elsewhere > CAST(? AS FLOAT)"
-        )
-        values += [*partition, *others, *partition, by]
-    text = "\nUNION ALL\n".join(branches)
+def better_than(
+    relation: Relation,
+    partitions: Sequence[tuple[str, str, str, str]],
+    others: Sequence[str],
+    by: float,
+) -> Relation:
+    """Rows whose mean exceeds the unit's highest in other ROIs.
+
+    A layer at a time, as units alone are then compared: with the names of datasets and layers in
+    the comparison it would take ten times the memory.
+    """
+    where = "dataset = ? AND condition = ? AND model = ? AND layer = ?"
+    branch = (
+        f"SELECT {_OF_ROWS}\nFROM (FROM chosen WHERE {where}) AS s\nJOIN (\n"
+        f"  SELECT unit, max(mean_r) AS elsewhere FROM unit_summary\n"
+        f"  WHERE {where} AND roi IN ({_marks(others)}) AND mean_r IS NOT NULL\n"
+        "  GROUP BY unit\n) AS o USING (unit)\nWHERE s.mean_r - o.elsewhere > CAST(? AS FLOAT)"
+    )
+    if len(others) == 1:
+        branch = branch.replace("max(mean_r) AS", "mean_r AS").replace("  GROUP BY unit\n", "")
+    text = "\nUNION ALL\n".join([branch] * len(partitions))
+    values = [v for partition in partitions for v in (*partition, *partition, *others, by)]
     return relation.joined(f"WITH chosen AS NOT MATERIALIZED (FROM {{}})\n{text}", *values)
+
+
+def partitions_of(
+    source: Source,
+    names: Mapping[str, Sequence[str]],
+    layers: Sequence[tuple[str, str]] | None,
+) -> list[tuple[str, str, str, str]]:
+    """Dataset, condition, model and layer of all accuracies of chosen names and layers."""
+    columns = ("dataset", "condition", "model", "layer")
+    return [
+        partition
+        for partition in source.partitions
+        if all(
+            name in names.get(column, (name,))
+            for column, name in zip(columns, partition, strict=True)
+        )
+        and (layers is None or partition[2:] in layers)
+    ]
 
 
 def groups_of(per: str | Sequence[str]) -> tuple[str, ...]:
@@ -215,6 +247,7 @@ def groups_of(per: str | Sequence[str]) -> tuple[str, ...]:
 
 def top_per(
     relation: Relation,
+    source: Source,
     n: int,
     by: str,
     ascending: bool,
@@ -228,7 +261,7 @@ def top_per(
     """
     keys = ", ".join(groups)
     best, reaches = ("min", "<=") if ascending else ("max", ">=")
-    rows = WITH_CHANNEL if "channel" in groups else "FROM {}"
+    rows = f"SELECT *, {channel(source)} AS channel FROM {{}}" if "channel" in groups else "FROM {}"
     found = relation.joined(
         f"WITH chosen AS NOT MATERIALIZED (\n{rows}\n), cut AS (\n"
         f"  SELECT {keys}, {best}({by}, {n}) AS bests FROM chosen GROUP BY {keys}\n)\n"
@@ -239,33 +272,47 @@ def top_per(
     return found.sorted(order)
 
 
-def sampled(relation: Relation, n: int, seed: int, groups: Sequence[str]) -> Relation:
+def sampled(
+    relation: Relation, source: Source, n: int, seed: int, groups: Sequence[str]
+) -> Relation:
     """Keep ``n`` rows of the lowest priority, of all or of each group.
 
     priority = m(m(m(a·unit + b))), m(x) = c·(x ⊕ ⌊x / 2ᵏ⌋) mod 2³¹ − 1, with a and b from the MD5
     of the seed and the names of the row: the same with every version of DuckDB.
     """
-    text = f"concat_ws('/', '{seed}', dataset, condition, model, layer, roi)"
-    salts = (
-        "SELECT DISTINCT dataset, condition, model, layer, roi, "
-        f"CAST(md5_number_lower('a/' || {text}) % {_PRIME - 1} AS BIGINT) + 1 AS a, "
-        f"CAST(md5_number_lower('b/' || {text}) % {_PRIME} AS BIGINT) AS b FROM layer_summary"
-    )
-    first = relation.joined(
-        f"SELECT s.*, (a * unit + b) % {_PRIME} AS x\nFROM {{}} AS s\n"
-        f"JOIN ({salts}) AS salts USING (dataset, condition, model, layer, roi)"
-    )
-    mixed = first
+    first = f"({_salt(source, seed, 'a')} * unit + {_salt(source, seed, 'b')}) % {_PRIME}"
+    mixed = relation.joined(f"SELECT *, {first} AS x FROM {{}}")
     for shift, factor in ((15, 739982445), (12, 695872825), (15, 1)):
         mixed = mixed.joined(
             f"SELECT * REPLACE ((xor(x, x >> {shift}) * {factor}) % {_PRIME} AS x) FROM {{}}"
         )
     order = ", ".join(["x", *KEY])
     if groups:
-        found = top_per(mixed, n, "x", ascending=True, order=order, groups=groups)
+        found = top_per(mixed, source, n, "x", ascending=True, order=order, groups=groups)
     else:
         found = mixed.first(n, order).nested()
     return found.sorted(", ".join(KEY))
+
+
+def _salt(source: Source, seed: int, letter: str) -> str:
+    """A pseudo-random number below 2³¹ − 1 for each dataset, condition, model, layer and ROI."""
+    columns = ("dataset", "condition", "model", "layer")
+    cases = []
+    for partition in source.partitions:
+        rois = " ".join(
+            f"WHEN {quoted(roi)} THEN {_number(letter, seed, *partition, roi)}"
+            for roi in source.known["roi"]
+        )
+        pairs = zip(columns, partition, strict=True)
+        names = " AND ".join(f"{column} = {quoted(name)}" for column, name in pairs)
+        cases.append(f"WHEN {names} THEN CASE roi {rois} END")
+    return f"CAST(CASE {' '.join(cases)} END AS BIGINT)"
+
+
+def _number(letter: str, seed: int, *names: str) -> int:
+    text = "/".join([letter, str(seed), *names])
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:8], "big") % (_PRIME - 1) + 1
 
 
 def members(relation: Relation, other: Relation, test: str) -> Relation:

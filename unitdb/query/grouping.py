@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unitdb.errors import UnknownColumnError
-from unitdb.query._clauses import WITH_CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,16 +51,16 @@ def facets(read: Callable[[str], pd.DataFrame], columns: Sequence[str]) -> dict[
     return found
 
 
-def summarise(read: Callable[[str], pd.DataFrame], *, channel: bool) -> pd.DataFrame:
+def summarise(read: Callable[[str], pd.DataFrame], *, channel: str | None = None) -> pd.DataFrame:
     """Summarise over units (see ``UnitSet.by_layer`` and ``UnitSet.by_channel``).
 
     Parameters
     ----------
     read : callable
         As of :func:`facets`.
-    channel : bool
-        For each channel of a layer.
+    channel : str, optional
+        SQL of a unit's channel, to summarise for each.
     """
     keys = ", ".join([*_NAMES, *(["channel"] if channel else [])])
-    rows = f"(\n{WITH_CHANNEL}\n)" if channel else "{}"
+    rows = f"(SELECT *, {channel} AS channel FROM {{}})" if channel else "{}"
     return read(f"SELECT {keys},\n  {_OVER_UNITS}\nFROM {rows}\nGROUP BY {keys}\nORDER BY {keys}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from unitdb.schema import TABLES
 
-__all__ = ["KEY", "Relation", "written_out"]
+__all__ = ["KEY", "Relation", "quoted", "written_out"]
 
 KEY = TABLES["unit_summary"].primary_key
 """Columns that name a row of ``unit_summary``."""
@@ -91,10 +91,9 @@ def written_out(sql: str, parameters: tuple[Any, ...]) -> str:
     """SQL with its values in place of ``?``."""
     first, *rest = sql.split("?")
     pairs = zip(parameters, rest, strict=True)
-    return first + "".join(_literal(value) + part for value, part in pairs)
+    return first + "".join(quoted(value) + part for value, part in pairs)
 
 
-def _literal(value: str | float | list[Any]) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_literal, value)) + "]"
+def quoted(value: str | float) -> str:
+    """A text or a number in SQL."""
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["connect", "explain_sql", "run_sql", "stream_sql"]
+__all__ = ["connect", "explain_sql", "literal", "partitioned", "pattern", "run_sql", "stream_sql"]
 
 # Set before the views exist: from then on nothing but the release's files can be opened, and no
 # statement can change that.
@@ -85,14 +85,14 @@ def connect(
     try:
         if filesystem is not None:
             connection.register_filesystem(filesystem)
-        connection.execute(f"SET allowed_paths = {_literal({*allowed, *map(_pattern, allowed)})}")
+        connection.execute(f"SET allowed_paths = {literal({*allowed, *map(pattern, allowed)})}")
         connection.execute("SET parquet_metadata_cache = true")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         for table, parts in paths.items():
             connection.execute(
                 f"CREATE VIEW {table} AS SELECT * "  # noqa: S608 - names come from the schema
-                f"FROM read_parquet({_literal(map(_pattern, parts))}, {_partitioned(parts)})"
+                f"FROM read_parquet({literal(map(pattern, parts))}, {partitioned(parts)})"
             )
     except duckdb.Error as error:
         connection.close()
@@ -261,7 +261,7 @@ def _distinctly_named(table: pa.Table) -> pa.Table:
 def _readable_files(connection: duckdb.DuckDBPyConnection) -> list[str]:
     rows = connection.execute("SELECT unnest(current_setting('allowed_paths'))").fetchall()
     files = {file for (file,) in rows}
-    return sorted(files - {_pattern(file) for file in files if _pattern(file) != file})
+    return sorted(files - {pattern(file) for file in files if pattern(file) != file})
 
 
 def _translated(error: duckdb.Error, files: Iterable[str]) -> UnitdbError:
@@ -297,12 +297,12 @@ def _decodes(file: str) -> bool:
     return True
 
 
-def _pattern(path: str) -> str:
+def pattern(path: str) -> str:
     """The glob pattern that matches this path alone."""
     return re.sub(r"[*?[]", r"[\g<0>]", path)
 
 
-def _partitioned(parts: Sequence[str]) -> str:
+def partitioned(parts: Sequence[str]) -> str:
     """Whether all the files lie in folders of the same columns, ``layer=conv1``."""
     columns = {tuple(re.findall(r"([^/=]+)=[^/]*/", path)) for path in parts}
     if len(columns) != 1 or columns == {()}:
@@ -310,7 +310,8 @@ def _partitioned(parts: Sequence[str]) -> str:
     return "hive_partitioning = true, hive_types_autocast = false"
 
 
-def _literal(paths: Iterable[str]) -> str:
+def literal(paths: Iterable[str]) -> str:
+    """A list of paths in SQL."""
     return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from unitdb.errors import QueryError
-from unitdb.query import _clauses as clauses, export
+from unitdb.query import _clauses as clauses, export, tensors
 from unitdb.query.grouping import facets, summarise
 from unitdb.query.paging import Page, cursor, following
 from unitdb.query.relation import Relation, written_out
@@ -19,6 +19,7 @@ from unitdb.query.source import Source
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import torch
 
 __all__ = ["Selection", "positive"]
 
@@ -182,11 +183,91 @@ class Selection:
         pandas.DataFrame
             ``n_units``, and over units: mean, SD (ddof = 1), lowest and highest ``mean_r``.
         """
-        return summarise(self._summary, channel=False)
+        return summarise(self._summary)
 
     def by_channel(self) -> pd.DataFrame:
         """Summarise as :meth:`by_layer` does, for each channel of a layer."""
-        return summarise(self._summary, channel=True)
+        return summarise(self._summary, channel=clauses.channel(self.source))
+
+    def masks(self) -> dict[str, torch.Tensor]:
+        """Chosen units of each layer as a mask; a unit in several rows is chosen once.
+
+        Returns
+        -------
+        dict of str to bool tensor of shape (C, H, W) or (N,)
+            Layers that hold a chosen unit, in the order of depth; indexed in C order.
+
+        Raises
+        ------
+        QueryError
+            The units are of several models.
+        MissingExtraError
+            torch is not installed.
+        """
+        return tensors.masks(self)
+
+    def channels(self, *, min_units: int = 1, min_share: float = 0.0) -> dict[str, torch.Tensor]:
+        """Channels of each layer that hold chosen units; in a layer (N,) each unit is a channel.
+
+        Parameters
+        ----------
+        min_units : int
+            Least number of chosen units of the channel.
+        min_share : float
+            Least share, 0 to 1, of the channel's units, counted over all of its H × W positions,
+            also those of which the release has no accuracy.
+
+        Returns
+        -------
+        dict of str to int64 tensor of shape (n_channels,)
+            Ascending; layers that hold a chosen unit, in the order of depth.
+
+        Raises
+        ------
+        QueryError
+            The units are of several models, a layer has neither shape, or a minimum is no such.
+        MissingExtraError
+            torch is not installed.
+        """
+        return tensors.channels(self, min_units=min_units, min_share=min_share)
+
+    def weights(
+        self,
+        by: str = "mean_r",
+        *,
+        over: Literal["max", "mean"] | None = None,
+        missing: float | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Accuracies as soft weights: a column's value at each chosen unit, 0 at all others.
+
+        Values are as they stand, also where negative.
+
+        Parameters
+        ----------
+        by : str
+            A numeric column of ``unit_summary``.
+        over : {"max", "mean"}, optional
+            How the rows (ROIs, datasets, conditions) of a unit that has several are combined, NULL
+            left out. By default such units are refused: which one is meant is for you to say.
+        missing : float, optional
+            Weight of chosen units whose column is NULL; by default they are refused.
+
+        Returns
+        -------
+        dict of str to float32 tensor of shape (C, H, W) or (N,)
+            Layers that hold a chosen unit, in the order of depth; indexed in C order.
+
+        Raises
+        ------
+        QueryError
+            The units are of several models, a unit has several rows or no value, or ``over`` is
+            something else.
+        UnknownColumnError
+            Names the nearest numeric columns.
+        MissingExtraError
+            torch is not installed.
+        """
+        return tensors.weights(self, by, over=over, missing=missing)
 
     def __len__(self) -> int:
         return self.count()
@@ -216,9 +297,12 @@ class Selection:
         table = run_sql(self.source.connect(), text, parameters)
         return self._labelled(table, written_out(text, parameters))
 
+    def read_over(self, template: str) -> pa.Table:
+        """Read a SELECT over the rows, which stand for ``{}`` in it, once."""
+        return self._read(self._relation.over(template), self._relation.parameters)
+
     def _summary(self, template: str) -> pd.DataFrame:
-        """A SELECT over the rows, which stand for ``{}`` in it."""
-        return _as_pandas(self._read(self._relation.over(template), self._relation.parameters))
+        return _as_pandas(self.read_over(template))
 
     def _labelled(self, table: pa.Table, query: str) -> pa.Table:
         source = self.source

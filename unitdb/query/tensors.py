@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import torch
 
-    from unitdb.query.units import UnitSet
+    from unitdb.query.selection import Selection
 
 __all__ = ["LayerUnits", "channels", "chosen_units", "masks", "unit_weights", "weights"]
 
@@ -58,7 +58,7 @@ class LayerUnits:
         return tuple(f"{prefix}/{unit}" for unit in self.units.tolist())
 
 
-def chosen_units(selection: UnitSet) -> tuple[LayerUnits, ...]:
+def chosen_units(selection: Selection) -> tuple[LayerUnits, ...]:
     """Distinct units of a selection by layer, in the order of depth.
 
     Layers without a chosen unit are left out. A unit that stands in several rows (ROIs, datasets,
@@ -71,7 +71,7 @@ def chosen_units(selection: UnitSet) -> tuple[LayerUnits, ...]:
     CorruptReleaseError
         The release does not describe a layer, or a unit lies outside of its layer.
     """
-    rows = _run(selection, "SELECT DISTINCT model, layer, unit FROM ({}) ORDER BY unit")
+    rows = selection.read_over("SELECT DISTINCT model, layer, unit FROM {} ORDER BY unit")
     models = sorted(set(rows["model"].to_pylist()))
     if len(models) > 1:
         raise QueryError(
@@ -113,7 +113,7 @@ def chosen_units(selection: UnitSet) -> tuple[LayerUnits, ...]:
 
 
 def unit_weights(
-    selection: UnitSet,
+    selection: Selection,
     by: str = "mean_r",
     *,
     over: Literal["max", "mean"] | None = None,
@@ -123,7 +123,7 @@ def unit_weights(
 
     Parameters
     ----------
-    selection : UnitSet
+    selection : Selection
         Units of one model.
     by, over, missing
         As in :func:`weights`.
@@ -138,10 +138,10 @@ def unit_weights(
         raise QueryError(f"over={over!r} is neither 'max' nor 'mean'")
     # max() and avg() leave NULL out, and give NULL where there is nothing else.
     combined = {"max": f"max({by})", "mean": f"avg({by})", None: f"any_value({by})"}[over]
-    rows = _run(
-        selection,
-        f"SELECT layer, unit, any_value(unit_id) AS unit_id, count(*) AS n_rows, "  # noqa: S608
-        f"{combined} AS value FROM ({{}}) GROUP BY model, layer, unit ORDER BY layer, unit",
+    rows = selection.read_over(
+        f"SELECT layer, unit, model || '/' || layer || '/' || unit AS unit_id, "  # noqa: S608
+        f"count(*) AS n_rows, {combined} AS value FROM {{}} "
+        "GROUP BY model, layer, unit ORDER BY layer, unit"
     )
     if over is None:
         _refuse_repeated(rows, by)
@@ -160,13 +160,13 @@ def unit_weights(
     return _by_layer(rows, "value", np.float32)
 
 
-def masks(selection: UnitSet) -> dict[str, torch.Tensor]:
+def masks(selection: Selection) -> dict[str, torch.Tensor]:
     """See :meth:`unitdb.UnitSet.masks`."""
     return {layer.layer: _tensor(_mask(layer)) for layer in chosen_units(selection)}
 
 
 def channels(
-    selection: UnitSet, *, min_units: int = 1, min_share: float = 0.0
+    selection: Selection, *, min_units: int = 1, min_share: float = 0.0
 ) -> dict[str, torch.Tensor]:
     """See :meth:`unitdb.UnitSet.channels`."""
     if min_units < 1:
@@ -187,7 +187,7 @@ def channels(
 
 
 def weights(
-    selection: UnitSet,
+    selection: Selection,
     by: str = "mean_r",
     *,
     over: Literal["max", "mean"] | None = None,
@@ -207,10 +207,6 @@ def _mask(layer: LayerUnits) -> NDArray[np.bool_]:
     flat = np.zeros(layer.n_units, np.bool_)
     flat[layer.units] = True
     return flat.reshape(layer.shape)
-
-
-def _run(selection: UnitSet, template: str) -> pa.Table:
-    return run_sql(selection.source.connect(), template.format(selection.sql))
 
 
 def _by_layer(rows: pa.Table, column: str, dtype: type) -> dict[str, NDArray[Any]]:

@@ -159,20 +159,20 @@ UnknownRoiError, UnknownSubjectError
         QueryError
             A value is not a number from 0 or a range.
         """
-        tests: list[tuple[str, tuple[Any, ...]]] = []
+        relation = self._relation
         arguments = {"channel": channel, "rows": rows, "columns": columns}
         if channel is not None:
             channels = list(channel) if isinstance(channel, Sequence) else [channel]
             for one in channels:
                 checked_range("channel", one)
-            tests.append(clauses.in_channels([int(one) for one in channels]))
-        for name, value in (("rows", rows), ("columns", columns)):
-            if value is not None:
-                tests.append(clauses.in_range(name, *checked_range(name, value)))
+            relation = clauses.in_channels(relation, self.source, channels)
+        if rows is not None:
+            relation = clauses.in_rows(relation, self.source, *checked_range("rows", rows))
+        if columns is not None:
+            relation = clauses.in_columns(relation, self.source, *checked_range("columns", columns))
         given = {name: value for name, value in arguments.items() if value is not None}
         code = ", ".join(f"{name}={value!r}" for name, value in given.items())
         steps = [f"{name} {value}" for name, value in given.items()]
-        relation = clauses.placed(self._relation, tests) if tests else self._relation
         return self._with(relation, *steps, code=f".at({code})")
 
     def among(self, units: Sequence[str]) -> UnitSet:
@@ -230,7 +230,9 @@ UnknownRoiError, UnknownSubjectError
             others = check_names(self.source, "roi", than)
             if roi in others:
                 raise QueryError(f"better_in({roi!r}, than={than!r}): an ROI is never better there")
-            relation = clauses.better_than(relation, self.source, others, value)
+            names = {column: tuple(kept or ()) for column, kept in self.filters.items()}
+            partitions = clauses.partitions_of(self.source, names, self.layers)
+            relation = clauses.better_than(relation, partitions, others, value)
             step = f"better in {roi} than in {' | '.join(others)}"
         return self._with(relation, step + (f" by {by}" if by else ""), code=code)
 
@@ -276,7 +278,7 @@ UnknownRoiError, UnknownSubjectError
             relation = rows.first(n, order)
         else:
             groups = clauses.groups_of(per)
-            relation = clauses.top_per(rows, n, by, ascending, order, groups)
+            relation = clauses.top_per(rows, self.source, n, by, ascending, order, groups)
             step += f" per {', '.join(groups)}"
             code += f", per={per!r}"
         return self._with(relation, step, code=code + ")", sort=(by, ascending))
@@ -306,7 +308,7 @@ UnknownRoiError, UnknownSubjectError
         if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
             raise QueryError(f"sample() takes a seed from 0, not {seed!r}")
         groups = clauses.groups_of(per) if per is not None else ()
-        relation = clauses.sampled(self._relation, n, int(seed), groups)
+        relation = clauses.sampled(self._relation, self.source, n, int(seed), groups)
         step = f"sample of {n}, seed {seed}" + (f", per {', '.join(groups)}" if groups else "")
         code = f".sample({n}, seed={seed!r}" + (f", per={per!r})" if per is not None else ")")
         return self._with(relation, step, code=code)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from unitdb.errors import QueryError
 from unitdb.release.opening import Release, open_release
@@ -14,6 +13,8 @@ from unitdb.release.opening import Release, open_release
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import pandas as pd
 
 __all__ = ["Comparison", "compare"]
 
@@ -100,6 +101,8 @@ def compare(
     UnknownReleaseError, CorruptReleaseError
         A release is not there or cannot be read.
     """
+    import pandas as pd
+
     if not tolerance >= 0:
         raise QueryError(f"tolerance={tolerance!r} is not a number from 0")
     one, other = (
@@ -125,6 +128,8 @@ def _cells(
     one: Release, other: Release
 ) -> Iterator[tuple[tuple[str, ...], pd.DataFrame, pd.DataFrame]]:
     """Accuracies (n_units, n_subjects) of both, of each cell of either."""
+    import pandas as pd
+
     keys = [
         set(release.table("layer_summary", _KEYS).astype(str).itertuples(index=False, name=None))
         for release in (one, other)
@@ -144,6 +149,8 @@ def _cells(
 def _compared(
     a: pd.DataFrame, b: pd.DataFrame, tolerance: float, limit: int
 ) -> tuple[dict[str, object], pd.DataFrame]:
+    import pandas as pd
+
     added, removed = b.index.difference(a.index), a.index.difference(b.index)
     common = a.index.intersection(b.index)
     subjects = [subject for subject in a.columns if subject in b.columns]

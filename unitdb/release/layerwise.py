@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from unitdb.errors import CorruptReleaseError, QueryError
 from unitdb.query.source import check_names
@@ -13,10 +12,19 @@ from unitdb.query.source import check_names
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pandas as pd
+
     from unitdb.query import Source
     from unitdb.release.storage import Storage
 
-__all__ = ["distribution", "layer_accuracies", "only", "similar_units", "unit_accuracies"]
+__all__ = [
+    "distribution",
+    "layer_accuracies",
+    "only",
+    "scatter",
+    "similar_units",
+    "unit_accuracies",
+]
 
 _OF_UNIT = """
 SELECT dataset, condition, roi, subject, r FROM accuracy
@@ -96,25 +104,79 @@ def similar_units(
 
 
 def layer_accuracies(
-    storage: Storage, file: str, roi: str, subjects: Sequence[str] | None, *, where: str
+    storage: Storage, file: str, roi: str, everybody: Sequence[str], *, where: str
 ) -> pd.DataFrame:
     """Accuracies of the units of a layer in one ROI (see ``Release.accuracies``).
 
     Rows lie by ROI, then unit, then subject: those of an ROI are a matrix.
+
+    Parameters
+    ----------
+    storage : Storage
+        The release.
+    file : str
+        The partition of ``accuracy``.
+    roi : str
+        The ROI.
+    everybody : sequence of str
+        Subjects of the dataset, sorted.
+    where : str
+        The file, for messages.
+
+    Raises
+    ------
+    CorruptReleaseError
+        Not all units are there in all subjects.
     """
-    table = storage.rows_of_roi(file, ["unit", "subject", "r"], roi)
-    unit, r = table["unit"].to_numpy(), table["r"].to_numpy()
-    n = int(np.searchsorted(unit, unit[0], side="right"))
-    columns = table["subject"].slice(0, n).to_pylist()  # those of the first unit
-    matrix = unit.reshape(-1, n) if len(unit) % n == 0 else unit[:0].reshape(0, n)
-    if not len(matrix) or (matrix != matrix[:, :1]).any():
+    import pandas as pd
+
+    n = len(everybody)
+    table = storage.rows_of_roi(file, ["unit", "r"], roi)
+    units = table["unit"].to_numpy()
+    matrix = units.reshape(-1, n) if len(units) % n == 0 else units[:0].reshape(0, n)
+    # Keys are distinct: as many rows as there are subjects are of all of them, in their order.
+    if not len(matrix) or (matrix[:, 0] != matrix[:, -1]).any() or not _rises(matrix[:, 0]):
         raise CorruptReleaseError(f"{where}: not all units are there in all subjects")
-    frame = pd.DataFrame(
-        r.reshape(-1, n),
+    return pd.DataFrame(
+        table["r"].to_numpy().reshape(-1, n),
         index=pd.Index(matrix[:, 0], name="unit"),
-        columns=pd.Index(columns, name="subject"),
+        columns=pd.Index(everybody, name="subject"),
     )
-    return frame if subjects is None else frame[list(subjects)]
+
+
+def _rises(units: np.ndarray) -> bool:
+    return bool((units[1:] > units[:-1]).all())
+
+
+def scatter(x: np.ndarray, y: np.ndarray, *, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Count pairs in square bins (see ``Release.scatter``).
+
+    Parameters
+    ----------
+    x, y : array of shape (n_units,)
+        Accuracies; pairs with NaN are left out.
+    bins : int
+        Bins of each axis, of equal width between the lowest and the highest of all values.
+
+    Returns
+    -------
+    counts : array of shape (bins, bins)
+        Rows are bins of x.
+    edges : array of shape (bins + 1,)
+        Edges of both axes.
+    """
+    both = ~(np.isnan(x) | np.isnan(y))
+    if not both.all():
+        x, y = x[both], y[both]
+    low, high = (min(x.min(), y.min()), max(x.max(), y.max())) if len(x) else (-1.0, 1.0)
+    edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
+    # The last bin holds the highest value too.
+    scale = bins / (edges[-1] - edges[0])
+    places = [
+        np.minimum(((values - edges[0]) * scale).astype(np.int32), bins - 1) for values in (x, y)
+    ]
+    counts = np.bincount(places[0] * bins + places[1], minlength=bins * bins)
+    return counts.reshape(bins, bins), edges
 
 
 def distribution(

@@ -9,16 +9,29 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import pyarrow as pa
+
 from unitdb.errors import (
     CorruptReleaseError,
     FetchError,
     QueryError,
     UnknownColumnError,
+    UnknownSubjectError,
     UnknownTableError,
 )
-from unitdb.query import Layer, Source, UnitSet, choose_layers, connect, expand_globs, run_sql
-from unitdb.query.export import provenance, with_provenance
+from unitdb.query import (
+    Layer,
+    Source,
+    UnitSet,
+    choose_layers,
+    connect,
+    expand_globs,
+    export,
+    run_sql,
+)
+from unitdb.query.database import write_database
 from unitdb.query.layers import parse_unit
+from unitdb.query.sandbox import stream_sql
 from unitdb.query.selection import positive
 from unitdb.query.source import check_names
 from unitdb.release.catalogue import (
@@ -32,6 +45,7 @@ from unitdb.release.layerwise import (
     distribution,
     layer_accuracies,
     only,
+    scatter,
     similar_units,
     unit_accuracies,
 )
@@ -44,8 +58,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import duckdb
+    import numpy as np
     import pandas as pd
-    import pyarrow as pa
 
     from unitdb.release.trace import Trace
     from unitdb.release.verification import Report
@@ -215,17 +229,13 @@ class Release:
         CorruptReleaseError
             A file is truncated or damaged; names it.
         """
-        import pyarrow as pa
-
-        if name not in self._manifest.files:
-            raise UnknownTableError(
-                name, self.tables, where=f"release {self.label}", hint="unitdb schema"
-            )
+        self._check_table(name)
+        known = TABLES[name].at(self.schema_version).column_names
         for column in columns or ():
-            if column not in TABLES[name].column_names:
+            if column not in known:
                 raise UnknownColumnError(
                     column,
-                    TABLES[name].column_names,
+                    known,
                     where=f"table {name!r}",
                     hint=f"unitdb schema {name}",
                 )
@@ -233,6 +243,12 @@ class Release:
         # Parts have dictionaries of their own; pandas wants one.
         frame: pd.DataFrame = pa.concat_tables(parts).unify_dictionaries().to_pandas()
         return frame
+
+    def _check_table(self, name: str) -> None:
+        if name not in self._manifest.files:
+            raise UnknownTableError(
+                name, self.tables, where=f"release {self.label}", hint="unitdb schema"
+            )
 
     def describe(self) -> Description:
         """Say what the release holds.
@@ -299,7 +315,7 @@ class Release:
         """
         table = self.sql_arrow(query, parameters)
         frame: pd.DataFrame = table.to_pandas()
-        frame.attrs.update(provenance(table))
+        frame.attrs.update(export.provenance(table))
         return frame
 
     def sql_arrow(
@@ -321,14 +337,77 @@ class Release:
         limit : int, optional
             Rows to read at the most, the first ones.
         """
-        return with_provenance(
-            run_sql(self._connection, query, parameters, timeout=timeout, limit=limit),
+        found = run_sql(self._connection, query, parameters, timeout=timeout, limit=limit)
+        return self._labelled(found, query, parameters)
+
+    def _labelled(
+        self,
+        table: pa.Table,
+        query: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+    ) -> pa.Table:
+        return export.with_provenance(
+            table,
             release=self.label,
             query=query,
             citation=self.citation,
             simulated=self.simulated,
             parameters=parameters,
         )
+
+    def export(
+        self,
+        table: str,
+        destination: export.Destination,
+        *,
+        format: export.Format | None = None,  # noqa: A002
+    ) -> None:
+        """Write a whole table to one file, a batch at a time, with its origin.
+
+        Parameters
+        ----------
+        table : str
+            One of :attr:`tables`.
+        destination : path or binary file
+            A path is written atomically: all rows or no file.
+        format : {"csv", "json", "parquet", "arrow"}, optional
+            By default what the path ends in.
+
+        Raises
+        ------
+        UnknownTableError
+            No such table; names the nearest.
+        QueryError
+            Another format, or a path that ends in none of them.
+        """
+        self._check_table(table)
+        write = export.writer(destination, format)
+        query = f"FROM {table}"  # a name of the schema
+        reader = stream_sql(self._connection, query, size=2**16)
+        schema = self._labelled(reader.schema.empty_table(), query).schema
+        batches = (batch.cast(schema) for batch in reader)
+        write(pa.RecordBatchReader.from_batches(schema, batches), destination)
+
+    def to_duckdb(self, destination: str | Path) -> None:
+        """Write a DuckDB file for this machine: views of the large tables, copies of the small.
+
+        Parameters
+        ----------
+        destination : str or Path
+            The file, replaced if it is there.
+
+        Raises
+        ------
+        FetchError
+            The release is read from the web.
+        """
+        files = {
+            table: [str(self.path / file) for file in paths]
+            for table, paths in self._manifest.files.items()
+        }
+        mark = " SIMULATED." if self.simulated else ""
+        origin = f"Release {self.label}.{mark} Cite as: {self.citation}"
+        write_database(Path(destination), files, origin=origin)
 
     def units(
         self,
@@ -376,7 +455,7 @@ UnknownRoiError, UnknownSubjectError
         }
         layers = None
         if kind is not None or depth is not None:
-            found = choose_layers(self._layers, kind=kind, depth=depth, where=where)
+            found = choose_layers(self.layers, kind=kind, depth=depth, where=where)
             layers = [(one.model, one.layer) for one in found]
         over = [subjects] if isinstance(subjects, str) else subjects
         return UnitSet(self._source, chosen, layers, over)
@@ -415,13 +494,8 @@ UnknownRoiError, UnknownSubjectError
         """
         n = positive(n, "similar() takes a positive number of units")
         names = (only(self._source, "dataset", dataset), only(self._source, "condition", condition))
-        place = parse_unit(unit, self._layers, where=f"release {self.label}")
+        place = parse_unit(unit, self.layers, where=f"release {self.label}")
         return similar_units(self.sql, names, place, n)
-
-    @property
-    def layers(self) -> list[Layer]:
-        """Layers of all networks, those of a network in the order of depth."""
-        return sorted(self._layers, key=lambda layer: (layer.model, layer.depth))
 
     def values(self, column: str) -> list[str]:
         """Names that occur in a column and can be asked for.
@@ -436,7 +510,7 @@ UnknownRoiError, UnknownSubjectError
         UnknownColumnError
             There is no selecting by this column.
         """
-        known = {**self._source.known, "kind": sorted({layer.kind for layer in self._layers})}
+        known = {**self._source.known, "kind": sorted({layer.kind for layer in self.layers})}
         if column not in known:
             raise UnknownColumnError(column, known, where="what units can be selected by")
         return list(known[column])
@@ -447,7 +521,7 @@ UnknownRoiError, UnknownSubjectError
         return self.units(model=model, layer=layer) if slash else self.units(model=model)
 
     def _ipython_key_completions_(self) -> list[str]:
-        return [*self.values("model"), *(layer.name for layer in self._layers)]
+        return [*self.values("model"), *(layer.name for layer in self.layers)]
 
     def unit(self, unit: str) -> pd.DataFrame:
         """All accuracies of one unit.
@@ -470,7 +544,7 @@ UnknownRoiError, UnknownSubjectError
             No such layer; gives the nearest.
         """
         where = f"release {self.label}"
-        return unit_accuracies(self.sql, parse_unit(unit, self._layers, where=where), where=where)
+        return unit_accuracies(self.sql, parse_unit(unit, self.layers, where=where), where=where)
 
     def accuracies(
         self,
@@ -508,20 +582,69 @@ UnknownRoiError, UnknownSubjectError
         where = f"release {self.label}"
         names = {"dataset": dataset, "condition": condition, "model": model}
         keys = {column: only(self._source, column, name) for column, name in names.items()}
-        parse_unit(f"{keys['model']}/{layer}/0", self._layers, where=where)
+        parse_unit(f"{keys['model']}/{layer}/0", self.layers, where=where)
         check_names(self._source, "roi", roi)
-        if subjects is not None:
-            subjects = check_names(self._source, "subject", subjects)
         folder = "/".join(f"{column}={name}" for column, name in [*keys.items(), ("layer", layer)])
         files = [file for file in self._manifest.files["accuracy"] if f"/{folder}/" in file]
         if not files:
             raise QueryError(f"{where}: no accuracies of {folder}")
         (file,) = files
-        frame = layer_accuracies(self._storage, file, roi, subjects, where=f"{where}: {file}")
+        everybody = self._source.subjects[keys["dataset"]]
+        frame = layer_accuracies(self._storage, file, roi, everybody, where=f"{where}: {file}")
+        if subjects is not None:
+            missing = [subject for subject in subjects if subject not in everybody]
+            if missing:
+                raise UnknownSubjectError(missing[0], everybody, where=f"dataset {keys['dataset']}")
+            frame = frame[list(subjects)]
         frame.attrs.update(
             release=self.label, simulated=self.simulated, citation=self.citation, roi=roi
         )
         return frame
+
+    def scatter(
+        self,
+        model: str,
+        layer: str,
+        roi: str,
+        subject: str,
+        other: str,
+        *,
+        dataset: str | None = None,
+        condition: str | None = None,
+        bins: int = 100,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Count a layer's units by their accuracies in two people: one person against another.
+
+        Parameters
+        ----------
+        model, layer, roi : str
+            Which.
+        subject, other : str
+            The people.
+        dataset, condition : str, optional
+            Which, where the release has several.
+        bins : int
+            Bins of each axis, of equal width between the lowest and the highest accuracy.
+
+        Returns
+        -------
+        counts : array of shape (bins, bins)
+            Units; rows are bins of ``subject``, columns of ``other``. Units that lack an accuracy
+            in either are left out.
+        edges : array of shape (bins + 1,)
+            Edges of both axes, Pearson r.
+
+        Raises
+        ------
+        QueryError
+            ``bins`` is not a positive number; and as of :meth:`accuracies`.
+        """
+        if type(bins) is not int or not 0 < bins <= 4096:
+            raise QueryError(f"bins={bins!r} is not a number from 1 to 4096")
+        r = self.accuracies(
+            model, layer, roi, dataset=dataset, condition=condition, subjects=[subject, other]
+        ).to_numpy()
+        return scatter(r[:, 0], r[:, 1], bins=bins)
 
     def distribution(
         self,
@@ -609,12 +732,14 @@ UnknownRoiError, UnknownSubjectError
                 names[columns[:4]].drop_duplicates().itertuples(index=False, name=None)
             ),
             subjects={dataset: sorted(found) for dataset, found in subjects.items()},
-            layers=lambda: self._layers,
+            layers=lambda: self.layers,
         )
 
     @cached_property
-    def _layers(self) -> list[Layer]:
+    def layers(self) -> list[Layer]:
+        """Layers of all networks: name, depth, kind and shape of each; by network, then depth."""
         table = self.table("layers", ["model", "layer", "depth", "kind", "shape"])
+        table = table.astype({"model": str, "layer": str}).sort_values(["model", "depth"])
         return [
             Layer(**row | {"shape": tuple(row["shape"].tolist())})
             for row in table.to_dict("records")

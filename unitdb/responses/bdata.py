@@ -9,7 +9,6 @@ maps (``vmap``), from numbers to names. The layout is that of bdpy 0.26, ``bdpy/
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,8 @@ from numpy.typing import NDArray
 
 from unitdb.activations.hdf5 import find_dataset, names_in, open_hdf5
 from unitdb.errors import DatasetError, closest
+from unitdb.reads import why_missing
+from unitdb.responses.naming import read_names, stimulus_id
 from unitdb.responses.selectors import evaluate, keys_of, parse
 from unitdb.responses.spec import BDataPart, BDataResponses, DatasetSpec
 from unitdb.responses.types import Responses
@@ -135,14 +136,22 @@ class BData:
                 "how ids are made of them (`pattern`), or in which file they stand (`names`)"
             )
         rounded = {round(value, _DIGITS): name for value, name in found.items()}
-        chosen = self.rows(None) if rows is None else rows
-        values = [round(value, _DIGITS) for value in self.column(key)[chosen].tolist()]
-        for row, value in zip(chosen, values, strict=True):
-            if value not in rounded:
-                raise DatasetError(
-                    f"{self.path}: {key!r} is {value:.15g} in sample {row}, which has no name"
-                )
-        return [rounded[value] for value in values]
+        return [
+            stimulus_id(value, names=rounded, where=where) for value, where in self._told(key, rows)
+        ]
+
+    def numbered(self, key: str, pattern: str, *, rows: NDArray[np.intp]) -> list[str]:
+        """Ids made of the numbers of a column by a pattern of :mod:`unitdb.responses.naming`.
+
+        Raises
+        ------
+        DatasetError
+            A number is missing, or not one that the pattern takes.
+        """
+        return [
+            stimulus_id(value, pattern=pattern, where=where)
+            for value, where in self._told(key, rows)
+        ]
 
     def values(self, rows: NDArray[np.intp], columns: NDArray[np.bool_]) -> Floats:
         """Read some samples of some columns, a few samples at a time; (n_rows, n_chosen)."""
@@ -154,6 +163,12 @@ class BData:
                 slab = self.samples[start : start + step]
                 values[inside] = slab[rows[inside] - start][:, columns]
         return values
+
+    def _told(self, key: str, rows: NDArray[np.intp] | None) -> Iterator[tuple[float, str]]:
+        """Numbers of a column, and where each stands."""
+        chosen = self.rows(None) if rows is None else rows
+        for row, value in zip(chosen, self.column(key)[chosen].tolist(), strict=True):
+            yield value, f"{self.path}: sample {row}: {key!r}"
 
     def _metadata_of(self, key: str) -> Floats:
         pattern = ".*".join(map(re.escape, key.split("*")))
@@ -178,7 +193,7 @@ def open_bdata(path: Path) -> Iterator[BData]:
         h5py is not installed.
     """
     if not path.is_file():
-        raise DatasetError(f"{path}: no such file")
+        raise DatasetError(f"{path}: {why_missing(path)}")
     with open_hdf5(path, error=DatasetError) as file:
         samples, meta = (
             next((name for name in names if name in file), names[-1])
@@ -292,60 +307,9 @@ def _check_one_kind(bdata: BData, part: BDataPart, rows: NDArray[np.intp]) -> No
 
 def _stimulus_ids(bdata: BData, part: BDataPart, data: Path, rows: NDArray[np.intp]) -> list[str]:
     if part.pattern is None:
-        names = None if part.names is None else _names_in(data / part.names)
+        names = None if part.names is None else read_names(data / part.names)
         return bdata.labels(part.stimulus, rows=rows, names=names)
-    values = bdata.column(part.stimulus)[rows]
-    if not np.isfinite(values).all():
-        row = int(rows[np.flatnonzero(~np.isfinite(values))[0]])
-        raise DatasetError(f"{bdata.path}: {part.stimulus!r} is missing in sample {row}")
-    if part.pattern == "imagenet":
-        return [_imagenet_name(value) for value in values.tolist()]
-    whole = "d}" in part.pattern
-    if whole and (values != np.round(values)).any():
-        value = values[values != np.round(values)][0]
-        raise DatasetError(
-            f"{bdata.path}: {part.stimulus!r} is {value:.15g}, but the pattern "
-            f"{part.pattern!r} takes whole numbers"
-        )
-    return [part.pattern.format(int(value) if whole else value) for value in values.tolist()]
-
-
-def _imagenet_name(value: float) -> str:
-    """Name of a picture: its category is the whole part, its number the six digits after."""
-    category, picture = divmod(round(value * 10**_DIGITS), 10**_DIGITS)
-    return f"n{category:08d}_{picture}"
-
-
-def _names_in(path: Path) -> dict[float, str]:
-    """Ids by number, from the two columns of a text file: number and id, by tab or comma.
-
-    Raises
-    ------
-    DatasetError
-        The file is missing or has another form; names the line.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as cause:
-        raise DatasetError(f"{path}: cannot be read: {cause}") from None
-    names: dict[float, str] = {}
-    for number, line in enumerate(lines, 1):
-        cells = next(csv.reader([line], delimiter="\t" if "\t" in line else ","), [])
-        if not cells or (number == 1 and not _is_number(cells[0])):
-            continue  # empty, or a header
-        if len(cells) < 2 or not _is_number(cells[0]):
-            raise DatasetError(f"{path}: line {number}: expected a number and an id: {line[:60]!r}")
-        value = float(cells[0])
-        if names.setdefault(value, cells[1].strip()) != cells[1].strip():
-            raise DatasetError(f"{path}: line {number}: {cells[0]} stands for two ids")
-    return names
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False
+    return bdata.numbered(part.stimulus, part.pattern, rows=rows)
 
 
 def _check_same_voxels(parts: list[_Part]) -> None:

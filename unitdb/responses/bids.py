@@ -8,12 +8,13 @@ Per run, in this order:
 3. the run is normalised:  ``percent``  y ← 100 (y − ȳ) / ȳ,  or  ``zscore``  y ← (y − ȳ) / SD
    with ddof = 1;
 4. the sample of an event is the mean of its volumes: from round((onset + shift) / TR) on, as many
-   as round(duration / TR), at least one.
+   as round(duration / TR), at least one; halves are rounded up.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +25,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unitdb.activations.hdf5 import check_expansion
 from unitdb.errors import DatasetError, MissingExtraError, closest
-from unitdb.reads import note_read
+from unitdb.reads import note_read, why_missing
+from unitdb.responses.naming import read_names, stimulus_id
 from unitdb.responses.spec import BidsPart, BidsResponses, DatasetSpec
 from unitdb.responses.types import Responses
 
@@ -69,9 +72,10 @@ def bids_responses(
     splits: list[str] = []
     for split, part in spec.parts.items():
         events = _by_run(root, part.events, subject)
+        names = read_names(data / part.names) if part.names else None
         confounds = _by_run(root, part.confounds, subject) if part.confounds else {}
-        for bold in _files(root, part.bold, subject):
-            shown = _events(_of_run(events, bold, "events"), part)
+        for bold in _by_run(root, part.bold, subject).values():
+            shown = _events(_of_run(events, bold, "events"), part, names)
             run, seconds = _series(bold, union, next(iter(masks.values())))
             regressors = (
                 _confounds(_of_run(confounds, bold, "confounds"), spec.regress, len(run))
@@ -143,8 +147,9 @@ def block_means(run: Floats, blocks: Sequence[slice]) -> Floats:
 
 
 def _volumes(event: _Event, seconds: float, shift: float, n: int, *, where: Path) -> slice:
-    first = round((event.onset + shift) / seconds)
-    stop = first + max(1, round(event.duration / seconds))
+    # Half up, not to the even neighbour: blocks half a volume off would be early and late by turns.
+    first = math.floor((event.onset + shift) / seconds + 0.5)
+    stop = first + max(1, math.floor(event.duration / seconds + 0.5))
     if first < 0 or stop > n:
         raise DatasetError(
             f"{where}: the event at {event.onset:g} s ({event.stimulus}) needs the volumes {first} "
@@ -230,7 +235,10 @@ def _load(path: Path) -> Any:
         ) from None
     with _naming(path):
         note_read(path)
-        return nib.load(path, keep_file_open=True)
+        image: Any = nib.load(path, keep_file_open=True)
+    n_bytes = math.prod(image.shape) * image.get_data_dtype().itemsize
+    check_expansion(n_bytes, path, error=DatasetError)
+    return image
 
 
 class _naming:  # noqa: N801 - reads as a verb
@@ -255,6 +263,9 @@ def _files(root: Path, pattern: str, subject: str) -> list[Path]:
     found = sorted(root.glob(asked))
     if not found:
         raise DatasetError(f"{root}: no file fits {asked!r}")
+    absent = next((path for path in found if not path.exists()), None)
+    if absent is not None:
+        raise DatasetError(f"{absent}: {why_missing(absent)}")
     return found
 
 
@@ -312,7 +323,7 @@ def _number(row: Mapping[str, str], column: str, path: Path, line: int) -> float
     return value
 
 
-def _events(path: Path, part: BidsPart) -> list[_Event]:
+def _events(path: Path, part: BidsPart, names: Mapping[float, str] | None = None) -> list[_Event]:
     """Events that show a stimulus, in the order of their onsets."""
     found = []
     for line, row in _rows(path):
@@ -325,13 +336,29 @@ def _events(path: Path, part: BidsPart) -> list[_Event]:
             _Event(
                 onset=_number(row, "onset", path, line),
                 duration=_number(row, "duration", path, line),
-                stimulus=Path(name).stem if part.stimulus == "stim_file" else name,
+                stimulus=_stimulus(row, part, names, path, line),
             )
         )
     if not found:
         kept = ", ".join(f"{key}: {values}" for key, values in part.keep.items())
         raise DatasetError(f"{path}: no event names a stimulus ({kept or part.stimulus})")
     return sorted(found, key=lambda event: event.onset)
+
+
+def _stimulus(
+    row: Mapping[str, str],
+    part: BidsPart,
+    names: Mapping[float, str] | None,
+    path: Path,
+    line: int,
+) -> str:
+    pattern = part.pattern
+    if pattern is None and names is None:
+        name = _cell(row, part.stimulus, path, line)
+        return Path(name).stem if part.stimulus == "stim_file" else name
+    value = _number(row, part.stimulus, path, line)
+    where = f"{path}: line {line}: {part.stimulus!r}"
+    return stimulus_id(value, pattern=pattern or "", names=names, where=where)
 
 
 def _confounds(path: Path, columns: Sequence[str], n_volumes: int) -> Floats:

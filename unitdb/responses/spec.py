@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from unitdb.responses.naming import StimulusNaming
 from unitdb.responses.selectors import Selector
 from unitdb.sources.spec import DatasetFiles
 from unitdb.specs import Name, RelativePath, Spec
@@ -222,7 +223,7 @@ class ArrayResponses(Spec):
         return set(self.masks)
 
 
-class BDataPart(Spec):
+class BDataPart(StimulusNaming):
     """Samples of one split in a BData file, and how their stimuli are named.
 
     Parameters
@@ -234,32 +235,14 @@ class BDataPart(Spec):
         without it.
     stimulus : str
         Key of the column that tells the stimulus, such as ``stimulus_name`` or ``image_index``.
-    pattern : str, optional
-        Makes the id of a stimulus from its number: ``image_{:04d}``, ``n{:.6f}``; ``imagenet``
-        makes ``n01443537_22563`` of 1443537.022563.
-    names : str, optional
-        Text file below the data folder with two columns, number and id, in place of a pattern.
-        Without either, the value map in the BData file gives the ids.
+    pattern, names : str, optional
+        As of :class:`~unitdb.responses.naming.StimulusNaming`; without either, the value map in the
+        file gives the ids.
     """
 
     file: RelativePath
     rows: Selector | None = None
     stimulus: str = "stimulus_name"
-    pattern: (
-        Annotated[
-            str,
-            Field(pattern=r"^[A-Za-z0-9_.-]*\{:(\d{0,2}d|\d{0,2}\.\d{1,2}f)\}[A-Za-z0-9_.-]*$"),
-        ]
-        | Literal["imagenet"]
-        | None
-    ) = None
-    names: RelativePath | None = None
-
-    @model_validator(mode="after")
-    def _one_way_to_name(self) -> BDataPart:
-        if self.pattern is not None and self.names is not None:
-            raise ValueError("give `pattern` or `names`, not both")
-        return self
 
 
 class BDataResponses(Spec):
@@ -297,7 +280,7 @@ class BDataResponses(Spec):
 Masks = Annotated[list[RelativePath], Field(min_length=1)]
 
 
-class BidsPart(Spec):
+class BidsPart(StimulusNaming):
     """Runs of one split of a BIDS dataset.
 
     Parameters
@@ -307,6 +290,9 @@ class BidsPart(Spec):
         id. Files of a run are joined by what their names say: ses-, task-, run- and so on.
     stimulus : str
         Column of the events that names the stimulus; of ``stim_file`` the name without ending.
+    pattern, names : str, optional
+        Where that column holds numbers, such as the 1443537.022563 of ds001246: what makes ids of
+        them, as of :class:`~unitdb.responses.naming.StimulusNaming`.
     keep : mapping of str to list of str
         Only events that have one of these values in these columns.
     """

@@ -7,7 +7,9 @@ records one; from then on they are held to it like the rest.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +40,8 @@ _HERE = "here"  # what git-annex calls this repository
 _UNVERIFIED = ("VURL", "URL")  # keys without a checksum
 _RECORDED = "SHA256E"
 _SECONDS_TO_ANSWER = 10
+_BUSY = "transfer already in progress"
+_ATTEMPTS, _SECONDS_BETWEEN = 5, 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +103,7 @@ def install(name: str, files: DatasetFiles, *, data: Path | None = None) -> Path
     MissingProgramError, ProgramError
         git, git-annex or DataLad are not there, or failed.
     """
-    folder = data_folder(data) / name
+    folder = _folder(name, data)
     for program in ("git", "git-annex", "datalad"):
         find_program(program)
     with _alone(folder):
@@ -153,15 +157,7 @@ def get(
     paths = _chosen(name, files, subjects, rois, patterns)
     folder = install(name, files, data=data)
     with _alone(folder):
-        failed = []
-        command = ("git-annex", "get", "--json", "--json-progress", "--json-error-messages", "--")
-        for line in json_lines(*command, *paths, folder=folder):
-            action = line.get("action", line)
-            if "byte-progress" in line and progress:
-                done = int(line["byte-progress"])
-                progress(action["file"], done, int(line.get("total-size") or done))
-            elif line.get("success") is False:
-                failed.append(line)
+        failed = _download(folder, paths, progress)
         _record_checksums(folder, paths)
         found = _states(folder, paths)
     if failed:
@@ -172,6 +168,31 @@ def get(
         if state.state != "here":
             raise SourceError(f"{name}: {state.path} has not come; try again")
     return found
+
+
+def _download(folder: Path, paths: Sequence[str], progress: Progress | None) -> list[Any]:
+    """Download what is not here; gives what git-annex says of the files that failed."""
+    command = ("git-annex", "get", "--json", "--json-progress", "--json-error-messages", "--")
+    failed: list[Any] = []
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(_SECONDS_BETWEEN)
+        failed = []
+        for line in json_lines(*command, *paths, folder=folder):
+            action = line.get("action", line)
+            if "byte-progress" in line and progress:
+                done = int(line["byte-progress"])
+                progress(action["file"], done, int(line.get("total-size") or done))
+            elif line.get("success") is False:
+                failed.append(line)
+        # One whose unitdb was killed may take a moment to end.
+        if not any(_BUSY in _said(line) for line in failed):
+            break
+    return failed
+
+
+def _said(line: dict[str, Any]) -> str:
+    return " ".join(" ".join(line["error-messages"] or [line.get("note", "")]).split())
 
 
 def states(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[FileState]:
@@ -235,7 +256,7 @@ def drop(
     Parameters
     ----------
     name, files, data, subjects, rois, patterns
-        As for :func:`get`.
+        As for :func:`get`, but files of all subjects, or of all ROIs, are not those of one.
     force : bool
         Remove also what no other place is known to have.
 
@@ -251,7 +272,8 @@ def drop(
     """
     folder = _installed(name, data)
     with _alone(folder):
-        paths = _registered(folder, _chosen(name, files, subjects, rois, patterns))
+        chosen = _chosen(name, files, subjects, rois, patterns, shared=False)
+        paths = _registered(folder, chosen)
         options = ("--force",) if force else ()
         command = ("git-annex", "drop", "--json", "--json-error-messages", *options, "--")
         failed = [
@@ -264,6 +286,11 @@ def drop(
             f"({len(failed)} such files; --force removes them all the same)"
         )
     return found
+
+
+def _folder(name: str, data: Path | None) -> Path:
+    # Absolute: programs are started in it and in the folder above.
+    return data_folder(data).absolute() / name
 
 
 @contextmanager
@@ -279,7 +306,7 @@ def _new(folder: Path, files: DatasetFiles) -> None:
     _remove(temporary)
     try:
         if files.datalad is not None:
-            run("datalad", "clone", "--", files.datalad, temporary, folder=folder.parent)
+            _clone(files.datalad, temporary)
             if files.version is not None:
                 run("git", "checkout", "--quiet", "--detach", files.version, folder=temporary)
         else:
@@ -290,6 +317,14 @@ def _new(folder: Path, files: DatasetFiles) -> None:
     except BaseException:
         _remove(temporary)
         raise
+
+
+def _clone(address: str, folder: Path) -> None:
+    try:
+        run("datalad", "clone", "--", address, folder, folder=folder.parent)
+    except ProgramError as cause:  # which tells of each of its attempts
+        said = re.findall(r"fatal: (.*?)(?=$|;|'?\])", str(cause))
+        raise SourceError(f"{address} cannot be cloned: {said[-1] if said else cause}") from cause
 
 
 def _remove(folder: Path) -> None:
@@ -397,7 +432,7 @@ def _states(folder: Path, paths: Sequence[str]) -> list[FileState]:
 
 
 def _installed(name: str, data: Path | None) -> Path:
-    folder = data_folder(data) / name
+    folder = _folder(name, data)
     if not (folder / ".datalad").is_dir():
         raise SourceError(
             f"{name} is not installed in {folder.parent}: unitdb datasets install {name}"
@@ -411,16 +446,19 @@ def _chosen(
     subjects: Sequence[str] | None = None,
     rois: Sequence[str] | None = None,
     patterns: Sequence[str] | None = None,
+    *,
+    shared: bool = True,
 ) -> list[str]:
-    """Paths of the files of some subjects and ROIs."""
+    """Paths of the files of some subjects and ROIs, with those of all of them or without."""
     if files.datalad is not None:
         if rois is not None:
             raise SourceError(f"{name}: its files are not told apart by ROI")
         if patterns is not None:
             return list(patterns)  # git-annex knows what * means
+        fetch = files.fetch or ["."]
         if subjects is None:
-            return sorted({path.split("{subject}")[0].rstrip("/") or "." for path in files.fetch})
-        return [path.replace("{subject}", subject) for subject in subjects for path in files.fetch]
+            return sorted({path.split("{subject}")[0].rstrip("/") or "." for path in fetch})
+        return [path.replace("{subject}", subject) for subject in subjects for path in fetch]
     own = {file.subject for file in files.download if file.subject is not None}
     for subject in subjects or ():
         if subject not in own:
@@ -432,8 +470,8 @@ def _chosen(
     chosen = [
         file.path
         for file in files.download
-        if (subjects is None or file.subject is None or file.subject in subjects)
-        and (rois is None or file.rois is None or set(rois) & set(file.rois))
+        if (subjects is None or (shared if file.subject is None else file.subject in subjects))
+        and (rois is None or (shared if file.rois is None else set(rois) & set(file.rois)))
         and (patterns is None or any(fnmatchcase(file.path, pattern) for pattern in patterns))
     ]
     if not chosen:
@@ -446,7 +484,9 @@ def _chosen(
 def _why_not(folder: Path, line: dict[str, Any], files: DatasetFiles) -> str:
     """Say in plain words why a download failed; git-annex says only that it did."""
     addresses = [file.address for file in files.download if file.path == line["file"]]
-    said = " ".join(" ".join(line["error-messages"] or [line.get("note", "")]).split())
+    said = _said(line)
+    if _BUSY in said:
+        return "another git-annex is downloading it; wait for it, or end it"
     if not addresses:
         return said
     asked = urllib.request.Request(addresses[0], method="HEAD")  # noqa: S310 - checked by the spec

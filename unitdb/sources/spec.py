@@ -86,13 +86,14 @@ class DatasetFiles(Spec):
     version : str, optional
         Its commit or tag; needed with an address, so that the data cannot change unnoticed.
     fetch : list of str
-        What is fetched of it; ``{subject}`` stands for the subjects asked for.
+        What is fetched of it, all where it is empty; ``{subject}`` stands for the subjects asked
+        for.
     """
 
     download: list[DatasetFile] = Field(default_factory=list)
     datalad: Clonable | None = None
     version: Version | None = None
-    fetch: list[RelativePath] = Field(default_factory=lambda: ["."])
+    fetch: list[RelativePath] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _one_kind(self) -> DatasetFiles:

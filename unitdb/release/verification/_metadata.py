@@ -67,7 +67,8 @@ def check_manifest(folder: Path, manifest: Manifest) -> None:
     wrong = [
         resource["name"]
         for resource in resources
-        if _meaning(resource.get("schema")) != _meaning(frictionless(TABLES[resource["name"]]))
+        if _meaning(resource.get("schema"))
+        != _meaning(frictionless(TABLES[resource["name"]].at(manifest.schema)))
     ]
     if wrong:
         raise CorruptReleaseError(

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.rows import check_order, coded, distinct, read_rows, readable
+from unitdb.release.verification._significance import check_intervals
 from unitdb.release.verification._summaries import (
     Decoded,
     bin_rows,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from unitdb.release.verification._significance import Significance
     from unitdb.schema import Table
 
 __all__ = [
@@ -193,10 +195,10 @@ def decoded(pieces: Pieces, *, n_units: int, where: str) -> Decoded:
     return Decoded(parts, first)
 
 
-_STORED = ("unit", "n_subjects", "mean_r", "sd_r", "min_r", "max_r", "rank", "lead_r")
+_STORED = ("unit", "n_subjects", "mean_r", "sd_r", "min_r", "max_r", "rank", "lead_r", "p")
 
 
-def check_units(data: Decoded, pieces: Pieces, *, where: str) -> None:
+def check_units(data: Decoded, pieces: Pieces, significance: Significance, *, where: str) -> None:
     """Raise CorruptReleaseError unless ``unit_summary`` is what the accuracies give."""
     means, leads = [], []
     rois = list(data.rois())
@@ -211,6 +213,7 @@ def check_units(data: Decoded, pieces: Pieces, *, where: str) -> None:
         expected["rank"] = ranks_by(stored["mean_r"])
         for column, values in expected.items():
             _check_column(column, stored[column], values, data.units, where=f"{where}: {roi}")
+        significance.check_p(data, roi, stored["mean_r"], stored["p"], where=where)
         means.append(stored["mean_r"])
         leads.append(stored["lead_r"])
     more = next(stored_rois, None)
@@ -240,7 +243,12 @@ def _check_column(
         )
 
 
-def check_derived_rows(data: Decoded, keys: tuple[str, ...], stored: Mapping[str, Rows]) -> None:
+def check_derived_rows(
+    data: Decoded,
+    keys: tuple[str, ...],
+    stored: Mapping[str, Rows],
+    significance: Significance,
+) -> None:
     """Take the partition's rows out of the small tables of summaries, checking each.
 
     Parameters
@@ -252,14 +260,20 @@ def check_derived_rows(data: Decoded, keys: tuple[str, ...], stored: Mapping[str
     stored : mapping of str to Rows
         Rows of ``layer_summary``, ``intersubject`` and the histograms; those of this partition are
         removed.
+    significance : Significance
+        Of the build.
 
     Raises
     ------
     CorruptReleaseError
         Names the row that is missing, or the value that the accuracies do not give.
     """
-    _check_rows("layer_summary", keys, layer_rows(data), stored["layer_summary"])
-    _check_rows("intersubject", keys, pair_rows(data), stored["intersubject"])
+    layers = _check_rows("layer_summary", keys, layer_rows(data), stored["layer_summary"])
+    pairs = _check_rows("intersubject", keys, pair_rows(data), stored["intersubject"])
+    for table, checked in (("layer_summary", layers), ("intersubject", pairs)):
+        check_intervals(table, checked)
+    stated = {(key[-2], key[-1]): row["n_significant"] for key, row in layers.items()}
+    significance.check_counts(data, stated, where="/".join(keys))
     for table, rows in bin_rows(data).items():
         _check_rows(table, keys, rows, stored[table])
 
@@ -269,12 +283,15 @@ def _check_rows(
     keys: tuple[str, ...],
     expected: Iterable[tuple[tuple[Any, ...], dict[str, Any]]],
     stored: Rows,
-) -> None:
+) -> Rows:
+    """Take rows out of those stored, and return them."""
+    taken = {}
     for rest, values in expected:
         place = f"{table}: {'/'.join(map(str, keys + rest))}"
         row = stored.pop(keys + rest, None)
         if row is None:
             raise CorruptReleaseError(f"{place}: the row is missing")
+        taken[keys + rest] = row
         for column, value in values.items():
             found = math.nan if row[column] is None else row[column]
             both_missing = math.isnan(found) and math.isnan(value)
@@ -282,6 +299,7 @@ def _check_rows(
                 raise CorruptReleaseError(
                     f"{place}: {column} is {found}, but the accuracies give {value}"
                 )
+    return taken
 
 
 def _tolerance(column: str) -> float:

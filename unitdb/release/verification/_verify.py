@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, read_manifest
-from unitdb.release.rows import distinct
+from unitdb.release.rows import coded, distinct, read_rows
+from unitdb.release.verification._hierarchy import Hierarchy
 from unitdb.release.verification._metadata import (
     check_manifest,
     check_metadata,
@@ -27,6 +30,7 @@ from unitdb.release.verification._partitions import (
     read,
 )
 from unitdb.release.verification._references import check_references, shown
+from unitdb.release.verification._significance import Significance, check_q
 from unitdb.schema import TABLES
 
 if TYPE_CHECKING:
@@ -44,6 +48,8 @@ _CHECKS = (
     "folders say what their rows say",
     "every layer, ROI and subject of a build is there, with the units it selects",
     "unit_summary, layer_summary, intersubject and histograms follow from the accuracies",
+    "p follows from the accuracies where a formula gives it, q from p",
+    "best ROIs follow from the accuracies, BH scores from best ROIs",
 )
 _DERIVED = ("layer_summary", "intersubject", "accuracy_histogram", "unit_histogram")
 """Small tables whose rows belong to partitions."""
@@ -131,19 +137,26 @@ def verify(
     stored = {name: _rows(name, small[name]) for name in _DERIVED}
     described = {name: table.to_pylist() for name, table in small.items() if name not in stored}
     plan = check_references(described, manifest)
+    significance = {
+        row["build"]: Significance(row, described["subjects"]) for row in described["builds"]
+    }
+    hierarchy = _hierarchy(described)
     rows = {name: small[name].num_rows if name in small else 0 for name in manifest.files}
 
     partitions = _partitions(manifest)
     for done, (keys, files) in enumerate(partitions.items()):
         where = files["accuracy"]
-        accuracy = Pieces(folder, where, TABLES["accuracy"], keys, referred)
+        accuracy = Pieces(folder, where, TABLES["accuracy"].at(manifest.schema), keys, referred)
         data = decoded(accuracy, n_units=plan.n_units[keys[2:]], where=where)
         build = plan.take(keys, accuracy.builds, where=where)
         plan.check_complete(data, keys, build, where=where)
-        check_derived_rows(data, keys, stored)
+        tested = significance[build["build"]]
+        check_derived_rows(data, keys, stored, tested)
+        hierarchy.check(data, keys)
         where = files["unit_summary"]
-        units = Pieces(folder, where, TABLES["unit_summary"], keys, referred)
-        check_units(data, units, where=where)
+        spec = TABLES["unit_summary"].at(manifest.schema)
+        units = Pieces(folder, where, spec, keys, referred)
+        check_units(data, units, tested, where=where)
         rows["accuracy"] += accuracy.n_rows
         rows["unit_summary"] += units.n_rows
         del data
@@ -152,6 +165,8 @@ def verify(
             progress(done + 1, len(partitions))
 
     plan.check_all_taken()
+    if "q" in TABLES["unit_summary"].at(manifest.schema).column_names:
+        _check_discovery(folder, partitions)
     for name, left in stored.items():
         if left:
             names = shown("/".join(key) for key in left)
@@ -172,7 +187,7 @@ def _read_small(folder: Path, manifest: Manifest) -> tuple[dict[str, pa.Table], 
     referred: Referred = {}
     keys = {(key.table, key.columns) for table in TABLES.values() for key in table.foreign_keys}
     for name in manifest.files:
-        spec = TABLES[name]
+        spec = TABLES[name].at(manifest.schema)
         if spec.partition_by:
             continue
         if manifest.files[name] != (f"{name}.parquet",):
@@ -212,3 +227,30 @@ def _partition_keys(table: str, path: str) -> tuple[str, ...]:
         expected = "/".join(f"{column}=…" for column in columns)
         raise CorruptReleaseError(f"{path}: must be {table}/{expected}/part-0.parquet")
     return tuple(part.partition("=")[2] for part in parts)
+
+
+def _hierarchy(described: Mapping[str, list[dict[str, Any]]]) -> Hierarchy:
+    """What table ``hierarchy`` says; nothing where the release is of an older schema."""
+    return Hierarchy(
+        described.get("hierarchy", []),
+        described.get("best_roi", []),
+        depths={(row["model"], row["layer"]): row["depth"] for row in described["layers"]},
+        seeds={(row["dataset"], row["model"]): row["seed"] or 0 for row in described["builds"]},
+    )
+
+
+def _check_discovery(folder: Path, partitions: Mapping[tuple[str, ...], Mapping[str, str]]) -> None:
+    """Check q within dataset, condition, model and ROI; one of these families in memory."""
+    families: dict[tuple[str, ...], list[str]] = {}
+    for keys, files in partitions.items():
+        families.setdefault(keys[:3], []).append(files["unit_summary"])
+    for keys, paths in families.items():
+        rois = coded(read_rows(folder / paths[0], ["roi"])["roi"])[1]
+        for roi in rois:
+            found = []
+            for path in paths:
+                table = read_rows(folder / path, ["roi", "p", "q"])
+                of_roi = table.filter(pc.equal(table["roi"], roi))
+                found.append([of_roi[column].to_numpy() for column in ("p", "q")])
+            p, q = (np.concatenate(parts) for parts in zip(*found, strict=True))
+            check_q(p, q, where="/".join((*keys, roi)))

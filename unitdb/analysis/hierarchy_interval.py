@@ -1,0 +1,289 @@
+"""Intervals of BH scores: about other units, other people, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.analysis.best import BHMethod, Chooser
+from unitdb.analysis.contingency import spearman_of_counts
+from unitdb.analysis.hierarchy import checked, drawn_layers
+from unitdb.analysis.intervals import Interval, fisher_interval
+from unitdb.analysis.moments import Blocks
+from unitdb.errors import AnalysisError, closest
+
+__all__ = ["BestTally", "Over", "bh_interval"]
+
+Array = NDArray[np.float64]
+Over = Literal["units", "subjects", "both"]
+
+_REPLICATE_CELLS = 1 << 22  # weights of this many clusters × replicates are held together
+
+
+def bh_interval(
+    accuracies: Sequence[NDArray[np.floating]],
+    *,
+    n_stimuli: int,
+    over: Over,
+    method: BHMethod = "corrected",
+    n_layers: int = 5,
+    n_repeats: int = 100,
+    seed: int = 0,
+    blocks: Sequence[Blocks] | None = None,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+) -> Interval:
+    """BH score of a network with a bootstrap interval.
+
+    tanh(artanh(score) ± t · s),  s² the variance of artanh(score*) over replicates that draw
+
+    ``"units"``     units of each layer, the same in all subjects: the score of other units of these
+    layers in these people;
+
+    ``"subjects"``  subjects, with all their units: of these units in other people;
+
+    ``"both"``      s² = s²_subjects + s²_units − s²_cells,  cells drawn as if each accuracy were of
+    its own unit and subject, as both others hold that part (two-way clustering; not less than
+    either).
+
+    A replicate draws one fewer than there are, with weights n / (n − 1), which makes variances
+    unbiased (Rao & Wu 1988). Degrees of freedom of t: subjects − 1; units − layers; those of the
+    sum after Satterthwaite. The draws of layers are the same in all replicates: they are part of
+    the definition of the score, not of its error.
+
+    Parameters
+    ----------
+    accuracies : sequence of arrays of shape (n_subjects, n_rois, n_units)
+        As of :func:`.bh_score`; (n_rois, n_units) will do for ``over="units"``.
+    n_stimuli, method, n_layers, n_repeats, seed
+        As of :func:`.bh_score`; the seed is that of the replicates too (PCG64).
+    over : {"units", "subjects", "both"}
+        What is drawn again.
+    blocks : sequence of arrays of shape (n_units,), optional
+        Block of each unit of each layer (:func:`.channel_blocks`), drawn as a whole: neighbours are
+        alike. Without blocks each unit is its own, and the interval of a convolutional layer is
+        too narrow.
+    n_bootstrap : int
+        Replicates.
+    confidence : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    Interval
+        Low and high are NaN where there is but one subject, or one block in a layer, to draw.
+        Replicates without a correlation, or with one of ±1, are left out.
+
+    Raises
+    ------
+    AnalysisError
+        Shapes that do not agree, or options out of range.
+
+    References
+    ----------
+    Rao & Wu 1988, doi:10.1080/01621459.1988.10478591; Cameron, Gelbach & Miller 2011,
+    doi:10.1198/jbes.2010.07136 (two ways); Satterthwaite 1946, doi:10.2307/3002019.
+    """
+    layers = checked(accuracies)
+    _check(layers, blocks, over, n_bootstrap, confidence)
+    tally = BestTally(n_stimuli=n_stimuli, method=method, seed=seed)
+    for r, of_units in zip(layers, [None] * len(layers) if blocks is None else blocks, strict=True):
+        tally.add(r, of_units)
+    return tally.interval(
+        over,
+        n_layers=n_layers,
+        n_repeats=n_repeats,
+        n_bootstrap=n_bootstrap,
+        confidence=confidence,
+    )
+
+
+class BestTally:
+    """Best regions counted one layer at a time: what a BH score and its interval need.
+
+    Parameters
+    ----------
+    n_stimuli, method, seed
+        As of :func:`.bh_score`.
+    """
+
+    def __init__(self, *, n_stimuli: int, method: BHMethod = "corrected", seed: int = 0) -> None:
+        self._chooser = Chooser(method, n_stimuli, seed)
+        self._seed = seed
+        self._per_subject: list[NDArray[np.int64]] = []
+        self._units: list[_Clusters] = []
+        self._cells: list[_Clusters] = []
+        self.n_units = 0
+
+    def add(self, r: NDArray[np.floating], blocks: Blocks | None = None) -> None:
+        """Count the next layer.
+
+        Parameters
+        ----------
+        r : array of shape (n_subjects, n_rois, n_units) or (n_rois, n_units)
+            Accuracies, the same subjects and regions in all layers.
+        blocks : array of shape (n_units,), optional
+            As of :func:`bh_interval`.
+        """
+        n_rois = r.shape[-2]
+        # Regions count from 1; 0 is none.
+        best = np.atleast_2d(self._chooser.best(r)).astype(np.intp) + 1
+        self.n_units += best.size
+        self._per_subject.append(_counts(best, n_rois))
+        self._units.append(_units(best, n_rois, blocks))
+        self._cells.append(_cells(best, n_rois, blocks))
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Units of each layer and best region, subjects pooled: (n_layers, n_rois)."""
+        return np.stack([layer.sum(axis=0) for layer in self._per_subject])
+
+    def score(self, *, n_layers: int = 5, n_repeats: int = 100) -> float:
+        """BH score, as of :func:`.bh_score`."""
+        draws = drawn_layers(len(self._per_subject), n_layers, n_repeats, self._seed)
+        return float(_scores(self.counts[None], draws)[0])
+
+    def interval(
+        self,
+        over: Over,
+        *,
+        n_layers: int = 5,
+        n_repeats: int = 100,
+        n_bootstrap: int = 1000,
+        confidence: float = 0.95,
+    ) -> Interval:
+        """BH score with its interval; parameters as of :func:`bh_interval`."""
+        draws = drawn_layers(len(self._per_subject), n_layers, n_repeats, self._seed)
+        per_subject = np.stack(self._per_subject, axis=1)  # subject, layer, roi
+        score = float(_scores(per_subject.sum(axis=0)[None], draws)[0])
+        rng = np.random.Generator(np.random.PCG64(self._seed))
+
+        def variance(replicates: Array) -> float:
+            with np.errstate(divide="ignore"):
+                z = np.arctanh(_scores(replicates, draws))
+            z = z[np.isfinite(z)]
+            return float(z.var(ddof=1)) if len(z) > 1 else np.nan
+
+        def of_layers(clusters: list[_Clusters]) -> float:
+            return variance(np.stack([one.drawn(n_bootstrap, rng) for one in clusters], axis=1))
+
+        n_subjects = len(per_subject)
+        subjects = _Clusters(
+            per_subject.reshape(n_subjects, -1), np.ones(n_subjects, dtype=np.int64)
+        )
+        df = {"subjects": n_subjects - 1, "units": sum(max(one.n - 1, 0) for one in self._units)}
+        found = {}
+        if over != "units":
+            drawn = subjects.drawn(n_bootstrap, rng)
+            found["subjects"] = variance(drawn.reshape(-1, *per_subject.shape[1:]))
+        if over != "subjects":
+            found["units"] = of_layers(self._units)
+        total = sum(found.values())
+        if over == "both":
+            total = float(np.max([total - of_layers(self._cells), *found.values()]))
+        parts = sum(part**2 / max(df[name], 1) for name, part in found.items())
+        return fisher_interval(
+            score,
+            float(np.sqrt(total)),
+            df=total**2 / parts if parts else np.inf,
+            confidence=confidence,
+        )
+
+
+class _Clusters:
+    """What is drawn again: clusters of accuracies, each with its counts.
+
+    Parameters
+    ----------
+    counts : array of shape (n_distinct, n)
+        What a cluster adds to the counts.
+    sizes : array of shape (n_distinct,)
+        Clusters that add the same.
+    """
+
+    def __init__(self, counts: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
+        self._counts, self._sizes = counts, sizes
+        self.n = int(sizes.sum())
+
+    def drawn(self, n_bootstrap: int, rng: np.random.Generator) -> Array:
+        """Counts of replicates of n − 1 clusters, of weight n / (n − 1); NaN for one cluster."""
+        found = np.zeros((n_bootstrap, self._counts.shape[1]))
+        if self.n == 1:
+            found[:] = np.nan
+        if self.n < 2:
+            return found
+        most = max(1, _REPLICATE_CELLS // len(self._sizes))
+        for start in range(0, n_bootstrap, most):
+            part = found[start : start + most]
+            weights = rng.multinomial(self.n - 1, self._sizes / self.n, size=len(part))
+            part[:] = weights.astype(np.float64) @ self._counts * (self.n / (self.n - 1))
+        return found
+
+
+def _counts(
+    best: NDArray[np.intp], n_rois: int, blocks: NDArray[np.integer] | None = None
+) -> NDArray[np.int64]:
+    """How often each region is the best one, by row of ``best``, or by row and block."""
+    n_rows, n_blocks = len(best), 1 if blocks is None else int(blocks.max(initial=-1)) + 1
+    row = np.arange(n_rows)[:, None] * n_blocks + (0 if blocks is None else blocks)
+    code = row * (1 + n_rois) + best
+    found = np.bincount(code.ravel(), minlength=n_rows * n_blocks * (1 + n_rois))
+    return found.reshape(-1, 1 + n_rois)[:, 1:]
+
+
+def _units(best: NDArray[np.intp], n_rois: int, blocks: Blocks | None) -> _Clusters:
+    """Units of a layer, or blocks of them: all subjects at once."""
+    if blocks is None:
+        of_unit = np.stack([(best == roi).sum(axis=0) for roi in range(1, 1 + n_rois)], axis=1)
+        return _Clusters(*np.unique(of_unit, axis=0, return_counts=True))
+    names, named = np.unique(blocks, return_inverse=True)
+    by_cell = _counts(best, n_rois, named).reshape(len(best), len(names), n_rois)
+    return _Clusters(by_cell.sum(axis=0), np.ones(len(names), dtype=np.int64))
+
+
+def _cells(best: NDArray[np.intp], n_rois: int, blocks: Blocks | None) -> _Clusters:
+    """Units or blocks of each subject, as if none had to do with another."""
+    if blocks is None:
+        sizes = np.bincount(best.ravel(), minlength=1 + n_rois)
+        return _Clusters(np.eye(1 + n_rois, dtype=np.int64)[:, 1:], sizes)
+    by_cell = _counts(best, n_rois, np.unique(blocks, return_inverse=True)[1])
+    return _Clusters(by_cell, np.ones(len(by_cell), dtype=np.int64))
+
+
+def _scores(counts: NDArray[np.number], draws: NDArray[np.intp]) -> Array:
+    """Scores of counts of shape (n, n_layers, n_rois); equal draws are computed once."""
+    distinct, times = np.unique(draws, axis=0, return_counts=True)
+    total = np.zeros(len(counts))
+    for layers, n in zip(distinct, times, strict=True):
+        total += n * spearman_of_counts(counts[:, layers])
+    return total / len(draws)
+
+
+def _check(
+    layers: list[NDArray[np.floating]],
+    blocks: Sequence[Blocks] | None,
+    over: str,
+    n_bootstrap: int,
+    confidence: float,
+) -> None:
+    if over not in get_args(Over):
+        near = closest(str(over), get_args(Over)) or get_args(Over)
+        raise AnalysisError(f"over {over!r} in bh_interval; valid: {', '.join(near)}")
+    if over != "units" and layers[0].ndim != 3:
+        raise AnalysisError(
+            f"accuracies of shape {layers[0].shape}: an interval over subjects needs "
+            "(n_subjects, n_rois, n_units)"
+        )
+    if blocks is not None and [b.shape for b in blocks] != [r.shape[-1:] for r in layers]:
+        raise AnalysisError(
+            f"blocks of shapes {', '.join(str(b.shape) for b in blocks)}; they should be "
+            f"{', '.join(str(r.shape[-1:]) for r in layers)}"
+        )
+    if n_bootstrap < 2 or not 0 < confidence < 1:
+        raise AnalysisError(
+            f"{n_bootstrap} replicates and confidence {confidence:g}; they should be 2 at least, "
+            "and between 0 and 1"
+        )

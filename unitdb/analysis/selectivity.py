@@ -1,0 +1,39 @@
+"""Properties of units' activations that agreement between people may come down to."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["activation_covariates"]
+
+
+def activation_covariates(y: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Log variance and sparseness of each unit's activations over images.
+
+    sparseness = (1 − (Σ|y|/n)² / (Σy²/n)) / (1 − 1/n):  0 where all images drive the unit alike, 1
+    where one image alone does.
+
+    Parameters
+    ----------
+    y : array of shape (n_images, n_units)
+        Activations, raw.
+
+    Returns
+    -------
+    array of shape (2, n_units)
+        NaN for a unit that answers the same to all images.
+
+    References
+    ----------
+    Vinje & Gallant 2000, doi:10.1126/science.287.5456.1273.
+    """
+    values = np.asarray(y, dtype=np.float64)
+    n = len(values)
+    varies = values.max(axis=0) > values.min(axis=0)
+    found = np.full((2, values.shape[1]), np.nan)
+    kept = values[:, varies]
+    found[0, varies] = np.log(kept.var(axis=0))
+    mean, square = np.abs(kept).mean(axis=0), (kept**2).mean(axis=0)
+    found[1, varies] = (1 - mean**2 / square) / (1 - 1 / n)
+    return found

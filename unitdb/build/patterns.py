@@ -1,0 +1,153 @@
+"""What the patterns of a layer say: steps that workers share, after the blocks are decoded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from unitdb.activations import Activations
+from unitdb.analysis import (
+    Interval,
+    MeanProfile,
+    PatternSimilarity,
+    pairwise_identification,
+    pattern_correlation,
+)
+from unitdb.build.blocks import Block, load_responses
+from unitdb.files import replacing
+
+__all__ = ["PatternStep", "pattern_steps", "summarise_patterns", "write_truth"]
+
+_CHANCE = 0.5
+"""Identification by a pattern that knows nothing, where no test image trains the decoder."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PatternStep:
+    """Predictions of a layer from an ROI of a subject.
+
+    Parameters
+    ----------
+    layer : str
+    place : tuple of int
+        Positions of the ROI and of the subject.
+    blocks : tuple of Block
+        All that are of them, done.
+    """
+
+    layer: str
+    place: tuple[int, int]
+    blocks: tuple[Block, ...]
+
+    @property
+    def target(self) -> Path:
+        """JSON file with columns of ``layer_summary``."""
+        return self.blocks[0].target.with_name("patterns.json")
+
+    @property
+    def truth(self) -> Path:
+        """``.npy`` file by :func:`write_truth`."""
+        return self.target.parent.with_name("truth.npy")
+
+
+def pattern_steps(blocks: Sequence[Block]) -> list[PatternStep]:
+    """One step for each layer, ROI and subject of a job."""
+
+    def key(block: Block) -> tuple[str, tuple[int, int]]:
+        return block.layer, block.place
+
+    return [
+        PatternStep(layer=layer, place=place, blocks=tuple(group))
+        for (layer, place), group in groupby(sorted(blocks, key=key), key)
+    ]
+
+
+def write_truth(step: PatternStep, activations: Activations) -> None:
+    """Write the true activations of a layer's patterns, (n_stimuli, n_kept), for all its steps."""
+    parts = [
+        activations.block(step.layer, block.start, block.stop)[:, block.patterns]
+        for block in step.blocks
+        if len(block.patterns)
+    ]
+    with replacing(step.truth) as temporary, temporary.open("wb") as file:
+        np.save(file, np.concatenate(parts, axis=1))
+
+
+def summarise_patterns(step: PatternStep) -> PatternStep:
+    """Compare decoded patterns with true ones, and write what comes of it; gives the step back.
+
+    Units are normalised with the mean and SD of the images that train, over all folds. The
+    candidates are the test images.
+    """
+    splits, rows = load_responses(step.blocks[0].responses)
+    train = np.unique(np.concatenate([train for train, _ in splits]))
+    test = np.concatenate([test for _, test in splits])
+    kept = [block for block in step.blocks if len(block.patterns)]
+    predicted = np.concatenate(
+        [np.load(block.predictions, allow_pickle=False) for block in kept], axis=2
+    )
+    truth = np.load(step.truth, allow_pickle=False)
+    with threadpool_limits(1):
+        true, *controls = (
+            _similarity(of_control, truth[samples[test]], truth[samples[train]])
+            for of_control, samples in zip(predicted, rows[: len(predicted)], strict=True)
+        )
+        columns = _columns(true)
+        profile = MeanProfile(len(test))
+        profile.add(predicted[0], truth[rows[0, test]])
+        columns |= _ends("mean", profile.mean())
+        columns["mean_of_patterns"] = profile.mean().value
+        columns["identification_chance"] = _CHANCE if len(splits) == 1 else None
+        if controls:
+            columns["identification_chance"] = float(
+                np.mean([_rate(similarity.similarity()) for similarity in controls])
+            )
+    known = {name: None if value != value else value for name, value in columns.items()}
+    with replacing(step.target) as temporary:
+        temporary.write_text(json.dumps(known))
+    return step
+
+
+def _similarity(
+    predicted: NDArray[np.float32], true: NDArray[np.float32], train: NDArray[np.float32]
+) -> PatternSimilarity:
+    found = PatternSimilarity(len(true), len(true))
+    values = train.astype(np.float64)
+    constant = train.max(axis=0) == train.min(axis=0)
+    sd = np.where(constant, 0.0, values.std(axis=0, ddof=1))
+    found.add(predicted, true, mean=values.mean(axis=0), sd=sd)
+    return found
+
+
+def _columns(patterns: PatternSimilarity) -> dict[str, float | None]:
+    similarity = patterns.similarity()
+    n_images = len(similarity)
+    identification = pairwise_identification(similarity)
+    _, pattern = pattern_correlation(similarity)
+    others = similarity[~np.eye(n_images, dtype=bool)]
+    known = others[~np.isnan(others)]
+    return {
+        "n_pattern_units": patterns.n_units,
+        "n_candidates": identification.n_candidates,
+        "pattern_r": pattern.value,
+        **_ends("pattern", pattern),
+        "pattern_chance": float(known.mean()) if len(known) else np.nan,
+        "identification": identification.mean.value,
+        **_ends("identification", identification.mean),
+    }
+
+
+def _ends(name: str, interval: Interval) -> dict[str, float | None]:
+    return {f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _rate(similarity: NDArray[np.float64]) -> float:
+    rates = pairwise_identification(similarity, n_bootstrap=2).rates
+    return float(np.nanmean(rates)) if not np.isnan(rates).all() else np.nan

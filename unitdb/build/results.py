@@ -1,0 +1,71 @@
+"""Accuracies of a layer, read from the files of its blocks as they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.build.blocks import Block
+
+__all__ = ["LayerResults"]
+
+Accuracies = NDArray[np.float32]
+
+
+class LayerResults:
+    """Accuracies of a layer and of its controls; in memory is what was asked for last.
+
+    Iterating gives those of each ROI: arrays of shape (n_subjects, n_units), NaN where a unit has
+    none.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        All blocks of a job, done.
+    layer : str
+    """
+
+    def __init__(self, blocks: Sequence[Block], layer: str) -> None:
+        self._blocks: dict[tuple[int, int], list[Block]] = {}
+        for block in blocks:
+            if block.layer == layer:
+                self._blocks.setdefault(block.place, []).append(block)
+        self.n_rois, self.n_subjects = (
+            1 + max(places) for places in zip(*self._blocks, strict=True)
+        )
+        first = self._blocks[0, 0]
+        self.n_units = sum(block.n_units for block in first)
+        self.n_controls = first[0].n_controls
+
+    def __iter__(self) -> Iterator[Accuracies]:
+        return (self.accuracies(roi) for roi in range(self.n_rois))
+
+    def accuracies(self, roi: int, control: int = 0) -> Accuracies:
+        """Accuracies of all subjects, or those of a control, counted from 1."""
+        found: Accuracies = self.read(roi, slice(control, control + 1), 0, self.n_units)[0]
+        return found
+
+    def controls(self, roi: int, size: int) -> Iterator[Accuracies]:
+        """Accuracies of all controls, (n_controls, n_subjects, n_units), some units at a time."""
+        for start in range(0, self.n_units, size):
+            yield self.read(roi, slice(1, None), start, min(start + size, self.n_units))
+
+    def read(self, roi: int, rows: slice, start: int, stop: int) -> Accuracies:
+        """Rows of the files of blocks, side by side, of units from start up to stop.
+
+        Returns
+        -------
+        array of shape (n_rows, n_subjects, stop - start)
+        """
+        n_rows = len(range(1 + self.n_controls)[rows])
+        found = np.empty((n_rows, self.n_subjects, stop - start), dtype=np.float32)
+        for subject in range(self.n_subjects):
+            for block in self._blocks[roi, subject]:
+                first, last = max(start, block.start), min(stop, block.stop)
+                if first < last:
+                    r = np.load(block.target, mmap_mode="r", allow_pickle=False)
+                    part = r[rows, first - block.start : last - block.start]
+                    found[:, subject, first - start : last - start] = part
+        return found

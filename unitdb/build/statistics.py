@@ -1,0 +1,193 @@
+"""Statistics of a layer for the tables: significance, and agreement between subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.activations import Activations
+from unitdb.analysis import (
+    PairInterval,
+    StudentisedNull,
+    accuracy_p,
+    activation_covariates,
+    agreement_intervals,
+    channel_blocks,
+    combined_accuracy_p,
+    cross_correlations,
+    q_values,
+)
+from unitdb.build.results import LayerResults
+
+__all__ = ["Agreement", "Tested", "agreement", "by_controls", "by_formula", "covariates"]
+
+SIGNIFICANT = 0.05
+"""q below which a unit counts as significant in ``layer_summary``."""
+
+_AT_ONCE = 1 << 14  # units whose controls are in memory together
+_POOL = 1 << 24  # accuracies of controls that a null is made of, at the most
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tested:
+    """Significance of the units of a layer in one ROI.
+
+    Parameters
+    ----------
+    p : array of shape (n_units,)
+        Over subjects; NaN where there is none.
+    n_significant : list of int
+        Units with q < .05 in each subject, of the subject's units alone.
+    """
+
+    p: NDArray[np.float32]
+    n_significant: list[int]
+
+
+def by_formula(r: NDArray[np.float32], n_test: Sequence[int]) -> Tested:
+    """Test accuracies by the number of test images; Stouffer's p over subjects.
+
+    Parameters
+    ----------
+    r : array of shape (n_subjects, n_units)
+        Accuracies; NaN where there is none.
+    n_test : sequence of int
+        Test images of each subject.
+    """
+    n_images = np.asarray(n_test)[:, None]
+    return Tested(
+        p=combined_accuracy_p(r, n_images=n_images).astype(np.float32),
+        n_significant=[_count(row) for row in accuracy_p(r, n_images=n_images)],
+    )
+
+
+def by_controls(results: LayerResults, roi: int) -> Tested:
+    """Test accuracies among those with shuffled images; over subjects, their mean.
+
+    Parameters
+    ----------
+    results : LayerResults
+        With controls.
+    roi : int
+        Position of the ROI.
+    """
+    r = results.accuracies(roi)
+    p = np.full((1 + results.n_subjects, results.n_units), np.nan)
+    for row in range(len(p)):  # the mean over subjects, then each subject
+        of = slice(None) if row == 0 else slice(row - 1, row)
+        null = StudentisedNull(_pool(results, roi, of))
+        start = 0
+        for controls in results.controls(roi, _AT_ONCE):
+            stop = start + controls.shape[2]
+            p[row, start:stop] = null.p(_mean(r[of, start:stop]), _mean(controls[:, of]))
+            start = stop
+    return Tested(p=p[0].astype(np.float32), n_significant=[_count(row) for row in p[1:]])
+
+
+def _pool(results: LayerResults, roi: int, of: slice) -> Iterator[NDArray[np.floating]]:
+    """Controls of units that are spread over the layer, not more than memory should hold."""
+    step = -(-results.n_units * results.n_controls // _POOL)
+    start = 0
+    for controls in results.controls(roi, _AT_ONCE):
+        yield _mean(controls[:, of, -start % step :: step])
+        start += controls.shape[2]
+
+
+def _mean(r: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean over subjects, the last axis but one, of those that have an accuracy."""
+    known = ~np.isnan(r)
+    n = known.sum(axis=-2)
+    total = np.where(known, r, 0.0).sum(axis=-2, dtype=np.float64)
+    mean = np.full(total.shape, np.nan)
+    np.divide(total, n, out=mean, where=n > 0)
+    return mean
+
+
+def _count(p: NDArray[np.float64]) -> int:
+    return int((q_values(p) < SIGNIFICANT).sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Agreement of two subjects in an ROI.
+
+    Parameters
+    ----------
+    pair : PairInterval
+        Correlations over units, with intervals.
+    null : tuple of float
+        Pearson correlation in each control.
+    """
+
+    pair: PairInterval
+    null: tuple[float, ...]
+
+    @property
+    def chance(self) -> float:
+        """Mean over controls; NaN without any."""
+        known = [r for r in self.null if r == r]
+        return float(np.mean(known)) if known else np.nan
+
+    @property
+    def p(self) -> float:
+        """(1 + #{null ≥ r}) / (1 + n); NaN without controls or correlation."""
+        known, r = [r for r in self.null if r == r], self.pair.pearson.value
+        if not known or r != r:
+            return np.nan
+        return (1 + sum(other >= r for other in known)) / (1 + len(known))
+
+
+def agreement(
+    r: NDArray[np.float32],
+    *,
+    shape: Sequence[int],
+    units: NDArray[np.int32],
+    of_units: NDArray[np.float64] | None = None,
+    n_controls: int = 0,
+    control: Callable[[int], NDArray[np.float32]] | None = None,
+) -> list[Agreement]:
+    """Agreement of all pairs of subjects, with intervals over channels.
+
+    A control shuffles the images alike in all subjects. Two different controls, one for each
+    subject of a pair, shuffle them independently: the null of no common images.
+
+    Parameters
+    ----------
+    r : array of shape (n_subjects, n_units)
+        Accuracies in an ROI.
+    shape : sequence of int
+        Of the layer.
+    units : array of shape (n_units,)
+        Flat C-order indices of the units.
+    of_units : array of shape (n_covariates, n_units), optional
+        What partial correlations hold constant.
+    n_controls : int
+        How many there are.
+    control : callable, optional
+        Gives the accuracies of a control, counted from 0.
+    """
+    pairs = agreement_intervals(r, channel_blocks(shape, units), covariates=of_units)
+    null = [
+        cross_correlations(control(number), control((number + 1) % n_controls))
+        for number in range(n_controls)
+        if control is not None and pairs
+    ]
+    return [
+        Agreement(pair=pair, null=tuple(float(r[pair.first, pair.second]) for r in null))
+        for pair in pairs
+    ]
+
+
+def covariates(activations: Activations, layer: str) -> NDArray[np.float64]:
+    """Log variance and sparseness of a layer's units over all images, (2, n_units)."""
+    n_units = activations.n_units(layer)
+    return np.concatenate(
+        [
+            activation_covariates(activations.block(layer, start, min(start + _AT_ONCE, n_units)))
+            for start in range(0, n_units, _AT_ONCE)
+        ],
+        axis=1,
+    )

@@ -1,0 +1,76 @@
+"""The other direction: how well each voxel is predicted from the units of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.decoding._scaling import is_constant
+from unitdb.decoding.roi import RoiDecoder
+from unitdb.decoding.settings import DecoderSettings
+from unitdb.errors import ResponsesError
+
+__all__ = ["encoding_accuracies"]
+
+Rows = NDArray[np.intp]
+
+
+def encoding_accuracies(
+    activations: Sequence[NDArray[np.floating]],
+    responses: NDArray[np.floating],
+    splits: Sequence[tuple[Rows, Rows]],
+    settings: DecoderSettings,
+    *,
+    n_jobs: int = 1,
+) -> NDArray[np.float64]:
+    """Voxel-wise encoding models of each layer: Pearson r over held-out images.
+
+    What :class:`.RoiDecoder` does, with units and voxels exchanged: units and responses are
+    normalised with training statistics, each voxel keeps the units most correlated with it
+    (``settings.n_voxels`` says how many; 500 with α = 100 in the publication), and ridge regression
+    predicts the held-out rows.
+
+    Parameters
+    ----------
+    activations : sequence of arrays of shape (n_rows, n_units)
+        Of each layer, raw; rows as in ``responses``. Where units are selected a matrix of n_units²
+        is held: give a sample of a large layer. Without selection memory grows with n_units.
+    responses : array of shape (n_rows, n_voxels)
+        Raw; one row a sample, test presentations of an image averaged.
+    splits : sequence of (train_rows, test_rows)
+        Integer arrays. Held-out predictions of all pairs are pooled.
+    settings : DecoderSettings
+    n_jobs : int
+        Threads.
+
+    Returns
+    -------
+    array of shape (n_layers, n_voxels)
+        NaN for a voxel that is constant over the training or the held-out rows.
+
+    Raises
+    ------
+    ResponsesError
+        Rows that do not agree, or a layer none of whose units varies in training.
+    IllConditionedError
+        The penalty is too small for the units of a voxel; names its column.
+
+    References
+    ----------
+    Nonaka, Majima, Aoki & Kamitani 2021, doi:10.1016/j.isci.2021.103013.
+    """
+    found = np.empty((len(activations), responses.shape[1]))
+    for number, layer in enumerate(activations):
+        if len(layer) != len(responses):
+            raise ResponsesError(
+                f"layer {number} has {len(layer)} rows of activations, the responses have "
+                f"{len(responses)}"
+            )
+        if any(is_constant(layer[train]).all() for train, _ in splits):
+            raise ResponsesError(
+                f"none of the {layer.shape[1]} units of layer {number} varies in training"
+            )
+        found[number] = RoiDecoder(layer, splits, settings).accuracy(responses, n_jobs=n_jobs)
+    return found

@@ -1,0 +1,211 @@
+"""One forward pass that hands chosen activations out and stops after the last of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from unitdb.errors import ModelError
+from unitdb.nn.modes import modes_kept
+from unitdb.nn.picking import Pick, no_tensor
+from unitdb.nn.wiring import WiredLayer
+
+__all__ = ["HookedPass", "LayerTracer", "trace_pass"]
+
+_PRODUCERS = (nn.modules.conv._ConvNd, nn.Linear)
+
+
+class LayerTracer(fx.Tracer):
+    """Trace of a network in which calls of some modules are noted.
+
+    Modules without children, and all convolutions, stay calls of modules, so that their hooks,
+    their parameters and whatever they do with sizes are as in the network.
+
+    Parameters
+    ----------
+    layers : sequence of WiredLayer
+        Whose modules are noted.
+    """
+
+    def __init__(self, layers: Sequence[WiredLayer]) -> None:
+        super().__init__()
+        self._layers = layers
+        self.outputs: dict[int, list[Any]] = {place: [] for place in range(len(layers))}
+
+    def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
+        """Whether a module is called rather than traced through."""
+        if any(layer.module is inner for layer in self._layers for inner in _inner(module)):
+            return False
+        if isinstance(module, _PRODUCERS) or not any(True for _ in module.children()):
+            return True
+        return bool(super().is_leaf_module(module, qualified_name))
+
+    def call_module(
+        self, module: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Note what a module returns at the moment when it does: it may be overwritten later."""
+        output = super().call_module(module, forward, args, kwargs)
+        for place, layer in enumerate(self._layers):
+            if layer.module is module:
+                self.outputs[place].append(self.noted(place, output))
+        return output
+
+    def noted(self, place: int, output: Any) -> Any:  # noqa: ARG002
+        """Give what stands for the output of a layer: by default the output."""
+        return output
+
+
+class _PickingTracer(LayerTracer):
+    def noted(self, place: int, output: Any) -> Any:
+        if not isinstance(output, fx.Proxy):
+            raise no_tensor(self._layers[place].name, output)
+        return self.create_proxy("call_module", f"picks.{place}", (output,), {})
+
+
+class _Network(nn.Module):
+    """A network and what is picked from it, as one module to trace."""
+
+    def __init__(self, network: nn.Module, picks: Sequence[Pick]) -> None:
+        super().__init__()
+        self.network = network
+        self.picks = nn.ModuleList(picks)
+
+    def forward(self, images: torch.Tensor) -> Any:
+        return self.network(images)
+
+
+def trace_pass(
+    network: nn.Module, layers: Sequence[WiredLayer], picks: Sequence[Pick]
+) -> tuple[fx.GraphModule, dict[bool, fx.Graph]]:
+    """Cut a network off after the last of some layers, by tracing it with torch.fx.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network. Its modules are shared, not copied.
+    layers : sequence of WiredLayer
+        What is picked from.
+    picks : sequence of Pick
+        One for each layer.
+
+    Returns
+    -------
+    module : torch.fx.GraphModule
+        Images → tensor of shape (n_images, n_units), columns in the order of ``layers``.
+    graphs : dict of bool to torch.fx.Graph
+        Its graph for training (True) and for evaluation.
+
+    Raises
+    ------
+    ModelError
+        A module does not run exactly once a pass.
+    Exception
+        Whatever the network raises when its input is a proxy: it cannot be traced.
+    """
+    whole = _Network(network, picks)
+    graphs = {}
+    with modes_kept(network):
+        for training in (True, False):
+            network.train(training)
+            graphs[training] = _cut_graph(whole, layers)
+    if _targets(graphs[True]) != _targets(graphs[False]):
+        raise fx.proxy.TraceError("it runs other modules in training than in evaluation")
+    return fx.GraphModule(whole, graphs[network.training], "SelectedPass"), graphs
+
+
+def _cut_graph(whole: _Network, layers: Sequence[WiredLayer]) -> fx.Graph:
+    tracer = _PickingTracer(layers)
+    graph = tracer.trace(whole)
+    picked = []
+    for place, layer in enumerate(layers):
+        _check_once(layer.name, len(tracer.outputs[place]))
+        picked.append(tracer.outputs[place][0].node)
+    order = {node: place for place, node in enumerate(graph.nodes)}
+    last = max(order[node] for node in picked)
+    next(
+        iter(order)
+    ).type = torch.Tensor  # the images; TorchScript reads no annotation that is text
+    # By order and not by use, as what runs in place may be used by nobody.
+    for node in reversed(list(graph.nodes)):
+        if order[node] > last:
+            graph.erase_node(node)
+    graph.output(graph.call_function(torch.cat, (picked, 1)))
+    return graph
+
+
+def _targets(graph: fx.Graph) -> set[str]:
+    return {str(node.target) for node in graph.nodes if node.op in ("call_module", "get_attr")}
+
+
+class _Finished(Exception):  # noqa: N818
+    """All activations have been picked; nothing went wrong."""
+
+
+class HookedPass(nn.Module):
+    """The same by forward hooks, for networks that torch.fx cannot trace.
+
+    The first pass runs to its end, to see that each module runs once; later ones stop early.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network.
+    layers : sequence of WiredLayer
+        What is picked from.
+    picks : sequence of Pick
+        One for each layer.
+    """
+
+    def __init__(
+        self, network: nn.Module, layers: Sequence[WiredLayer], picks: Sequence[Pick]
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.picks = nn.ModuleList(picks)
+        self._paths = [(layer.name, layer.path) for layer in layers]
+        self._seen_to_run_once = False
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images → tensor of shape (n_images, n_units)."""
+        picked: dict[int, torch.Tensor] = {}
+        calls = [0] * len(self._paths)
+
+        def catch(place: int, output: Any) -> None:
+            calls[place] += 1
+            picked[place] = self.picks[place](output)
+            if self._seen_to_run_once and len(picked) == len(self._paths):
+                raise _Finished
+
+        handles = [
+            self.network.get_submodule(path).register_forward_hook(
+                lambda _module, _input, output, place=place: catch(place, output)
+            )
+            for place, (_, path) in enumerate(self._paths)
+        ]
+        try:
+            self.network(images)
+        except _Finished:
+            pass
+        else:
+            for (name, _), times in zip(self._paths, calls, strict=True):
+                _check_once(name, times)
+            self._seen_to_run_once = True
+        finally:
+            for handle in handles:
+                handle.remove()
+        return torch.cat([picked[place] for place in range(len(self._paths))], 1)
+
+
+def _check_once(name: str, times: int) -> None:
+    if times != 1:
+        raise ModelError(
+            f"the module of layer {name!r} ran {times} times in one pass; an activation is defined "
+            "only for a module that runs exactly once"
+        )
+
+
+def _inner(module: nn.Module) -> set[nn.Module]:
+    return {inner for inner in module.modules() if inner is not module}

@@ -1,0 +1,96 @@
+"""The preprocessing that a release states for its network, applied to pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from unitdb.errors import ModelError
+from unitdb.pictures import network_input
+from unitdb.query.sandbox import run_sql
+from unitdb.query.units import UnitSet
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+__all__ = ["Transform", "published_transform"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transform:
+    """Centred square → resize → ``(x - mean) / std``, x in 0–255: what accuracies were made with.
+
+    Parameters
+    ----------
+    size : int
+        Side of the network's input, in pixels.
+    crop : float
+        Side of the centred square, as a fraction of the picture's shorter side.
+    interpolation : {"bicubic", "bilinear"}
+        Pillow's resampling filter.
+    mean, std : tuple of three float
+        Per channel (R, G, B), in units of 0–255.
+    """
+
+    size: int
+    crop: float
+    interpolation: Literal["bicubic", "bilinear"]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __call__(self, image: PIL.Image.Image) -> torch.Tensor:
+        """Prepare a picture; gives a float32 tensor of shape (3, size, size)."""
+        pixels = np.asarray(image.convert("RGB"))
+        return torch.from_numpy(
+            network_input(
+                pixels,
+                size=self.size,
+                crop=self.crop,
+                interpolation=self.interpolation,
+                mean=self.mean,
+                std=self.std,
+            )
+        )
+
+
+def published_transform(units: UnitSet) -> Transform:
+    """Read the preprocessing of the model that units are of.
+
+    Parameters
+    ----------
+    units : UnitSet
+        Units of one model.
+
+    Raises
+    ------
+    ModelError
+        The units are of several models or none, or the release does not state the preprocessing
+        (of imported accuracies it is not known).
+    """
+    rows = run_sql(
+        units.source.connect(),
+        "SELECT model, preprocessing FROM models WHERE model IN "  # noqa: S608
+        f"(SELECT DISTINCT model FROM ({units.sql})) ORDER BY model",
+    ).to_pylist()
+    if len(rows) != 1:
+        names = ", ".join(row["model"] for row in rows) or "none"
+        raise ModelError(f"preprocessing is of one model; the units are of {names}")
+    stated = json.loads(rows[0]["preprocessing"])
+    try:
+        return Transform(
+            size=int(stated["size"]),
+            crop=float(stated["crop"]),
+            interpolation=stated["interpolation"],
+            mean=tuple(stated["mean"]),
+            std=tuple(stated["std"]),
+        )
+    except KeyError as cause:
+        raise ModelError(
+            f"release {units.source.label} does not state the preprocessing of model "
+            f"{rows[0]['model']!r} (no {cause.args[0]!r} in {rows[0]['preprocessing']}): give "
+            "transform="
+        ) from None

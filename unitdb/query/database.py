@@ -1,0 +1,56 @@
+"""A DuckDB file of a release, for programs that speak DuckDB: its tables, and what they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unitdb.files import replacing
+from unitdb.query.sandbox import literal, partitioned, pattern
+from unitdb.schema import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["write_database"]
+
+
+def write_database(destination: Path, files: Mapping[str, Sequence[str]], *, origin: str) -> None:
+    """Write a DuckDB file: small tables as they are, large ones as views of their Parquet files.
+
+    Tables and columns have their meaning as comments (``duckdb_tables()``, ``duckdb_columns()``).
+    The file is for this machine: views name the folders of the release, and DuckDB does not write
+    the same bytes twice. What is published is Parquet.
+
+    Parameters
+    ----------
+    destination : Path
+        The file, replaced if it is there.
+    files : mapping of str to list of str
+        For each table, the paths of its Parquet files.
+    origin : str
+        Which release it is of, and how to cite it: the comment of table ``datasets``.
+    """
+    import duckdb
+
+    with replacing(destination) as temporary, duckdb.connect(str(temporary)) as connection:
+        for table, parts in files.items():
+            paths = [str(Path(part).absolute()) for part in parts]
+            spec = TABLES[table]
+            kind = "VIEW" if spec.partition_by else "TABLE"
+            listed = literal(map(pattern, paths))
+            connection.execute(
+                f"CREATE {kind} {table} AS SELECT * FROM read_parquet({listed}, "
+                f"{partitioned(paths)})"
+            )
+            meaning = f"A row is {spec.row}."
+            if table == "datasets":
+                meaning += f" {origin}"
+            connection.execute(f"COMMENT ON {kind} {table} IS {_text(meaning)}")
+            for column in spec.columns:
+                meaning = ". ".join(filter(None, [column.description, column.null]))
+                connection.execute(f"COMMENT ON COLUMN {table}.{column.name} IS {_text(meaning)}")
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

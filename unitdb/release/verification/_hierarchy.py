@@ -1,0 +1,174 @@
+"""Check BH scores: best ROIs from the accuracies, scores from how often each ROI is the best."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unitdb.errors import CorruptReleaseError
+from unitdb.release.verification._significance import chance_of_r
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from unitdb.release.verification._summaries import Decoded
+
+__all__ = ["Hierarchy"]
+
+_N_DRAWN, _N_DRAWS = 5, 100
+_NEAR = 1e-6
+_TOLERANCE = 1e-9
+
+Row = dict[str, Any]
+
+
+class Hierarchy:
+    """Rows of ``hierarchy`` and ``best_roi`` that the partitions are held against.
+
+    Parameters
+    ----------
+    scores, counts : list of dict
+        Rows of the two tables.
+    depths : mapping of (str, str) to int
+        Place of each layer, by model and layer.
+    seeds : mapping of (str, str) to int
+        Seed of the build, by dataset and model.
+    """
+
+    def __init__(
+        self,
+        scores: list[Row],
+        counts: list[Row],
+        depths: Mapping[tuple[str, str], int],
+        seeds: Mapping[tuple[str, str], int],
+    ) -> None:
+        self._depths = depths
+        self._counts: dict[tuple[str, ...], dict[tuple[str, str], int]] = defaultdict(dict)
+        for row in counts:
+            self._counts[_key(row)][row["layer"], row["roi"]] = row["n_units"]
+        self._scores = {_key(row): row for row in scores}
+        if self._counts.keys() - self._scores.keys():
+            raise CorruptReleaseError("best_roi: rows without a score in table 'hierarchy'")
+        for key, row in self._scores.items():
+            self._check_score(key, row, seeds[row["dataset"], row["model"]])
+
+    def _check_score(self, key: tuple[str, ...], row: Row, seed: int) -> None:
+        place, counts = "/".join(key), self._counts[key]
+        ends = [row["score_low"], row["score"], row["score_high"]]
+        known = [end for end in ends if end is not None]
+        if (ends[0] is None) != (ends[2] is None) or known != sorted(known):
+            raise CorruptReleaseError(f"hierarchy: {place}: score and interval are {ends}")
+        if row["kind"] != "decoding":
+            return  # of voxels, which are no part of a release
+        layers = sorted({layer for layer, _ in counts}, key=lambda n: self._depths[key[2], n])
+        table = np.array([[counts.get((n, roi), -1) for roi in row["rois"]] for n in layers])
+        if table.size != len(counts) or (table < 0).any() or table.sum() != row["n_counted"]:
+            raise CorruptReleaseError(
+                f"hierarchy: {place}: {row['n_counted']} units are counted, in the ROIs "
+                f"{', '.join(row['rois'])}; table 'best_roi' has others"
+            )
+        found = np.nan if row["score"] is None else row["score"]
+        expected = _score(table, seed)
+        if not np.isclose(found, expected, rtol=0, atol=_TOLERANCE, equal_nan=True):
+            raise CorruptReleaseError(
+                f"hierarchy: {place}: score is {found}, but table 'best_roi' gives {expected}"
+            )
+
+    def check(self, data: Decoded, keys: tuple[str, ...]) -> None:
+        """Raise CorruptReleaseError unless best ROIs of a partition are as the accuracies say.
+
+        Parameters
+        ----------
+        data : Decoded
+            Accuracies of the partition.
+        keys : tuple of str
+            Dataset, condition, model and layer.
+        """
+        *network, layer = keys
+        by_roi = {roi: r for roi, _, r in data.parts}
+        for key, row in self._scores.items():
+            if key[:3] != tuple(network) or row["kind"] != "decoding":
+                continue
+            r = np.stack([by_roi[roi] for roi in row["rois"]]).astype(np.float64)
+            expected, doubtful = _best(r, row["n_stimuli"], published=row["method"] == "nonaka2021")
+            for roi, n in zip(row["rois"], expected, strict=True):
+                stated = self._counts[key].get((layer, roi))
+                if stated is None or abs(stated - n) > doubtful:
+                    raise CorruptReleaseError(
+                        f"best_roi: {'/'.join((*key, layer, roi))}: n_units is {stated}, but the "
+                        f"accuracies give {n}" + (f" (± {doubtful})" if doubtful else "")
+                    )
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    return tuple(row[name] for name in ("dataset", "condition", "model", "kind", "method"))
+
+
+def _best(r: np.ndarray, n_stimuli: int, *, published: bool) -> tuple[list[int], int]:
+    """Units best decoded from each ROI, and how many of them chance or rounding decides.
+
+    Parameters
+    ----------
+    r : array of shape (n_rois, n_subjects, n_units)
+        Accuracies.
+    n_stimuli : int
+        Test images.
+    published : bool
+        As published, or corrected.
+    """
+    chance, given = chance_of_r(n_stimuli), np.isfinite(r).sum(axis=0)
+    positive = np.where(r > 0, r, 0.0)
+    top = positive.max(axis=0)
+    if published:
+        critical = chance.r(_z(0.025))
+        limit = critical / np.sqrt(1 - critical**2)
+        value = top * np.sqrt(np.clip(1 - top**2, 0.0, None))
+        near = np.abs(value - limit) < _NEAR
+        ties = np.zeros(top.shape, dtype=bool)
+    else:
+        limits = np.array([np.inf] + [chance.r(_z(0.025 / k)) for k in range(1, len(r) + 1)])
+        limit, value = limits[given], top
+        near = np.abs(value - limit) < _NEAR
+        ties = (positive == top).sum(axis=0) > 1
+    kept = (value > limit) & (top > 0)
+    best = positive.argmax(axis=0)
+    doubtful = int(((near | (ties & kept)) & (top > 0)).sum())
+    return [int((kept & (best == roi)).sum()) for roi in range(len(r))], doubtful
+
+
+def _z(p: float) -> float:
+    return -NormalDist().inv_cdf(p)
+
+
+def _score(table: np.ndarray, seed: int) -> float:
+    """BH score of counts (n_layers, n_rois): mean rank correlation over draws of layers."""
+    n = len(table)
+    if n <= _N_DRAWN:
+        return _rank_correlation(table)
+    random = np.random.RandomState(seed)
+    scores = []
+    for _ in range(_N_DRAWS):
+        between = random.choice(np.arange(1, n - 1), size=_N_DRAWN - 2, replace=False)
+        scores.append(_rank_correlation(table[[0, *sorted(between), n - 1]]))
+    return float(np.mean(scores))
+
+
+def _rank_correlation(table: np.ndarray) -> float:
+    """Spearman correlation of row and column over all that are counted."""
+    rows, columns = np.nonzero(table)
+    if len(set(rows)) < 2 or len(set(columns)) < 2:
+        return float("nan")
+    weights = table[rows, columns].astype(np.float64)
+
+    def ranks(places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        middles = np.cumsum(sizes) - sizes / 2
+        of_cell: np.ndarray = middles[places]
+        return of_cell
+
+    x, y = ranks(rows, table.sum(axis=1)), ranks(columns, table.sum(axis=0))
+    x, y = (v - np.average(v, weights=weights) for v in (x, y))
+    scale = np.sqrt((weights * x**2).sum()) * np.sqrt((weights * y**2).sum())
+    return float((weights * x * y).sum() / scale)
