@@ -106,6 +106,35 @@ def test_names_are_completed(release: Release) -> None:
     assert len(release["net"]) == len(release.units())
 
 
+def test_similar_units_are_the_nearest_over_rois(release: Release) -> None:
+    for unit in (0, 7, 13):
+        found = release.similar(f"net/conv1/{unit}", 5, dataset="sim-a")
+        wide = (
+            release.units(dataset="sim-a", layer="conv1")
+            .to_pandas()
+            .astype({"mean_r": float})
+            .pivot_table(index="unit", columns="roi", values="mean_r", observed=True)
+        )
+        distance = ((wide - wide.loc[unit]) ** 2).mean(axis=1, skipna=False) ** 0.5
+        expected = distance.drop(unit).dropna().sort_values(kind="stable").head(5)
+        assert found["unit_id"].tolist() == [f"net/conv1/{other}" for other in expected.index]
+        assert np.allclose(found["distance"], expected)
+
+
+def test_a_unit_without_accuracy_is_like_none(release: Release) -> None:
+    assert release.similar("net/conv1/5", dataset="sim-a").empty
+
+
+@pytest.mark.parametrize("n", [0, -1, True, 1.5])
+def test_similar_takes_a_positive_number(release: Release, n) -> None:
+    with pytest.raises(QueryError, match="positive number"):
+        release.similar("net/conv1/0", n, dataset="sim-a")
+
+
+def test_layers_are_in_the_order_of_depth(release: Release) -> None:
+    assert [layer.name for layer in release.layers] == ["net/conv1", "net/fc"]
+
+
 @given(
     r=arrays(
         np.float32,
@@ -134,32 +163,3 @@ def test_scatter_is_a_histogram(release: Release) -> None:
     for bins in (0, -1, 5000, 2.0):
         with pytest.raises(QueryError, match="is not a number from 1 to 4096"):
             release.scatter("net", "conv1", "V4", "S1", "S3", dataset="sim-a", bins=bins)
-
-
-def test_similar_units_are_the_nearest_over_rois(release: Release) -> None:
-    for unit in (0, 7, 13):
-        found = release.similar(f"net/conv1/{unit}", 5, dataset="sim-a")
-        wide = (
-            release.units(dataset="sim-a", layer="conv1")
-            .to_pandas()
-            .astype({"mean_r": float})
-            .pivot_table(index="unit", columns="roi", values="mean_r", observed=True)
-        )
-        distance = ((wide - wide.loc[unit]) ** 2).mean(axis=1, skipna=False) ** 0.5
-        expected = distance.drop(unit).dropna().sort_values(kind="stable").head(5)
-        assert found["unit_id"].tolist() == [f"net/conv1/{other}" for other in expected.index]
-        assert np.allclose(found["distance"], expected)
-
-
-def test_a_unit_without_accuracy_is_like_none(release: Release) -> None:
-    assert release.similar("net/conv1/5", dataset="sim-a").empty
-
-
-@pytest.mark.parametrize("n", [0, -1, True, 1.5])
-def test_similar_takes_a_positive_number(release: Release, n) -> None:
-    with pytest.raises(QueryError, match="positive number"):
-        release.similar("net/conv1/0", n, dataset="sim-a")
-
-
-def test_layers_are_in_the_order_of_depth(release: Release) -> None:
-    assert [layer.name for layer in release.layers] == ["net/conv1", "net/fc"]

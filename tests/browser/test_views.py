@@ -83,11 +83,14 @@ def test_a_layer_of_one_subject(shown: Release, visit) -> None:
 def test_networks_beside_the_published_ones(shown: Release, visit) -> None:
     app = visit("networks", dataset="sim-a", roi=["V1"])
     published = reference.bhscore()
-    table = app.dataframe[0].value
+    own, table = (frame.value for frame in app.dataframe)
+    scores = shown.table("hierarchy")
+    scores = scores[scores["dataset"] == "sim-a"].dropna(subset="score")
+    assert own["score"].tolist() == scores["score"].tolist()
     assert table["dnn"].tolist() == published["dnn"].tolist()
     assert np.array_equal(table["bh_average"], published["bh_average"])
     assert "not of this release" in texts(app)
-    assert len(app.get("vega_lite_chart")) == 2
+    assert len(app.get("vega_lite_chart")) == 3
 
 
 def test_subjects_against_the_others(shown: Release, visit) -> None:

@@ -337,8 +337,8 @@ class Release:
         limit : int, optional
             Rows to read at the most, the first ones.
         """
-        table = run_sql(self._connection, query, parameters, timeout=timeout, limit=limit)
-        return self._labelled(table, query, parameters)
+        found = run_sql(self._connection, query, parameters, timeout=timeout, limit=limit)
+        return self._labelled(found, query, parameters)
 
     def _labelled(
         self,
@@ -735,10 +735,10 @@ UnknownRoiError, UnknownSubjectError
 
     @cached_property
     def layers(self) -> list[Layer]:
-        """Layers of all networks, those of a network in the order of depth."""
+        """Layers of all networks: name, depth, kind and shape of each; by network, then depth."""
         table = self.table("layers", ["model", "layer", "depth", "kind", "shape"])
-        layers = [
+        table = table.astype({"model": str, "layer": str}).sort_values(["model", "depth"])
+        return [
             Layer(**row | {"shape": tuple(row["shape"].tolist())})
             for row in table.to_dict("records")
         ]
-        return sorted(layers, key=lambda layer: (layer.model, layer.depth))
