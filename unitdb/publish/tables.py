@@ -27,7 +27,7 @@ ROW_GROUP_SIZE = 2**18
 All accuracies of a unit are then found by reading one group for each ROI, and the headers of few
 groups; docs/benchmarks.md compares sizes."""
 
-_ZSTD_LEVEL = 3
+_ZSTD_LEVEL = 5
 
 
 def write_table(folder: Path, table: str, data: pa.Table) -> Path:
