@@ -66,6 +66,7 @@ UnknownRoiError, UnknownSubjectError
     _steps: tuple[str, ...] = field(init=False, default=())
     _code: str = field(init=False)
     _sort: tuple[str, bool] | None = field(init=False, default=None)
+    _of_whole_layers: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         chosen = {
@@ -92,6 +93,7 @@ UnknownRoiError, UnknownSubjectError
             ("_relation", relation),
             ("_steps", tuple(steps)),
             ("_code", f"unitdb.open({self.source.label!r}).units({text})"),
+            ("_of_whole_layers", self.subjects is None),
         ):
             object.__setattr__(self, name, value)
 
@@ -275,6 +277,9 @@ UnknownRoiError, UnknownSubjectError
         code = f".top({n}, by={by!r}" + (", ascending=True" if ascending else "")
         rows = self._relation.where(f"{by} IS NOT NULL")
         if per is None:
+            if self._of_whole_layers and by == "mean_r" and not ascending:
+                # The best of all are among the best of each layer and ROI: fewer rows to read.
+                rows = rows.where(f"rank <= {n}")
             relation = rows.first(n, order)
         else:
             groups = clauses.groups_of(per)
@@ -366,6 +371,7 @@ UnknownRoiError, UnknownSubjectError
             ("_steps", (*self._steps, *steps)),
             ("_code", self._code + code),
             ("_sort", kept),
+            ("_of_whole_layers", False),
         ):
             object.__setattr__(found, name, value)
         return found

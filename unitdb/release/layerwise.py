@@ -85,9 +85,8 @@ def unit_accuracies(
     rows = sql(_OF_UNIT, unit)
     if rows.empty:
         raise QueryError(f"{where}: unit {'/'.join(map(str, unit))} was not decoded")
-    wide = rows.pivot_table(
-        index=["dataset", "condition", "roi"], columns="subject", values="r", dropna=False
-    )
+    places = ["dataset", "condition", "roi"]
+    wide = rows.set_index([*places, "subject"])["r"].unstack("subject")
     wide.attrs.update(rows.attrs)
     return wide
 
