@@ -167,7 +167,8 @@ def scatter(x: np.ndarray, y: np.ndarray, *, bins: int) -> tuple[np.ndarray, np.
     both = ~(np.isnan(x) | np.isnan(y))
     if not both.all():
         x, y = x[both], y[both]
-    low, high = (min(x.min(), y.min()), max(x.max(), y.max())) if len(x) else (-1.0, 1.0)
+    low, high = (-1.0, 1.0) if not len(x) else (min(x.min(), y.min()), max(x.max(), y.max()))
+    low, high = float(low), float(high)  # float32 would make edges of float32
     edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
     # The last bin holds the highest value too.
     scale = bins / (edges[-1] - edges[0])
