@@ -57,3 +57,26 @@ def test_bh_score_is_the_published_one_and_faster(tmp_path):
     assert found["max_difference"] <= 1e-13
     assert found["ratios"]["nonaka2021"] > 1
     assert set(found["ratios"]) < set(found["seconds"])
+
+
+def test_queries_are_measured(tmp_path):
+    def run(script, *options):
+        command = [sys.executable, ROOT / "benchmarks" / script, *options]
+        subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
+
+    made, measured_ = tmp_path / "made.json", tmp_path / "queries.json"
+    run("make_release.py", tmp_path, "--scale", 0.01, "--name", "a", "--bare", "--out", made)
+    assert json.loads(made.read_text())["accuracies"] == 8_546_715
+    run("queries.py", tmp_path / "a" / "1.0.0", "--repeats", 1, "--out", measured_)
+    found = json.loads(measured_.read_text())
+    (queries,) = [release["queries"] for release in found["releases"].values()]
+    assert all(times["warm_ms"] > 0 for times in queries.values())
+    assert "MATLAB files: top 100 in one ROI" in found["baselines"]
+
+
+def test_a_whole_simulated_release_is_sound(tmp_path):
+    """With all statistics, verified as it is published."""
+    command = [sys.executable, ROOT / "benchmarks" / "make_release.py", tmp_path]
+    options = ["--scale", 0.004, "--name", "b"]
+    subprocess.run([str(part) for part in (*command, *options)], check=True)
+    assert (tmp_path / "b" / "1.0.0" / "SHA256SUMS").exists()
