@@ -117,6 +117,7 @@ def test_shuffled_stimuli_destroy_accuracy_and_agreement(sample, release, tmp_pa
         name="sample-shuffled",
         control="shuffled-images",
         rois="[V1, HVC]",
+        hierarchy="[V1, HVC]",
         units="{sample: 40, seed: 2019}",
     )
     root = sample[0].parents[1]
