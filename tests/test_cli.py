@@ -390,5 +390,7 @@ def test_compare(run) -> None:
     same = run("compare", "tiny", "tiny@1.0.0")
     assert same.exit_code == 0
     assert "tiny@1.0.0 → tiny@1.0.0: units of 8 layers × ROIs" in same.stdout
-    cells = table(run("compare", "tiny", "tiny", "--by-layer", "--format", "csv"))
+    written = run("compare", "tiny", "tiny", "--by-layer", "--format", "csv")
+    assert "# simulated: true" in written.stdout
+    cells = table(written)
     assert cells["n_before"].sum() == 112

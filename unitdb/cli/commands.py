@@ -213,7 +213,8 @@ def compare(
 
     In Python: unitdb.compare(BEFORE, AFTER)
     """
-    found = compare_releases(_open(root, before), _open(root, after), tolerance=tolerance)
+    one, other = _open(root, before), _open(root, after)
+    found = compare_releases(one, other, tolerance=tolerance)
     if not (by_layer or format_ or output):
         click.echo(str(found))
         return
@@ -222,8 +223,8 @@ def compare(
         rows,
         release=f"{found.before} → {found.after}",
         query=f"unitdb.compare(…, tolerance={tolerance!r})",
-        citation="",
-        simulated=False,
+        citation=f"{one.citation} {other.citation}",
+        simulated=one.simulated or other.simulated,
     )
     write_results(labelled, format_, output)
 
