@@ -4,7 +4,8 @@ from unitdb.release.catalogue import Catalogue
 from unitdb.release.comparison import Comparison, compare
 from unitdb.release.description import Description
 from unitdb.release.fetching import fetch
-from unitdb.release.opening import Release, open_release
+from unitdb.release.opened import Release
+from unitdb.release.opening import open_release
 
 __all__ = [
     "Catalogue",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unitdb.errors import QueryError
-from unitdb.release.opening import Release, open_release
+from unitdb.release.opened import Release
+from unitdb.release.opening import open_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from unitdb.errors import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from unitdb.release.opening import Release
+    from unitdb.release.opened import Release
 
 __all__ = ["Trace", "trace"]
 

@@ -1,0 +1,682 @@
+"""A release, opened for reading: what it holds, its tables, its units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+
+from unitdb.errors import (
+    CorruptReleaseError,
+    FetchError,
+    QueryError,
+    UnknownColumnError,
+    UnknownSubjectError,
+    UnknownTableError,
+)
+from unitdb.query import (
+    Layer,
+    Source,
+    UnitSet,
+    choose_layers,
+    connect,
+    expand_globs,
+    export,
+    run_sql,
+)
+from unitdb.query.database import write_database
+from unitdb.query.layers import parse_unit
+from unitdb.query.sandbox import stream_sql
+from unitdb.query.selection import positive
+from unitdb.query.source import check_names
+from unitdb.release.description import Description, describe
+from unitdb.release.layerwise import (
+    distribution,
+    layer_accuracies,
+    only,
+    scatter,
+    similar_units,
+    unit_accuracies,
+)
+from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, parse_manifest
+from unitdb.release.matrix import layer_by_roi
+from unitdb.release.storage import Folder, Remote, Storage, is_address
+from unitdb.schema import TABLES, tables_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import duckdb
+    import numpy as np
+    import pandas as pd
+
+    from unitdb.release.trace import Trace
+    from unitdb.release.verification import Report
+
+__all__ = ["Description", "Release"]
+
+_Names = str | Sequence[str] | None
+
+
+class Release:
+    """A published release, opened for reading.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its folder, or its http or https address.
+
+    Raises
+    ------
+    CorruptReleaseError
+        It is not a release, or files are missing.
+    SchemaVersionError
+        It follows a newer schema than this version of unitdb reads.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._storage: Storage = Remote(str(path)) if is_address(path) else Folder(Path(path))
+        self._manifest: Manifest = parse_manifest(
+            lambda: self._storage.read_text(MANIFEST), str(self._storage)
+        )
+        check_schema_version(self._manifest, where=str(self._storage))
+        files = [file for paths in self._manifest.files.values() for file in paths]
+        missing = self._storage.missing(files)
+        of_schema = tables_of(self._manifest.schema)
+        missing += [table for table in of_schema if table not in self._manifest.files]
+        if missing:
+            more = f", … ({len(missing)} in all)" if len(missing) > 5 else ""
+            raise CorruptReleaseError(f"{self._storage}: missing: {', '.join(missing[:5])}{more}")
+
+    def __repr__(self) -> str:
+        mark = ", simulated" if self.simulated else ""
+        return f"<Release {self.label}{mark}: {self._manifest.n_accuracies:,} accuracies>"
+
+    @property
+    def path(self) -> Path:
+        """Its folder.
+
+        Raises
+        ------
+        FetchError
+            It is read from the web.
+        """
+        if not isinstance(self._storage, Folder):
+            raise FetchError(f"{self._storage}: has no folder here; unitdb fetch makes one")
+        return self._storage.path
+
+    @property
+    def name(self) -> str:
+        """Name in the catalogue."""
+        return self._manifest.name
+
+    @property
+    def version(self) -> str:
+        """MAJOR.MINOR.PATCH."""
+        return self._manifest.version
+
+    @property
+    def label(self) -> str:
+        """``name@version``: what opens exactly this release."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def title(self) -> str:
+        """Title in one line."""
+        return self._manifest.title
+
+    @property
+    def simulated(self) -> bool:
+        """True where any of the responses are simulated, not measured."""
+        return self._manifest.simulated
+
+    @property
+    def schema_version(self) -> str:
+        """Schema that the tables follow, MAJOR.MINOR."""
+        return self._manifest.schema
+
+    @property
+    def citation(self) -> str:
+        """How to cite the release."""
+        return self._manifest.citation
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables."""
+        return list(self._manifest.files)
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Read a table, or some of its columns, into pandas.
+
+        ``accuracy`` and ``unit_summary`` can be large: :meth:`units` and :meth:`sql` read parts.
+
+        Parameters
+        ----------
+        name : str
+            One of :attr:`tables`.
+        columns : sequence of str, optional
+            Columns to read; all where it is not given.
+
+        Raises
+        ------
+        UnknownTableError, UnknownColumnError
+            No such table or column; names the nearest.
+        CorruptReleaseError
+            A file is truncated or damaged; names it.
+        """
+        self._check_table(name)
+        known = TABLES[name].at(self.schema_version).column_names
+        for column in columns or ():
+            if column not in known:
+                raise UnknownColumnError(
+                    column,
+                    known,
+                    where=f"table {name!r}",
+                    hint=f"unitdb schema {name}",
+                )
+        parts = [self._storage.rows(file, columns) for file in self._manifest.files[name]]
+        # Parts have dictionaries of their own; pandas wants one.
+        frame: pd.DataFrame = pa.concat_tables(parts).unify_dictionaries().to_pandas()
+        return frame
+
+    def _check_table(self, name: str) -> None:
+        if name not in self._manifest.files:
+            raise UnknownTableError(
+                name, self.tables, where=f"release {self.label}", hint="unitdb schema"
+            )
+
+    def describe(self) -> Description:
+        """Say what the release holds.
+
+        Raises
+        ------
+        CorruptReleaseError
+            A file is truncated or damaged; names it.
+        """
+        return describe(self._manifest, self._storage)
+
+    def layer_by_roi(
+        self,
+        measure: Literal["accuracy", "agreement"] = "accuracy",
+        *,
+        dataset: str | None = None,
+        condition: str | None = None,
+        model: str | None = None,
+    ) -> pd.DataFrame:
+        """Layer × ROI matrix of a network: how well each layer decodes from each region.
+
+        Parameters
+        ----------
+        measure : {'accuracy', 'agreement'}
+            Mean accuracy over units, then subjects; or the correlation over units of two subjects'
+            accuracies, mean over pairs (inter-subject correlation). Both are Pearson r.
+        dataset, condition, model : str, optional
+            Which, where the release has several.
+
+        Returns
+        -------
+        pandas.DataFrame of shape (n_layers, n_rois)
+            Layers in the order of depth, ROIs in the dataset's own order; NaN where there is none.
+
+        Raises
+        ------
+        QueryError
+            The release has several and none is named, or there is no such measure.
+        UnknownDatasetError, UnknownConditionError, UnknownModelError
+            No such name in the release; gives the nearest.
+        """
+        return layer_by_roi(
+            self.table, measure, self._source, dataset=dataset, condition=condition, model=model
+        )
+
+    def sql(
+        self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Run one SELECT of DuckDB's SQL over the tables; ``attrs`` of the result hold its origin.
+
+        Parameters
+        ----------
+        query : str
+            One reading statement; ``?`` or ``$name`` stand for parameters.
+        parameters : sequence or mapping, optional
+            Values of the parameters.
+
+        Raises
+        ------
+        QueryError
+            The statement does not only read, or is not valid.
+        CorruptReleaseError
+            A file is truncated or damaged; names it.
+        """
+        table = self.sql_arrow(query, parameters)
+        frame: pd.DataFrame = table.to_pandas()
+        frame.attrs.update(export.provenance(table))
+        return frame
+
+    def sql_arrow(
+        self,
+        query: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        limit: int | None = None,
+    ) -> pa.Table:
+        """Run one SELECT as :meth:`sql` does, into Arrow; the schema's metadata hold its origin.
+
+        Parameters
+        ----------
+        query, parameters
+            As of :meth:`sql`.
+        timeout : float, optional
+            Seconds after which the query is stopped with a QueryError.
+        limit : int, optional
+            Rows to read at the most, the first ones.
+        """
+        found = run_sql(self._connection, query, parameters, timeout=timeout, limit=limit)
+        return self._labelled(found, query, parameters)
+
+    def _labelled(
+        self,
+        table: pa.Table,
+        query: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+    ) -> pa.Table:
+        return export.with_provenance(
+            table,
+            release=self.label,
+            query=query,
+            citation=self.citation,
+            simulated=self.simulated,
+            parameters=parameters,
+        )
+
+    def export(
+        self,
+        table: str,
+        destination: export.Destination,
+        *,
+        format: export.Format | None = None,  # noqa: A002
+    ) -> None:
+        """Write a whole table to one file, a batch at a time, with its origin.
+
+        Parameters
+        ----------
+        table : str
+            One of :attr:`tables`.
+        destination : path or binary file
+            A path is written atomically: all rows or no file.
+        format : {"csv", "json", "parquet", "arrow"}, optional
+            By default what the path ends in.
+
+        Raises
+        ------
+        UnknownTableError
+            No such table; names the nearest.
+        QueryError
+            Another format, or a path that ends in none of them.
+        """
+        self._check_table(table)
+        write = export.writer(destination, format)
+        query = f"FROM {table}"  # a name of the schema
+        reader = stream_sql(self._connection, query, size=2**16)
+        schema = self._labelled(reader.schema.empty_table(), query).schema
+        batches = (batch.cast(schema) for batch in reader)
+        write(pa.RecordBatchReader.from_batches(schema, batches), destination)
+
+    def to_duckdb(self, destination: str | Path) -> None:
+        """Write a DuckDB file for this machine: views of the large tables, copies of the small.
+
+        Parameters
+        ----------
+        destination : str or Path
+            The file, replaced if it is there.
+
+        Raises
+        ------
+        FetchError
+            The release is read from the web.
+        """
+        files = {
+            table: [str(self.path / file) for file in paths]
+            for table, paths in self._manifest.files.items()
+        }
+        mark = " SIMULATED." if self.simulated else ""
+        origin = f"Release {self.label}.{mark} Cite as: {self.citation}"
+        write_database(Path(destination), files, origin=origin)
+
+    def units(
+        self,
+        *,
+        dataset: _Names = None,
+        condition: _Names = None,
+        model: _Names = None,
+        layer: _Names = None,
+        roi: _Names = None,
+        kind: _Names = None,
+        depth: int | tuple[int, int] | None = None,
+        subjects: _Names = None,
+    ) -> UnitSet:
+        """Select units by name; nothing is read until the selection is used.
+
+        Parameters
+        ----------
+        dataset, condition, model, layer, roi : str or list of str, optional
+            Names to keep; all where they are not given. Of layers also patterns, ``"conv5_*"``.
+        kind : str or list of str, optional
+            Classes of torch modules, as in column ``layers.kind``: ``"Conv2d"``.
+        depth : int or (int, int), optional
+            Place of layers in their network from 0, or the first and the last of a range.
+        subjects : str or list of str, optional
+            Summarise over these subjects alone, from their accuracies; columns that speak of all
+            subjects are NULL then.
+
+        Raises
+        ------
+        UnknownDatasetError, UnknownConditionError, UnknownModelError, UnknownLayerError, \
+UnknownRoiError, UnknownSubjectError
+            No such name in the release; gives the nearest.
+        UnknownNameError
+            No layer is of such a kind.
+        QueryError
+            ``depth`` is no range, or no layer is left.
+        """
+        where = f"release {self.label}"
+        chosen: dict[str, _Names] = {
+            "dataset": dataset,
+            "condition": condition,
+            "model": model,
+            "layer": expand_globs(layer, self._source.known["layer"], where=where),
+            "roi": roi,
+        }
+        layers = None
+        if kind is not None or depth is not None:
+            found = choose_layers(self.layers, kind=kind, depth=depth, where=where)
+            layers = [(one.model, one.layer) for one in found]
+        over = [subjects] if isinstance(subjects, str) else subjects
+        return UnitSet(self._source, chosen, layers, over)
+
+    def similar(
+        self, unit: str, n: int = 10, *, dataset: str | None = None, condition: str | None = None
+    ) -> pd.DataFrame:
+        """Units of the same layer that are decoded from the same ROIs as well as a unit is.
+
+        distance = √ mean over ROIs of (mean_r(unit) − mean_r(other))²
+
+        Reads the summaries of the whole layer.
+
+        Parameters
+        ----------
+        unit : str
+            ``model/layer/unit``.
+        n : int
+            How many at the most.
+        dataset, condition : str, optional
+            Which, where the release has several.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``unit_id`` and ``distance`` in Pearson r, the nearest first; units without an accuracy
+            in one of the unit's ROIs are left out.
+
+        Raises
+        ------
+        UnknownDatasetError, UnknownConditionError, UnknownLayerError
+            No such name; gives the nearest.
+        QueryError
+            The unit is not written so, or the release has several datasets or conditions, and none
+            is named.
+        """
+        n = positive(n, "similar() takes a positive number of units")
+        names = (only(self._source, "dataset", dataset), only(self._source, "condition", condition))
+        place = parse_unit(unit, self.layers, where=f"release {self.label}")
+        return similar_units(self.sql, names, place, n)
+
+    def values(self, column: str) -> list[str]:
+        """Names that occur in a column and can be asked for.
+
+        Parameters
+        ----------
+        column : str
+            ``dataset``, ``condition``, ``model``, ``layer``, ``roi``, ``subject`` or ``kind``.
+
+        Raises
+        ------
+        UnknownColumnError
+            There is no selecting by this column.
+        """
+        known = {**self._source.known, "kind": sorted({layer.kind for layer in self.layers})}
+        if column not in known:
+            raise UnknownColumnError(column, known, where="what units can be selected by")
+        return list(known[column])
+
+    def __getitem__(self, name: str) -> UnitSet:
+        """Units of ``"model"`` or ``"model/layer"``: notebooks complete the names."""
+        model, slash, layer = name.partition("/")
+        return self.units(model=model, layer=layer) if slash else self.units(model=model)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [*self.values("model"), *(layer.name for layer in self.layers)]
+
+    def unit(self, unit: str) -> pd.DataFrame:
+        """All accuracies of one unit.
+
+        Parameters
+        ----------
+        unit : str
+            ``model/layer/unit``.
+
+        Returns
+        -------
+        pandas.DataFrame of shape (n_rois, n_subjects)
+            Pearson r; rows are dataset, condition and ROI. NaN where there is none.
+
+        Raises
+        ------
+        QueryError
+            It is not written so, or was not decoded.
+        UnknownLayerError
+            No such layer; gives the nearest.
+        """
+        where = f"release {self.label}"
+        return unit_accuracies(self.sql, parse_unit(unit, self.layers, where=where), where=where)
+
+    def accuracies(
+        self,
+        model: str,
+        layer: str,
+        roi: str,
+        *,
+        dataset: str | None = None,
+        condition: str | None = None,
+        subjects: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Accuracies of all decoded units of a layer in one ROI: one person against another.
+
+        Parameters
+        ----------
+        model, layer, roi : str
+            Which.
+        dataset, condition : str, optional
+            Which, where the release has several.
+        subjects : sequence of str, optional
+            Columns; all subjects of the dataset by default.
+
+        Returns
+        -------
+        pandas.DataFrame of shape (n_units, n_subjects)
+            Pearson r in float32, rows in C order of units; NaN where there is none.
+
+        Raises
+        ------
+        UnknownModelError, UnknownLayerError, UnknownRoiError, UnknownSubjectError
+            No such name; gives the nearest.
+        QueryError
+            The release has several datasets or conditions, and none is named.
+        """
+        where = f"release {self.label}"
+        names = {"dataset": dataset, "condition": condition, "model": model}
+        keys = {column: only(self._source, column, name) for column, name in names.items()}
+        parse_unit(f"{keys['model']}/{layer}/0", self.layers, where=where)
+        check_names(self._source, "roi", roi)
+        folder = "/".join(f"{column}={name}" for column, name in [*keys.items(), ("layer", layer)])
+        files = [file for file in self._manifest.files["accuracy"] if f"/{folder}/" in file]
+        if not files:
+            raise QueryError(f"{where}: no accuracies of {folder}")
+        (file,) = files
+        everybody = self._source.subjects[keys["dataset"]]
+        frame = layer_accuracies(self._storage, file, roi, everybody, where=f"{where}: {file}")
+        if subjects is not None:
+            missing = [subject for subject in subjects if subject not in everybody]
+            if missing:
+                raise UnknownSubjectError(missing[0], everybody, where=f"dataset {keys['dataset']}")
+            frame = frame[list(subjects)]
+        frame.attrs.update(
+            release=self.label, simulated=self.simulated, citation=self.citation, roi=roi
+        )
+        return frame
+
+    def scatter(
+        self,
+        model: str,
+        layer: str,
+        roi: str,
+        subject: str,
+        other: str,
+        *,
+        dataset: str | None = None,
+        condition: str | None = None,
+        bins: int = 100,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Count a layer's units by their accuracies in two people: one person against another.
+
+        Parameters
+        ----------
+        model, layer, roi : str
+            Which.
+        subject, other : str
+            The people.
+        dataset, condition : str, optional
+            Which, where the release has several.
+        bins : int
+            Bins of each axis, of equal width between the lowest and the highest accuracy.
+
+        Returns
+        -------
+        counts : array of shape (bins, bins)
+            Units; rows are bins of ``subject``, columns of ``other``. Units that lack an accuracy
+            in either are left out.
+        edges : array of shape (bins + 1,)
+            Edges of both axes, Pearson r.
+
+        Raises
+        ------
+        QueryError
+            ``bins`` is not a positive number; and as of :meth:`accuracies`.
+        """
+        if type(bins) is not int or not 0 < bins <= 4096:
+            raise QueryError(f"bins={bins!r} is not a number from 1 to 4096")
+        r = self.accuracies(
+            model, layer, roi, dataset=dataset, condition=condition, subjects=[subject, other]
+        ).to_numpy()
+        return scatter(r[:, 0], r[:, 1], bins=bins)
+
+    def distribution(
+        self,
+        model: str,
+        *,
+        layer: _Names = None,
+        dataset: str | None = None,
+        condition: str | None = None,
+        per_subject: bool = False,
+    ) -> pd.DataFrame:
+        """Histograms of accuracies, in bins of a hundredth, of each layer and ROI of a network.
+
+        Parameters
+        ----------
+        model : str
+            The network.
+        layer : str or list of str, optional
+            Layers, or patterns; all by default.
+        dataset, condition : str, optional
+            Which, where the release has several.
+        per_subject : bool
+            Of the accuracies in each subject; by default of their means over subjects.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``layer``, ``roi``, (``subject``), ``lower`` edge of the bin in Pearson r, ``n_units``.
+
+        Raises
+        ------
+        UnknownModelError, UnknownLayerError
+            No such name; gives the nearest.
+        QueryError
+            The release has several datasets or conditions, and none is named.
+        """
+        source = self._source
+        layers = expand_globs(layer, source.known["layer"], where=f"release {self.label}")
+        return distribution(
+            self.sql,
+            (
+                only(source, "dataset", dataset),
+                only(source, "condition", condition),
+                only(source, "model", model),
+            ),
+            None if layers is None else check_names(source, "layer", layers),
+            per_subject=per_subject,
+        )
+
+    def trace(self, unit: str, *, roi: str | None = None, subject: str | None = None) -> Trace:
+        """Follow a unit's accuracies back to the input files (:mod:`unitdb.release.trace`)."""
+        from unitdb.release.trace import trace
+
+        return trace(self, unit, roi=roi, subject=subject)
+
+    def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Report:
+        """Read all of the release again and check it (:mod:`unitdb.release.verification`)."""
+        from unitdb.release.verification import verify
+
+        return verify(self.path, progress=progress)
+
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        return connect(
+            {
+                table: [self._storage.location(file) for file in files]
+                for table, files in self._manifest.files.items()
+            },
+            filesystem=self._storage.filesystem(),
+        )
+
+    @cached_property
+    def _source(self) -> Source:
+        columns = ["dataset", "condition", "model", "layer", "roi", "subject"]
+        names = self.table("layer_summary", columns).astype(str)
+        subjects: dict[str, list[str]] = {}
+        for dataset, subject in sorted(set(zip(names["dataset"], names["subject"], strict=True))):
+            subjects.setdefault(dataset, []).append(subject)
+        return Source(
+            connect=lambda: self._connection,
+            label=self.label,
+            citation=self.citation,
+            simulated=self.simulated,
+            known={column: sorted(names[column].unique()) for column in columns},
+            partitions=sorted(set(names[columns[:4]].itertuples(index=False, name=None))),
+            subjects=subjects,
+            layers=lambda: self.layers,
+        )
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """Layers of all networks: name, depth, kind and shape of each; by network, then depth."""
+        table = self.table("layers", ["model", "layer", "depth", "kind", "shape"])
+        table = table.astype({"model": str, "layer": str}).sort_values(["model", "depth"])
+        return [
+            Layer(**row | {"shape": tuple(row["shape"].tolist())})
+            for row in table.to_dict("records")
+        ]

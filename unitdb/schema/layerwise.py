@@ -1,0 +1,200 @@
+"""Tables of layers: accuracies over units, agreement between subjects, patterns."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from unitdb.schema.columns import (
+    BIN,
+    CONDITION,
+    DATASET,
+    LAYER,
+    MODEL,
+    N_IN_BIN,
+    NO_BLOCKS,
+    NO_CONTROLS,
+    NO_P,
+    NO_PATTERN,
+    NO_UNIT,
+    OF_CHANNELS,
+    OF_IMAGES,
+    ROI,
+    SUBJECT,
+    correlation,
+    count,
+    interval,
+    name_column,
+    share,
+)
+from unitdb.schema.spec import Column, ForeignKey, Table
+
+TABLES = (
+    Table(
+        name="layer_summary",
+        row="a layer decoded from an ROI of a subject, over units",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            LAYER,
+            ROI,
+            SUBJECT,
+            count("n_units", "Units decoded", unit="units", minimum=1),
+            count("n_undefined", "Units without an accuracy (see accuracy.r)", unit="units"),
+            correlation("mean_r", "Mean accuracy over units", null=NO_UNIT),
+            Column(
+                name="sd_r",
+                type=pa.float64(),
+                description="Standard deviation of the accuracy over units (ddof = 1)",
+                unit="Pearson r",
+                null="NULL where fewer than two units have an accuracy",
+                minimum=0.0,
+                maximum=2.0,
+            ),
+            correlation("q05_r", "5 % quantile of the accuracy over units (linear)", null=NO_UNIT),
+            correlation("q25_r", "25 % quantile of the accuracy over units (linear)", null=NO_UNIT),
+            correlation("median_r", "Median accuracy over units", null=NO_UNIT),
+            correlation("q75_r", "75 % quantile of the accuracy over units (linear)", null=NO_UNIT),
+            correlation("q95_r", "95 % quantile of the accuracy over units (linear)", null=NO_UNIT),
+            count(
+                "n_significant",
+                "Units with an accuracy that is significant in this subject, at q < .05 "
+                "(Benjamini-Hochberg within this row)",
+                unit="units",
+                null=NO_P,
+            ),
+            *interval("mean", f"mean_r, {OF_IMAGES}", null=NO_PATTERN),
+            correlation("chance_r", "Mean accuracy of the controls", null=NO_CONTROLS),
+            count(
+                "n_pattern_units",
+                "Units of the patterns: a sample of the units decoded, or all where they are few",
+                unit="units",
+                null=NO_PATTERN,
+            ),
+            count(
+                "n_candidates",
+                "Patterns that each decoded one is compared with: those of all test images",
+                unit="images",
+                null=NO_PATTERN,
+            ),
+            correlation(
+                "pattern_r",
+                "Pattern correlation: of decoded and true activations over units, mean over test "
+                "images",
+                null=NO_PATTERN,
+            ),
+            *interval("pattern", f"pattern_r, {OF_IMAGES}", null=NO_PATTERN),
+            correlation(
+                "pattern_chance",
+                "Mean correlation of decoded patterns with those of the other test images",
+                null=NO_PATTERN,
+            ),
+            share(
+                "identification",
+                "Pairwise identification: share of false candidates that the decoded pattern is "
+                "less like than the true one, mean over test images",
+                unit="share",
+                null=NO_PATTERN,
+            ),
+            share(
+                "identification_low",
+                f"Lower end of identification, {OF_IMAGES}",
+                unit="share",
+                null=NO_PATTERN,
+            ),
+            share(
+                "identification_high",
+                f"Upper end of identification, {OF_IMAGES}",
+                unit="share",
+                null=NO_PATTERN,
+            ),
+            share(
+                "identification_chance",
+                "Identification by chance: that of the controls; without them .5, which holds for "
+                "train/test designs",
+                unit="share",
+                null=f"{NO_PATTERN}; or the images are cross-validated without controls",
+            ),
+        ),
+        primary_key=("dataset", "condition", "model", "layer", "roi", "subject"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset", "subject", "roi"), table="subjects"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+        ),
+    ),
+    Table(
+        name="accuracy_histogram",
+        row="a bin of accuracies of a layer, an ROI and a subject",
+        columns=(DATASET, CONDITION, MODEL, LAYER, ROI, SUBJECT, BIN, N_IN_BIN),
+        primary_key=("dataset", "condition", "model", "layer", "roi", "subject", "bin"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset", "subject", "roi"), table="subjects"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+        ),
+    ),
+    Table(
+        name="unit_histogram",
+        row="a bin of mean accuracies over subjects (unit_summary.mean_r) of a layer and an ROI",
+        columns=(DATASET, CONDITION, MODEL, LAYER, ROI, BIN, N_IN_BIN),
+        primary_key=("dataset", "condition", "model", "layer", "roi", "bin"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset", "roi"), table="rois"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+        ),
+    ),
+    Table(
+        name="intersubject",
+        row="a pair of subjects whose accuracies agree or not, for a layer and an ROI",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            LAYER,
+            ROI,
+            name_column("subject_a", "The first subject of the pair, in code-point order"),
+            name_column("subject_b", "The second subject of the pair"),
+            count("n_units", "Units with an accuracy in both subjects", unit="units"),
+            correlation(
+                "pearson_r",
+                "Pearson correlation over units of the two subjects' accuracies",
+                null="NULL where fewer than two units are common, or all are equal in a subject",
+            ),
+            correlation(
+                "spearman_r",
+                "Spearman correlation over units of the two subjects' accuracies",
+                null="NULL where fewer than two units are common, or all are equal in a subject",
+            ),
+            count(
+                "n_blocks",
+                "Channels that the common units are of",
+                unit="channels",
+                null="NULL where it was not counted",
+            ),
+            *interval("pearson", f"pearson_r, {OF_CHANNELS}", null=NO_BLOCKS),
+            *interval("spearman", f"spearman_r, {OF_CHANNELS}", null=NO_BLOCKS),
+            correlation(
+                "partial_r",
+                "pearson_r given log variance and sparseness of the units' activations",
+                null="NULL where activations are not at hand, or nothing is left to correlate",
+            ),
+            *interval("partial", f"partial_r, {OF_CHANNELS}", null=NO_BLOCKS),
+            correlation(
+                "chance_r",
+                "Mean of pearson_r over controls, in which the images of the two subjects were "
+                "shuffled independently",
+                null=NO_CONTROLS,
+            ),
+            share(
+                "p",
+                "One-sided p of pearson_r among these controls, not below 1 / (1 + their number)",
+                unit="probability",
+                null=NO_CONTROLS,
+            ),
+        ),
+        primary_key=("dataset", "condition", "model", "layer", "roi", "subject_a", "subject_b"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset", "roi"), table="rois"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+        ),
+    ),
+)

@@ -1,0 +1,272 @@
+"""Tables of what was decoded, from what, and by which build."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from unitdb.schema.columns import (
+    BUILD,
+    DATASET,
+    LAYER,
+    MODEL,
+    NAME,
+    NOT_STATED,
+    ROI,
+    SUBJECT,
+    TEXT,
+    count,
+    sha256,
+    text,
+)
+from unitdb.schema.spec import Column, ForeignKey, Table
+
+TABLES = (
+    Table(
+        name="datasets",
+        row="an fMRI dataset",
+        columns=(
+            DATASET,
+            text("title", "Title in one line"),
+            Column(
+                name="simulated",
+                type=pa.bool_(),
+                description="True where the responses are simulated, not measured",
+            ),
+            text("licence", "Licence of the responses, or that none is stated"),
+            text("source", "Where the responses come from: URL, DOI or program"),
+            text("citation", "How to cite the dataset"),
+            count("n_subjects", "Number of subjects", unit="subjects", minimum=1),
+            count("n_stimuli", "Number of stimuli", unit="stimuli", minimum=1, null=NOT_STATED),
+            Column(
+                name="voxel_selection",
+                type=pa.bool_(),
+                description="Whether selecting voxels is meaningful (not so for virtual voxels)",
+            ),
+            Column(
+                name="zscore",
+                type=pa.bool_(),
+                description="Whether z-scoring voxels is meaningful (not so for virtual voxels)",
+            ),
+        ),
+        primary_key=("dataset",),
+    ),
+    Table(
+        name="rois",
+        row="a region of interest of a dataset",
+        columns=(
+            DATASET,
+            ROI,
+            count(
+                "place",
+                "Place in the dataset's own order of its ROIs, from 0 (early areas first)",
+                unit="index from 0",
+            ),
+            text("description", "What the region is"),
+        ),
+        primary_key=("dataset", "roi"),
+        foreign_keys=(ForeignKey(columns=("dataset",), table="datasets"),),
+    ),
+    Table(
+        name="subjects",
+        row="a region of interest of a subject of a dataset",
+        columns=(
+            DATASET,
+            SUBJECT,
+            ROI,
+            count(
+                "n_voxels",
+                "Number of voxels of the ROI",
+                unit="voxels",
+                minimum=1,
+                null=NOT_STATED,
+            ),
+            count(
+                "n_train",
+                "Samples used for training; in cross-validation, all samples",
+                unit="samples",
+                minimum=1,
+                null=NOT_STATED,
+            ),
+            count(
+                "n_test",
+                "Test images (after averaging of repeats) that the accuracy is taken over",
+                unit="images",
+                minimum=1,
+            ),
+            sha256(
+                "responses_sha256",
+                "Hash of the subject's responses, ROI masks and ids",
+                null=NOT_STATED,
+            ),
+        ),
+        primary_key=("dataset", "subject", "roi"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset",), table="datasets"),
+            ForeignKey(columns=("dataset", "roi"), table="rois"),
+        ),
+    ),
+    Table(
+        name="stimuli",
+        row="a picture that was shown",
+        columns=(
+            DATASET,
+            Column(name="stimulus", type=TEXT, description="Identifier of the stimulus"),
+            Column(
+                name="split",
+                type=NAME,
+                description="Use in decoding: train, test, or cross-validation (each in turn)",
+                pattern="train|test|cross-validation",
+            ),
+            sha256(
+                "sha256",
+                "Hash of the picture's shape and RGB pixels, or of its name where it is missing",
+            ),
+            text("source", "Photograph or file that the stimulus was made from"),
+        ),
+        primary_key=("dataset", "stimulus"),
+        foreign_keys=(ForeignKey(columns=("dataset",), table="datasets"),),
+    ),
+    Table(
+        name="models",
+        row="a network: weights and preprocessing",
+        columns=(
+            MODEL,
+            text("title", "Title in one line"),
+            sha256(
+                "weights_sha256",
+                "Hash of all parameters and buffers, or of the files of activations",
+                null=NOT_STATED,
+            ),
+            sha256(
+                "model_sha256",
+                "Identity: hash of weights, preprocessing, factory, layers",
+                null=NOT_STATED,
+            ),
+            text("factory", "Import path of the callable that makes the network"),
+            text("preprocessing", "From picture to input tensor, as JSON"),
+            text("licence", "Licence of the weights, or that none is stated"),
+            text("source", "Where the weights come from"),
+            text("citation", "How to cite the network"),
+            text(
+                "checked_on",
+                "Shipped photographs that the network classified correctly, comma-separated",
+                null="NULL where the network has no class outputs to check",
+            ),
+            count("n_layers", "Number of layers in the database", unit="layers", minimum=1),
+        ),
+        primary_key=("model",),
+    ),
+    Table(
+        name="layers",
+        row="a layer of a network",
+        columns=(
+            MODEL,
+            LAYER,
+            count("depth", "Place in the order of layers, from 0", unit="index from 0"),
+            text("module", "Name of the torch module whose output the activations are"),
+            text("kind", "Class of that module"),
+            Column(
+                name="shape",
+                type=pa.list_(pa.field("element", pa.int32())),
+                description="Shape of the activation of one image: (C, H, W) or (N,)",
+                unit="units",
+            ),
+            count("n_units", "Number of units of the layer", unit="units", minimum=1),
+        ),
+        primary_key=("model", "layer"),
+        foreign_keys=(ForeignKey(columns=("model",), table="models"),),
+    ),
+    Table(
+        name="builds",
+        row="one network decoded from one dataset by one decoder",
+        columns=(
+            BUILD,
+            text("recipe", "Name of the recipe, or `import` and whose accuracies were imported"),
+            sha256(
+                "recipe_sha256", "Hash of the recipe, and of the datasets and networks it names"
+            ),
+            DATASET,
+            MODEL,
+            text("decoder", "Decoder settings, as JSON"),
+            text("units", "Which units of each layer were decoded, as JSON"),
+            Column(
+                name="n_folds",
+                type=pa.int32(),
+                description="Folds of the cross-validation over images",
+                unit="folds",
+                null="NULL where the dataset has a test split",
+                minimum=2,
+            ),
+            Column(
+                name="seed",
+                type=pa.int64(),
+                description="Seed of the recipe",
+                null=NOT_STATED,
+                minimum=0,
+            ),
+            text("inputs", "Content hashes of stimuli, model and responses, as JSON"),
+            text("unitdb_version", "Version of unitdb"),
+            sha256("code_sha256", "Hash of the source files of unitdb"),
+            text("packages", "Versions of Python and of the numeric packages, as JSON"),
+            text(
+                "significance",
+                "How p was computed, as JSON: test (t, or controls and their number n), and how "
+                "subjects were combined",
+                null="NULL where the design has no valid test without controls: cross-validation",
+            ),
+        ),
+        primary_key=("build",),
+        foreign_keys=(
+            ForeignKey(columns=("dataset",), table="datasets"),
+            ForeignKey(columns=("model",), table="models"),
+        ),
+    ),
+    Table(
+        name="inputs",
+        row="a file that a build has read, or the code that it has run",
+        columns=(
+            BUILD,
+            Column(
+                name="role",
+                type=NAME,
+                description="What it is to the build: recipe, dataset (its dataset.yaml), "
+                "stimuli, responses, model (factory, weights or activations), accuracies (of a "
+                "publication), or code (the source of unitdb)",
+                pattern=r"recipe|dataset|stimuli|responses|model|accuracies|code",
+            ),
+            text(
+                "path",
+                "Path below the DataLad dataset, or else below the folder that it was asked for in",
+            ),
+            text(
+                "subject",
+                "The subject whose accuracies alone depend on it",
+                null="NULL where it is not one",
+            ),
+            Column(
+                name="size",
+                type=pa.int64(),
+                description="Size",
+                unit="bytes",
+                null="NULL for code",
+                minimum=0,
+            ),
+            sha256("sha256", "Hash of the bytes; of code, builds.code_sha256"),
+            text("annex_key", "Its key in git-annex", null="NULL where git-annex does not have it"),
+            text(
+                "datalad_id",
+                "Identifier of the DataLad dataset that the file is a part of",
+                null="NULL where it is in none",
+            ),
+            text(
+                "git_commit",
+                "Last commit of that dataset that changed any of its files which the build has "
+                "read, and so has this one as it was read; of code, the last commit that changed "
+                "it",
+                null="NULL where it is in no commit as it was read",
+            ),
+        ),
+        primary_key=("build", "role", "path"),
+        foreign_keys=(ForeignKey(columns=("build",), table="builds"),),
+    ),
+)

@@ -1,0 +1,38 @@
+"""All tables by name."""
+
+from __future__ import annotations
+
+from unitdb.errors import UnknownTableError
+from unitdb.schema import layerwise, networks, origins, units
+from unitdb.schema.spec import Table, numbers
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (*origins.TABLES, *units.TABLES, *layerwise.TABLES, *networks.TABLES)
+}
+"""All published tables by name, what is referred to before what refers to it."""
+
+
+def get_table(name: str) -> Table:
+    """Return the spec of the table of this name.
+
+    Raises
+    ------
+    UnknownTableError
+        Lists the nearest names.
+    """
+    try:
+        return TABLES[name]
+    except KeyError:
+        raise UnknownTableError(name, TABLES, hint="unitdb schema") from None
+
+
+def tables_of(version: str) -> list[str]:
+    """Names of the tables that releases of a schema version have.
+
+    Parameters
+    ----------
+    version : str
+        MAJOR.MINOR.
+    """
+    return [name for name, table in TABLES.items() if numbers(table.since) <= numbers(version)]
