@@ -418,3 +418,9 @@ def test_regions_and_layers_of_the_tiny_release() -> None:
     """What the tests above rely on."""
     assert ROIS == ["V1", "V4"]
     assert SHAPES == {"conv1": (2, 3, 3), "fc": (10,)}
+
+
+def test_cursors_keep_the_headers_of_files(tiny_release):
+    """A setting of the session would be that of the connection alone."""
+    asked = "SELECT current_setting('parquet_metadata_cache')"
+    assert unitdb.open(tiny_release).sql(asked).iloc[0, 0]
