@@ -34,6 +34,7 @@ from unitdb.query.sandbox import stream_sql
 from unitdb.query.selection import positive
 from unitdb.query.source import check_names
 from unitdb.release import kept as _kept
+from unitdb.release.apart import run_apart
 from unitdb.release.description import Description, describe
 from unitdb.release.layerwise import (
     distribution,
@@ -109,6 +110,11 @@ class Release:
         if not isinstance(self._storage, Folder):
             raise FetchError(f"{self._storage}: has no folder here; unitdb fetch makes one")
         return self._storage.path
+
+    @property
+    def location(self) -> str:
+        """Its folder or address."""
+        return str(self._storage)
 
     @property
     def name(self) -> str:
@@ -265,6 +271,7 @@ class Release:
         *,
         timeout: float | None = None,
         limit: int | None = None,
+        memory: str | None = None,
     ) -> pa.Table:
         """Run one SELECT as :meth:`sql` does, into Arrow; the schema's metadata hold its origin.
 
@@ -276,8 +283,16 @@ class Release:
             Seconds after which the query is stopped with a QueryError.
         limit : int, optional
             Rows to read at the most, the first ones.
+        memory : str, optional
+            What the query may take, as in ``"512MB"``: it runs in a process of its own, and what
+            needs more is a QueryError.
         """
-        found = run_sql(self._connection, query, parameters, timeout=timeout, limit=limit)
+        if memory is None:
+            found = run_sql(self._connection, query, parameters, timeout=timeout, limit=limit)
+        else:
+            found = run_apart(
+                self.location, query, parameters, timeout=timeout, limit=limit, memory=memory
+            )
         return self._labelled(found, query, parameters)
 
     def _labelled(
@@ -773,12 +788,23 @@ UnknownSubjectError
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
+        return self.connect()
+
+    def connect(self, *, memory: str | None = None) -> duckdb.DuckDBPyConnection:
+        """Open a DuckDB that reads this release and nothing else.
+
+        Parameters
+        ----------
+        memory : str, optional
+            What its queries may take, as in ``"512MB"``.
+        """
         return connect(
             {
                 table: [self._storage.location(file) for file in files]
                 for table, files in self._manifest.files.items()
             },
             filesystem=self._storage.filesystem(),
+            memory=memory,
         )
 
     @cached_property

@@ -1,0 +1,46 @@
+"""Pictures in a row, as HTML in which names stand for themselves."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["strip"]
+
+_ROW = "display:flex;flex-wrap:wrap;gap:.75rem;margin:0 0 .5rem"
+_FIGURE = "margin:0;width:96px"
+_NAME = "font-size:.8rem;line-height:1.3;overflow-wrap:anywhere"
+_EMPTY = (
+    "width:96px;height:96px;border:1px dashed #7F7F7F;display:flex;align-items:center;"
+    "justify-content:center;font-size:.75rem;box-sizing:border-box;text-align:center"
+)
+
+
+def strip(rows: pd.DataFrame) -> str:
+    """A row of pictures, each with its name and the activation.
+
+    Where no picture may be shown, names stand alone; where some may not, their places are empty.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From ``Release.stimuli``.
+    """
+    none = all(not isinstance(one, bytes) for one in rows["thumbnail"])
+    figures = "".join(_figure(row, none=none) for row in rows.to_dict("records"))
+    return f'<div style="{_ROW}">{figures}</div>'
+
+
+def _figure(row: dict[Any, Any], *, none: bool) -> str:
+    name, picture = escape(str(row["stimulus"])), row["thumbnail"]
+    if isinstance(picture, bytes):
+        data = b64encode(picture).decode()
+        shown = f'<img src="data:image/jpeg;base64,{data}" alt="{name}" style="max-width:100%">'
+    else:
+        shown = "" if none else f'<div style="{_EMPTY}">not shown</div>'
+    caption = f'<figcaption style="{_NAME}">{name}<br>{row["activation"]:.3g}</figcaption>'
+    return f'<figure style="{_FIGURE}">{shown}{caption}</figure>'
