@@ -14,9 +14,8 @@ import pytest
 from tests.browser.conftest import texts
 from tests.tiny import make_older
 from unitdb import reference
-from unitdb.browser._pictures import strip
+from unitdb.browser._images import labelled, strip
 from unitdb.browser.views import console, subjects
-from unitdb.browser.views.kept import labelled
 from unitdb.release import Release
 
 UNIT = "net/conv1/13"

@@ -70,7 +70,7 @@ def predictions(rows: pd.DataFrame, subjects: list[str]) -> Any:
     across, down = "True activation (raw, as the network computes it)", "Predicted activation (raw)"
     points = (
         alt.Chart(rows)
-        .mark_circle(size=45, opacity=0.75)
+        .mark_circle(size=45, opacity=0.85)
         .encode(
             x=alt.X("activation:Q", title=across, scale=alt.Scale(zero=False)),
             y=alt.Y("predicted:Q", title=down, scale=alt.Scale(zero=False)),
@@ -203,5 +203,5 @@ def scores(rows: pd.DataFrame, models: list[str]) -> Any:
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         x=alt.X("score:Q", title="BH score (Spearman r)")
     )
-    chart = alt.layer(spans, points).properties(height=90 + 50 * len(models))
+    chart = alt.layer(spans, points).properties(height=150 + 50 * len(models))
     return finished(chart, description="BH scores of networks with intervals")

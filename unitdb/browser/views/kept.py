@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
-from unitdb.browser._pictures import strip
+from unitdb.browser._images import labelled, strip
 from unitdb.browser._words import help_on
 from unitdb.release.kept import NEEDS, recipe_line
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from unitdb.release import Release
 
-__all__ = ["SUBJECT", "labelled", "show"]
+__all__ = ["SUBJECT", "show"]
 
 SUBJECT = "subject"
 """Parameter of the URL."""
@@ -46,20 +46,6 @@ def show(release: Release, unit: str, roi: str, chosen: dict[str, str]) -> None:
         return
     _predictions(release, unit, roi, chosen)
     _stimuli(release, unit, chosen["dataset"])
-
-
-def labelled(rows: pd.DataFrame) -> pd.DataFrame:
-    """Write the correlation of predicted and true activation behind each subject's name."""
-    labels = {
-        str(subject): f"{subject}: {_r(of_subject)}"
-        for subject, of_subject in rows.groupby("subject", observed=True)
-    }
-    return rows.assign(subject=rows["subject"].astype(str).map(labels))
-
-
-def _r(rows: pd.DataFrame) -> str:
-    constant = rows[["predicted", "activation"]].nunique().min() < 2
-    return "no r" if constant else f"r = {rows['predicted'].corr(rows['activation']):.2f}"
 
 
 def _predictions(release: Release, unit: str, roi: str, chosen: dict[str, str]) -> None:

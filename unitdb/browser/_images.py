@@ -1,4 +1,4 @@
-"""Pictures in a row, as HTML in which names stand for themselves."""
+"""Image by image: pictures in a row, as HTML in which names stand for themselves; predictions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["strip"]
+__all__ = ["labelled", "strip"]
 
 _ROW = "display:flex;flex-wrap:wrap;gap:.75rem;margin:0 0 .5rem"
 _FIGURE = "margin:0;width:96px"
@@ -44,3 +44,17 @@ def _figure(row: dict[Any, Any], *, none: bool) -> str:
         shown = "" if none else f'<div style="{_EMPTY}">not shown</div>'
     caption = f'<figcaption style="{_NAME}">{name}<br>{row["activation"]:.3g}</figcaption>'
     return f'<figure style="{_FIGURE}">{shown}{caption}</figure>'
+
+
+def labelled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Write the correlation of predicted and true activation behind each subject's name."""
+    labels = {
+        str(subject): f"{subject}: {_r(of_subject)}"
+        for subject, of_subject in rows.groupby("subject", observed=True)
+    }
+    return rows.assign(subject=rows["subject"].astype(str).map(labels))
+
+
+def _r(rows: pd.DataFrame) -> str:
+    constant = rows[["predicted", "activation"]].nunique().min() < 2
+    return "no r" if constant else f"r = {rows['predicted'].corr(rows['activation']):.2f}"
