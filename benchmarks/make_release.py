@@ -99,6 +99,8 @@ def main() -> None:
         table: sum(path.stat().st_size for path in (staged / table).rglob("*.parquet"))
         for table in ("accuracy", "unit_summary")
     }
+    kept = ("activation", "prediction")
+    n_kept = sum((staged / f"{table}.parquet").stat().st_size for table in kept)
     started = time.perf_counter()
     with patch.object(release_module, "verify") if options.bare else nullcontext():
         release = publish_release(staged, options.folder, info=_info(options.name))
@@ -106,6 +108,7 @@ def main() -> None:
         "accuracies": n_accuracies,
         "bytes_per_accuracy": sizes["accuracy"] / n_accuracies,
         "bytes_per_accuracy_with_summary": sum(sizes.values()) / n_accuracies,
+        "bytes_image_by_image": n_kept,
         "accuracies_written_per_second": n_accuracies / seconds["accuracy"],
         "seconds": seconds | {"publish": time.perf_counter() - started},
     }
