@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument(
         "--bare",
         action="store_true",
-        help="no p, q, BH scores, intervals and Spearman correlations, and no verification",
+        help="no BH scores, intervals and Spearman correlations, and no verification",
     )
     parser.add_argument("--out", type=Path, help="JSON file of what was measured")
     options = parser.parse_args()
@@ -166,7 +166,7 @@ def _stage(staged: Path, scale: float, *, bare: bool) -> tuple[dict[str, float],
             now = timed("unit_summary", now)
         shutil.rmtree(p)
     empty: dict[str, list] = {"hierarchy": [], "best_roi": []}
-    for table, found in (empty | rows | _small_tables(bare=bare)).items():
+    for table, found in (empty | rows | _small_tables()).items():
         write_table(staged, table, table_of(table, found))
     return seconds, n_accuracies
 
@@ -184,15 +184,14 @@ def _statistics(
     """Add a layer's rows to the tables of summaries; returns p of its units by ROI."""
     found = []
     for roi, of_roi in zip(scope.rois, r, strict=True):
-        tested = None if bare else by_formula(of_roi, [_N_TEST] * len(of_roi))
+        tested = by_formula(of_roi, [_N_TEST] * len(of_roi))
         rows["layer_summary"] += layer_summary_rows(scope, layer, roi, of_roi, tested=tested)
-        if tested is None:
+        if bare:
             rows["intersubject"] += _pearson_rows(scope, layer, roi, of_roi)
-            found.append(np.full(len(units), np.nan, np.float32))
         else:
             pairs = agreement(of_roi, shape=shape, units=units)
             rows["intersubject"] += intersubject_rows(scope, layer, roi, pairs)
-            found.append(tested.p)
+        found.append(tested.p)
     return found
 
 
@@ -269,7 +268,7 @@ def _scope(model: str) -> Scope:
     )
 
 
-def _small_tables(*, bare: bool) -> dict[str, list]:
+def _small_tables() -> dict[str, list]:
     dataset = {"dataset": _DATASET}
     unstated = "none: simulated"
     return {
@@ -310,7 +309,7 @@ def _small_tables(*, bare: bool) -> dict[str, list]:
             | {"decoder": '{"simulated":true}', "units": '{"sample":null,"seed":0}'}
             | {"n_folds": None, "seed": 0, "inputs": "{}", "unitdb_version": "0.1.0"}
             | {"code_sha256": _NONE, "packages": "{}"}
-            | {"significance": None if bare else BY_FORMULA}
+            | {"significance": BY_FORMULA}
             for model, build in _BUILDS.items()
         ],
         "inputs": [],

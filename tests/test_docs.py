@@ -40,7 +40,7 @@ def test_links_lead_somewhere(page):
     assert not missing
 
 
-@pytest.mark.parametrize("dataset", ["algonauts92", "digits69", "sample"])
+@pytest.mark.parametrize("dataset", sorted(p.name for p in (ROOT / "datasets").iterdir()))
 def test_every_dataset_has_a_card(dataset):
     assert (ROOT / "datasets" / dataset / "README.md").read_text().startswith(f"# {dataset}\n")
 

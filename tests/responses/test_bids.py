@@ -384,18 +384,78 @@ def lay_out_as_god(source, root):
     shutil.copytree(source / "derivatives" / "sub-01", ready / "sub-01")
     anatomy = root / "sourcedata" / "sub-01" / "anat"
     shutil.copytree(source / "sourcedata" / "sub-01" / "anat", anatomy)
+    add_masks(anatomy)
+
+
+def add_masks(anatomy):
+    """Masks of the other regions."""
     for name in ("V2d", "V3v", "LOC", "FFA", "PPA"):
         shutil.copy(anatomy / "sub-01_mask_LH_V4.nii.gz", anatomy / f"sub-01_mask_RH_{name}.nii.gz")
 
 
-def with_numbers(folder):
+def test_deeprecon_as_a_bids_dataset_reads_what_fmriprep_writes(written, tmp_path):
+    """The dataset that comes with unitdb, on made-up images in its layout."""
+    path = find_dataset("deeprecon-bids", [Path(__file__).parents[2] / "datasets"])
+    found = read_spec(path, DatasetSpec, DatasetError)
+    lay_out_as_deeprecon(written / "bids", tmp_path / "deeprecon-bids")
+    responses = bids_responses(found, found.responses, "sub-01", tmp_path)
+    assert responses.split.tolist() == ["train"] * 8 + ["test"] * 4  # repetitions are left out
+    assert responses.stimulus_ids[-1] == "n01443541_22563"
+    assert responses.rois["V3"].any()
+    run = written / "bids" / "derivatives" / "sub-01" / "ses-perceptionTraining01" / "func"
+    values = nib.load(run / f"{run_name('perceptionTraining01', '01')}_bold_preproc.nii.gz")
+    voxel = np.asarray(values.dataobj, np.float64).reshape(-1, N_VOLUMES)[0]  # the first of V1
+    time = np.arange(N_VOLUMES)
+    ones = np.ones(N_VOLUMES)
+    motion = np.stack([np.sin(time * (i + 1)) for i in range(6)])
+    design = np.column_stack([ones, time, *motion])
+    fitted = design[:, 1:] - design[:, 1:].mean(axis=0)
+    weights = np.linalg.lstsq(design, voxel, rcond=None)[0][1:]
+    percent = 100 * ((voxel - fitted @ weights) / voxel.mean() - 1)
+    # From 3.6 s + 4 s on, nearest to the fifth volume of 2 s.
+    np.testing.assert_allclose(responses.roi("V1")[0, 0], percent[4:8].mean(), rtol=1e-4)
+
+
+def lay_out_as_deeprecon(source, root):
+    """Copy to the paths, columns and numbers of ds001506, and of fMRIPrep's output for it."""
+    motion = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]
+    for session, run in RUNS:
+        name = run_name(session, run)
+        new_session = session.replace("perception", "perceptionNaturalImage")
+        new = run_name(new_session, run)
+        raw = root / "sub-01" / f"ses-{new_session}" / "func"
+        ready = root / "derivatives" / "fmriprep" / "sub-01" / f"ses-{new_session}" / "func"
+        raw.mkdir(parents=True, exist_ok=True)
+        ready.mkdir(parents=True, exist_ok=True)
+        image = nib.load(
+            source / f"derivatives/sub-01/ses-{session}/func" / f"{name}_bold_preproc.nii.gz"
+        )
+        image.header.set_zooms((3.0, 3.0, 3.0, 2.0))
+        nib.save(image, ready / f"{new}_space-T1w_desc-preproc_bold.nii.gz")
+        time = np.arange(N_VOLUMES)
+        table = np.stack([np.sin(time * (i + 1)) for i in range(6)], axis=1)
+        lines = ["\t".join(motion), *("\t".join(map(repr, row.tolist())) for row in table)]
+        (ready / f"{new}_desc-confounds_timeseries.tsv").write_text("\n".join(lines) + "\n")
+        shown = ["egg" if "Test" in session else picture for _, picture in EVENTS]
+        events = ["onset\tduration\tevent_type\tstimulus_id\tresponse_time", "0\t6\t-1\tn/a\t0"]
+        for place, ((onset, _), picture) in enumerate(zip(EVENTS, shown, strict=True)):
+            kind = 2 if place == 3 else 1
+            events.append(f"{onset * 0.6:g}\t8\t{kind}\t{picture}\t0.0")
+        (raw / f"{new}_events.tsv").write_text("\n".join(events) + "\n")
+    with_numbers(root / "sub-01", followed_by="\t0.0\n")
+    anatomy = root / "sourcedata" / "sub-01" / "anat"
+    shutil.copytree(source / "sourcedata" / "sub-01" / "anat", anatomy)
+    add_masks(anatomy)
+
+
+def with_numbers(folder, *, followed_by="\n"):
     """Have events tell pictures by number; gives the numbers."""
     names = ["apple", "bird", "car", "dog", "egg"]
     numbers = {name: 1443537 + place for place, name in enumerate(names)}
     for path in folder.rglob("*_events.tsv"):
         text = path.read_text()
         for name, number in numbers.items():
-            text = text.replace(f"\t{name}\n", f"\t{number}.022563\n")
+            text = text.replace(f"\t{name}{followed_by}", f"\t{number}.022563{followed_by}")
         path.write_text(text)
     return numbers
 

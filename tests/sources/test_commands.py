@@ -6,6 +6,7 @@ import csv
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -127,3 +128,14 @@ def test_published_files_have_the_published_identifiers_and_checksums():
         for file in spec.files.download
     }
     assert ours == published
+
+
+def test_voxels_are_counted_without_the_pictures(unitdb, tmp_path):
+    folder = tmp_path / "data" / "some"
+    folder.mkdir(parents=True)
+    for subject, n in (("sub-01", 3), ("sub-02", 1234)):
+        np.savez(folder / f"{subject}.npz", x=np.ones((2, n)), ids=np.array(["a", "b"]))
+    shown = unitdb("show", "some", "--voxels")
+    assert "voxels  V1\nsub-01  3\nsub-02  1,234\n" in shown.replace("   \n", "\n")
+    (folder / "sub-02.npz").unlink()
+    assert "sub-02.npz" in unitdb("show", "some", "--voxels", code=2)

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from scipy.io.matlab import MatReadError
 
 from unitdb.activations.hdf5 import check_expansion, find_dataset, open_hdf5, read_matlab
+from unitdb.activations.mat5 import COMPRESSED, check_mat5
 from unitdb.errors import UnitdbError, closest
 from unitdb.reads import note_read, why_missing
 
@@ -152,8 +153,9 @@ def _read_mat(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[
         if name in keys
     )
     check_expansion(stated, path, error=error)
-    if "cell" in map(classes.get, keys):  # how much is in them nothing states
-        check_expansion(_uncompressed_bytes(path), path, error=error)
+    check_expansion(_uncompressed_bytes(path), path, error=error)  # of cells nothing states it
+    if _of_scipy(scipy.io.matlab.matfile_version, path)[0] == 1:
+        check_mat5(path, keys)
     arrays = _of_scipy(scipy.io.loadmat, path, variable_names=keys)
     found = {key: _cell_texts(arrays[key]) for key in keys if key in arrays}
     return found, list(classes)
@@ -177,7 +179,7 @@ def _uncompressed_bytes(path: Path) -> int:
         order: Literal["little", "big"] = "little" if header[126:128] == b"IM" else "big"
         while tag := file.read(8):
             kind, size = (int.from_bytes(part, order) for part in (tag[:4], tag[4:]))
-            if kind != _COMPRESSED:
+            if kind != COMPRESSED:
                 file.seek(size, os.SEEK_CUR)
                 continue
             unpacker, left = zlib.decompressobj(), size
@@ -275,7 +277,6 @@ def _read_folder(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, li
     return arrays, [*files, *(f"{name}/…" for name in tables)]
 
 
-_COMPRESSED = 15  # the type of such a variable in a MATLAB 5 file
 _PIECE = 1 << 16
 _MATLAB_BYTES = {
     "double": 8, "single": 4, "logical": 1, "char": 4,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from unitdb.build.commands import DATASETS
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
 from unitdb.errors import DatasetError, SourceError
-from unitdb.responses import DatasetSpec, dataset_specs, find_dataset
+from unitdb.responses import DatasetSpec, dataset_specs, find_dataset, open_dataset
 from unitdb.specs import read_spec
 
 __all__ = ["datasets"]
@@ -58,9 +59,12 @@ def list_datasets(datasets: tuple[Path, ...]) -> None:
 
 @datasets.command("show")
 @click.argument("name")
+@click.option(
+    "--voxels", is_flag=True, help="Count the voxels of each ROI and subject in the responses."
+)
 @DATASETS
 @_DATA
-def show_dataset(name: str, datasets: tuple[Path, ...], data: Path | None) -> None:
+def show_dataset(name: str, voxels: bool, datasets: tuple[Path, ...], data: Path | None) -> None:
     """Show what a dataset is, and which of its files are here.
 
     In Python: unitdb.specs.read_spec(unitdb.responses.find_dataset(NAME), …)
@@ -78,9 +82,20 @@ def show_dataset(name: str, datasets: tuple[Path, ...], data: Path | None) -> No
     click.echo(f"source:          {spec.source}")
     click.echo(f"cite as:         {spec.citation}\n")
     print_table(["ROI", "meaning"], [[roi, meaning] for roi, meaning in spec.rois.items()])
+    if voxels:
+        click.echo()
+        _print_voxels(name, datasets, data)
     if spec.files is not None:
         click.echo(f"\nfiles:           {sources.data_folder(data) / spec.name}")
         _print_files(spec, spec.files, data)
+
+
+def _print_voxels(name: str, datasets: tuple[Path, ...], data: Path | None) -> None:
+    with TemporaryDirectory() as scratch:
+        dataset = open_dataset(name, data=data, cache=Path(scratch), datasets=datasets)
+        counts = {subject: dataset.voxel_counts(subject) for subject in dataset.spec.subjects}
+    rows = [[subject, *(f"{n:,}" for n in of_rois.values())] for subject, of_rois in counts.items()]
+    print_table(["voxels", *dataset.spec.rois], rows)
 
 
 @datasets.command("install")

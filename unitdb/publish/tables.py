@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["ROW_GROUP_SIZE", "write_partition", "write_table"]
+__all__ = ["PAGE_SIZE", "ROW_GROUP_SIZE", "write_partition", "write_table"]
 
-ROW_GROUP_SIZE = 2**18
+ROW_GROUP_SIZE = 2**17
 """Rows of a row group where a table does not say: the most that a table in pieces has in memory
 besides its last piece.
 
-All accuracies of a unit are then found by reading one group for each ROI, and the headers of few
-groups; docs/benchmarks.md compares sizes."""
+All accuracies of a unit are found by reading one group for each ROI; benchmarks/layout.py compares
+sizes."""
+
+PAGE_SIZE = 2**17
+"""Rows of a page, at the most. Of so many float32, split by their bytes, each of the four streams
+is as long as a block of zstd, which then codes bytes of one kind."""
 
 _ZSTD_LEVEL = 5
 
@@ -150,6 +154,7 @@ def _write(path: Path, spec: Table, pieces: Iterable[pa.Table]) -> Path:
             use_dictionary=[c.name for c in spec.columns if pa.types.is_dictionary(c.type)],
             column_encoding=_encodings(spec),
             write_statistics=True,
+            max_rows_per_page=PAGE_SIZE,
         ) as writer,
         ThreadPoolExecutor(1) as pool,
     ):

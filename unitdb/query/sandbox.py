@@ -101,7 +101,7 @@ def connect(
         if filesystem is not None:
             connection.register_filesystem(filesystem)
         connection.execute(f"SET allowed_paths = {literal({*allowed, *map(pattern, allowed)})}")
-        connection.execute("SET parquet_metadata_cache = true")
+        connection.execute("SET GLOBAL parquet_metadata_cache = true")  # for cursors too
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         for table, parts in paths.items():

@@ -84,8 +84,8 @@ class Trace:
         lines = [
             f"build {build['build']}: recipe {build['recipe']} ({build['recipe_sha256']})",
             f"  unitdb {build['unitdb_version']}, code {build['code_sha256']}",
-            f"  decoder {build['decoder']}, seed {build['seed']}",
-            f"  packages {build['packages']}",
+            f"  decoder: {_said(build['decoder'])}; seed {build['seed']}",
+            f"  packages: {_said(build['packages'])}",
         ]
         for row in self.accuracies:
             if row["build"] == build["build"]:
@@ -99,6 +99,14 @@ class Trace:
             if row["build"] == build["build"]:
                 lines += _of_input(row)
         return lines
+
+
+def _said(settings: dict[str, Any]) -> str:
+    """Settings in one line: ``voxels 500, alpha 100``."""
+    return ", ".join(
+        f"{name} {value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in settings.items()
+    )
 
 
 def _of_input(row: dict[str, Any]) -> list[str]:

@@ -104,21 +104,42 @@ class Dataset:
         StimulusMismatchError
             Responses to stimuli that the dataset does not have.
         """
+        responses = self._read(subject)
+        unknown = np.setdiff1d(responses.stimulus_ids, self.stimuli.ids)
+        if len(unknown):
+            raise StimulusMismatchError(
+                f"{self.spec.name}/{subject}: {len(unknown)} stimulus ids of the responses are not "
+                f"among the {len(self.stimuli)} stimuli: {', '.join(unknown[:_SHOWN])}"
+            )
+        return responses
+
+    def voxel_counts(self, subject: str) -> dict[str, int]:
+        """Voxels of each ROI of one subject; measured responses alone are read, no stimuli.
+
+        Raises
+        ------
+        UnknownSubjectError, DatasetError, ResponsesError
+            As of :meth:`responses`.
+        """
+        rois = self._read(subject).rois
+        return {roi: int(rois[roi].sum()) for roi in self.spec.rois}
+
+    def _read(self, subject: str) -> Responses:
         if subject not in self.spec.subjects:
             raise UnknownSubjectError(
                 subject, self.spec.subjects, where=f"dataset {self.spec.name!r}"
             )
         match self.spec.responses:
             case RdmResponses() as source:
-                responses = rdm_responses(self.spec, source, subject, self._data_folder())
+                return rdm_responses(self.spec, source, subject, self._data_folder())
             case ArrayResponses() as source:
-                responses = array_responses(self.spec, source, subject, self._data_folder())
+                return array_responses(self.spec, source, subject, self._data_folder())
             case BDataResponses() as source:
-                responses = bdata_responses(self.spec, source, subject, self._data_folder())
+                return bdata_responses(self.spec, source, subject, self._data_folder())
             case BidsResponses() as source:
-                responses = bids_responses(self.spec, source, subject, self._data_folder())
+                return bids_responses(self.spec, source, subject, self._data_folder())
             case SimulatedResponses() as source:
-                responses = simulate(
+                return simulate(
                     self.spec,
                     source,
                     subject,
@@ -127,13 +148,6 @@ class Dataset:
                 )
             case None:
                 raise self._no_responses()
-        unknown = np.setdiff1d(responses.stimulus_ids, self.stimuli.ids)
-        if len(unknown):
-            raise StimulusMismatchError(
-                f"{self.spec.name}/{subject}: {len(unknown)} stimulus ids of the responses are not "
-                f"among the {len(self.stimuli)} stimuli: {', '.join(unknown[:_SHOWN])}"
-            )
-        return responses
 
     def _activations_behind(self, source: SimulatedResponses) -> dict[str, NDArray[np.float32]]:
         """Activations (n_stimuli, n_units) of the units that the simulated brains compute."""
