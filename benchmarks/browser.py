@@ -92,6 +92,7 @@ def _visits(
         minimum = f"{0.1 + 0.02 * number + 0.01 * seed:.2f}"
         where = {"model": layer.model, "layer": layer.layer, "roi": roi}
         unit = f"{layer.name}/{int(rng.integers(layer.n_units))}"
+        kept = release.kept(layer.name)
         visits += [
             ("find units: threshold on the mean", "units", {"minimum": minimum}),
             ("find units: ROI and threshold", "units", {"roi": roi, "minimum": minimum}),
@@ -102,6 +103,7 @@ def _visits(
                 {**where, "everybody": "true", "minimum": minimum},
             ),
             ("unit", "unit", {"unit": unit}),
+            ("unit that is kept", "unit", {"unit": kept[number % len(kept)], "roi": roi}),
             ("layer", "layer", where),
             ("networks", "networks", {"roi": roi}),
             ("subjects", "subjects", where),

@@ -15,16 +15,18 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import nullcontext
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 from _machine import describe_machine, versions
+from scipy.stats import zscore
 
 from unitdb.build.discovery import read_p_and_q, save_p, write_q
 from unitdb.build.hierarchy import HierarchyTables
+from unitdb.build.kept import best_units
 from unitdb.build.statistics import agreement, by_formula
 from unitdb.build.tables import (
     BY_FORMULA,
@@ -71,7 +73,10 @@ ROIS = ("V1", "V2", "V3", "V4", "LOC", "FFA", "PPA", "LVC", "HVC")
 SUBJECTS = ("sim-01", "sim-02", "sim-03", "sim-04", "sim-05")
 _DATASET, _BUILDS = "simulated", {"alexnet": "a" * 12, "vgg19": "b" * 12}
 _NONE = "0" * 64
-_N_TEST = 50
+_N_TRAIN, _N_TEST, _KEPT = 1200, 50, 10
+_STIMULI = [
+    f"{split}-{i:04d}" for split, n in (("test", _N_TEST), ("train", _N_TRAIN)) for i in range(n)
+]
 
 
 def main() -> None:
@@ -94,6 +99,8 @@ def main() -> None:
         table: sum(path.stat().st_size for path in (staged / table).rglob("*.parquet"))
         for table in ("accuracy", "unit_summary")
     }
+    kept = ("activation", "prediction")
+    n_kept = sum((staged / f"{table}.parquet").stat().st_size for table in kept)
     started = time.perf_counter()
     with patch.object(release_module, "verify") if options.bare else nullcontext():
         release = publish_release(staged, options.folder, info=_info(options.name))
@@ -101,6 +108,7 @@ def main() -> None:
         "accuracies": n_accuracies,
         "bytes_per_accuracy": sizes["accuracy"] / n_accuracies,
         "bytes_per_accuracy_with_summary": sum(sizes.values()) / n_accuracies,
+        "bytes_image_by_image": n_kept,
         "accuracies_written_per_second": n_accuracies / seconds["accuracy"],
         "seconds": seconds | {"publish": time.perf_counter() - started},
     }
@@ -141,6 +149,8 @@ def _stage(staged: Path, scale: float, *, bare: bool) -> tuple[dict[str, float],
                 {"model": model, "layer": layer, "depth": depth, "module": layer, "kind": "ReLU"}
                 | {"shape": list(shape), "n_units": len(units)}
             )
+            for table, found in _kept_rows(scope, layer, r).items():
+                rows[table] += found
             n_accuracies += r.size
             now = timed("statistics", now)
         write_q(p, list(NETWORKS[model]), n_rois=len(ROIS))
@@ -183,6 +193,30 @@ def _statistics(
             rows["intersubject"] += intersubject_rows(scope, layer, roi, pairs)
         found.append(tested.p)
     return found
+
+
+def _kept_rows(scope: Scope, layer: str, r: np.ndarray) -> dict[str, list]:
+    """Activations of the best units, and predictions that correlate with them by r."""
+    rng = np.random.default_rng(len(layer))
+    rows: dict[str, list] = {"activation": [], "prediction": []}
+    keys = partition_keys(scope, layer)
+    for unit in best_units(r, _KEPT).tolist():
+        true = rng.normal(size=len(_STIMULI)).astype(np.float32)
+        rows["activation"] += [
+            keys | {"unit": unit, "stimulus": name, "activation": value}
+            for name, value in zip(_STIMULI, true.tolist(), strict=True)
+        ]
+        t = zscore(true[:_N_TEST].astype(np.float64))
+        for (i, roi), (j, subject) in product(enumerate(scope.rois), enumerate(scope.subjects)):
+            other = rng.normal(size=_N_TEST)
+            rest = zscore(other - other.mean() - t * (t @ other) / (t @ t))
+            predicted = r[i, j, unit] * t + np.sqrt(1 - r[i, j, unit] ** 2) * rest
+            own = keys | {"unit": unit, "roi": roi, "subject": subject}
+            rows["prediction"] += [
+                own | {"stimulus": name, "predicted": value}
+                for name, value in zip(_STIMULI[:_N_TEST], predicted.tolist(), strict=True)
+            ]
+    return rows
 
 
 def _pearson_rows(scope: Scope, layer: str, roi: str, r: np.ndarray) -> list[dict[str, Any]]:
@@ -242,8 +276,8 @@ def _small_tables() -> dict[str, list]:
             dataset
             | {"title": "Simulated accuracies", "simulated": True, "licence": "CC0-1.0"}
             | {"source": "benchmarks/make_release.py", "citation": unstated}
-            | {"n_subjects": len(SUBJECTS), "n_stimuli": None}
-            | {"voxel_selection": True, "zscore": True}
+            | {"n_subjects": len(SUBJECTS), "n_stimuli": len(_STIMULI)}
+            | {"voxel_selection": True, "zscore": True, "pictures": None}
         ],
         "rois": [
             dataset | {"roi": roi, "place": place, "description": f"simulated {roi}"}
@@ -256,7 +290,12 @@ def _small_tables() -> dict[str, list]:
             for subject in SUBJECTS
             for roi in ROIS
         ],
-        "stimuli": [],
+        "stimuli": [
+            dataset
+            | {"stimulus": name, "split": name.partition("-")[0], "sha256": _NONE}
+            | {"source": unstated, "thumbnail": None}
+            for name in _STIMULI
+        ],
         "models": [
             {"model": model, "title": f"{model}: layer shapes alone", "weights_sha256": None}
             | {"model_sha256": None, "factory": unstated, "preprocessing": "{}"}

@@ -123,7 +123,7 @@ def test_verify(release: Release) -> None:
     assert release.verify().rows["accuracy"] == 224
 
 
-@pytest.mark.parametrize("version", ["2.1", "3.0", "10.0"])
+@pytest.mark.parametrize("version", ["2.2", "3.0", "10.0"])
 def test_newer_schema_is_refused(tiny_copy: Path, version: str) -> None:
     edit_manifest(tiny_copy, lambda package: package["unitdb"].update(schema=version))
     with pytest.raises(SchemaVersionError, match=f"schema {version}.*upgrade"):
@@ -149,7 +149,7 @@ def test_folder_without_a_release(tmp_path: Path) -> None:
         (lambda p: p["unitdb"].update(simulated="no"), "not of type bool"),
         (lambda p: p["resources"][0].update(path="../../datasets.parquet"), "leaves the folder"),
         (lambda p: p["resources"][0].update(path="/etc/passwd"), "leaves the folder"),
-        (lambda p: p["resources"].pop(), "missing: best_roi"),
+        (lambda p: p["resources"].pop(), "missing: prediction"),
     ],
 )
 def test_damaged_manifest_is_named(tiny_copy: Path, change, message: str) -> None:

@@ -14,15 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import scipy.stats
 
 from unitdb.files import SUMS, files_below, sha256_file
+from unitdb.pictures import thumbnail
 from unitdb.publish import ReleaseInfo, write_partition, write_table
-from unitdb.schema import TABLES
+from unitdb.schema import TABLES, frictionless, tables_of
 
 SUBJECTS = {"sim-a": ["S1", "S2", "S3"], "sim-b": ["S1"]}
 ROIS = ["V1", "V4"]
 SHAPES = {"conv1": (2, 3, 3), "fc": (10,)}
+KEPT = {"conv1": (7, 13), "fc": (3,)}
 MODEL = "net"
 N_TEST = 100
 BUILDS = {"sim-a": "0123456789ab", "sim-b": "ba9876543210"}
@@ -220,6 +223,51 @@ def summarise_pairs(accuracy: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
+def stimulus_ids(dataset: str) -> list[str]:
+    """Names of the pictures of a dataset, sorted; one of them is HTML."""
+    names = [f"{dataset} {n:02d}" for n in range(N_TEST - 1)]
+    return sorted([*names, f"{dataset} <img src=x onerror=alert(1)>"])
+
+
+def noise(seed: int) -> bytes:
+    """A picture."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return thumbnail(pixels.repeat(12, axis=0).repeat(12, axis=1))
+
+
+def kept(accuracy: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of ``activation`` and ``prediction``: the latter correlate by r with the former."""
+    rng = np.random.default_rng(1)
+    activations, predictions = [], []
+    for (dataset, model, layer, unit), group in accuracy.groupby(
+        ["dataset", "model", "layer", "unit"]
+    ):
+        if unit not in KEPT.get(layer, ()):
+            continue
+        stimuli = stimulus_ids(dataset)
+        true = rng.normal(size=N_TEST).astype(np.float32)
+        true[-1] = 5  # the picture whose name is HTML drives all units most
+        own = {"dataset": dataset, "model": model, "layer": layer, "unit": unit}
+        activations += [
+            {**own, "stimulus": name, "activation": float(value)}
+            for name, value in zip(stimuli, true, strict=True)
+        ]
+        t = scipy.stats.zscore(true.astype(np.float64))
+        for row in group.to_dict("records"):
+            other = rng.normal(size=N_TEST)
+            residual = scipy.stats.zscore(other - np.polyval(np.polyfit(t, other, 1), t))
+            r = 0.0 if np.isnan(row["r"]) else float(row["r"])
+            predicted = 1 + 2 * (r * t + np.sqrt(1 - r**2) * residual)
+            if np.isnan(row["r"]):
+                predicted = np.ones(N_TEST)
+            place = {key: row[key] for key in ("condition", "roi", "subject")}
+            predictions += [
+                {**own, **place, "stimulus": name, "predicted": float(value)}
+                for name, value in zip(stimuli, predicted, strict=True)
+            ]
+    return activations, predictions
+
+
 def small_tables() -> dict[str, list[dict[str, Any]]]:
     """Rows of the tables that the numbers refer to."""
     datasets = [
@@ -231,9 +279,10 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
             "source": "tests/tiny.py",
             "citation": "none",
             "n_subjects": len(subjects),
-            "n_stimuli": 2,
+            "n_stimuli": N_TEST,
             "voxel_selection": True,
             "zscore": True,
+            "pictures": "CC0, noise" if dataset == "sim-a" else None,
         }
         for dataset, subjects in SUBJECTS.items()
     ]
@@ -259,13 +308,14 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
     stimuli = [
         {
             "dataset": dataset,
-            "stimulus": f"{dataset} {n}",
+            "stimulus": stimulus,
             "split": "test" if dataset == "sim-a" else "cross-validation",
             "sha256": SHA,
             "source": "noise",
+            "thumbnail": noise(n) if dataset == "sim-a" else None,
         }
         for dataset in SUBJECTS
-        for n in range(2)
+        for n, stimulus in enumerate(stimulus_ids(dataset))
     ]
     models = [
         {
@@ -352,7 +402,12 @@ def stage(folder: Path, accuracy: pd.DataFrame | None = None) -> Path:
         write_table(folder, table, arrow(table, rows))
     write_table(folder, "layer_summary", arrow("layer_summary", summarise_layers(accuracy)))
     write_table(folder, "intersubject", arrow("intersubject", summarise_pairs(accuracy)))
-    for table, rows in zip(("hierarchy", "best_roi"), hierarchy(accuracy), strict=True):
+    made = zip(
+        ("hierarchy", "best_roi", "activation", "prediction"),
+        (*hierarchy(accuracy), *kept(accuracy)),
+        strict=True,
+    )
+    for table, rows in made:
         write_table(folder, table, arrow(table, rows))
     keys = ["dataset", "condition", "model", "layer", "roi"]
     summary = summarise_units(accuracy)
@@ -375,3 +430,26 @@ def remake_sums(folder: Path) -> None:
     names = [name for name in files_below(folder) if name != SUMS]
     lines = [f"{sha256_file(folder / name)}  {name}\n" for name in names]
     (folder / SUMS).write_text("".join(lines))
+
+
+def make_older(folder: Path, version: str) -> None:
+    """Make a release what it would be under an older schema of the same MAJOR."""
+    manifest = folder / "datapackage.json"
+    package = json.loads(manifest.read_text())
+    package["unitdb"]["schema"] = version
+    known = tables_of(version)
+    for resource in list(package["resources"]):
+        table = TABLES[resource["name"]]
+        paths = resource["path"] if table.partition_by else [resource["path"]]
+        if table.name not in known:
+            package["resources"].remove(resource)
+            for path in paths:
+                (folder / path).unlink()
+            continue
+        older = table.at(version)
+        resource["schema"] = frictionless(older)
+        for path in paths if older != table else ():
+            rows = pq.ParquetFile(folder / path).read(list(older.column_names))
+            pq.write_table(rows.cast(older.arrow_schema()), folder / path)
+    manifest.write_text(json.dumps(package))
+    remake_sums(folder)

@@ -27,6 +27,7 @@ __all__ = [
     "MissingProgramError",
     "ModelCheckError",
     "ModelError",
+    "NotKeptError",
     "PictureError",
     "ProgramError",
     "PublishedFileError",
@@ -278,6 +279,10 @@ class CatalogueError(UnitdbError, ValueError):
 
 class QueryError(UnitdbError, ValueError):
     """A query that cannot be run: not read-only, not valid SQL, or contradictory."""
+
+
+class NotKeptError(UnitdbError, LookupError):
+    """A unit whose activations and predictions a release does not keep image by image."""
 
 
 class MissingExtraError(UnitdbError, ImportError):

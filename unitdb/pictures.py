@@ -1,7 +1,8 @@
-"""From the pixels of a picture to what a network takes; builders and readers share it."""
+"""From the pixels of a picture to what a network takes, and to a small picture."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,7 +10,10 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-__all__ = ["network_input"]
+__all__ = ["network_input", "thumbnail"]
+
+_SIDE = 96  # pixels
+_QUALITY = 80
 
 _RESAMPLING = {
     "bicubic": PIL.Image.Resampling.BICUBIC,
@@ -55,3 +59,18 @@ def network_input(
         std, np.float32
     )
     return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+
+
+def thumbnail(image: NDArray[np.uint8]) -> bytes:
+    """Make a picture small: JPEG, its longer side 96 pixels at the most.
+
+    Parameters
+    ----------
+    image : array of shape (height, width, 3)
+        RGB, uint8.
+    """
+    small = PIL.Image.fromarray(np.ascontiguousarray(image))
+    small.thumbnail((_SIDE, _SIDE), PIL.Image.Resampling.LANCZOS)
+    written = io.BytesIO()
+    small.save(written, "JPEG", quality=_QUALITY)
+    return written.getvalue()

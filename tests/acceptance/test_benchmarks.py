@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+from statistics import median
 
 import pytest
 
@@ -72,6 +75,35 @@ def test_queries_are_measured(tmp_path):
     (queries,) = [release["queries"] for release in found["releases"].values()]
     assert all(times["warm_ms"] > 0 for times in queries.values())
     assert "MATLAB files: top 100 in one ROI" in found["baselines"]
+
+
+LIMITS = {  # seconds of the server, at 15.5 million units
+    "first page, release not opened": 2.0,
+    "find units: threshold on the mean": 0.7,
+    "find units: ROI and threshold": 0.7,
+    "find units: a layer, in every subject": 0.7,
+    "unit": 0.7,
+    "unit that is kept": 0.7,
+}
+
+
+def test_the_browser_answers_in_time(tmp_path):
+    """UNITDB_BENCHMARK_SCALE=1 takes the published size: 5 GB and a quarter of an hour."""
+    pytest.importorskip("streamlit", reason="needs unitdb[app]")
+    pytest.importorskip("playwright", reason="needs playwright")
+    if not (shutil.which("chromium") or shutil.which("chromium-browser")):
+        pytest.skip("needs Chromium on PATH")
+    scale, out = os.environ.get("UNITDB_BENCHMARK_SCALE", "0.02"), tmp_path / "browser.json"
+    for script, *options in (
+        ("make_release.py", tmp_path, "--scale", scale, "--name", "c", "--bare"),
+        ("browser.py", tmp_path / "c" / "1.0.0", "--rounds", 4, "--out", out),
+    ):
+        command = [sys.executable, ROOT / "benchmarks" / script, *options]
+        subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
+    found = json.loads(out.read_text())
+    late = {name: found["seconds"][name] for name in LIMITS}
+    assert {name: s for name, s in late.items() if median(s) > LIMITS[name]} == {}
+    assert found["memory_gb"] <= 1.5
 
 
 def test_a_whole_simulated_release_is_sound(tmp_path):

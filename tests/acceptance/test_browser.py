@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.web import Server
 from unitdb import col
 from unitdb.release import open_release
 
@@ -52,7 +54,7 @@ def url(tiny_release: Path) -> Iterator[str]:
 
 
 @contextmanager
-def served(release: Path) -> Iterator[str]:
+def served(release: Path | str) -> Iterator[str]:
     """Serve a release with ``unitdb app``; gives its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -141,6 +143,8 @@ PATHS = {
     "overview": "",
     "units": "units?roi=V4&minimum=0.1",
     "unit": "unit?unit=net/conv1/7&dataset=sim-a",
+    "unit-names": "unit?unit=net/fc/3&dataset=sim-b",
+    "unit-not-kept": "unit?unit=net/conv1/4&dataset=sim-a",
     "layer": "layer?layer=conv1&roi=V4",
     "networks": "networks",
     "subjects": "subjects?layer=fc",
@@ -167,7 +171,7 @@ def photograph(visitor: Callable[..., Page], name: str, mode: str, folder: Path)
     assert page.get_by_text("Deploy", exact=True).count() == 0
 
 
-@pytest.mark.parametrize("name", ["overview", "layer"])
+@pytest.mark.parametrize("name", ["overview", "unit", "layer"])
 def test_pages_are_drawn(name: str, visitor: Callable[..., Page], screenshots: Path) -> None:
     photograph(visitor, name, "desktop", screenshots)
 
@@ -240,6 +244,63 @@ def test_files_hold_what_the_query_gives(
         assert masks["net/conv1"].shape == (2, 3, 3)
         found = {f"{name}/{unit}" for name in masks for unit in np.flatnonzero(masks[name])}
     assert found == set(expected["unit_id"])
+
+
+def test_a_unit_shows_what_drives_it_and_what_is_predicted(
+    visitor: Callable[..., Page], tiny_release: Path, url: str
+) -> None:
+    page = visitor("unit?unit=net/conv1/13&dataset=sim-a&roi=V4")
+    stimuli = open_release(tiny_release).stimuli("net/conv1/13", 6, dataset="sim-a")
+    expected = [*stimuli["stimulus"][:6], *stimuli["stimulus"][6:][::-1]]
+    pictures = page.locator("figure img")
+    assert [one.get_attribute("alt") for one in pictures.all()] == expected
+    assert all(one.evaluate("image => image.naturalWidth") == 96 for one in pictures.all())
+    page.get_by_label("Subject", exact=True).click()
+    page.keyboard.type("S2")
+    page.get_by_role("option", name="S2").wait_for(timeout=SEEN_WITHIN)
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.search.includes('subject=S2')", timeout=SEEN_WITHIN)
+    ready(page)
+    link = shown_code(page, "Link")
+    other = visitor(link.removeprefix(f"{url}/"))
+    assert "S2" in other.get_by_label("Subject", exact=True).input_value()
+    other.get_by_role("button", name="Save figure").nth(2).click()
+    with other.expect_download() as download:
+        other.get_by_role("button", name="SVG").click()
+    assert download.value.suggested_filename == "tiny-1.0.0-predictions.svg"
+
+
+def test_names_of_pictures_run_nothing(visitor: Callable[..., Page], url: str) -> None:
+    page = visitor("unit")
+    page.on("dialog", lambda _: pytest.fail("a name has run"))
+    for dataset in ("sim-a", "sim-b"):
+        page.goto(f"{url}/unit?unit=net/conv1/7&dataset={dataset}")
+        ready(page)
+        page.locator("figcaption", has_text="<img src=x").wait_for(timeout=SEEN_WITHIN)
+        assert page.locator('img[src="x"]').count() == 0
+
+
+def test_a_release_on_the_web(tiny_release: Path, chromium: Browser) -> None:
+    server = Server(tiny_release.parents[1])
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with served(f"{server.address}/tiny/1.0.0") as address:
+            page = chromium.new_page()
+            for path, seen in (
+                ("", "Mean decoding accuracy"),
+                ("units?roi=V4&dataset=sim-a&minimum=0.1", "rows: units"),
+                ("unit?unit=net/conv1/13&dataset=sim-a", "Predicted and true activation"),
+            ):
+                page.goto(f"{address}/{path}")
+                ready(page)
+                page.get_by_text(seen).first.wait_for(timeout=SEEN_WITHIN)
+                assert page.get_by_test_id("stException").count() == 0
+                assert page.get_by_text("tiny@1.0.0 · read-only").count() == 1
+            assert page.locator("figure img").count() == 12
+            page.close()
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_wrong_link_says_what_is_near(visitor: Callable[..., Page]) -> None:

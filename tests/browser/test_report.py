@@ -37,9 +37,11 @@ def text(tiny_release: Path) -> str:
 
 def test_it_is_one_page_that_fetches_nothing(text: str) -> None:
     page = Page(text)
-    assert not {"script", "link", "img", "iframe", "image", "use"} & {tag for tag, _ in page.tags}
-    for _, attributes in page.tags:
-        assert not {"src", "href", "xlink:href", "onload"} & attributes.keys()
+    assert not {"script", "link", "iframe", "image", "use"} & {tag for tag, _ in page.tags}
+    for tag, attributes in page.tags:
+        assert not {"href", "xlink:href", "onload", "onerror"} & attributes.keys()
+        assert tag == "img" or "src" not in attributes
+        assert tag != "img" or attributes["src"].startswith("data:image/jpeg;base64,")
     identifiers = [found["id"] for _, found in page.tags if found.get("id")]
     assert len(identifiers) == len(set(identifiers))
     assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(identifiers)
@@ -55,8 +57,14 @@ def test_it_says_what_the_release_says(text: str, tiny_release: Path) -> None:
     for unit, r in zip(best["unit_id"], best["mean_r"], strict=True):
         assert unit in page.text
         assert f"{r:.3f}" in page.text
-    # Two datasets, of which one has two subjects or more: depth and accuracy twice, agreement once.
-    assert sum(tag == "svg" for tag, _ in page.tags) == 5
+    # Two datasets, of which one has two subjects or more: depth and accuracy twice, agreement once;
+    # and predictions of the best unit that is kept.
+    assert sum(tag == "svg" for tag, _ in page.tags) == 6
+    kept = "net/conv1/7"
+    assert f"Image by image: {kept}" in page.text
+    names = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
+    stimuli = release.stimuli(kept, 6, dataset="sim-a")["stimulus"].tolist()
+    assert names == [*stimuli[:6], *stimuli[6:][::-1]]
     matrix = release.layer_by_roi("accuracy", dataset="sim-a")
     assert f"{matrix.loc['fc', 'V4']:.2f}".replace("-", "−") in page.text
 

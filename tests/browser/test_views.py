@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
+import resource
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.browser.conftest import texts
+from tests.tiny import make_older
 from unitdb import reference
+from unitdb.browser._images import labelled, strip
 from unitdb.browser.views import console, subjects
 from unitdb.release import Release
 
@@ -27,8 +35,66 @@ def test_a_unit_shows_its_rows_rank_and_neighbours(shown: Release, visit) -> Non
     alike = shown.similar(UNIT, 10, dataset="sim-a")
     assert list(app.dataframe[1].value["unit_id"]) == list(alike["unit_id"])
     assert "Channel 1 of 2, row 1 of 3, column 1 of 3" in texts(app)
-    assert "not part of this release" in texts(app)
+    assert len(app.get("vega_lite_chart")) == 3
+
+
+def test_a_unit_that_is_kept_shows_predictions_and_pictures(shown: Release, visit) -> None:
+    app = visit("unit", unit=UNIT, dataset="sim-a", roi="V4", subject="S2")
+    chart = json.loads(app.get("vega_lite_chart")[-1].proto.spec)
+    assert "Predicted activation (raw)" in chart["description"]
+    said = texts(app)
+    assert "100 test images, from `V4`" in said
+    r = shown.unit(UNIT).loc["sim-a", "perception", "V4"]
+    found = labelled(shown.predictions(UNIT, dataset="sim-a", roi="V4"))
+    assert sorted(found["subject"].unique()) == [f"{s}: r = {r[s]:.2f}" for s in ("S1", "S2", "S3")]
+    assert "subject=S2" in said.replace("&amp;", "&")  # of the link
+    stimuli = shown.stimuli(UNIT, 6, dataset="sim-a")
+    most, least = (element.proto.body for element in app.get("html"))
+    for written, rows in ((most, stimuli[:6]), (least, stimuli[6:][::-1])):
+        names = re.findall(r'alt="([^"]*)"', written)
+        assert [html.unescape(name) for name in names] == rows["stimulus"].tolist()
+        assert written.count('src="data:image/jpeg;base64,') == 6
+    assert "CC0, noise" in said
+
+
+def test_names_of_pictures_are_no_html() -> None:
+    rows = pd.DataFrame(
+        {
+            "stimulus": ['<img src=x onerror="alert(1)">', 'a"b'],
+            "activation": [1.0, 2.0],
+            "thumbnail": [b"jpeg", None],
+        }
+    )
+    written = strip(rows)
+    assert "<img src=x" not in written
+    assert 'alt="&lt;img src=x onerror=&quot;alert(1)&quot;&gt;"' in written
+    assert "not shown" in written
+    assert "not shown" not in strip(rows[1:])
+
+
+def test_pictures_that_may_not_be_shown_are_named(shown: Release, visit) -> None:
+    app = visit("unit", unit=UNIT, dataset="sim-b")
+    assert "does not say that its pictures may be shown" in texts(app)
+    written = "".join(element.proto.body for element in app.get("html"))
+    assert "<img" not in written
+    for name in shown.stimuli(UNIT, 6, dataset="sim-b")["stimulus"]:
+        assert html.escape(name) in written
+
+
+def test_a_unit_that_is_not_kept_says_what_keeps_it(shown: Release, visit) -> None:
+    app = visit("unit", unit="net/conv1/4", dataset="sim-a")
+    assert "keep: {also: [net/conv1/4]}" in texts(app)
+    links = [link.proto.label for link in app.get("page_link")]
+    assert {"Kept: net/conv1/7", "Kept: net/conv1/13"} <= set(links)
+
+
+def test_a_unit_of_an_older_release(tiny_copy, monkeypatch: pytest.MonkeyPatch, visit) -> None:
+    make_older(tiny_copy, "2.0")
+    monkeypatch.setenv("UNITDB_RELEASE", str(tiny_copy))
+    app = visit("unit", unit=UNIT, dataset="sim-a")
+    assert "it is of schema 2.0" in texts(app)
     assert len(app.get("vega_lite_chart")) == 2
+    assert not visit("methods").exception
 
 
 def test_a_unit_without_accuracy_says_why(shown: Release, visit) -> None:
@@ -165,10 +231,25 @@ def test_sql_is_cut_after_its_rows(shown: Release, visit, monkeypatch: pytest.Mo
     assert "the first 1,000 rows" in texts(app)
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT count(DISTINCT i) FROM range(1000000000) t(i)",  # DuckDB's own limit
+        "SELECT repeat('x', 10000000) FROM range(1000)",  # values, which that does not count
+    ],
+)
+def test_sql_takes_no_more_than_its_memory(query: str, shown: Release, visit) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    app = visit("sql", sql=query)
+    assert "needs more memory than" in texts(app)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KiB
+    assert not app.dataframe
+
+
 def test_sql_is_stopped_after_its_time(
     shown: Release, visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(console, "SECONDS", 0.2)
-    endless = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b"
+    endless = "SELECT sum(sin(i)) FROM range(1000000000000) t(i)"
     app = visit("sql", sql=endless)
     assert "longer than 0.2 s" in texts(app)

@@ -129,7 +129,7 @@ def test_two_at_once_are_refused(recipe):
 def test_progress_counts_to_the_end_of_every_step(recipe):
     last = {}
     run(recipe, progress=lambda step, done, total: last.update({step: (done, total)}))
-    steps = {"read", "activations", "decode", "patterns", "tables", "verify"}
+    steps = {"read", "activations", "decode", "patterns", "keep", "tables", "verify"}
     assert {step.split()[0] for step in last} == steps
     assert all(done == total for done, total in last.values())
 
@@ -157,6 +157,7 @@ MOMENTS = {
     "activations, half": ("activations", 8, ""),
     "decoding, first block": ("decode", 1, ""),
     "patterns, first": ("patterns", 1, ""),
+    "keeping, first layer": ("keep", 2, ""),
     "tables, first layer": ("tables", 1, ""),
     "tables, first layer again": ("tables", 3, ""),
     "between the two large tables": (

@@ -72,7 +72,7 @@ def layer(release: Release, model: str, name: str, roi: str, **where: str) -> La
 
 
 def _key(release: Release) -> tuple[str, str]:
-    return str(release.path), release.label
+    return release.location, release.label
 
 
 @st.cache_data(max_entries=128, show_spinner=False)

@@ -33,6 +33,11 @@ WORDS = {
     "interval": "95 % interval of a correlation over n test images by Fisher's z: "
     "tanh(artanh r ± 1.96 / √(n − 3)). It takes images as independent and says nothing of other "
     "people.",
+    "predicted": "Each point is a test image: what the network computes for it, and what the "
+    "decoder predicts from the person's responses to it, which did not train the decoder. Their "
+    "correlation is the decoding accuracy.",
+    "driving": "Pictures of the dataset by the unit's activation: what it computes for them in the "
+    "network, whatever brains do.",
     "depth": "Place of the layer in its network: 0 is the first decoded layer, 1 the last.",
 }
 

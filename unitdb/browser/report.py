@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from unitdb.browser import _render, charts
 from unitdb.browser._depth import relative_depth, spaced
+from unitdb.browser._images import labelled, strip
 from unitdb.browser._words import WORDS
 from unitdb.files import write_text
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["html", "write"]
 
 _TOP = 20
+_PICTURES = 6
+_POINTS = 5000
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; margin: 0 auto;
@@ -72,6 +75,7 @@ def html(release: Release) -> str:
         *_head(release, held),
         *_figures(release, held),
         *_best(release),
+        *_image_by_image(release),
         *_sources(release),
     ]
     title = escape(f"{release.title} ({release.label})")
@@ -181,6 +185,28 @@ def _best(release: Release) -> Iterator[str]:
     yield f"<h2>The {len(best)} best-decoded units</h2>"
     yield _table(best[columns].to_dict("records"))
     yield f"<pre>{escape(release.units().top(_TOP, by='mean_r').code())}</pre>"
+
+
+def _image_by_image(release: Release) -> Iterator[str]:
+    """Predictions and pictures of the best-decoded unit that is kept."""
+    for row in release.units().top(_TOP, by="mean_r").to_pandas().to_dict("records"):
+        unit, dataset, roi = (str(row[column]) for column in ("unit_id", "dataset", "roi"))
+        if unit not in release.kept(unit.rpartition("/")[0], dataset=dataset):
+            continue
+        where = {"dataset": dataset, "condition": str(row["condition"])}
+        rows = labelled(_plain(release.predictions(unit, roi=roi, **where)))
+        pictures = release.stimuli(unit, _PICTURES, dataset=dataset)
+        datasets = _plain(release.table("datasets")).set_index("dataset")
+        yield f"<h2>Image by image: {escape(unit)}</h2>"
+        chart = charts.predictions(rows[:_POINTS], sorted(rows["subject"].unique()))
+        caption = f"Predicted from {roi} of {dataset}, and true; dashed: predicted = true."
+        yield _figure(release, chart, "predictions", caption)
+        for words, part in (("most", pictures[:_PICTURES]), ("least", pictures[-_PICTURES:][::-1])):
+            yield f"<p>Pictures that drive it {words}, with its activation (raw):</p>{strip(part)}"
+        terms = datasets["pictures"][dataset]
+        if isinstance(terms, str):
+            yield f'<p class="small">Pictures: {escape(terms)}</p>'
+        return
 
 
 def _sources(release: Release) -> Iterator[str]:

@@ -20,11 +20,19 @@ from unitdb.activations import Activations
 from unitdb.build.inputs import SubjectInput
 from unitdb.build.provenance import code_sha256
 from unitdb.decoding import DecoderSettings, RoiDecoder
+from unitdb.decoding.roi import TILE
 from unitdb.errors import IllConditionedError, ResponsesError, UnitdbError, WorkersError
 from unitdb.files import replacing
 from unitdb.responses import shuffle_images
 
-__all__ = ["PATTERN_CONTROLS", "Block", "decode_block", "load_responses", "write_responses"]
+__all__ = [
+    "PATTERN_CONTROLS",
+    "Block",
+    "decode_block",
+    "load_responses",
+    "predict_units",
+    "write_responses",
+]
 
 PATTERN_CONTROLS = 5
 """Controls whose predictions are kept: the mean of few tells the chance level of identification."""
@@ -185,6 +193,34 @@ def decode_block(block: Block) -> Block:
     with replacing(block.target) as temporary, temporary.open("wb") as file:
         np.save(file, r)
     return block
+
+
+def predict_units(block: Block, units: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Predict some units of a block that is done, to the last bit as when it was decoded.
+
+    Parameters
+    ----------
+    block : Block
+        Where they are.
+    units : array of shape (n_kept,)
+        Positions in it, ascending.
+
+    Returns
+    -------
+    array of shape (n_test, n_kept)
+        Raw activations.
+    """
+    with threadpool_limits(1):
+        activations = _activations(block.activations)
+        decoder, rows = _decoder(block.responses, block.roi, block.settings)
+        predicted = np.empty((len(decoder.test_rows), len(units)))
+        # Whole tiles: what is predicted of a unit follows from its tile.
+        for tile in np.unique(units // TILE):
+            of_tile = units // TILE == tile
+            start = block.start + int(tile) * TILE
+            y = activations.block(block.layer, start, min(start + TILE, block.stop))
+            predicted[:, of_tile] = decoder.predict(y[rows[0]])[:, units[of_tile] % TILE]
+    return predicted
 
 
 @lru_cache(maxsize=2)

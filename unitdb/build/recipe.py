@@ -17,9 +17,13 @@ from pydantic import (
 from unitdb.activations import FeatureModel, ModelSpec, UnitSelection
 from unitdb.decoding import DecoderSettings
 from unitdb.errors import RecipeError
+from unitdb.schema import NAME_PATTERN
 from unitdb.specs import Name, Spec, read_spec
 
-__all__ = ["DecoderSpec", "ModelChoice", "Recipe", "SignificanceSpec", "read_recipe"]
+__all__ = ["DecoderSpec", "KeepSpec", "ModelChoice", "Recipe", "SignificanceSpec", "read_recipe"]
+
+
+_UNIT = rf"^{NAME_PATTERN}/{NAME_PATTERN}/(0|[1-9][0-9]{{0,9}})$"
 
 
 def _text(value: object) -> object:
@@ -112,6 +116,21 @@ class SignificanceSpec(Spec):
     controls: Annotated[int, Field(ge=10, le=1000)]
 
 
+class KeepSpec(Spec):
+    """Units whose activations and predictions a release holds, image by image.
+
+    Parameters
+    ----------
+    units : int
+        The best of each layer: those with the highest mean accuracy over subjects in any ROI.
+    also : list of str
+        More, as MODEL/LAYER/UNIT.
+    """
+
+    units: Annotated[int, Field(ge=0, le=1000)] = 10
+    also: list[Annotated[str, Field(pattern=_UNIT)]] = Field(default_factory=list)
+
+
 class Recipe(Spec):
     """What a release is built from.
 
@@ -140,6 +159,8 @@ class Recipe(Spec):
     significance : SignificanceSpec, optional
         Take p from controls. Without it, p follows from the number of test images, and there is
         none in cross-validation.
+    keep : KeepSpec
+        Units that are kept image by image.
     seed : int
         Of folds and shuffling.
     changes : dict of str to str
@@ -165,6 +186,7 @@ class Recipe(Spec):
     decoder: DecoderSpec = DecoderSpec()
     control: Literal["shuffled-images"] | None = None
     significance: SignificanceSpec | None = None
+    keep: KeepSpec = KeepSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     changes: dict[str, str] = Field(default_factory=dict)
 
@@ -176,6 +198,7 @@ class Recipe(Spec):
             ("own_models", [model.name for model in self.own_models]),
             ("rois", [] if self.rois == "all" else self.rois),
             ("hierarchy", [] if self.hierarchy == "all" else self.hierarchy),
+            ("keep.also", self.keep.also),
         ):
             repeated = sorted({name for name in names if names.count(name) > 1})
             if repeated:

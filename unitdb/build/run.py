@@ -29,6 +29,7 @@ from unitdb.build.inputs import (
     plan_sha256,
     read_jobs,
 )
+from unitdb.build.kept import TABLES as KEPT, check_kept, keep_units, kept_pieces
 from unitdb.build.layer_rows import layer_rows
 from unitdb.build.patterns import pattern_steps, summarise_patterns, write_truth
 from unitdb.build.recipe import Recipe, read_recipe
@@ -136,6 +137,7 @@ def build(
                 datasets=datasets,
                 progress=progress,
             )
+            check_kept(jobs)
         with _workspace(releases, spec, jobs) as work:
             finish(releases, spec.name, spec.version)  # what a killed build left to do
             if again or not _is_finished(releases, jobs, replace=replace):
@@ -152,6 +154,15 @@ def build(
                             decode(job, activations, blocks, run=run, progress=progress)
                         with log.step("patterns"):
                             _compare_patterns(activations, blocks, run=run, progress=progress)
+                        with log.step("keep"):
+                            keep_units(
+                                job,
+                                activations,
+                                blocks,
+                                _kept_folder(work, job),
+                                run=run,
+                                progress=progress,
+                            )
                         with log.step("tables"):
                             _tabulate(job, activations, blocks, work, progress)
                 with log.step("publish"):
@@ -328,6 +339,13 @@ def _write_tables(jobs: Sequence[Job], inputs: Rows, work: Path) -> None:
     ):
         rows = [row for part in small for row in part.get(name, [])]
         write_table(staged, name, table_of(name, rows))
+    folders = {job.build: _kept_folder(work, job) for job in jobs}
+    for name in KEPT:
+        write_table(staged, name, kept_pieces(name, jobs, folders))
+
+
+def _kept_folder(work: Path, job: Job) -> Path:
+    return work / "kept" / job.build
 
 
 def _rows_path(work: Path, job: Job, layer: str) -> Path:

@@ -25,6 +25,7 @@ from unitdb.build.inputs import Job, plan_sha256
 from unitdb.build.provenance import code_sha256, own_commit, package_versions
 from unitdb.build.recipe import Recipe
 from unitdb.build.statistics import Agreement, Tested
+from unitdb.pictures import thumbnail
 from unitdb.schema import get_table
 from unitdb.specs import canonical_json
 
@@ -323,6 +324,7 @@ def _dataset_row(job: Job) -> dict[str, Any]:
         "n_stimuli": len(job.dataset.split_of),
         "voxel_selection": spec.transformations.voxel_selection,
         "zscore": spec.transformations.zscore,
+        "pictures": None if spec.shown is None else spec.shown.terms,
     }
 
 
@@ -356,6 +358,7 @@ def _subject_rows(job: Job) -> Rows:
 
 def _stimulus_rows(job: Job) -> Rows:
     stimuli, split_of = job.dataset.stimuli, job.dataset.split_of
+    shown = job.dataset.spec.shown
     return [
         {
             "dataset": job.dataset.spec.name,
@@ -363,9 +366,12 @@ def _stimulus_rows(job: Job) -> Rows:
             "split": split_of[stimulus],
             "sha256": sha256,
             "source": source,
+            "thumbnail": thumbnail(stimuli.image(place))
+            if shown is not None and shown.allows(source)
+            else None,
         }
-        for stimulus, sha256, source in zip(
-            stimuli.ids, stimuli.sha256s(), stimuli.sources, strict=True
+        for place, (stimulus, sha256, source) in enumerate(
+            zip(stimuli.ids, stimuli.sha256s(), stimuli.sources, strict=True)
         )
         if stimulus in split_of
     ]

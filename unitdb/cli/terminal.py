@@ -51,4 +51,6 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
 def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -301,6 +301,7 @@ def _dataset_tables(source: Source, *, simulated: bool) -> dict[str, list[dict[s
                 "n_stimuli": None,
                 "voxel_selection": True,
                 "zscore": True,
+                "pictures": None,
             }
         ],
         "rois": [
@@ -325,7 +326,10 @@ def _dataset_tables(source: Source, *, simulated: bool) -> dict[str, list[dict[s
             for subject in source.subjects
             for roi in source.rois
         ],
-        "stimuli": [],  # which pictures they were is not part of the publication
+        # Which pictures they were, and what was predicted of them, is not part of the publication.
+        "stimuli": [],
+        "activation": [],
+        "prediction": [],
     }
 
 

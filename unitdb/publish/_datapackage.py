@@ -176,6 +176,8 @@ def _croissant_type(type_: pa.DataType) -> str:
         return "sc:Boolean"
     if pa.types.is_integer(type_):
         return "sc:Integer"
+    if pa.types.is_binary(type_):
+        return "sc:ImageObject"
     return "sc:Float" if pa.types.is_floating(type_) else "sc:Text"
 
 

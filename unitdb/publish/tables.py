@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["PAGE_SIZE", "ROW_GROUP_SIZE", "write_partition", "write_table"]
 
 ROW_GROUP_SIZE = 2**17
-"""Rows of a row group: the most that a table in pieces has in memory besides its last piece.
+"""Rows of a row group where a table does not say: the most that a table in pieces has in memory
+besides its last piece.
 
 All accuracies of a unit are found by reading one group for each ROI; benchmarks/layout.py compares
 sizes."""
@@ -34,7 +35,7 @@ is as long as a block of zstd, which then codes bytes of one kind."""
 _ZSTD_LEVEL = 5
 
 
-def write_table(folder: Path, table: str, data: pa.Table) -> Path:
+def write_table(folder: Path, table: str, data: pa.Table | Iterable[pa.Table]) -> Path:
     """Write a table that is not partitioned to ``folder/<table>.parquet``.
 
     Parameters
@@ -43,8 +44,9 @@ def write_table(folder: Path, table: str, data: pa.Table) -> Path:
         The release being made.
     table : str
         Name of the table in the schema.
-    data : pyarrow.Table
-        All rows, in any order, with the schema's columns and types.
+    data : pyarrow.Table or iterable of pyarrow.Table
+        All rows with the schema's columns and types: at once, in any order; or in pieces of any
+        size, in the table's order. The bytes of the file are the same.
 
     Returns
     -------
@@ -61,6 +63,9 @@ def write_table(folder: Path, table: str, data: pa.Table) -> Path:
     spec = get_table(table)
     if spec.partition_by:
         raise SchemaError(f"table {table!r} is partitioned: write it with write_partition")
+    if not isinstance(data, pa.Table):
+        pieces = _checked(data, spec, {}, where=f"table {table!r}")
+        return _write(folder / f"{table}.parquet", spec, pieces)
     spec.validate(data)
     order = np.lexsort([coded(data[name])[0] for name in reversed(spec.order)])
     data = data.take(order)
@@ -113,7 +118,7 @@ def write_partition(
 def _checked(
     pieces: Iterable[pa.Table], spec: Table, keys: Mapping[str, str], *, where: str
 ) -> Iterator[pa.Table]:
-    """Pieces of a partition, each held to the schema, the partition and the row before it."""
+    """Pieces of a file, each held to the schema, the partition if any, and the row before it."""
     n_rows, last = 0, None
     for piece in pieces:
         spec.validate(piece, where=where)
@@ -130,13 +135,14 @@ def _checked(
             check_order(joined, spec, where=where, first_row=n_rows - 1)
         n_rows, last = n_rows + piece.num_rows, piece.slice(piece.num_rows - 1)
         yield piece
-    if not n_rows:
+    if keys and not n_rows:
         raise SchemaError(f"{where}: a partition needs at least one row")
 
 
 def _write(path: Path, spec: Table, pieces: Iterable[pa.Table]) -> Path:
     schema = spec.arrow_schema()
-    groups = _row_groups(pieces)
+    size = spec.row_group or ROW_GROUP_SIZE
+    groups = _row_groups(pieces, size)
     first = next(groups, schema.empty_table())  # before a folder is made: it may be refused
     with (
         replacing(path) as temporary,
@@ -158,19 +164,19 @@ def _write(path: Path, spec: Table, pieces: Iterable[pa.Table]) -> Path:
             rows = pa.table(columns, schema=schema)
             if writing is not None:
                 writing.result()
-            writing = pool.submit(writer.write_table, rows, row_group_size=ROW_GROUP_SIZE)
+            writing = pool.submit(writer.write_table, rows, row_group_size=size)
         if writing is not None:
             writing.result()
     return path
 
 
-def _row_groups(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows cut anew: ROW_GROUP_SIZE at a time, the last ones fewer."""
+def _row_groups(pieces: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
+    """The same rows cut anew: ``size`` at a time, the last ones fewer."""
     held: list[pa.Table] = []
     n_held = 0
     for piece in pieces:
         start = 0
-        while (stop := start + ROW_GROUP_SIZE - n_held) <= piece.num_rows:
+        while (stop := start + size - n_held) <= piece.num_rows:
             yield pa.concat_tables([*held, piece.slice(start, stop - start)])
             start, held, n_held = stop, [], 0
         held.append(piece.slice(start))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from base64 import b64encode
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
@@ -98,7 +99,7 @@ def write_csv(rows: Rows, destination: Destination) -> None:
 
     ``pandas.read_csv(path, comment="#")`` reads it back. NULL is an empty field; float32 is
     written with the fewest digits that give the same float32 again; a list or another nested
-    value is written as JSON.
+    value is written as JSON, bytes (of a picture) as base64.
     """
     from pyarrow import csv
 
@@ -108,7 +109,8 @@ def write_csv(rows: Rows, destination: Destination) -> None:
     with _opened(destination) as file:
         file.write(("\n".join(lines) + "\n").encode())
         for part in _parts(rows):
-            flat = pa.table([_flat(column) for column in part.columns], names=part.column_names)
+            columns = [_flat(_readable(column)) for column in part.columns]
+            flat = pa.table(columns, names=part.column_names)
             csv.write_csv(flat, file, options)
 
 
@@ -119,7 +121,7 @@ def write_json(rows: Rows, destination: Destination) -> None:
         file.write((head.removesuffix("}") + ', "rows": [').encode())
         separator = ""
         for part in _parts(rows):
-            columns = [_finite(_fewest_digits(column)) for column in part.columns]
+            columns = [_finite(_fewest_digits(_readable(column))) for column in part.columns]
             for row in pa.table(columns, names=part.column_names).to_pylist():
                 text = json.dumps(row, ensure_ascii=False, default=str)
                 file.write((separator + text).encode())
@@ -211,6 +213,14 @@ def _opened(destination: Destination) -> Iterator[BinaryIO]:
         raise QueryError(f"{path.parent}: no such folder")
     with replacing(path) as temporary, temporary.open("wb") as file:
         yield file
+
+
+def _readable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column with bytes as base64."""
+    if not pa.types.is_binary(column.type):
+        return column
+    texts = [None if v is None else b64encode(v).decode() for v in column.to_pylist()]
+    return pa.chunked_array([pa.array(texts, pa.string())])
 
 
 def _fewest_digits(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["connect", "explain_sql", "literal", "partitioned", "pattern", "run_sql", "stream_sql"]
+__all__ = [
+    "connect",
+    "explain_sql",
+    "literal",
+    "memory_bytes",
+    "partitioned",
+    "pattern",
+    "run_sql",
+    "stream_sql",
+]
 
 # Set before the views exist: from then on nothing but the release's files can be opened, and no
 # statement can change that.
@@ -53,7 +62,7 @@ FROM parsed
 
 
 def connect(
-    files: Mapping[str, Sequence[str]], *, filesystem: Any = None
+    files: Mapping[str, Sequence[str]], *, filesystem: Any = None, memory: str | None = None
 ) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB with a view for each table of a release.
 
@@ -67,9 +76,14 @@ def connect(
         folders such as ``layer=conv1`` tell which need not be opened.
     filesystem : fsspec filesystem, optional
         What the files are read with, where they are not files of this machine.
+    memory : str, optional
+        What queries may take together, as in ``512MB``, but for the values that they give; by
+        default four fifths of the machine's.
 
     Raises
     ------
+    QueryError
+        ``memory`` is no amount of memory.
     CorruptReleaseError
         Names the file that is missing or is not readable as Parquet.
     """
@@ -82,7 +96,8 @@ def connect(
     for file in allowed:
         if filesystem is None and not Path(file).is_file():
             raise CorruptReleaseError(f"{file}: the file is missing")
-    connection = duckdb.connect(":memory:", config=_CONFIG)
+    limits = {} if memory is None else {"memory_limit": f"{memory_bytes(memory)}B"}
+    connection = duckdb.connect(":memory:", config=_CONFIG | limits)
     try:
         if filesystem is not None:
             connection.register_filesystem(filesystem)
@@ -129,7 +144,8 @@ def run_sql(
     Raises
     ------
     QueryError
-        It is not one reading statement, it took longer than the timeout, or DuckDB refuses it
+        It is not one reading statement, it took longer than the timeout or needs more memory than
+        the connection has, or DuckDB refuses it
         (with DuckDB's own words).
     CorruptReleaseError
         Names the file of the release that is not readable as Parquet.
@@ -220,6 +236,20 @@ def _read(
     return _distinctly_named(relation.to_arrow_table())
 
 
+def memory_bytes(memory: str) -> int:
+    """Bytes of an amount of memory such as ``512MB`` or ``2GB``.
+
+    Raises
+    ------
+    QueryError
+        It is not written so.
+    """
+    found = re.fullmatch(r"([1-9]\d*) ?(MB|GB)", memory)
+    if found is None:
+        raise QueryError(f"memory={memory!r}: write it as in 512MB or 2GB")
+    return int(found[1]) * {"MB": 10**6, "GB": 10**9}[found[2]]
+
+
 def _check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     import duckdb
 
@@ -274,6 +304,9 @@ def _translated(error: duckdb.Error, files: Iterable[str]) -> UnitdbError:
     if raised:
         return FetchError(raised[-1])
     message = "\n".join(str(error).strip().splitlines()[:6])
+    if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory Error" in message:
+        first = message.partition("\n")[0]
+        return QueryError(f"the query needs more memory than it may take: {first}")
     named = [file for file in files if file in message]
     asked = duckdb.ParserException | duckdb.BinderException | duckdb.CatalogException
     if not named and not isinstance(error, asked | duckdb.InvalidInputException):

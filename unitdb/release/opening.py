@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from unitdb.release.catalogue import (
     CATALOGUE,
@@ -62,6 +63,8 @@ def open_release(path_or_name: str | Path, *, releases: str | Path | None = None
 
 def _warn_if_retracted_there(release: Release, address: str) -> None:
     """Warn where the catalogue beside a release on the web says that it is retracted."""
+    if urlsplit(address).path.strip("/").count("/") < 1:
+        return  # it is served by itself: nothing is above it
     root = address.rstrip("/").rsplit("/", 2)[0]
     try:
         text = Remote(root).read_text(CATALOGUE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -26,6 +27,7 @@ __all__ = [
     "NamedStimuli",
     "RdmResponses",
     "RoiPreference",
+    "ShownPictures",
     "SimulatedResponses",
     "Transformations",
 ]
@@ -57,6 +59,26 @@ class Transformations(Spec):
         return self
 
 
+class ShownPictures(Spec):
+    """That pictures may be shown to everybody: releases then hold them, made small.
+
+    Parameters
+    ----------
+    terms : str
+        Under which terms, and whose they are; shown beside the pictures.
+    except_sources : list of str
+        Patterns of the sources (column ``stimuli.source``) of pictures that may not: ``*`` for
+        anything.
+    """
+
+    terms: Annotated[str, Field(min_length=1)]
+    except_sources: list[str] = Field(default_factory=list)
+
+    def allows(self, source: str) -> bool:
+        """Whether a picture of this source may be shown."""
+        return not any(fnmatchcase(source, pattern) for pattern in self.except_sources)
+
+
 class FolderStimuli(Spec):
     """Image files of one folder; the id of a stimulus is its file name without the ending.
 
@@ -66,11 +88,14 @@ class FolderStimuli(Spec):
         Below the data folder.
     ending : str
         Ending of the files, with the dot.
+    shown : ShownPictures, optional
+        That the pictures may be shown.
     """
 
     kind: Literal["folder"]
     folder: RelativePath
     ending: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+$")] = ".jpg"
+    shown: ShownPictures | None = None
 
 
 class ImagePart(Spec):
@@ -102,6 +127,8 @@ class ArrayStimuli(Spec):
         Height and width, where images are flattened.
     order : {'C', 'F'}
         How they were flattened; MATLAB's column order is F.
+    shown : ShownPictures, optional
+        That the pictures may be shown.
     """
 
     kind: Literal["arrays"]
@@ -109,6 +136,7 @@ class ArrayStimuli(Spec):
     parts: dict[Split, ImagePart]
     shape: tuple[int, int] | None = None
     order: Literal["C", "F"] = "C"
+    shown: ShownPictures | None = None
 
 
 class NamedStimuli(Spec):
@@ -141,6 +169,8 @@ class CropStimuli(Spec):
         Side of the smallest crop as a share of the photograph's shorter side.
     seed : int
         Of the places and sizes.
+    shown : ShownPictures, optional
+        That the pictures may be shown.
     """
 
     kind: Literal["photograph-crops"]
@@ -149,6 +179,7 @@ class CropStimuli(Spec):
     size: Annotated[int, Field(ge=8)] = 224
     smallest: Annotated[float, Field(gt=0, le=1)] = 0.3
     seed: Annotated[int, Field(ge=0)] = 0
+    shown: ShownPictures | None = None
 
     @model_validator(mode="after")
     def _photographs_are_of_one_split(self) -> CropStimuli:
@@ -469,6 +500,13 @@ class DatasetSpec(Spec):
     ) = None
     files: DatasetFiles | None = None
     transformations: Transformations = Transformations()
+
+    @property
+    def shown(self) -> ShownPictures | None:
+        """Which pictures may be shown; None where no word is said of it."""
+        if self.stimuli is None or isinstance(self.stimuli, NamedStimuli):
+            return None
+        return self.stimuli.shown
 
     @model_validator(mode="after")
     def _names_agree(self) -> DatasetSpec:

@@ -47,6 +47,12 @@ TABLES = (
                 type=pa.bool_(),
                 description="Whether z-scoring voxels is meaningful (not so for virtual voxels)",
             ),
+            text(
+                "pictures",
+                "Terms under which its pictures may be shown, and whose they are",
+                null="NULL where it is not stated that they may",
+                since="2.1",
+            ),
         ),
         primary_key=("dataset",),
     ),
@@ -122,9 +128,20 @@ TABLES = (
                 "Hash of the picture's shape and RGB pixels, or of its name where it is missing",
             ),
             text("source", "Photograph or file that the stimulus was made from"),
+            Column(
+                name="thumbnail",
+                type=pa.binary(),
+                description="The picture as JPEG, made small: its longer side is 96 pixels at the "
+                "most",
+                unit="bytes",
+                null="NULL where the picture may not be shown (see datasets.pictures), or is not "
+                "at hand",
+                since="2.1",
+            ),
         ),
         primary_key=("dataset", "stimulus"),
         foreign_keys=(ForeignKey(columns=("dataset",), table="datasets"),),
+        row_group=256,  # a page shows a few pictures
     ),
     Table(
         name="models",

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from unitdb.errors import SchemaError, UnknownColumnError
 
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "2.1"
 """MAJOR.MINOR. MINOR adds tables or nullable columns; MAJOR changes what is there."""
 
 # Nothing is clamped: a correlation of equal vectors may be 1 + 2e-16, and is stored so.
@@ -134,6 +134,8 @@ class Table:
         References to other tables.
     partition_by : tuple of str
         Leading columns of the order that become folders; empty for a single file.
+    row_group : int, optional
+        Rows of a row group, where a few rows are read at a time; by default the writer's.
     since : str
         Schema version that has it first; releases of older ones are without it.
     """
@@ -145,6 +147,7 @@ class Table:
     order: tuple[str, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     partition_by: tuple[str, ...] = ()
+    row_group: int | None = None
     since: str = "2.0"
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from unitdb.errors import UnknownTableError
-from unitdb.schema import layerwise, networks, origins, units
+from unitdb.schema import kept, layerwise, networks, origins, units
 from unitdb.schema.spec import Table, numbers
 
 TABLES: dict[str, Table] = {
     table.name: table
-    for table in (*origins.TABLES, *units.TABLES, *layerwise.TABLES, *networks.TABLES)
+    for table in (
+        *origins.TABLES,
+        *units.TABLES,
+        *layerwise.TABLES,
+        *networks.TABLES,
+        *kept.TABLES,
+    )
 }
 """All published tables by name, what is referred to before what refers to it."""
 

@@ -7,7 +7,7 @@ their units.
 from unitdb.browser.charts._theme import finished
 from unitdb.browser.charts.curves import histogram, profile, quantiles, violins
 from unitdb.browser.charts.matrices import density, feature_map, heat_map, pair_matrix
-from unitdb.browser.charts.points import bars, intervals, published_scores, scores
+from unitdb.browser.charts.points import bars, intervals, predictions, published_scores, scores
 
 __all__ = [
     "bars",
@@ -18,6 +18,7 @@ __all__ = [
     "histogram",
     "intervals",
     "pair_matrix",
+    "predictions",
     "profile",
     "published_scores",
     "quantiles",

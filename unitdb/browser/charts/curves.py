@@ -17,6 +17,8 @@ __all__ = ["histogram", "profile", "quantiles"]
 
 _ACCURACY = "Decoding accuracy (Pearson r)"
 _HALF = 0.42
+_LETTERS = 24
+"""Of labels that stand upright beside each other."""
 """Half the width of a violin, where 1 is the distance of two."""
 
 
@@ -69,6 +71,11 @@ def histogram(bins: pd.DataFrame, *, threshold: float | None, measure: str = _AC
     return finished(chart.properties(height=200), description="Number of units by accuracy")
 
 
+def _angle(names: Sequence[str]) -> int:
+    """Angle of labels: upright where there is room, in half a page's width."""
+    return 0 if sum(map(len, names)) <= _LETTERS else -40
+
+
 def quantiles(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str]) -> Any:
     """Draw how units of a layer are spread: 5 to 95 % thin, 25 to 75 % thick, the median a tick.
 
@@ -86,7 +93,7 @@ def quantiles(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str]) -> A
             "roi:N",
             title="Region of interest (ROI)",
             sort=list(rois),
-            axis=alt.Axis(labelAngle=-40),
+            axis=alt.Axis(labelAngle=_angle(rois)),
         ),
         xOffset=alt.XOffset("subject:N", sort=subjects),
         color=alt.Color(
@@ -138,7 +145,7 @@ def violins(bins: pd.DataFrame, rois: Sequence[str]) -> Any:
     axis = alt.Axis(
         values=list(place.values()),
         labelExpr=f"{json.dumps(list(rois))}[datum.value]",
-        labelAngle=-40,
+        labelAngle=_angle(rois),
         grid=False,
     )
     chart = (

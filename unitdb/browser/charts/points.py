@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
+import pandas as pd
 
 from unitdb.browser.charts._theme import CATEGORIES, categorical, finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-
-__all__ = ["bars", "intervals", "published_scores", "scores"]
+__all__ = ["bars", "intervals", "predictions", "published_scores", "scores"]
 
 
 def intervals(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str]) -> Any:
@@ -55,6 +54,51 @@ def intervals(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str]) -> A
     points = base.mark_point(filled=True, size=55, opacity=1).encode(y=alt.Y("r:Q", title=title))
     chart = alt.layer(spans, points).properties(height=330)
     return finished(chart, description="Accuracy of the unit by ROI and subject, with intervals")
+
+
+def predictions(rows: pd.DataFrame, subjects: list[str]) -> Any:
+    """Draw predicted against true activation, a point for each test image and subject.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``activation``, ``predicted``, ``subject`` (as the legend writes it, with its r),
+        ``stimulus``.
+    subjects : list of str
+        Order of the subjects, all that have a colour.
+    """
+    across, down = "True activation (raw, as the network computes it)", "Predicted activation (raw)"
+    points = (
+        alt.Chart(rows)
+        .mark_circle(size=45, opacity=0.85)
+        .encode(
+            x=alt.X("activation:Q", title=across, scale=alt.Scale(zero=False)),
+            y=alt.Y("predicted:Q", title=down, scale=alt.Scale(zero=False)),
+            color=alt.Color(
+                "subject:N",
+                scale=categorical(subjects),
+                legend=alt.Legend(
+                    title="Subject", orient="bottom", columns=2, values=_occurring(rows, subjects)
+                ),
+            ),
+            tooltip=[
+                alt.Tooltip("stimulus:N", title="picture"),
+                alt.Tooltip("subject:N", title="subject"),
+                alt.Tooltip("activation:Q", title="true", format=".4g"),
+                alt.Tooltip("predicted:Q", title="predicted", format=".4g"),
+            ],
+        )
+    )
+    low, high = float(rows["activation"].min()), float(rows["activation"].max())
+    ends = pd.DataFrame({"x": [low, high], "y": [low, high]})
+    line = alt.Chart(ends).mark_line(strokeDash=[4, 4], color="#7F7F7F", strokeWidth=1)
+    chart = line.encode(x="x:Q", y="y:Q") + points
+    return finished(chart.properties(height=380), description=f"{down} against {across}")
+
+
+def _occurring(rows: pd.DataFrame, subjects: list[str]) -> list[str]:
+    present = set(rows["subject"])
+    return [subject for subject in subjects if subject in present]
 
 
 def published_scores(rows: pd.DataFrame, *, by: str) -> Any:
@@ -159,5 +203,5 @@ def scores(rows: pd.DataFrame, models: list[str]) -> Any:
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         x=alt.X("score:Q", title="BH score (Spearman r)")
     )
-    chart = alt.layer(spans, points).properties(height=90 + 50 * len(models))
+    chart = alt.layer(spans, points).properties(height=150 + 50 * len(models))
     return finished(chart, description="BH scores of networks with intervals")

@@ -52,31 +52,12 @@ class Page:
 
 PAGES = (
     Page(name="overview", title="Overview", show=overview.show),
-    Page(
-        name="units",
-        title="Find units",
-        show=units.show,
-        needs=("unit_histogram",),
-    ),
+    Page(name="units", title="Find units", show=units.show, needs=("unit_histogram",)),
     Page(name="unit", title="Unit", show=unit.show),
-    Page(
-        name="layer",
-        title="Layer",
-        show=layer.show,
-        needs=("unit_histogram",),
-    ),
+    Page(name="layer", title="Layer", show=layer.show, needs=("unit_histogram",)),
     Page(name="networks", title="Networks", show=networks.show),
-    Page(
-        name="subjects",
-        title="Subjects",
-        show=subjects.show,
-        needs=("intersubject",),
-    ),
-    Page(
-        name="collections",
-        title="Collections",
-        show=collections.show,
-    ),
+    Page(name="subjects", title="Subjects", show=subjects.show, needs=("intersubject",)),
+    Page(name="collections", title="Collections", show=collections.show),
     Page(name="methods", title="Data & methods", show=methods.show),
     Page(name="sql", title="SQL", show=console.show),
 )

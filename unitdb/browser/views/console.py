@@ -1,8 +1,9 @@
-"""SQL over the tables of the release, read-only, with limits of time and rows."""
+"""SQL over the tables of the release, read-only, with limits of time, rows and memory."""
 
 from __future__ import annotations
 
 import io
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 
     from unitdb.release import Release
 
-__all__ = ["MOST_ROWS", "SECONDS", "show"]
+__all__ = ["MEMORY", "MOST_ROWS", "SECONDS", "show"]
 
 MOST_ROWS = 1000
 SECONDS = 10.0
+MEMORY = "256MB"
+"""Of each query, which has a process of its own."""
+_TWO_AT_A_TIME = threading.BoundedSemaphore(2)
 _LONGEST = 5000
 EXAMPLES = {
     "The best-decoded layer of each ROI": (
@@ -46,8 +50,8 @@ EXAMPLES = {
 def show(release: Release) -> None:
     """Draw the page."""
     st.caption(
-        f"Read-only: one SELECT of DuckDB's SQL over this release's tables; {MOST_ROWS:,} rows and "
-        f"{SECONDS:g} seconds at the most."
+        f"Read-only: one SELECT of DuckDB's SQL over this release's tables; {MOST_ROWS:,} rows, "
+        f"{SECONDS:g} seconds and {MEMORY} of memory at the most."
     )
     example = _state.one_of(st, "Example", "example", list(EXAMPLES))
     given = _state.parameter("sql")
@@ -74,7 +78,8 @@ def show(release: Release) -> None:
 def _results(release: Release, query: str) -> None:
     started = time.perf_counter()
     try:
-        found = release.sql_arrow(query, timeout=SECONDS, limit=MOST_ROWS + 1)
+        with _TWO_AT_A_TIME:
+            found = release.sql_arrow(query, timeout=SECONDS, limit=MOST_ROWS + 1, memory=MEMORY)
     except UnitdbError as error:
         st.error("This query was not run to its end.")
         st.code(str(error), language=None, wrap_lines=True)

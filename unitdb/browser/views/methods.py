@@ -11,6 +11,7 @@ import streamlit as st
 from unitdb.browser import _links, _reads, _state
 from unitdb.browser._words import WORDS, help_on
 from unitdb.release.catalogue import Catalogue
+from unitdb.release.storage import is_address
 
 if TYPE_CHECKING:
     from unitdb.release import Release
@@ -64,7 +65,7 @@ def show(release: Release) -> None:
 
 def _errata(release: Release) -> None:
     """What has been found wrong with it since, from the catalogue that it is listed in."""
-    if "://" in str(release.path):
+    if is_address(release.location):
         return
     root = release.path.resolve().parents[1]
     if not (root / "releases.json").is_file():

@@ -13,6 +13,7 @@ from unitdb.browser._intervals import with_intervals
 from unitdb.browser._layerview import channel_map, layer_shape
 from unitdb.browser._unitrows import unit_rows
 from unitdb.browser._words import help_on
+from unitdb.browser.views import kept
 from unitdb.browser.views.overview import scope
 from unitdb.errors import UnitdbError, closest
 from unitdb.query import col
@@ -57,13 +58,13 @@ def show(release: Release) -> None:
         _map(release, (model, layer), roi, shape, int(index), chosen)
     with right:
         _neighbours(release, unit, shape, chosen)
-    st.caption(
-        "The pictures that drive the unit most and least, and predicted against true activation, "
-        "need pictures and predictions; they are not part of this release."
-    )
+    kept.show(release, unit, roi, chosen)
     _provenance(release, unit)
     link, python = st.tabs(["Link", "Python"])
-    query = _links.query_of({"unit": unit, **chosen, "roi": roi})
+    subject = _state.parameter(kept.SUBJECT)
+    query = _links.query_of(
+        {"unit": unit, **chosen, "roi": roi} | ({kept.SUBJECT: subject} if subject else {})
+    )
     link.code(_links.absolute(release, "unit", query), language=None, wrap_lines=True)
     python.code(
         f"import unitdb\n\nrelease = unitdb.open({release.label!r})\n"
@@ -127,14 +128,15 @@ def _accuracies(
         rows[column] = rows[column].astype(str)
     for column, name in chosen.items():
         rows = rows[rows[column] == name]
-    rows = with_intervals(rows.dropna(subset="r"), _reads.table(release, "subjects"))
+    people = _reads.table(release, "subjects")
+    # Each keeps its colour, with an accuracy or without.
+    subjects = sorted(people[people["dataset"] == chosen["dataset"]]["subject"].unique())
+    rows = with_intervals(rows.dropna(subset="r"), people)
     rois = _rois(release, chosen["dataset"])
     if rows.empty:
         st.info("This unit has no accuracy: it answers the same to all test pictures.")
     else:
-        _figure.draw(
-            release, charts.intervals(rows, rois, sorted(rows["subject"].unique())), "unit"
-        )
+        _figure.draw(release, charts.intervals(rows, rois, subjects), "unit")
         st.caption("Points: one person. Lines: 95 % intervals.", help=help_on("interval"))
     sizes = _sizes(release, summary)
     known = set(summary["roi"])

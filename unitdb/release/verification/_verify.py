@@ -14,6 +14,7 @@ from unitdb.errors import CorruptReleaseError
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, read_manifest
 from unitdb.release.rows import coded, distinct, read_rows
 from unitdb.release.verification._hierarchy import Hierarchy
+from unitdb.release.verification._kept import Kept
 from unitdb.release.verification._metadata import (
     check_manifest,
     check_metadata,
@@ -50,9 +51,11 @@ _CHECKS = (
     "unit_summary, layer_summary, intersubject and histograms follow from the accuracies",
     "p follows from the accuracies where a formula gives it, q from p",
     "best ROIs follow from the accuracies, BH scores from best ROIs",
+    "predictions and activations of the units kept give their accuracies",
 )
 _DERIVED = ("layer_summary", "intersubject", "accuracy_histogram", "unit_histogram")
 """Small tables whose rows belong to partitions."""
+_KEPT = ("activation", "prediction")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,12 +138,24 @@ def verify(
 
     small, referred = _read_small(folder, manifest)
     stored = {name: _rows(name, small[name]) for name in _DERIVED}
-    described = {name: table.to_pylist() for name, table in small.items() if name not in stored}
+    described = {
+        name: table.to_pylist()
+        for name, table in small.items()
+        if name not in stored and name not in _KEPT
+    }
     plan = check_references(described, manifest)
     significance = {
         row["build"]: Significance(row, described["subjects"]) for row in described["builds"]
     }
     hierarchy = _hierarchy(described)
+    kept = Kept(
+        small.get("activation"),
+        small.get("prediction"),
+        n_test={
+            (row["dataset"], row["roi"], row["subject"]): row["n_test"]
+            for row in described["subjects"]
+        },
+    )
     rows = {name: small[name].num_rows if name in small else 0 for name in manifest.files}
 
     partitions = _partitions(manifest)
@@ -153,6 +168,7 @@ def verify(
         tested = significance[build["build"]]
         check_derived_rows(data, keys, stored, tested)
         hierarchy.check(data, keys)
+        kept.check(data, keys)
         where = files["unit_summary"]
         spec = TABLES["unit_summary"].at(manifest.schema)
         units = Pieces(folder, where, spec, keys, referred)
@@ -165,6 +181,7 @@ def verify(
             progress(done + 1, len(partitions))
 
     plan.check_all_taken()
+    kept.check_all_taken()
     if "q" in TABLES["unit_summary"].at(manifest.schema).column_names:
         _check_discovery(folder, partitions)
     for name, left in stored.items():

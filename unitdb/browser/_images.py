@@ -1,0 +1,60 @@
+"""Image by image: pictures in a row, as HTML in which names stand for themselves; predictions."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["labelled", "strip"]
+
+_ROW = "display:flex;flex-wrap:wrap;gap:.75rem;margin:0 0 .5rem"
+_FIGURE = "margin:0;width:96px"
+_NAME = "font-size:.8rem;line-height:1.3;overflow-wrap:anywhere"
+_EMPTY = (
+    "width:96px;height:96px;border:1px dashed #7F7F7F;display:flex;align-items:center;"
+    "justify-content:center;font-size:.75rem;box-sizing:border-box;text-align:center"
+)
+
+
+def strip(rows: pd.DataFrame) -> str:
+    """A row of pictures, each with its name and the activation.
+
+    Where no picture may be shown, names stand alone; where some may not, their places are empty.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From ``Release.stimuli``.
+    """
+    none = all(not isinstance(one, bytes) for one in rows["thumbnail"])
+    figures = "".join(_figure(row, none=none) for row in rows.to_dict("records"))
+    return f'<div style="{_ROW}">{figures}</div>'
+
+
+def _figure(row: dict[Any, Any], *, none: bool) -> str:
+    name, picture = escape(str(row["stimulus"])), row["thumbnail"]
+    if isinstance(picture, bytes):
+        data = b64encode(picture).decode()
+        shown = f'<img src="data:image/jpeg;base64,{data}" alt="{name}" style="max-width:100%">'
+    else:
+        shown = "" if none else f'<div style="{_EMPTY}">not shown</div>'
+    caption = f'<figcaption style="{_NAME}">{name}<br>{row["activation"]:.3g}</figcaption>'
+    return f'<figure style="{_FIGURE}">{shown}{caption}</figure>'
+
+
+def labelled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Write the correlation of predicted and true activation behind each subject's name."""
+    labels = {
+        str(subject): f"{subject}: {_r(of_subject)}"
+        for subject, of_subject in rows.groupby("subject", observed=True)
+    }
+    return rows.assign(subject=rows["subject"].astype(str).map(labels))
+
+
+def _r(rows: pd.DataFrame) -> str:
+    constant = rows[["predicted", "activation"]].nunique().min() < 2
+    return "no r" if constant else f"r = {rows['predicted'].corr(rows['activation']):.2f}"

@@ -1,0 +1,108 @@
+"""A part of the page of a unit: image by image, what drives it and what is predicted of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from unitdb.browser import _figure, _links, _reads, _state, charts
+from unitdb.browser._images import labelled, strip
+from unitdb.browser._words import help_on
+from unitdb.release.kept import NEEDS, recipe_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from unitdb.release import Release
+
+__all__ = ["SUBJECT", "show"]
+
+SUBJECT = "subject"
+"""Parameter of the URL."""
+_ALL = "all"
+_PICTURES = 6
+_POINTS = 5000
+_LINKED = 3
+
+
+def show(release: Release, unit: str, roi: str, chosen: dict[str, str]) -> None:
+    """Draw the figures of a unit that is kept, or say what keeps it.
+
+    Parameters
+    ----------
+    release : Release
+    unit : str
+        ``model/layer/unit``.
+    roi : str
+        Region of interest that is predicted from.
+    chosen : dict
+        Dataset and condition.
+    """
+    layer = unit.rpartition("/")[0]
+    known: list[str] = _reads.read(release, "kept", layer, dataset=chosen["dataset"])
+    if unit not in known:
+        _say_what_keeps_it(release, unit, known)
+        return
+    _predictions(release, unit, roi, chosen)
+    _stimuli(release, unit, chosen["dataset"])
+
+
+def _predictions(release: Release, unit: str, roi: str, chosen: dict[str, str]) -> None:
+    st.subheader("Predicted and true activation", help=help_on("predicted"))
+    rows: pd.DataFrame = _reads.read(release, "predictions", unit, roi=roi, **chosen)
+    rows = rows.astype({"subject": str, "stimulus": str})
+    subjects = sorted(rows["subject"].unique())
+    asked = _state.one_of(
+        st, "Subject", SUBJECT, [_ALL, *subjects] if len(subjects) > 1 else subjects
+    )
+    n_images = rows.groupby("subject").size().max()
+    every = labelled(rows)
+    colours = sorted(every["subject"].unique())
+    shown = every if asked == _ALL else every[rows["subject"] == asked]
+    step = -(-len(shown) // _POINTS)
+    some = "" if step == 1 else f"; one image in {step} is drawn"
+    _figure.draw(release, charts.predictions(shown.iloc[::step], colours), "predictions")
+    st.caption(
+        f"{n_images:,} test images, from {_state.code(roi)}{some}. Dashed: predicted = true."
+    )
+
+
+def _stimuli(release: Release, unit: str, dataset: str) -> None:
+    st.subheader("Pictures that drive it most and least", help=help_on("driving"))
+    rows: pd.DataFrame = _reads.read(release, "stimuli", unit, _PICTURES, dataset=dataset)
+    n = min(_PICTURES, len(rows) // 2)
+    terms = _terms(release, dataset)
+    for words, part in (("Most", rows[:n]), ("Least", rows[-n:][::-1])):
+        st.markdown(f"**{words}**")
+        st.html(strip(part))
+    said = (
+        "the dataset does not say that its pictures may be shown, so their names stand alone."
+        if terms is None
+        else f"pictures: {_state.plain(terms)}"
+    )
+    st.caption(f"Below each: its name, and the unit's activation (raw); {said}")
+
+
+def _terms(release: Release, dataset: str) -> str | None:
+    datasets = _reads.table(release, "datasets").set_index("dataset")
+    terms = datasets["pictures"].get(dataset)
+    return terms if isinstance(terms, str) else None
+
+
+def _say_what_keeps_it(release: Release, unit: str, known: list[str]) -> None:
+    st.subheader("Image by image", help=help_on("predicted"))
+    if NEEDS not in release.tables:
+        st.info(
+            "The pictures that drive the unit, and predicted against true activation, are not part "
+            f"of this release: it is of schema {release.schema_version}. A new build keeps them."
+        )
+        return
+    st.info(
+        "The pictures that drive the unit, and predicted against true activation, are kept of few "
+        "units, and not of this one. A build keeps them with this line in its recipe:"
+    )
+    st.code(recipe_line(unit), language="yaml")
+    with st.container(horizontal=True):
+        for other in known[:_LINKED]:
+            _links.to(st, "unit", f"Kept: {other}", {"unit": other})

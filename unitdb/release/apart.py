@@ -1,0 +1,121 @@
+"""SQL in a process of its own, so that no query takes the memory of the process that asks.
+
+DuckDB's own limit counts what a query sorts, joins and groups, not the values that it gives: a
+thousand texts of ten megabytes pass it. The system's limit of the process counts all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from unitdb.errors import QueryError, UnitdbError
+from unitdb.query.sandbox import memory_bytes, run_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["main", "run_apart"]
+
+_ALONE = 400 * 10**6  # what the process takes without a query, and to spare
+_SHARE = 4  # of the memory, that a result may be
+_REFUSED = 3  # exit code: what stands in stderr is the error's message
+_SECONDS = 30.0  # to start
+
+
+def run_apart(
+    location: str,
+    sql: str,
+    parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+    *,
+    memory: str,
+    timeout: float | None = None,
+    limit: int | None = None,
+) -> pa.Table:
+    """Run one reading statement over a release in a process of its own.
+
+    Parameters
+    ----------
+    location : str
+        Folder or address of the release.
+    sql, parameters, timeout, limit
+        As of :func:`unitdb.query.sandbox.run_sql`; values of parameters are numbers and texts.
+    memory : str
+        What the query may take, as in ``512MB``; a quarter of it what its result may be.
+
+    Raises
+    ------
+    QueryError
+        The statement does not only read, is not valid, takes longer or needs more memory.
+    """
+    memory_bytes(memory)
+    asked = {
+        "location": location,
+        "sql": sql,
+        "parameters": parameters,
+        "limit": limit,
+        "memory": memory,
+        "timeout": timeout,
+    }
+    # One thread each for what would reserve memory by the number of cores.
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(  # noqa: S603 - this package, with its input on stdin
+            [sys.executable, "-c", f"from {__name__} import main; main()"],
+            input=json.dumps(asked).encode(),
+            capture_output=True,
+            env=environment,
+            timeout=None if timeout is None else timeout + _SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise QueryError(f"the query took longer than {timeout:g} s") from None
+    if done.returncode == _REFUSED:
+        raise QueryError(done.stderr.decode(errors="replace"))
+    if done.returncode:  # the system let it have no more, and something in it gave up
+        raise QueryError(f"the query needs more memory than {memory}")
+    return pa.ipc.open_stream(done.stdout).read_all()
+
+
+def main() -> None:
+    """Run what is asked on stdin, and write the result to stdout as an Arrow stream."""
+    from unitdb.release.opened import Release
+
+    asked = json.load(sys.stdin)
+    memory = asked.pop("memory")
+    try:
+        with Release(asked.pop("location")).connect(memory=memory) as connection:
+            _limit_memory(_ALONE + 2 * memory_bytes(memory))
+            found = run_sql(
+                connection,
+                asked["sql"],
+                asked["parameters"],
+                timeout=asked["timeout"],
+                limit=asked["limit"],
+            )
+        if found.nbytes > memory_bytes(memory) // _SHARE:
+            raise QueryError(
+                f"the result takes {found.nbytes / 1e6:,.0f} MB, more than a quarter of {memory}"
+            )
+        with pa.ipc.new_stream(sys.stdout.buffer, found.schema) as writer:
+            writer.write_table(found)
+        sys.stdout.flush()
+    except UnitdbError as error:
+        sys.stderr.write(str(error))
+        sys.stderr.flush()
+        os._exit(_REFUSED)  # at once, whatever still runs
+    os._exit(0)
+
+
+def _limit_memory(n_bytes: int) -> None:
+    """Let this process have so much and no more, where the system can."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, n_bytes))

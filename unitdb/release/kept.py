@@ -1,0 +1,110 @@
+"""Units that a release keeps image by image: true and predicted activations, and pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unitdb.errors import NotKeptError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+    Sql = Callable[[str, Sequence[Any]], pd.DataFrame]
+    Unit = tuple[str, str, int]
+
+__all__ = ["NEEDS", "kept_units", "not_kept", "predictions", "recipe_line", "stimuli"]
+
+NEEDS = "prediction"
+"""Table without which a release, of an older schema, keeps nothing."""
+_LISTED = 5
+
+_UNITS = """
+SELECT DISTINCT model || '/' || layer || '/' || unit AS unit_id, model, layer, unit
+FROM activation
+WHERE dataset = ? AND model = ? AND layer = ?
+ORDER BY model, layer, unit
+""".strip()
+
+# Constants on both sides of the join, so that neither table is read beyond the unit's rows.
+_PREDICTIONS = """
+SELECT predicted.roi, predicted.subject, stimulus, activation, predicted
+FROM (
+  SELECT roi, subject, stimulus, predicted FROM prediction
+  WHERE dataset = ? AND condition = ? AND model = ? AND layer = ? AND unit = ?{kept}
+) AS predicted JOIN (
+  SELECT stimulus, activation FROM activation
+  WHERE dataset = ? AND model = ? AND layer = ? AND unit = ?
+) AS activation USING (stimulus)
+ORDER BY roi, subject, stimulus
+""".strip()
+
+_RANKED = """
+SELECT stimulus, activation FROM (
+  SELECT stimulus, activation,
+    row_number() OVER (ORDER BY activation DESC, stimulus) AS place, count(*) OVER () AS n
+  FROM activation WHERE dataset = ? AND model = ? AND layer = ? AND unit = ?
+) WHERE place <= ? OR place > n - ?
+ORDER BY place
+""".strip()
+
+_PICTURES = """
+SELECT stimulus, split, thumbnail FROM stimuli
+WHERE dataset = ? AND stimulus IN (SELECT unnest(?))
+""".strip()
+
+
+def kept_units(sql: Sql, dataset: str, layer: tuple[str, str]) -> list[str]:
+    """Units of a layer that are kept (see ``Release.kept``)."""
+    return list(sql(_UNITS, [dataset, *layer])["unit_id"])
+
+
+def predictions(
+    sql: Sql,
+    scope: tuple[str, str],
+    unit: Unit,
+    *,
+    roi: str | None,
+    subject: str | None,
+) -> pd.DataFrame:
+    """Predicted and true activations of a unit (see ``Release.predictions``)."""
+    named = {
+        column: name for column, name in (("roi", roi), ("subject", subject)) if name is not None
+    }
+    kept = "".join(f" AND {column} = ?" for column in named)
+    dataset, condition = scope
+    asked = [dataset, condition, *unit, *named.values(), dataset, *unit]
+    return sql(_PREDICTIONS.format(kept=kept), asked)
+
+
+def stimuli(sql: Sql, dataset: str, unit: Unit, n: int | None) -> pd.DataFrame:
+    """Pictures by how much they drive a unit (see ``Release.stimuli``)."""
+    most = 2**31 - 1 if n is None else n
+    ranked = sql(_RANKED, [dataset, *unit, most, most])
+    # By name, and not by a join: row groups without these names are not read.
+    pictures = sql(_PICTURES, [dataset, list(ranked["stimulus"])])
+    found = ranked.merge(pictures, on="stimulus", how="left")
+    found = found[["stimulus", "split", "activation", "thumbnail"]]
+    found["thumbnail"] = [
+        bytes(one) if isinstance(one, bytes | bytearray) else None for one in found["thumbnail"]
+    ]
+    found.attrs.update(ranked.attrs)
+    return found
+
+
+def recipe_line(unit: str) -> str:
+    """What in a recipe keeps a unit."""
+    return f"keep: {{also: [{unit}]}}"
+
+
+def not_kept(unit: str, known: Sequence[str], *, where: str) -> NotKeptError:
+    """Make the error that a unit is not among those kept; says which of its layer are."""
+    layer, _, _ = unit.rpartition("/")
+    more = f", … ({len(known)} in all)" if len(known) > _LISTED else ""
+    listed = ", ".join(known[:_LISTED]) + more
+    there = f"those of {listed} are" if known else f"none of {layer} are"
+    return NotKeptError(
+        f"{where}: activations and predictions of {unit} are not kept, {there}; to keep them, "
+        f"build with {recipe_line(unit)} in the recipe"
+    )

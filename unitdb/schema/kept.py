@@ -1,0 +1,88 @@
+"""Tables of single activations, of the few units that a build keeps them of."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from unitdb.schema.columns import (
+    CONDITION,
+    DATASET,
+    LAYER,
+    MODEL,
+    NAME,
+    ROI,
+    SUBJECT,
+    UNIT,
+)
+from unitdb.schema.spec import Column, ForeignKey, Table
+
+_STIMULUS = Column(name="stimulus", type=NAME, description="Identifier of the stimulus")
+_RAW = "as the network computes it"
+_ROW_GROUP = 2**14  # a few units
+
+TABLES = (
+    Table(
+        name="activation",
+        row="what a unit that was kept answers to a picture",
+        columns=(
+            DATASET,
+            MODEL,
+            LAYER,
+            UNIT,
+            _STIMULUS,
+            Column(
+                name="activation",
+                type=pa.float32(),
+                description="Activation, raw",
+                unit=_RAW,
+            ),
+        ),
+        primary_key=("dataset", "model", "layer", "unit", "stimulus"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset", "stimulus"), table="stimuli"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+        ),
+        row_group=_ROW_GROUP,
+        since="2.1",
+    ),
+    Table(
+        name="prediction",
+        row="what is predicted of a unit that was kept from the responses to a test image",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            LAYER,
+            ROI,
+            UNIT,
+            SUBJECT,
+            _STIMULUS,
+            Column(
+                name="predicted",
+                type=pa.float32(),
+                description="Predicted activation, raw; the image, and in cross-validation its "
+                "fold, did not train the decoder",
+                unit=_RAW,
+            ),
+        ),
+        primary_key=(
+            "dataset",
+            "condition",
+            "model",
+            "layer",
+            "roi",
+            "unit",
+            "subject",
+            "stimulus",
+        ),
+        # All of a unit lies together: it is asked for by unit.
+        order=("dataset", "condition", "model", "layer", "unit", "roi", "subject", "stimulus"),
+        foreign_keys=(
+            ForeignKey(columns=("dataset", "subject", "roi"), table="subjects"),
+            ForeignKey(columns=("dataset", "stimulus"), table="stimuli"),
+            ForeignKey(columns=("model", "layer"), table="layers"),
+        ),
+        row_group=_ROW_GROUP,
+        since="2.1",
+    ),
+)
