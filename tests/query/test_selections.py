@@ -424,3 +424,18 @@ def test_cursors_keep_the_headers_of_files(tiny_release):
     """A setting of the session would be that of the connection alone."""
     asked = "SELECT current_setting('parquet_metadata_cache')"
     assert unitdb.open(tiny_release).sql(asked).iloc[0, 0]
+
+
+@pytest.mark.parametrize("subjects", [None, "some"])
+@pytest.mark.parametrize("operator", [">", ">="])
+def test_a_least_accuracy_bounds_the_mean_and_loses_nothing(tiny_release, operator, subjects):
+    """A bound of the mean is added, by which files can be skipped; values on the border stay."""
+    release = unitdb.open(tiny_release)
+    subjects = release.values("subject")[:2] if subjects else None
+    everything = release.units(subjects=subjects).to_pandas()
+    for least in everything["min_r"].dropna().unique()[:20]:
+        condition = col.min_r > least if operator == ">" else col.min_r >= least
+        found = release.units(subjects=subjects).where(condition)
+        kept = everything["min_r"] > least if operator == ">" else everything["min_r"] >= least
+        assert found.to_pandas()["unit_id"].tolist() == everything[kept]["unit_id"].tolist()
+        assert f"mean_r {operator}" in found.sql
