@@ -104,7 +104,7 @@ def test_bhscore_keeps_rois_apart(tmp_path: Path) -> None:
     for subject in layout.subjects[:2]:
         for roi in layout.rois:
             stored[roi, subject] = RNG.uniform(-1, 1, (1, 10))
-            path = layout.path("AlexNet", "conv1_abs", subject, roi)
+            path = layout.path("VGG-F", "conv1_abs", subject, roi)
             save(tmp_path / "in" / path, stored[roi, subject])
     found = import_accuracies("bhscore", tmp_path / "in", releases=tmp_path / "out")
     rows = unitdb.open(found.release).sql("SELECT * FROM accuracy ORDER BY unit")
@@ -115,6 +115,28 @@ def test_bhscore_keeps_rois_apart(tmp_path: Path) -> None:
 
 def test_29_networks() -> None:
     assert len(LAYOUTS["bhscore"].networks) == 29
+
+
+def test_known_numbers_of_units() -> None:
+    """Counts that Horikawa et al. 2019 state: pooling quarters those of the last convolution."""
+    networks, published = LAYOUTS["bhscore"].networks, LAYOUTS["decodeddnn"].networks
+    vgg, known = networks["VGG-19"].layers, published["VGG19"].layers
+    assert vgg["conv1_1_abs"] == known["conv1_1"]
+    for block, last in enumerate(("conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4"), 1):
+        assert 4 * vgg[f"pool{block}"] == known[last]
+    assert networks["AlexNet"].layers["conv1_abs"] == published["AlexNet"].layers["conv1"]
+    assert networks["ResNet-18"].layers["layer4"] == 512 * 7 * 7
+    checked = [name for name, one in networks.items() if None not in one.layers.values()]
+    assert len(checked) == 7
+
+
+def test_bhscore_with_a_wrong_number_of_units(tmp_path: Path) -> None:
+    path = LAYOUTS["bhscore"].path("ResNet-18", "fc", "sub-01", "V1")
+    save(tmp_path / "in" / path, RNG.uniform(-1, 1, (1, 999)))
+    with pytest.raises(
+        PublishedFileError, match=r"accuracy\.mat: 999 units; ResNet-18/fc has 1,000"
+    ):
+        import_accuracies("bhscore", tmp_path / "in", releases=tmp_path / "out")
 
 
 def test_damaged_file_is_named_and_nothing_is_left(tmp_path: Path) -> None:

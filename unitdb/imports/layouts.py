@@ -1,8 +1,10 @@
 """Where the files of published accuracies stand, and which layers there should be.
 
 Layers of the 29 networks: Nonaka, Majima, Aoki & Kamitani 2021, doi:10.1016/j.isci.2021.103013
-(KamitaniLab/BHscore). Unit counts: Horikawa, Aoki, Tsukamoto & Kamitani 2019,
-doi:10.1038/sdata.2019.12.
+(KamitaniLab/BHscore). Unit counts of AlexNet and VGG19: Horikawa, Aoki, Tsukamoto & Kamitani 2019,
+doi:10.1038/sdata.2019.12. Of other networks they are the shapes that these definitions give to an
+image of 224 × 224: VGG (Simonyan & Zisserman 2015, arXiv:1409.1556), ResNet (He et al. 2016,
+arXiv:1512.03385), CORnet (Kubilius et al. 2018, doi:10.1101/408385).
 """
 
 from __future__ import annotations
@@ -88,6 +90,26 @@ _VGG19 = {
 } | {"fc6": 4_096, "fc7": 4_096, "fc8": 1_000}
 
 
+# A first convolution, then blocks that each halve the map and (but for the first) double the
+# channels: channels × height × width.
+_FIVE_STAGES = (64 * 112**2, 64 * 56**2, 128 * 28**2, 256 * 14**2, 512 * 7**2, 1_000)
+_OF_VGG = (
+    *(64 * 224**2, 64 * 112**2, 128 * 56**2, 256 * 28**2, 512 * 14**2, 512 * 7**2),
+    *(4_096, 4_096, 1_000),
+)
+_BHSCORE_UNITS = {
+    "AlexNet": tuple(_ALEXNET.values()),
+    "VGG-16": _OF_VGG,
+    "VGG-19": _OF_VGG,
+    "ResNet-18": _FIVE_STAGES,
+    "ResNet-34": _FIVE_STAGES,
+    "CORnet-Z": _FIVE_STAGES,
+    "CORnet-S": _FIVE_STAGES,
+}
+"""Units of all layers, in their order, of networks whose definition leaves no doubt. Files of the
+others are held against each other alone."""
+
+
 @cache
 def _bhscore_networks() -> dict[str, Network]:
     text = resources.files("unitdb.imports").joinpath("bhscore_layers.csv").read_text("utf-8")
@@ -96,6 +118,8 @@ def _bhscore_networks() -> dict[str, Network]:
     for row in csv.DictReader(text.splitlines()):
         folders[row["dnn"]] = row["directory"]
         found.setdefault(row["dnn"], {})[row["layer"]] = None
+    for name, n_units in _BHSCORE_UNITS.items():
+        found[name] = dict(zip(found[name], n_units, strict=True))
     return {name: Network(folder=folders[name], layers=found[name]) for name in found}
 
 
