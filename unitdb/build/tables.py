@@ -223,7 +223,8 @@ def layer_summary_rows(
             mean = pattern.pop("mean_of_patterns")
             for end in ("mean_low", "mean_high"):
                 if pattern[end] is not None:
-                    pattern[end] += found.mean - mean
+                    # No mean correlation lies beyond ±1, however far its interval is moved.
+                    pattern[end] = min(max(pattern[end] + found.mean - mean, -1.0), 1.0)
         rows.append(
             partition_keys(scope, layer)
             | {
