@@ -1,10 +1,10 @@
-"""Columns that several tables share, and the kinds of columns that tables are made of."""
+"""Columns and references that several tables share, and the kinds of columns there are."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-from unitdb.schema.spec import Column
+from unitdb.schema.spec import Column, ForeignKey
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
 """Names of datasets, models, layers, ROIs and subjects: they become folder names and URLs."""
@@ -169,3 +169,11 @@ NO_BLOCKS = "NULL where the units are of too few channels, or there is no correl
 NO_CONTROLS = "NULL where the build has no controls (see builds.significance)"
 OF_IMAGES = "95 % interval over test images"
 OF_CHANNELS = "95 % interval over channels"
+
+OF_DATASET = ForeignKey(columns=("dataset",), table="datasets")
+OF_ROI = ForeignKey(columns=("dataset", "roi"), table="rois")
+OF_SUBJECT = ForeignKey(columns=("dataset", "subject", "roi"), table="subjects")
+OF_STIMULUS = ForeignKey(columns=("dataset", "stimulus"), table="stimuli")
+OF_MODEL = ForeignKey(columns=("model",), table="models")
+OF_LAYER = ForeignKey(columns=("model", "layer"), table="layers")
+OF_BUILD = ForeignKey(columns=("build",), table="builds")

@@ -10,11 +10,14 @@ from unitdb.schema.columns import (
     LAYER,
     MODEL,
     NAME,
+    OF_LAYER,
+    OF_STIMULUS,
+    OF_SUBJECT,
     ROI,
     SUBJECT,
     UNIT,
 )
-from unitdb.schema.spec import Column, ForeignKey, Table
+from unitdb.schema.spec import Column, Table
 
 _STIMULUS = Column(name="stimulus", type=NAME, description="Identifier of the stimulus")
 _RAW = "as the network computes it"
@@ -39,8 +42,8 @@ TABLES = (
         ),
         primary_key=("dataset", "model", "layer", "unit", "stimulus"),
         foreign_keys=(
-            ForeignKey(columns=("dataset", "stimulus"), table="stimuli"),
-            ForeignKey(columns=("model", "layer"), table="layers"),
+            OF_STIMULUS,
+            OF_LAYER,
         ),
         row_group=_ROW_GROUP,
         since="2.1",
@@ -78,9 +81,9 @@ TABLES = (
         # All of a unit lies together: it is asked for by unit.
         order=("dataset", "condition", "model", "layer", "unit", "roi", "subject", "stimulus"),
         foreign_keys=(
-            ForeignKey(columns=("dataset", "subject", "roi"), table="subjects"),
-            ForeignKey(columns=("dataset", "stimulus"), table="stimuli"),
-            ForeignKey(columns=("model", "layer"), table="layers"),
+            OF_SUBJECT,
+            OF_STIMULUS,
+            OF_LAYER,
         ),
         row_group=_ROW_GROUP,
         since="2.1",

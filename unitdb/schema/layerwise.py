@@ -18,6 +18,9 @@ from unitdb.schema.columns import (
     NO_UNIT,
     OF_CHANNELS,
     OF_IMAGES,
+    OF_LAYER,
+    OF_ROI,
+    OF_SUBJECT,
     ROI,
     SUBJECT,
     correlation,
@@ -26,7 +29,7 @@ from unitdb.schema.columns import (
     name_column,
     share,
 )
-from unitdb.schema.spec import Column, ForeignKey, Table
+from unitdb.schema.spec import Column, Table
 
 TABLES = (
     Table(
@@ -118,8 +121,8 @@ TABLES = (
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "subject"),
         foreign_keys=(
-            ForeignKey(columns=("dataset", "subject", "roi"), table="subjects"),
-            ForeignKey(columns=("model", "layer"), table="layers"),
+            OF_SUBJECT,
+            OF_LAYER,
         ),
     ),
     Table(
@@ -128,8 +131,8 @@ TABLES = (
         columns=(DATASET, CONDITION, MODEL, LAYER, ROI, SUBJECT, BIN, N_IN_BIN),
         primary_key=("dataset", "condition", "model", "layer", "roi", "subject", "bin"),
         foreign_keys=(
-            ForeignKey(columns=("dataset", "subject", "roi"), table="subjects"),
-            ForeignKey(columns=("model", "layer"), table="layers"),
+            OF_SUBJECT,
+            OF_LAYER,
         ),
     ),
     Table(
@@ -138,8 +141,8 @@ TABLES = (
         columns=(DATASET, CONDITION, MODEL, LAYER, ROI, BIN, N_IN_BIN),
         primary_key=("dataset", "condition", "model", "layer", "roi", "bin"),
         foreign_keys=(
-            ForeignKey(columns=("dataset", "roi"), table="rois"),
-            ForeignKey(columns=("model", "layer"), table="layers"),
+            OF_ROI,
+            OF_LAYER,
         ),
     ),
     Table(
@@ -193,8 +196,8 @@ TABLES = (
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "subject_a", "subject_b"),
         foreign_keys=(
-            ForeignKey(columns=("dataset", "roi"), table="rois"),
-            ForeignKey(columns=("model", "layer"), table="layers"),
+            OF_ROI,
+            OF_LAYER,
         ),
     ),
 )

@@ -14,12 +14,16 @@ from unitdb.schema.columns import (
     NAME,
     NO_CONTROLS,
     NO_SCORE,
+    OF_DATASET,
+    OF_LAYER,
+    OF_MODEL,
+    OF_ROI,
     ROI,
     correlation,
     count,
     share,
 )
-from unitdb.schema.spec import Column, ForeignKey, Table
+from unitdb.schema.spec import Column, Table
 
 TABLES = (
     Table(
@@ -80,8 +84,8 @@ TABLES = (
         ),
         primary_key=("dataset", "condition", "model", "kind", "method"),
         foreign_keys=(
-            ForeignKey(columns=("dataset",), table="datasets"),
-            ForeignKey(columns=("model",), table="models"),
+            OF_DATASET,
+            OF_MODEL,
         ),
     ),
     Table(
@@ -105,8 +109,8 @@ TABLES = (
         ),
         primary_key=("dataset", "condition", "model", "kind", "method", "layer", "roi"),
         foreign_keys=(
-            ForeignKey(columns=("dataset", "roi"), table="rois"),
-            ForeignKey(columns=("model", "layer"), table="layers"),
+            OF_ROI,
+            OF_LAYER,
         ),
     ),
 )

@@ -11,6 +11,10 @@ from unitdb.schema.columns import (
     MODEL,
     NAME,
     NOT_STATED,
+    OF_BUILD,
+    OF_DATASET,
+    OF_MODEL,
+    OF_ROI,
     ROI,
     SUBJECT,
     TEXT,
@@ -18,7 +22,7 @@ from unitdb.schema.columns import (
     sha256,
     text,
 )
-from unitdb.schema.spec import Column, ForeignKey, Table
+from unitdb.schema.spec import Column, Table
 
 TABLES = (
     Table(
@@ -70,7 +74,7 @@ TABLES = (
             text("description", "What the region is"),
         ),
         primary_key=("dataset", "roi"),
-        foreign_keys=(ForeignKey(columns=("dataset",), table="datasets"),),
+        foreign_keys=(OF_DATASET,),
     ),
     Table(
         name="subjects",
@@ -107,8 +111,8 @@ TABLES = (
         ),
         primary_key=("dataset", "subject", "roi"),
         foreign_keys=(
-            ForeignKey(columns=("dataset",), table="datasets"),
-            ForeignKey(columns=("dataset", "roi"), table="rois"),
+            OF_DATASET,
+            OF_ROI,
         ),
     ),
     Table(
@@ -140,7 +144,7 @@ TABLES = (
             ),
         ),
         primary_key=("dataset", "stimulus"),
-        foreign_keys=(ForeignKey(columns=("dataset",), table="datasets"),),
+        foreign_keys=(OF_DATASET,),
         row_group=256,  # a page shows a few pictures
     ),
     Table(
@@ -191,7 +195,7 @@ TABLES = (
             count("n_units", "Number of units of the layer", unit="units", minimum=1),
         ),
         primary_key=("model", "layer"),
-        foreign_keys=(ForeignKey(columns=("model",), table="models"),),
+        foreign_keys=(OF_MODEL,),
     ),
     Table(
         name="builds",
@@ -234,8 +238,8 @@ TABLES = (
         ),
         primary_key=("build",),
         foreign_keys=(
-            ForeignKey(columns=("dataset",), table="datasets"),
-            ForeignKey(columns=("model",), table="models"),
+            OF_DATASET,
+            OF_MODEL,
         ),
     ),
     Table(
@@ -284,6 +288,6 @@ TABLES = (
             ),
         ),
         primary_key=("build", "role", "path"),
-        foreign_keys=(ForeignKey(columns=("build",), table="builds"),),
+        foreign_keys=(OF_BUILD,),
     ),
 )

@@ -12,6 +12,10 @@ from unitdb.schema.columns import (
     MODEL,
     NO_P,
     NO_SUBJECT,
+    OF_BUILD,
+    OF_LAYER,
+    OF_ROI,
+    OF_SUBJECT,
     ROI,
     SUBJECT,
     UNDEFINED_R,
@@ -20,7 +24,7 @@ from unitdb.schema.columns import (
     share,
     unit_correlation,
 )
-from unitdb.schema.spec import Column, ForeignKey, Table
+from unitdb.schema.spec import Column, Table
 
 TABLES = (
     Table(
@@ -43,9 +47,9 @@ TABLES = (
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "unit", "subject"),
         foreign_keys=(
-            ForeignKey(columns=("dataset", "subject", "roi"), table="subjects"),
-            ForeignKey(columns=("model", "layer"), table="layers"),
-            ForeignKey(columns=("build",), table="builds"),
+            OF_SUBJECT,
+            OF_LAYER,
+            OF_BUILD,
         ),
         partition_by=("dataset", "condition", "model", "layer"),
     ),
@@ -110,8 +114,8 @@ TABLES = (
         # The best come first, so that a search reads no further than it must.
         order=("dataset", "condition", "model", "layer", "roi", "rank"),
         foreign_keys=(
-            ForeignKey(columns=("dataset", "roi"), table="rois"),
-            ForeignKey(columns=("model", "layer"), table="layers"),
+            OF_ROI,
+            OF_LAYER,
         ),
         partition_by=("dataset", "condition", "model", "layer"),
     ),
