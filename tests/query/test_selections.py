@@ -426,12 +426,12 @@ def test_cursors_keep_the_headers_of_files(tiny_release):
     assert unitdb.open(tiny_release).sql(asked).iloc[0, 0]
 
 
-@pytest.mark.parametrize("subjects", [None, "some"])
+@pytest.mark.parametrize("of_some", [False, True])
 @pytest.mark.parametrize("operator", [">", ">="])
-def test_a_least_accuracy_bounds_the_mean_and_loses_nothing(tiny_release, operator, subjects):
+def test_a_least_accuracy_bounds_the_mean_and_loses_nothing(tiny_release, operator, of_some):
     """A bound of the mean is added, by which files can be skipped; values on the border stay."""
     release = unitdb.open(tiny_release)
-    subjects = release.values("subject")[:2] if subjects else None
+    subjects = release.values("subject")[:2] if of_some else None
     everything = release.units(subjects=subjects).to_pandas()
     for least in everything["min_r"].dropna().unique()[:20]:
         condition = col.min_r > least if operator == ">" else col.min_r >= least

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["labelled", "strip"]
+__all__ = ["PICTURES", "labelled", "most_and_least", "strip"]
+
+PICTURES = 6
+"""In a row."""
 
 _ROW = "display:flex;flex-wrap:wrap;gap:.75rem;margin:0 0 .5rem"
 _FIGURE = "margin:0;width:96px"
@@ -18,6 +21,18 @@ _EMPTY = (
     "width:96px;height:96px;border:1px dashed #7F7F7F;display:flex;align-items:center;"
     "justify-content:center;font-size:.75rem;box-sizing:border-box;text-align:center"
 )
+
+
+def most_and_least(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Pictures that drive a unit most, and those that drive it least, the extremes first.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From ``Release.stimuli``; a picture is on one side alone where they are few.
+    """
+    n = min(PICTURES, len(rows) // 2)
+    return [("most", rows[:n]), ("least", rows[len(rows) - n :][::-1])]
 
 
 def strip(rows: pd.DataFrame) -> str:

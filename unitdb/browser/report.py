@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from unitdb.browser import _render, charts
 from unitdb.browser._depth import relative_depth, spaced
-from unitdb.browser._images import labelled, strip
+from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
 from unitdb.browser._words import WORDS
 from unitdb.files import write_text
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["html", "write"]
 
 _TOP = 20
-_PICTURES = 6
 _POINTS = 5000
 _STYLE = """
 :root { color-scheme: light; }
@@ -195,13 +194,13 @@ def _image_by_image(release: Release) -> Iterator[str]:
             continue
         where = {"dataset": dataset, "condition": str(row["condition"])}
         rows = labelled(_plain(release.predictions(unit, roi=roi, **where)))
-        pictures = release.stimuli(unit, _PICTURES, dataset=dataset)
+        pictures = release.stimuli(unit, PICTURES, dataset=dataset)
         datasets = _plain(release.table("datasets")).set_index("dataset")
         yield f"<h2>Image by image: {escape(unit)}</h2>"
         chart = charts.predictions(rows[:_POINTS], sorted(rows["subject"].unique()))
         caption = f"Predicted from {roi} of {dataset}, and true; dashed: predicted = true."
         yield _figure(release, chart, "predictions", caption)
-        for words, part in (("most", pictures[:_PICTURES]), ("least", pictures[-_PICTURES:][::-1])):
+        for words, part in most_and_least(pictures):
             yield f"<p>Pictures that drive it {words}, with its activation (raw):</p>{strip(part)}"
         terms = datasets["pictures"][dataset]
         if isinstance(terms, str):

@@ -55,6 +55,12 @@ def _command(layout: str) -> click.Command:
             click.echo(f"missing: {path}", err=True)
         if len(found.missing) > _LISTED:
             click.echo(f"missing: {len(found.missing):,} files in all", err=True)
+        if found.unchecked:
+            click.echo(
+                f"numbers of units not known, files held against each other: "
+                f"{', '.join(found.unchecked)}",
+                err=True,
+            )
         click.echo(str(found.release))
 
     command.help = (

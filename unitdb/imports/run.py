@@ -47,10 +47,22 @@ _UNSTATED = "not stated by the published accuracies"
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """A release that was made, and the files that its publication has and the folder has not."""
+    """A release that was made, and what could not be held against its publication.
+
+    Parameters
+    ----------
+    release : Path
+        Its folder.
+    missing : tuple of str
+        Files that the publication has and the folder has not.
+    unchecked : tuple of str
+        Networks with a layer whose number of units is not known: files were held against each
+        other alone.
+    """
 
     release: Path
     missing: tuple[str, ...]
+    unchecked: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +140,12 @@ def import_accuracies(
                 )
             finally:
                 shutil.rmtree(work, ignore_errors=True)
-    return Imported(release=target, missing=source.missing)
+    unchecked = [
+        network
+        for network, found in source.layers.items()
+        if any(source.layout.networks[network].layers[layer] is None for layer in found)
+    ]
+    return Imported(release=target, missing=source.missing, unchecked=tuple(unchecked))
 
 
 def _stage(

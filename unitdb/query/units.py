@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unitdb.errors import QueryError
 from unitdb.query import _clauses as clauses
@@ -15,9 +15,6 @@ from unitdb.query.layers import checked_range
 from unitdb.query.relation import KEY, Relation
 from unitdb.query.selection import Selection, positive
 from unitdb.query.source import Source, check_names
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["UnitSet"]
 

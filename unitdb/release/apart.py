@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ _ALONE = 400 * 10**6  # what the process takes without a query, and to spare
 _SHARE = 4  # of the memory, that a result may be
 _REFUSED = 3  # exit code: what stands in stderr is the error's message
 _SECONDS = 30.0  # to start
+# What Python, Arrow, C++ and the loader say where the system gives no more, and threads where there
+# is no room for their stacks.
+_NO_MEMORY = re.compile(r"MemoryError|bad_alloc|[Oo]ut of memory|alloc|start new thread")
 
 
 def run_apart(
@@ -77,19 +81,30 @@ def run_apart(
         raise QueryError(f"the query took longer than {timeout:g} s") from None
     if done.returncode == _REFUSED:
         raise QueryError(done.stderr.decode(errors="replace"))
-    if done.returncode:  # the system let it have no more, and something in it gave up
-        raise QueryError(f"the query needs more memory than {memory}")
+    if done.returncode:
+        raise QueryError(_why_ended(done.returncode, done.stderr.decode(errors="replace"), memory))
     return pa.ipc.open_stream(done.stdout).read_all()
+
+
+def _why_ended(code: int, said: str, memory: str) -> str:
+    """Say why the process ended without an answer: mostly, the system let it have no more."""
+    if _NO_MEMORY.search(said):
+        return f"the query needs more memory than {memory}"
+    if code < 0:
+        ended = f"the process of the query was ended by signal {-code}"
+        return f"{ended}: it may need more memory than {memory}"
+    lines = said.strip().splitlines() or [f"exit code {code}"]
+    return f"the process of the query failed: {lines[-1]}"
 
 
 def main() -> None:
     """Run what is asked on stdin, and write the result to stdout as an Arrow stream."""
-    from unitdb.release.opened import Release
+    from unitdb.release.tables import Tables
 
     asked = json.load(sys.stdin)
     memory = asked.pop("memory")
     try:
-        with Release(asked.pop("location")).connect(memory=memory) as connection:
+        with Tables(asked.pop("location")).connect(memory=memory) as connection:
             _limit_memory(_ALONE + 2 * memory_bytes(memory))
             found = run_sql(
                 connection,

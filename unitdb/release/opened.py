@@ -1,41 +1,28 @@
-"""A release, opened for reading: what it holds, its tables, its units."""
+"""A release, opened for reading: its units, its layers, and their figures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Literal
 
 from unitdb.errors import (
-    CorruptReleaseError,
-    FetchError,
     NotKeptError,
     QueryError,
     UnknownColumnError,
     UnknownSubjectError,
-    UnknownTableError,
 )
 from unitdb.query import (
     Layer,
     Source,
     UnitSet,
     choose_layers,
-    connect,
     expand_globs,
-    export,
-    run_sql,
 )
-from unitdb.query.database import write_database
 from unitdb.query.layers import parse_unit
-from unitdb.query.sandbox import stream_sql
 from unitdb.query.selection import positive
 from unitdb.query.source import check_names
 from unitdb.release import kept as _kept
-from unitdb.release.apart import run_apart
-from unitdb.release.description import Description, describe
 from unitdb.release.layerwise import (
     distribution,
     layer_accuracies,
@@ -44,28 +31,24 @@ from unitdb.release.layerwise import (
     similar_units,
     unit_accuracies,
 )
-from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, parse_manifest
 from unitdb.release.matrix import layer_by_roi
-from unitdb.release.storage import Folder, Remote, Storage, is_address
-from unitdb.schema import TABLES, tables_of
+from unitdb.release.tables import Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    import duckdb
     import numpy as np
     import pandas as pd
 
     from unitdb.release.trace import Trace
-    from unitdb.release.verification import Report
 
-__all__ = ["Description", "Release"]
+__all__ = ["Release"]
 
 _Names = str | Sequence[str] | None
 
 
-class Release:
+class Release(Tables):
     """A published release, opened for reading.
+
+    Its tables are read by :class:`~unitdb.release.tables.Tables`.
 
     Parameters
     ----------
@@ -79,132 +62,6 @@ class Release:
     SchemaVersionError
         It follows a newer schema than this version of unitdb reads.
     """
-
-    def __init__(self, path: str | Path) -> None:
-        self._storage: Storage = Remote(str(path)) if is_address(path) else Folder(Path(path))
-        self._manifest: Manifest = parse_manifest(
-            lambda: self._storage.read_text(MANIFEST), str(self._storage)
-        )
-        check_schema_version(self._manifest, where=str(self._storage))
-        files = [file for paths in self._manifest.files.values() for file in paths]
-        missing = self._storage.missing(files)
-        of_schema = tables_of(self._manifest.schema)
-        missing += [table for table in of_schema if table not in self._manifest.files]
-        if missing:
-            more = f", … ({len(missing)} in all)" if len(missing) > 5 else ""
-            raise CorruptReleaseError(f"{self._storage}: missing: {', '.join(missing[:5])}{more}")
-
-    def __repr__(self) -> str:
-        mark = ", simulated" if self.simulated else ""
-        return f"<Release {self.label}{mark}: {self._manifest.n_accuracies:,} accuracies>"
-
-    @property
-    def path(self) -> Path:
-        """Its folder.
-
-        Raises
-        ------
-        FetchError
-            It is read from the web.
-        """
-        if not isinstance(self._storage, Folder):
-            raise FetchError(f"{self._storage}: has no folder here; unitdb fetch makes one")
-        return self._storage.path
-
-    @property
-    def location(self) -> str:
-        """Its folder or address."""
-        return str(self._storage)
-
-    @property
-    def name(self) -> str:
-        """Name in the catalogue."""
-        return self._manifest.name
-
-    @property
-    def version(self) -> str:
-        """MAJOR.MINOR.PATCH."""
-        return self._manifest.version
-
-    @property
-    def label(self) -> str:
-        """``name@version``: what opens exactly this release."""
-        return f"{self.name}@{self.version}"
-
-    @property
-    def title(self) -> str:
-        """Title in one line."""
-        return self._manifest.title
-
-    @property
-    def simulated(self) -> bool:
-        """True where any of the responses are simulated, not measured."""
-        return self._manifest.simulated
-
-    @property
-    def schema_version(self) -> str:
-        """Schema that the tables follow, MAJOR.MINOR."""
-        return self._manifest.schema
-
-    @property
-    def citation(self) -> str:
-        """How to cite the release."""
-        return self._manifest.citation
-
-    @property
-    def tables(self) -> list[str]:
-        """Names of the tables."""
-        return list(self._manifest.files)
-
-    def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Read a table, or some of its columns, into pandas.
-
-        ``accuracy`` and ``unit_summary`` can be large: :meth:`units` and :meth:`sql` read parts.
-
-        Parameters
-        ----------
-        name : str
-            One of :attr:`tables`.
-        columns : sequence of str, optional
-            Columns to read; all where it is not given.
-
-        Raises
-        ------
-        UnknownTableError, UnknownColumnError
-            No such table or column; names the nearest.
-        CorruptReleaseError
-            A file is truncated or damaged; names it.
-        """
-        self._check_table(name)
-        known = TABLES[name].at(self.schema_version).column_names
-        for column in columns or ():
-            if column not in known:
-                raise UnknownColumnError(
-                    column,
-                    known,
-                    where=f"table {name!r}",
-                    hint=f"unitdb schema {name}",
-                )
-        parts = [self._storage.rows(file, columns) for file in self._manifest.files[name]]
-        # Parts have dictionaries of their own; pandas wants one.
-        frame: pd.DataFrame = pa.concat_tables(parts).unify_dictionaries().to_pandas()
-        return frame
-
-    def _check_table(self, name: str) -> None:
-        if name not in self._manifest.files:
-            raise UnknownTableError(
-                name, self.tables, where=f"release {self.label}", hint="unitdb schema"
-            )
-
-    def describe(self) -> Description:
-        """Say what the release holds.
-
-        Raises
-        ------
-        CorruptReleaseError
-            A file is truncated or damaged; names it.
-        """
-        return describe(self._manifest, self._storage)
 
     def layer_by_roi(
         self,
@@ -239,130 +96,6 @@ class Release:
         return layer_by_roi(
             self.table, measure, self._source, dataset=dataset, condition=condition, model=model
         )
-
-    def sql(
-        self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
-    ) -> pd.DataFrame:
-        """Run one SELECT of DuckDB's SQL over the tables; ``attrs`` of the result hold its origin.
-
-        Parameters
-        ----------
-        query : str
-            One reading statement; ``?`` or ``$name`` stand for parameters.
-        parameters : sequence or mapping, optional
-            Values of the parameters.
-
-        Raises
-        ------
-        QueryError
-            The statement does not only read, or is not valid.
-        CorruptReleaseError
-            A file is truncated or damaged; names it.
-        """
-        table = self.sql_arrow(query, parameters)
-        frame: pd.DataFrame = table.to_pandas()
-        frame.attrs.update(export.provenance(table))
-        return frame
-
-    def sql_arrow(
-        self,
-        query: str,
-        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
-        *,
-        timeout: float | None = None,
-        limit: int | None = None,
-        memory: str | None = None,
-    ) -> pa.Table:
-        """Run one SELECT as :meth:`sql` does, into Arrow; the schema's metadata hold its origin.
-
-        Parameters
-        ----------
-        query, parameters
-            As of :meth:`sql`.
-        timeout : float, optional
-            Seconds after which the query is stopped with a QueryError.
-        limit : int, optional
-            Rows to read at the most, the first ones.
-        memory : str, optional
-            What the query may take, as in ``"512MB"``: it runs in a process of its own, and what
-            needs more is a QueryError.
-        """
-        if memory is None:
-            found = run_sql(self._connection, query, parameters, timeout=timeout, limit=limit)
-        else:
-            found = run_apart(
-                self.location, query, parameters, timeout=timeout, limit=limit, memory=memory
-            )
-        return self._labelled(found, query, parameters)
-
-    def _labelled(
-        self,
-        table: pa.Table,
-        query: str,
-        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
-    ) -> pa.Table:
-        return export.with_provenance(
-            table,
-            release=self.label,
-            query=query,
-            citation=self.citation,
-            simulated=self.simulated,
-            parameters=parameters,
-        )
-
-    def export(
-        self,
-        table: str,
-        destination: export.Destination,
-        *,
-        format: export.Format | None = None,  # noqa: A002
-    ) -> None:
-        """Write a whole table to one file, a batch at a time, with its origin.
-
-        Parameters
-        ----------
-        table : str
-            One of :attr:`tables`.
-        destination : path or binary file
-            A path is written atomically: all rows or no file.
-        format : {"csv", "json", "parquet", "arrow"}, optional
-            By default what the path ends in.
-
-        Raises
-        ------
-        UnknownTableError
-            No such table; names the nearest.
-        QueryError
-            Another format, or a path that ends in none of them.
-        """
-        self._check_table(table)
-        write = export.writer(destination, format)
-        query = f"FROM {table}"  # a name of the schema
-        reader = stream_sql(self._connection, query, size=2**16)
-        schema = self._labelled(reader.schema.empty_table(), query).schema
-        batches = (batch.cast(schema) for batch in reader)
-        write(pa.RecordBatchReader.from_batches(schema, batches), destination)
-
-    def to_duckdb(self, destination: str | Path) -> None:
-        """Write a DuckDB file for this machine: views of the large tables, copies of the small.
-
-        Parameters
-        ----------
-        destination : str or Path
-            The file, replaced if it is there.
-
-        Raises
-        ------
-        FetchError
-            The release is read from the web.
-        """
-        files = {
-            table: [str(self.path / file) for file in paths]
-            for table, paths in self._manifest.files.items()
-        }
-        mark = " SIMULATED." if self.simulated else ""
-        origin = f"Release {self.label}.{mark} Cite as: {self.citation}"
-        write_database(Path(destination), files, origin=origin)
 
     def units(
         self,
@@ -779,33 +512,6 @@ UnknownSubjectError
         from unitdb.release.trace import trace
 
         return trace(self, unit, roi=roi, subject=subject)
-
-    def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Report:
-        """Read all of the release again and check it (:mod:`unitdb.release.verification`)."""
-        from unitdb.release.verification import verify
-
-        return verify(self.path, progress=progress)
-
-    @cached_property
-    def _connection(self) -> duckdb.DuckDBPyConnection:
-        return self.connect()
-
-    def connect(self, *, memory: str | None = None) -> duckdb.DuckDBPyConnection:
-        """Open a DuckDB that reads this release and nothing else.
-
-        Parameters
-        ----------
-        memory : str, optional
-            What its queries may take, as in ``"512MB"``.
-        """
-        return connect(
-            {
-                table: [self._storage.location(file) for file in files]
-                for table, files in self._manifest.files.items()
-            },
-            filesystem=self._storage.filesystem(),
-            memory=memory,
-        )
 
     @cached_property
     def _source(self) -> Source:

@@ -17,9 +17,9 @@ __all__ = ["histogram", "profile", "quantiles"]
 
 _ACCURACY = "Decoding accuracy (Pearson r)"
 _HALF = 0.42
+"""Half the width of a violin, where 1 is the distance of two."""
 _LETTERS = 24
 """Of labels that stand upright beside each other."""
-"""Half the width of a violin, where 1 is the distance of two."""
 
 
 def histogram(bins: pd.DataFrame, *, threshold: float | None, measure: str = _ACCURACY) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
-from unitdb.browser._images import labelled, strip
+from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
 from unitdb.browser._words import help_on
 from unitdb.release.kept import NEEDS, recipe_line
 
@@ -21,7 +21,6 @@ __all__ = ["SUBJECT", "show"]
 SUBJECT = "subject"
 """Parameter of the URL."""
 _ALL = "all"
-_PICTURES = 6
 _POINTS = 5000
 _LINKED = 3
 
@@ -70,11 +69,10 @@ def _predictions(release: Release, unit: str, roi: str, chosen: dict[str, str]) 
 
 def _stimuli(release: Release, unit: str, dataset: str) -> None:
     st.subheader("Pictures that drive it most and least", help=help_on("driving"))
-    rows: pd.DataFrame = _reads.read(release, "stimuli", unit, _PICTURES, dataset=dataset)
-    n = min(_PICTURES, len(rows) // 2)
+    rows: pd.DataFrame = _reads.read(release, "stimuli", unit, PICTURES, dataset=dataset)
     terms = _terms(release, dataset)
-    for words, part in (("Most", rows[:n]), ("Least", rows[-n:][::-1])):
-        st.markdown(f"**{words}**")
+    for words, part in most_and_least(rows):
+        st.markdown(f"**{words.capitalize()}**")
         st.html(strip(part))
     said = (
         "the dataset does not say that its pictures may be shown, so their names stand alone."
