@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from unitdb.activations import Stimuli, arrayfiles
 from unitdb.errors import DatasetError
-from unitdb.responses.spec import ArrayResponses, ArrayStimuli, DatasetSpec
+from unitdb.responses.spec import ArrayResponses, DatasetSpec
+from unitdb.responses.stimuli_spec import ArrayStimuli
 from unitdb.responses.types import Responses
 
 __all__ = ["array_responses", "array_stimuli", "read_arrays"]

@@ -25,17 +25,14 @@ from unitdb.responses.rdm import rdm_responses
 from unitdb.responses.simulation import simulate
 from unitdb.responses.spec import (
     ArrayResponses,
-    ArrayStimuli,
     BDataResponses,
     BidsResponses,
-    CropStimuli,
     DatasetSpec,
-    FolderStimuli,
-    NamedStimuli,
     RdmResponses,
     SimulatedResponses,
 )
 from unitdb.responses.stimuli import crop_stimuli, folder_stimuli, named_stimuli
+from unitdb.responses.stimuli_spec import ArrayStimuli, CropStimuli, FolderStimuli, NamedStimuli
 from unitdb.responses.types import Responses
 from unitdb.sources import data_folder
 from unitdb.specs import read_spec

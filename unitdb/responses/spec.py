@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from unitdb.responses.naming import StimulusNaming
 from unitdb.responses.selectors import Selector
+from unitdb.responses.stimuli_spec import (
+    ArrayStimuli,
+    CropStimuli,
+    FolderStimuli,
+    NamedStimuli,
+    ShownPictures,
+    Split,
+)
 from unitdb.sources.spec import DatasetFiles
 from unitdb.specs import Name, RelativePath, Spec
 
 __all__ = [
     "ArrayPart",
     "ArrayResponses",
-    "ArrayStimuli",
     "BDataPart",
     "BDataResponses",
     "BidsPart",
     "BidsResponses",
-    "CropStimuli",
     "DatasetSpec",
-    "FolderStimuli",
-    "ImagePart",
-    "NamedStimuli",
     "RdmResponses",
     "RoiPreference",
-    "ShownPictures",
     "SimulatedResponses",
     "Transformations",
 ]
-
-Split = Literal["train", "test", "cross-validation"]
 
 
 class Transformations(Spec):
@@ -56,138 +55,6 @@ class Transformations(Spec):
     def _reason_is_given(self) -> Transformations:
         if not (self.voxel_selection and self.zscore) and not self.reason:
             raise ValueError("a transformation that does not apply needs a `reason`")
-        return self
-
-
-class ShownPictures(Spec):
-    """That pictures may be shown to everybody: releases then hold them, made small.
-
-    Parameters
-    ----------
-    terms : str
-        Under which terms, and whose they are; shown beside the pictures.
-    except_sources : list of str
-        Patterns of the sources (column ``stimuli.source``) of pictures that may not: ``*`` for
-        anything.
-    """
-
-    terms: Annotated[str, Field(min_length=1)]
-    except_sources: list[str] = Field(default_factory=list)
-
-    def allows(self, source: str) -> bool:
-        """Whether a picture of this source may be shown."""
-        return not any(fnmatchcase(source, pattern) for pattern in self.except_sources)
-
-
-class FolderStimuli(Spec):
-    """Image files of one folder; the id of a stimulus is its file name without the ending.
-
-    Parameters
-    ----------
-    folder : str
-        Below the data folder.
-    ending : str
-        Ending of the files, with the dot.
-    shown : ShownPictures, optional
-        That the pictures may be shown.
-    """
-
-    kind: Literal["folder"]
-    folder: RelativePath
-    ending: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+$")] = ".jpg"
-    shown: ShownPictures | None = None
-
-
-class ImagePart(Spec):
-    """Images in an array, and the ids of the stimuli.
-
-    Parameters
-    ----------
-    images : str
-        Key of an array (n_images, height · width) or (n_images, height, width[, 3]), uint8.
-    stimulus_ids : str, optional
-        Key of the ids; without it they are ``<split>-001``, … in the order of the rows.
-    """
-
-    images: str
-    stimulus_ids: str | None = None
-
-
-class ArrayStimuli(Spec):
-    """Grey or RGB images held in arrays of one file.
-
-    Parameters
-    ----------
-    file : str
-        ``.npz``, ``.mat``, ``.h5`` or ``.parquet``, or a folder of ``.npy`` and ``.parquet`` files,
-        below the data folder.
-    parts : mapping
-        The arrays of each split.
-    shape : tuple of int, optional
-        Height and width, where images are flattened.
-    order : {'C', 'F'}
-        How they were flattened; MATLAB's column order is F.
-    shown : ShownPictures, optional
-        That the pictures may be shown.
-    """
-
-    kind: Literal["arrays"]
-    file: RelativePath
-    parts: dict[Split, ImagePart]
-    shape: tuple[int, int] | None = None
-    order: Literal["C", "F"] = "C"
-    shown: ShownPictures | None = None
-
-
-class NamedStimuli(Spec):
-    """Stimuli known by their names alone, where the pictures may not be had.
-
-    Networks cannot be run on them; activations come from files then.
-
-    Parameters
-    ----------
-    file : str
-        Text file below the data folder, one id a line.
-    """
-
-    kind: Literal["names"]
-    file: RelativePath
-
-
-class CropStimuli(Spec):
-    """Square crops, at random places and sizes, of photographs that pip-installed packages ship.
-
-    Parameters
-    ----------
-    photographs : mapping
-        Photographs of each split; none may be in both.
-    n_crops : mapping
-        Stimuli of each split, the same number from each photograph (±1).
-    size : int
-        Width and height of a stimulus in pixels.
-    smallest : float
-        Side of the smallest crop as a share of the photograph's shorter side.
-    seed : int
-        Of the places and sizes.
-    shown : ShownPictures, optional
-        That the pictures may be shown.
-    """
-
-    kind: Literal["photograph-crops"]
-    photographs: dict[Literal["train", "test"], list[Name]]
-    n_crops: dict[Literal["train", "test"], Annotated[int, Field(ge=1)]]
-    size: Annotated[int, Field(ge=8)] = 224
-    smallest: Annotated[float, Field(gt=0, le=1)] = 0.3
-    seed: Annotated[int, Field(ge=0)] = 0
-    shown: ShownPictures | None = None
-
-    @model_validator(mode="after")
-    def _photographs_are_of_one_split(self) -> CropStimuli:
-        both = set(self.photographs.get("train", [])) & set(self.photographs.get("test", []))
-        if both:
-            raise ValueError(f"photographs in both splits: {', '.join(sorted(both))}")
-        if set(self.photographs) != {"train", "test"} or set(self.n_crops) != {"train", "test"}:
-            raise ValueError("`photographs` and `n_crops` need both train and test")
         return self
 
 

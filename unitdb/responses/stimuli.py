@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from unitdb.activations import PHOTOGRAPHS, Stimuli, photograph, stimuli_without_pictures
 from unitdb.errors import DatasetError, UnknownNameError
 from unitdb.reads import note_read
-from unitdb.responses.spec import CropStimuli, FolderStimuli, NamedStimuli
+from unitdb.responses.stimuli_spec import CropStimuli, FolderStimuli, NamedStimuli
 
 __all__ = ["crop_stimuli", "folder_stimuli", "named_stimuli"]
 
