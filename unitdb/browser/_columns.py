@@ -27,6 +27,7 @@ _TITLES = {
     "p": "p",
     "q": "q (FDR)",
 }
+_SMALLEST = "0.00e+0 is what no longer differs from 0 in float32, below 1e-45"
 
 
 def ordered(rows: pd.DataFrame) -> pd.DataFrame:
@@ -47,10 +48,11 @@ def unit_columns() -> dict[str, Any]:
     known = TABLES["unit_summary"].column_names
     for name, title in _TITLES.items():
         if name in known and name != "roi":
+            more = f". {_SMALLEST}" if name in {"p", "q"} else ""
             number = "%d" if name in {"rank", "n_subjects"} else "%.3f"
             config[name] = st.column_config.NumberColumn(
                 title,
-                help=WORDS.get(name) or TABLES["unit_summary"][name].description,
+                help=(WORDS.get(name) or TABLES["unit_summary"][name].description) + more,
                 format="%.2e" if name in {"p", "q"} else number,
             )
     return config

@@ -35,30 +35,30 @@ def most_and_least(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [("most", rows[:n]), ("least", rows[len(rows) - n :][::-1])]
 
 
-def strip(rows: pd.DataFrame) -> str:
+def strip(rows: pd.DataFrame, *, shown: bool) -> str:
     """A row of pictures, each with its name and the activation.
-
-    Where no picture may be shown, names stand alone; where some may not, their places are empty.
 
     Parameters
     ----------
     rows : DataFrame
         From ``Release.stimuli``.
+    shown : bool
+        Whether the dataset's pictures may be shown: those that may not have then an empty place;
+        otherwise names stand alone.
     """
-    none = all(not isinstance(one, bytes) for one in rows["thumbnail"])
-    figures = "".join(_figure(row, none=none) for row in rows.to_dict("records"))
+    figures = "".join(_figure(row, shown=shown) for row in rows.to_dict("records"))
     return f'<div style="{_ROW}">{figures}</div>'
 
 
-def _figure(row: dict[Any, Any], *, none: bool) -> str:
+def _figure(row: dict[Any, Any], *, shown: bool) -> str:
     name, picture = escape(str(row["stimulus"])), row["thumbnail"]
     if isinstance(picture, bytes):
         data = b64encode(picture).decode()
-        shown = f'<img src="data:image/jpeg;base64,{data}" alt="{name}" style="max-width:100%">'
+        place = f'<img src="data:image/jpeg;base64,{data}" alt="{name}" style="max-width:100%">'
     else:
-        shown = "" if none else f'<div style="{_EMPTY}">not shown</div>'
+        place = f'<div style="{_EMPTY}">may not be shown</div>' if shown else ""
     caption = f'<figcaption style="{_NAME}">{name}<br>{row["activation"]:.3g}</figcaption>'
-    return f'<figure style="{_FIGURE}">{shown}{caption}</figure>'
+    return f'<figure style="{_FIGURE}">{place}{caption}</figure>'
 
 
 def labelled(rows: pd.DataFrame) -> pd.DataFrame:

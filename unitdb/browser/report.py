@@ -200,10 +200,12 @@ def _image_by_image(release: Release) -> Iterator[str]:
         chart = charts.predictions(rows[:_POINTS], sorted(rows["subject"].unique()))
         caption = f"Predicted from {roi} of {dataset}, and true; dashed: predicted = true."
         yield _figure(release, chart, "predictions", caption)
-        for words, part in most_and_least(pictures):
-            yield f"<p>Pictures that drive it {words}, with its activation (raw):</p>{strip(part)}"
         terms = datasets["pictures"][dataset]
-        if isinstance(terms, str):
+        shown = isinstance(terms, str)
+        for words, part in most_and_least(pictures):
+            yield f"<p>Pictures that drive it {words}, with its activation (raw):</p>"
+            yield strip(part, shown=shown)
+        if shown:
             yield f'<p class="small">Pictures: {escape(terms)}</p>'
         return
 

@@ -52,7 +52,7 @@ def intervals(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str]) -> A
     )
     spans = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
     points = base.mark_point(filled=True, size=55, opacity=1).encode(y=alt.Y("r:Q", title=title))
-    chart = alt.layer(spans, points).properties(height=330)
+    chart = alt.layer(spans, points).properties(height=420)
     return finished(chart, description="Accuracy of the unit by ROI and subject, with intervals")
 
 
@@ -93,7 +93,7 @@ def predictions(rows: pd.DataFrame, subjects: list[str]) -> Any:
     ends = pd.DataFrame({"x": [low, high], "y": [low, high]})
     line = alt.Chart(ends).mark_line(strokeDash=[4, 4], color="#7F7F7F", strokeWidth=1)
     chart = line.encode(x="x:Q", y="y:Q") + points
-    return finished(chart.properties(height=380), description=f"{down} against {across}")
+    return finished(chart.properties(height=480), description=f"{down} against {across}")
 
 
 def _occurring(rows: pd.DataFrame, subjects: list[str]) -> list[str]:

@@ -73,7 +73,7 @@ def _stimuli(release: Release, unit: str, dataset: str) -> None:
     terms = _terms(release, dataset)
     for words, part in most_and_least(rows):
         st.markdown(f"**{words.capitalize()}**")
-        st.html(strip(part))
+        st.html(strip(part, shown=terms is not None))
     said = (
         "the dataset does not say that its pictures may be shown, so their names stand alone."
         if terms is None
