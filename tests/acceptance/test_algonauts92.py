@@ -124,7 +124,6 @@ def test_all_units_of_all_layers_in_bounded_memory(realdata, tmp_path):
     assert peak < 4 * 2**20  # KiB
 
 
-@pytest.mark.slow
 def _parted(page):
     """A text without its numbers, and these."""
     pattern = r"(?<![\w.])[-−]?(?:\d[\d,]*)?\.?\d+"
@@ -132,6 +131,7 @@ def _parted(page):
     return " ".join(re.sub(pattern, "#", page).split()), [float(number) for number in found]
 
 
+@pytest.mark.slow
 def test_the_page_of_results_is_what_is_found(realdata, tmp_path):
     recipes = ("algonauts92-hierarchy", "algonauts92-hierarchy-shuffled")
     for name in recipes:
