@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 from sklearn.linear_model import Ridge
+from threadpoolctl import threadpool_limits
 
 import unitdb
 from tests.acceptance.conftest import ROOT, succeed
@@ -19,6 +20,7 @@ def solve_positive(matrix, right):
     return scipy.linalg.cho_solve(scipy.linalg.cho_factor(matrix), right)
 
 
+@threadpool_limits.wrap(limits=1)  # threads that wait for each other take ten times as long here
 def decoded(x, y, splits):
     """Accuracies with 500 voxels and alpha 100, in double precision, one unit at a time."""
     held_out = np.concatenate([test for _, test in splits])
