@@ -27,6 +27,7 @@ from scipy.stats import zscore
 from unitdb.build.discovery import read_p_and_q, save_p, write_q
 from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.kept import best_units
+from unitdb.build.recurrence import RecurrenceTable
 from unitdb.build.statistics import agreement, by_formula
 from unitdb.build.tables import (
     BY_FORMULA,
@@ -34,6 +35,7 @@ from unitdb.build.tables import (
     accuracy_rows,
     histogram_rows,
     intersubject_rows,
+    layer_reliability_rows,
     layer_summary_rows,
     partition_keys,
     table_of,
@@ -74,6 +76,7 @@ SUBJECTS = ("sim-01", "sim-02", "sim-03", "sim-04", "sim-05")
 _DATASET, _BUILDS = "simulated", {"alexnet": "a" * 12, "vgg19": "b" * 12}
 _NONE = "0" * 64
 _N_TRAIN, _N_TEST, _KEPT = 1200, 50, 10
+_OF_NETWORKS = ("hierarchy", "best_roi", "recurrence")
 _STIMULI = [
     f"{split}-{i:04d}" for split, n in (("test", _N_TEST), ("train", _N_TRAIN)) for i in range(n)
 ]
@@ -133,6 +136,7 @@ def _stage(staged: Path, scale: float, *, bare: bool) -> tuple[dict[str, float],
     for model in NETWORKS:
         scope, p = _scope(model), staged.with_name(f"{staged.name}-p-{model}")
         hierarchy = HierarchyTables(scope, ROIS, n_stimuli=_N_TEST)
+        recurrence = RecurrenceTable(scope)
         for layer, depth, r, shape in _layers(model, scale):
             now = timed("simulate", now)
             keys = partition_keys(scope, layer)
@@ -145,6 +149,7 @@ def _stage(staged: Path, scale: float, *, bare: bool) -> tuple[dict[str, float],
             save_p(p, layer, tests)
             if not bare:
                 hierarchy.add(layer, shape, units, lambda roi, _, r=r: r[roi])  # type: ignore[misc]
+                recurrence.add(lambda roi, _, r=r: r[roi])  # type: ignore[misc]
             rows["layers"].append(
                 {"model": model, "layer": layer, "depth": depth, "module": layer, "kind": "ReLU"}
                 | {"shape": list(shape), "n_units": len(units)}
@@ -154,8 +159,9 @@ def _stage(staged: Path, scale: float, *, bare: bool) -> tuple[dict[str, float],
             n_accuracies += r.size
             now = timed("statistics", now)
         write_q(p, list(NETWORKS[model]), n_rois=len(ROIS))
-        for table, found in ({} if bare else hierarchy.rows()).items():
-            rows[table] += found
+        if not bare:
+            for table, found in (hierarchy.rows() | {"recurrence": recurrence.rows()}).items():
+                rows[table] += found
         now = timed("statistics", now)
         for layer, _, r, _ in _layers(model, scale):
             now = timed("simulate", now)
@@ -165,7 +171,7 @@ def _stage(staged: Path, scale: float, *, bare: bool) -> tuple[dict[str, float],
             write_partition(staged, "unit_summary", partition_keys(scope, layer), pieces)
             now = timed("unit_summary", now)
         shutil.rmtree(p)
-    empty: dict[str, list] = {"hierarchy": [], "best_roi": []}
+    empty: dict[str, list] = {name: [] for name in _OF_NETWORKS}
     for table, found in (empty | rows | _small_tables()).items():
         write_table(staged, table, table_of(table, found))
     return seconds, n_accuracies
@@ -191,6 +197,7 @@ def _statistics(
         else:
             pairs = agreement(of_roi, shape=shape, units=units)
             rows["intersubject"] += intersubject_rows(scope, layer, roi, pairs)
+        rows["layer_reliability"] += layer_reliability_rows(scope, layer, roi, of_roi)
         found.append(tested.p)
     return found
 
@@ -309,10 +316,11 @@ def _small_tables() -> dict[str, list]:
             | {"decoder": '{"simulated":true}', "units": '{"sample":null,"seed":0}'}
             | {"n_folds": None, "seed": 0, "inputs": "{}", "unitdb_version": "0.1.0"}
             | {"code_sha256": _NONE, "packages": "{}"}
-            | {"significance": BY_FORMULA}
+            | {"significance": BY_FORMULA, "reliability": None, "encoding": None}
             for model, build in _BUILDS.items()
         ],
         "inputs": [],
+        "encoding": [],
     }
 
 

@@ -11,7 +11,7 @@ from unitdb.analysis.combination import minimum_p, stouffer_p
 from unitdb.analysis.contingency import spearman_of_counts
 from unitdb.analysis.fdr import FalseDiscovery, q_values
 from unitdb.analysis.hierarchy import BHScore, average_bh_score, bh_score, encoding_bh_score
-from unitdb.analysis.hierarchy_interval import BestTally, bh_interval
+from unitdb.analysis.hierarchy_interval import BestTally, Over, bh_interval
 from unitdb.analysis.identification import (
     Identification,
     MeanProfile,
@@ -24,7 +24,15 @@ from unitdb.analysis.moments import channel_blocks, tile_blocks
 from unitdb.analysis.null import PooledNull, StudentisedNull, empirical_p
 from unitdb.analysis.patterns import PatternSimilarity
 from unitdb.analysis.permutation import permutation_p, permuted_orders
-from unitdb.analysis.ranking import Overlap, leave_one_out_overlap, top_overlap, top_units
+from unitdb.analysis.ranking import (
+    Overlap,
+    TopUnits,
+    leave_one_out_overlap,
+    mean_of_others,
+    overlap,
+    top_overlap,
+    top_units,
+)
 from unitdb.analysis.reliability import (
     Explainable,
     explainable_accuracy,
@@ -54,12 +62,14 @@ __all__ = [
     "Interval",
     "LayerSummary",
     "MeanProfile",
+    "Over",
     "Overlap",
     "PairAgreement",
     "PairInterval",
     "PatternSimilarity",
     "PooledNull",
     "StudentisedNull",
+    "TopUnits",
     "UnitSummary",
     "accuracy_p",
     "activation_covariates",
@@ -79,8 +89,10 @@ __all__ = [
     "intersubject_correlations",
     "lead_over_others",
     "leave_one_out_overlap",
+    "mean_of_others",
     "mean_over_subjects",
     "minimum_p",
+    "overlap",
     "pairwise_identification",
     "pattern_correlation",
     "permutation_p",

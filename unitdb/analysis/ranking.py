@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from unitdb.errors import AnalysisError
 
-__all__ = ["Overlap", "leave_one_out_overlap", "top_overlap", "top_units"]
+__all__ = [
+    "Overlap",
+    "TopUnits",
+    "leave_one_out_overlap",
+    "mean_of_others",
+    "overlap",
+    "top_overlap",
+    "top_units",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,20 +94,87 @@ def top_overlap(first: NDArray[np.floating], second: NDArray[np.floating], k: in
             "the same (n_units,)"
         )
     common = ~(np.isnan(first) | np.isnan(second))
-    n = int(common.sum())
-    most = min(k, n)
-    best, others = (top_units(ranking[common], most) for ranking in (first, second))
-    shared = len(np.intersect1d(best, others, assume_unique=True))
-    unrelated = scipy.stats.hypergeom(n, most, most)
-    low, high = unrelated.ppf([0.025, 0.975]) if n else (0, 0)
+    best, others = (top_units(ranking[common], k) for ranking in (first, second))
+    return overlap(best, others, int(common.sum()))
+
+
+class TopUnits:
+    """The k best units of several rankings, of layers that come one at a time.
+
+    Parameters
+    ----------
+    k : int
+        Of each ranking. Ties go to the earlier layer, and in it to the lower index.
+
+    Attributes
+    ----------
+    n_units : int
+        Units ranked so far.
+    """
+
+    def __init__(self, k: int) -> None:
+        self._k = k
+        self.n_units = 0
+        self._r: list[NDArray[np.floating]] = []
+        self._units: list[NDArray[np.int64]] = []
+
+    def add(self, r: NDArray[np.floating]) -> None:
+        """Rank the units of the next layer.
+
+        Parameters
+        ----------
+        r : array of shape (n_rankings, n_units)
+            Accuracies, none of them NaN; the same rankings in all layers.
+
+        Raises
+        ------
+        AnalysisError
+            Another number of rankings, or a NaN.
+        """
+        if r.ndim != 2 or (self._r and len(r) != len(self._r)) or np.isnan(r).any():
+            raise AnalysisError(
+                f"accuracies of shape {r.shape}; they should be ({len(self._r) or 'n'} rankings, "
+                "n_units), and none NaN"
+            )
+        if not self._r:
+            self._r = [r[row, :0] for row in range(len(r))]
+            self._units = [np.empty(0, dtype=np.int64)] * len(r)
+        for row, values in enumerate(r):
+            best = top_units(values, self._k)
+            # In the order of layers and units, so that ties go to the first here too.
+            together = np.concatenate([self._r[row], values[best]])
+            units = np.concatenate([self._units[row], self.n_units + best])
+            kept = top_units(together, self._k)
+            self._r[row], self._units[row] = together[kept], units[kept]
+        self.n_units += r.shape[1]
+
+    def best(self, ranking: int, k: int) -> NDArray[np.int64]:
+        """Return the k best of a ranking, counted over all layers, ascending; at most all kept."""
+        return self._units[ranking][top_units(self._r[ranking], k)]
+
+
+def overlap(first: NDArray[np.int64], second: NDArray[np.int64], n_units: int) -> Overlap:
+    """Count the units that stand in both of two lists of the best, as :func:`top_overlap`.
+
+    Parameters
+    ----------
+    first, second : arrays of shape (k,)
+        The k best of two rankings of the same units.
+    n_units : int
+        Units ranked.
+    """
+    k = len(first)
+    shared = len(np.intersect1d(first, second, assume_unique=True))
+    unrelated = scipy.stats.hypergeom(n_units, k, k)
+    low, high = unrelated.ppf([0.025, 0.975]) if n_units else (0, 0)
     return Overlap(
-        n_units=n,
-        k=most,
+        n_units=n_units,
+        k=k,
         shared=shared,
-        chance=most**2 / n if n else 0.0,
+        chance=k**2 / n_units if n_units else 0.0,
         chance_low=int(low),
         chance_high=int(high),
-        p=float(unrelated.sf(shared - 1)) if n else 1.0,
+        p=float(unrelated.sf(shared - 1)) if n_units else 1.0,
     )
 
 
@@ -117,15 +192,33 @@ def leave_one_out_overlap(r: NDArray[np.floating], k: int) -> list[Overlap]:
     AnalysisError
         Fewer than two subjects, or k below 1.
     """
+    pairs = zip(r, mean_of_others(r), strict=True)
+    return [top_overlap(of_subject, others, k) for of_subject, others in pairs]
+
+
+def mean_of_others(r: NDArray[np.floating]) -> NDArray[np.float64]:
+    """For each subject, the mean accuracy over the others that have one.
+
+    Parameters
+    ----------
+    r : array of shape (n_subjects, n_units)
+        Accuracies.
+
+    Returns
+    -------
+    array of shape (n_subjects, n_units)
+        NaN where no other subject has an accuracy.
+
+    Raises
+    ------
+    AnalysisError
+        Fewer than two subjects.
+    """
     if r.ndim != 2 or len(r) < 2:
         raise AnalysisError(f"accuracies of shape {r.shape}; at least 2 subjects × units")
     defined = ~np.isnan(r)
     filled = np.where(defined, r, 0.0).astype(np.float64)
-    n, total = defined.sum(axis=0), filled.sum(axis=0)
-    found = []
-    for subject in range(len(r)):
-        others = n - defined[subject]
-        mean = np.full(r.shape[1], np.nan)
-        np.divide(total - filled[subject], others, out=mean, where=others > 0)
-        found.append(top_overlap(r[subject], mean, k))
-    return found
+    others = defined.sum(axis=0) - defined
+    mean = np.full(r.shape, np.nan)
+    np.divide(filled.sum(axis=0) - filled, others, out=mean, where=others > 0)
+    return mean

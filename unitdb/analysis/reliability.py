@@ -19,6 +19,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
+_ROUNDING = 1e-12  # a variance that is less, of the sum over subjects, is rounding
+
 
 def spearman_brown(r: ArrayLike, *, factor: float = 2.0) -> Array:
     """Reliability of ``factor`` times as many measurements:  k r / (1 + (k − 1) r).
@@ -108,7 +110,9 @@ def subject_reliability(
     """Split-half reliability, over units, of the mean accuracy over subjects.
 
     As :func:`repeat_reliability` with subjects for presentations and units for images: how alike
-    the mean map would be in as many other people.
+    the mean map would be in as many other people. Correlations of halves follow from the
+    covariances Σ of subjects,  a'Σb / √(a'Σa b'Σb)  with the weights a and b of the halves, so that
+    units are read once.
 
     Parameters
     ----------
@@ -126,10 +130,26 @@ def subject_reliability(
     """
     if r.ndim != 2:
         raise AnalysisError(f"accuracies of shape {r.shape}; they should be (n_subjects, n_units)")
+    n_subjects, half = len(r), len(r) // 2
+    if not half or n_splits < 1:
+        raise AnalysisError(
+            f"{n_splits} splits of accuracies of shape {r.shape}; at least 1 split of 2 subjects"
+        )
     complete = r[:, ~np.isnan(r).any(axis=0)]
     if complete.shape[1] < 2:
         return np.nan
-    return float(repeat_reliability(complete[:, :, None], n_splits=n_splits, seed=seed)[0])
+    # Of differences to the first unit: what is constant has a covariance of exactly 0.
+    covariance = np.cov(complete - complete[:, :1].astype(np.float64))
+    orders = _orders(n_subjects, n_splits, seed)
+    a, b = np.zeros((2, n_splits, n_subjects))
+    np.put_along_axis(a, orders[:, :half], 1.0, axis=1)
+    np.put_along_axis(b, orders[:, half : 2 * half], 1.0, axis=1)
+    ab, aa, bb = (np.einsum("ks,st,kt->k", x, covariance, y) for x, y in ((a, b), (a, a), (b, b)))
+    least = _ROUNDING * np.trace(covariance)
+    if not (np.minimum(aa, bb) > least).all():
+        return np.nan
+    r_halves = float(np.mean(ab / np.sqrt(aa * bb)))
+    return float(spearman_brown(r_halves, factor=n_subjects / half))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from unitdb.activations import Activations
+from unitdb.analysis import repeat_reliability
 from unitdb.build.inputs import SubjectInput
 from unitdb.build.provenance import code_sha256
-from unitdb.decoding import DecoderSettings, RoiDecoder
+from unitdb.decoding import DecoderSettings, RoiDecoder, profile_correlation
 from unitdb.decoding.roi import TILE
 from unitdb.errors import IllConditionedError, ResponsesError, UnitdbError, WorkersError
 from unitdb.files import replacing
@@ -64,6 +65,8 @@ class Block:
         Positions, of these, of the units whose predictions are kept.
     n_controls : int
         How often the block is decoded again with shuffled images.
+    n_divisions : int
+        Random divisions of presentations that reliability is over; 0 for none.
     settings : DecoderSettings
         How.
     target : Path
@@ -83,6 +86,7 @@ class Block:
     stop: int
     patterns: NDArray[np.intp]
     n_controls: int
+    n_divisions: int
     settings: DecoderSettings
     target: Path
     code: str
@@ -97,10 +101,19 @@ class Block:
         """``.npy`` file: float32 of shape (1 + some controls, n_test, n_kept)."""
         return self.target.with_name(f"{self.target.stem}-predicted.npy")
 
+    @property
+    def repeats(self) -> Path:
+        """``.npy`` file: float32 of shape (3, stop - start), by :func:`_of_repeats`."""
+        return self.target.with_name(f"{self.target.stem}-repeats.npy")
+
     def is_done(self) -> bool:
         """Whether the result is there and of the right shape: a full disk may cut a file."""
         try:
             found = np.load(self.target, mmap_mode="r", allow_pickle=False)
+            if self.n_divisions:
+                of_repeats = np.load(self.repeats, mmap_mode="r", allow_pickle=False)
+                if of_repeats.shape != (3, self.n_units):
+                    return False
             if len(self.patterns):
                 predicted = np.load(self.predictions, mmap_mode="r", allow_pickle=False)
                 if predicted.shape[2] != len(self.patterns):
@@ -138,6 +151,8 @@ def write_responses(
     designs = [design, *(shuffle_images(design, seed=[seed, 0, k + 1]) for k in range(n_controls))]
     rows = np.stack([activations.rows(each.stimulus_ids.tolist()) for each in designs])
     arrays: dict[str, Any] = {"values": design.values, "rows": rows}
+    if design.repeats is not None:
+        arrays["repeats"] = design.repeats
     arrays |= {f"train-{i}": train for i, (train, _) in enumerate(design.splits)}
     arrays |= {f"test-{i}": test for i, (_, test) in enumerate(design.splits)}
     arrays |= {f"roi-{roi}": mask for roi, mask in subject.rois.items()}
@@ -173,11 +188,17 @@ def decode_block(block: Block) -> Block:
             r = np.empty((len(rows), block.n_units), dtype=np.float32)
             shape = (len(rows[: 1 + PATTERN_CONTROLS]), len(decoder.test_rows), len(block.patterns))
             predicted = np.empty(shape, dtype=np.float32)
+            of_repeats = None
             for control, of_samples in enumerate(rows):
                 keep = block.patterns if control < len(predicted) else block.patterns[:0]
-                r[control], kept = decoder.decode(y[of_samples], keep=keep)
+                summary = partial(_of_repeats, n_divisions=block.n_divisions)
+                asked = summary if block.n_divisions and control == 0 else None
+                found = decoder.decode(y[of_samples], keep=keep, of_repeats=asked)
+                r[control] = found.r
                 if control < len(predicted):
-                    predicted[control] = kept
+                    predicted[control] = found.predicted
+                if found.of_repeats is not None:
+                    of_repeats = found.of_repeats.astype(np.float32)
         except IllConditionedError as cause:
             unit = None
             if cause.unit is not None:
@@ -190,9 +211,41 @@ def decode_block(block: Block) -> Block:
     if len(block.patterns):
         with replacing(block.predictions) as temporary, temporary.open("wb") as file:
             np.save(file, predicted)
+    if of_repeats is not None:
+        with replacing(block.repeats) as temporary, temporary.open("wb") as file:
+            np.save(file, of_repeats)
     with replacing(block.target) as temporary, temporary.open("wb") as file:
         np.save(file, r)
     return block
+
+
+def _of_repeats(
+    predicted: NDArray[np.float64], true: NDArray[np.float64], *, n_divisions: int
+) -> NDArray[np.float64]:
+    """Reliability of each unit's predictions, and its accuracy in either half of presentations.
+
+    The halves are every other presentation, each averaged; the last of an odd number is left out.
+
+    Parameters
+    ----------
+    predicted : array of shape (n_repeats, n_test, n_units)
+        From single presentations.
+    true : array of shape (n_test, n_units)
+    n_divisions : int
+        Of the presentations into halves, for reliability.
+
+    Returns
+    -------
+    array of shape (3, n_units)
+    """
+    n = len(predicted) // 2 * 2
+    halves = [predicted[first:n:2].mean(axis=0) for first in (0, 1)]
+    return np.stack(
+        [
+            repeat_reliability(predicted, n_splits=n_divisions),
+            *(profile_correlation(half, true) for half in halves),
+        ]
+    )
 
 
 def predict_units(block: Block, units: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -243,9 +296,11 @@ def _made_decoder(
     path: Path, roi: str, settings: DecoderSettings
 ) -> tuple[RoiDecoder, NDArray[np.intp]]:
     with np.load(path, allow_pickle=False) as arrays:
-        x = arrays["values"][:, arrays[f"roi-{roi}"]]
+        mask = arrays[f"roi-{roi}"]
+        x = arrays["values"][:, mask]
+        repeats = arrays["repeats"][:, :, mask] if "repeats" in arrays.files else None
     splits, rows = load_responses(path)
-    return RoiDecoder(x, splits, settings), rows
+    return RoiDecoder(x, splits, settings, repeats=repeats), rows
 
 
 def load_responses(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,14 @@ from unitdb.build.provenance import code_sha256
 from unitdb.build.workers import Run
 from unitdb.decoding.memory import block_units
 
-__all__ = ["block_sizes", "decode", "job_blocks"]
+__all__ = [
+    "block_sizes",
+    "decode",
+    "job_blocks",
+    "responses_path",
+    "sample_positions",
+    "write_job_responses",
+]
 
 _PATTERN_UNITS = 500
 """Units of a layer whose predictions are kept: enough to tell images apart by their pattern."""
@@ -55,14 +62,7 @@ def decode(
     to_do = [block for block in blocks if not block.is_done()]
     if not to_do:
         return
-    for path, place in {block.responses: block.place for block in to_do}.items():
-        write_responses(
-            path,
-            job.dataset.subjects[place[1]],
-            activations,
-            n_controls=job.recipe.n_controls,
-            seed=job.recipe.seed,
-        )
+    write_job_responses(job, activations, {block.responses for block in to_do})
     name = f"{job.dataset.spec.name}/{job.model.spec.name}"
     total = _count(blocks)
     done = total - _count(to_do)
@@ -100,8 +100,11 @@ def job_blocks(
     """
     settings = job.recipe.decoder.settings()
     patterns = {
-        layer.name: _pattern_positions(
-            layer, activations.units(layer.name), seed=job.recipe.selection.seed
+        layer.name: sample_positions(
+            layer,
+            activations.units(layer.name),
+            _PATTERN_UNITS,
+            seed=job.recipe.selection.seed,
         )
         for layer in job.model.layers
     }
@@ -111,7 +114,7 @@ def job_blocks(
             Block(
                 name=f"{job.dataset.spec.name}/{subject.subject}/{roi}",
                 place=(i, j),
-                responses=folder / f"responses-{j:03d}.npz",
+                responses=responses_path(folder, j),
                 roi=roi,
                 activations=activations.folder,
                 layer=layer,
@@ -119,6 +122,7 @@ def job_blocks(
                 stop=min(start + size, activations.n_units(layer)),
                 patterns=_within(patterns[layer], start, start + size),
                 n_controls=job.recipe.n_controls,
+                n_divisions=job.recipe.n_divisions,
                 settings=settings,
                 target=folder / layer / f"{j:03d}-{i:03d}" / f"{start:09d}.npy",
                 code=code_sha256(),
@@ -127,6 +131,25 @@ def job_blocks(
             for start in range(0, activations.n_units(layer), size)
         ]
     return blocks
+
+
+def responses_path(folder: Path, subject: int) -> Path:
+    """File that workers read a subject's responses from, in the folder of a job's blocks."""
+    return folder / f"responses-{subject:03d}.npz"
+
+
+def write_job_responses(job: Job, activations: Activations, paths: Collection[Path]) -> None:
+    """Write these of the files that :func:`responses_path` names."""
+    for number, subject in enumerate(job.dataset.subjects):
+        for path in paths:
+            if path == responses_path(path.parent, number):
+                write_responses(
+                    path,
+                    subject,
+                    activations,
+                    n_controls=job.recipe.n_controls,
+                    seed=job.recipe.seed,
+                )
 
 
 def block_sizes(
@@ -143,17 +166,18 @@ def block_sizes(
                 n_splits=len(subject.design.splits),
                 settings=job.recipe.decoder.settings(),
                 n_controls=job.recipe.n_controls,
+                n_presentations=subject.n_presentations,
             )
             yield (i, roi), (j, subject), size
 
 
-def _pattern_positions(
-    layer: LayerInfo, units: NDArray[np.int32], *, seed: int
+def sample_positions(
+    layer: LayerInfo, units: NDArray[np.int32], n: int, *, seed: int
 ) -> NDArray[np.intp]:
-    """Positions among a layer's selected units of a smaller sample of them."""
-    if len(units) <= _PATTERN_UNITS:
+    """Positions among a layer's selected units of a sample of n of them, or all if not more."""
+    if len(units) <= n:
         return np.arange(len(units))
-    few = select_units(layer, UnitSelection(sample=_PATTERN_UNITS, seed=seed))
+    few = select_units(layer, UnitSelection(sample=n, seed=seed))
     return np.flatnonzero(np.isin(units, few))
 
 

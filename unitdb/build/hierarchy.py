@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.analysis import BestTally, BHMethod, channel_blocks
+from unitdb.analysis import BestTally, BHMethod, Interval, Over, channel_blocks
 from unitdb.build.tables import Rows, Scope
 
 __all__ = ["HierarchyTables"]
 
 _DRAWS = {"n_layers": 5, "n_repeats": 100}
 """Layers a draw, and draws: those of Nonaka et al. 2021."""
+
+_ENDS = ("value", "low", "high")
+
+Encoded = Callable[[str, int], Sequence[NDArray[np.float32]]]
+"""Given an ROI and the number of a control, from 1 (0 is none), encoding accuracies of each
+subject's voxels, (n_layers, n_voxels)."""
 
 
 class HierarchyTables:
@@ -44,6 +51,7 @@ class HierarchyTables:
         seed: int = 0,
     ) -> None:
         self._scope, self._rois, self._n_stimuli = scope, list(rois), n_stimuli
+        self._n_controls, self._seed = n_controls, seed
         self._layers: list[str] = []
         self._tallies = {
             method: [
@@ -83,44 +91,138 @@ class HierarchyTables:
             for tally in tallies:
                 tally.add(r, blocks)
 
-    def rows(self) -> dict[str, Rows]:
-        """Rows of both tables; none where there are fewer than two layers or ROIs."""
+    def rows(self, encoded: Encoded | None = None) -> dict[str, Rows]:
+        """Rows of both tables; none where there are fewer than two layers or ROIs.
+
+        Parameters
+        ----------
+        encoded : callable, optional
+            Encoding accuracies of the same layers, which give scores too, and the average of both.
+        """
         found: dict[str, Rows] = {"hierarchy": [], "best_roi": []}
         if len(self._layers) < 2:
             return found
+        several = len(self._scope.subjects) > 1
         for method, (tally, *controls) in self._tallies.items():
-            keys = {
-                "dataset": self._scope.dataset,
-                "condition": self._scope.condition,
-                "model": self._scope.model,
-                "kind": "decoding",
-                "method": method,
-            }
-            scores = [control.score(**_DRAWS) for control in controls]
-            found["hierarchy"].append(keys | self._score(tally, scores))
-            found["best_roi"] += [
-                keys | {"layer": layer, "roi": roi, "n_units": int(n)}
-                for layer, row in zip(self._layers, tally.counts, strict=True)
-                for roi, n in zip(self._rois, row, strict=True)
+            scores = [
+                _Score(
+                    kind="decoding",
+                    interval=tally.interval("both" if several else "units", **_DRAWS),
+                    over="units and subjects" if several else "units",
+                    n_units=tally.n_units,
+                    counts=tally.counts,
+                    null=tuple(control.score(**_DRAWS) for control in controls),
+                )
             ]
+            if encoded is not None:
+                scores.append(self._encoding(method, encoded))
+                scores.append(_average(*scores))
+            for score in scores:
+                keys = {
+                    "dataset": self._scope.dataset,
+                    "condition": self._scope.condition,
+                    "model": self._scope.model,
+                    "kind": score.kind,
+                    "method": method,
+                }
+                shared = {"rois": self._rois, "n_stimuli": self._n_stimuli}
+                found["hierarchy"].append(keys | score.columns() | shared)
+                if score.kind != "average":
+                    found["best_roi"] += [
+                        keys | {"layer": layer, "roi": roi, "n_units": int(n)}
+                        for layer, row in zip(self._layers, score.counts, strict=True)
+                        for roi, n in zip(self._rois, row, strict=True)
+                    ]
         return found
 
-    def _score(self, tally: BestTally, controls: Sequence[float]) -> dict[str, Any]:
+    def _encoding(self, method: BHMethod, encoded: Encoded) -> _Score:
+        """Score of voxels: regions take the place of layers, and layers that of regions."""
         several = len(self._scope.subjects) > 1
-        interval = tally.interval("both" if several else "units", **_DRAWS)
-        null = [score for score in controls if score == score]
+        over: Over = "subjects" if several else "units"
+        options = {"n_layers": max(2, len(self._rois)), "n_repeats": 1}  # all of them take part
+        tallies, n_voxels = [], 0
+        for control in range(1 + self._n_controls):
+            tally = BestTally(n_stimuli=self._n_stimuli, method=method, seed=self._seed)
+            for roi in self._rois:
+                r = encoded(roi, control)
+                n_voxels += 0 if control else sum(part.shape[1] for part in r)
+                tally.add(_side_by_side(r))
+            tallies.append(tally)
+        true, *controls = tallies
+        return _Score(
+            kind="encoding",
+            interval=true.interval(over, **options),
+            over=over,
+            n_units=n_voxels,
+            counts=true.counts.T,
+            null=tuple(tally.score(**options) for tally in controls),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Score:
+    """A score, with what a row of the table says of it.
+
+    Parameters
+    ----------
+    kind : str
+    interval : Interval
+    over : str
+        What the interval is about.
+    n_units : int
+        Units or voxels.
+    counts : array of shape (n_layers, n_rois)
+    null : tuple of float
+        Scores of the controls.
+    """
+
+    kind: str
+    interval: Interval
+    over: str
+    n_units: int
+    counts: NDArray[np.int64]
+    null: tuple[float, ...]
+
+    def columns(self) -> dict[str, Any]:
+        """Columns of table ``hierarchy``."""
+        null, value = [score for score in self.null if score == score], self.interval.value
         p = None
-        if null and interval.value == interval.value:
-            p = (1 + sum(score >= interval.value for score in null)) / (1 + len(null))
+        if null and value == value:
+            p = (1 + sum(score >= value for score in null)) / (1 + len(null))
         return {
-            "score": interval.value,
-            "score_low": interval.low,
-            "score_high": interval.high,
-            "over": "units and subjects" if several else "units",
-            "n_units": tally.n_units,
-            "n_counted": int(tally.counts.sum()),
+            "score": value,
+            "score_low": self.interval.low,
+            "score_high": self.interval.high,
+            "over": self.over,
+            "n_units": self.n_units,
+            "n_counted": int(self.counts.sum()),
             "chance_score": float(np.mean(null)) if null else None,
             "p": p,
-            "rois": self._rois,
-            "n_stimuli": self._n_stimuli,
         }
+
+
+def _average(decoding: _Score, encoding: _Score) -> _Score:
+    """Mean of both scores.
+
+    So are the ends of its interval: the standard error of a mean is not larger than the mean of
+    the standard errors, whatever the correlation.
+    """
+    ends = ((getattr(decoding.interval, e), getattr(encoding.interval, e)) for e in _ENDS)
+    value, low, high = (sum(pair) / 2 for pair in ends)
+    return _Score(
+        kind="average",
+        interval=Interval(value=value, low=low, high=high),
+        over=decoding.over if decoding.over == encoding.over else "units and subjects",
+        n_units=decoding.n_units + encoding.n_units,
+        counts=decoding.counts + encoding.counts,
+        null=tuple((d + e) / 2 for d, e in zip(decoding.null, encoding.null, strict=True)),
+    )
+
+
+def _side_by_side(r: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Voxels of each subject, (n_subjects, n_layers, n_voxels); NaN where one has fewer."""
+    most = max(part.shape[1] for part in r)
+    found = np.full((len(r), len(r[0]), most), np.nan, dtype=np.float32)
+    for subject, part in enumerate(r):
+        found[subject, :, : part.shape[1]] = part
+    return found

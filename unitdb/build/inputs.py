@@ -21,7 +21,7 @@ from unitdb.activations import (
 )
 from unitdb.build.files import Use, merge_uses
 from unitdb.build.provenance import code_sha256, package_versions
-from unitdb.build.recipe import DecoderSpec, ModelChoice, Recipe
+from unitdb.build.recipe import ModelChoice, Recipe
 from unitdb.errors import (
     RecipeError,
     ResponsesError,
@@ -87,6 +87,11 @@ class SubjectInput:
     def n_test(self) -> int:
         """Test images that an accuracy is over."""
         return sum(len(test) for _, test in self.design.splits)
+
+    @property
+    def n_presentations(self) -> int:
+        """Single presentations of test images that are decoded besides their averages."""
+        return 0 if self.design.repeats is None else self.design.repeats[..., 0].size
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -162,6 +167,8 @@ class Job:
             "decoder": self.recipe.decoder,
             "control": self.recipe.control,
             "significance": self.recipe.significance,
+            "reliability": self.recipe.reliability,
+            "encoding": self.recipe.encoding,
             "seed": self.recipe.seed,
             "code": code_sha256(),
             "packages": package_versions(),
@@ -286,7 +293,7 @@ def read_datasets(
             )
         opened.append((dataset, [Use(path=path, role="dataset") for path in sorted(files)]))
     for dataset, _ in opened:
-        _check_transformations(dataset.spec, recipe.decoder)
+        _check_transformations(dataset.spec, recipe)
         _hierarchy(dataset.spec, recipe)
     names = [dataset.spec.name for dataset, _ in opened]
     if len(set(names)) < len(names):
@@ -311,7 +318,12 @@ def _read(
         split_of |= dict(
             zip(responses.stimulus_ids.tolist(), responses.split.tolist(), strict=True)
         )
-        design = decoding_design(responses, n_folds=recipe.decoder.folds, seed=recipe.seed)
+        design = decoding_design(
+            responses,
+            n_folds=recipe.decoder.folds,
+            seed=recipe.seed,
+            repeats=recipe.reliability is not None,
+        )
         if recipe.control == "shuffled-images":
             # Counted from 1: numpy takes [seed, 0] for the seed itself, which folds come from.
             design = shuffle_images(design, seed=[recipe.seed, number + 1])
@@ -370,8 +382,13 @@ def _hierarchy(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:
     return tuple(recipe.hierarchy)
 
 
-def _check_transformations(spec: DatasetSpec, decoder: DecoderSpec) -> None:
-    allowed = spec.transformations
+def _check_transformations(spec: DatasetSpec, recipe: Recipe) -> None:
+    allowed, decoder = spec.transformations, recipe.decoder
+    if recipe.encoding is not None and not allowed.voxel_selection:
+        raise TransformationError(
+            f"dataset {spec.name!r} does not allow voxels to be looked at one by one (encoding in "
+            f"the recipe; leave it out): {allowed.reason}"
+        )
     if decoder.voxels != "all" and not allowed.voxel_selection:
         raise TransformationError(
             f"dataset {spec.name!r} does not allow voxel selection (decoder.voxels: "

@@ -14,7 +14,13 @@ from unitdb.build.inputs import Job
 from unitdb.build.patterns import PatternStep
 from unitdb.build.results import LayerResults
 from unitdb.build.statistics import agreement, by_controls, by_formula, covariates
-from unitdb.build.tables import Rows, intersubject_rows, layer_summary_rows, scope_of
+from unitdb.build.tables import (
+    Rows,
+    intersubject_rows,
+    layer_reliability_rows,
+    layer_summary_rows,
+    scope_of,
+)
 
 __all__ = ["layer_rows"]
 
@@ -47,7 +53,7 @@ def layer_rows(
         for step in patterns
         if step.layer == layer.name
     }
-    rows: dict[str, Rows] = {"layer_summary": [], "intersubject": []}
+    rows: dict[str, Rows] = {"layer_summary": [], "layer_reliability": [], "intersubject": []}
     p = []
     for number, (roi, r) in enumerate(zip(scope.rois, results, strict=True)):
         if recipe.n_controls:
@@ -65,6 +71,7 @@ def layer_rows(
             tested=tested,
             patterns=[written[number, subject] for subject in range(len(r))],
             chance=_chance(results, number),
+            reliability=results.reliability(number),
         )
         found = agreement(
             r,
@@ -75,6 +82,7 @@ def layer_rows(
             control=partial(_control, results, number),
         )
         rows["intersubject"] += intersubject_rows(scope, layer.name, roi, found)
+        rows["layer_reliability"] += layer_reliability_rows(scope, layer.name, roi, r)
     return rows, p
 
 

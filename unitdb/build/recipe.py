@@ -20,7 +20,16 @@ from unitdb.errors import RecipeError
 from unitdb.schema import NAME_PATTERN
 from unitdb.specs import Name, Spec, read_spec
 
-__all__ = ["DecoderSpec", "KeepSpec", "ModelChoice", "Recipe", "SignificanceSpec", "read_recipe"]
+__all__ = [
+    "DecoderSpec",
+    "EncodingSpec",
+    "KeepSpec",
+    "ModelChoice",
+    "Recipe",
+    "ReliabilitySpec",
+    "SignificanceSpec",
+    "read_recipe",
+]
 
 
 _UNIT = rf"^{NAME_PATTERN}/{NAME_PATTERN}/(0|[1-9][0-9]{{0,9}})$"
@@ -116,6 +125,31 @@ class SignificanceSpec(Spec):
     controls: Annotated[int, Field(ge=10, le=1000)]
 
 
+class ReliabilitySpec(Spec):
+    """How reliable predictions are over presentations of the test images.
+
+    Parameters
+    ----------
+    divisions : int
+        Random divisions of the presentations into halves.
+    """
+
+    divisions: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class EncodingSpec(Spec):
+    """The other direction: each voxel predicted from the units of a layer, by the same decoder.
+
+    Parameters
+    ----------
+    units : int
+        Units of each layer, a random sample of those decoded where there are more. The decoder
+        keeps ``decoder.voxels`` of them for each voxel.
+    """
+
+    units: Annotated[int, Field(ge=1, le=10_000)] = 1000
+
+
 class KeepSpec(Spec):
     """Units whose activations and predictions a release holds, image by image.
 
@@ -159,6 +193,10 @@ class Recipe(Spec):
     significance : SignificanceSpec, optional
         Take p from controls. Without it, p follows from the number of test images, and there is
         none in cross-validation.
+    reliability : ReliabilitySpec, optional
+        Decode single presentations of test images too, and say how reliable predictions are.
+    encoding : EncodingSpec, optional
+        Compute encoding-based BH scores too.
     keep : KeepSpec
         Units that are kept image by image.
     seed : int
@@ -186,6 +224,8 @@ class Recipe(Spec):
     decoder: DecoderSpec = DecoderSpec()
     control: Literal["shuffled-images"] | None = None
     significance: SignificanceSpec | None = None
+    reliability: ReliabilitySpec | None = None
+    encoding: EncodingSpec | None = None
     keep: KeepSpec = KeepSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     changes: dict[str, str] = Field(default_factory=dict)
@@ -209,6 +249,11 @@ class Recipe(Spec):
     def n_controls(self) -> int:
         """How often everything is decoded with shuffled images."""
         return 0 if self.significance is None else self.significance.controls
+
+    @property
+    def n_divisions(self) -> int:
+        """Divisions of presentations that reliability is over; 0 for none."""
+        return 0 if self.reliability is None else self.reliability.divisions
 
     @property
     def selection(self) -> UnitSelection:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ class LayerResults:
         first = self._blocks[0, 0]
         self.n_units = sum(block.n_units for block in first)
         self.n_controls = first[0].n_controls
+        self.has_repeats = first[0].n_divisions > 0
 
     def __iter__(self) -> Iterator[Accuracies]:
         return (self.accuracies(roi) for roi in range(self.n_rois))
@@ -52,6 +54,23 @@ class LayerResults:
         for start in range(0, self.n_units, size):
             yield self.read(roi, slice(1, None), start, min(start + size, self.n_units))
 
+    def reliability(self, roi: int) -> Accuracies | None:
+        """Reliability of the predictions of all subjects, (n_subjects, n_units)."""
+        return self._of_repeats(roi, slice(0, 1))[0] if self.has_repeats else None
+
+    def reliabilities(self) -> Iterator[Accuracies] | None:
+        """Those of each ROI, as iterating gives accuracies."""
+        if not self.has_repeats:
+            return None
+        return (self._of_repeats(roi, slice(0, 1))[0] for roi in range(self.n_rois))
+
+    def halves(self, roi: int) -> Accuracies | None:
+        """Accuracies in either half of the presentations, (2, n_subjects, n_units)."""
+        return self._of_repeats(roi, slice(1, 3)) if self.has_repeats else None
+
+    def _of_repeats(self, roi: int, rows: slice) -> Accuracies:
+        return self._read(roi, lambda block: block.repeats, rows, 3, 0, self.n_units)
+
     def read(self, roi: int, rows: slice, start: int, stop: int) -> Accuracies:
         """Rows of the files of blocks, side by side, of units from start up to stop.
 
@@ -59,13 +78,24 @@ class LayerResults:
         -------
         array of shape (n_rows, n_subjects, stop - start)
         """
-        n_rows = len(range(1 + self.n_controls)[rows])
-        found = np.empty((n_rows, self.n_subjects, stop - start), dtype=np.float32)
+        return self._read(roi, lambda block: block.target, rows, 1 + self.n_controls, start, stop)
+
+    def _read(
+        self,
+        roi: int,
+        file: Callable[[Block], Path],
+        rows: slice,
+        n_rows: int,
+        start: int,
+        stop: int,
+    ) -> Accuracies:
+        n = len(range(n_rows)[rows])
+        found = np.empty((n, self.n_subjects, stop - start), dtype=np.float32)
         for subject in range(self.n_subjects):
             for block in self._blocks[roi, subject]:
                 first, last = max(start, block.start), min(stop, block.stop)
                 if first < last:
-                    r = np.load(block.target, mmap_mode="r", allow_pickle=False)
+                    r = np.load(file(block), mmap_mode="r", allow_pickle=False)
                     part = r[rows, first - block.start : last - block.start]
                     found[:, subject, first - start : last - start] = part
         return found

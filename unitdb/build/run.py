@@ -14,12 +14,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from unitdb.activations import Activations, extract
 from unitdb.build.blocks import Block
 from unitdb.build.decode import decode, job_blocks
 from unitdb.build.discovery import read_p_and_q, save_p, write_q
+from unitdb.build.encoding import EncodingResults, encode
 from unitdb.build.files import Use, describe_files
 from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.inputs import (
@@ -33,6 +35,7 @@ from unitdb.build.kept import TABLES as KEPT, check_kept, keep_units, kept_piece
 from unitdb.build.layer_rows import layer_rows
 from unitdb.build.patterns import pattern_steps, summarise_patterns, write_truth
 from unitdb.build.recipe import Recipe, read_recipe
+from unitdb.build.recurrence import RecurrenceTable
 from unitdb.build.results import LayerResults
 from unitdb.build.runlog import RunLog, run_log_path
 from unitdb.build.tables import (
@@ -143,6 +146,7 @@ def build(
             if again or not _is_finished(releases, jobs, replace=replace):
                 with log.step("inputs"):
                     inputs = _inputs(jobs, recipe, data=data)
+                all_encoded = []
                 with open_workers(workers=workers, scheduler=scheduler) as run:
                     for job in jobs:
                         with log.step("activations"):
@@ -152,6 +156,15 @@ def build(
                                 job, activations, work / "blocks" / job.build, memory=budget
                             )
                             decode(job, activations, blocks, run=run, progress=progress)
+                        with log.step("encode"):
+                            encoded = encode(
+                                job,
+                                activations,
+                                work / "blocks" / job.build,
+                                run=run,
+                                progress=progress,
+                            )
+                            all_encoded.append(encoded)
                         with log.step("patterns"):
                             _compare_patterns(activations, blocks, run=run, progress=progress)
                         with log.step("keep"):
@@ -164,9 +177,9 @@ def build(
                                 progress=progress,
                             )
                         with log.step("tables"):
-                            _tabulate(job, activations, blocks, work, progress)
+                            _tabulate(job, activations, blocks, encoded, work, progress)
                 with log.step("publish"):
-                    _write_tables(jobs, inputs, work)
+                    _write_tables(jobs, inputs, [one for one in all_encoded if one], work)
                     publish_release(
                         work / "staged",
                         releases,
@@ -230,6 +243,7 @@ def _tabulate(
     job: Job,
     activations: Activations,
     blocks: Sequence[Block],
+    encoded: EncodingResults | None,
     work: Path,
     progress: Progress | None,
 ) -> None:
@@ -244,7 +258,7 @@ def _tabulate(
         if not rows.exists():
             results, units = LayerResults(blocks, layer.name), activations.units(layer.name)
             keys = partition_keys(scope, layer.name)
-            pieces = accuracy_rows(scope, layer.name, units, results)
+            pieces = accuracy_rows(scope, layer.name, units, results, results.reliabilities())
             write_partition(work / "staged", "accuracy", keys, pieces)
             small, p = layer_rows(job, layer, activations, results, patterns)
             small |= histogram_rows(scope, layer.name, results)
@@ -256,7 +270,7 @@ def _tabulate(
             progress("tables", number, steps)
     done = _rows_path(work, job, _HIERARCHY)
     if not done.exists():
-        found = _tabulate_network(job, activations, blocks, work, progress)
+        found = _tabulate_network(job, activations, blocks, encoded, work, progress)
         with replacing(done) as temporary:  # last again
             temporary.write_text(json.dumps(found))
     if progress:
@@ -267,10 +281,11 @@ def _tabulate_network(
     job: Job,
     activations: Activations,
     blocks: Sequence[Block],
+    encoded: EncodingResults | None,
     work: Path,
     progress: Progress | None,
 ) -> dict[str, Rows]:
-    """Write what takes the p of all layers, and return the rows of BH scores."""
+    """Write what takes the p of all layers, and return the rows of tables of the network."""
     scope, layers = scope_of(job), job.model.layers
     folder = work / "p" / job.build
     write_q(folder, [layer.name for layer in layers], n_rois=len(scope.rois))
@@ -281,6 +296,7 @@ def _tabulate_network(
         n_controls=job.recipe.n_controls,
         seed=job.recipe.seed,
     )
+    recurrence = RecurrenceTable(scope, n_controls=job.recipe.n_controls)
     for number, layer in enumerate(layers, 1 + len(layers)):
         keys = partition_keys(scope, layer.name)
         results, units = LayerResults(blocks, layer.name), activations.units(layer.name)
@@ -288,9 +304,11 @@ def _tabulate_network(
         pieces = unit_summary_rows(scope, layer.name, units, results, p_and_q)
         write_partition(work / "staged", "unit_summary", keys, pieces)
         hierarchy.add(layer.name, layer.shape, units, results.accuracies)
+        recurrence.add(results.accuracies, results.halves)
         if progress:
             progress("tables", number, 2 * len(layers))
-    return hierarchy.rows()
+    scores = hierarchy.rows(None if encoded is None else encoded.accuracies)
+    return scores | {"recurrence": recurrence.rows()}
 
 
 def _compare_patterns(
@@ -319,7 +337,9 @@ def _inputs(jobs: Sequence[Job], recipe: Path, *, data: Path | None) -> Rows:
     return [row for job in jobs for row in input_rows(job.build, [own, *job.uses], described)]
 
 
-def _write_tables(jobs: Sequence[Job], inputs: Rows, work: Path) -> None:
+def _write_tables(
+    jobs: Sequence[Job], inputs: Rows, encoded: Sequence[EncodingResults], work: Path
+) -> None:
     staged = work / "staged"
     for name, table in reference_tables(jobs, inputs).items():
         write_table(staged, name, table)
@@ -331,14 +351,18 @@ def _write_tables(jobs: Sequence[Job], inputs: Rows, work: Path) -> None:
     small += [json.loads(_rows_path(work, job, _HIERARCHY).read_text()) for job in jobs]
     for name in (
         "layer_summary",
+        "layer_reliability",
         "intersubject",
         "accuracy_histogram",
         "unit_histogram",
+        "recurrence",
         "hierarchy",
         "best_roi",
     ):
         rows = [row for part in small for row in part.get(name, [])]
         write_table(staged, name, table_of(name, rows))
+    voxels = [table_of("encoding", []), *(results.table() for results in encoded)]
+    write_table(staged, "encoding", pa.concat_tables(voxels))
     folders = {job.build: _kept_folder(work, job) for job in jobs}
     for name in KEPT:
         write_table(staged, name, kept_pieces(name, jobs, folders))

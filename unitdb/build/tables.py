@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from unitdb.analysis import (
     histogram,
     lead_over_others,
     mean_over_subjects,
+    subject_reliability,
     summarise_layer,
     summarise_units,
 )
@@ -37,6 +39,7 @@ __all__ = [
     "histogram_rows",
     "input_rows",
     "intersubject_rows",
+    "layer_reliability_rows",
     "layer_summary_rows",
     "partition_keys",
     "reference_tables",
@@ -118,11 +121,16 @@ def partition_keys(scope: Scope, layer: str) -> dict[str, str]:
 
 
 def accuracy_rows(
-    scope: Scope, layer: str, units: NDArray[np.int32], r: Accuracies
+    scope: Scope,
+    layer: str,
+    units: NDArray[np.int32],
+    r: Accuracies,
+    reliability: Accuracies | None = None,
 ) -> Iterator[pa.Table]:
     """Table ``accuracy`` of one layer, in pieces, in the order of rows: all subjects of a unit."""
     n = len(scope.subjects)
-    for roi, of_roi in zip(scope.rois, r, strict=True):
+    of_rois = repeat(None) if reliability is None else reliability
+    for roi, of_roi, reliable in zip(scope.rois, r, of_rois, strict=False):
         fixed = {**partition_keys(scope, layer), "roi": roi, "build": scope.build}
         for start in range(0, len(units), _AT_ONCE):
             some = units[start : start + _AT_ONCE]
@@ -131,8 +139,12 @@ def accuracy_rows(
             columns["subject"] = pa.DictionaryArray.from_arrays(
                 np.tile(np.arange(n, dtype=np.int32), len(some)), pa.array(scope.subjects)
             )
-            values = of_roi[:, start : start + _AT_ONCE].T.ravel()
-            columns["r"] = pa.array(values, pa.float32(), from_pandas=True)
+            for name, values in (("r", of_roi), ("reliability", reliable)):
+                columns[name] = (
+                    pa.nulls(n * len(some), pa.float32())
+                    if values is None
+                    else _float32(values[:, start : start + _AT_ONCE].T.ravel())
+                )
             yield _ordered("accuracy", columns)
 
 
@@ -197,6 +209,7 @@ def layer_summary_rows(
     tested: Tested | None,
     patterns: Sequence[Mapping[str, Any]] | None = None,
     chance: Sequence[float] | None = None,
+    reliability: NDArray[np.float32] | None = None,
 ) -> Rows:
     """Rows of ``layer_summary`` of one layer and ROI.
 
@@ -212,6 +225,8 @@ def layer_summary_rows(
         For each subject what :func:`unitdb.build.patterns.summarise_patterns` has written.
     chance : sequence of float, optional
         For each subject the mean accuracy of controls.
+    reliability : array of shape (n_subjects, n_units), optional
+        Of predictions over presentations.
     """
     rows = []
     for at, (subject, of_subject) in enumerate(zip(scope.subjects, r, strict=True)):
@@ -241,6 +256,7 @@ def layer_summary_rows(
                 "q95_r": found.quantiles[0.95],
                 "n_significant": None if tested is None else tested.n_significant[at],
                 "chance_r": None if chance is None else chance[at],
+                "mean_reliability": None if reliability is None else _mean(reliability[at]),
             }
             | pattern
         )
@@ -267,6 +283,19 @@ def intersubject_rows(scope: Scope, layer: str, roi: str, found: Sequence[Agreem
                 row[f"{name}_{column}"] = None if interval is None else getattr(interval, end)
         rows.append(partition_keys(scope, layer) | row)
     return rows
+
+
+def layer_reliability_rows(scope: Scope, layer: str, roi: str, r: NDArray[np.float32]) -> Rows:
+    """Row of ``layer_reliability`` of one layer and ROI; none of one subject."""
+    if len(r) < 2:
+        return []
+    row = {
+        "roi": roi,
+        "n_subjects": len(r),
+        "n_units": int((~np.isnan(r).any(axis=0)).sum()),
+        "reliability": subject_reliability(r),
+    }
+    return [partition_keys(scope, layer) | row]
 
 
 def reference_tables(jobs: Sequence[Job], inputs: Rows) -> dict[str, pa.Table]:
@@ -425,6 +454,8 @@ def _build_row(job: Job, recipe_sha256: str) -> dict[str, Any]:
         "code_sha256": code_sha256(),
         "packages": canonical_json(package_versions()),
         "significance": _significance(recipe),
+        "reliability": None if recipe.reliability is None else canonical_json(recipe.reliability),
+        "encoding": None if recipe.encoding is None else canonical_json(recipe.encoding),
     }
 
 
@@ -434,6 +465,11 @@ def _significance(recipe: Recipe) -> str | None:
             {"test": "controls", "n": recipe.n_controls, "over_subjects": "mean accuracy"}
         )
     return BY_FORMULA if recipe.decoder.folds is None else None
+
+
+def _mean(values: NDArray[np.float32]) -> float:
+    known = values[~np.isnan(values)].astype(np.float64)
+    return float(known.mean()) if len(known) else np.nan
 
 
 def _ordered(table: str, columns: Mapping[str, pa.Array]) -> pa.Table:
@@ -449,5 +485,5 @@ def _constant(values: Mapping[str, str], n_rows: int) -> dict[str, pa.Array]:
     }
 
 
-def _float32(values: NDArray[np.float64]) -> pa.Array:
-    return pa.array(values.astype(np.float32), from_pandas=True)
+def _float32(values: NDArray[np.floating]) -> pa.Array:
+    return pa.array(values.astype(np.float32, copy=False), from_pandas=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from unitdb.decoding._metrics import profile_correlation
 from unitdb.decoding.encoding import encoding_accuracies
 from unitdb.decoding.roi import RoiDecoder
 from unitdb.decoding.settings import DecoderSettings
@@ -18,6 +19,7 @@ __all__ = [
     "SparseLinearDecoder",
     "VoxelSelectionRidge",
     "encoding_accuracies",
+    "profile_correlation",
 ]
 
 _ESTIMATORS = ("SparseLinearDecoder", "VoxelSelectionRidge")

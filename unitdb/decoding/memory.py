@@ -24,6 +24,7 @@ def block_units(
     n_splits: int,
     settings: DecoderSettings,
     n_controls: int = 0,
+    n_presentations: int = 0,
 ) -> int:
     """Choose the number of units to decode at a time, a multiple of :data:`TILE`.
 
@@ -42,6 +43,8 @@ def block_units(
     settings : DecoderSettings
     n_controls : int
         Accuracies of each unit besides the true one.
+    n_presentations : int
+        Single presentations that are predicted too, over all held-out images.
 
     Raises
     ------
@@ -50,13 +53,15 @@ def block_units(
     """
     selects = settings.n_voxels is not None and settings.n_voxels < n_voxels
     fixed = _PROGRAM + 8 * n_rows * n_voxels
+    # Their responses, raw and normalised; their predictions as they come, sorted and in halves.
+    fixed += n_presentations * (28 * n_voxels + 40 * TILE)
     if selects:
         # Responses in both precisions, and the Gram matrix with what making it takes.
         fixed += n_splits * (20 * n_rows * n_voxels + 4 * min(n_voxels, n_rows) ** 2)
         fixed += n_splits * 8 * n_voxels**2 + 16 * n_voxels**2
         fixed += TILE * (24 * n_voxels + 32 * n_rows)
     else:
-        fixed += 8 * n_rows * (2 * n_voxels + 3 * n_rows)
+        fixed += 8 * n_rows * (2 * n_voxels + 3 * n_rows + n_presentations)
     of_unit = 4 * (n_stimuli + n_rows + n_controls) + 16
     tiles = (memory - fixed) // (of_unit * TILE)
     if tiles < 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from unitdb.decoding._torch import TorchSelectedRidge, find_device
 from unitdb.decoding.settings import DecoderSettings
 from unitdb.errors import IllConditionedError, ResponsesError
 
-__all__ = ["TILE", "RoiDecoder", "UnitColumns"]
+__all__ = ["TILE", "Decoded", "RoiDecoder", "UnitColumns"]
 
 Rows = NDArray[np.intp]
 Split = tuple[Rows, Rows]
@@ -39,6 +40,30 @@ class UnitColumns(Protocol):
     def __getitem__(self, key: tuple[slice, slice]) -> NDArray[np.floating]: ...
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decoded:
+    """What decoding some units gives.
+
+    Parameters
+    ----------
+    r : array of shape (n_units,)
+        Decoding accuracy.
+    predicted : array of shape (n_test, n_kept)
+        Predictions of the units that were to be kept, raw.
+    of_repeats : array of shape (n_values, n_units), optional
+        What was to be computed of each unit's predictions from single presentations.
+    """
+
+    r: Array
+    predicted: Array
+    of_repeats: Array | None = None
+
+
+OfRepeats = Callable[[Array, Array], Array]
+"""Predictions from single presentations (n_repeats, n_test, n_units) and true activations
+(n_test, n_units) → (n_values, n_units)."""
+
+
 class RoiDecoder:
     """Linear decoding of unit activations from the voxels of one ROI, on held-out images.
 
@@ -54,6 +79,8 @@ class RoiDecoder:
     splits : sequence of (train_rows, test_rows)
         Integer arrays. Held-out predictions of all pairs are pooled.
     settings : DecoderSettings
+    repeats : array of shape (n_repeats, n_test, n_voxels), optional
+        Single presentations of the held-out images, raw, in the order of ``test_rows``.
     device : str, optional
         A torch device, such as ``cuda`` or ``cuda:1``, to solve on; None is LAPACK on the
         processor, which is faster there than torch's ``cpu``.
@@ -66,7 +93,7 @@ class RoiDecoder:
     Raises
     ------
     ResponsesError
-        No voxel varies over the training rows.
+        No voxel varies over the training rows, or repeats are of another shape.
     IllConditionedError
         The penalty is too small for regression on all voxels.
     DeviceError
@@ -84,6 +111,7 @@ class RoiDecoder:
         splits: Sequence[Split],
         settings: DecoderSettings,
         *,
+        repeats: NDArray[np.floating] | None = None,
         device: str | None = None,
     ) -> None:
         responses = np.asarray(x, dtype=np.float64)
@@ -94,6 +122,14 @@ class RoiDecoder:
         self.test_rows: Rows = np.concatenate([test for _, test in self._splits])
         self._trains = _slice(np.unique(np.concatenate([train for train, _ in self._splits])))
         self._tests = _slice(self.test_rows)
+        self._repeats = np.empty((0, len(self.test_rows), responses.shape[1]))
+        if repeats is not None:
+            self._repeats = np.asarray(repeats, dtype=np.float64)
+        if self._repeats.shape[1:] != (len(self.test_rows), responses.shape[1]):
+            raise ResponsesError(
+                f"repeats of shape {self._repeats.shape}; they should be (n_repeats, "
+                f"{len(self.test_rows)} held-out rows, {responses.shape[1]} voxels)"
+            )
         if device is not None:
             find_device(device)
         self._parts = self._make_parts(responses, device)
@@ -122,7 +158,7 @@ class RoiDecoder:
         predicted = np.empty((len(self.test_rows), y.shape[1]))
 
         def decode(start: int, stop: int) -> None:
-            predicted[:, start:stop] = self._decoded(self._read(y, start, stop), start)
+            predicted[:, start:stop] = self._decoded(self._read(y, start, stop), start)[0]
 
         self._each_tile(y, decode, n_jobs)
         return predicted
@@ -147,9 +183,11 @@ class RoiDecoder:
         IllConditionedError
             The penalty is too small for the voxels of a unit; names its column.
         """
-        return self.decode(y, keep=np.empty(0, dtype=np.intp), n_jobs=n_jobs)[0]
+        return self.decode(y, keep=np.empty(0, dtype=np.intp), n_jobs=n_jobs).r
 
-    def decode(self, y: UnitColumns, *, keep: Rows, n_jobs: int = 1) -> tuple[Array, Array]:
+    def decode(
+        self, y: UnitColumns, *, keep: Rows, of_repeats: OfRepeats | None = None, n_jobs: int = 1
+    ) -> Decoded:
         """Decoding accuracy of each unit, and the predictions of some of them.
 
         Parameters
@@ -158,15 +196,12 @@ class RoiDecoder:
             Activations, raw.
         keep : array of shape (n_kept,)
             Columns whose predictions are returned too, ascending.
+        of_repeats : callable, optional
+            What to compute of predictions from single presentations, for some units at a time:
+            from arrays (n_repeats, n_test, n_units), and the true (n_test, n_units), one of
+            (n_values, n_units). NaN takes its place for units that are constant in training.
         n_jobs : int
             Threads.
-
-        Returns
-        -------
-        r : array of shape (n_units,)
-            As of :meth:`accuracy`.
-        predicted : array of shape (n_test, n_kept)
-            As of :meth:`predict`.
 
         Raises
         ------
@@ -175,32 +210,47 @@ class RoiDecoder:
         """
         found = np.empty(y.shape[1])
         predicted = np.empty((len(self.test_rows), len(keep)))
+        values: dict[int, Array] = {}
 
         def decode(start: int, stop: int) -> None:
             true = self._read(y, start, stop)
             tests = true[self._tests].astype(np.float64, copy=False)
-            decoded = self._decoded(true, start)
-            r = profile_correlation(decoded, tests)
+            decoded, *single = self._decoded(true, start)
             # Its prediction is constant too, but for rounding.
-            r[is_constant(true[self._trains])] = np.nan
-            found[start:stop] = r
+            constant = is_constant(true[self._trains])
+            found[start:stop] = profile_correlation(decoded, tests)
+            found[start:stop][constant] = np.nan
+            if of_repeats is not None:
+                values[start] = of_repeats(np.stack(single), tests)
+                values[start][:, constant] = np.nan
             first, last = np.searchsorted(keep, [start, stop])
             predicted[:, first:last] = decoded[:, keep[first:last] - start]
 
         self._each_tile(y, decode, n_jobs)
-        return found, predicted
+        together = np.concatenate([values[at] for at in sorted(values)], axis=1) if values else None
+        return Decoded(r=found, predicted=predicted, of_repeats=together)
 
     def _read(self, y: UnitColumns, start: int, stop: int) -> Floats:
         tile = np.ascontiguousarray(y[:, start:stop])
         return tile if tile.dtype == np.float32 else tile.astype(np.float64, copy=False)
 
-    def _decoded(self, tile: Floats, start: int) -> Array:
+    def _decoded(self, tile: Floats, start: int) -> list[Array]:
+        """Predictions (n_test, n_units) from averages, then from each presentation."""
         try:
-            return np.concatenate([part.predict(tile) for part in self._parts])
+            rows = np.concatenate([part.predict(tile) for part in self._parts])
         except IllConditionedError as cause:
             if cause.unit is None:
                 raise
             raise IllConditionedError(cause.alpha, unit=start + cause.unit) from None
+        if not len(self._repeats):
+            return [rows]
+        # A split has its averages, then its first presentations, …
+        ends = np.cumsum([len(test) for _, test in self._splits])[:-1] * (1 + len(self._repeats))
+        splits = [
+            split.reshape(1 + len(self._repeats), -1, tile.shape[1])
+            for split in np.split(rows, ends)
+        ]
+        return list(np.concatenate(splits, axis=1))
 
     def _each_tile(self, y: UnitColumns, decode: Callable[[int, int], None], n_jobs: int) -> None:
         if y.shape[0] != self._n_rows:
@@ -213,24 +263,28 @@ class RoiDecoder:
             for done in [pool.submit(decode, *tile) for tile in _tiles(y.shape[1])]:
                 done.result()
 
-    def _fold(self, x: Array, split: Split) -> tuple[Array, Array]:
-        """Normalised responses of a split, without the voxels that are constant in training."""
+    def _fold(self, x: Array, split: Split, repeats: Array) -> tuple[Array, Array]:
+        """Normalised responses of a split, without the voxels that are constant in training.
+
+        Below the averages of held-out images are their single presentations.
+        """
         train, test = split
         useful = ~is_constant(x[train])
         if not useful.any():
             raise ResponsesError(
                 f"none of the {x.shape[1]} voxels varies over the {len(train)} training samples"
             )
-        return normalise(
-            x[np.ix_(train, useful)], x[np.ix_(test, useful)], zscore=self._settings.zscore
-        )
+        x_test = np.concatenate([x[test], *repeats])[:, useful]
+        return normalise(x[np.ix_(train, useful)], x_test, zscore=self._settings.zscore)
 
     def _make_parts(self, x: Array, device: str | None) -> list[Part]:
         settings, dtype = self._settings, self._dtype
         parts: list[Part] = []
         smoothers: list[Array] = []
-        for split in self._splits:
-            fold = self._fold(x, split)
+        ends = np.cumsum([len(test) for _, test in self._splits])[:-1]
+        repeats = np.split(self._repeats, ends, axis=1)
+        for split, of_split in zip(self._splits, repeats, strict=True):
+            fold = self._fold(x, split, of_split)
             if settings.n_voxels is not None and settings.n_voxels < fold[0].shape[1]:
                 parts.append(self._selected(fold, split[0], settings.n_voxels, device))
             else:

@@ -18,6 +18,7 @@ from unitdb.build.discovery import read_p_and_q, save_p, write_q
 from unitdb.build.files import InputFile, Use, describe_files
 from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.provenance import code_sha256, package_versions
+from unitdb.build.recurrence import RecurrenceTable
 from unitdb.build.statistics import Tested, agreement, by_formula
 from unitdb.build.tables import (
     BY_FORMULA,
@@ -26,6 +27,7 @@ from unitdb.build.tables import (
     histogram_rows,
     input_rows,
     intersubject_rows,
+    layer_reliability_rows,
     layer_summary_rows,
     partition_keys,
     table_of,
@@ -162,6 +164,7 @@ def _stage(
         build = builds[network]
         scope = _scope(source, network, build.name)
         hierarchy = HierarchyTables(scope, source.rois, n_stimuli=_N_TEST)
+        recurrence = RecurrenceTable(scope)
         rows["models"].append(_model_row(source.layout, network, len(names)))
         rows["builds"].append(_build_row(source.layout, network, build, info))
         rows["inputs"] += input_rows(build.name, build.uses, build.described)
@@ -176,6 +179,7 @@ def _stage(
                 rows[table] += found
             save_p(work / "p" / network, layer, [of_roi.p for of_roi in tested])
             hierarchy.add(layer, shape, units, lambda roi, _, r=r: r[roi])  # type: ignore[misc]
+            recurrence.add(lambda roi, _, r=r: r[roi])  # type: ignore[misc]
             rows["layers"].append(
                 {
                     "model": network,
@@ -192,6 +196,7 @@ def _stage(
                 progress("import", done, total)
         for name, found in hierarchy.rows().items():
             rows[name] += found
+        rows["recurrence"] += recurrence.rows()
         _write_unit_summary(source, network, scope, work)
     for name, found in (_dataset_tables(source, simulated=info.simulated) | rows).items():
         write_table(staged, name, table_of(name, found))
@@ -211,6 +216,7 @@ def _add_statistics(
         rows["layer_summary"].extend(layer_summary_rows(scope, layer, roi, of_roi, tested=tested))
         pairs = agreement(of_roi, shape=shape, units=units)
         rows["intersubject"].extend(intersubject_rows(scope, layer, roi, pairs))
+        rows["layer_reliability"].extend(layer_reliability_rows(scope, layer, roi, of_roi))
         found.append(tested)
     return found
 
@@ -345,6 +351,7 @@ def _dataset_tables(source: Source, *, simulated: bool) -> dict[str, list[dict[s
         ],
         # Which pictures they were, and what was predicted of them, is not part of the publication.
         "stimuli": [],
+        "encoding": [],
         "activation": [],
         "prediction": [],
     }
@@ -382,6 +389,8 @@ def _build_row(layout: Layout, network: str, build: _Build, info: ReleaseInfo) -
         "code_sha256": code_sha256(),
         "packages": canonical_json(package_versions()),
         "significance": BY_FORMULA,
+        "reliability": None,
+        "encoding": None,
     }
 
 

@@ -31,11 +31,15 @@ class Design:
     splits : tuple of pairs of integer arrays
         ``(train_rows, test_rows)``; no stimulus is on both sides of a pair, and every held-out
         row is so in one pair only.
+    repeats : array of shape (n_repeats, n_test, n_voxels), optional
+        Single presentations of the held-out images, in the order of time; images in the order of
+        the held-out rows of all splits.
     """
 
     values: NDArray[np.floating]
     stimulus_ids: NDArray[np.str_]
     splits: tuple[tuple[Rows, Rows], ...]
+    repeats: NDArray[np.floating] | None = None
 
 
 def average_repeats(
@@ -97,7 +101,9 @@ def image_folds(n_images: int, n_folds: int, *, seed: int) -> tuple[tuple[Rows, 
     )
 
 
-def decoding_design(responses: Responses, *, n_folds: int | None, seed: int) -> Design:
+def decoding_design(
+    responses: Responses, *, n_folds: int | None, seed: int, repeats: bool = False
+) -> Design:
     """Arrange responses for decoding.
 
     With a test split, training keeps every presentation as a sample and the test presentations
@@ -112,14 +118,20 @@ def decoding_design(responses: Responses, *, n_folds: int | None, seed: int) -> 
         Folds over images; required where there is no test split, and refused where there is.
     seed : int
         Seed of the folds.
+    repeats : bool
+        Keep the single presentations of held-out images too: as many of each, the first ones, as
+        of the one that was shown least.
 
     Raises
     ------
     ResponsesError
-        ``n_folds`` missing, superfluous, or more than there are images; or fewer than three
-        held-out images, over which no correlation means anything.
+        ``n_folds`` missing, superfluous, or more than there are images; fewer than three
+        held-out images, over which no correlation means anything; or a held-out image that was
+        shown once, where repeats are asked for.
     """
     design = _arrange(responses, n_folds=n_folds, seed=seed)
+    if repeats:
+        design = replace(design, repeats=_repeats(responses, design))
     n_test = sum(len(test) for _, test in design.splits)
     if n_test < _FEWEST_TEST_IMAGES:
         raise ResponsesError(
@@ -155,6 +167,21 @@ def _arrange(responses: Responses, *, n_folds: int | None, seed: int) -> Design:
         stimulus_ids=ids[order],
         splits=image_folds(len(ids), n_folds, seed=seed),
     )
+
+
+def _repeats(responses: Responses, design: Design) -> NDArray[np.floating]:
+    """Single presentations of the held-out images, (n_repeats, n_test, n_voxels)."""
+    # A stimulus of the training split may have the name of no test stimulus: splits are disjoint.
+    held_out = design.stimulus_ids[np.concatenate([test for _, test in design.splits])]
+    shown = [np.flatnonzero(responses.stimulus_ids == stimulus) for stimulus in held_out]
+    times = [len(rows) for rows in shown]
+    n_repeats, least = min(zip(times, held_out.tolist(), strict=True))
+    if n_repeats < 2:
+        raise ResponsesError(
+            f"{responses.dataset}/{responses.subject}: {least!r} was shown once; reliability over "
+            "presentations needs two of each test image: leave out `reliability` in the recipe"
+        )
+    return responses.values[np.stack([rows[:n_repeats] for rows in shown], axis=1)]
 
 
 def shuffle_images(design: Design, *, seed: Sequence[int]) -> Design:

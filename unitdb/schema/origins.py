@@ -235,6 +235,19 @@ TABLES = (
                 "subjects were combined",
                 null="NULL where the design has no valid test without controls: cross-validation",
             ),
+            text(
+                "reliability",
+                "Divisions of presentations that reliability is over, as JSON",
+                null="NULL where single presentations were not decoded",
+                since="2.1",
+            ),
+            text(
+                "encoding",
+                "Units of each layer that predict voxels, at the most, as JSON; the decoder is the "
+                "same",
+                null="NULL where voxels were not predicted",
+                since="2.1",
+            ),
         ),
         primary_key=("build",),
         foreign_keys=(

@@ -11,6 +11,7 @@ from unitdb.schema.columns import (
     LAYER,
     MODEL,
     NO_P,
+    NO_REPEATS,
     NO_SUBJECT,
     OF_BUILD,
     OF_LAYER,
@@ -44,6 +45,16 @@ TABLES = (
                 null=UNDEFINED_R,
             ),
             BUILD,
+            Column(
+                name="reliability",
+                type=pa.float32(),
+                description="Split-half reliability of the predictions over presentations of the "
+                "test images, after Spearman-Brown; r / sqrt(reliability) is the view explainable",
+                unit="correlation of predictions",
+                null=NO_REPEATS,
+                maximum=1.0,
+                since="2.1",
+            ),
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "unit", "subject"),
         foreign_keys=(

@@ -1,0 +1,118 @@
+"""Rows of the table ``recurrence``: whether a network's best units are the best again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.analysis import TopUnits, mean_of_others, overlap
+from unitdb.build.tables import Rows, Scope
+
+__all__ = ["RecurrenceTable"]
+
+_BEST = 1000
+_SHARE = 10  # a network of fewer than 10,000 units has fewer best ones: one in ten
+
+Accuracies = NDArray[np.float32]
+
+
+class RecurrenceTable:
+    """The best units of a network in each ROI, from layers that come one at a time.
+
+    Parameters
+    ----------
+    scope : Scope
+        What the accuracies are of.
+    n_controls : int
+        Controls, of which two that differ are two people who saw images shuffled independently.
+    """
+
+    def __init__(self, scope: Scope, *, n_controls: int = 0) -> None:
+        self._scope, self._n_controls = scope, n_controls
+        # For each ROI the true ranking and those of controls: subjects, then the means of the
+        # others, then first and second halves of presentations.
+        self._tops = [[TopUnits(_BEST) for _ in range(1 + n_controls)] for _ in scope.rois]
+        self._has_halves = False
+
+    def add(
+        self,
+        accuracies: Callable[[int, int], Accuracies],
+        halves: Callable[[int], Accuracies | None] = lambda _: None,
+    ) -> None:
+        """Rank the units of the next layer.
+
+        Parameters
+        ----------
+        accuracies : callable
+            Given the position of an ROI in the scope and the number of a control, from 1 (0 is
+            none), accuracies of shape (n_subjects, n_units).
+        halves : callable, optional
+            Given an ROI, accuracies in either half of the presentations, (2, n_subjects, n_units).
+        """
+        for roi, (top, *controls) in enumerate(self._tops):
+            r, of_halves = accuracies(roi, 0), halves(roi)
+            rankings = _rankings(r)
+            if of_halves is not None:
+                self._has_halves = True
+                rankings = np.concatenate([rankings, *of_halves])
+            complete = ~np.isnan(rankings).any(axis=0)
+            top.add(rankings[:, complete])
+            for number, control in enumerate(controls, 1):
+                shuffled = _rankings(accuracies(roi, number)[:, complete])
+                # A unit that chance gives no accuracy is not among the best; it keeps its place.
+                control.add(np.where(np.isnan(shuffled), -np.inf, shuffled))
+
+    def rows(self) -> Rows:
+        """Rows of the table."""
+        return [row for roi in range(len(self._tops)) for row in self._of_roi(roi)]
+
+    def _of_roi(self, roi: int) -> Iterator[dict[str, Any]]:
+        top, *controls = self._tops[roi]
+        subjects = self._scope.subjects
+        k = min(_BEST, -(-top.n_units // _SHARE))
+        for among, first, second, other_ranking in self._pairs():
+            found = overlap(top.best(first, k), top.best(other_ranking, k), top.n_units)
+            null = []
+            if among != "halves":
+                null = [
+                    overlap(
+                        control.best(first, k),
+                        controls[(number + 1) % len(controls)].best(other_ranking, k),
+                        top.n_units,
+                    ).shared
+                    for number, control in enumerate(controls)
+                ]
+            yield {
+                "dataset": self._scope.dataset,
+                "condition": self._scope.condition,
+                "model": self._scope.model,
+                "roi": self._scope.rois[roi],
+                "among": among,
+                "subject": subjects[first % len(subjects)],
+                "other": subjects[second],
+                "n_units": found.n_units,
+                "k": found.k,
+                "n_shared": found.shared,
+                "n_expected": found.chance if found.n_units else None,
+                "n_chance": float(np.mean(null)) if null else None,
+                "p": (1 + sum(n >= found.shared for n in null)) / (1 + len(null)) if null else None,
+            }
+
+    def _pairs(self) -> Iterator[tuple[str, int, int, int]]:
+        """What is compared: among what, the ranking, the other subject, and the other ranking."""
+        n = len(self._scope.subjects)
+        if n > 1:
+            for a in range(n):
+                yield from (("subject", a, b, b) for b in range(a + 1, n))
+                yield "others", a, a, n + a
+        if self._has_halves:
+            first = 2 * n if n > 1 else n
+            yield from (("halves", first + a, a, first + n + a) for a in range(n))
+
+
+def _rankings(r: Accuracies) -> NDArray[np.floating]:
+    """Accuracies of each subject, and the mean of the others for each where there are others."""
+    return np.concatenate([r, mean_of_others(r)]) if len(r) > 1 else r
