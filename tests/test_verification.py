@@ -204,9 +204,9 @@ def set_(index: int, **values: object) -> Callable[[Rows], None]:
     return lambda rows: rows[index].update(values)
 
 
-def nudge(column: str, by: float) -> Callable[[Rows], None]:
+def nudge(column: str, by: float, row: int = 0) -> Callable[[Rows], None]:
     def change(rows: Rows) -> None:
-        rows[0][column] += by
+        rows[row][column] += by
 
     return change
 
@@ -352,12 +352,41 @@ def test_rows_that_break_the_schema(tiny_copy: Path, file: str, change, message:
         ("builds.parquet", set_(0, significance=None), "n_significant is .*, but .* give None"),
         ("builds.parquet", set_(0, n_folds=5), "does not hold where images are cross-validated"),
         # hierarchy
-        ("hierarchy.parquet", nudge("score", 1e-8), "score is .*, but table 'best_roi' gives"),
-        ("hierarchy.parquet", set_(0, score=None), "score is nan, but table 'best_roi' gives"),
-        ("hierarchy.parquet", nudge("n_counted", 1), "units are counted, in the ROIs V1, V4"),
-        ("hierarchy.parquet", set_(0, rois=["V4", "V1"]), "score is .*, but table 'best_roi'"),
-        ("hierarchy.parquet", set_(0, score_low=0.1), "score and interval are"),
-        ("hierarchy.parquet", lambda rows: rows[1:], "best_roi: rows without a score"),
+        *(
+            ("hierarchy.parquet", change, message)
+            for row, kind in ((1, "decoding"), (2, "encoding"))  # the average comes first
+            for change, message in (
+                (nudge("score", 1e-8, row), f"{kind}/.*: score is .*, but table 'best_roi' gives"),
+                (set_(row, score=None), f"{kind}/.*: score is nan, but table 'best_roi' gives"),
+                (nudge("n_counted", 1, row), f"{kind}/.* units are counted, in the ROIs V1, V4"),
+                (set_(row, rois=["V4", "V1"]), f"{kind}/.* score is .*, but table 'best_roi'"),
+                (set_(row, score_low=0.1), f"{kind}/.*: score and interval are"),
+            )
+        ),
+        ("hierarchy.parquet", lambda rows: rows[:1] + rows[2:], "best_roi: rows without a score"),
+        ("hierarchy.parquet", nudge("score", 1e-8), "average/.* decoding and encoding give"),
+        ("hierarchy.parquet", nudge("n_units", 1), "average/.* n_units .* decoding and encoding"),
+        ("hierarchy.parquet", nudge("n_units", 1, 2), "table 'encoding' has 240 voxels"),
+        ("encoding.parquet", lambda rows: rows[1:], "39 voxels; table 'subjects' has 40"),
+        ("encoding.parquet", lambda rows: rows[40:], "layers have other subjects in V1"),
+        ("encoding.parquet", set_(0, r=0.99), "best_roi: .*encoding/.* the accuracies give"),
+        # what recurs
+        *(
+            (
+                "recurrence.parquet",
+                nudge(column, 1, row),
+                f"recurrence: .*{among}/.*accuracies give",
+            )
+            for row, among in ((0, "halves"), (4, "others"), (6, "subject"))
+            for column in ("n_units", "k", "n_shared", "n_expected")
+            if (column, among) != ("n_shared", "halves")
+        ),
+        ("recurrence.parquet", lambda rows: rows[:4] + rows[5:], "missing or of nobody: .*others"),
+        ("layer_reliability.parquet", nudge("reliability", 1e-5), "reliability is .* accuracies"),
+        ("layer_reliability.parquet", nudge("n_units", 1), "n_units is .* accuracies give"),
+        ("layer_reliability.parquet", lambda rows: rows[1:], "layer_reliability: .* is missing"),
+        ("layer_summary.parquet", nudge("mean_reliability", 1e-5), "mean_reliability is"),
+        (f"accuracy/{FC}", set_(0, reliability=0.5), "mean_reliability is"),
         ("best_roi.parquet", lambda rows: rows[1:], "table 'best_roi' has others"),
         ("best_roi.parquet", exchange("n_units"), "but table 'best_roi' gives"),
         (

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.stats
 
+from tests import tiny_network
 from unitdb.files import SUMS, files_below, sha256_file
 from unitdb.pictures import thumbnail
 from unitdb.publish import ReleaseInfo, write_partition, write_table
@@ -27,7 +28,7 @@ ROIS = ["V1", "V4"]
 SHAPES = {"conv1": (2, 3, 3), "fc": (10,)}
 KEPT = {"conv1": (7, 13), "fc": (3,)}
 MODEL = "net"
-N_TEST = 100
+N_TEST, N_VOXELS = 100, 40
 BUILDS = {"sim-a": "0123456789ab", "sim-b": "ba9876543210"}
 SHA = "0" * 64
 RECIPE = "name: tiny\nversion: 1.0.0\n"
@@ -80,6 +81,8 @@ def accuracies() -> pd.DataFrame:
                             "subject": subject,
                             "unit": unit,
                             "r": r[unit],
+                            # Of conv1 in S1 more than the reliability leaves room for.
+                            "reliability": np.float32(0.01 * unit) if dataset == "sim-a" else None,
                             "build": BUILDS[dataset],
                         }
                         for unit in range(n_units)
@@ -154,6 +157,10 @@ def summarise_layers(accuracy: pd.DataFrame) -> pd.DataFrame:
         }
     )
     summary.loc[["sim-b"], "n_significant"] = np.nan
+    reliability = accuracy.assign(reliability=accuracy["reliability"].astype(float))
+    summary["mean_reliability"] = reliability.groupby(list(summary.index.names))[
+        "reliability"
+    ].mean()
     return summary.reset_index().astype({"n_significant": "Int32"})
 
 
@@ -199,6 +206,21 @@ def hierarchy(accuracy: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[s
             for at, roi in enumerate(ROIS)
         ]
     return scores, best_rois
+
+
+def of_network(accuracy: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """Rows of the tables that are of all layers of a network, and of voxels."""
+    scores, best_rois = hierarchy(accuracy)
+    layers, own = list(SHAPES), {"dataset": "sim-a", "condition": "perception", "model": MODEL}
+    encoded = tiny_network.voxels(SUBJECTS["sim-a"], ROIS, layers, n=N_VOXELS, own=own)
+    more = tiny_network.best_layers(encoded, scores, layers, ROIS, n_test=N_TEST)
+    return {
+        "hierarchy": scores + more[0],
+        "best_roi": best_rois + more[1],
+        "encoding": encoded,
+        "recurrence": tiny_network.best_again(accuracy, layers),
+        "layer_reliability": tiny_network.subjects_alike(accuracy),
+    }
 
 
 def summarise_pairs(accuracy: pd.DataFrame) -> list[dict[str, Any]]:
@@ -296,7 +318,7 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
             "dataset": dataset,
             "subject": subject,
             "roi": roi,
-            "n_voxels": 40,
+            "n_voxels": N_VOXELS,
             "n_train": 20,
             "n_test": N_TEST,
             "responses_sha256": SHA,
@@ -366,6 +388,8 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
             "code_sha256": SHA,
             "packages": "{}",
             "significance": '{"test":"t"}' if dataset == "sim-a" else None,
+            "reliability": '{"divisions":100}' if dataset == "sim-a" else None,
+            "encoding": '{"units":1000}' if dataset == "sim-a" else None,
         }
         for dataset, build in BUILDS.items()
     ]
@@ -402,12 +426,10 @@ def stage(folder: Path, accuracy: pd.DataFrame | None = None) -> Path:
         write_table(folder, table, arrow(table, rows))
     write_table(folder, "layer_summary", arrow("layer_summary", summarise_layers(accuracy)))
     write_table(folder, "intersubject", arrow("intersubject", summarise_pairs(accuracy)))
-    made = zip(
-        ("hierarchy", "best_roi", "activation", "prediction"),
-        (*hierarchy(accuracy), *kept(accuracy)),
-        strict=True,
+    made = of_network(accuracy) | dict(
+        zip(("activation", "prediction"), kept(accuracy), strict=True)
     )
-    for table, rows in made:
+    for table, rows in made.items():
         write_table(folder, table, arrow(table, rows))
     keys = ["dataset", "condition", "model", "layer", "roi"]
     summary = summarise_units(accuracy)

@@ -54,16 +54,14 @@ class RecurrenceTable:
         """
         for roi, (top, *controls) in enumerate(self._tops):
             r, of_halves = accuracies(roi, 0), halves(roi)
+            complete = ~np.isnan(r).any(axis=0)
             rankings = _rankings(r)
             if of_halves is not None:
                 self._has_halves = True
                 rankings = np.concatenate([rankings, *of_halves])
-            complete = ~np.isnan(rankings).any(axis=0)
-            top.add(rankings[:, complete])
+            top.add(_last(rankings[:, complete]))
             for number, control in enumerate(controls, 1):
-                shuffled = _rankings(accuracies(roi, number)[:, complete])
-                # A unit that chance gives no accuracy is not among the best; it keeps its place.
-                control.add(np.where(np.isnan(shuffled), -np.inf, shuffled))
+                control.add(_last(_rankings(accuracies(roi, number)[:, complete])))
 
     def rows(self) -> Rows:
         """Rows of the table."""
@@ -116,3 +114,8 @@ class RecurrenceTable:
 def _rankings(r: Accuracies) -> NDArray[np.floating]:
     """Accuracies of each subject, and the mean of the others for each where there are others."""
     return np.concatenate([r, mean_of_others(r)]) if len(r) > 1 else r
+
+
+def _last(rankings: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Units that a half or a control gives no accuracy come last; they keep their place."""
+    return np.where(np.isnan(rankings), -np.inf, rankings)

@@ -23,7 +23,14 @@ from unitdb.release import (
     fetch as fetch_release,
     open_release,
 )
-from unitdb.schema import SCHEMA_VERSION, TABLES, Table, data_dictionary, frictionless, get_table
+from unitdb.schema import (
+    SCHEMA_VERSION,
+    TABLES,
+    VIEWS,
+    data_dictionary,
+    frictionless,
+    get_table,
+)
 
 __all__ = ["LAZY", "main"]
 
@@ -313,13 +320,16 @@ def trace(
     help="Text to read, Markdown for docs, or JSON (Frictionless Table Schema).",
 )
 def schema(table: str | None, format_: str) -> None:
-    """Explain the tables, or the columns of TABLE.
+    """Explain the tables and views, or the columns of TABLE.
 
-    In Python: unitdb.schema.TABLES
+    In Python: unitdb.schema.TABLES, unitdb.schema.VIEWS
     """
+    if table in VIEWS:
+        click.echo(_section(table))
+        return
     spec = get_table(table) if table is not None else None
     if format_ == "markdown":
-        click.echo(data_dictionary() if spec is None else _section(spec))
+        click.echo(data_dictionary() if spec is None else _section(spec.name))
     elif format_ == "json":
         shown = TABLES.values() if spec is None else [spec]
         tables = {one.name: {"row": one.row, **frictionless(one)} for one in shown}
@@ -327,6 +337,7 @@ def schema(table: str | None, format_: str) -> None:
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
     elif spec is None:
         rows = [[one.name, one.row, ", ".join(one.primary_key)] for one in TABLES.values()]
+        rows += [[one.name, one.row, "(view)"] for one in VIEWS.values()]
         terminal.print_table(["table", "a row is", "primary key"], rows)
     else:
         rows = [
@@ -362,6 +373,6 @@ def _open(root: Path | None, reference: str) -> Release:
     return release
 
 
-def _section(spec: Table) -> str:
-    start = data_dictionary().partition(f"\n## {spec.name}\n")[2]
-    return f"## {spec.name}\n" + start.partition("\n## ")[0].rstrip()
+def _section(name: str) -> str:
+    start = data_dictionary().partition(f"\n## {name}\n")[2]
+    return f"## {name}\n" + start.partition("\n## ")[0].rstrip()

@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING
 
 from unitdb.files import replacing
 from unitdb.query.sandbox import literal, partitioned, pattern
-from unitdb.schema import TABLES
+from unitdb.schema import TABLES, VIEWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import duckdb
+
+    from unitdb.schema import Table, View
+
 __all__ = ["write_database"]
 
 
-def write_database(destination: Path, files: Mapping[str, Sequence[str]], *, origin: str) -> None:
+def write_database(
+    destination: Path,
+    files: Mapping[str, Sequence[str]],
+    *,
+    views: Mapping[str, str],
+    origin: str,
+) -> None:
     """Write a DuckDB file: small tables as they are, large ones as views of their Parquet files.
 
     Tables and columns have their meaning as comments (``duckdb_tables()``, ``duckdb_columns()``).
@@ -28,6 +38,8 @@ def write_database(destination: Path, files: Mapping[str, Sequence[str]], *, ori
         The file, replaced if it is there.
     files : mapping of str to list of str
         For each table, the paths of its Parquet files.
+    views : mapping of str to str
+        Queries over these tables, by name.
     origin : str
         Which release it is of, and how to cite it: the comment of table ``datasets``.
     """
@@ -43,13 +55,21 @@ def write_database(destination: Path, files: Mapping[str, Sequence[str]], *, ori
                 f"CREATE {kind} {table} AS SELECT * FROM read_parquet({listed}, "
                 f"{partitioned(paths)})"
             )
-            meaning = f"A row is {spec.row}."
-            if table == "datasets":
-                meaning += f" {origin}"
-            connection.execute(f"COMMENT ON {kind} {table} IS {_text(meaning)}")
-            for column in spec.columns:
-                meaning = ". ".join(filter(None, [column.description, column.null]))
-                connection.execute(f"COMMENT ON COLUMN {table}.{column.name} IS {_text(meaning)}")
+            note = f" {origin}" if table == "datasets" else ""
+            _comment(connection, kind, spec, note)
+        for name, query in views.items():
+            connection.execute(f"CREATE VIEW {name} AS {query}")
+            _comment(connection, "VIEW", VIEWS[name])
+
+
+def _comment(
+    connection: duckdb.DuckDBPyConnection, kind: str, spec: Table | View, note: str = ""
+) -> None:
+    meaning = _text(f"A row is {spec.row}.{note}")
+    connection.execute(f"COMMENT ON {kind} {spec.name} IS {meaning}")
+    for column in spec.columns:
+        meaning = _text(". ".join(filter(None, [column.description, column.null])))
+        connection.execute(f"COMMENT ON COLUMN {spec.name}.{column.name} IS {meaning}")
 
 
 def _text(value: str) -> str:

@@ -62,7 +62,11 @@ FROM parsed
 
 
 def connect(
-    files: Mapping[str, Sequence[str]], *, filesystem: Any = None, memory: str | None = None
+    files: Mapping[str, Sequence[str]],
+    *,
+    views: Mapping[str, str] | None = None,
+    filesystem: Any = None,
+    memory: str | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB with a view for each table of a release.
 
@@ -74,6 +78,8 @@ def connect(
     files : mapping of str to list of str
         For each table, the paths of its Parquet files. They hold all columns of the table; names of
         folders such as ``layer=conv1`` tell which need not be opened.
+    views : mapping of str to str, optional
+        Queries over these tables, by name.
     filesystem : fsspec filesystem, optional
         What the files are read with, where they are not files of this machine.
     memory : str, optional
@@ -110,6 +116,8 @@ def connect(
                 f"CREATE VIEW {table} AS SELECT * "  # noqa: S608 - names come from the schema
                 f"FROM read_parquet({literal(map(pattern, parts))}, {partitioned(parts)})"
             )
+        for name, query in (views or {}).items():
+            connection.execute(f"CREATE VIEW {name} AS {query}")
     except duckdb.Error as error:
         connection.close()
         raise _translated(error, allowed) from error

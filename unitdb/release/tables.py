@@ -26,7 +26,7 @@ from unitdb.release.apart import run_apart
 from unitdb.release.description import Description, describe
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, parse_manifest
 from unitdb.release.storage import Folder, Remote, Storage, is_address
-from unitdb.schema import TABLES, tables_of
+from unitdb.schema import TABLES, tables_of, views_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -130,6 +130,11 @@ class Tables:
     def tables(self) -> list[str]:
         """Names of the tables."""
         return list(self._manifest.files)
+
+    @property
+    def views(self) -> list[str]:
+        """Names of the views, which :meth:`sql` knows besides the tables."""
+        return list(views_of(self.schema_version))
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Read a table, or some of its columns, into pandas.
@@ -303,7 +308,8 @@ class Tables:
         }
         mark = " SIMULATED." if self.simulated else ""
         origin = f"Release {self.label}.{mark} Cite as: {self.citation}"
-        write_database(Path(destination), files, origin=origin)
+        views = views_of(self.schema_version)
+        write_database(Path(destination), files, views=views, origin=origin)
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Report:
         """Read all of the release again and check it (:mod:`unitdb.release.verification`)."""
@@ -328,6 +334,7 @@ class Tables:
                 table: [self._storage.location(file) for file in files]
                 for table, files in self._manifest.files.items()
             },
+            views=views_of(self.schema_version),
             filesystem=self._storage.filesystem(),
             memory=memory,
         )

@@ -15,16 +15,20 @@ from unitdb.schema.columns import NAME_PATTERN
 from unitdb.schema.dictionary import data_dictionary, frictionless
 from unitdb.schema.spec import SCHEMA_VERSION, Column, ForeignKey, Table
 from unitdb.schema.tables import TABLES, get_table, tables_of
+from unitdb.schema.views import VIEWS, View, views_of
 
 __all__ = [
     "NAME_PATTERN",
     "SCHEMA_VERSION",
     "TABLES",
+    "VIEWS",
     "Column",
     "ForeignKey",
     "Table",
+    "View",
     "data_dictionary",
     "frictionless",
     "get_table",
     "tables_of",
+    "views_of",
 ]

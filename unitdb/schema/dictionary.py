@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
 
 from unitdb.schema.spec import SCHEMA_VERSION, Column, Table
 from unitdb.schema.tables import TABLES
+from unitdb.schema.views import VIEWS
 
 
 def data_dictionary() -> str:
@@ -29,13 +31,20 @@ def data_dictionary() -> str:
             lines += [f"A folder for each: {_code(table.partition_by)}.  "]
         for key in table.foreign_keys:
             lines += [f"{_code(key.columns)} refers to `{key.table}`.  "]
-        lines += ["", "| column | type | unit | meaning |", "|---|---|---|---|"]
-        for column in table.columns:
-            meaning = column.description + (f". {column.null}" if column.null else "")
-            unit = (column.unit or "") + _range(column)
-            lines += [f"| `{column.name}` | {column.logical_type} | {unit} | {meaning}. |"]
-        lines += [""]
+        lines += ["", *_columns(table.columns), ""]
+    for view in VIEWS.values():
+        lines += [f"## {view.name}", "", f"A view, no file. A row is {view.row}.", ""]
+        lines += [*_columns(view.columns), "", "```sql", *view.sql.splitlines(), "```", ""]
     return "\n".join(lines)
+
+
+def _columns(columns: Iterable[Column]) -> list[str]:
+    lines = ["| column | type | unit | meaning |", "|---|---|---|---|"]
+    for column in columns:
+        meaning = column.description + (f". {column.null}" if column.null else "")
+        unit = (column.unit or "") + _range(column)
+        lines += [f"| `{column.name}` | {column.logical_type} | {unit} | {meaning}. |"]
+    return lines
 
 
 def frictionless(table: Table) -> dict[str, Any]:

@@ -55,7 +55,7 @@ TABLES = (
                 name="n_units",
                 type=pa.int64(),
                 description="Units that are ranked: of all layers, those with an accuracy in every "
-                "subject (and half)",
+                "subject",
                 unit="units",
                 minimum=0,
             ),

@@ -12,7 +12,7 @@ import streamlit as st
 from unitdb.browser import _links, _state
 from unitdb.errors import UnitdbError
 from unitdb.query import export
-from unitdb.schema import TABLES
+from unitdb.schema import TABLES, VIEWS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,9 +66,10 @@ def show(release: Release) -> None:
     if run or given:
         _results(release, query)
     with st.expander("Tables and columns", icon=":material/table:"):
-        for name in release.tables:
-            st.markdown(f"**{name}**: a row is {TABLES[name].row}")
-            columns = [f"{column.name} ({column.logical_type})" for column in TABLES[name].columns]
+        for name in (*release.tables, *release.views):
+            spec = VIEWS[name] if name in VIEWS else TABLES[name]
+            st.markdown(f"**{name}**: a row is {spec.row}")
+            columns = [f"{column.name} ({column.logical_type})" for column in spec.columns]
             st.caption(_state.plain(", ".join(columns)))
     with st.expander("Link", icon=":material/link:"):
         link = _links.absolute(release, "sql", _links.query_of({"sql": query}))

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unitdb.errors import CorruptReleaseError
+from unitdb.release.rows import coded
 from unitdb.release.verification._significance import chance_of_r
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pyarrow as pa
 
     from unitdb.release.verification._summaries import Decoded
 
@@ -32,6 +35,10 @@ class Hierarchy:
     ----------
     scores, counts : list of dict
         Rows of the two tables.
+    voxels : pyarrow.Table, optional
+        Table ``encoding``.
+    n_voxels : mapping of (str, str, str) to int
+        Voxels by dataset, ROI and subject.
     depths : mapping of (str, str) to int
         Place of each layer, by model and layer.
     seeds : mapping of (str, str) to int
@@ -42,6 +49,9 @@ class Hierarchy:
         self,
         scores: list[Row],
         counts: list[Row],
+        voxels: pa.Table | None,
+        *,
+        n_voxels: Mapping[tuple[str, str, str], int | None],
         depths: Mapping[tuple[str, str], int],
         seeds: Mapping[tuple[str, str], int],
     ) -> None:
@@ -52,17 +62,18 @@ class Hierarchy:
         self._scores = {_key(row): row for row in scores}
         if self._counts.keys() - self._scores.keys():
             raise CorruptReleaseError("best_roi: rows without a score in table 'hierarchy'")
+        encoded = Encoded(voxels, n_voxels)
         for key, row in self._scores.items():
-            self._check_score(key, row, seeds[row["dataset"], row["model"]])
+            _check_interval(key, row)
+            if row["kind"] == "average":
+                self._check_average(key, row)
+            else:
+                self._check_score(key, row, seeds[row["dataset"], row["model"]])
+            if row["kind"] == "encoding":
+                self._check_voxels(key, row, encoded)
 
     def _check_score(self, key: tuple[str, ...], row: Row, seed: int) -> None:
         place, counts = "/".join(key), self._counts[key]
-        ends = [row["score_low"], row["score"], row["score_high"]]
-        known = [end for end in ends if end is not None]
-        if (ends[0] is None) != (ends[2] is None) or known != sorted(known):
-            raise CorruptReleaseError(f"hierarchy: {place}: score and interval are {ends}")
-        if row["kind"] != "decoding":
-            return  # of voxels, which are no part of a release
         layers = sorted({layer for layer, _ in counts}, key=lambda n: self._depths[key[2], n])
         table = np.array([[counts.get((n, roi), -1) for roi in row["rois"]] for n in layers])
         if table.size != len(counts) or (table < 0).any() or table.sum() != row["n_counted"]:
@@ -71,10 +82,53 @@ class Hierarchy:
                 f"{', '.join(row['rois'])}; table 'best_roi' has others"
             )
         found = np.nan if row["score"] is None else row["score"]
-        expected = _score(table, seed)
+        # Of voxels, regions take the place of layers, and all of them take part.
+        expected = _score(table, seed) if row["kind"] == "decoding" else _rank_correlation(table.T)
         if not np.isclose(found, expected, rtol=0, atol=_TOLERANCE, equal_nan=True):
             raise CorruptReleaseError(
                 f"hierarchy: {place}: score is {found}, but table 'best_roi' gives {expected}"
+            )
+
+    def _check_average(self, key: tuple[str, ...], row: Row) -> None:
+        parts = [self._scores.get((*key[:3], kind, key[4])) for kind in ("decoding", "encoding")]
+        for name in ("score", "score_low", "score_high", "n_units", "n_counted"):
+            known = [part[name] for part in parts if part is not None and part[name] is not None]
+            expected = sum(known) / 2 if len(known) == 2 else np.nan
+            if name.startswith("n_"):
+                expected *= 2
+            found = np.nan if row[name] is None else row[name]
+            if not np.isclose(found, expected, rtol=0, atol=_TOLERANCE, equal_nan=True):
+                raise CorruptReleaseError(
+                    f"hierarchy: {'/'.join(key)}: {name} is {found}, but decoding and encoding "
+                    f"give {expected}"
+                )
+
+    def _check_voxels(self, key: tuple[str, ...], row: Row, encoded: Encoded) -> None:
+        layers = sorted(
+            {layer for layer, _ in self._counts[key]}, key=lambda n: self._depths[key[2], n]
+        )
+        published = row["method"] == "nonaka2021"
+        n_units = 0
+        for roi in row["rois"]:
+            r = encoded.accuracies(key[:3], layers, roi)
+            n_units += r.shape[1]
+            best, doubtful = _best(r[:, None], row["n_stimuli"], published=published)
+            for layer, n in zip(layers, best, strict=True):
+                self._check_count(key, layer, roi, n, doubtful)
+        if n_units != row["n_units"]:
+            raise CorruptReleaseError(
+                f"hierarchy: {'/'.join(key)}: n_units is {row['n_units']}, but table 'encoding' "
+                f"has {n_units} voxels"
+            )
+
+    def _check_count(
+        self, key: tuple[str, ...], layer: str, roi: str, n: int, doubtful: int
+    ) -> None:
+        stated = self._counts[key].get((layer, roi))
+        if stated is None or abs(stated - n) > doubtful:
+            raise CorruptReleaseError(
+                f"best_roi: {'/'.join((*key, layer, roi))}: n_units is {stated}, but the "
+                f"accuracies give {n}" + (f" (± {doubtful})" if doubtful else "")
             )
 
     def check(self, data: Decoded, keys: tuple[str, ...]) -> None:
@@ -95,12 +149,61 @@ class Hierarchy:
             r = np.stack([by_roi[roi] for roi in row["rois"]]).astype(np.float64)
             expected, doubtful = _best(r, row["n_stimuli"], published=row["method"] == "nonaka2021")
             for roi, n in zip(row["rois"], expected, strict=True):
-                stated = self._counts[key].get((layer, roi))
-                if stated is None or abs(stated - n) > doubtful:
-                    raise CorruptReleaseError(
-                        f"best_roi: {'/'.join((*key, layer, roi))}: n_units is {stated}, but the "
-                        f"accuracies give {n}" + (f" (± {doubtful})" if doubtful else "")
-                    )
+                self._check_count(key, layer, roi, n, doubtful)
+
+
+class Encoded:
+    """Encoding accuracies of a release.
+
+    Parameters
+    ----------
+    voxels : pyarrow.Table, optional
+        Table ``encoding``.
+    n_voxels : mapping of (str, str, str) to int
+        Voxels by dataset, ROI and subject.
+
+    Raises
+    ------
+    CorruptReleaseError
+        Not all voxels of a subject are there.
+    """
+
+    def __init__(
+        self, voxels: pa.Table | None, n_voxels: Mapping[tuple[str, str, str], int | None]
+    ) -> None:
+        self._r: dict[tuple[str, ...], dict[str, np.ndarray]] = defaultdict(dict)
+        if voxels is None or not voxels.num_rows:
+            return
+        keys = ("dataset", "condition", "model", "layer", "roi", "subject")
+        codes = [coded(voxels[name]) for name in keys]
+        r = voxels["r"].to_numpy()
+        starts = np.flatnonzero(sum(np.diff(c, prepend=-1) != 0 for c, _ in codes))
+        for start, stop in zip(starts, [*starts[1:], len(r)], strict=True):
+            key = tuple(names[code[start]] for code, names in codes)
+            stated = n_voxels[key[0], key[4], key[5]]
+            if not np.array_equal(voxels["voxel"][start:stop].to_numpy(), np.arange(stated or 0)):
+                raise CorruptReleaseError(
+                    f"encoding: {'/'.join(key)}: {stop - start} voxels; table 'subjects' has "
+                    f"{stated}"
+                )
+            self._r[key[:5]][key[5]] = r[start:stop].astype(np.float64)
+
+    def accuracies(self, network: tuple[str, ...], layers: list[str], roi: str) -> np.ndarray:
+        """Accuracies of an ROI, (n_layers, n_voxels), voxels of all subjects side by side."""
+        found = [self._r[*network, layer, roi] for layer in layers]
+        if any(of_layer.keys() != found[0].keys() for of_layer in found):
+            raise CorruptReleaseError(
+                f"encoding: {'/'.join(network)}: layers have other subjects in {roi}"
+            )
+        nothing = np.empty(0)
+        return np.stack([np.concatenate([nothing, *of_layer.values()]) for of_layer in found])
+
+
+def _check_interval(key: tuple[str, ...], row: Row) -> None:
+    ends = [row["score_low"], row["score"], row["score_high"]]
+    known = [end for end in ends if end is not None]
+    if (ends[0] is None) != (ends[2] is None) or known != sorted(known):
+        raise CorruptReleaseError(f"hierarchy: {'/'.join(key)}: score and interval are {ends}")
 
 
 def _key(row: Row) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from unitdb.release.verification._summaries import (
     lead_over_others,
     pair_rows,
     ranks_by,
+    reliability_rows,
     unit_columns,
 )
 
@@ -127,6 +128,11 @@ class Pieces:
         if "build" in piece.column_names:
             self.builds |= distinct(piece, ["build"])
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return self._spec.column_names
+
     def by_roi(self, columns: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
         """Each ROI, and some columns of its rows."""
         roi = ""
@@ -170,7 +176,9 @@ def decoded(pieces: Pieces, *, n_units: int, where: str) -> Decoded:
     parts: list[tuple[str, list[str], np.ndarray]] = []
     first: np.ndarray | None = None
     first_place = ""
-    for roi, table in pieces.by_roi(["unit", "subject", "r"]):
+    columns = ["unit", "subject", *(name for name in _MEASURED if name in pieces.columns)]
+    reliability: dict[tuple[str, str], float] = {}
+    for roi, table in pieces.by_roi(columns):
         codes, names = coded(table["subject"])
         unit, r = table["unit"].to_numpy(), table["r"].to_numpy()
         subjects = []
@@ -184,6 +192,8 @@ def decoded(pieces: Pieces, *, n_units: int, where: str) -> Decoded:
                     f"{len(first)}, or not the same ones"
                 )
             subjects.append(subject)
+            if "reliability" in columns:
+                reliability[roi, subject] = _mean(table["reliability"].filter(codes == code))
         # Units rise, and subjects within each: what is complete is a matrix.
         parts.append((roi, subjects, np.ascontiguousarray(r.reshape(-1, len(subjects)).T)))
     if first is None:
@@ -192,9 +202,15 @@ def decoded(pieces: Pieces, *, n_units: int, where: str) -> Decoded:
         raise CorruptReleaseError(
             f"{where}: unit {first[-1]} does not exist: the layer has {n_units} units"
         )
-    return Decoded(parts, first)
+    return Decoded(parts, first, reliability)
 
 
+def _mean(values: pa.ChunkedArray) -> float:
+    known = values.drop_null().to_numpy().astype(np.float64)
+    return float(known.mean()) if len(known) else math.nan
+
+
+_MEASURED = ("r", "reliability")
 _STORED = ("unit", "n_subjects", "mean_r", "sd_r", "min_r", "max_r", "rank", "lead_r", "p")
 
 
@@ -258,8 +274,8 @@ def check_derived_rows(
     keys : tuple of str
         The partition: dataset, condition, model, layer.
     stored : mapping of str to Rows
-        Rows of ``layer_summary``, ``intersubject`` and the histograms; those of this partition are
-        removed.
+        Rows of ``layer_summary``, ``layer_reliability``, ``intersubject`` and the histograms; those
+        of this partition are removed.
     significance : Significance
         Of the build.
 
@@ -269,6 +285,8 @@ def check_derived_rows(
         Names the row that is missing, or the value that the accuracies do not give.
     """
     layers = _check_rows("layer_summary", keys, layer_rows(data), stored["layer_summary"])
+    if "layer_reliability" in stored:
+        _check_rows("layer_reliability", keys, reliability_rows(data), stored["layer_reliability"])
     pairs = _check_rows("intersubject", keys, pair_rows(data), stored["intersubject"])
     for table, checked in (("layer_summary", layers), ("intersubject", pairs)):
         check_intervals(table, checked)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = [
     "Decoded",
@@ -18,8 +18,12 @@ __all__ = [
     "lead_over_others",
     "pair_rows",
     "ranks_by",
+    "reliability_rows",
     "unit_columns",
 ]
+
+
+_DIVISIONS = 100  # of subjects into halves
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,14 @@ class Decoded:
         is none.
     units : array of shape (n_units,)
         The units, the same everywhere.
+    reliability : mapping of (str, str) to float
+        Mean reliability by ROI and subject, NaN where there is none; empty where the schema has
+        none.
     """
 
     parts: list[tuple[str, list[str], np.ndarray]]
     units: np.ndarray
+    reliability: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     @property
     def groups(self) -> list[tuple[str, str]]:
@@ -128,9 +136,11 @@ def layer_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[str, An
         n = len(values)
         quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]) if n else [np.nan] * 5
         names = ("q05_r", "q25_r", "median_r", "q75_r", "q95_r")
+        mean = decoded.reliability.get((roi, subject))
         yield (
             (roi, subject),
-            {
+            ({} if mean is None else {"mean_reliability": mean})
+            | {
                 "n_units": len(r),
                 "n_undefined": len(r) - n,
                 "mean_r": values.mean() if n else np.nan,
@@ -138,6 +148,40 @@ def layer_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[str, An
                 **dict(zip(names, quantiles, strict=True)),
             },
         )
+
+
+def reliability_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Rows of ``layer_reliability``: (roi,), and the values; none of one subject."""
+    for roi, subjects, with_gaps in decoded.rois():
+        n, half = len(subjects), len(subjects) // 2
+        if not half:
+            continue
+        r = with_gaps[:, np.isfinite(with_gaps).all(axis=0)]
+        of_division: dict[tuple[tuple[int, ...], ...], float] = {}
+        total = 0.0
+        for order in _divisions(n):
+            halves = (tuple(sorted(order[:half])), tuple(sorted(order[half : 2 * half])))
+            if halves not in of_division:
+                means = np.stack([r[list(part)].mean(axis=0) for part in halves])
+                of_division[halves] = _pearson(means)[0, 1]
+            total += of_division[halves] / _DIVISIONS
+        factor = n / half
+        below = 1 + (factor - 1) * total
+        values = {
+            "n_subjects": n,
+            "n_units": r.shape[1],
+            "reliability": factor * total / below if below > 0 else np.nan,
+        }
+        yield (roi,), values
+
+
+def _divisions(n: int) -> list[list[int]]:
+    """Orders of the subjects whose halves are compared."""
+    random = np.random.Generator(np.random.PCG64(0))
+    orders: list[list[int]] = random.permuted(
+        np.tile(np.arange(n), (_DIVISIONS, 1)), axis=1
+    ).tolist()
+    return orders
 
 
 def pair_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:

@@ -30,6 +30,7 @@ from unitdb.release.verification._partitions import (
     decoded,
     read,
 )
+from unitdb.release.verification._recurrence import Recurrence
 from unitdb.release.verification._references import check_references, shown
 from unitdb.release.verification._significance import Significance, check_q
 from unitdb.schema import TABLES
@@ -50,10 +51,17 @@ _CHECKS = (
     "every layer, ROI and subject of a build is there, with the units it selects",
     "unit_summary, layer_summary, intersubject and histograms follow from the accuracies",
     "p follows from the accuracies where a formula gives it, q from p",
-    "best ROIs follow from the accuracies, BH scores from best ROIs",
+    "best ROIs and layers follow from the accuracies, BH scores from these",
+    "the best units recur among those of others as often as the accuracies say",
     "predictions and activations of the units kept give their accuracies",
 )
-_DERIVED = ("layer_summary", "intersubject", "accuracy_histogram", "unit_histogram")
+_DERIVED = (
+    "layer_summary",
+    "layer_reliability",
+    "intersubject",
+    "accuracy_histogram",
+    "unit_histogram",
+)
 """Small tables whose rows belong to partitions."""
 _KEPT = ("activation", "prediction")
 
@@ -137,17 +145,19 @@ def verify(
     check_metadata(folder)
 
     small, referred = _read_small(folder, manifest)
-    stored = {name: _rows(name, small[name]) for name in _DERIVED}
+    stored = {name: _rows(name, small[name]) for name in _DERIVED if name in small}
     described = {
         name: table.to_pylist()
         for name, table in small.items()
-        if name not in stored and name not in _KEPT
+        if name not in stored and name not in (*_KEPT, "encoding")
     }
     plan = check_references(described, manifest)
     significance = {
         row["build"]: Significance(row, described["subjects"]) for row in described["builds"]
     }
-    hierarchy = _hierarchy(described)
+    depths = {(row["model"], row["layer"]): row["depth"] for row in described["layers"]}
+    hierarchy = _hierarchy(described, small.get("encoding"), depths)
+    recurrence = Recurrence(described.get("recurrence"), depths)
     kept = Kept(
         small.get("activation"),
         small.get("prediction"),
@@ -168,6 +178,7 @@ def verify(
         tested = significance[build["build"]]
         check_derived_rows(data, keys, stored, tested)
         hierarchy.check(data, keys)
+        recurrence.add(data, keys)
         kept.check(data, keys)
         where = files["unit_summary"]
         spec = TABLES["unit_summary"].at(manifest.schema)
@@ -182,6 +193,7 @@ def verify(
 
     plan.check_all_taken()
     kept.check_all_taken()
+    recurrence.check()
     if "q" in TABLES["unit_summary"].at(manifest.schema).column_names:
         _check_discovery(folder, partitions)
     for name, left in stored.items():
@@ -246,12 +258,21 @@ def _partition_keys(table: str, path: str) -> tuple[str, ...]:
     return tuple(part.partition("=")[2] for part in parts)
 
 
-def _hierarchy(described: Mapping[str, list[dict[str, Any]]]) -> Hierarchy:
+def _hierarchy(
+    described: Mapping[str, list[dict[str, Any]]],
+    encoding: pa.Table | None,
+    depths: Mapping[tuple[str, str], int],
+) -> Hierarchy:
     """What table ``hierarchy`` says; nothing where the release is of an older schema."""
     return Hierarchy(
         described.get("hierarchy", []),
         described.get("best_roi", []),
-        depths={(row["model"], row["layer"]): row["depth"] for row in described["layers"]},
+        encoding,
+        n_voxels={
+            (row["dataset"], row["roi"], row["subject"]): row["n_voxels"]
+            for row in described["subjects"]
+        },
+        depths=depths,
         seeds={(row["dataset"], row["model"]): row["seed"] or 0 for row in described["builds"]},
     )
 
