@@ -8,8 +8,11 @@ from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from unitdb.analysis import (
+    TopUnits,
     explainable_accuracy,
     leave_one_out_overlap,
+    mean_of_others,
+    overlap,
     repeat_reliability,
     spearman_brown,
     subject_reliability,
@@ -99,6 +102,69 @@ def test_subject_reliability_of_two_is_spearman_brown_and_of_more_as_simulated()
     for wrong in (r[:1], r[0]):
         with pytest.raises(AnalysisError, match=r"shape|repeats"):
             subject_reliability(wrong)
+
+
+@given(
+    r=hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(2, 5), st.integers(0, 9)),
+        elements=st.sampled_from([np.nan, 0.0, 0.25]) | st.floats(-1, 1, width=32),
+    ),
+    seed=st.integers(0, 9),
+)
+def test_reliability_over_subjects_equals_that_of_means_of_halves(r, seed):
+    """As of presentations, by averaging the maps of every division."""
+    found = subject_reliability(r, n_splits=7, seed=seed)
+    complete = r[:, ~np.isnan(r).any(axis=0)].astype(float)
+    if complete.shape[1] < 2:
+        assert np.isnan(found)
+        return
+    expected = repeat_reliability(complete[:, :, None], n_splits=7, seed=seed)[0]
+    spread = complete.mean(axis=0).std() / max(np.abs(complete).max(), 1e-300)
+    if spread > 1e-3:  # or rounding decides what is constant
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@given(
+    r=hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 3), st.integers(0, 25)),
+        elements=st.sampled_from([-np.inf, 0.0, 0.25]) | st.floats(-1, 1, width=32),
+    ),
+    k=st.integers(1, 12),
+    cuts=st.lists(st.integers(0, 25), max_size=3),
+)
+def test_the_best_of_layers_that_come_one_at_a_time_are_the_best_of_all(r, k, cuts):
+    top = TopUnits(k)
+    for layer in np.split(r, sorted(cuts), axis=1):
+        top.add(layer)
+    assert top.n_units == r.shape[1]
+    for row, values in enumerate(r):
+        for fewer in range(1, k + 1):
+            np.testing.assert_array_equal(top.best(row, fewer), top_units(values, fewer))
+    first, last = top.best(0, k), top.best(len(r) - 1, k)
+    assert overlap(first, last, top.n_units) == top_overlap(r[0], r[-1], k)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((3, 4)), np.zeros(4), np.full((2, 4), np.nan)])
+def test_rankings_that_do_not_go_on_are_refused(wrong):
+    top = TopUnits(3)
+    top.add(np.zeros((2, 5)))
+    with pytest.raises(AnalysisError, match="2 rankings, n_units"):
+        top.add(wrong)
+
+
+@given(
+    r=hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(2, 5), st.integers(0, 9)),
+        elements=st.just(np.nan) | st.floats(-1, 1, width=32),
+    )
+)
+def test_mean_of_others_equals_pandas(r):
+    for subject, found in enumerate(mean_of_others(r)):
+        expected = pd.DataFrame(np.delete(r, subject, axis=0)).astype(float).mean()
+        np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
 @given(r=RANKED, k=st.integers(0, 16))

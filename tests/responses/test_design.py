@@ -83,3 +83,24 @@ def test_shuffling_keeps_sides_and_presentations_together():
     assert (train[::2] == train[1::2]).all()
     assert (shuffled.stimulus_ids != design.stimulus_ids).any()
     assert (shuffle_images(design, seed=[0, 4]).stimulus_ids != shuffled.stimulus_ids).any()
+
+
+@pytest.mark.parametrize("n_folds", [None, 2])
+def test_single_presentations_of_held_out_images_are_kept_in_the_order_of_time(n_folds):
+    shown = ["a", "c", "a", "b", "c", "a", "b"]
+    ids = [*"xyz", *shown] if n_folds is None else shown
+    split = ["train"] * 3 + ["test"] * 7 if n_folds is None else ["cross-validation"] * 7
+    given_ = responses(ids, split)
+    design = decoding_design(given_, n_folds=n_folds, seed=0, repeats=True)
+    held_out = design.stimulus_ids[np.concatenate([test for _, test in design.splits])]
+    assert design.repeats.shape == (2, 3, 3)  # b and c were shown twice, a three times
+    for column, image in enumerate(held_out):
+        expected = given_.values[given_.stimulus_ids == image]
+        np.testing.assert_array_equal(design.repeats[:, column], expected[:2])
+    assert decoding_design(given_, n_folds=n_folds, seed=0).repeats is None
+
+
+def test_an_image_that_was_shown_once_has_no_repeats():
+    once = responses([*"xy", *"aabccdd"], ["train"] * 2 + ["test"] * 7)
+    with pytest.raises(ResponsesError, match=r"d/s: 'b' was shown once; .* `reliability`"):
+        decoding_design(once, n_folds=None, seed=0, repeats=True)

@@ -63,7 +63,8 @@ class Hierarchy:
         if self._counts.keys() - self._scores.keys():
             raise CorruptReleaseError("best_roi: rows without a score in table 'hierarchy'")
         encoded = Encoded(voxels, n_voxels)
-        for key, row in self._scores.items():
+        # Averages last: where one part is wrong, that is what should be said.
+        for key, row in sorted(self._scores.items(), key=lambda item: item[0][3] == "average"):
             _check_interval(key, row)
             if row["kind"] == "average":
                 self._check_average(key, row)
