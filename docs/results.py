@@ -53,6 +53,15 @@ Correlation over units of two people's accuracies, with its 95 % interval over c
 all pairs and layers. *Partial* holds log variance and sparseness of units' activations constant.
 """
 
+RANKING = """## The same best units
+
+How many of the 1,000 best units of a network in one person are among the 1,000 best in another, and
+among those of the mean of all others: means over people. *Unrelated* rankings would share so many;
+*controls* are two people whose images are shuffled independently; p is the largest of any person
+against the mean of the others. *Reliability*: how the map of a layer's mean accuracies would
+correlate with that of as many other people (split halves, Spearman-Brown), mean over layers.
+"""
+
 LAYERS = """## {model}
 
 Units that are significant at q < .05 (over people; within network and ROI), of those decoded; mean
@@ -84,6 +93,7 @@ def page(release: Release, control: Release) -> str:
     parts = [head, SCORES.format(controls=build["n"]), _scores(release, control)]
     parts += [UNITS, _units(release, control)]
     parts += [AGREEMENT, _pairs(release, control)]
+    parts += [RANKING, _ranking(release, control)]
     for model in release.sql("SELECT model FROM models ORDER BY model")["model"]:
         parts += [LAYERS.format(model=model), _layers(release, control, model)]
     return "\n".join(parts)
@@ -151,6 +161,36 @@ def _pairs(release: Release, control: Release) -> str:
                 *(row.model, row.roi, row.r, _interval(row.low, row.high)),
                 *(row.rho, _interval(row.rho_low, row.rho_high)),
                 *(row.partial, row.chance, other.r),
+            ]
+            for row, other in _both(release, control, query)
+        ),
+    )
+
+
+def _ranking(release: Release, control: Release) -> str:
+    query = """
+        WITH best AS (
+            SELECT model, roi, any_value(n_units) AS n, any_value(n_expected) AS expected,
+                avg(n_shared) FILTER (among = 'subject') AS one,
+                avg(n_chance) FILTER (among = 'subject') AS one_chance,
+                avg(n_shared) FILTER (among = 'others') AS others,
+                avg(n_chance) FILTER (among = 'others') AS others_chance,
+                max(p) FILTER (among = 'others') AS p
+            FROM recurrence GROUP BY model, roi
+        )
+        SELECT best.*, reliability FROM best JOIN (
+            SELECT model, roi, avg(reliability) AS reliability FROM layer_reliability GROUP BY ALL
+        ) USING (model, roi) ORDER BY model, roi
+    """
+    return _table(
+        "network | ROI | units | unrelated | in another | controls | shuffled | in all others | "
+        "controls | shuffled | p | reliability | shuffled",
+        (
+            [
+                *(row.model, row.roi, row.n, row.expected),
+                *(row.one, row.one_chance, other.one),
+                *(row.others, row.others_chance, other.others, row.p),
+                *(row.reliability, other.reliability),
             ]
             for row, other in _both(release, control, query)
         ),

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
 import unitdb
-from tests.tiny import accuracies, summarise_units
+from tests.tiny import accuracies, make_older, summarise_units
 from unitdb.errors import QueryError, UnknownLayerError, UnknownRoiError, UnknownSubjectError
 from unitdb.publish import tables
 from unitdb.release import Release
@@ -46,6 +46,25 @@ def test_unit(release: Release) -> None:
             release.unit(bad)
     with pytest.raises(UnknownLayerError, match="did you mean 'net/conv1'"):
         release.unit("net/conv/3")
+
+
+def test_explainable_accuracies_of_a_unit(release: Release, tiny_copy: Path) -> None:
+    found = release.explainable("net/conv1/7")
+    rows = cell(layer="conv1", dataset="sim-a")
+    rows = rows[rows["unit"] == 7].sort_values(["roi", "subject"]).reset_index()
+    assert found["subject"].tolist() == rows["subject"].tolist() == ["S1", "S2", "S3"] * 2
+    r, reliability = (rows[name].astype(float) for name in ("r", "reliability"))
+    np.testing.assert_allclose(found["explainable_r"], r / np.sqrt(reliability), rtol=1e-6)
+    above = [None if np.isnan(a) else abs(a) > b for a, b in zip(r, reliability**0.5, strict=True)]
+    assert [None if pd.isna(flag) else flag for flag in found["above_ceiling"]] == above
+    assert release.explainable("net/conv1/0")["explainable_r"].isna().all()  # reliability 0
+    with pytest.raises(UnknownLayerError):
+        release.explainable("net/conv/3")
+    make_older(tiny_copy, "2.0")
+    older = unitdb.open(tiny_copy)
+    assert older.views == []
+    assert older.explainable("net/conv1/7").columns.tolist() == found.columns.tolist()
+    assert len(older.explainable("net/conv1/7")) == 0
 
 
 @pytest.mark.parametrize("subjects", [None, ["S3", "S1"]])

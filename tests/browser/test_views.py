@@ -55,6 +55,9 @@ def test_a_unit_that_is_kept_shows_predictions_and_pictures(shown: Release, visi
         assert [html.unescape(name) for name in names] == rows["stimulus"].tolist()
         assert written.count('src="data:image/jpeg;base64,') == 6
     assert "CC0, noise" in said
+    ceilings = app.dataframe[-1].value
+    np.testing.assert_allclose(ceilings["explainable_r"], shown.explainable(UNIT)["explainable_r"])
+    assert ceilings["above_ceiling"].any()
 
 
 def test_names_of_pictures_are_no_html() -> None:
@@ -171,6 +174,12 @@ def test_subjects_against_the_others(shown: Release, visit) -> None:
         assert found[subject] == pytest.approx(of["pearson_r"].mean())
     app = visit("subjects", dataset="sim-a", layer="fc", roi="V4", kind="spearman_r")
     assert len(app.get("vega_lite_chart")) == 3
+    recurrence = shown.table("recurrence").astype({"roi": str, "among": str})
+    recurrence = recurrence[(recurrence["roi"] == "V4") & (recurrence["dataset"] == "sim-a")]
+    (table,) = (frame.value for frame in app.dataframe)
+    assert sorted(table["n_shared"]) == sorted(recurrence["n_shared"])
+    assert (table["among"] == "mean of the others").sum() == 3
+    assert "p" not in table  # there are no controls
     assert "two subjects or more" in texts(visit("subjects", dataset="sim-b"))
 
 

@@ -10,6 +10,11 @@ WORDS = {
     "true activation over test images. 1 is perfect, 0 is chance.",
     "agreement": "Inter-subject correlation: whether the same units are well decoded in two "
     "people. Pearson correlation over units of their decoding accuracies.",
+    "recurrence": "Are one person's best units the best in others? Of the k best of all layers in "
+    "one person, how many are among the k best of what they are compared with.",
+    "ceiling": "Accuracy that the noise of the measurements leaves room for: the square root of "
+    "the reliability of the predictions over presentations of the test images. Accuracy in parts "
+    "of it may be above 1; it is not cut off.",
     "roi": "Region of interest: a part of visual cortex, from early areas (V1) to higher "
     "ones (HVC).",
     "bh": "Brain hierarchy score: do early layers go with early visual areas and late layers with "

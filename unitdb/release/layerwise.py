@@ -24,11 +24,22 @@ __all__ = [
     "scatter",
     "similar_units",
     "unit_accuracies",
+    "unit_explainable",
 ]
 
 _OF_UNIT = """
 SELECT dataset, condition, roi, subject, r FROM accuracy
 WHERE model = ? AND layer = ? AND unit = ?
+ORDER BY dataset, condition, roi, subject
+""".strip()
+
+_EXPLAINABLE_COLUMNS = (
+    *("dataset", "condition", "roi", "subject"),
+    *("r", "reliability", "ceiling", "explainable_r", "above_ceiling"),
+)
+_EXPLAINABLE = """
+SELECT dataset, condition, roi, subject, r, reliability, ceiling, explainable_r, above_ceiling
+FROM explainable WHERE model = ? AND layer = ? AND unit = ?
 ORDER BY dataset, condition, roi, subject
 """.strip()
 
@@ -89,6 +100,25 @@ def unit_accuracies(
     wide = rows.set_index([*places, "subject"])["r"].unstack("subject")
     wide.attrs.update(rows.attrs)
     return wide
+
+
+def unit_explainable(
+    sql: Callable[[str, Sequence[Any]], pd.DataFrame], unit: tuple[str, str, int], *, known: bool
+) -> pd.DataFrame:
+    """Accuracies of one unit and their ceilings (see ``Release.explainable``).
+
+    Parameters
+    ----------
+    sql : callable
+        Of the release.
+    unit : tuple
+        Model, layer and index.
+    known : bool
+        Whether the release has the view; without it there are no rows.
+    """
+    import pandas as pd
+
+    return sql(_EXPLAINABLE, unit) if known else pd.DataFrame(columns=_EXPLAINABLE_COLUMNS)
 
 
 def similar_units(

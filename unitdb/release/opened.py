@@ -30,6 +30,7 @@ from unitdb.release.layerwise import (
     scatter,
     similar_units,
     unit_accuracies,
+    unit_explainable,
 )
 from unitdb.release.matrix import layer_by_roi
 from unitdb.release.tables import Tables
@@ -233,6 +234,33 @@ UnknownRoiError, UnknownSubjectError
         """
         where = f"release {self.label}"
         return unit_accuracies(self.sql, parse_unit(unit, self.layers, where=where), where=where)
+
+    def explainable(self, unit: str) -> pd.DataFrame:
+        """Accuracies of one unit beside their noise ceiling, of the view ``explainable``.
+
+        Parameters
+        ----------
+        unit : str
+            ``model/layer/unit``.
+
+        Returns
+        -------
+        pandas.DataFrame of shape (n_rows, 9)
+            ``dataset``, ``condition``, ``roi``, ``subject``; ``r``; ``reliability`` of the
+            predictions over presentations; ``ceiling``, its square root; ``explainable_r``, r in
+            parts of the ceiling, never clamped; ``above_ceiling``. No rows where the release does
+            not know the reliability.
+
+        Raises
+        ------
+        QueryError
+            The unit is not written so.
+        UnknownLayerError
+            No such layer; gives the nearest.
+        """
+        where = f"release {self.label}"
+        model, layer, index = parse_unit(unit, self.layers, where=where)
+        return unit_explainable(self.sql, (model, layer, index), known="explainable" in self.views)
 
     def accuracies(
         self,

@@ -72,6 +72,7 @@ def show(release: Release) -> None:
         ),
         "others",
     )
+    _best_again(release, chosen, roi)
     query = _links.query_of({**chosen, "layer": layer, "roi": roi, "kind": kind})
     link, python = st.tabs(["Link", "Python"])
     link.code(_links.absolute(release, "subjects", query), language=None, wrap_lines=True)
@@ -82,6 +83,48 @@ def show(release: Release) -> None:
         + ")",
         language="python",
         wrap_lines=True,
+    )
+
+
+def recurrence_rows(table: pd.DataFrame, chosen: dict[str, str], roi: str) -> pd.DataFrame:
+    """What the page shows of table ``recurrence``: a row for each comparison within an ROI."""
+    found = table[table["roi"] == roi]
+    for column, name in chosen.items():
+        found = found[found[column] == name]
+    among = {
+        "others": "mean of the others",
+        "halves": "other half of the presentations",
+    }
+    names = found["other"].astype(str)
+    for kind, what in among.items():
+        names[found["among"] == kind] = what
+    columns = ["k", "n_shared", "n_expected", "n_chance", "p"]
+    shown = found[["subject"]].assign(among=names, **{name: found[name] for name in columns})
+    return shown.dropna(axis="columns", how="all").reset_index(drop=True)
+
+
+def _best_again(release: Release, chosen: dict[str, str], roi: str) -> None:
+    """How many of the best units of all layers are the best in others, where the release says."""
+    if "recurrence" not in release.tables:
+        return
+    rows = recurrence_rows(_reads.table(release, "recurrence"), chosen, roi)
+    if rows.empty:
+        return
+    st.subheader("The same best units", help=help_on("recurrence"))
+    st.caption(f"The best units of all layers, decoded from {_state.code(roi)}")
+    numbers = st.column_config.NumberColumn
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={
+            "among": "among the best of",
+            "k": numbers("best units", format="%d"),
+            "n_shared": numbers("shared", format="%d"),
+            "n_expected": numbers("by chance", format="%.1f", help="Of unrelated rankings: k² / n"),
+            "n_chance": numbers("controls", format="%.1f", help="With shuffled images"),
+            "p": numbers(format="%.3f"),
+        },
+        alt="How many of the best units recur",
     )
 
 

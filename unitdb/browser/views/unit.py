@@ -58,6 +58,7 @@ def show(release: Release) -> None:
         _map(release, (model, layer), roi, shape, int(index), chosen)
     with right:
         _neighbours(release, unit, shape, chosen)
+    _ceilings(release, unit, chosen)
     kept.show(release, unit, roi, chosen)
     _provenance(release, unit)
     link, python = st.tabs(["Link", "Python"])
@@ -151,6 +152,35 @@ def _accuracies(
             f"rank {int(first['rank']):,} of {n:,} units of its layer (best "
             f"{100 * first['rank'] / n:.2g} %).",
             help=help_on("rank"),
+        )
+
+
+def _ceilings(release: Release, unit: str, chosen: dict[str, str]) -> None:
+    """Accuracy in parts of its noise ceiling, where the release knows that."""
+    rows: pd.DataFrame = _reads.read(release, "explainable", unit)
+    for column, name in chosen.items():
+        rows = rows[rows[column] == name]
+    if rows.empty:
+        return
+    with st.expander("Noise ceiling", icon=":material/vertical_align_top:"):
+        st.caption("Of each person; above 1 is possible, and marked.", help=help_on("ceiling"))
+        numbers = {
+            "r": "r",
+            "reliability": "reliability",
+            "ceiling": "ceiling",
+            "explainable_r": "r / ceiling",
+        }
+        st.dataframe(
+            rows[["roi", "subject", *numbers, "above_ceiling"]],
+            hide_index=True,
+            column_config={
+                "above_ceiling": st.column_config.CheckboxColumn("above its ceiling"),
+                **{
+                    name: st.column_config.NumberColumn(label, format="%.3f")
+                    for name, label in numbers.items()
+                },
+            },
+            alt="Accuracy and noise ceiling",
         )
 
 

@@ -62,7 +62,7 @@ class Hierarchy:
         self._scores = {_key(row): row for row in scores}
         if self._counts.keys() - self._scores.keys():
             raise CorruptReleaseError("best_roi: rows without a score in table 'hierarchy'")
-        encoded = Encoded(voxels, n_voxels)
+        encoded = None if voxels is None else Encoded(voxels, n_voxels)
         # Averages last: where one part is wrong, that is what should be said.
         for key, row in sorted(self._scores.items(), key=lambda item: item[0][3] == "average"):
             _check_interval(key, row)
@@ -70,7 +70,7 @@ class Hierarchy:
                 self._check_average(key, row)
             else:
                 self._check_score(key, row, seeds[row["dataset"], row["model"]])
-            if row["kind"] == "encoding":
+            if row["kind"] == "encoding" and encoded is not None:
                 self._check_voxels(key, row, encoded)
 
     def _check_score(self, key: tuple[str, ...], row: Row, seed: int) -> None:
@@ -158,7 +158,7 @@ class Encoded:
 
     Parameters
     ----------
-    voxels : pyarrow.Table, optional
+    voxels : pyarrow.Table
         Table ``encoding``.
     n_voxels : mapping of (str, str, str) to int
         Voxels by dataset, ROI and subject.
@@ -170,10 +170,10 @@ class Encoded:
     """
 
     def __init__(
-        self, voxels: pa.Table | None, n_voxels: Mapping[tuple[str, str, str], int | None]
+        self, voxels: pa.Table, n_voxels: Mapping[tuple[str, str, str], int | None]
     ) -> None:
         self._r: dict[tuple[str, ...], dict[str, np.ndarray]] = defaultdict(dict)
-        if voxels is None or not voxels.num_rows:
+        if not voxels.num_rows:
             return
         keys = ("dataset", "condition", "model", "layer", "roi", "subject")
         codes = [coded(voxels[name]) for name in keys]
