@@ -5,6 +5,10 @@ Layers of the 29 networks: Nonaka, Majima, Aoki & Kamitani 2021, doi:10.1016/j.i
 doi:10.1038/sdata.2019.12. Of other networks they are the shapes that these definitions give to an
 image of 224 × 224: VGG (Simonyan & Zisserman 2015, arXiv:1409.1556), ResNet (He et al. 2016,
 arXiv:1512.03385), CORnet (Kubilius et al. 2018, doi:10.1101/408385).
+
+Files of the 29 networks hold some units of a layer: the authors' code draws 1,000 at random
+(decoding/feature_prediction_train.py), and all of VGG-16's first layer alone, 193 MB, would not
+go into the archive of 88 MB (its size: KamitaniLab/feature-encoding, handson/02_bhscore.ipynb).
 """
 
 from __future__ import annotations
@@ -40,6 +44,9 @@ class Layout:
         Path of a file; holds ``{folder}``, ``{layer}``, ``{subject}`` and ``{roi}``.
     networks : mapping of str to Network
         By name.
+    fewest : int, optional
+        Units of the smallest layer, where files hold samples of units: of each layer of a network
+        equally many, or all that it has. Which they are is not published. None where they hold all.
     """
 
     name: str
@@ -50,6 +57,7 @@ class Layout:
     citation: str
     source: str
     networks: Mapping[str, Network]
+    fewest: int | None = None
 
     def path(self, network: str, layer: str, subject: str, roi: str) -> str:
         """Path of a file below the publication's folder."""
@@ -106,8 +114,7 @@ _BHSCORE_UNITS = {
     "CORnet-Z": _FIVE_STAGES,
     "CORnet-S": _FIVE_STAGES,
 }
-"""Units of all layers, in their order, of networks whose definition leaves no doubt. Files of the
-others are held against each other alone."""
+"""Units of all layers, in their order, of networks whose definition leaves no doubt."""
 
 
 @cache
@@ -148,6 +155,7 @@ LAYOUTS = {
         citation="Nonaka, Majima, Aoki & Kamitani 2021, iScience, doi:10.1016/j.isci.2021.103013",
         source="https://doi.org/10.1016/j.isci.2021.103013",
         networks=_bhscore_networks(),
+        fewest=1_000,  # the classes of ImageNet; no other layer has fewer units
     ),
 }
 """Known publications, by name."""
