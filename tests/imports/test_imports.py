@@ -131,8 +131,6 @@ def test_known_numbers_of_units() -> None:
         assert 4 * vgg[f"pool{block}"] == known[last]
     assert networks["AlexNet"].layers["conv1_abs"] == published["AlexNet"].layers["conv1"]
     assert networks["ResNet-18"].layers["layer4"] == 512 * 7 * 7
-    checked = [name for name, one in networks.items() if None not in one.layers.values()]
-    assert len(checked) == 7
 
 
 def bhscore(folder: Path, network: str, counts: dict[str, int]) -> Path:
@@ -149,8 +147,8 @@ def bhscore(folder: Path, network: str, counts: dict[str, int]) -> Path:
         ("AlexNet", {"conv1_abs": 1000, "fc6": 1000, "fc8": 1000}, ()),  # 1,000 of each layer
         ("AlexNet", {"conv5": 4096, "fc6": 4096, "fc8": 1000}, ()),  # 4,096, or all
         ("AlexNet", {"conv5": 43_264, "fc6": 4096, "fc8": 1000}, ()),  # all
-        ("DenseNet-121", {"conv1_abs": 1000, "concat_2_1": 1000, "fc6": 1000}, ()),
-        ("DenseNet-121", {"conv1_abs": 4096, "concat_2_1": 4096, "fc6": 1000}, ("DenseNet-121",)),
+        ("VGG-F", {"conv1_abs": 1000, "conv2": 1000, "fc8": 1000}, ()),
+        ("VGG-F", {"conv1_abs": 4096, "conv2": 4096, "fc8": 1000}, ("VGG-F",)),
     ],
 )
 def test_bhscore_files_hold_samples_of_units(tmp_path: Path, network, counts, unchecked) -> None:
@@ -179,14 +177,14 @@ def test_bhscore_files_hold_samples_of_units(tmp_path: Path, network, counts, un
             r"fc6/sub-01/V1/accuracy\.mat: 4,095 units; files of AlexNet hold 4,096 .* has 4,096",
         ),
         (
-            "DenseNet-121",
-            {"conv1_abs": 1000, "concat_2_1": 900},
-            r"concat_2_1/.*: 900 units; .* hold 1,000 .* concat_2_1 has at least 1,000",
+            "VGG-F",
+            {"conv1_abs": 1000, "conv2": 900},
+            r"conv2/.*: 900 units; .* hold 1,000 .* conv2 has at least 1,000",
         ),
         (
-            "DenseNet-121",
-            {"conv1_abs": 4096, "concat_2_1": 900},
-            r"concat_2_1/.*: 900 units; .* hold 4,096 .* concat_2_1 has at least 1,000",
+            "VGG-F",
+            {"conv1_abs": 4096, "conv2": 900},
+            r"conv2/.*: 900 units; .* hold 4,096 .* conv2 has at least 1,000",
         ),
     ],
 )
