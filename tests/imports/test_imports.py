@@ -158,7 +158,7 @@ def test_bhscore_files_hold_samples_of_units(tmp_path: Path, network, counts, un
     release = unitdb.open(found.release)
     layers = release.table("layers").set_index("layer")
     assert layers["n_units"].to_dict() == counts
-    assert "places in the layer are not published" in (found.release / "README.md").read_text()
+    assert "places in the layer are not in these" in (found.release / "README.md").read_text()
     assert import_accuracies("bhscore", folder, releases=tmp_path / "out") == found
 
 

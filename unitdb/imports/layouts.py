@@ -45,7 +45,7 @@ class Layout:
         By name.
     fewest : int, optional
         Units of the smallest layer, where files hold samples of units: of each layer of a network
-        equally many, or all that it has. Which they are is not published. None where they hold all.
+        equally many, or all that it has. Which they are is not in them. None where they hold all.
     """
 
     name: str

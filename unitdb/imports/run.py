@@ -45,7 +45,7 @@ _N_TEST = 50
 _UNSTATED = "not stated by the published accuracies"
 _SAMPLED = (
     " Units are those that the authors drew from each layer, numbered as in their files: their "
-    "places in the layer are not published, and shapes of layers are those of the samples."
+    "places in the layer are not in these, and shapes of layers are those of the samples."
 )
 
 

@@ -265,7 +265,7 @@ def _where_it_ends(root: Path, asked: str) -> str:
     for part in PurePosixPath(asked).parts:
         inner = [path for folder in folders for path in sorted(folder.glob(part))]
         if not inner:
-            names = sorted({path.name for folder in folders for path in folder.iterdir()})
+            names = sorted({path.name for folder in folders for path in folder.glob("*")})
             near = closest(part, names, most=_LISTED) or names[:_LISTED]
             return f"for {part!r} there {'are: ' + ', '.join(near) if near else 'is nothing'}"
         folders = [path for path in inner if path.is_dir()]
