@@ -109,7 +109,7 @@ def test_bhscore_keeps_rois_apart(tmp_path: Path) -> None:
     for roi, subject in stored:
         save(tmp_path / "in" / layout.path("AlexNet", "fc8", subject, roi), np.zeros((1, 1000)))
     found = import_accuracies("bhscore", tmp_path / "in", releases=tmp_path / "out")
-    assert found.unchecked == ("VGG-F",)
+    assert found.unchecked == ()
     rows = unitdb.open(found.release).sql(
         "SELECT * FROM accuracy WHERE model = 'VGG-F' ORDER BY unit"
     )
@@ -131,17 +131,84 @@ def test_known_numbers_of_units() -> None:
         assert 4 * vgg[f"pool{block}"] == known[last]
     assert networks["AlexNet"].layers["conv1_abs"] == published["AlexNet"].layers["conv1"]
     assert networks["ResNet-18"].layers["layer4"] == 512 * 7 * 7
-    checked = [name for name, one in networks.items() if None not in one.layers.values()]
-    assert len(checked) == 7
 
 
-def test_bhscore_with_a_wrong_number_of_units(tmp_path: Path) -> None:
-    path = LAYOUTS["bhscore"].path("ResNet-18", "fc", "sub-01", "V1")
-    save(tmp_path / "in" / path, RNG.uniform(-1, 1, (1, 999)))
-    with pytest.raises(
-        PublishedFileError, match=r"accuracy\.mat: 999 units; ResNet-18/fc has 1,000"
-    ):
-        import_accuracies("bhscore", tmp_path / "in", releases=tmp_path / "out")
+def bhscore(folder: Path, network: str, counts: dict[str, int]) -> Path:
+    """Files of one subject and ROI: of each of these layers, as many units."""
+    for layer, n_units in counts.items():
+        path = LAYOUTS["bhscore"].path(network, layer, "sub-01", "V1")
+        save(folder / path, RNG.uniform(-1, 1, (1, n_units)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("network", "counts", "unchecked"),
+    [
+        ("AlexNet", {"conv1_abs": 1000, "fc6": 1000, "fc8": 1000}, ()),  # 1,000 of each layer
+        ("AlexNet", {"conv5": 4096, "fc6": 4096, "fc8": 1000}, ()),  # 4,096, or all
+        ("AlexNet", {"conv5": 43_264, "fc6": 4096, "fc8": 1000}, ()),  # all
+        ("VGG-F", {"conv1_abs": 1000, "conv2": 1000, "fc8": 1000}, ()),
+        ("VGG-F", {"conv1_abs": 4096, "conv2": 4096, "fc8": 1000}, ("VGG-F",)),
+    ],
+)
+def test_bhscore_files_hold_samples_of_units(tmp_path: Path, network, counts, unchecked) -> None:
+    folder = bhscore(tmp_path / "in", network, counts)
+    found = import_accuracies("bhscore", folder, releases=tmp_path / "out")
+    assert found.unchecked == unchecked
+    release = unitdb.open(found.release)
+    layers = release.table("layers").set_index("layer")
+    assert layers["n_units"].to_dict() == counts
+    assert "places in the layer are not in these" in (found.release / "README.md").read_text()
+    assert import_accuracies("bhscore", folder, releases=tmp_path / "out") == found
+
+
+@pytest.mark.parametrize(
+    ("network", "counts", "message"),
+    [
+        ("ResNet-18", {"fc": 1001}, r"fc/sub-01/V1/accuracy\.mat: 1,001 units; .*/fc has 1,000"),
+        (
+            "ResNet-18",
+            {"layer4": 1000, "fc": 999},
+            r"fc/sub-01/V1/accuracy\.mat: 999 units; files of ResNet-18 hold 1,000 .* fc has 1,000",
+        ),
+        (
+            "AlexNet",
+            {"conv5": 4096, "fc6": 4095, "fc8": 1000},
+            r"fc6/sub-01/V1/accuracy\.mat: 4,095 units; files of AlexNet hold 4,096 .* has 4,096",
+        ),
+        (
+            "VGG-F",
+            {"conv1_abs": 1000, "conv2": 900},
+            r"conv2/.*: 900 units; .* hold 1,000 .* conv2 has at least 1,000",
+        ),
+        (
+            "VGG-F",
+            {"conv1_abs": 4096, "conv2": 900},
+            r"conv2/.*: 900 units; .* hold 4,096 .* conv2 has at least 1,000",
+        ),
+    ],
+)
+def test_bhscore_with_a_wrong_number_of_units(tmp_path: Path, network, counts, message) -> None:
+    folder = bhscore(tmp_path / "in", network, counts)
+    with pytest.raises(PublishedFileError, match=message):
+        import_accuracies("bhscore", folder, releases=tmp_path / "out")
+    assert left_in(tmp_path / "out") == []
+
+
+def test_no_known_layer_is_smaller_than_the_smallest() -> None:
+    layout = LAYOUTS["bhscore"]
+    known = [n for one in layout.networks.values() for n in one.layers.values() if n is not None]
+    assert min(known) == layout.fewest
+
+
+def test_all_units_would_not_go_into_the_archive() -> None:
+    """Why files of the 29 networks are read as samples: the archive has 88.41 MB."""
+    layout = LAYOUTS["bhscore"]
+    known = [n for one in layout.networks.values() for n in one.layers.values() if n is not None]
+    n_files = len(layout.subjects) * len(layout.rois)
+    assert 4 * n_files * max(known) > 88.41e6  # a single layer, in single precision
+    n_layers = sum(len(one.layers) for one in layout.networks.values())
+    assert 4 * n_files * n_layers * layout.fewest < 88.41e6
 
 
 def test_damaged_file_is_named_and_nothing_is_left(tmp_path: Path) -> None:

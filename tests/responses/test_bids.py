@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import shutil
 import tracemalloc
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -13,9 +12,13 @@ import pytest
 from hypothesis import given, strategies as st
 from nilearn.signal import clean as nilearn_clean
 
-from unitdb import programs
-from unitdb.errors import DatasetError
-from unitdb.responses import find_dataset
+from unitdb.errors import (
+    DatasetError,
+    ResponsesError,
+    StimulusMismatchError,
+    UnknownSubjectError,
+)
+from unitdb.responses import Dataset
 from unitdb.responses.bids import (
     _Event,
     _volumes,
@@ -25,8 +28,6 @@ from unitdb.responses.bids import (
     normalised,
 )
 from unitdb.responses.spec import DatasetSpec
-from unitdb.sources import DatasetFiles, get, install
-from unitdb.specs import read_spec
 
 SHAPE, N_VOLUMES, SECONDS = (6, 5, 4), 30, 3.0
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
@@ -92,7 +93,7 @@ def spec(**options):
             "citation": "none",
             "subjects": ["sub-01"],
             "rois": {"V1": "primary", "V4": "fourth"},
-            "stimuli": {"kind": "folder", "folder": "pictures"},
+            "stimuli": {"kind": "folder", "folder": "pictures", "ending": ".png"},
             "responses": {
                 "kind": "bids",
                 "root": "bids",
@@ -286,7 +287,11 @@ def truncate(path):
         (lambda d: bold(d).write_bytes(gzip.compress(b"no image")), r"run-01.*cannot be read"),
         (lambda d: truncate(mask(d)), r"mask_LH_V4\.nii\.gz: cannot be read"),
         (lambda d: write_bomb(mask(d)), r"LH_V4\.nii\.gz: .* would become 16,000,000,000 bytes"),
-        (lambda d: mask(d).unlink(), r"no file fits 'sourcedata/sub-01/anat/sub-01_mask_LH_V4"),
+        (
+            lambda d: mask(d).unlink(),
+            r"no file fits 'sourcedata/sub-01/anat/.* for '.*LH_V4\.nii\.gz' there are: .*LH_V1",
+        ),
+        (lambda d: shutil.rmtree(d / "bids"), r"bids: no file fits .*; there is no such folder"),
         (lambda d: save_mask(d, np.zeros(SHAPE)), r"ROI 'V4' has no voxels"),
         (lambda d: save_mask(d, np.ones((5, 5, 5))), r"LH_V4.* has shape \(5, 5, 5\)"),
         (lambda d: save_mask(d, np.ones(SHAPE), 2 * AFFINE), r"LH_V4.* lie elsewhere"),
@@ -314,6 +319,43 @@ def truncate(path):
             ),
             r"has no column 'stim_id'; there are: stim",
         ),
+        (
+            lambda d: events(d).write_text(
+                "onset\tduration\tevent_type\tstim\n1\t9\tstimulus\tx\tmore\n"
+            ),
+            r"has no column 'stim_id'; there are: stim",
+        ),
+        (
+            lambda d: events(d).write_text("onset\tduration\tevent_type\tstim_id\n1\t9\n"),
+            r"events\.tsv: line 2: has no column 'event_type'; there are: onset, duration",
+        ),
+        (
+            lambda d: events(d).write_text(
+                "onset\tduration\tevent_type\tstim_id\tstim_id\n1\t9\tstimulus\tx\ty\n"
+            ),
+            r"events\.tsv: the column 'stim_id' stands twice",
+        ),
+        (
+            lambda d: events(d).write_text(
+                "onset\tduration\tevent_type\tstim_id\n"
+                "6\t9\tstimulus\tx\n18\t9\tstimulus\tz\n6\t3\tstimulus\ty\n"
+            ),
+            r"lines 2 and 4 both show a stimulus at 6 s \(x, y\); choose one with `keep`",
+        ),
+        (
+            lambda d: events(d).write_text(
+                "onset\tduration\tevent_type\tstim_id\n1e308\t9\tstimulus\tx\n"
+            ),
+            r"line 2: onset is '1e308', expected a number$",
+        ),
+        (
+            lambda d: events(d).write_text(
+                "onset\tduration\tevent_type\tstim_id\n1\t-9\tstimulus\tx\n"
+            ),
+            r"line 2: duration is '-9', expected a number from 0 on",
+        ),
+        (lambda d: events(d).write_bytes(b"onset\xff"), r"events\.tsv: cannot be read"),
+        (lambda d: events(d).write_text(""), r"events\.tsv: no event names a stimulus"),
     ],
 )
 def test_what_is_wrong_is_named(data, spoil, message):
@@ -330,6 +372,85 @@ def test_confounds_must_fit_the_run(data):
         read(data, regress=["trans_x"])
     with pytest.raises(DatasetError, match="has no column 'trans_y'; there are: trans_x"):
         read(data, regress=["trans_y"])
+
+
+def test_more_regressors_than_volumes_are_refused(data):
+    with pytest.raises(DatasetError, match=r"run-01_bold.* has 30 volumes, of which 31 regressors"):
+        read(data, trend=1, regress=["trans_x"] * 30)
+
+
+def test_patterns_that_are_none_are_named(data):
+    parts = {"train": part("Training") | {"bold": "derivatives/**.nii.gz"}, "test": part("Test")}
+    with pytest.raises(DatasetError, match=r"'derivatives/\*\*\.nii\.gz' is no pattern of files"):
+        read(data, parts=parts)
+
+
+def test_a_pattern_that_fits_other_people_is_refused(data):
+    func = bold(data).parent
+    for path in func.glob("sub-01_*"):
+        shutil.copy(path, path.with_name(path.name.replace("sub-01", "sub-02")))
+    pattern = {"bold": "derivatives/sub-*/ses-perceptionTraining*/func/*_bold_preproc.nii.gz"}
+    with pytest.raises(DatasetError, match=r"several subjects, 01, 02: write \{subject\} where"):
+        read(data, parts={"train": part("Training") | pattern, "test": part("Test")})
+
+
+def dataset(data, ids, **options):
+    """The dataset with pictures of these ids (empty files: nothing looks at them)."""
+    pictures = data / "pictures"
+    pictures.mkdir(exist_ok=True)
+    for name in ids:
+        (pictures / f"{name}.png").touch()
+    return Dataset(spec=spec(**options), data=data, cache=data / "cache")
+
+
+SHOWN = ("apple", "bird", "car", "dog", "egg")
+
+
+def test_a_stimulus_without_a_picture_is_named_with_its_file_and_line(data, monkeypatch):
+    def no_image(*_, **__):
+        raise AssertionError("an image was read before the events were checked")
+
+    found = dataset(data, ["apple", "bird", "car", "dogs"])
+    with monkeypatch.context() as patch:
+        patch.setattr("unitdb.responses.bids.time_series", no_image)
+        message = (
+            r"run-01_events\.tsv: line 7: 'dog' is not among the 4 stimuli of dataset 'raw'; "
+            r"near: dogs; nor are 1 other ids: egg$"
+        )
+        with pytest.raises(StimulusMismatchError, match=message):
+            found.responses("sub-01")
+    # Voxels are counted all the same, and with the pictures in place all is there.
+    assert found.voxel_counts("sub-01") == {"V1": 23, "V4": 9}
+    complete = dataset(data, SHOWN).responses("sub-01")
+    assert complete.sha256 == read(data).sha256
+
+
+def test_a_subject_that_is_not_there_is_named(data):
+    found = dataset(data, SHOWN)
+    with pytest.raises(
+        UnknownSubjectError, match=r"'sub-1' in dataset 'raw'; did you mean 'sub-01'"
+    ):
+        found.responses("sub-1")
+    listed = found.spec.model_copy(update={"subjects": ["sub-01", "sub-02"]})
+    missing = Dataset(spec=listed, data=data, cache=data / "cache")
+    message = r"no file fits 'derivatives/sub-02/ses-.*; for 'sub-02' there are: sub-01"
+    with pytest.raises(DatasetError, match=message):
+        missing.responses("sub-02")
+
+
+def test_labels_that_stand_twice_are_named(data):
+    with pytest.raises(ValueError, match="subjects: an id stands twice"):
+        DatasetSpec.model_validate(spec().model_dump() | {"subjects": ["sub-01", "sub-01"]})
+    path = events(data, "perceptionTest01")
+    path.write_text(path.read_text().replace("\tegg", "\tapple", 1))
+    with pytest.raises(ResponsesError, match=r"raw/sub-01: 1 stimuli are both in .* test: apple"):
+        read(data)
+    with_numbers(data / "bids" / "sub-01")
+    (data / "names.tsv").write_text("1443537.022563\tapple\n1443537.022563\tpear\n")
+    parts = {"train": part("Training"), "test": part("Test")}
+    named = {split: one | {"names": "names.tsv"} for split, one in parts.items()}
+    with pytest.raises(DatasetError, match=r"names\.tsv: line 2: 1443537\.022563 stands for two"):
+        read(data, parts=named)
 
 
 def test_stimuli_told_by_number_are_named(data):
@@ -354,100 +475,6 @@ def read_ids(events):
     return [name for _, name in events] * 2 + ["egg"] * 5
 
 
-def test_god_as_a_bids_dataset_is_cloned_and_used_in_place(written, tmp_path):
-    """The dataset that comes with unitdb, on made-up images in its layout."""
-    path = find_dataset("god-bids", [Path(__file__).parents[2] / "datasets"])
-    found = read_spec(path, DatasetSpec, DatasetError)
-    theirs, data = tmp_path / "theirs", tmp_path / "data"
-    programs.run("datalad", "create", "-c", "text2git", theirs, folder=tmp_path)
-    lay_out_as_god(written / "bids", theirs)
-    programs.run("datalad", "save", "-m", "All", folder=theirs)
-    version = programs.run("git", "rev-parse", "HEAD", folder=theirs).strip()
-    files = DatasetFiles(datalad=str(theirs), version=version, fetch=found.files.fetch)
-    install("god-bids", files, data=data)
-    with pytest.raises(DatasetError, match=r"\.nii\.gz: is known, but not downloaded"):
-        bids_responses(found, found.responses, "sub-01", data)
-    get("god-bids", files, data=data, subjects=["sub-01"])
-    responses = bids_responses(found, found.responses, "sub-01", data)
-    assert responses.stimulus_ids[-1] == "n01443541_22563"
-    assert {roi: int(mask.sum()) for roi, mask in responses.rois.items()}["V1"] == 23
-    options = {"trend": 1, "normalise": "percent"}
-    expected = read(written, **options)
-    np.testing.assert_allclose(responses.roi("V1"), expected.roi("V1"))
-
-
-def lay_out_as_god(source, root):
-    """Copy to the paths and the numbers of ds001246."""
-    shutil.copytree(source / "sub-01", root / "sub-01")
-    with_numbers(root / "sub-01")
-    ready = root / "derivatives" / "preproc-spm" / "output"
-    shutil.copytree(source / "derivatives" / "sub-01", ready / "sub-01")
-    anatomy = root / "sourcedata" / "sub-01" / "anat"
-    shutil.copytree(source / "sourcedata" / "sub-01" / "anat", anatomy)
-    add_masks(anatomy)
-
-
-def add_masks(anatomy):
-    """Masks of the other regions."""
-    for name in ("V2d", "V3v", "LOC", "FFA", "PPA"):
-        shutil.copy(anatomy / "sub-01_mask_LH_V4.nii.gz", anatomy / f"sub-01_mask_RH_{name}.nii.gz")
-
-
-def test_deeprecon_as_a_bids_dataset_reads_what_fmriprep_writes(written, tmp_path):
-    """The dataset that comes with unitdb, on made-up images in its layout."""
-    path = find_dataset("deeprecon-bids", [Path(__file__).parents[2] / "datasets"])
-    found = read_spec(path, DatasetSpec, DatasetError)
-    lay_out_as_deeprecon(written / "bids", tmp_path / "deeprecon-bids")
-    responses = bids_responses(found, found.responses, "sub-01", tmp_path)
-    assert responses.split.tolist() == ["train"] * 8 + ["test"] * 4  # repetitions are left out
-    assert responses.stimulus_ids[-1] == "n01443541_22563"
-    assert responses.rois["V3"].any()
-    run = written / "bids" / "derivatives" / "sub-01" / "ses-perceptionTraining01" / "func"
-    values = nib.load(run / f"{run_name('perceptionTraining01', '01')}_bold_preproc.nii.gz")
-    voxel = np.asarray(values.dataobj, np.float64).reshape(-1, N_VOLUMES)[0]  # the first of V1
-    time = np.arange(N_VOLUMES)
-    ones = np.ones(N_VOLUMES)
-    motion = np.stack([np.sin(time * (i + 1)) for i in range(6)])
-    design = np.column_stack([ones, time, *motion])
-    fitted = design[:, 1:] - design[:, 1:].mean(axis=0)
-    weights = np.linalg.lstsq(design, voxel, rcond=None)[0][1:]
-    percent = 100 * ((voxel - fitted @ weights) / voxel.mean() - 1)
-    # From 3.6 s + 4 s on, nearest to the fifth volume of 2 s.
-    np.testing.assert_allclose(responses.roi("V1")[0, 0], percent[4:8].mean(), rtol=1e-4)
-
-
-def lay_out_as_deeprecon(source, root):
-    """Copy to the paths, columns and numbers of ds001506, and of fMRIPrep's output for it."""
-    motion = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]
-    for session, run in RUNS:
-        name = run_name(session, run)
-        new_session = session.replace("perception", "perceptionNaturalImage")
-        new = run_name(new_session, run)
-        raw = root / "sub-01" / f"ses-{new_session}" / "func"
-        ready = root / "derivatives" / "fmriprep" / "sub-01" / f"ses-{new_session}" / "func"
-        raw.mkdir(parents=True, exist_ok=True)
-        ready.mkdir(parents=True, exist_ok=True)
-        image = nib.load(
-            source / f"derivatives/sub-01/ses-{session}/func" / f"{name}_bold_preproc.nii.gz"
-        )
-        image.header.set_zooms((3.0, 3.0, 3.0, 2.0))
-        nib.save(image, ready / f"{new}_space-T1w_desc-preproc_bold.nii.gz")
-        time = np.arange(N_VOLUMES)
-        table = np.stack([np.sin(time * (i + 1)) for i in range(6)], axis=1)
-        lines = ["\t".join(motion), *("\t".join(map(repr, row.tolist())) for row in table)]
-        (ready / f"{new}_desc-confounds_timeseries.tsv").write_text("\n".join(lines) + "\n")
-        shown = ["egg" if "Test" in session else picture for _, picture in EVENTS]
-        events = ["onset\tduration\tevent_type\tstimulus_id\tresponse_time", "0\t6\t-1\tn/a\t0"]
-        for place, ((onset, _), picture) in enumerate(zip(EVENTS, shown, strict=True)):
-            kind = 2 if place == 3 else 1
-            events.append(f"{onset * 0.6:g}\t8\t{kind}\t{picture}\t0.0")
-        (raw / f"{new}_events.tsv").write_text("\n".join(events) + "\n")
-    with_numbers(root / "sub-01", followed_by="\t0.0\n")
-    anatomy = root / "sourcedata" / "sub-01" / "anat"
-    shutil.copytree(source / "sourcedata" / "sub-01" / "anat", anatomy)
-    add_masks(anatomy)
-
-
 def with_numbers(folder, *, followed_by="\n"):
     """Have events tell pictures by number; gives the numbers."""
     names = ["apple", "bird", "car", "dog", "egg"]
@@ -469,7 +496,7 @@ def test_two_images_of_a_run_are_refused(data):
 
 @pytest.mark.parametrize(("onset", "first"), [(3.0, 1), (4.5, 2), (7.5, 3), (10.5, 4), (7.4, 2)])
 def test_halves_of_a_volume_are_rounded_up(onset, first):
-    event = _Event(onset=onset, duration=4.5, stimulus="x")
+    event = _Event(onset=onset, duration=4.5, stimulus="x", line=2)
     assert _volumes(event, 3.0, 0.0, 30, where=None) == slice(first, first + 2)
 
 

@@ -59,3 +59,6 @@ def test_tables_of_names(tmp_path):
     table.write_text("1,cat\n1,dog\n")
     with pytest.raises(DatasetError, match="line 2: 1 stands for two ids"):
         read_names(table)
+    table.write_text("1,cat\n2," + "d" * 200_000)
+    with pytest.raises(DatasetError, match=r"names\.tsv: line 2: cannot be read: field larger"):
+        read_names(table)

@@ -2,9 +2,11 @@
 
 Layers of the 29 networks: Nonaka, Majima, Aoki & Kamitani 2021, doi:10.1016/j.isci.2021.103013
 (KamitaniLab/BHscore). Unit counts of AlexNet and VGG19: Horikawa, Aoki, Tsukamoto & Kamitani 2019,
-doi:10.1038/sdata.2019.12. Of other networks they are the shapes that these definitions give to an
-image of 224 × 224: VGG (Simonyan & Zisserman 2015, arXiv:1409.1556), ResNet (He et al. 2016,
-arXiv:1512.03385), CORnet (Kubilius et al. 2018, doi:10.1101/408385).
+doi:10.1038/sdata.2019.12. Those of other networks: :mod:`unitdb.imports.bhscore_units`.
+
+Files of the 29 networks hold some units of a layer: the authors' code draws 1,000 at random
+(decoding/feature_prediction_train.py), and all of VGG-16's first layer alone, 193 MB, would not
+go into the archive of 88 MB (its size: KamitaniLab/feature-encoding, handson/02_bhscore.ipynb).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from itertools import product
 from pathlib import Path
 
 from unitdb.errors import PublishedFileError, UnknownNameError
+from unitdb.imports.bhscore_units import ALEXNET, BHSCORE_UNITS
 
 __all__ = ["LAYOUTS", "Layout", "Network", "Source", "find_sources", "get_layout"]
 
@@ -40,6 +43,9 @@ class Layout:
         Path of a file; holds ``{folder}``, ``{layer}``, ``{subject}`` and ``{roi}``.
     networks : mapping of str to Network
         By name.
+    fewest : int, optional
+        Units of the smallest layer, where files hold samples of units: of each layer of a network
+        equally many, or all that it has. Which they are is not in them. None where they hold all.
     """
 
     name: str
@@ -50,6 +56,7 @@ class Layout:
     citation: str
     source: str
     networks: Mapping[str, Network]
+    fewest: int | None = None
 
     def path(self, network: str, layer: str, subject: str, roi: str) -> str:
         """Path of a file below the publication's folder."""
@@ -77,10 +84,6 @@ class Source:
     missing: tuple[str, ...]
 
 
-_ALEXNET = {
-    "conv1": 290_400, "conv2": 186_624, "conv3": 64_896, "conv4": 64_896, "conv5": 43_264,
-    "fc6": 4_096, "fc7": 4_096, "fc8": 1_000,
-}  # fmt: skip
 _VGG19 = {
     f"conv{block}_{number}": n_units
     for block, (n_layers, n_units) in enumerate(
@@ -90,26 +93,6 @@ _VGG19 = {
 } | {"fc6": 4_096, "fc7": 4_096, "fc8": 1_000}
 
 
-# A first convolution, then blocks that each halve the map and (but for the first) double the
-# channels: channels × height × width.
-_FIVE_STAGES = (64 * 112**2, 64 * 56**2, 128 * 28**2, 256 * 14**2, 512 * 7**2, 1_000)
-_OF_VGG = (
-    *(64 * 224**2, 64 * 112**2, 128 * 56**2, 256 * 28**2, 512 * 14**2, 512 * 7**2),
-    *(4_096, 4_096, 1_000),
-)
-_BHSCORE_UNITS = {
-    "AlexNet": tuple(_ALEXNET.values()),
-    "VGG-16": _OF_VGG,
-    "VGG-19": _OF_VGG,
-    "ResNet-18": _FIVE_STAGES,
-    "ResNet-34": _FIVE_STAGES,
-    "CORnet-Z": _FIVE_STAGES,
-    "CORnet-S": _FIVE_STAGES,
-}
-"""Units of all layers, in their order, of networks whose definition leaves no doubt. Files of the
-others are held against each other alone."""
-
-
 @cache
 def _bhscore_networks() -> dict[str, Network]:
     text = resources.files("unitdb.imports").joinpath("bhscore_layers.csv").read_text("utf-8")
@@ -117,9 +100,8 @@ def _bhscore_networks() -> dict[str, Network]:
     folders = {}
     for row in csv.DictReader(text.splitlines()):
         folders[row["dnn"]] = row["directory"]
-        found.setdefault(row["dnn"], {})[row["layer"]] = None
-    for name, n_units in _BHSCORE_UNITS.items():
-        found[name] = dict(zip(found[name], n_units, strict=True))
+        n_units = BHSCORE_UNITS[row["dnn"]][row["layer"]] if row["dnn"] in BHSCORE_UNITS else None
+        found.setdefault(row["dnn"], {})[row["layer"]] = n_units
     return {name: Network(folder=folders[name], layers=found[name]) for name in found}
 
 
@@ -134,7 +116,7 @@ LAYOUTS = {
         "doi:10.1038/sdata.2019.12",
         source="https://doi.org/10.1038/sdata.2019.12",
         networks={
-            "AlexNet": Network(folder="AlexNet", layers=_ALEXNET),
+            "AlexNet": Network(folder="AlexNet", layers=ALEXNET),
             "VGG19": Network(folder="VGG19", layers=_VGG19),
         },
     ),
@@ -148,6 +130,7 @@ LAYOUTS = {
         citation="Nonaka, Majima, Aoki & Kamitani 2021, iScience, doi:10.1016/j.isci.2021.103013",
         source="https://doi.org/10.1016/j.isci.2021.103013",
         networks=_bhscore_networks(),
+        fewest=1_000,  # the classes of ImageNet; no other layer has fewer units
     ),
 }
 """Known publications, by name."""

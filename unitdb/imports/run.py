@@ -45,6 +45,10 @@ __all__ = ["Imported", "import_accuracies"]
 
 _N_TEST = 50
 _UNSTATED = "not stated by the published accuracies"
+_SAMPLED = (
+    " Units are those that the authors drew from each layer, numbered as in their files: their "
+    "places in the layer are not in these, and shapes of layers are those of the samples."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +62,8 @@ class Imported:
     missing : tuple of str
         Files that the publication has and the folder has not.
     unchecked : tuple of str
-        Networks with a layer whose number of units is not known: files were held against each
-        other alone.
+        Networks with a layer whose number of units cannot be told from what is known: files were
+        held against each other alone.
     """
 
     release: Path
@@ -142,12 +146,18 @@ def import_accuracies(
                 )
             finally:
                 shutil.rmtree(work, ignore_errors=True)
-    unchecked = [
+    return Imported(release=target, missing=source.missing, unchecked=_unchecked(source, target))
+
+
+def _unchecked(source: Source, release: Path) -> tuple[str, ...]:
+    layers = open_release(release).table("layers", ["model", "n_units"])
+    largest = layers.groupby("model")["n_units"].max()
+    return tuple(
         network
         for network, found in source.layers.items()
-        if any(source.layout.networks[network].layers[layer] is None for layer in found)
-    ]
-    return Imported(release=target, missing=source.missing, unchecked=tuple(unchecked))
+        if largest[network] > (source.layout.fewest or 0)
+        and any(source.layout.networks[network].layers[layer] is None for layer in found)
+    )
 
 
 def _stage(
@@ -169,8 +179,10 @@ def _stage(
         rows["builds"].append(_build_row(source.layout, network, build, info))
         rows["inputs"] += input_rows(build.name, build.uses, build.described)
         depths = {layer: i for i, layer in enumerate(source.layout.networks[network].layers)}
+        counts: dict[str, int] = {}
         for published in names:
             r, shape = _read_layer(source, network, published)
+            counts[published] = r.shape[2]
             layer = _stored_name(published)
             units, keys = np.arange(r.shape[2], dtype=np.int32), partition_keys(scope, layer)
             write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
@@ -194,6 +206,7 @@ def _stage(
             done += 1
             if progress:
                 progress("import", done, total)
+        _check_samples(source, network, counts)
         for name, found in hierarchy.rows().items():
             rows[name] += found
         rows["recurrence"] += recurrence.rows()
@@ -270,6 +283,22 @@ def _paths(source: Source, network: str, layers: Sequence[str]) -> dict[str, str
     }
 
 
+def _check_samples(source: Source, network: str, counts: Mapping[str, int]) -> None:
+    """Hold samples of units to their common size, which no layer falls short of but for its own."""
+    if source.layout.fewest is None:
+        return
+    size = max(counts.values())
+    for layer, n in counts.items():
+        n_units = source.layout.networks[network].layers[layer]
+        least = source.layout.fewest if n_units is None else n_units
+        if n < min(size, least):
+            path = next(iter(_paths(source, network, [layer])))
+            raise PublishedFileError(
+                f"{source.folder / path}: {n:,} units; files of {network} hold {size:,} of a layer "
+                f"that has them, and {layer} has {'at least ' if n_units is None else ''}{least:,}"
+            )
+
+
 def _read_layer(
     source: Source, network: str, layer: str
 ) -> tuple[NDArray[np.float32], tuple[int, ...]]:
@@ -281,7 +310,8 @@ def _read_layer(
         for j, subject in enumerate(source.subjects):
             path = source.folder / source.layout.path(network, layer, subject, roi)
             values, shape = read_accuracy(path)
-            if n_units is not None and len(values) != n_units:
+            few = len(values) < (n_units or 0) and source.layout.fewest is None
+            if n_units is not None and (few or len(values) > n_units):
                 raise PublishedFileError(
                     f"{path}: {len(values):,} units; {network}/{layer} has {n_units:,}"
                 )
@@ -381,7 +411,7 @@ def _build_row(layout: Layout, network: str, build: _Build, info: ReleaseInfo) -
         "dataset": layout.name,
         "model": network,
         "decoder": canonical_json({"published": layout.citation}),
-        "units": canonical_json({"sample": None, "seed": 0}),  # all of them
+        "units": canonical_json({"sample": None, "seed": 0}),  # all that the files hold
         "n_folds": None,
         "seed": None,
         "inputs": canonical_json({"files": content_sha256(build.files)}),
@@ -401,7 +431,8 @@ def _info(source: Source, name: str, version: str, *, simulated: bool) -> Releas
         version=version,
         title=layout.title,
         description="Accuracies as their authors published them, not computed by unitdb. Numbers "
-        "of voxels and hashes of weights and pictures are not part of the publication.",
+        "of voxels and hashes of weights and pictures are not part of the publication."
+        + (_SAMPLED if layout.fewest is not None else ""),
         simulated=simulated,
         licence=_UNSTATED,
         citation=layout.citation,

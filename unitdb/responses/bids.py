@@ -1,6 +1,8 @@
 """BIDS: preprocessed BOLD images, events and ROI masks → responses, one sample a presentation.
 
-Per run, in this order:
+Masks that are not on the grid of the BOLD images are refused, or taken to it where dataset.yaml
+asks for that (:mod:`unitdb.responses.bids_images`). Events are read and checked before any image
+is. Then, per run, in this order:
 
 1. of each volume only the voxels of the ROIs are kept; y is a voxel's time series, ȳ its mean;
 2. trend and confounds are regressed out:  y ← y − X β̂,  X holding the powers 1 to ``trend`` of time
@@ -16,30 +18,31 @@ from __future__ import annotations
 import csv
 import math
 import re
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.activations.hdf5 import check_expansion
-from unitdb.errors import DatasetError, MissingExtraError, closest
+from unitdb.errors import DatasetError, StimulusMismatchError, closest
 from unitdb.reads import note_read, why_missing
+from unitdb.responses.bids_images import Grid, bold_grid, roi_voxels, time_series
 from unitdb.responses.naming import read_names, stimulus_id
 from unitdb.responses.spec import BidsPart, BidsResponses, DatasetSpec
+from unitdb.responses.stimuli_spec import Split
 from unitdb.responses.types import Responses
 
 __all__ = ["bids_responses", "block_means", "clean", "normalised"]
 
 Floats = NDArray[np.float64]
+Entities = tuple[str | None, ...]
 
-_SLAB = 64 * 2**20
 _ENTITIES = ("sub", "ses", "task", "acq", "dir", "run")
-_SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
-_SAME_PLACE = 1e-3  # mm
+_LISTED = 5
+_HUGE = 1e15  # neighbouring floats are then an eighth apart: no time and no number of a picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +50,40 @@ class _Event:
     onset: float
     duration: float
     stimulus: str
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """Files of a run, and the events in it that show a stimulus, in the order of their onsets."""
+
+    split: str
+    bold: Path
+    confounds: Path | None
+    events: Path
+    shown: Sequence[_Event]
 
 
 def bids_responses(
-    dataset: DatasetSpec, spec: BidsResponses, subject: str, data: Path
+    dataset: DatasetSpec,
+    spec: BidsResponses,
+    subject: str,
+    data: Path,
+    *,
+    stimuli: Collection[str] | None = None,
 ) -> Responses:
     """Responses of one subject in a BIDS dataset; no more than one run is in memory.
+
+    Parameters
+    ----------
+    dataset, spec : DatasetSpec, BidsResponses
+        Its dataset.yaml.
+    subject : str
+        The subject.
+    data : Path
+        Folder that the paths in the spec are relative to.
+    stimuli : collection of str, optional
+        Ids that there are. Events are held to them before any image is read.
 
     Raises
     ------
@@ -60,41 +91,95 @@ def bids_responses(
         Images, events or masks that are missing, damaged or do not fit together; names the file.
     ResponsesError
         Responses that contradict themselves.
+    StimulusMismatchError
+        An event shows a stimulus that is not among ``stimuli``; names the file and the line.
     MissingExtraError
         nibabel is not installed.
     """
     root = data / spec.root
-    masks = {roi: _union(root, spec.masks[roi], subject) for roi in dataset.rois}
-    _check_masks(masks)
-    union = np.logical_or.reduce([mask.voxels for mask in masks.values()])
-    values: list[Floats] = []
-    ids: list[str] = []
-    splits: list[str] = []
+    runs: list[_Run] = []
     for split, part in spec.parts.items():
-        events = _by_run(root, part.events, subject)
         names = read_names(data / part.names) if part.names else None
-        confounds = _by_run(root, part.confounds, subject) if part.confounds else {}
-        for bold in _by_run(root, part.bold, subject).values():
-            shown = _events(_of_run(events, bold, "events"), part, names)
-            run, seconds = _series(bold, union, next(iter(masks.values())))
-            regressors = (
-                _confounds(_of_run(confounds, bold, "confounds"), spec.regress, len(run))
-                if spec.regress
-                else np.empty((len(run), 0))
-            )
-            cleaned = normalised(clean(run, regressors, trend=spec.trend), spec.normalise)
-            blocks = [_volumes(event, seconds, spec.shift, len(run), where=bold) for event in shown]
-            values.append(block_means(cleaned, blocks))
-            ids += [event.stimulus for event in shown]
-            splits += [split] * len(shown)
+        runs += _runs(root, spec, split, subject, names)
+    if stimuli is not None:
+        _check_stimuli(runs, stimuli, dataset.name)
+    grid = bold_grid(runs[0].bold)
+    masks = {
+        roi: roi_voxels(
+            roi,
+            [path for pattern in spec.masks[roi] for path in _files(root, pattern, subject)],
+            grid,
+            resample=spec.resample_masks,
+        )
+        for roi in dataset.rois
+    }
+    union = np.logical_or.reduce(list(masks.values()))
     return Responses(
         dataset=dataset.name,
         subject=subject,
-        values=np.concatenate(values),
-        stimulus_ids=np.array(ids, dtype=np.str_),
-        split=np.array(splits, dtype=np.str_),
-        rois={roi: mask.voxels[union] for roi, mask in masks.items()},
+        values=np.concatenate([_samples(run, spec, union, grid) for run in runs]),
+        stimulus_ids=np.array([e.stimulus for run in runs for e in run.shown], dtype=np.str_),
+        split=np.array([run.split for run in runs for _ in run.shown], dtype=np.str_),
+        rois={roi: mask[union] for roi, mask in masks.items()},
         condition=dataset.condition,
+    )
+
+
+def _runs(
+    root: Path, spec: BidsResponses, split: Split, subject: str, names: Mapping[float, str] | None
+) -> Iterator[_Run]:
+    part = spec.parts[split]
+    bold = _by_run(root, part.bold, subject)
+    people = sorted({run[0] or "" for run in bold})
+    if len(people) > 1:
+        raise DatasetError(
+            f"{root}: {part.bold!r} fits files of several subjects, "
+            f"{', '.join(people[:_LISTED])}: write {{subject}} where their ids stand"
+        )
+    events = _by_run(root, part.events, subject)
+    regressed = part.confounds if spec.regress else None
+    confounds = _by_run(root, regressed, subject) if regressed else {}
+    for run, path in bold.items():
+        events_path = _of_run(events, run, path, "events")
+        yield _Run(
+            split=split,
+            bold=path,
+            confounds=_of_run(confounds, run, path, "confounds") if regressed else None,
+            events=events_path,
+            shown=_events(events_path, part, names),
+        )
+
+
+def _check_stimuli(runs: Sequence[_Run], stimuli: Collection[str], dataset: str) -> None:
+    known = frozenset(stimuli)
+    unknown = [(run, e) for run in runs for e in run.shown if e.stimulus not in known]
+    if not unknown:
+        return
+    run, event = unknown[0]
+    others = sorted({e.stimulus for _, e in unknown} - {event.stimulus})
+    near = closest(event.stimulus, stimuli)
+    raise StimulusMismatchError(
+        f"{run.events}: line {event.line}: {event.stimulus!r} is not among the {len(known)} "
+        f"stimuli of dataset {dataset!r}"
+        + (f"; near: {', '.join(near)}" if near else "")
+        + (f"; nor are {len(others)} other ids: {', '.join(others[:_LISTED])}" if others else "")
+    )
+
+
+def _samples(run: _Run, spec: BidsResponses, voxels: NDArray[np.bool_], grid: Grid) -> Floats:
+    """Samples of a run; array of shape (n_events, n_voxels)."""
+    series, seconds = time_series(run.bold, voxels, grid)
+    n = len(series)
+    blocks = [_volumes(event, seconds, spec.shift, n, where=run.bold) for event in run.shown]
+    confounds = _confounds(run.confounds, spec.regress, n) if run.confounds else np.empty((n, 0))
+    n_regressors = spec.trend + confounds.shape[1]
+    if n_regressors and n_regressors >= n - 1:
+        raise DatasetError(
+            f"{run.bold}: the run has {n} volumes, of which {n_regressors} regressors and the mean "
+            "leave nothing"
+        )
+    return block_means(
+        normalised(clean(series, confounds, trend=spec.trend), spec.normalise), blocks
     )
 
 
@@ -158,118 +243,36 @@ def _volumes(event: _Event, seconds: float, shift: float, n: int, *, where: Path
     return slice(first, stop)
 
 
-def _series(path: Path, voxels: NDArray[np.bool_], mask: _Mask) -> tuple[Floats, float]:
-    """Time series of some voxels, array of shape (n_volumes, n_voxels), and the repetition time."""
-    image = _load(path)
-    if len(image.shape) != 4 or image.shape[:3] != voxels.shape:
-        raise DatasetError(
-            f"{path}: has shape {image.shape}, the masks {voxels.shape} ({mask.path})"
-        )
-    _check_place(path, image.affine, mask)
-    seconds = float(image.header.get_zooms()[3]) * _SECONDS[image.header.get_xyzt_units()[1]]
-    if not seconds > 0:
-        raise DatasetError(f"{path}: the header states no repetition time")
-    n_volumes = image.shape[3]
-    found = np.empty((n_volumes, int(voxels.sum())))
-    step = max(1, _SLAB // (8 * voxels.size))
-    for start in range(0, n_volumes, step):
-        with _naming(path):
-            slab = np.asarray(image.dataobj[..., start : start + step], dtype=np.float64)
-        found[start : start + step] = slab[voxels].T
-    return found, seconds
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Mask:
-    path: Path
-    voxels: NDArray[np.bool_]
-    affine: Floats
-
-
-def _union(root: Path, patterns: Sequence[str], subject: str) -> _Mask:
-    paths = [path for pattern in patterns for path in _files(root, pattern, subject)]
-    found: _Mask | None = None
-    for path in paths:
-        image = _load(path)
-        with _naming(path):
-            voxels = np.asarray(image.dataobj) > 0
-        if found is None:
-            found = _Mask(path=path, voxels=voxels.reshape(voxels.shape[:3]), affine=image.affine)
-            continue
-        if voxels.shape != found.voxels.shape:
-            raise DatasetError(
-                f"{path}: has shape {voxels.shape}, {found.path} {found.voxels.shape}"
-            )
-        _check_place(path, image.affine, found)
-        found = _Mask(path=found.path, voxels=found.voxels | voxels, affine=found.affine)
-    assert found is not None  # noqa: S101 - _files gives at least one
-    return found
-
-
-def _check_masks(masks: Mapping[str, _Mask]) -> None:
-    first = next(iter(masks.values()))
-    for roi, mask in masks.items():
-        if not mask.voxels.any():
-            raise DatasetError(f"{mask.path}: ROI {roi!r} has no voxels")
-        if mask.voxels.shape != first.voxels.shape:
-            raise DatasetError(
-                f"{mask.path}: has shape {mask.voxels.shape}, {first.path} {first.voxels.shape}"
-            )
-        _check_place(mask.path, mask.affine, first)
-
-
-def _check_place(path: Path, affine: Floats, mask: _Mask) -> None:
-    if not np.allclose(affine, mask.affine, rtol=0, atol=_SAME_PLACE):
-        raise DatasetError(
-            f"{path}: its voxels lie elsewhere than those of {mask.path} (other affine); resample "
-            "one to the other"
-        )
-
-
-def _load(path: Path) -> Any:
-    try:
-        import nibabel as nib
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            f"{path}: read with nibabel, which is not installed: pip install 'unitdb[build]'"
-        ) from None
-    with _naming(path):
-        note_read(path)
-        image: Any = nib.load(path, keep_file_open=True)
-    n_bytes = math.prod(image.shape) * image.get_data_dtype().itemsize
-    check_expansion(n_bytes, path, error=DatasetError)
-    return image
-
-
-class _naming:  # noqa: N801 - reads as a verb
-    """Name the file in what its reader complains of."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, cause: BaseException | None, trace: object) -> None:
-        from nibabel.filebasedimages import ImageFileError
-
-        damage = (OSError, EOFError, ValueError, zlib.error, ImageFileError)
-        if isinstance(cause, damage) and not isinstance(cause, DatasetError):
-            raise DatasetError(f"{self._path}: cannot be read: {cause}") from cause
-
-
 def _files(root: Path, pattern: str, subject: str) -> list[Path]:
     asked = pattern.replace("{subject}", subject)
-    found = sorted(root.glob(asked))
+    try:
+        found = sorted(root.glob(asked))
+    except (ValueError, NotImplementedError, OSError) as cause:
+        raise DatasetError(f"{root}: {asked!r} is no pattern of files: {cause}") from None
     if not found:
-        raise DatasetError(f"{root}: no file fits {asked!r}")
+        raise DatasetError(f"{root}: no file fits {asked!r}; {_where_it_ends(root, asked)}")
     absent = next((path for path in found if not path.exists()), None)
     if absent is not None:
         raise DatasetError(f"{absent}: {why_missing(absent)}")
     return found
 
 
-def _entities(path: Path) -> tuple[str | None, ...]:
+def _where_it_ends(root: Path, asked: str) -> str:
+    """What there is in place of the first part of a pattern that nothing fits."""
+    if not root.is_dir():
+        return "there is no such folder"
+    folders = [root]
+    for part in PurePosixPath(asked).parts:
+        inner = [path for folder in folders for path in sorted(folder.glob(part))]
+        if not inner:
+            names = sorted({path.name for folder in folders for path in folder.glob("*")})
+            near = closest(part, names, most=_LISTED) or names[:_LISTED]
+            return f"for {part!r} there {'are: ' + ', '.join(near) if near else 'is nothing'}"
+        folders = [path for path in inner if path.is_dir()]
+    return "there are links alone"
+
+
+def _entities(path: Path) -> Entities:
     """Values of subject, session, task, … in a file name; a run's 1 and 01 are the same."""
     named = dict(re.findall(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)", path.name))
     if "run" in named:
@@ -277,8 +280,8 @@ def _entities(path: Path) -> tuple[str | None, ...]:
     return tuple(named.get(entity) for entity in _ENTITIES)
 
 
-def _by_run(root: Path, pattern: str, subject: str) -> dict[tuple[str | None, ...], Path]:
-    found: dict[tuple[str | None, ...], Path] = {}
+def _by_run(root: Path, pattern: str, subject: str) -> dict[Entities, Path]:
+    found: dict[Entities, Path] = {}
     for path in _files(root, pattern, subject):
         other = found.setdefault(_entities(path), path)
         if other != path:
@@ -286,8 +289,8 @@ def _by_run(root: Path, pattern: str, subject: str) -> dict[tuple[str | None, ..
     return found
 
 
-def _of_run(files: Mapping[tuple[str | None, ...], Path], bold: Path, what: str) -> Path:
-    path = files.get(_entities(bold))
+def _of_run(files: Mapping[Entities, Path], run: Entities, bold: Path, what: str) -> Path:
+    path = files.get(run)
     if path is None:
         near = closest(bold.name, [file.name for file in files.values()])
         raise DatasetError(f"{bold}: there are no {what} of this run; near: {', '.join(near)}")
@@ -295,31 +298,41 @@ def _of_run(files: Mapping[tuple[str | None, ...], Path], bold: Path, what: str)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows of a table with their lines; a cell that a line lacks is missing in its row."""
     try:
         note_read(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from enumerate(csv.DictReader(file, delimiter="\t"), 2)
+            lines = csv.reader(file, delimiter="\t")
+            header = next(lines, [])
+            twice = [name for name, n in Counter(header).items() if n > 1]
+            if twice:
+                raise DatasetError(f"{path}: the column {twice[0]!r} stands twice")
+            for cells in filter(None, lines):
+                yield lines.line_num, dict(zip(header, cells, strict=False))
     except (OSError, UnicodeDecodeError, csv.Error) as cause:
         raise DatasetError(f"{path}: cannot be read: {cause}") from None
 
 
 def _cell(row: Mapping[str, str], column: str, path: Path, line: int) -> str:
-    if row.get(column) is None:
+    if column not in row:
         near = closest(column, row) or list(row)
         raise DatasetError(
-            f"{path}: line {line}: has no column {column!r}; there are: {', '.join(map(str, near))}"
+            f"{path}: line {line}: has no column {column!r}; there are: {', '.join(near)}"
         )
     return row[column].strip()
 
 
-def _number(row: Mapping[str, str], column: str, path: Path, line: int) -> float:
+def _number(
+    row: Mapping[str, str], column: str, path: Path, line: int, *, least: float = -_HUGE
+) -> float:
     text = _cell(row, column, path, line)
     try:
         value = float(text)
     except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
-        raise DatasetError(f"{path}: line {line}: {column} is {text!r}, expected a number")
+        value = math.nan
+    if not least <= value <= _HUGE:
+        wanted = "a number" if least < 0 else f"a number from {least:g} on"
+        raise DatasetError(f"{path}: line {line}: {column} is {text!r}, expected {wanted}")
     return value
 
 
@@ -329,20 +342,27 @@ def _events(path: Path, part: BidsPart, names: Mapping[float, str] | None = None
     for line, row in _rows(path):
         if any(_cell(row, key, path, line) not in values for key, values in part.keep.items()):
             continue
-        name = _cell(row, part.stimulus, path, line)
-        if name in ("", "n/a"):
+        if _cell(row, part.stimulus, path, line) in ("", "n/a"):
             continue
         found.append(
             _Event(
                 onset=_number(row, "onset", path, line),
-                duration=_number(row, "duration", path, line),
+                duration=_number(row, "duration", path, line, least=0),
                 stimulus=_stimulus(row, part, names, path, line),
+                line=line,
             )
         )
     if not found:
         kept = ", ".join(f"{key}: {values}" for key, values in part.keep.items())
         raise DatasetError(f"{path}: no event names a stimulus ({kept or part.stimulus})")
-    return sorted(found, key=lambda event: event.onset)
+    found.sort(key=lambda event: event.onset)
+    for one, other in pairwise(found):
+        if one.onset == other.onset:
+            raise DatasetError(
+                f"{path}: lines {one.line} and {other.line} both show a stimulus at "
+                f"{one.onset:g} s ({one.stimulus}, {other.stimulus}); choose one with `keep`"
+            )
+    return found
 
 
 def _stimulus(

@@ -17,6 +17,7 @@ from unitdb.errors import (
     StimulusMismatchError,
     UnknownDatasetError,
     UnknownSubjectError,
+    closest,
 )
 from unitdb.responses.arrays import array_responses, array_stimuli
 from unitdb.responses.bdata import bdata_responses
@@ -101,12 +102,14 @@ class Dataset:
         StimulusMismatchError
             Responses to stimuli that the dataset does not have.
         """
-        responses = self._read(subject)
+        responses = self._read(subject, joined=True)
         unknown = np.setdiff1d(responses.stimulus_ids, self.stimuli.ids)
         if len(unknown):
+            near = closest(str(unknown[0]), self.stimuli.ids)
             raise StimulusMismatchError(
                 f"{self.spec.name}/{subject}: {len(unknown)} stimulus ids of the responses are not "
                 f"among the {len(self.stimuli)} stimuli: {', '.join(unknown[:_SHOWN])}"
+                + (f"; near {unknown[0]}: {', '.join(near)}" if near else "")
             )
         return responses
 
@@ -121,7 +124,8 @@ class Dataset:
         rois = self._read(subject).rois
         return {roi: int(rois[roi].sum()) for roi in self.spec.rois}
 
-    def _read(self, subject: str) -> Responses:
+    def _read(self, subject: str, *, joined: bool = False) -> Responses:
+        """Read the responses of a subject, to be joined to stimuli or by themselves."""
         if subject not in self.spec.subjects:
             raise UnknownSubjectError(
                 subject, self.spec.subjects, where=f"dataset {self.spec.name!r}"
@@ -134,7 +138,9 @@ class Dataset:
             case BDataResponses() as source:
                 return bdata_responses(self.spec, source, subject, self._data_folder())
             case BidsResponses() as source:
-                return bids_responses(self.spec, source, subject, self._data_folder())
+                known = self.stimuli.ids if joined else None
+                folder = self._data_folder()
+                return bids_responses(self.spec, source, subject, folder, stimuli=known)
             case SimulatedResponses() as source:
                 return simulate(
                     self.spec,

@@ -105,7 +105,10 @@ def read_names(path: Path) -> dict[float, str]:
         raise DatasetError(f"{path}: cannot be read: {cause}") from None
     names: dict[float, str] = {}
     for number, line in enumerate(lines, 1):
-        cells = next(csv.reader([line], delimiter="\t" if "\t" in line else ","), [])
+        try:
+            cells = next(csv.reader([line], delimiter="\t" if "\t" in line else ","), [])
+        except csv.Error as cause:
+            raise DatasetError(f"{path}: line {number}: cannot be read: {cause}") from None
         if not cells or (number == 1 and not _is_number(cells[0])):
             continue  # empty, or a header
         if len(cells) < 2 or not _is_number(cells[0]):

@@ -213,6 +213,9 @@ class BidsResponses(Spec):
         Runs of the splits ``train`` and ``test``, or of ``cross-validation``.
     masks : mapping
         For each ROI patterns of mask images, whose union it is: voxels above 0.
+    resample_masks : {'nearest'}, optional
+        Masks that are not on the grid of the BOLD images are taken to it, each voxel from the
+        nearest of the mask; without it they are refused.
     shift : float
         Seconds by which the response comes later than the stimulus.
     trend : int
@@ -229,6 +232,7 @@ class BidsResponses(Spec):
     masks: Annotated[
         dict[Name, Annotated[list[RelativePath], Field(min_length=1)]], Field(min_length=1)
     ]
+    resample_masks: Literal["nearest"] | None = None
     shift: Annotated[float, Field(ge=0)] = 0.0
     trend: Annotated[int, Field(ge=0, le=5)] = 0
     regress: list[str] = Field(default_factory=list)
