@@ -119,7 +119,7 @@ def _interval(low: float, high: float) -> str:
 
 
 def _scores(release: Release, control: Release) -> str:
-    query = "SELECT * FROM hierarchy ORDER BY model, method"
+    query = "SELECT * FROM hierarchy WHERE kind = 'decoding' ORDER BY model, method"
     return _table(
         "network | method | score | interval | controls | p | shuffled | interval",
         (

@@ -336,6 +336,12 @@ def test_rows_that_break_the_schema(tiny_copy: Path, file: str, change, message:
         ("intersubject.parquet", nudge("pearson_r", 2e-4), "pearson_r is"),
         ("intersubject.parquet", nudge("spearman_r", -2e-4), "spearman_r is"),
         # significance
+        ("intersubject.parquet", nudge("prediction_r", 0.01), "p is .*, but the accuracies and"),
+        (
+            "builds.parquet",
+            set_(0, significance='{"test":"t"}'),
+            "p is .*, but the accuracies and builds",
+        ),
         (f"unit_summary/{FC}", scale("p", 1.01), "V1/0: p is .*, but the accuracies"),
         (f"unit_summary/{FC}", set_(0, p=None), "V1/0: p is nan, but the accuracies"),
         (f"unit_summary/{FC}", scale("q", 1.001), "sim-a/perception/net/V1: q of p ="),

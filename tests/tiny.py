@@ -29,6 +29,8 @@ SHAPES = {"conv1": (2, 3, 3), "fc": (10,)}
 KEPT = {"conv1": (7, 13), "fc": (3,)}
 MODEL = "net"
 N_TEST, N_VOXELS = 100, 40
+PREDICTIONS_ALIKE = 0.3
+SIGNIFICANCE = '{"over_subjects":"stouffer, correlated by intersubject.prediction_r","test":"t"}'
 BUILDS = {"sim-a": "0123456789ab", "sim-b": "ba9876543210"}
 SHA = "0" * 64
 RECIPE = "name: tiny\nversion: 1.0.0\n"
@@ -110,7 +112,9 @@ def summarise_units(accuracy: pd.DataFrame) -> pd.DataFrame:
     tested = accuracy[accuracy["dataset"] == "sim-a"].dropna(subset=["r"])
     z = scipy.stats.norm.isf(chance(tested["r"]))
     combined = tested.assign(z=z).groupby([*keys, "unit"])["z"].agg(["sum", "count"])
-    p = scipy.stats.norm.sf(combined["sum"] / np.sqrt(combined["count"])).astype(np.float32)
+    n = combined["count"]
+    scale = np.sqrt(n + n * (n - 1) * PREDICTIONS_ALIKE)
+    p = scipy.stats.norm.sf(combined["sum"] / scale).astype(np.float32)
     summary = summary.join(pd.Series(p, combined.index, name="p"), on=[*keys, "unit"])
     families = ["dataset", "condition", "model", "roi"]
     summary["q"] = summary.groupby(families)["p"].transform(discovery)
@@ -240,6 +244,7 @@ def summarise_pairs(accuracy: pd.DataFrame) -> list[dict[str, Any]]:
                     "n_units": len(both),
                     "pearson_r": both[a].corr(both[b]),
                     "spearman_r": both[a].rank().corr(both[b].rank()),
+                    "prediction_r": PREDICTIONS_ALIKE,
                 }
             )
     return rows
@@ -387,7 +392,7 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
             "unitdb_version": "0.1.0",
             "code_sha256": SHA,
             "packages": "{}",
-            "significance": '{"test":"t"}' if dataset == "sim-a" else None,
+            "significance": SIGNIFICANCE if dataset == "sim-a" else None,
             "reliability": '{"divisions":100}' if dataset == "sim-a" else None,
             "encoding": '{"units":1000}' if dataset == "sim-a" else None,
         }

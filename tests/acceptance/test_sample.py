@@ -80,13 +80,40 @@ def test_the_truly_visible_units_rank_high_in_the_roi_that_computes_them(release
 
 
 def test_layers_follow_the_hierarchy_of_the_simulated_brain(release):
-    scores = release.table("hierarchy").set_index("method")
-    assert list(scores.loc["corrected", "rois"]) == ["V1", "V2", "V3", "V4", "HVC"]
+    scores = release.table("hierarchy").set_index(["kind", "method"])
+    assert len(scores) == 6  # of units, of voxels, and the average; as published, and corrected
+    assert {tuple(rois) for rois in scores["rois"]} == {("V1", "V2", "V3", "V4", "HVC")}
     assert (scores["score_low"] > 0.5).all()
-    counts = release.table("best_roi").query("method == 'corrected'")
-    counts = counts.pivot_table(index="layer", columns="roi", values="n_units", observed=True)
-    assert counts.loc["stem"].idxmax() == "V1"
-    assert counts.loc["fc"].idxmax() == "HVC"
+    for kind in ("decoding", "encoding"):
+        counts = release.table("best_roi").query("method == 'corrected'")
+        counts = counts[counts["kind"] == kind]
+        counts = counts.pivot_table(index="layer", columns="roi", values="n_units", observed=True)
+        assert counts.loc["stem"].idxmax() == "V1"
+        assert counts["V1"].idxmax() == "stem"
+        assert counts.loc["fc"].idxmax() == "HVC"
+
+
+def test_presentations_agree_where_a_unit_is_decoded_and_the_best_units_recur(release, truth):
+    found = release.sql(
+        "SELECT layer, roi, corr(r, reliability) AS agree, avg(reliability) AS mean, "
+        "avg(explainable_r) FILTER (r > 0.3) / avg(r) FILTER (r > 0.3) AS gain, "
+        "avg(above_ceiling::INT) AS above FROM explainable GROUP BY ALL"
+    )
+    assert found["mean"].between(0.5, 0.95).all()
+    assert found["gain"].dropna().between(1.0, 1.5).all()
+    assert (found["above"] < 0.05).all()
+    preferred = {
+        layer: max(truth.preference, key=lambda roi, place=place: truth.preference[roi][place])
+        for place, layer in enumerate(truth.visibility)
+    }
+    for row in found.itertuples():
+        if preferred[row.layer] == row.roi:
+            assert row.agree > 0.3, row
+    recurrence = release.table("recurrence")
+    assert (recurrence["n_shared"] > 3 * recurrence["n_expected"]).all()
+    means = recurrence.groupby("among", observed=True)["n_shared"].mean()
+    assert means["halves"] > means["others"] > means["subject"]
+    assert release.table("layer_reliability")["reliability"].between(0.5, 1).all()
 
 
 def test_most_units_are_significant_where_they_are_computed(release):

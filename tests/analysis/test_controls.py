@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -11,6 +12,7 @@ from unitdb.analysis import (
     activation_covariates,
     combined_accuracy_p,
     cross_correlations,
+    prediction_correlations,
     stouffer_p,
 )
 from unitdb.errors import AnalysisError
@@ -79,16 +81,24 @@ def test_units_of_unlike_chance_are_each_measured_on_their_own_scale():
         assert 0.04 < (part < 0.05).mean() < 0.055
 
 
-def decoded(x, y, train, test):
-    """Accuracies of ridge regression."""
+def predicted(x, y, train, test):
+    """Predictions of ridge regression."""
     left = x[train] - x[train].mean(axis=0)
     weights = np.linalg.solve(left.T @ left + 100 * np.eye(x.shape[1]), left.T @ y[train])
-    p, t = (v - v.mean(axis=0) for v in ((x[test] - x[train].mean(axis=0)) @ weights, y[test]))
+    return (x[test] - x[train].mean(axis=0)) @ weights
+
+
+def decoded(x, y, train, test):
+    """Accuracies of ridge regression."""
+    p, t = (v - v.mean(axis=0) for v in (predicted(x, y, train, test), y[test]))
     return (p * t).sum(axis=0) / np.sqrt((p**2).sum(axis=0) * (t**2).sum(axis=0))
 
 
-def test_people_who_are_alike_make_stouffer_liberal_and_not_the_controls():
-    """Units that no brain knows: by Stouffer's p too many are significant, as people are alike."""
+def test_people_who_are_alike_make_stouffer_liberal_unless_it_knows_how_alike():
+    """Units that no brain knows: by Stouffer's p too many are significant, as people are alike.
+
+    Not so with the correlations of their predictions, nor among controls.
+    """
     rng = np.random.default_rng(2)
     n_train, n_test, n_units = 150, 50, 1500
     features = rng.normal(size=(n_train + n_test, 100)) * np.exp(-np.arange(100) / 10)
@@ -104,11 +114,89 @@ def test_people_who_are_alike_make_stouffer_liberal_and_not_the_controls():
     p = stouffer_p(accuracy_p(r, n_images=n_test))
     assert (accuracy_p(r, n_images=n_test) < 0.05).mean() == pytest.approx(0.05, abs=0.01)
     assert (p < 0.05).mean() > 0.07
+    images = np.arange(n_test).astype(np.str_)
+    alike = prediction_correlations(
+        [predicted(x, y, train, test) for x in people], [images] * len(people)
+    )
+    assert alike[0, 1] > 0.1
+    p = combined_accuracy_p(r, n_images=n_test, correlation=alike)
+    assert (p < 0.05).mean() == pytest.approx(0.05, abs=0.01)
     orders = [shuffled() for _ in range(20)]  # the same for all people
     null = np.stack(
         [np.mean([decoded(x, y[order], train, test) for x in people], axis=0) for order in orders]
     )
     assert (StudentisedNull([null]).p(r.mean(axis=0), null) < 0.05).mean() < 0.06
+
+
+@given(
+    seed=st.integers(0, 99),
+    sizes=st.lists(st.integers(2, 9), min_size=1, max_size=4),
+    n_units=st.integers(0, 4),
+    constant=st.booleans(),
+)
+def test_correlations_of_predictions_equal_a_loop(seed, sizes, n_units, constant):
+    """Subjects saw some images in common, in orders of their own."""
+    rng = np.random.default_rng(seed)
+    images = [rng.permutation([f"{i:02d}" for i in range(9)])[:n] for n in sizes]
+    predictions = [rng.normal(3, 2, (n, n_units)) for n in sizes]
+    if constant and n_units:
+        predictions[0][:, 0] = 0.1
+    found = prediction_correlations(predictions, images)
+    for a in range(len(sizes)):
+        for b in range(len(sizes)):
+            of_units = []
+            for u in range(n_units):
+                p, q = (
+                    dict(
+                        zip(
+                            images[s],
+                            predictions[s][:, u] - predictions[s][:, u].mean(),
+                            strict=True,
+                        )
+                    )
+                    for s in (a, b)
+                )
+                if constant and u == 0 and 0 in (a, b):
+                    continue
+                both = sum(p[i] * q[i] for i in p.keys() & q.keys())
+                lengths = [np.sqrt(sum(v**2 for v in side.values())) for side in (p, q)]
+                of_units.append(both / np.prod(lengths))
+            expected = np.mean(of_units) if of_units else np.nan
+            if a == b:
+                expected = 1.0
+            np.testing.assert_allclose(found[a, b], expected, atol=1e-12)
+
+
+@given(seed=st.integers(0, 99), n_subjects=st.integers(1, 4))
+def test_p_of_correlated_people_equals_a_loop(seed, n_subjects):
+    rng = np.random.default_rng(seed)
+    r = rng.uniform(-0.5, 0.5, (n_subjects, 6))
+    r[rng.random(r.shape) < 0.3] = np.nan
+    alike = rng.uniform(-0.4, 0.9, (n_subjects, n_subjects))
+    alike = (alike + alike.T) / 2
+    alike[0, -1] = alike[-1, 0] = np.nan
+    before = alike.copy()
+    found = combined_accuracy_p(r, n_images=30, correlation=alike)
+    np.testing.assert_array_equal(alike, before)
+    for unit, p in enumerate(found):
+        there = [s for s in range(n_subjects) if not np.isnan(r[s, unit])]
+        z = [scipy.stats.norm.isf(accuracy_p(r[s, unit], n_images=30)) for s in there]
+        chance = [
+            1.0 if a == b else max(alike[a, b] if alike[a, b] == alike[a, b] else 0.0, 0.0)
+            for a in there
+            for b in there
+        ]
+        expected = scipy.stats.norm.sf(sum(z) / np.sqrt(sum(chance))) if there else np.nan
+        np.testing.assert_allclose(p, expected, rtol=1e-9)
+    with pytest.raises(AnalysisError, match=r"correlation of shape \(9, 9\)"):
+        combined_accuracy_p(r, n_images=30, correlation=np.eye(9))
+
+
+def test_predictions_of_other_shapes_are_refused():
+    images = np.array(["a", "b"])
+    for shapes in (((2, 3), (2, 4)), ((2, 3), (3, 3))):
+        with pytest.raises(AnalysisError, match="n_images, n_units"):
+            prediction_correlations([np.zeros(shape) for shape in shapes], [images] * 2)
 
 
 @given(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.stats
 
@@ -49,8 +48,14 @@ def test_p_and_q_follow_from_the_accuracies(built):
     accuracy = release.table("accuracy").astype({"layer": str, "roi": str, "subject": str})
     r = accuracy["r"].astype(float)
     z = scipy.stats.norm.isf(scipy.stats.t.sf(r * np.sqrt((N_TEST - 2) / (1 - r**2)), N_TEST - 2))
-    over = accuracy.assign(z=z).dropna().groupby([*KEYS, "unit"])["z"].agg(["sum", "count"])
-    expected = pd.Series(scipy.stats.norm.sf(over["sum"] / np.sqrt(over["count"])), over.index)
+    over = accuracy.assign(z=z).dropna(subset="r").groupby([*KEYS, "unit"])["z"]
+    over = over.agg(["sum", "count"]).reset_index("unit")
+    assert (over["count"] == 3).all()
+    pairs = release.table("intersubject").astype({"layer": str, "roi": str})
+    alike = pairs.assign(rho=pairs["prediction_r"].clip(lower=0)).groupby(KEYS)["rho"].sum()
+    scale = np.sqrt(over["count"] + 2 * alike.reindex(over.index))
+    over["p"] = scipy.stats.norm.sf(over["sum"] / scale)
+    expected = over.set_index("unit", append=True)["p"]
     found = release.table("unit_summary").set_index([*KEYS, "unit"])
     known = found["p"].dropna()
     assert len(known) == len(expected) == len(found) - 2  # a unit that answers the same to all
@@ -60,6 +65,16 @@ def test_p_and_q_follow_from_the_accuracies(built):
         q = scipy.stats.false_discovery_control(family.astype(float))
         np.testing.assert_allclose(found["q"].xs(roi, level="roi").dropna(), q, rtol=1e-5)
     assert json.loads(release.table("builds")["significance"].item())["test"] == "t"
+
+
+def test_predictions_of_people_correlate_as_when_decoded_again(built):
+    pairs = unitdb.open(built).table("intersubject").set_index([*KEYS, "subject_a", "subject_b"])
+    again = decoded_again(built.parents[2])
+    for (*place, a, b), row in pairs.iterrows():
+        p, q = (again[(*place, subject)][0] for subject in (a, b))
+        varies = np.ptp(again[(*place, a)][2], axis=0) > 0
+        units = [np.corrcoef(p[:, u], q[:, u])[0, 1] for u in np.flatnonzero(varies)]
+        assert row["prediction_r"] == pytest.approx(np.mean(units), abs=2e-3)
 
 
 def decoded_again(folder, *, control=None, seed=0):

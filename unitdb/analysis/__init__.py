@@ -9,6 +9,7 @@ from unitdb.analysis.agreement import (
 from unitdb.analysis.best import BHMethod, best_rois
 from unitdb.analysis.combination import minimum_p, stouffer_p
 from unitdb.analysis.contingency import spearman_of_counts
+from unitdb.analysis.dependence import prediction_correlations
 from unitdb.analysis.fdr import FalseDiscovery, q_values
 from unitdb.analysis.hierarchy import BHScore, average_bh_score, bh_score, encoding_bh_score
 from unitdb.analysis.hierarchy_interval import BestTally, Over, bh_interval
@@ -97,6 +98,7 @@ __all__ = [
     "pattern_correlation",
     "permutation_p",
     "permuted_orders",
+    "prediction_correlations",
     "q_values",
     "repeat_reliability",
     "spearman_brown",

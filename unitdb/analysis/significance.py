@@ -75,12 +75,21 @@ def accuracy_p(
     return np.asarray(scipy.special.stdtr(n - 2, -t))
 
 
-def combined_accuracy_p(r: NDArray[np.floating], *, n_images: ArrayLike) -> NDArray[np.float64]:
+def combined_accuracy_p(
+    r: NDArray[np.floating],
+    *,
+    n_images: ArrayLike,
+    correlation: NDArray[np.floating] | None = None,
+) -> NDArray[np.float64]:
     """One-sided p over subjects: Stouffer's combination of the p of each accuracy.
 
-    Z = Σ_s z_s / √k,  z_s = Φ⁻¹(1 − p_s)  of the ``"t"`` of :func:`accuracy_p`;  p = P(N ≥ Z).
-    As :func:`.stouffer_p` of these p, but that a p near 1 loses no digits: z is that of |r| with
+    Z = Σ_s z_s / √(Σ_st ρ_st),  z_s = Φ⁻¹(1 − p_s)  of the ``"t"`` of :func:`accuracy_p`;
+    p = P(N ≥ Z). Without ``correlation`` subjects are independent and the root is √k: as
+    :func:`.stouffer_p` of these p, but that a p near 1 loses no digits, as z is that of |r| with
     the sign of r. A subject with r = ±1 counts as one with p = 10⁻³⁰⁰ or 1 − 10⁻³⁰⁰.
+
+    People who see the same images are alike: what chance gives one, it gives others too.
+    :func:`.prediction_correlations` says how much.
 
     Parameters
     ----------
@@ -88,6 +97,8 @@ def combined_accuracy_p(r: NDArray[np.floating], *, n_images: ArrayLike) -> NDAr
         Accuracies; subjects without one (NaN) are left out.
     n_images : int or array that broadcasts to ``r``
         Test images.
+    correlation : array of shape (n_subjects, n_subjects), optional
+        Of the z of subjects by chance. What is NaN or below 0 counts as 0: p is rather too large.
 
     Returns
     -------
@@ -97,10 +108,21 @@ def combined_accuracy_p(r: NDArray[np.floating], *, n_images: ArrayLike) -> NDAr
     Raises
     ------
     AnalysisError
-        As of :func:`accuracy_p`.
+        As of :func:`accuracy_p`, or a correlation of another shape.
     """
     p = np.maximum(accuracy_p(np.abs(r), n_images=n_images), _SMALLEST)
     z = np.copysign(-scipy.special.ndtri(p), r)
-    n = (~np.isnan(z)).sum(axis=0)
-    scale = np.sqrt(np.where(n > 0, n, np.nan))
+    known = (~np.isnan(z)).astype(np.float64)
+    if correlation is None:
+        variance = known.sum(axis=0)
+    else:
+        if correlation.shape != (len(z), len(z)):
+            raise AnalysisError(
+                f"correlation of shape {correlation.shape} of {len(z)} subjects; it should be "
+                f"({len(z)}, {len(z)})"
+            )
+        chance = np.fmax(correlation, 0.0)
+        np.fill_diagonal(chance, 1.0)
+        variance = np.einsum("s...,st,t...->...", known, chance, known)
+    scale = np.sqrt(np.where(variance > 0, variance, np.nan))
     return np.asarray(scipy.special.ndtr(-np.nansum(z, axis=0) / scale))

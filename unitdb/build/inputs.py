@@ -89,6 +89,13 @@ class SubjectInput:
         return sum(len(test) for _, test in self.design.splits)
 
     @property
+    def test_ids(self) -> NDArray[np.str_]:
+        """Stimuli of the held-out rows, in the order of predictions."""
+        held_out = np.concatenate([test for _, test in self.design.splits])
+        ids: NDArray[np.str_] = self.design.stimulus_ids[held_out]
+        return ids
+
+    @property
     def n_presentations(self) -> int:
         """Single presentations of test images that are decoded besides their averages."""
         return 0 if self.design.repeats is None else self.design.repeats[..., 0].size

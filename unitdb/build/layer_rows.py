@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.activations import Activations, LayerInfo
+from unitdb.analysis import prediction_correlations
 from unitdb.build.inputs import Job
-from unitdb.build.patterns import PatternStep
+from unitdb.build.patterns import PatternStep, load_predictions
 from unitdb.build.results import LayerResults
 from unitdb.build.statistics import agreement, by_controls, by_formula, covariates
 from unitdb.build.tables import (
@@ -48,18 +49,16 @@ def layer_rows(
     """
     scope, recipe = scope_of(job), job.recipe
     units, of_units = activations.units(layer.name), covariates(activations, layer.name)
-    written = {
-        step.place: json.loads(step.target.read_text())
-        for step in patterns
-        if step.layer == layer.name
-    }
+    of_layer = {step.place: step for step in patterns if step.layer == layer.name}
     rows: dict[str, Rows] = {"layer_summary": [], "layer_reliability": [], "intersubject": []}
     p = []
     for number, (roi, r) in enumerate(zip(scope.rois, results, strict=True)):
+        steps = [of_layer[number, subject] for subject in range(len(r))]
+        alike = _alike(job, steps)
         if recipe.n_controls:
             tested = by_controls(results, number)
         elif recipe.decoder.folds is None:
-            tested = by_formula(r, [subject.n_test for subject in job.dataset.subjects])
+            tested = by_formula(r, [subject.n_test for subject in job.dataset.subjects], alike)
         else:
             tested = None
         p.append(np.full(len(units), np.nan, np.float32) if tested is None else tested.p)
@@ -69,7 +68,7 @@ def layer_rows(
             roi,
             r,
             tested=tested,
-            patterns=[written[number, subject] for subject in range(len(r))],
+            patterns=[json.loads(step.target.read_text()) for step in steps],
             chance=_chance(results, number),
             reliability=results.reliability(number),
         )
@@ -81,9 +80,17 @@ def layer_rows(
             n_controls=results.n_controls,
             control=partial(_control, results, number),
         )
-        rows["intersubject"] += intersubject_rows(scope, layer.name, roi, found)
+        rows["intersubject"] += intersubject_rows(scope, layer.name, roi, found, alike)
         rows["layer_reliability"] += layer_reliability_rows(scope, layer.name, roi, r)
     return rows, p
+
+
+def _alike(job: Job, steps: Sequence[PatternStep]) -> NDArray[np.float64]:
+    """Correlations of subjects' predictions of the units of the patterns."""
+    return prediction_correlations(
+        [load_predictions(step)[0] for step in steps],
+        [subject.test_ids for subject in job.dataset.subjects],
+    )
 
 
 def _control(results: LayerResults, roi: int, number: int) -> NDArray[np.float32]:

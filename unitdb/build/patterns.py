@@ -23,7 +23,13 @@ from unitdb.analysis import (
 from unitdb.build.blocks import Block, load_responses
 from unitdb.files import replacing
 
-__all__ = ["PatternStep", "pattern_steps", "summarise_patterns", "write_truth"]
+__all__ = [
+    "PatternStep",
+    "load_predictions",
+    "pattern_steps",
+    "summarise_patterns",
+    "write_truth",
+]
 
 _CHANCE = 0.5
 """Identification by a pattern that knows nothing, where no test image trains the decoder."""
@@ -89,10 +95,7 @@ def summarise_patterns(step: PatternStep) -> PatternStep:
     splits, rows = load_responses(step.blocks[0].responses)
     train = np.unique(np.concatenate([train for train, _ in splits]))
     test = np.concatenate([test for _, test in splits])
-    kept = [block for block in step.blocks if len(block.patterns)]
-    predicted = np.concatenate(
-        [np.load(block.predictions, allow_pickle=False) for block in kept], axis=2
-    )
+    predicted = load_predictions(step)
     truth = np.load(step.truth, allow_pickle=False)
     with threadpool_limits(1):
         true, *controls = (
@@ -113,6 +116,19 @@ def summarise_patterns(step: PatternStep) -> PatternStep:
     with replacing(step.target) as temporary:
         temporary.write_text(json.dumps(known))
     return step
+
+
+def load_predictions(step: PatternStep) -> NDArray[np.float32]:
+    """Predictions of the units of the patterns, of the truth and of controls.
+
+    Returns
+    -------
+    array of shape (1 + some controls, n_test, n_kept)
+    """
+    kept = [block for block in step.blocks if len(block.patterns)]
+    return np.concatenate(
+        [np.load(block.predictions, allow_pickle=False) for block in kept], axis=2
+    )
 
 
 def _similarity(

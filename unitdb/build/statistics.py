@@ -47,7 +47,11 @@ class Tested:
     n_significant: list[int]
 
 
-def by_formula(r: NDArray[np.float32], n_test: Sequence[int]) -> Tested:
+def by_formula(
+    r: NDArray[np.float32],
+    n_test: Sequence[int],
+    correlation: NDArray[np.float64] | None = None,
+) -> Tested:
     """Test accuracies by the number of test images; Stouffer's p over subjects.
 
     Parameters
@@ -56,10 +60,12 @@ def by_formula(r: NDArray[np.float32], n_test: Sequence[int]) -> Tested:
         Accuracies; NaN where there is none.
     n_test : sequence of int
         Test images of each subject.
+    correlation : array of shape (n_subjects, n_subjects), optional
+        Of their predictions; independent where it is not known.
     """
     n_images = np.asarray(n_test)[:, None]
     return Tested(
-        p=combined_accuracy_p(r, n_images=n_images).astype(np.float32),
+        p=combined_accuracy_p(r, n_images=n_images, correlation=correlation).astype(np.float32),
         n_significant=[_count(row) for row in accuracy_p(r, n_images=n_images)],
     )
 

@@ -51,6 +51,11 @@ __all__ = [
 Rows = list[dict[str, Any]]
 
 BY_FORMULA = canonical_json({"test": "t", "over_subjects": "stouffer"})
+"""``builds.significance`` of imported accuracies, over subjects as if they were independent."""
+
+BY_FORMULA_AND_PREDICTIONS = canonical_json(
+    {"test": "t", "over_subjects": "stouffer, correlated by intersubject.prediction_r"}
+)
 """``builds.significance`` of designs whose test images train nothing."""
 
 Accuracies = Iterable[NDArray[np.float32]]
@@ -263,8 +268,24 @@ def layer_summary_rows(
     return rows
 
 
-def intersubject_rows(scope: Scope, layer: str, roi: str, found: Sequence[Agreement]) -> Rows:
-    """Rows of ``intersubject`` of one layer and ROI."""
+def intersubject_rows(
+    scope: Scope,
+    layer: str,
+    roi: str,
+    found: Sequence[Agreement],
+    predictions: NDArray[np.float64] | None = None,
+) -> Rows:
+    """Rows of ``intersubject`` of one layer and ROI.
+
+    Parameters
+    ----------
+    scope, layer, roi
+        What they are of.
+    found : sequence of Agreement
+        Of every pair.
+    predictions : array of shape (n_subjects, n_subjects), optional
+        Correlations of their predictions.
+    """
     rows = []
     for one in found:
         pair = one.pair
@@ -274,6 +295,9 @@ def intersubject_rows(scope: Scope, layer: str, roi: str, found: Sequence[Agreem
             "subject_b": scope.subjects[pair.second],
             "n_units": pair.n_units,
             "n_blocks": pair.n_blocks,
+            "prediction_r": None
+            if predictions is None
+            else float(predictions[pair.first, pair.second]),
             "chance_r": one.chance,
             "p": one.p,
         }
@@ -464,7 +488,7 @@ def _significance(recipe: Recipe) -> str | None:
         return canonical_json(
             {"test": "controls", "n": recipe.n_controls, "over_subjects": "mean accuracy"}
         )
-    return BY_FORMULA if recipe.decoder.folds is None else None
+    return BY_FORMULA_AND_PREDICTIONS if recipe.decoder.folds is None else None
 
 
 def _mean(values: NDArray[np.float32]) -> float:

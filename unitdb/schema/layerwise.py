@@ -220,6 +220,13 @@ TABLES = (
             ),
             *interval("partial", f"partial_r, {OF_CHANNELS}", null=NO_BLOCKS),
             correlation(
+                "prediction_r",
+                "Correlation over test images of the two subjects' predictions of a unit, mean "
+                "over the units of the patterns: how alike what chance gives both is",
+                null="NULL where predictions are not at hand, or do not vary",
+                since="2.1",
+            ),
+            correlation(
                 "chance_r",
                 "Mean of pearson_r over controls, in which the images of the two subjects were "
                 "shuffled independently",

@@ -57,6 +57,9 @@ Referred = dict[tuple[str, tuple[str, ...]], set[tuple[Any, ...]]]
 Rows = dict[tuple[str, ...], dict[str, Any]]
 """Rows of a small table by primary key."""
 
+Alike = dict[tuple[str, str, str], float]
+"""How predictions of two subjects correlate, by ROI and both."""
+
 
 def read(folder: Path, path: str, spec: Table, referred: Referred) -> pa.Table:
     """Read one Parquet file and check its schema, values, order and foreign keys.
@@ -214,8 +217,24 @@ _MEASURED = ("r", "reliability")
 _STORED = ("unit", "n_subjects", "mean_r", "sd_r", "min_r", "max_r", "rank", "lead_r", "p")
 
 
-def check_units(data: Decoded, pieces: Pieces, significance: Significance, *, where: str) -> None:
-    """Raise CorruptReleaseError unless ``unit_summary`` is what the accuracies give."""
+def check_units(
+    data: Decoded, pieces: Pieces, significance: Significance, alike: Alike, *, where: str
+) -> None:
+    """Raise CorruptReleaseError unless ``unit_summary`` is what the accuracies give.
+
+    Parameters
+    ----------
+    data : Decoded
+        Accuracies of the partition.
+    pieces : Pieces
+        Rows of ``unit_summary``.
+    significance : Significance
+        Of the build.
+    alike : mapping of (str, str, str) to float
+        From :func:`check_derived_rows`.
+    where : str
+        The file, for the message.
+    """
     means, leads = [], []
     rois = list(data.rois())
     stored_rois = pieces.by_roi(_STORED)
@@ -229,7 +248,7 @@ def check_units(data: Decoded, pieces: Pieces, significance: Significance, *, wh
         expected["rank"] = ranks_by(stored["mean_r"])
         for column, values in expected.items():
             _check_column(column, stored[column], values, data.units, where=f"{where}: {roi}")
-        significance.check_p(data, roi, stored["mean_r"], stored["p"], where=where)
+        significance.check_p(data, roi, stored["mean_r"], stored["p"], alike, where=where)
         means.append(stored["mean_r"])
         leads.append(stored["lead_r"])
     more = next(stored_rois, None)
@@ -264,7 +283,7 @@ def check_derived_rows(
     keys: tuple[str, ...],
     stored: Mapping[str, Rows],
     significance: Significance,
-) -> None:
+) -> Alike:
     """Take the partition's rows out of the small tables of summaries, checking each.
 
     Parameters
@@ -278,6 +297,11 @@ def check_derived_rows(
         of this partition are removed.
     significance : Significance
         Of the build.
+
+    Returns
+    -------
+    mapping of (str, str, str) to float
+        ``intersubject.prediction_r`` by ROI and both subjects; 0 where it is not known.
 
     Raises
     ------
@@ -294,6 +318,9 @@ def check_derived_rows(
     significance.check_counts(data, stated, where="/".join(keys))
     for table, rows in bin_rows(data).items():
         _check_rows(table, keys, rows, stored[table])
+    return {
+        (key[-3], key[-2], key[-1]): row.get("prediction_r") or 0.0 for key, row in pairs.items()
+    }
 
 
 def _check_rows(

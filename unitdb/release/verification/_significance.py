@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from functools import cache
+from itertools import combinations
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -102,8 +103,10 @@ class Significance:
     def __init__(self, build: Mapping[str, Any], subjects: Iterable[Mapping[str, Any]]) -> None:
         text = build.get("significance")
         try:
-            self._test = None if text is None else json.loads(text)["test"]
-        except (ValueError, KeyError, TypeError):
+            stated: Any = {"test": None} if text is None else json.loads(text)
+            self._test = stated["test"]
+            self._correlated = "prediction_r" in stated.get("over_subjects", "")
+        except (ValueError, KeyError, TypeError, AttributeError):
             self._test = ""
         if self._test == "t" and build["n_folds"] is not None:
             raise CorruptReleaseError(
@@ -125,7 +128,14 @@ class Significance:
         return chance_of_r(self._n_test[roi, subject]).z(r)
 
     def check_p(
-        self, data: Decoded, roi: str, mean_r: np.ndarray, p: np.ndarray, *, where: str
+        self,
+        data: Decoded,
+        roi: str,
+        mean_r: np.ndarray,
+        p: np.ndarray,
+        alike: Mapping[tuple[str, str, str], float],
+        *,
+        where: str,
     ) -> None:
         """Raise CorruptReleaseError unless p is what the accuracies of an ROI give.
 
@@ -137,15 +147,23 @@ class Significance:
             The ROI.
         mean_r, p : arrays of shape (n_units,)
             Columns of ``unit_summary``.
+        alike : mapping of (str, str, str) to float
+            Correlation of predictions, by ROI and both subjects.
         where : str
             Its file, for the message.
         """
         if self._test == "t":
             subjects, r = next((names, r) for name, names, r in data.rois() if name == roi)
             z = np.stack([self._z(roi, *pair) for pair in zip(subjects, r, strict=True)])
-            n = np.isfinite(z).sum(axis=0)
+            known = np.isfinite(z)
+            variance = known.sum(axis=0).astype(np.float64)
+            for (a, first), (b, second) in combinations(enumerate(subjects), 2):
+                if self._correlated:
+                    both = known[a] & known[b]
+                    variance += 2 * max(alike[roi, first, second], 0.0) * both
             with np.errstate(invalid="ignore"):
-                expected = p_of_z(np.nansum(z, axis=0) / np.sqrt(np.where(n > 0, n, np.nan)))
+                scale = np.sqrt(np.where(variance > 0, variance, np.nan))
+                expected = p_of_z(np.nansum(z, axis=0) / scale)
             wrong = ~np.isclose(p, expected, rtol=_NEAR, atol=1e-12, equal_nan=True)
         else:
             absent = np.isnan(mean_r) if self._test == "controls" else np.ones(len(p), dtype=bool)

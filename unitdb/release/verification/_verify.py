@@ -176,14 +176,14 @@ def verify(
         build = plan.take(keys, accuracy.builds, where=where)
         plan.check_complete(data, keys, build, where=where)
         tested = significance[build["build"]]
-        check_derived_rows(data, keys, stored, tested)
+        alike = check_derived_rows(data, keys, stored, tested)
         hierarchy.check(data, keys)
         recurrence.add(data, keys)
         kept.check(data, keys)
         where = files["unit_summary"]
         spec = TABLES["unit_summary"].at(manifest.schema)
         units = Pieces(folder, where, spec, keys, referred)
-        check_units(data, units, tested, where=where)
+        check_units(data, units, tested, alike, where=where)
         rows["accuracy"] += accuracy.n_rows
         rows["unit_summary"] += units.n_rows
         del data
