@@ -27,10 +27,10 @@ from scipy.stats import zscore
 from unitdb.build.discovery import read_p_and_q, save_p, write_q
 from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.kept import best_units
+from unitdb.build.origins import BY_FORMULA
 from unitdb.build.recurrence import RecurrenceTable
 from unitdb.build.statistics import agreement, by_formula
 from unitdb.build.tables import (
-    BY_FORMULA,
     Scope,
     accuracy_rows,
     histogram_rows,

@@ -137,7 +137,7 @@ def test_progress_counts_to_the_end_of_every_step(recipe):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import unitdb.build.run, unitdb.publish.release
+import unitdb.build.run, unitdb.build.tabulate, unitdb.publish.release
 from unitdb.build import build, read_recipe
 from unitdb.build.inputs import read_jobs
 
@@ -164,8 +164,8 @@ MOMENTS = {
         "never",
         0,
         (
-            "write = unitdb.build.run.write_partition\n"
-            "unitdb.build.run.write_partition = lambda folder, table, *rest: "
+            "write = unitdb.build.tabulate.write_partition\n"
+            "unitdb.build.tabulate.write_partition = lambda folder, table, *rest: "
             "die() if table == 'unit_summary' else write(folder, table, *rest)"
         ),
     ),
@@ -421,7 +421,7 @@ def test_a_cut_block_is_decoded_again(recipe, built, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("unitdb.build.run._tabulate", stop)
+        patched.setattr("unitdb.build.run.tabulate", stop)
         with pytest.raises(KeyboardInterrupt):
             run(recipe)
     blocks = sorted((recipe.parent / "releases" / ".work").rglob("*.npy"))

@@ -7,23 +7,19 @@ rest, and ends in the same bytes.
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from unitdb.activations import Activations, extract
 from unitdb.build.blocks import Block
 from unitdb.build.decode import decode, job_blocks
-from unitdb.build.discovery import read_p_and_q, save_p, write_q
-from unitdb.build.encoding import EncodingResults, encode
+from unitdb.build.encoding import encode
 from unitdb.build.files import Use, describe_files
-from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.inputs import (
     Job,
     Progress,
@@ -31,24 +27,13 @@ from unitdb.build.inputs import (
     plan_sha256,
     read_jobs,
 )
-from unitdb.build.kept import TABLES as KEPT, check_kept, keep_units, kept_pieces
-from unitdb.build.layer_rows import layer_rows
+from unitdb.build.kept import check_kept, keep_units
+from unitdb.build.origins import input_rows
 from unitdb.build.patterns import pattern_steps, summarise_patterns, write_truth
 from unitdb.build.recipe import Recipe, read_recipe
-from unitdb.build.recurrence import RecurrenceTable
-from unitdb.build.results import LayerResults
 from unitdb.build.runlog import RunLog, run_log_path
-from unitdb.build.tables import (
-    Rows,
-    accuracy_rows,
-    histogram_rows,
-    input_rows,
-    partition_keys,
-    reference_tables,
-    scope_of,
-    table_of,
-    unit_summary_rows,
-)
+from unitdb.build.tables import Rows
+from unitdb.build.tabulate import kept_folder, tabulate, write_tables
 from unitdb.build.workers import Run, memory_of_thread, open_workers
 from unitdb.errors import (
     BuildBusyError,
@@ -56,15 +41,13 @@ from unitdb.errors import (
     ReleaseExistsError,
     SchemaVersionError,
 )
-from unitdb.files import locked, replacing
-from unitdb.publish import ReleaseInfo, finish, publish_release, write_partition, write_table
+from unitdb.files import locked
+from unitdb.publish import ReleaseInfo, finish, publish_release
 from unitdb.release import open_release
 from unitdb.sources import data_folder
 from unitdb.specs import content_sha256
 
 __all__ = ["build"]
-
-_HIERARCHY = "hierarchy of all layers"  # no name of a layer has spaces
 
 _log = logging.getLogger(__name__)
 
@@ -172,14 +155,14 @@ def build(
                                 job,
                                 activations,
                                 blocks,
-                                _kept_folder(work, job),
+                                kept_folder(work, job),
                                 run=run,
                                 progress=progress,
                             )
                         with log.step("tables"):
-                            _tabulate(job, activations, blocks, encoded, work, progress)
+                            tabulate(job, activations, blocks, encoded, work, progress)
                 with log.step("publish"):
-                    _write_tables(jobs, inputs, [one for one in all_encoded if one], work)
+                    write_tables(jobs, inputs, [one for one in all_encoded if one], work)
                     publish_release(
                         work / "staged",
                         releases,
@@ -239,78 +222,6 @@ def _extract(job: Job, cache: Path, progress: Progress | None) -> Activations:
     return activations
 
 
-def _tabulate(
-    job: Job,
-    activations: Activations,
-    blocks: Sequence[Block],
-    encoded: EncodingResults | None,
-    work: Path,
-    progress: Progress | None,
-) -> None:
-    """Write the large tables of a job, and the rows it has in the small ones, layer by layer.
-
-    Twice over the layers: the false discovery rate of a unit takes the p of all of them.
-    """
-    scope, layers = scope_of(job), job.model.layers
-    patterns, steps = pattern_steps(blocks), 2 * len(layers)
-    for number, layer in enumerate(layers, 1):
-        rows = _rows_path(work, job, layer.name)
-        if not rows.exists():
-            results, units = LayerResults(blocks, layer.name), activations.units(layer.name)
-            keys = partition_keys(scope, layer.name)
-            pieces = accuracy_rows(scope, layer.name, units, results, results.reliabilities())
-            write_partition(work / "staged", "accuracy", keys, pieces)
-            small, p = layer_rows(job, layer, activations, results, patterns)
-            small |= histogram_rows(scope, layer.name, results)
-            save_p(work / "p" / job.build, layer.name, p)
-            # Written last: where it is, all else of the layer is complete.
-            with replacing(rows) as temporary:
-                temporary.write_text(json.dumps(small))
-        if progress:
-            progress("tables", number, steps)
-    done = _rows_path(work, job, _HIERARCHY)
-    if not done.exists():
-        found = _tabulate_network(job, activations, blocks, encoded, work, progress)
-        with replacing(done) as temporary:  # last again
-            temporary.write_text(json.dumps(found))
-    if progress:
-        progress("tables", steps, steps)
-
-
-def _tabulate_network(
-    job: Job,
-    activations: Activations,
-    blocks: Sequence[Block],
-    encoded: EncodingResults | None,
-    work: Path,
-    progress: Progress | None,
-) -> dict[str, Rows]:
-    """Write what takes the p of all layers, and return the rows of tables of the network."""
-    scope, layers = scope_of(job), job.model.layers
-    folder = work / "p" / job.build
-    write_q(folder, [layer.name for layer in layers], n_rois=len(scope.rois))
-    hierarchy = HierarchyTables(
-        scope,
-        job.dataset.hierarchy,
-        n_stimuli=job.dataset.subjects[0].n_test,
-        n_controls=job.recipe.n_controls,
-        seed=job.recipe.seed,
-    )
-    recurrence = RecurrenceTable(scope, n_controls=job.recipe.n_controls)
-    for number, layer in enumerate(layers, 1 + len(layers)):
-        keys = partition_keys(scope, layer.name)
-        results, units = LayerResults(blocks, layer.name), activations.units(layer.name)
-        p_and_q = read_p_and_q(folder, layer.name, n_rois=len(scope.rois))
-        pieces = unit_summary_rows(scope, layer.name, units, results, p_and_q)
-        write_partition(work / "staged", "unit_summary", keys, pieces)
-        hierarchy.add(layer.name, layer.shape, units, results.accuracies)
-        recurrence.add(results.accuracies, results.halves)
-        if progress:
-            progress("tables", number, 2 * len(layers))
-    scores = hierarchy.rows(None if encoded is None else encoded.accuracies)
-    return scores | {"recurrence": recurrence.rows()}
-
-
 def _compare_patterns(
     activations: Activations, blocks: Sequence[Block], *, run: Run, progress: Progress | None
 ) -> None:
@@ -335,45 +246,6 @@ def _inputs(jobs: Sequence[Job], recipe: Path, *, data: Path | None) -> Rows:
         bases=[recipe.parent, data_folder(data), *sorted(beside)],
     )
     return [row for job in jobs for row in input_rows(job.build, [own, *job.uses], described)]
-
-
-def _write_tables(
-    jobs: Sequence[Job], inputs: Rows, encoded: Sequence[EncodingResults], work: Path
-) -> None:
-    staged = work / "staged"
-    for name, table in reference_tables(jobs, inputs).items():
-        write_table(staged, name, table)
-    small = [
-        json.loads(_rows_path(work, job, layer.name).read_text())
-        for job in jobs
-        for layer in job.model.layers
-    ]
-    small += [json.loads(_rows_path(work, job, _HIERARCHY).read_text()) for job in jobs]
-    for name in (
-        "layer_summary",
-        "layer_reliability",
-        "intersubject",
-        "accuracy_histogram",
-        "unit_histogram",
-        "recurrence",
-        "hierarchy",
-        "best_roi",
-    ):
-        rows = [row for part in small for row in part.get(name, [])]
-        write_table(staged, name, table_of(name, rows))
-    voxels = [table_of("encoding", []), *(results.table() for results in encoded)]
-    write_table(staged, "encoding", pa.concat_tables(voxels))
-    folders = {job.build: _kept_folder(work, job) for job in jobs}
-    for name in KEPT:
-        write_table(staged, name, kept_pieces(name, jobs, folders))
-
-
-def _kept_folder(work: Path, job: Job) -> Path:
-    return work / "kept" / job.build
-
-
-def _rows_path(work: Path, job: Job, layer: str) -> Path:
-    return work / "rows" / job.build / f"{layer}.json"
 
 
 @contextmanager

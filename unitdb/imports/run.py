@@ -17,15 +17,14 @@ import unitdb
 from unitdb.build.discovery import read_p_and_q, save_p, write_q
 from unitdb.build.files import InputFile, Use, describe_files
 from unitdb.build.hierarchy import HierarchyTables
+from unitdb.build.origins import BY_FORMULA, input_rows
 from unitdb.build.provenance import code_sha256, package_versions
 from unitdb.build.recurrence import RecurrenceTable
 from unitdb.build.statistics import Tested, agreement, by_formula
 from unitdb.build.tables import (
-    BY_FORMULA,
     Scope,
     accuracy_rows,
     histogram_rows,
-    input_rows,
     intersubject_rows,
     layer_reliability_rows,
     layer_summary_rows,

@@ -1,0 +1,200 @@
+"""Rows of the tables that the numbers refer to: datasets, stimuli, networks, builds, inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import unitdb
+from unitdb.activations import LayerInfo
+from unitdb.build.files import InputFile, Use
+from unitdb.build.inputs import Job, plan_sha256
+from unitdb.build.provenance import code_sha256, own_commit, package_versions
+from unitdb.build.recipe import Recipe
+from unitdb.build.tables import Rows, table_of
+from unitdb.pictures import thumbnail
+from unitdb.specs import canonical_json
+
+__all__ = ["BY_FORMULA", "input_rows", "reference_tables"]
+
+BY_FORMULA = canonical_json({"test": "t", "over_subjects": "stouffer"})
+"""``builds.significance`` of imported accuracies, over subjects as if they were independent."""
+
+BY_FORMULA_AND_PREDICTIONS = canonical_json(
+    {"test": "t", "over_subjects": "stouffer, correlated by intersubject.prediction_r"}
+)
+"""``builds.significance`` of designs whose test images train nothing."""
+
+
+def reference_tables(jobs: Sequence[Job], inputs: Rows) -> dict[str, pa.Table]:
+    """Build the tables of what the numbers refer to: datasets, stimuli, networks, builds, inputs.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        What was computed.
+    inputs : list of dict
+        Rows of the table ``inputs``.
+    """
+    datasets = {job.dataset.spec.name: job for job in jobs}.values()
+    models = {job.model.spec.name: job for job in jobs}.values()
+    rows = {
+        "datasets": [_dataset_row(job) for job in datasets],
+        "rois": [row for job in datasets for row in _roi_rows(job)],
+        "subjects": [row for job in datasets for row in _subject_rows(job)],
+        "stimuli": [row for job in datasets for row in _stimulus_rows(job)],
+        "models": [_model_row(job) for job in models],
+        "layers": [_layer_row(job, layer) for job in models for layer in job.model.layers],
+        "builds": [_build_row(job, plan_sha256(jobs)) for job in jobs],
+        "inputs": inputs,
+    }
+    return {name: table_of(name, found) for name, found in rows.items()}
+
+
+def input_rows(build: str, uses: Iterable[Use], described: Mapping[Path, InputFile]) -> Rows:
+    """Rows of table ``inputs`` of one build: its files, and the code."""
+    code = {
+        "role": "code",
+        "path": "unitdb",
+        "subject": None,
+        "size": None,
+        "sha256": code_sha256(),
+        "annex_key": None,
+        "datalad_id": None,
+        "git_commit": own_commit(),
+    }
+    files = [
+        {"role": use.role, "subject": use.subject, **asdict(described[use.path])} for use in uses
+    ]
+    return [{"build": build, **row} for row in [code, *files]]
+
+
+def _dataset_row(job: Job) -> dict[str, Any]:
+    spec = job.dataset.spec
+    return {
+        "dataset": spec.name,
+        "title": spec.title,
+        "simulated": spec.simulated,
+        "licence": spec.licence,
+        "source": spec.source,
+        "citation": spec.citation,
+        "n_subjects": len(spec.subjects),
+        "n_stimuli": len(job.dataset.split_of),
+        "voxel_selection": spec.transformations.voxel_selection,
+        "zscore": spec.transformations.zscore,
+        "pictures": None if spec.shown is None else spec.shown.terms,
+    }
+
+
+def _roi_rows(job: Job) -> Rows:
+    spec = job.dataset.spec
+    return [
+        {"dataset": spec.name, "roi": roi, "place": place, "description": description}
+        for place, (roi, description) in enumerate(spec.rois.items())
+        if roi in job.dataset.rois
+    ]
+
+
+def _subject_rows(job: Job) -> Rows:
+    rows = []
+    for subject in job.dataset.subjects:
+        splits = subject.design.splits
+        for roi, mask in subject.rois.items():
+            rows.append(
+                {
+                    "dataset": job.dataset.spec.name,
+                    "subject": subject.subject,
+                    "roi": roi,
+                    "n_voxels": int(mask.sum()),
+                    "n_train": len(np.unique(np.concatenate([train for train, _ in splits]))),
+                    "n_test": sum(len(test) for _, test in splits),
+                    "responses_sha256": subject.sha256,
+                }
+            )
+    return rows
+
+
+def _stimulus_rows(job: Job) -> Rows:
+    stimuli, split_of = job.dataset.stimuli, job.dataset.split_of
+    shown = job.dataset.spec.shown
+    return [
+        {
+            "dataset": job.dataset.spec.name,
+            "stimulus": stimulus,
+            "split": split_of[stimulus],
+            "sha256": sha256,
+            "source": source,
+            "thumbnail": thumbnail(stimuli.image(place))
+            if shown is not None and shown.allows(source)
+            else None,
+        }
+        for place, (stimulus, sha256, source) in enumerate(
+            zip(stimuli.ids, stimuli.sha256s(), stimuli.sources, strict=True)
+        )
+        if stimulus in split_of
+    ]
+
+
+def _model_row(job: Job) -> dict[str, Any]:
+    model, spec = job.model, job.model.spec
+    return {
+        "model": spec.name,
+        "title": spec.title,
+        "weights_sha256": model.weights_sha256,
+        "model_sha256": model.model_sha256,
+        "factory": spec.factory,
+        "preprocessing": canonical_json(spec.preprocessing),
+        "licence": spec.licence,
+        "source": spec.source,
+        "citation": spec.citation,
+        "checked_on": ",".join(model.checked_on) or None,
+        "n_layers": len(model.layers),
+    }
+
+
+def _layer_row(job: Job, layer: LayerInfo) -> dict[str, Any]:
+    return {
+        "model": job.model.spec.name,
+        "layer": layer.name,
+        "depth": layer.depth,
+        "module": layer.module,
+        "kind": layer.kind,
+        "shape": list(layer.shape),
+        "n_units": layer.n_units,
+    }
+
+
+def _build_row(job: Job, recipe_sha256: str) -> dict[str, Any]:
+    recipe = job.recipe
+    control = {"control": recipe.control} if recipe.control else {}
+    return {
+        "build": job.build,
+        "recipe": recipe.name,
+        "recipe_sha256": recipe_sha256,
+        "dataset": job.dataset.spec.name,
+        "model": job.model.spec.name,
+        "decoder": canonical_json(recipe.decoder.model_dump(mode="json") | control),
+        "units": canonical_json(recipe.selection),
+        "n_folds": recipe.decoder.folds,
+        "seed": recipe.seed,
+        "inputs": canonical_json(job.inputs),
+        "unitdb_version": unitdb.__version__,
+        "code_sha256": code_sha256(),
+        "packages": canonical_json(package_versions()),
+        "significance": _significance(recipe),
+        "reliability": None if recipe.reliability is None else canonical_json(recipe.reliability),
+        "encoding": None if recipe.encoding is None else canonical_json(recipe.encoding),
+    }
+
+
+def _significance(recipe: Recipe) -> str | None:
+    if recipe.n_controls:
+        return canonical_json(
+            {"test": "controls", "n": recipe.n_controls, "over_subjects": "mean accuracy"}
+        )
+    return BY_FORMULA_AND_PREDICTIONS if recipe.decoder.folds is None else None
