@@ -334,6 +334,7 @@ def _write_tables(jobs: Sequence[Job], inputs: Rows, work: Path) -> None:
         "intersubject",
         "accuracy_histogram",
         "unit_histogram",
+        "minimum_histogram",
         "hierarchy",
         "best_roi",
     ):

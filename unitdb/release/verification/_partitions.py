@@ -275,7 +275,8 @@ def check_derived_rows(
     stated = {(key[-2], key[-1]): row["n_significant"] for key, row in layers.items()}
     significance.check_counts(data, stated, where="/".join(keys))
     for table, rows in bin_rows(data).items():
-        _check_rows(table, keys, rows, stored[table])
+        if table in stored:  # an older release has fewer
+            _check_rows(table, keys, rows, stored[table])
 
 
 def _check_rows(

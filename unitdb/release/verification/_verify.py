@@ -53,7 +53,8 @@ _CHECKS = (
     "best ROIs follow from the accuracies, BH scores from best ROIs",
     "predictions and activations of the units kept give their accuracies",
 )
-_DERIVED = ("layer_summary", "intersubject", "accuracy_histogram", "unit_histogram")
+_HISTOGRAMS = ("accuracy_histogram", "unit_histogram", "minimum_histogram")
+_DERIVED = ("layer_summary", "intersubject", *_HISTOGRAMS)
 """Small tables whose rows belong to partitions."""
 _KEPT = ("activation", "prediction")
 
@@ -137,7 +138,7 @@ def verify(
     check_metadata(folder)
 
     small, referred = _read_small(folder, manifest)
-    stored = {name: _rows(name, small[name]) for name in _DERIVED}
+    stored = {name: _rows(name, small[name]) for name in _DERIVED if name in small}
     described = {
         name: table.to_pylist()
         for name, table in small.items()
