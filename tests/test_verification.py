@@ -326,6 +326,8 @@ def test_rows_that_break_the_schema(tiny_copy: Path, file: str, change, message:
         (f"unit_summary/{FC}", nudge("lead_r", 4e-6), r"V1/\d+: lead_r is"),
         ("accuracy_histogram.parquet", lambda rows: rows[1:], r"V1/S1/-?\d+: the row is missing"),
         ("unit_histogram.parquet", nudge("n_units", 1), "n_units is"),
+        ("minimum_histogram.parquet", nudge("n_units", 1), "minimum_histogram: .*: n_units is"),
+        ("minimum_histogram.parquet", lambda rows: rows[1:], r"V1/-?\d+: the row is missing"),
         ("layer_summary.parquet", lambda rows: rows[1:], "layer_summary: .*V1/S1: the row is miss"),
         ("layer_summary.parquet", set_(0, n_undefined=0), "n_undefined is 0, but .* give 1"),
         ("layer_summary.parquet", nudge("median_r", 2e-4), "median_r is"),
@@ -410,7 +412,8 @@ def test_numbers_that_do_not_follow(tiny_copy: Path, file: str, change, message:
         verify(tiny_copy)
 
 
-SMALL = ("layer_summary", "intersubject", "accuracy_histogram", "unit_histogram")
+HISTOGRAMS = ("accuracy_histogram", "unit_histogram", "minimum_histogram")
+SMALL = ("layer_summary", "intersubject", *HISTOGRAMS)
 
 
 def drop(folder: Path, part: str, keep: Callable[[dict[str, Any]], bool]) -> None:

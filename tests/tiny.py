@@ -441,6 +441,7 @@ def stage(folder: Path, accuracy: pd.DataFrame | None = None) -> Path:
     for table, found in (
         ("accuracy_histogram", count_bins(accuracy, "r", [*keys, "subject"])),
         ("unit_histogram", count_bins(summary, "mean_r", keys)),
+        ("minimum_histogram", count_bins(summary, "min_r", keys)),
     ):
         write_table(folder, table, arrow(table, found))
     for table, frame in (("accuracy", accuracy), ("unit_summary", summary)):

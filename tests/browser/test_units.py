@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tests.browser.conftest import texts
+from tests.tiny import make_older
 from unitdb.release import Release
 
 
@@ -94,6 +98,23 @@ def test_counts_of_names_are_those_of_the_facets(shown: Release, visit) -> None:
     shown_counts = next(c.value for c in app.caption if c.value.startswith(("Network", "ROI", "L")))
     for roi, n in counts.itertuples(index=False):
         assert f"`{roi}` {n}" in shown_counts
+
+
+def test_the_figure_is_of_what_is_searched_for(
+    shown: Release, visit, tiny_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def title(app: AppTest) -> str:
+        return app.get("vega_lite_chart")[0].proto.spec
+
+    assert "lowest of any subject" in title(visit("units", by="min_r", minimum="0.1"))
+    assert "mean over subjects" in title(visit("units"))
+    assert "mean over subjects" in title(visit("units", by="lead_r"))
+    make_older(tiny_copy, "2.0")
+    monkeypatch.setenv("UNITDB_RELEASE", str(tiny_copy))
+    app = visit("units", by="min_r", minimum="0.1")
+    assert "mean over subjects" in title(app)
+    (n,) = shown.sql("SELECT count(*) AS n FROM unit_summary WHERE min_r >= 0.1")["n"]
+    assert f"**{n:,}** rows" in texts(app)
 
 
 def test_a_range_that_is_none_is_said(shown: Release, visit) -> None:

@@ -170,14 +170,19 @@ def _means(r: Accuracies) -> NDArray[np.float32]:
 
 
 def histogram_rows(scope: Scope, layer: str, r: Accuracies) -> dict[str, Rows]:
-    """Rows of ``accuracy_histogram`` and ``unit_histogram`` of one layer."""
+    """Rows of the histograms of one layer: of accuracies, their means and minima over subjects."""
     keys = partition_keys(scope, layer)
-    of_subjects, of_means = [], []
+    of_subjects, of_means, of_minima = [], [], []
     for roi, of_roi, mean in zip(scope.rois, r, _means(r), strict=True):
         for subject, of_subject in zip(scope.subjects, of_roi, strict=True):
             of_subjects += _bins(keys | {"roi": roi, "subject": subject}, of_subject)
         of_means += _bins(keys | {"roi": roi}, mean)
-    return {"accuracy_histogram": of_subjects, "unit_histogram": of_means}
+        of_minima += _bins(keys | {"roi": roi}, np.fmin.reduce(of_roi))
+    return {
+        "accuracy_histogram": of_subjects,
+        "unit_histogram": of_means,
+        "minimum_histogram": of_minima,
+    }
 
 
 def _bins(keys: dict[str, str], r: NDArray[np.float32]) -> Rows:

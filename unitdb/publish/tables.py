@@ -125,9 +125,10 @@ def _checked(
         if not piece.num_rows:
             continue
         for name, value in keys.items():
-            found = piece[name].unique().to_pylist()
-            if found != [value]:
-                raise SchemaError(f"{where}: column {name!r} also holds {found}")
+            if coded(piece[name])[1] != [value]:  # names that may be in rows, or in none
+                found = piece[name].unique().to_pylist()
+                if found != [value]:
+                    raise SchemaError(f"{where}: column {name!r} also holds {found}")
         if last is None:
             check_order(piece, spec, where=where)
         else:
@@ -201,12 +202,13 @@ def _canonical(column: pa.ChunkedArray) -> pa.Array:
     if not pa.types.is_dictionary(column.type):
         return column.combine_chunks()
     codes, names = coded(column)
-    if len(names) == 1:
-        return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()))
-    occurs = np.bincount(codes, minlength=len(names)) > 0
-    if not occurs.all():
-        codes = (np.cumsum(occurs) - 1)[codes]
+    if len(names) > 1:
+        occurs = np.bincount(codes, minlength=len(names)) > 0
+        if not occurs.all():
+            codes = (np.cumsum(occurs) - 1)[codes]
+            names = [name for name, found in zip(names, occurs, strict=True) if found]
     return pa.DictionaryArray.from_arrays(
         codes.astype(np.int32, copy=False),
-        pa.array([name for name, found in zip(names, occurs, strict=True) if found], pa.string()),
+        pa.array(names, pa.string()),
+        safe=False,  # codes are below the number of names
     )

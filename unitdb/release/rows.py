@@ -153,12 +153,13 @@ def coded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:
     if len(names) == 1:
         return np.broadcast_to(np.int32(0), len(column)), names  # as many zeros, in four bytes
     place = {name: index for index, name in enumerate(names)}
-    codes = [
-        np.array([place[name] for name in dictionary], dtype=np.int32)[chunk.indices.to_numpy()]
-        for dictionary, chunk in zip(dictionaries, column.chunks, strict=True)
-        if len(chunk)
-    ]
-    return np.concatenate([np.empty(0, np.int32), *codes]), names
+    codes = []
+    for dictionary, chunk in zip(dictionaries, column.chunks, strict=True):
+        indices = chunk.indices.to_numpy()
+        if dictionary != names:
+            indices = np.array([place[name] for name in dictionary], dtype=np.int32)[indices]
+        codes.append(indices)
+    return codes[0] if len(codes) == 1 else np.concatenate([np.empty(0, np.int32), *codes]), names
 
 
 def check_order(table: pa.Table, spec: Table, *, where: str, first_row: int = 0) -> None:

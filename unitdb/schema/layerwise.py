@@ -184,6 +184,17 @@ TABLES = (
         ),
     ),
     Table(
+        name="minimum_histogram",
+        row="a bin of lowest accuracies of any subject (unit_summary.min_r) of a layer and an ROI",
+        columns=(DATASET, CONDITION, MODEL, LAYER, ROI, BIN, N_IN_BIN),
+        primary_key=("dataset", "condition", "model", "layer", "roi", "bin"),
+        foreign_keys=(
+            OF_ROI,
+            OF_LAYER,
+        ),
+        since="2.1",
+    ),
+    Table(
         name="intersubject",
         row="a pair of subjects whose accuracies agree or not, for a layer and an ROI",
         columns=(

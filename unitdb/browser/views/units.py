@@ -9,7 +9,7 @@ import streamlit as st
 
 from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
 from unitdb.browser._columns import ordered, unit_columns
-from unitdb.browser._search import MEASURES, NAMES, Search, counts_of
+from unitdb.browser._search import HISTOGRAMS, MEASURES, NAMES, Search, counts_of
 from unitdb.browser._words import help_on
 from unitdb.errors import QueryError
 
@@ -133,20 +133,19 @@ def _rewind() -> None:
     st.query_params.pop("after", None)
 
 
-def _bins(release: Release) -> pd.DataFrame:
-    bins = _reads.table(release, "unit_histogram")
-    return bins.assign(lower=bins["bin"] / 100)
-
-
 def _distribution(release: Release, search: Search) -> None:
+    """Draw how all units of the names are spread: by what is searched for, or by their means."""
     import dataclasses
 
+    by = search.by if HISTOGRAMS.get(search.by) in release.tables else "mean_r"
     named = dataclasses.replace(search, minimum=None)
-    bins = counts_of(named, _bins(release)).groupby("lower")["n_units"].sum().reset_index()
+    counts = counts_of(named, _reads.table(release, HISTOGRAMS[by]))
+    bins = counts.groupby("bin")["n_units"].sum().reset_index()
     if bins.empty:
         return
-    threshold = search.minimum if search.by == "mean_r" else None
-    measure = "Decoding accuracy, mean over subjects (Pearson r)"
+    bins = bins.assign(lower=bins["bin"] / 100)
+    threshold = search.minimum if search.by == by else None
+    measure = f"Decoding accuracy, {MEASURES[by]} (Pearson r)"
     _figure.draw(
         release, charts.histogram(bins, threshold=threshold, measure=measure), "accuracies"
     )
@@ -154,9 +153,9 @@ def _distribution(release: Release, search: Search) -> None:
 
 def _counts(release: Release, search: Search, units: UnitSet) -> pd.DataFrame:
     """Rows of each dataset, condition, model, layer and ROI: ``n_units``."""
-    if search.counted_by_bins:
+    if search.counted_by_bins(release.tables):
         # A row without an accuracy is in no bin, and sorting leaves it out as well.
-        found = counts_of(search, _bins(release))
+        found = counts_of(search, _reads.table(release, HISTOGRAMS[search.by]))
         return found.groupby(list(NAMES))["n_units"].sum().reset_index()
     layers: pd.DataFrame = _reads.units(release, units, "by_layer")
     return layers.astype(dict.fromkeys(NAMES, str))

@@ -111,14 +111,19 @@ def lead_over_others(means: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def bin_rows(decoded: Decoded) -> dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]]:
-    """Rows of ``accuracy_histogram`` and ``unit_histogram``."""
-    subjects, units = [], []
+    """Rows of ``accuracy_histogram``, ``unit_histogram`` and ``minimum_histogram``."""
+    subjects, means, minima = [], [], []
     for roi, names, r in decoded.parts:
         for subject, row in zip(names, r, strict=True):
             subjects += [((roi, subject, bin_), n) for bin_, n in _bins(row)]
-        mean = unit_columns(r.astype(np.float64))["mean_r"].astype(np.float32)
-        units += [((roi, bin_), n) for bin_, n in _bins(mean)]
-    return {"accuracy_histogram": subjects, "unit_histogram": units}
+        units = unit_columns(r.astype(np.float64))
+        means += [((roi, bin_), n) for bin_, n in _bins(units["mean_r"].astype(np.float32))]
+        minima += [((roi, bin_), n) for bin_, n in _bins(units["min_r"].astype(np.float32))]
+    return {
+        "accuracy_histogram": subjects,
+        "unit_histogram": means,
+        "minimum_histogram": minima,
+    }
 
 
 def _bins(r: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
