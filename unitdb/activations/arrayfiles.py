@@ -27,6 +27,7 @@ import scipy.io
 from numpy.typing import NDArray
 from scipy.io.matlab import MatReadError
 
+from unitdb import npy
 from unitdb.activations.hdf5 import check_expansion, find_dataset, open_hdf5, read_matlab
 from unitdb.activations.mat5 import COMPRESSED, check_mat5
 from unitdb.errors import UnitdbError, closest
@@ -91,8 +92,7 @@ def read_npy(path: Path, *, error: _Error, in_memory: bool = True) -> NDArray[An
     try:
         with path.open("rb") as file:
             _check_header(file, path.stat().st_size, str(path), error)
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        return np.array(array) if in_memory else array
+        return npy.read_npy(path) if in_memory else npy.map_npy(path)
     except _DAMAGE as cause:
         raise error(f"{path}: cannot be read: {cause}") from cause
 
@@ -119,7 +119,7 @@ def _read_npz(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[
                     where = f"{path}: {member.filename}"
                     _check_header(file, member.file_size, where, error)
     # Opened here: numpy leaves a damaged file open.
-    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+    with path.open("rb") as opened, npy.HEADERS, np.load(opened, allow_pickle=False) as arrays:
         return {key: arrays[key] for key in keys if key in arrays.files}, list(arrays.files)
 
 
@@ -132,7 +132,8 @@ def _check_header(file: IO[bytes], size: int, where: str, error: _Error) -> None
     }.get(version)
     if read is None:
         raise error(f"{where}: format {version} of arrays is not read")
-    shape, _, dtype = read(file)
+    with npy.HEADERS:
+        shape, _, dtype = read(file)
     stated = math.prod(shape) * dtype.itemsize
     if stated > size and not dtype.hasobject:  # which are refused as such
         raise error(f"{where} states {stated:,} bytes and holds {size:,}")

@@ -15,6 +15,7 @@ from pydantic import ValidationError, model_validator
 
 from unitdb.activations.units import UnitSelection
 from unitdb.errors import ActivationsError, StimulusMismatchError, UnknownLayerError
+from unitdb.npy import map_npy
 from unitdb.specs import Name, Spec
 
 __all__ = ["FORMAT", "Activations", "StoreMeta", "StoredArray", "StoredLayer", "describe_array"]
@@ -230,7 +231,7 @@ class Activations:
         path = self.folder / array.file
         try:
             size = path.stat().st_size
-            loaded: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            loaded: npt.NDArray[Any] = map_npy(path)
         except (OSError, EOFError, ValueError) as cause:
             raise ActivationsError(f"{path}: missing or damaged: {cause} {_REMEDY}") from None
         if (size, loaded.shape, str(loaded.dtype)) != (array.n_bytes, array.shape, array.dtype):
@@ -243,7 +244,7 @@ class Activations:
 
 def describe_array(path: Path) -> StoredArray:
     """Describe a ``.npy`` file that is complete."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    array = map_npy(path)
     return StoredArray(
         file=path.name,
         dtype=str(array.dtype),

@@ -24,6 +24,7 @@ from unitdb.decoding import DecoderSettings, RoiDecoder, profile_correlation
 from unitdb.decoding.roi import TILE
 from unitdb.errors import IllConditionedError, ResponsesError, UnitdbError, WorkersError
 from unitdb.files import replacing
+from unitdb.npy import map_npy, read_npz
 from unitdb.responses import shuffle_images
 
 __all__ = [
@@ -109,13 +110,13 @@ class Block:
     def is_done(self) -> bool:
         """Whether the result is there and of the right shape: a full disk may cut a file."""
         try:
-            found = np.load(self.target, mmap_mode="r", allow_pickle=False)
+            found = map_npy(self.target)
             if self.n_divisions:
-                of_repeats = np.load(self.repeats, mmap_mode="r", allow_pickle=False)
+                of_repeats = map_npy(self.repeats)
                 if of_repeats.shape != (3, self.n_units):
                     return False
             if len(self.patterns):
-                predicted = np.load(self.predictions, mmap_mode="r", allow_pickle=False)
+                predicted = map_npy(self.predictions)
                 if predicted.shape[2] != len(self.patterns):
                     return False
         except (OSError, ValueError, EOFError):
@@ -295,19 +296,22 @@ def _decoder(
 def _made_decoder(
     path: Path, roi: str, settings: DecoderSettings
 ) -> tuple[RoiDecoder, NDArray[np.intp]]:
-    with np.load(path, allow_pickle=False) as arrays:
-        mask = arrays[f"roi-{roi}"]
-        x = arrays["values"][:, mask]
-        repeats = arrays["repeats"][:, :, mask] if "repeats" in arrays.files else None
+    arrays = read_npz(path, {f"roi-{roi}", "values", "repeats"}.__contains__)
+    mask, repeats = arrays[f"roi-{roi}"], arrays.get("repeats")
     splits, rows = load_responses(path)
-    return RoiDecoder(x, splits, settings, repeats=repeats), rows
+    decoder = RoiDecoder(
+        arrays["values"][:, mask],
+        splits,
+        settings,
+        repeats=None if repeats is None else repeats[:, :, mask],
+    )
+    return decoder, rows
 
 
 def load_responses(
     path: Path,
 ) -> tuple[list[tuple[NDArray[np.intp], NDArray[np.intp]]], NDArray[np.intp]]:
     """Splits and rows of the activations that :func:`write_responses` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        n_splits = sum(name.startswith("train-") for name in arrays.files)
-        splits = [(arrays[f"train-{i}"], arrays[f"test-{i}"]) for i in range(n_splits)]
-        return splits, arrays["rows"]
+    arrays = read_npz(path, lambda name: name.startswith(("train-", "test-", "rows")))
+    splits = [(arrays[f"train-{i}"], arrays[f"test-{i}"]) for i in range(len(arrays) // 2)]
+    return splits, arrays["rows"]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unitdb.analysis import FalseDiscovery
 from unitdb.files import replacing
+from unitdb.npy import read_npy
 
 __all__ = ["read_p_and_q", "save_p", "write_q"]
 
@@ -53,7 +54,7 @@ def _q_of(path: Path) -> Path:
 
 
 def _load(path: Path) -> Float32:
-    found: Float32 = np.load(path, allow_pickle=False)
+    found: Float32 = read_npy(path)
     return found
 
 

@@ -20,6 +20,7 @@ from unitdb.build.workers import Run
 from unitdb.decoding import DecoderSettings, encoding_accuracies
 from unitdb.errors import ResponsesError, UnitdbError
 from unitdb.files import replacing
+from unitdb.npy import map_npy, read_npy, read_npz
 
 __all__ = ["EncodingResults", "encode"]
 
@@ -129,12 +130,12 @@ def _write_units(
 
 def _encode(step: EncodingStep) -> EncodingStep:
     """Predict the voxels of a step, and those of each control; gives the step back."""
-    with np.load(step.responses, allow_pickle=False) as arrays:
-        masks = np.stack([arrays[f"roi-{roi}"] for roi in step.rois])
-        voxels = np.flatnonzero(masks.any(axis=0))  # each once, however many ROIs it is in
-        responses = arrays["values"][:, voxels]
+    arrays = read_npz(step.responses, lambda name: name == "values" or name.startswith("roi-"))
+    masks = np.stack([arrays[f"roi-{roi}"] for roi in step.rois])
+    voxels = np.flatnonzero(masks.any(axis=0))  # each once, however many ROIs it is in
+    responses = arrays["values"][:, voxels]
     splits, rows = load_responses(step.responses)
-    units = np.load(step.units, allow_pickle=False)
+    units = read_npy(step.units)
     places = np.concatenate([np.searchsorted(voxels, np.flatnonzero(mask)) for mask in masks])
     found = np.empty((len(rows), len(places)), dtype=np.float32)
     with threadpool_limits(1):
@@ -175,9 +176,7 @@ class EncodingResults:
         for subject, sizes in enumerate(self._sizes):
             start = sum(sizes[:place])
             rows = [
-                np.load(step.target, mmap_mode="r", allow_pickle=False)[
-                    control, start : start + sizes[place]
-                ]
+                map_npy(step.target)[control, start : start + sizes[place]]
                 for step in self._steps[subject::n]
             ]
             found.append(np.stack(rows))

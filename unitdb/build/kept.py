@@ -24,6 +24,7 @@ from unitdb.build.results import LayerResults
 from unitdb.build.workers import Run
 from unitdb.errors import RecipeError, closest
 from unitdb.files import replacing
+from unitdb.npy import map_npy, read_npy
 from unitdb.schema import get_table
 
 __all__ = [
@@ -64,7 +65,7 @@ class KeptStep:
     def is_done(self) -> bool:
         """Whether the file is there, and whole: a full disk may cut it."""
         try:
-            found = np.load(self.target, mmap_mode="r", allow_pickle=False)
+            found = map_npy(self.target)
         except (OSError, ValueError, EOFError):
             return False
         return bool(found.ndim == 2 and found.shape[1] == len(self.positions))
@@ -148,7 +149,7 @@ def keep_units(
             progress("keep", number, len(steps))
     for layer in to_do:
         found = {
-            step.blocks[0].place: np.load(step.target, allow_pickle=False)
+            step.blocks[0].place: read_npy(step.target)
             for step in steps
             if step.blocks[0].layer == layer.name
         }
@@ -201,7 +202,7 @@ def _predicted(block: Block, units: Positions) -> NDArray[np.floating]:
     known = np.isin(units, block.patterns)
     if not known.any():
         return predict_units(block, units)
-    at_hand = np.load(block.predictions, mmap_mode="r", allow_pickle=False)[0]
+    at_hand = map_npy(block.predictions)[0]
     predicted = np.empty((len(at_hand), len(units)))
     predicted[:, known] = at_hand[:, np.searchsorted(block.patterns, units[known])]
     if not known.all():

@@ -22,6 +22,7 @@ from unitdb.analysis import (
 )
 from unitdb.build.blocks import Block, load_responses
 from unitdb.files import replacing
+from unitdb.npy import read_npy
 
 __all__ = [
     "PatternStep",
@@ -96,7 +97,7 @@ def summarise_patterns(step: PatternStep) -> PatternStep:
     train = np.unique(np.concatenate([train for train, _ in splits]))
     test = np.concatenate([test for _, test in splits])
     predicted = load_predictions(step)
-    truth = np.load(step.truth, allow_pickle=False)
+    truth = read_npy(step.truth)
     with threadpool_limits(1):
         true, *controls = (
             _similarity(of_control, truth[samples[test]], truth[samples[train]])
@@ -126,9 +127,7 @@ def load_predictions(step: PatternStep) -> NDArray[np.float32]:
     array of shape (1 + some controls, n_test, n_kept)
     """
     kept = [block for block in step.blocks if len(block.patterns)]
-    return np.concatenate(
-        [np.load(block.predictions, allow_pickle=False) for block in kept], axis=2
-    )
+    return np.concatenate([read_npy(block.predictions) for block in kept], axis=2)
 
 
 def _similarity(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.build.blocks import Block
+from unitdb.npy import map_npy
 
 __all__ = ["LayerResults"]
 
@@ -95,7 +96,7 @@ class LayerResults:
             for block in self._blocks[roi, subject]:
                 first, last = max(start, block.start), min(stop, block.stop)
                 if first < last:
-                    r = np.load(file(block), mmap_mode="r", allow_pickle=False)
+                    r = map_npy(file(block))
                     part = r[rows, first - block.start : last - block.start]
                     found[:, subject, first - start : last - start] = part
         return found

@@ -1,0 +1,52 @@
+"""Arrays in files, read by threads.
+
+numpy evaluates the header of an array with :mod:`ast`. CPython has one state of that for all
+threads: where two evaluate at a time, which takes a garbage collection in the middle, one of them
+fails with a SystemError, "AST constructor recursion depth mismatch". So one thread evaluates at a
+time; the values themselves are read side by side.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["HEADERS", "map_npy", "read_npy", "read_npz"]
+
+HEADERS = threading.Lock()
+"""Held while the header of an array is evaluated."""
+
+
+def map_npy(path: Path) -> NDArray[Any]:
+    """Map a ``.npy`` file, whose values are read as they are used.
+
+    Raises
+    ------
+    OSError, EOFError, ValueError
+        It is missing, cut or no array; Python objects are refused.
+    """
+    with HEADERS:
+        mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped
+
+
+def read_npy(path: Path) -> NDArray[Any]:
+    """Read a ``.npy`` file into memory; raises as :func:`map_npy` does."""
+    return np.array(map_npy(path))
+
+
+def read_npz(path: Path, wanted: Callable[[str], bool]) -> dict[str, NDArray[Any]]:
+    """Read those arrays of a ``.npz`` file whose names are wanted.
+
+    Raises
+    ------
+    OSError, EOFError, ValueError, zipfile.BadZipFile
+        It is missing or damaged; Python objects are refused.
+    """
+    with HEADERS, np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files if wanted(name)}
