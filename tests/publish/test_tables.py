@@ -72,11 +72,13 @@ def test_bytes_depend_on_rows_alone(
     folder = tmp_path_factory.mktemp("bytes")
     plain = arrow("accuracy", rows)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=4)))
-    names = data.draw(st.permutations(["V1", "V4", "unused"]))
-    roi = pa.DictionaryArray.from_arrays(
-        pa.array([names.index(row["roi"]) for row in rows], pa.int32()), pa.array(names)
-    )
-    other = plain.set_column(4, plain.schema.field("roi"), roi)
+    other = plain
+    for column, occurring in (("layer", [KEYS["layer"]]), ("roi", ["V1", "V4"])):
+        names = data.draw(st.permutations([*occurring, "unused"]))
+        codes = pa.array([names.index(row[column]) for row in rows], pa.int32())
+        place = plain.schema.get_field_index(column)
+        array = pa.DictionaryArray.from_arrays(codes, pa.array(names))
+        other = other.set_column(place, plain.schema.field(column), array)
     bounds = [0, *cuts, len(rows)]
     parts = [other.slice(a, b - a) for a, b in pairwise(bounds)]
     first = write_partition(folder / "a", "accuracy", KEYS, plain)

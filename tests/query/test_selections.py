@@ -170,7 +170,7 @@ def test_every_subject(release: Release, reference: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("than", [None, "V1", ["V1"]])
-@pytest.mark.parametrize("by", [0.0, 0.1])
+@pytest.mark.parametrize("by", [0.0, 0.1, -0.1])
 def test_better_in(release: Release, reference: pd.DataFrame, than, by: float) -> None:
     wide = reference.pivot_table(
         index=["dataset", "layer", "unit"], columns="roi", values="mean_r"
@@ -181,6 +181,19 @@ def test_better_in(release: Release, reference: pd.DataFrame, than, by: float) -
     found = release.units().better_in("V4", than, by=by).to_pandas()
     assert keys(found) == keys(expected)
     assert 0 < len(found) < len(rows)
+
+
+def test_better_in_by_the_differences_themselves(release: Release, reference: pd.DataFrame) -> None:
+    wide = reference.pivot_table(
+        index=["dataset", "layer", "unit"], columns="roi", values="mean_r"
+    ).astype(np.float32)
+    for roi, other in (("V4", "V1"), ("V1", "V4")):
+        differences = np.sort((wide[roi] - wide[other]).dropna().to_numpy())
+        for difference in differences[::5]:
+            below = np.nextafter(difference, np.float32(-2))
+            for by in (float(below), float(difference)):
+                found = release.units().better_in(roi, other, by=by)
+                assert found.count() == (differences > np.float32(by)).sum()
 
 
 def test_better_in_refuses_itself(release: Release) -> None:

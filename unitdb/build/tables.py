@@ -122,9 +122,8 @@ def accuracy_rows(
             some = units[start : start + _AT_ONCE]
             columns = _constant(fixed, n * len(some))
             columns["unit"] = pa.array(np.repeat(some, n), pa.int32())
-            columns["subject"] = pa.DictionaryArray.from_arrays(
-                np.tile(np.arange(n, dtype=np.int32), len(some)), pa.array(scope.subjects)
-            )
+            codes = np.tile(np.arange(n, dtype=np.int32), len(some))
+            columns["subject"] = _named(pa.array(codes), scope.subjects)
             for name, values in (("r", of_roi), ("reliability", reliable)):
                 columns[name] = (
                     pa.nulls(n * len(some), pa.float32())
@@ -319,11 +318,13 @@ def _ordered(table: str, columns: Mapping[str, pa.Array]) -> pa.Table:
 
 
 def _constant(values: Mapping[str, str], n_rows: int) -> dict[str, pa.Array]:
-    zeros = np.zeros(n_rows, np.int32)
-    return {
-        name: pa.DictionaryArray.from_arrays(zeros, pa.array([value], pa.string()))
-        for name, value in values.items()
-    }
+    zeros = pa.array(np.zeros(n_rows, np.int32))
+    return {name: _named(zeros, [value]) for name, value in values.items()}
+
+
+def _named(codes: pa.Array, names: Sequence[str]) -> pa.Array:
+    """Names by their indices, all of which are below the number of names."""
+    return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()), safe=False)
 
 
 def _float32(values: NDArray[np.floating]) -> pa.Array:

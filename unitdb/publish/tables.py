@@ -34,6 +34,10 @@ is as long as a block of zstd, which then codes bytes of one kind."""
 
 _ZSTD_LEVEL = 5
 
+_BATCH_SIZE = 2**14
+"""Rows of partitions that are encoded at once, before the length of a page is looked at: many, as
+statistics are computed for each. Elsewhere Arrow's own, since pictures make a row long."""
+
 
 def write_table(folder: Path, table: str, data: pa.Table | Iterable[pa.Table]) -> Path:
     """Write a table that is not partitioned to ``folder/<table>.parquet``.
@@ -156,6 +160,7 @@ def _write(path: Path, spec: Table, pieces: Iterable[pa.Table]) -> Path:
             column_encoding=_encodings(spec),
             write_statistics=True,
             max_rows_per_page=PAGE_SIZE,
+            write_batch_size=_BATCH_SIZE if spec.partition_by else None,
         ) as writer,
         ThreadPoolExecutor(1) as pool,
     ):

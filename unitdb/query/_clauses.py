@@ -60,6 +60,9 @@ _GROUPS = {
     "roi": ("roi",),
 }
 
+_LEAD_TOLERANCE = 2e-6
+"""More than ``lead_r`` may be from what the means give (``verify`` allows 1e-6)."""
+
 _PRIME = 2147483647
 """Priorities of samples are numbers below this prime; products of two fit 64 bits."""
 
@@ -196,7 +199,9 @@ def better_than(
     """Rows whose mean exceeds the unit's highest in other ROIs.
 
     A layer at a time, as units alone are then compared: with the names of datasets and layers in
-    the comparison it would take ten times the memory.
+    the comparison it would take ten times the memory. DuckDB holds the units of all layers until
+    the query ends; of a single other ROI only those that can be exceeded there, by
+    lead_r(other) ≤ mean_r(other) − mean_r(roi) < −by.
     """
     where = "dataset = ? AND condition = ? AND model = ? AND layer = ?"
     branch = (
@@ -205,10 +210,13 @@ def better_than(
         f"  WHERE {where} AND roi IN ({_marks(others)}) AND mean_r IS NOT NULL\n"
         "  GROUP BY unit\n) AS o USING (unit)\nWHERE s.mean_r - o.elsewhere > CAST(? AS FLOAT)"
     )
+    bound: tuple[float, ...] = ()
     if len(others) == 1:
-        branch = branch.replace("max(mean_r) AS", "mean_r AS").replace("  GROUP BY unit\n", "")
+        bound = (_LEAD_TOLERANCE - by,)
+        branch = branch.replace("max(mean_r) AS", "mean_r AS")
+        branch = branch.replace("GROUP BY unit", "AND lead_r < CAST(? AS FLOAT)")
     text = "\nUNION ALL\n".join([branch] * len(partitions))
-    values = [v for partition in partitions for v in (*partition, *partition, *others, by)]
+    values = [v for partition in partitions for v in (*partition, *partition, *others, *bound, by)]
     return relation.joined(f"WITH chosen AS NOT MATERIALIZED (FROM {{}})\n{text}", *values)
 
 

@@ -35,7 +35,9 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "python_enable_replacements": False,  # a Python variable is not a table
     "temp_directory": "",  # a query too large for memory fails rather than fill the disk
-    "allocator_flush_threshold": "16MB",  # what a query is done with goes back to the system sooner
+    # What a query is done with goes back to the system sooner.
+    "allocator_flush_threshold": "16MB",
+    "allocator_bulk_deallocation_flush_threshold": "16MB",
 }
 # A file that may be read may be written too, so writing is kept out by the syntax of a statement:
 # COPY, INSERT, UPDATE and DELETE inside WITH are nodes of other kinds.
