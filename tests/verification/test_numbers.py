@@ -191,6 +191,3 @@ def test_numbers_that_do_not_follow(tiny_copy: Path, file: str, change, message:
         edit(tiny_copy, "inputs.parquet", list.clear)  # which refer to builds
     with pytest.raises((CorruptReleaseError, SchemaError), match=message):
         verify(tiny_copy)
-
-
-HISTOGRAMS = ("accuracy_histogram", "unit_histogram", "minimum_histogram")

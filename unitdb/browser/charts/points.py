@@ -177,21 +177,32 @@ def scores(rows: pd.DataFrame, models: list[str]) -> Any:
     Parameters
     ----------
     rows : DataFrame
-        ``model``, ``score``, ``score_low``, ``score_high``, ``what``.
+        ``model``, ``kind``, ``method``, ``score``, ``score_low``, ``score_high``.
     models : list of str
         Order of the networks.
     """
+    kinds = [kind for kind in ("decoding", "encoding", "average") if kind in set(rows["kind"])]
+    several = len(kinds) > 1
+    # A row of the figure for each network and kind; the methods lie side by side in it.
+    lines = [f"{model}, {kind}" if several else model for model in models for kind in kinds]
+    rows = rows.assign(line=rows["model"] + (", " + rows["kind"] if several else ""))
     base = alt.Chart(rows).encode(
-        y=alt.Y("model:N", title="Network", sort=models),
-        yOffset=alt.YOffset("what:N"),
+        y=alt.Y(
+            "line:N",
+            title="Network" + (", score" if several else ""),
+            sort=lines,
+            axis=alt.Axis(labelLimit=240),
+        ),
+        yOffset=alt.YOffset("method:N"),
         color=alt.Color(
-            "what:N",
-            scale=categorical(sorted(rows["what"].unique())),
-            legend=alt.Legend(title="Score", orient="bottom"),
+            "method:N",
+            scale=categorical(sorted(rows["method"].unique())),
+            legend=alt.Legend(title="Method", orient="bottom"),
         ),
         tooltip=[
             alt.Tooltip("model:N", title="network"),
-            alt.Tooltip("what:N", title="score"),
+            alt.Tooltip("kind:N", title="score"),
+            alt.Tooltip("method:N", title="method"),
             alt.Tooltip("score:Q", title="BH score", format=".3f"),
             alt.Tooltip("score_low:Q", title="95 % from", format=".3f"),
             alt.Tooltip("score_high:Q", title="to", format=".3f"),
@@ -203,5 +214,5 @@ def scores(rows: pd.DataFrame, models: list[str]) -> Any:
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         x=alt.X("score:Q", title="BH score (Spearman r)")
     )
-    chart = alt.layer(spans, points).properties(height=150 + 50 * len(models))
+    chart = alt.layer(spans, points).properties(height=150 + 40 * len(lines))
     return finished(chart, description="BH scores of networks with intervals")

@@ -84,7 +84,7 @@ def _scores(release: Release, chosen: dict[str, str], networks: list[str]) -> No
     if found.empty:
         return
     st.subheader("Brain hierarchy (BH) scores of this release", help=help_on("bh"))
-    found = found.assign(what=found["kind"].astype(str) + ", " + found["method"].astype(str))
+    found = found.astype({"model": str, "kind": str, "method": str})
     _figure.draw(release, charts.scores(found, networks), "scores")
     columns = ["model", "kind", "method", "score", "score_low", "score_high", "over"]
     shown = found[[name for name in columns if name in found]]
