@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import count
 from pathlib import Path
@@ -260,7 +261,22 @@ def memory_bytes(memory: str) -> int:
     return int(found[1]) * {"MB": 10**6, "GB": 10**9}[found[2]]
 
 
+_READING: OrderedDict[str, None] = OrderedDict()
+"""Statements that were found to read, the last ones: looking again takes longer than many queries.
+What a statement does follows from its text alone, as no function or macro can be made."""
+_REMEMBERED = 256
+
+
 def _check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    if sql in _READING:
+        return
+    _check_syntax(connection, sql)
+    _READING[sql] = None
+    while len(_READING) > _REMEMBERED:
+        _READING.popitem(last=False)
+
+
+def _check_syntax(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     import duckdb
 
     statements = connection.extract_statements(sql)

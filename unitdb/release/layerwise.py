@@ -93,11 +93,26 @@ def unit_accuracies(
     sql: Callable[[str, Sequence[Any]], pd.DataFrame], unit: tuple[str, str, int], *, where: str
 ) -> pd.DataFrame:
     """Accuracies of one unit (see ``Release.unit``)."""
+    import pandas as pd
+
     rows = sql(_OF_UNIT, unit)
     if rows.empty:
         raise QueryError(f"{where}: unit {'/'.join(map(str, unit))} was not decoded")
-    places = ["dataset", "condition", "roi"]
-    wide = rows.set_index([*places, "subject"])["r"].unstack("subject")
+    # By hand: pandas takes a third of the query's time to turn forty rows into a table.
+    names = ("dataset", "condition", "roi")
+    places = list(zip(*(rows[name].tolist() for name in names), strict=True))
+    subjects = rows["subject"].tolist()
+    index = {place: number for number, place in enumerate(dict.fromkeys(places))}
+    columns = {subject: number for number, subject in enumerate(sorted(set(subjects)))}
+    values = np.full((len(index), len(columns)), np.nan, dtype=np.float32)
+    values[[index[place] for place in places], [columns[subject] for subject in subjects]] = rows[
+        "r"
+    ]
+    wide = pd.DataFrame(
+        values,
+        index=pd.MultiIndex.from_tuples(index, names=names),
+        columns=pd.Index(list(columns), name="subject"),
+    )
     wide.attrs.update(rows.attrs)
     return wide
 
