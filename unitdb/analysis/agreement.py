@@ -107,6 +107,10 @@ def agreement_intervals(
     given = np.empty((0, r.shape[-1])) if covariates is None else covariates
     _check(r, given, blocks, n_bootstrap, confidence)
     draw = _Draw(n_bootstrap, seed, confidence)
+    # Nothing is missing: the minimum of what holds a NaN is NaN.
+    if not (np.isnan(r.min(initial=0.0)) or np.isnan(given.min(initial=0.0))):
+        everybody = tuple(range(len(r)))
+        return list(_group(everybody, r, given, blocks, draw, spearman=spearman))
     missing = np.isnan(given).any(axis=0)
     absent = [np.isnan(row) for row in r]
     if all(np.array_equal(row, absent[0]) for row in absent):

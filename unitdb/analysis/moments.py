@@ -205,7 +205,7 @@ def correlation_matrix(scatter: Array, *, given: int = 0) -> Array:
     return np.asarray(left / (norm[..., :, None] * norm[..., None, :]))
 
 
-_CHUNK = 512
+_CHUNK = 256
 """Units converted to float64 together: they stay in the innermost cache."""
 
 
@@ -227,11 +227,14 @@ def _add_moments(
         for start in range(starts[run], ends[run], _CHUNK):
             size = min(_CHUNK, ends[run] - start)
             total = 0.0
+            # Rows have names of their own: of these the compiler adds eight elements at a time.
             for i in range(n_rows):
+                own, given, first = x[i], rows[i, start : start + size], shift[i]
                 s = 0.0
                 for u in range(size):
-                    x[i, u] = rows[i, start + u] - shift[i]
-                    s += x[i, u]
+                    value = given[u] - first
+                    own[u] = value
+                    s += value
                 total += s
             count = float(size)
             if total != total:  # NaN: some unit is incomplete, and counts for nothing
@@ -248,14 +251,16 @@ def _add_moments(
                             x[i, u] = 0.0
             n[block] += count
             for i in range(n_rows):
+                own = x[i]
                 s = 0.0
                 for u in range(size):
-                    s += x[i, u]
+                    s += own[u]
                 sums[block, i] += s
                 for j in range(i + 1):
+                    other = x[j]
                     s = 0.0
                     for u in range(size):
-                        s += x[i, u] * x[j, u]
+                        s += own[u] * other[u]
                     products[block, i, j] += s
                     if i != j:
                         products[block, j, i] += s
