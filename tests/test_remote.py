@@ -18,7 +18,7 @@ from tests.tiny import INFO, accuracies, arrow, stage
 from tests.web import Server
 from unitdb.cli import main
 from unitdb.errors import CorruptReleaseError, FetchError, QueryError
-from unitdb.publish import publish_release, retract, write_partition
+from unitdb.publish import add_erratum, publish_release, retract, write_partition
 from unitdb.query.sandbox import connect
 from unitdb.release.storage import Remote
 
@@ -133,9 +133,28 @@ def test_a_retracted_release_warns(server: Server, published: Path) -> None:
         unitdb.open(f"{server.address}/tiny/1.0.0")
 
 
+@pytest.mark.parametrize("place", ["disk", "web"])
+def test_errata_and_retraction_are_looked_up_where_the_release_is(
+    place: str, server: Server, published: Path
+) -> None:
+    root = published.parents[1]
+    add_erratum(root, "tiny", "1.0.0", "V4 of S2 is too small.")
+    release = unitdb.open(published if place == "disk" else f"{server.address}/tiny/1.0.0")
+    entry = release.listed()
+    assert entry is not None
+    assert (entry.name, entry.version, entry.retracted) == ("tiny", "1.0.0", None)
+    assert entry.errata == ("V4 of S2 is too small.",)
+    retract(root, "tiny", "1.0.0", reason="Wrong.")  # while it is open
+    entry = release.listed()
+    assert entry is not None
+    assert entry.retracted == "Wrong."
+
+
 def test_a_release_without_a_catalogue_beside_it(server: Server, published: Path) -> None:
     (published.parents[1] / "releases.json").unlink()
-    assert unitdb.open(f"{server.address}/tiny/1.0.0").label == "tiny@1.0.0"
+    for place in (published, f"{server.address}/tiny/1.0.0"):
+        assert unitdb.open(place).label == "tiny@1.0.0"
+        assert unitdb.open(place).listed() is None
 
 
 def test_a_server_without_ranges_is_named(server: Server) -> None:

@@ -27,10 +27,11 @@ __all__ = [
     "Entry",
     "aliases",
     "default_root",
+    "listed_entry",
     "parse_catalogue",
     "save_catalogue",
     "version_key",
-    "warn_if_listed_as_retracted",
+    "warn_if_retracted",
 ]
 
 CATALOGUE = "releases.json"
@@ -145,7 +146,7 @@ class Catalogue:
                 known = [f"{name}@{known}" for e in versions for known in (e.version, *e.aliases)]
                 raise UnknownReleaseError(reference, known, **place)
             entry = versions[0]  # all are retracted
-        _warn_if_retracted(entry)
+        warn_if_retracted(entry)
         return entry.path
 
     def warn_if_retracted(self, name: str, version: str) -> None:
@@ -156,7 +157,9 @@ class Catalogue:
         CatalogueError
             ``releases.json`` is damaged.
         """
-        warn_if_listed_as_retracted(self._listed(), name, version)
+        entry = listed_entry(self._listed(), name, version)
+        if entry is not None:
+            warn_if_retracted(entry)
 
     def contents(self) -> dict[str, Any]:
         """What ``releases.json`` should hold: what it lists, and the releases beside it.
@@ -263,12 +266,12 @@ def _check_names(name: str, version: str) -> None:
         raise ValueError(f"the version {version!r} is not MAJOR.MINOR.PATCH")
 
 
-def warn_if_listed_as_retracted(contents: dict[str, Any], name: str, version: str) -> None:
-    """Warn with the reason where a catalogue's contents list the version as retracted."""
+def listed_entry(contents: dict[str, Any], name: str, version: str) -> Entry | None:
+    """What a catalogue's contents say of a version; its path is relative to the catalogue."""
     release = contents["releases"].get(name, {"versions": {}})
-    if version in release["versions"]:
-        release = {"aliases": {}, **release}
-        _warn_if_retracted(_entry(Path(), name, version, release))
+    if version not in release["versions"]:
+        return None
+    return _entry(Path(), name, version, {"aliases": {}, **release})
 
 
 def save_catalogue(root: Path, contents: dict[str, Any]) -> None:
@@ -307,11 +310,12 @@ def _text(value: Any) -> str:
     return value
 
 
-def _warn_if_retracted(entry: Entry) -> None:
+def warn_if_retracted(entry: Entry) -> None:
+    """Warn with the reason where a version is retracted."""
     if entry.retracted is not None:
         instead = f"; use {entry.name}@{entry.replacement}" if entry.replacement else ""
         warnings.warn(
-            f"{entry.name}@{entry.version} is retracted: {entry.retracted}{instead}", stacklevel=3
+            f"{entry.name}@{entry.version} is retracted: {entry.retracted}{instead}", stacklevel=4
         )
 
 

@@ -5,16 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from unitdb.release.catalogue import (
-    CATALOGUE,
-    Catalogue,
-    parse_catalogue,
-    warn_if_listed_as_retracted,
-)
+from unitdb.release.catalogue import Catalogue, warn_if_retracted
 from unitdb.release.opened import Release
-from unitdb.release.storage import Remote, is_address
+from unitdb.release.storage import is_address
 
 __all__ = ["open_release"]
 
@@ -46,30 +40,18 @@ def open_release(path_or_name: str | Path, *, releases: str | Path | None = None
         ``releases.json`` is damaged.
     """
     if is_address(path_or_name):
-        release = Release(path_or_name)
-        _warn_if_retracted_there(release, str(path_or_name))
-        return release
+        return _warned(Release(path_or_name))
     if isinstance(path_or_name, Path) or "/" in path_or_name or os.sep in path_or_name:
-        release = Release(path_or_name)
-        root = release.path.resolve().parents[1]
-        if (root / CATALOGUE).exists():
-            Catalogue(root).warn_if_retracted(release.name, release.version)
-        return release
+        return _warned(Release(path_or_name))
     release = Release(Catalogue(releases).resolve(path_or_name))
     if path_or_name != release.label:
         _log.info("%s is %s: name the version where results must stay", path_or_name, release.label)
     return release
 
 
-def _warn_if_retracted_there(release: Release, address: str) -> None:
-    """Warn where the catalogue beside a release on the web says that it is retracted."""
-    if urlsplit(address).path.strip("/").count("/") < 1:
-        return  # it is served by itself: nothing is above it
-    root = address.rstrip("/").rsplit("/", 2)[0]
-    try:
-        text = Remote(root).read_text(CATALOGUE)
-    except FileNotFoundError:
-        return  # it stands alone
-    warn_if_listed_as_retracted(
-        parse_catalogue(text, where=f"{root}/{CATALOGUE}"), release.name, release.version
-    )
+def _warned(release: Release) -> Release:
+    """Warn where the catalogue above a release says that it is retracted."""
+    entry = release.listed()
+    if entry is not None:
+        warn_if_retracted(entry)
+    return release

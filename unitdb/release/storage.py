@@ -56,6 +56,9 @@ class Storage(Protocol):
     def rows_of_roi(self, name: str, columns: Sequence[str], roi: str) -> pa.Table:
         """Read the rows of one ROI, some of their columns."""
 
+    def root(self) -> Storage | None:
+        """Where the catalogue of the release would lie; None where nothing is above."""
+
     def location(self, name: str) -> str:
         """Name of a file for DuckDB."""
 
@@ -93,6 +96,10 @@ class Folder:
     def rows_of_roi(self, name: str, columns: Sequence[str], roi: str) -> pa.Table:
         """Read the rows of one ROI, some of their columns."""
         return read_matching(self.path / name, columns, column="roi", value=roi)
+
+    def root(self) -> Folder:
+        """Two folders above: that of the release is ``name/version``."""
+        return Folder(self.path.resolve().parent.parent)
 
     def location(self, name: str) -> str:
         """Path of a file."""
@@ -139,6 +146,12 @@ class Remote:
         with self.open(name) as file:
             where = f"{self.address}/{name}"
             return read_matching(file, columns, column="roi", value=roi, where=where)
+
+    def root(self) -> Remote | None:
+        """Two steps above in the address, if there are."""
+        if urllib.parse.urlsplit(self.address).path.strip("/").count("/") < 1:
+            return None  # it is served by itself
+        return Remote(self.address.rsplit("/", 2)[0])
 
     def location(self, name: str) -> str:
         """Name of a file for DuckDB."""

@@ -23,6 +23,7 @@ from unitdb.query import (
 from unitdb.query.database import write_database
 from unitdb.query.sandbox import stream_sql
 from unitdb.release.apart import run_apart
+from unitdb.release.catalogue import CATALOGUE, Entry, listed_entry, parse_catalogue
 from unitdb.release.description import Description, describe
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, parse_manifest
 from unitdb.release.storage import Folder, Remote, Storage, is_address
@@ -135,6 +136,30 @@ class Tables:
     def views(self) -> list[str]:
         """Names of the views, which :meth:`sql` knows besides the tables."""
         return list(views_of(self.schema_version))
+
+    def listed(self) -> Entry | None:
+        """Look it up in the catalogue above it: errata and retraction, which may come later.
+
+        Returns
+        -------
+        Entry or None
+            None where there is no catalogue, or it does not list the release. Its path is relative
+            to the catalogue.
+
+        Raises
+        ------
+        CatalogueError
+            ``releases.json`` is damaged.
+        """
+        root = self._storage.root()
+        if root is None:
+            return None
+        try:
+            text = root.read_text(CATALOGUE)
+        except FileNotFoundError:
+            return None  # it stands alone
+        contents = parse_catalogue(text, where=f"{root}/{CATALOGUE}")
+        return listed_entry(contents, self.name, self.version)
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Read a table, or some of its columns, into pandas.

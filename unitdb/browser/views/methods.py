@@ -10,8 +10,6 @@ import streamlit as st
 
 from unitdb.browser import _links, _reads, _state
 from unitdb.browser._words import WORDS, help_on
-from unitdb.release.catalogue import Catalogue
-from unitdb.release.storage import is_address
 
 if TYPE_CHECKING:
     from unitdb.release import Release
@@ -65,17 +63,13 @@ def show(release: Release) -> None:
 
 def _errata(release: Release) -> None:
     """What has been found wrong with it since, from the catalogue that it is listed in."""
-    if is_address(release.location):
+    entry = release.listed()  # not kept: errata may come while the page is looked at
+    if entry is None:
         return
-    root = release.path.resolve().parents[1]
-    if not (root / "releases.json").is_file():
-        return
-    for entry in Catalogue(root).entries():
-        if (entry.name, entry.version) == (release.name, release.version):
-            for erratum in entry.errata:
-                st.warning(f"Erratum: {_state.plain(erratum)}")
-            if entry.retracted is not None:
-                st.error(f"Retracted: {_state.plain(entry.retracted)}")
+    for erratum in entry.errata:
+        st.warning(f"Erratum: {_state.plain(erratum)}")
+    if entry.retracted is not None:
+        st.error(f"Retracted: {_state.plain(entry.retracted)}")
 
 
 def _cards(rows: pd.DataFrame) -> None:
