@@ -103,7 +103,9 @@ def best_layers(
     best = kept.idxmax(axis=1)
     places = [rois.index(roi) for roi, *_ in best.index]
     score = scipy.stats.spearmanr(places, best.map(layers.index)).statistic
-    (of_units,) = [row for row in decoded if row["dataset"] == encoded[0]["dataset"]]
+    of_units = next((row for row in decoded if row["dataset"] == encoded[0]["dataset"]), None)
+    if of_units is None:  # accuracies of one layer alone have no score
+        return [], []
     own = {key: of_units[key] for key in (*KEYS, "method", "rois", "n_stimuli")}
     encoding = own | {
         "kind": "encoding",
