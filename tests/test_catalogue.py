@@ -131,14 +131,6 @@ def test_release_that_was_replaced_is_described_anew(tiny_copy: Path) -> None:
     assert entry.retracted == "Wrong."
 
 
-def test_warn_if_retracted(root: Path, tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match=r"sample@2\.0\.0 is retracted: Wrong\."):
-        Catalogue(root).warn_if_retracted("sample", "2.0.0")
-    Catalogue(root).warn_if_retracted("sample", "1.9.0")
-    Catalogue(root).warn_if_retracted("other", "2.0.0")
-    Catalogue(tmp_path / "nowhere").warn_if_retracted("sample", "2.0.0")
-
-
 @pytest.mark.parametrize(
     "text",
     [

@@ -216,7 +216,8 @@ def of_network(accuracy: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """Rows of the tables that are of all layers of a network, and of voxels."""
     scores, best_rois = hierarchy(accuracy)
     layers, own = list(SHAPES), {"dataset": "sim-a", "condition": "perception", "model": MODEL}
-    encoded = tiny_network.voxels(SUBJECTS["sim-a"], ROIS, layers, n=N_VOXELS, own=own)
+    people = SUBJECTS["sim-a"] if (accuracy["dataset"] == "sim-a").any() else []
+    encoded = tiny_network.voxels(people, ROIS, layers, n=N_VOXELS, own=own)
     more = tiny_network.best_layers(encoded, scores, layers, ROIS, n_test=N_TEST)
     return {
         "hierarchy": scores + more[0],

@@ -95,6 +95,10 @@ def best_layers(
     encoded: Rows, decoded: Rows, layers: list[str], rois: list[str], *, n_test: int
 ) -> tuple[Rows, Rows]:
     """Rows of ``hierarchy`` and ``best_roi`` that follow from voxels, and of the average."""
+    datasets = {row["dataset"] for row in encoded}
+    of_units = next((row for row in decoded if row["dataset"] in datasets), None)
+    if of_units is None:  # nothing is encoded, or accuracies are of one layer alone
+        return [], []
     frame = pd.DataFrame(encoded)
     wide = frame.set_index(["roi", "subject", "voxel", "layer"])["r"].astype(float).unstack()
     t = wide * np.sqrt((n_test - 2) / (1 - wide**2))
@@ -103,9 +107,6 @@ def best_layers(
     best = kept.idxmax(axis=1)
     places = [rois.index(roi) for roi, *_ in best.index]
     score = scipy.stats.spearmanr(places, best.map(layers.index)).statistic
-    of_units = next((row for row in decoded if row["dataset"] == encoded[0]["dataset"]), None)
-    if of_units is None:  # accuracies of one layer alone have no score
-        return [], []
     own = {key: of_units[key] for key in (*KEYS, "method", "rois", "n_stimuli")}
     encoding = own | {
         "kind": "encoding",

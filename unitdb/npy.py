@@ -3,7 +3,8 @@
 numpy evaluates the header of an array with :mod:`ast`. CPython has one state of that for all
 threads: where two evaluate at a time, which takes a garbage collection in the middle, one of them
 fails with a SystemError, "AST constructor recursion depth mismatch". So one thread evaluates at a
-time; the values themselves are read side by side.
+time. Values of ``.npy`` files are read side by side; of ``.npz`` files, in which every array has a
+header, by one thread.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HEADERS", "map_npy", "read_npy", "read_npz"]
+from unitdb.files import replacing
+
+__all__ = ["HEADERS", "map_npy", "read_npy", "read_npz", "write_npy"]
 
 HEADERS = threading.Lock()
 """Held while the header of an array is evaluated."""
@@ -38,6 +41,12 @@ def map_npy(path: Path) -> NDArray[Any]:
 def read_npy(path: Path) -> NDArray[Any]:
     """Read a ``.npy`` file into memory; raises as :func:`map_npy` does."""
     return np.array(map_npy(path))
+
+
+def write_npy(path: Path, array: NDArray[Any]) -> None:
+    """Write a ``.npy`` file, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
 
 
 def read_npz(path: Path, wanted: Callable[[str], bool]) -> dict[str, NDArray[Any]]:

@@ -182,7 +182,7 @@ def test_p_of_correlated_people_equals_a_loop(seed, n_subjects):
         there = [s for s in range(n_subjects) if not np.isnan(r[s, unit])]
         z = [scipy.stats.norm.isf(accuracy_p(r[s, unit], n_images=30)) for s in there]
         chance = [
-            1.0 if a == b else max(alike[a, b] if alike[a, b] == alike[a, b] else 0.0, 0.0)
+            1.0 if a == b or np.isnan(alike[a, b]) else max(alike[a, b], 0.0)
             for a in there
             for b in there
         ]

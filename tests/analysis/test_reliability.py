@@ -57,8 +57,11 @@ def test_repeat_reliability_equals_a_loop(seed, n_repeats, constant):
             halves = [repeats[order[:half], :, column], repeats[order[half : 2 * half], :, column]]
             r.append(np.corrcoef(*[part.mean(axis=0) for part in halves])[0, 1])
         k, mean = n_repeats / half, np.mean(r)
-        expected = k * mean / (1 + (k - 1) * mean) if 1 + (k - 1) * mean > 0 else np.nan
+        expected = k * mean / (1 + (k - 1) * mean) if 1 + (k - 1) * mean >= 0.01 else np.nan
         np.testing.assert_allclose(found[column], expected)
+    more = repeat_reliability(repeats, n_splits=6, seed=seed, averaged=n_repeats + 0.5)
+    halves = found / (n_repeats / half - (n_repeats / half - 1) * found)
+    np.testing.assert_allclose(more, spearman_brown(halves, factor=(n_repeats + 0.5) / half))
     one = repeat_reliability(repeats[:, :, :1], n_splits=6, seed=seed)  # the same divisions
     np.testing.assert_allclose(one, found[:1], rtol=1e-12)
 

@@ -21,6 +21,7 @@ from unitdb.analysis import (
 )
 from unitdb.build import build
 from unitdb.build.hierarchy import HierarchyTables
+from unitdb.build.recurrence import RecurrenceTable
 from unitdb.build.tables import Scope
 from unitdb.decoding import DecoderSettings, RoiDecoder, encoding_accuracies
 from unitdb.errors import RecipeError, ResponsesError, TransformationError
@@ -310,8 +311,12 @@ def test_controls_say_what_scores_chance_gives():
     assert found["encoding"]["n_units"] == 115
 
 
-@pytest.mark.parametrize("killed", ["-repeats.npy", "encoding-001.npy"])
-def test_a_lost_file_is_made_again_to_the_same_bytes(whole, tmp_path, killed, monkeypatch):
+@pytest.mark.parametrize(
+    ("killed", "size"), [("-repeats.npy", None), ("encoding-001-0000.npy", 150)]
+)
+def test_a_lost_or_cut_file_is_made_again_to_the_same_bytes(
+    whole, tmp_path, killed, size, monkeypatch
+):
     from unitdb.build import run as running
 
     recipe = asking(lay_out(tmp_path))
@@ -323,7 +328,10 @@ def test_a_lost_file_is_made_again_to_the_same_bytes(whole, tmp_path, killed, mo
     lost = [path for path in work.rglob("*.npy") if path.name.endswith(killed)]
     assert lost
     for path in lost:
-        path.unlink()
+        if size is None:
+            path.unlink()
+        else:
+            path.write_bytes(path.read_bytes()[:size])
     assert contents(run(recipe, workers=1)) == contents(whole)
 
 
@@ -345,6 +353,78 @@ def test_what_cannot_be_asked_for(recipe, tmp_path):
     np.savez(tmp_path / "sub-02.npz", **kept)
     with pytest.raises(ResponsesError, match=r"mine/sub-02: '.*' was shown once"):
         run(recipe)
+    edit(recipe, "voxels: all", "folds: 3, voxels: all")
+    with pytest.raises(RecipeError, match=r"reliability: not with decoder\.folds"):
+        build(recipe, releases=tmp_path / "releases")
     edit(recipe, "divisions: 9", "divisions: 0")
     with pytest.raises(RecipeError, match=r"reliability\.divisions"):
         build(recipe, releases=tmp_path / "releases")
+
+
+def test_units_are_ranked_some_at_a_time(monkeypatch):
+    rng = np.random.default_rng(1)
+    layers = [rng.integers(0, 9, (2, 3, 30)).astype(np.float32) / 10 for _ in range(3)]
+    for r in layers:
+        r[:, 1, 4] = np.nan
+    halves = [rng.integers(0, 9, (2, 2, 3, 30)).astype(np.float32) / 10 for _ in range(3)]
+    scope = Scope(
+        build="b",
+        dataset="d",
+        condition="perception",
+        model="m",
+        rois=("IT", "V1"),
+        subjects=("s1", "s2", "s3"),
+    )
+
+    def rows():
+        table = RecurrenceTable(scope, n_controls=2)
+        for r, of_halves in zip(layers, halves, strict=True):
+            table.add(
+                lambda roi, control, r=r: np.roll(r[roi], control, axis=1),
+                lambda roi, of_halves=of_halves: of_halves[roi],
+            )
+        return table.rows()
+
+    expected = rows()
+    assert {row["among"] for row in expected} == {"subject", "others", "halves"}
+    monkeypatch.setattr("unitdb.build.recurrence._AT_ONCE", 7)
+    assert rows() == expected
+
+
+def test_noise_is_not_reliable_and_images_may_be_shown_unequally_often(recipe, tmp_path):
+    """Reliability is of the average that the accuracy is of, not of as few as the fewest."""
+    asking(recipe)
+    rng = np.random.default_rng(0)
+    for subject in SUBJECTS:
+        with np.load(tmp_path / f"{subject}.npz") as arrays:
+            kept = dict(arrays)
+        kept["x_train"] = rng.normal(size=kept["x_train"].shape)
+        kept["x_test"] = rng.normal(size=kept["x_test"].shape)
+        np.savez(tmp_path / f"{subject}.npz", **kept)
+    noise = unitdb.open(run(recipe)).table("layer_summary")["mean_reliability"]
+    assert noise.median() < 0.3
+    for subject in SUBJECTS:  # the first picture is shown twice, the others six times
+        with np.load(tmp_path / f"{subject}.npz") as arrays:
+            kept = dict(arrays)
+        often = np.repeat(np.arange(len(kept["ids_test"])), np.r_[1, 1, [3] * 14])
+        signal = kept["x_train"][:8].repeat([2] + [6] * 7, axis=0)
+        kept["x_test"] = signal + rng.normal(0, 0.3, (len(often), signal.shape[1]))
+        kept["ids_test"] = kept["ids_test"][often]
+        np.savez(tmp_path / f"{subject}.npz", **kept)
+    edit(recipe, "1.0.0", "1.1.0")
+    often = unitdb.open(run(recipe)).table("layer_summary")["mean_reliability"]
+    averaged = 8 / (1 / 2 + 7 / 6)
+    for subject, design, rois, y in read(recipe.parent / "releases" / "small" / "1.1.0"):
+        assert design.averaged == pytest.approx(averaged)
+        assert len(design.repeats) == 2
+        predicted, _ = presentation_by_presentation(design, rois["V1"], y["scores"])
+        varies = np.ptp(y["scores"], axis=0) > 0
+        halves = correlations(*predicted[:, :, varies])
+        expected = averaged * halves / (1 + (averaged - 1) * halves)
+        found = unitdb.open("small@1.1.0", releases=recipe.parent / "releases").sql(
+            "SELECT reliability FROM accuracy WHERE layer = 'scores' AND roi = 'V1' "
+            "AND subject = ? AND reliability IS NOT NULL ORDER BY unit",
+            [subject],
+        )["reliability"]
+        np.testing.assert_allclose(found, expected, atol=2e-4)
+    assert (often > 0.8).all()

@@ -22,6 +22,7 @@ from unitdb.query import (
     Source,
     connect,
     run_sql,
+    sandbox,
 )
 
 
@@ -299,3 +300,17 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CorruptReleaseError, match="missing") as caught:
         connect(files)
     assert str(bad) in str(caught.value)
+
+
+def test_statements_that_read_are_remembered_and_others_refused_each_time(source: Source) -> None:
+    connection = source.connect()
+    for _ in range(3):
+        assert run_sql(connection, "SELECT 1 AS remembered").num_rows == 1
+        with pytest.raises(QueryError, match="only reading is allowed"):
+            run_sql(connection, "CREATE TABLE remembered AS SELECT 1")
+    assert "SELECT 1 AS remembered" in sandbox._READING
+    for number in range(sandbox._REMEMBERED + 3):
+        run_sql(connection, f"SELECT {number} AS another")
+    assert len(sandbox._READING) == sandbox._REMEMBERED
+    assert "SELECT 1 AS remembered" not in sandbox._READING
+    assert not any("CREATE" in statement for statement in sandbox._READING)

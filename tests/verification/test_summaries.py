@@ -7,7 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
+from hypothesis.extra.numpy import arrays
 
+from unitdb.analysis import subject_reliability
 from unitdb.errors import SchemaError
 from unitdb.release.rows import check_order, distinct
 from unitdb.release.verification._summaries import (
@@ -15,6 +17,7 @@ from unitdb.release.verification._summaries import (
     layer_rows,
     pair_rows,
     ranks_by,
+    reliability_rows,
     unit_columns,
 )
 from unitdb.schema import TABLES
@@ -97,3 +100,18 @@ def test_order_against_tuples(rows: list[tuple[str, str, int]], ordered: bool, c
         with pytest.raises(SchemaError, match="strictly increasing"):
             check_order(table, TABLES["subjects"], where="here")
     assert distinct(table, keys[:2]) == {row[:2] for row in rows}
+
+
+@given(
+    arrays(
+        np.float32,
+        st.tuples(st.integers(2, 5), st.integers(2, 4)),
+        elements=st.floats(-1, 1, width=32),
+    )
+)
+def test_reliability_of_few_units_is_that_of_the_build_or_missing_in_both(r: np.ndarray) -> None:
+    subjects = [f"S{i}" for i in range(len(r))]
+    decoded = Decoded([("V1", subjects, r)], np.arange(r.shape[1]))
+    ((_, values),) = reliability_rows(decoded)
+    found = subject_reliability(r)
+    np.testing.assert_allclose(values["reliability"], found, atol=1e-6)

@@ -19,6 +19,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
+_POLE = 0.01  # where the divisor is less, rounding decides
 _ROUNDING = 1e-12  # a variance that is less, of the sum over subjects, is rounding
 
 
@@ -28,7 +29,8 @@ def spearman_brown(r: ArrayLike, *, factor: float = 2.0) -> Array:
     Parameters
     ----------
     r : array of any shape
-        Correlation of two halves. NaN where the formula has a pole or is beyond it.
+        Correlation of two halves. NaN near the pole of the formula, 1 + (k − 1) r < .01, and
+        beyond it.
     factor : float
         k; 2 for halves.
 
@@ -47,7 +49,7 @@ def spearman_brown(r: ArrayLike, *, factor: float = 2.0) -> Array:
     values = np.asarray(r, dtype=np.float64)
     below = 1 + (factor - 1) * values
     whole = np.full(values.shape, np.nan)
-    np.divide(factor * values, below, out=whole, where=below > 0)
+    np.divide(factor * values, below, out=whole, where=below >= _POLE)
     return whole
 
 
@@ -56,6 +58,7 @@ def repeat_reliability(
     *,
     n_splits: int = 100,
     seed: int = 0,
+    averaged: float | None = None,
 ) -> Array:
     """Split-half reliability of the mean over repeated presentations, for each column.
 
@@ -75,6 +78,9 @@ def repeat_reliability(
         Random divisions.
     seed : int
         Of numpy's PCG64; the same seed gives all blocks the same divisions.
+    averaged : float, optional
+        Presentations that the mean is over; by default those given. Where images were shown
+        unequally often, the harmonic mean of how often.
 
     Returns
     -------
@@ -98,7 +104,7 @@ def repeat_reliability(
         first = repeats[order[:half]].mean(axis=0, dtype=np.float64)
         second = repeats[order[half : 2 * half]].mean(axis=0, dtype=np.float64)
         total += _column_correlations(first, second)
-    return spearman_brown(total / n_splits, factor=n_repeats / half)
+    return spearman_brown(total / n_splits, factor=(averaged or n_repeats) / half)
 
 
 def subject_reliability(

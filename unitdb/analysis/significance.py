@@ -98,7 +98,8 @@ def combined_accuracy_p(
     n_images : int or array that broadcasts to ``r``
         Test images.
     correlation : array of shape (n_subjects, n_subjects), optional
-        Of the z of subjects by chance. What is NaN or below 0 counts as 0: p is rather too large.
+        Of the z of subjects by chance. NaN counts as 1, and what is below 0 as 0: p is rather too
+        large.
 
     Returns
     -------
@@ -121,7 +122,7 @@ def combined_accuracy_p(
                 f"correlation of shape {correlation.shape} of {len(z)} subjects; it should be "
                 f"({len(z)}, {len(z)})"
             )
-        chance = np.fmax(correlation, 0.0)
+        chance = np.maximum(np.where(np.isnan(correlation), 1.0, correlation), 0.0)
         np.fill_diagonal(chance, 1.0)
         variance = np.einsum("s...,st,t...->...", known, chance, known)
     scale = np.sqrt(np.where(variance > 0, variance, np.nan))

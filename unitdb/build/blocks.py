@@ -24,12 +24,13 @@ from unitdb.decoding import DecoderSettings, RoiDecoder, profile_correlation
 from unitdb.decoding.roi import TILE
 from unitdb.errors import IllConditionedError, ResponsesError, UnitdbError, WorkersError
 from unitdb.files import replacing
-from unitdb.npy import map_npy, read_npz
+from unitdb.npy import map_npy, read_npz, write_npy
 from unitdb.responses import shuffle_images
 
 __all__ = [
     "PATTERN_CONTROLS",
     "Block",
+    "check_worker",
     "decode_block",
     "load_responses",
     "predict_units",
@@ -153,7 +154,7 @@ def write_responses(
     rows = np.stack([activations.rows(each.stimulus_ids.tolist()) for each in designs])
     arrays: dict[str, Any] = {"values": design.values, "rows": rows}
     if design.repeats is not None:
-        arrays["repeats"] = design.repeats
+        arrays |= {"repeats": design.repeats, "averaged": np.float64(design.averaged)}
     arrays |= {f"train-{i}": train for i, (train, _) in enumerate(design.splits)}
     arrays |= {f"test-{i}": test for i, (_, test) in enumerate(design.splits)}
     arrays |= {f"roi-{roi}": mask for roi, mask in subject.rois.items()}
@@ -173,18 +174,11 @@ def decode_block(block: Block) -> Block:
     ResponsesError
         Names the dataset, subject, ROI, and the unit if it is one.
     """
-    if block.code != code_sha256():
-        raise WorkersError(
-            "a worker runs another version of unitdb than the build: install the same one there"
-        )
-    if not block.responses.exists():
-        raise WorkersError(
-            f"a worker does not see {block.responses}: workers need the folders of the build"
-        )
+    check_worker(block.code, block.responses)
     with threadpool_limits(1):
         activations = _activations(block.activations)
         try:
-            decoder, rows = _decoder(block.responses, block.roi, block.settings)
+            decoder, rows, averaged = _decoder(block.responses, block.roi, block.settings)
             y = activations.block(block.layer, block.start, block.stop)
             r = np.empty((len(rows), block.n_units), dtype=np.float32)
             shape = (len(rows[: 1 + PATTERN_CONTROLS]), len(decoder.test_rows), len(block.patterns))
@@ -192,7 +186,7 @@ def decode_block(block: Block) -> Block:
             of_repeats = None
             for control, of_samples in enumerate(rows):
                 keep = block.patterns if control < len(predicted) else block.patterns[:0]
-                summary = partial(_of_repeats, n_divisions=block.n_divisions)
+                summary = partial(_of_repeats, n_divisions=block.n_divisions, averaged=averaged)
                 asked = summary if block.n_divisions and control == 0 else None
                 found = decoder.decode(y[of_samples], keep=keep, of_repeats=asked)
                 r[control] = found.r
@@ -210,18 +204,39 @@ def decode_block(block: Block) -> Block:
         except UnitdbError as cause:
             raise ResponsesError(f"{block.name}: {cause}") from None
     if len(block.patterns):
-        with replacing(block.predictions) as temporary, temporary.open("wb") as file:
-            np.save(file, predicted)
+        write_npy(block.predictions, predicted)
     if of_repeats is not None:
-        with replacing(block.repeats) as temporary, temporary.open("wb") as file:
-            np.save(file, of_repeats)
-    with replacing(block.target) as temporary, temporary.open("wb") as file:
-        np.save(file, r)
+        write_npy(block.repeats, of_repeats)
+    write_npy(block.target, r)
     return block
 
 
+def check_worker(code: str, responses: Path) -> None:
+    """Raise WorkersError where this process cannot do a step as the build would.
+
+    Parameters
+    ----------
+    code : str
+        Hash of the code that must do it.
+    responses : Path
+        A file that it reads.
+    """
+    if code != code_sha256():
+        raise WorkersError(
+            "a worker runs another version of unitdb than the build: install the same one there"
+        )
+    if not responses.exists():
+        raise WorkersError(
+            f"a worker does not see {responses}: workers need the folders of the build"
+        )
+
+
 def _of_repeats(
-    predicted: NDArray[np.float64], true: NDArray[np.float64], *, n_divisions: int
+    predicted: NDArray[np.float64],
+    true: NDArray[np.float64],
+    *,
+    n_divisions: int,
+    averaged: float,
 ) -> NDArray[np.float64]:
     """Reliability of each unit's predictions, and its accuracy in either half of presentations.
 
@@ -234,6 +249,8 @@ def _of_repeats(
     true : array of shape (n_test, n_units)
     n_divisions : int
         Of the presentations into halves, for reliability.
+    averaged : float
+        Presentations that the accuracies are of.
 
     Returns
     -------
@@ -243,7 +260,7 @@ def _of_repeats(
     halves = [predicted[first:n:2].mean(axis=0) for first in (0, 1)]
     return np.stack(
         [
-            repeat_reliability(predicted, n_splits=n_divisions),
+            repeat_reliability(predicted, n_splits=n_divisions, averaged=averaged),
             *(profile_correlation(half, true) for half in halves),
         ]
     )
@@ -266,7 +283,7 @@ def predict_units(block: Block, units: NDArray[np.intp]) -> NDArray[np.float64]:
     """
     with threadpool_limits(1):
         activations = _activations(block.activations)
-        decoder, rows = _decoder(block.responses, block.roi, block.settings)
+        decoder, rows, _ = _decoder(block.responses, block.roi, block.settings)
         predicted = np.empty((len(decoder.test_rows), len(units)))
         # Whole tiles: what is predicted of a unit follows from its tile.
         for tile in np.unique(units // TILE):
@@ -287,7 +304,7 @@ _one_at_a_time = threading.Lock()
 
 def _decoder(
     path: Path, roi: str, settings: DecoderSettings
-) -> tuple[RoiDecoder, NDArray[np.intp]]:
+) -> tuple[RoiDecoder, NDArray[np.intp], float]:
     with _one_at_a_time:  # or threads would make the same decoder side by side
         return _made_decoder(path, roi, settings)
 
@@ -295,8 +312,9 @@ def _decoder(
 @lru_cache(maxsize=_DECODERS)
 def _made_decoder(
     path: Path, roi: str, settings: DecoderSettings
-) -> tuple[RoiDecoder, NDArray[np.intp]]:
-    arrays = read_npz(path, {f"roi-{roi}", "values", "repeats"}.__contains__)
+) -> tuple[RoiDecoder, NDArray[np.intp], float]:
+    """Decoder, rows of the activations, and how many presentations test rows average over."""
+    arrays = read_npz(path, {f"roi-{roi}", "values", "repeats", "averaged"}.__contains__)
     mask, repeats = arrays[f"roi-{roi}"], arrays.get("repeats")
     splits, rows = load_responses(path)
     decoder = RoiDecoder(
@@ -305,7 +323,7 @@ def _made_decoder(
         settings,
         repeats=None if repeats is None else repeats[:, :, mask],
     )
-    return decoder, rows
+    return decoder, rows, float(arrays.get("averaged", 1.0))
 
 
 def load_responses(

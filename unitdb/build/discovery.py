@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.analysis import FalseDiscovery
-from unitdb.files import replacing
-from unitdb.npy import read_npy
+from unitdb.npy import read_npy, write_npy
 
 __all__ = ["read_p_and_q", "save_p", "write_q"]
 
@@ -59,5 +58,4 @@ def _load(path: Path) -> Float32:
 
 
 def _save(path: Path, values: NDArray[np.floating]) -> None:
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.save(file, values.astype(np.float32))
+    write_npy(path, values.astype(np.float32))

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from unitdb.activations import Activations, LayerInfo
-from unitdb.build.blocks import load_responses
+from unitdb.build.blocks import check_worker, load_responses
 from unitdb.build.decode import responses_path, sample_positions, write_job_responses
 from unitdb.build.inputs import Job, Progress
+from unitdb.build.provenance import code_sha256
 from unitdb.build.tables import Scope, partition_keys, scope_of, table_of
 from unitdb.build.workers import Run
 from unitdb.decoding import DecoderSettings, encoding_accuracies
 from unitdb.errors import ResponsesError, UnitdbError
-from unitdb.files import replacing
-from unitdb.npy import map_npy, read_npy, read_npz
+from unitdb.npy import map_npy, read_npy, read_npz, write_npy
 
 __all__ = ["EncodingResults", "encode"]
 
@@ -35,6 +35,9 @@ class EncodingStep:
     ----------
     name : str
         Dataset, subject and layer, for messages.
+    layer : str
+    subject : int
+        Position of the subject.
     responses : Path
         File of the subject, by :func:`unitdb.build.blocks.write_responses`.
     rois : tuple of str
@@ -43,17 +46,34 @@ class EncodingStep:
         ``.npy`` file: activations of shape (n_stimuli, n_units).
     settings : DecoderSettings
         How.
+    control : int
+        Which images are shuffled, from 1; 0 for the true ones.
+    n_voxels : int
+        Of all ROIs.
     target : Path
-        ``.npy`` file: float32 of shape (1 + n_controls, n_voxels), voxels of one ROI after the
-        other.
+        ``.npy`` file: float32 of shape (n_voxels,), voxels of one ROI after the other.
+    code : str
+        Hash of the code that must do it.
     """
 
     name: str
+    layer: str
+    subject: int
     responses: Path
     rois: tuple[str, ...]
     units: Path
     settings: DecoderSettings
+    control: int
+    n_voxels: int
     target: Path
+    code: str
+
+    def is_done(self) -> bool:
+        """Whether the result is there and of the right shape: a full disk may cut a file."""
+        try:
+            return map_npy(self.target).shape == (self.n_voxels,)
+        except (OSError, ValueError, EOFError):
+            return False
 
 
 def encode(
@@ -90,16 +110,22 @@ def encode(
     steps = [
         EncodingStep(
             name=f"{job.dataset.spec.name}/{subject.subject} from {layer.name}",
+            layer=layer.name,
+            subject=number,
             responses=responses_path(folder, number),
             rois=job.dataset.rois,
             units=folder / layer.name / "encoding-units.npy",
             settings=settings,
-            target=folder / layer.name / f"encoding-{number:03d}.npy",
+            control=control,
+            n_voxels=sum(int(mask.sum()) for mask in subject.rois.values()),
+            target=folder / layer.name / f"encoding-{number:03d}-{control:04d}.npy",
+            code=code_sha256(),
         )
         for layer in job.model.layers
         for number, subject in enumerate(subjects)
+        for control in range(1 + job.recipe.n_controls)
     ]
-    to_do = [step for step in steps if not step.target.exists()]
+    to_do = [step for step in steps if not step.is_done()]
     write_job_responses(job, activations, {step.responses for step in to_do})
     for layer in job.model.layers:
         path = folder / layer.name / "encoding-units.npy"
@@ -124,12 +150,12 @@ def _write_units(
         if len(some):
             stop = min(start + _AT_ONCE, len(units))
             parts.append(activations.block(layer.name, start, stop)[:, some - start])
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.save(file, np.concatenate(parts, axis=1))
+    write_npy(path, np.concatenate(parts, axis=1))
 
 
 def _encode(step: EncodingStep) -> EncodingStep:
-    """Predict the voxels of a step, and those of each control; gives the step back."""
+    """Predict the voxels of a step; gives it back."""
+    check_worker(step.code, step.responses)
     arrays = read_npz(step.responses, lambda name: name == "values" or name.startswith("roi-"))
     masks = np.stack([arrays[f"roi-{roi}"] for roi in step.rois])
     voxels = np.flatnonzero(masks.any(axis=0))  # each once, however many ROIs it is in
@@ -137,16 +163,13 @@ def _encode(step: EncodingStep) -> EncodingStep:
     splits, rows = load_responses(step.responses)
     units = read_npy(step.units)
     places = np.concatenate([np.searchsorted(voxels, np.flatnonzero(mask)) for mask in masks])
-    found = np.empty((len(rows), len(places)), dtype=np.float32)
+    of_samples = units[rows[step.control]]
     with threadpool_limits(1):
-        for control, samples in enumerate(rows):
-            try:
-                r = encoding_accuracies([units[samples]], responses, splits, step.settings)[0]
-            except UnitdbError as cause:
-                raise ResponsesError(f"{step.name}: encoding: {cause}") from None
-            found[control] = r[places]
-    with replacing(step.target) as temporary, temporary.open("wb") as file:
-        np.save(file, found)
+        try:
+            (r,) = encoding_accuracies([of_samples], responses, splits, step.settings)
+        except UnitdbError as cause:
+            raise ResponsesError(f"{step.name}: encoding: {cause}") from None
+    write_npy(step.target, r[places].astype(np.float32))
     return step
 
 
@@ -157,13 +180,13 @@ class EncodingResults:
     ----------
     job : Job
     steps : sequence of EncodingStep
-        Done; subjects of a layer follow each other.
+        All of them, done.
     """
 
     def __init__(self, job: Job, steps: Sequence[EncodingStep]) -> None:
         self._scope: Scope = scope_of(job)
         self._layers = [layer.name for layer in job.model.layers]
-        self._steps = steps
+        self._files = {(step.layer, step.subject, step.control): step.target for step in steps}
         self._sizes = [
             [int(subject.rois[roi].sum()) for roi in self._scope.rois]
             for subject in job.dataset.subjects
@@ -171,14 +194,12 @@ class EncodingResults:
 
     def accuracies(self, roi: str, control: int = 0) -> list[NDArray[np.float32]]:
         """Accuracies of an ROI, of each subject (n_layers, n_voxels)."""
-        place, n = self._scope.rois.index(roi), len(self._scope.subjects)
+        place = self._scope.rois.index(roi)
         found = []
         for subject, sizes in enumerate(self._sizes):
             start = sum(sizes[:place])
-            rows = [
-                map_npy(step.target)[control, start : start + sizes[place]]
-                for step in self._steps[subject::n]
-            ]
+            files = (self._files[layer, subject, control] for layer in self._layers)
+            rows = [map_npy(file)[start : start + sizes[place]] for file in files]
             found.append(np.stack(rows))
         return found
 

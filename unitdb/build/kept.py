@@ -24,7 +24,7 @@ from unitdb.build.results import LayerResults
 from unitdb.build.workers import Run
 from unitdb.errors import RecipeError, closest
 from unitdb.files import replacing
-from unitdb.npy import map_npy, read_npy
+from unitdb.npy import map_npy, read_npy, write_npy
 from unitdb.schema import get_table
 
 __all__ = [
@@ -192,8 +192,7 @@ def predict_kept(step: KeptStep) -> KeptStep:
         first, last = np.searchsorted(step.positions, [block.start, block.stop])
         if first < last:
             found[:, first:last] = _predicted(block, step.positions[first:last] - block.start)
-    with replacing(step.target) as temporary, temporary.open("wb") as file:
-        np.save(file, found)
+    write_npy(step.target, found)
     return step
 
 

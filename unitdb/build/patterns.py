@@ -22,7 +22,7 @@ from unitdb.analysis import (
 )
 from unitdb.build.blocks import Block, load_responses
 from unitdb.files import replacing
-from unitdb.npy import read_npy
+from unitdb.npy import read_npy, write_npy
 
 __all__ = [
     "PatternStep",
@@ -83,8 +83,7 @@ def write_truth(step: PatternStep, activations: Activations) -> None:
         for block in step.blocks
         if len(block.patterns)
     ]
-    with replacing(step.truth) as temporary, temporary.open("wb") as file:
-        np.save(file, np.concatenate(parts, axis=1))
+    write_npy(step.truth, np.concatenate(parts, axis=1))
 
 
 def summarise_patterns(step: PatternStep) -> PatternStep:

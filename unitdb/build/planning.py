@@ -42,6 +42,8 @@ class JobPlan:
         Units × subjects × ROIs that one thread decodes in a second, by the calibration.
     n_threads : int
         Threads or processes that work.
+    n_controls : int
+        How often everything is decoded again with shuffled images.
     """
 
     dataset: str
@@ -54,6 +56,7 @@ class JobPlan:
     activations_bytes: int
     units_per_second: float
     n_threads: int
+    n_controls: int
 
     @property
     def n_accuracies(self) -> int:
@@ -62,8 +65,8 @@ class JobPlan:
 
     @property
     def seconds(self) -> float:
-        """Estimated time of decoding."""
-        return self.n_accuracies / self.units_per_second / self.n_threads
+        """Estimated time of decoding, controls included; not that of encoding and of tables."""
+        return self.n_accuracies * (1 + self.n_controls) / self.units_per_second / self.n_threads
 
 
 def plan(
@@ -131,6 +134,7 @@ def _plan(job: Job, memory: int, *, seconds: float, threads: int) -> JobPlan:
         activations_bytes=4 * len(dataset.stimuli) * sum(units),
         units_per_second=1 / float(np.mean(times)),
         n_threads=threads,
+        n_controls=job.recipe.n_controls,
     )
 
 

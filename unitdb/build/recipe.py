@@ -245,6 +245,15 @@ class Recipe(Spec):
                 raise ValueError(f"{what}: {', '.join(repeated)} stands twice")
         return self
 
+    @model_validator(mode="after")
+    def _reliability_needs_a_test_split(self) -> Recipe:
+        if self.reliability is not None and self.decoder.folds is not None:
+            raise ValueError(
+                "reliability: not with decoder.folds; what a fold adds to its predictions is the "
+                "same in all presentations and would count as reliable"
+            )
+        return self
+
     @property
     def n_controls(self) -> int:
         """How often everything is decoded with shuffled images."""

@@ -14,6 +14,7 @@ from unitdb.build.tables import Rows, Scope
 __all__ = ["RecurrenceTable"]
 
 _BEST = 1000
+_AT_ONCE = 1 << 16
 _SHARE = 10  # a network of fewer than 10,000 units has fewer best ones: one in ten
 
 Accuracies = NDArray[np.float32]
@@ -54,14 +55,18 @@ class RecurrenceTable:
         """
         for roi, (top, *controls) in enumerate(self._tops):
             r, of_halves = accuracies(roi, 0), halves(roi)
-            complete = ~np.isnan(r).any(axis=0)
-            rankings = _rankings(r)
-            if of_halves is not None:
-                self._has_halves = True
-                rankings = np.concatenate([rankings, *of_halves])
-            top.add(_last(rankings[:, complete]))
+            self._has_halves = of_halves is not None
+            complete = np.asarray(~np.isnan(r).any(axis=0))
+            for some in _slices(r.shape[1]):
+                kept = complete[some]
+                rankings = _rankings(r[:, some])
+                if of_halves is not None:
+                    rankings = np.concatenate([rankings, *of_halves[:, :, some]])
+                top.add(_last(rankings[:, kept]))
             for number, control in enumerate(controls, 1):
-                control.add(_last(_rankings(accuracies(roi, number)[:, complete])))
+                shuffled = accuracies(roi, number)
+                for some in _slices(r.shape[1]):
+                    control.add(_last(_rankings(shuffled[:, some])[:, complete[some]]))
 
     def rows(self) -> Rows:
         """Rows of the table."""
@@ -109,6 +114,11 @@ class RecurrenceTable:
         if self._has_halves:
             first = 2 * n if n > 1 else n
             yield from (("halves", first + a, a, first + n + a) for a in range(n))
+
+
+def _slices(n_units: int) -> list[slice]:
+    """Units that are ranked at a time; those that follow come after in ties, as they should."""
+    return [slice(start, start + _AT_ONCE) for start in range(0, n_units, _AT_ONCE)]
 
 
 def _rankings(r: Accuracies) -> NDArray[np.floating]:

@@ -22,8 +22,11 @@ Rows = NDArray[np.intp]
 class Part(Protocol):
     """Predicts some held-out rows."""
 
-    def predict(self, y: Floats) -> Array:
-        """Predictions (n_test, n_units) from raw activations (n_rows, n_units)."""
+    def predict(self, y: Floats, *, repeats: bool) -> Array:
+        """Predictions (n_test, n_units) from raw activations (n_rows, n_units).
+
+        Below those from averages are those from single presentations, with ``repeats``.
+        """
 
 
 class Smoother:
@@ -35,17 +38,21 @@ class Smoother:
         Rows sum to 1, so that a unit's mean passes through.
     dtype : dtype
         Of the product.
+    n_averages : int
+        Rows before those of single presentations.
     """
 
-    def __init__(self, matrix: Array, dtype: DTypeLike) -> None:
+    def __init__(self, matrix: Array, dtype: DTypeLike, n_averages: int) -> None:
         self._matrix = matrix.astype(dtype)
+        self._n_averages = n_averages
 
-    def predict(self, y: Floats) -> Array:
+    def predict(self, y: Floats, *, repeats: bool) -> Array:
         """Predictions (n_test, n_units) from raw activations (n_rows, n_units)."""
+        matrix = self._matrix if repeats else self._matrix[: self._n_averages]
         some = y[0]  # any value near the unit's will do: a large mean would cost digits
-        exact = np.result_type(y, self._matrix)
-        centred = np.subtract(y, some, dtype=exact).astype(self._matrix.dtype, copy=False)
-        return np.asarray(self._matrix @ centred + some.astype(np.float64))
+        exact = np.result_type(y, matrix)
+        centred = np.subtract(y, some, dtype=exact).astype(matrix.dtype, copy=False)
+        return np.asarray(matrix @ centred + some.astype(np.float64))
 
 
 class SelectedPart:
@@ -61,18 +68,29 @@ class SelectedPart:
         Training rows.
     dtype : dtype
         Of the product.
+    n_averages : int
+        Rows of ``x_test`` before those of single presentations.
     """
 
-    def __init__(self, ridge: SelectedRidge, x_test: Array, train: Rows, dtype: DTypeLike) -> None:
+    def __init__(
+        self,
+        ridge: SelectedRidge,
+        x_test: Array,
+        train: Rows,
+        dtype: DTypeLike,
+        n_averages: int,
+    ) -> None:
         self._ridge = ridge
+        self._n_averages = n_averages
         self._x_test = x_test.astype(dtype)
         self._train = train
 
-    def predict(self, y: Floats) -> Array:
+    def predict(self, y: Floats, *, repeats: bool) -> Array:
         """Predictions (n_test, n_units) from raw activations (n_rows, n_units)."""
+        x_test = self._x_test if repeats else self._x_test[: self._n_averages]
         train: Array = y[self._train].astype(np.float64, copy=False)
         mean, sd = centre_and_scale(train)
-        decoded = self._x_test @ self._ridge.weights((train - mean) / sd).T
+        decoded = x_test @ self._ridge.weights((train - mean) / sd).T
         return np.asarray(mean + sd * decoded)
 
 

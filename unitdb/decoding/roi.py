@@ -158,7 +158,9 @@ class RoiDecoder:
         predicted = np.empty((len(self.test_rows), y.shape[1]))
 
         def decode(start: int, stop: int) -> None:
-            predicted[:, start:stop] = self._decoded(self._read(y, start, stop), start)[0]
+            # Beside presentations, where there are any: to the last bit as :meth:`decode` has it.
+            repeats = len(self._repeats) > 0
+            predicted[:, start:stop] = self._decoded(self._read(y, start, stop), start, repeats)[0]
 
         self._each_tile(y, decode, n_jobs)
         return predicted
@@ -215,7 +217,7 @@ class RoiDecoder:
         def decode(start: int, stop: int) -> None:
             true = self._read(y, start, stop)
             tests = true[self._tests].astype(np.float64, copy=False)
-            decoded, *single = self._decoded(true, start)
+            decoded, *single = self._decoded(true, start, of_repeats is not None)
             # Its prediction is constant too, but for rounding.
             constant = is_constant(true[self._trains])
             found[start:stop] = profile_correlation(decoded, tests)
@@ -234,15 +236,15 @@ class RoiDecoder:
         tile = np.ascontiguousarray(y[:, start:stop])
         return tile if tile.dtype == np.float32 else tile.astype(np.float64, copy=False)
 
-    def _decoded(self, tile: Floats, start: int) -> list[Array]:
-        """Predictions (n_test, n_units) from averages, then from each presentation."""
+    def _decoded(self, tile: Floats, start: int, repeats: bool) -> list[Array]:
+        """Predictions (n_test, n_units) from averages, then from each presentation if asked."""
         try:
-            rows = np.concatenate([part.predict(tile) for part in self._parts])
+            rows = np.concatenate([part.predict(tile, repeats=repeats) for part in self._parts])
         except IllConditionedError as cause:
             if cause.unit is None:
                 raise
             raise IllConditionedError(cause.alpha, unit=start + cause.unit) from None
-        if not len(self._repeats):
+        if not repeats:
             return [rows]
         # A split has its averages, then its first presentations, …
         ends = np.cumsum([len(test) for _, test in self._splits])[:-1] * (1 + len(self._repeats))
@@ -286,16 +288,17 @@ class RoiDecoder:
         for split, of_split in zip(self._splits, repeats, strict=True):
             fold = self._fold(x, split, of_split)
             if settings.n_voxels is not None and settings.n_voxels < fold[0].shape[1]:
-                parts.append(self._selected(fold, split[0], settings.n_voxels, device))
+                parts.append(self._selected(fold, split, settings.n_voxels, device))
             else:
                 smoothers.append(smoother_matrix(fold, split[0], self._n_rows, settings))
-                parts.append(Smoother(smoothers[-1], dtype))
-        if len(smoothers) < len(parts):
+                parts.append(Smoother(smoothers[-1], dtype, len(split[1])))
+        if len(smoothers) < len(parts) or len(self._repeats):
             return parts
-        return [Smoother(np.concatenate(smoothers), dtype)]  # one product instead of many
+        matrix = np.concatenate(smoothers)  # one product instead of many
+        return [Smoother(matrix, dtype, len(matrix))]
 
     def _selected(
-        self, fold: tuple[Array, Array], train: Rows, n_voxels: int, device: str | None
+        self, fold: tuple[Array, Array], split: Split, n_voxels: int, device: str | None
     ) -> SelectedPart:
         x_train, x_test = fold
         make = (
@@ -310,7 +313,8 @@ class RoiDecoder:
             scaled=self._settings.zscore,
             dtype=self._dtype,
         )
-        return SelectedPart(ridge, x_test, train, self._dtype)
+        train, test = split
+        return SelectedPart(ridge, x_test, train, self._dtype, len(test))
 
 
 def _slice(rows: Rows) -> Rows | slice:

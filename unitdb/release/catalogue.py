@@ -149,18 +149,6 @@ class Catalogue:
         warn_if_retracted(entry)
         return entry.path
 
-    def warn_if_retracted(self, name: str, version: str) -> None:
-        """Warn with the reason where this version is listed as retracted.
-
-        Raises
-        ------
-        CatalogueError
-            ``releases.json`` is damaged.
-        """
-        entry = listed_entry(self._listed(), name, version)
-        if entry is not None:
-            warn_if_retracted(entry)
-
     def contents(self) -> dict[str, Any]:
         """What ``releases.json`` should hold: what it lists, and the releases beside it.
 

@@ -32,14 +32,18 @@ class Design:
         ``(train_rows, test_rows)``; no stimulus is on both sides of a pair, and every held-out
         row is so in one pair only.
     repeats : array of shape (n_repeats, n_test, n_voxels), optional
-        Single presentations of the held-out images, in the order of time; images in the order of
-        the held-out rows of all splits.
+        Single presentations of the held-out images, in the order in which they were read; images
+        in the order of the held-out rows of all splits.
+    averaged : float
+        How many presentations the held-out rows average over: where images differ, the harmonic
+        mean, by which the noise of an average goes.
     """
 
     values: NDArray[np.floating]
     stimulus_ids: NDArray[np.str_]
     splits: tuple[tuple[Rows, Rows], ...]
     repeats: NDArray[np.floating] | None = None
+    averaged: float = 1.0
 
 
 def average_repeats(
@@ -131,7 +135,9 @@ def decoding_design(
     """
     design = _arrange(responses, n_folds=n_folds, seed=seed)
     if repeats:
-        design = replace(design, repeats=_repeats(responses, design))
+        shown = _presentations(responses, design)
+        averaged = len(shown) / sum(1 / len(rows) for rows in shown)
+        design = replace(design, repeats=_repeats(responses, shown), averaged=averaged)
     n_test = sum(len(test) for _, test in design.splits)
     if n_test < _FEWEST_TEST_IMAGES:
         raise ResponsesError(
@@ -169,19 +175,22 @@ def _arrange(responses: Responses, *, n_folds: int | None, seed: int) -> Design:
     )
 
 
-def _repeats(responses: Responses, design: Design) -> NDArray[np.floating]:
-    """Single presentations of the held-out images, (n_repeats, n_test, n_voxels)."""
-    # A stimulus of the training split may have the name of no test stimulus: splits are disjoint.
+def _presentations(responses: Responses, design: Design) -> list[Rows]:
+    """Rows of the responses to each held-out image."""
     held_out = design.stimulus_ids[np.concatenate([test for _, test in design.splits])]
-    shown = [np.flatnonzero(responses.stimulus_ids == stimulus) for stimulus in held_out]
-    times = [len(rows) for rows in shown]
-    n_repeats, least = min(zip(times, held_out.tolist(), strict=True))
-    if n_repeats < 2:
+    return [np.flatnonzero(responses.stimulus_ids == stimulus) for stimulus in held_out]
+
+
+def _repeats(responses: Responses, shown: Sequence[Rows]) -> NDArray[np.floating]:
+    """Single presentations of the held-out images, (n_repeats, n_test, n_voxels)."""
+    least = min(shown, key=len)
+    if len(least) < 2:
         raise ResponsesError(
-            f"{responses.dataset}/{responses.subject}: {least!r} was shown once; reliability over "
-            "presentations needs two of each test image: leave out `reliability` in the recipe"
+            f"{responses.dataset}/{responses.subject}: {str(responses.stimulus_ids[least[0]])!r} "
+            "was shown once; reliability over presentations needs two of each test image: leave "
+            "out `reliability` in the recipe"
         )
-    return responses.values[np.stack([rows[:n_repeats] for rows in shown], axis=1)]
+    return responses.values[np.stack([rows[: len(least)] for rows in shown], axis=1)]
 
 
 def shuffle_images(design: Design, *, seed: Sequence[int]) -> Design:

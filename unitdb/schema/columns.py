@@ -167,7 +167,10 @@ NO_PATTERN = "NULL where predictions are not at hand, or a pattern does not vary
 NO_SCORE = "NULL where it does not exist: all units are of one layer, or of one ROI"
 NO_BLOCKS = "NULL where the units are of too few channels, or there is no correlation"
 NO_CONTROLS = "NULL where the build has no controls (see builds.significance)"
-NO_REPEATS = "NULL where single presentations were not decoded, or predictions do not vary"
+NO_REPEATS = (
+    "NULL where single presentations were not decoded, predictions do not vary, or halves are as "
+    "good as opposed"
+)
 OF_IMAGES = "95 % interval over test images"
 OF_CHANNELS = "95 % interval over channels"
 

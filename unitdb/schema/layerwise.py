@@ -152,7 +152,8 @@ TABLES = (
                 description="Split-half reliability over subjects of the map of mean accuracies, "
                 "after Spearman-Brown: how it would correlate with that of as many other people",
                 unit="Pearson r",
-                null="NULL where fewer than two units are common, or all are equal in a half",
+                null="NULL where fewer than two units are common, all are equal in a half, or "
+                "halves are as good as opposed",
                 maximum=1.0,
             ),
         ),

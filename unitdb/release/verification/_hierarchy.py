@@ -62,7 +62,7 @@ class Hierarchy:
         self._scores = {_key(row): row for row in scores}
         if self._counts.keys() - self._scores.keys():
             raise CorruptReleaseError("best_roi: rows without a score in table 'hierarchy'")
-        encoded = None if voxels is None else Encoded(voxels, n_voxels)
+        encoded = None if voxels is None else Voxels(voxels, n_voxels)
         # Averages last: where one part is wrong, that is what should be said.
         for key, row in sorted(self._scores.items(), key=lambda item: item[0][3] == "average"):
             _check_interval(key, row)
@@ -104,7 +104,7 @@ class Hierarchy:
                     f"give {expected}"
                 )
 
-    def _check_voxels(self, key: tuple[str, ...], row: Row, encoded: Encoded) -> None:
+    def _check_voxels(self, key: tuple[str, ...], row: Row, encoded: Voxels) -> None:
         layers = sorted(
             {layer for layer, _ in self._counts[key]}, key=lambda n: self._depths[key[2], n]
         )
@@ -153,7 +153,7 @@ class Hierarchy:
                 self._check_count(key, layer, roi, n, doubtful)
 
 
-class Encoded:
+class Voxels:
     """Encoding accuracies of a release.
 
     Parameters

@@ -57,7 +57,7 @@ Referred = dict[tuple[str, tuple[str, ...]], set[tuple[Any, ...]]]
 Rows = dict[tuple[str, ...], dict[str, Any]]
 """Rows of a small table by primary key."""
 
-Alike = dict[tuple[str, str, str], float]
+Alike = dict[tuple[str, ...], float]
 """How predictions of two subjects correlate, by ROI and both."""
 
 
@@ -301,7 +301,7 @@ def check_derived_rows(
     Returns
     -------
     mapping of (str, str, str) to float
-        ``intersubject.prediction_r`` by ROI and both subjects; 0 where it is not known.
+        ``intersubject.prediction_r`` by ROI and both subjects; 1 where it is not known.
 
     Raises
     ------
@@ -319,9 +319,8 @@ def check_derived_rows(
     for table, rows in bin_rows(data).items():
         if table in stored:  # an older release has fewer
             _check_rows(table, keys, rows, stored[table])
-    return {
-        (key[-3], key[-2], key[-1]): row.get("prediction_r") or 0.0 for key, row in pairs.items()
-    }
+    alike = {key[-3:]: row.get("prediction_r") for key, row in pairs.items()}
+    return {pair: 1.0 if value is None else value for pair, value in alike.items()}
 
 
 def _check_rows(

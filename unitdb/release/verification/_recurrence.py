@@ -34,12 +34,18 @@ class Recurrence:
         Rows of the table; None where the schema has none.
     depths : mapping of (str, str) to int
         Place of each layer, by model and layer.
+    with_halves : set of (str, str)
+        Datasets and models of which single presentations were decoded.
     """
 
     def __init__(
-        self, rows: list[dict[str, Any]] | None, depths: Mapping[tuple[str, str], int]
+        self,
+        rows: list[dict[str, Any]] | None,
+        depths: Mapping[tuple[str, str], int],
+        with_halves: set[tuple[str, str]],
     ) -> None:
         self._depths, self._stated = depths, rows is not None
+        self._with_halves = with_halves
         self._rows: dict[tuple[str, ...], dict[tuple[str, ...], dict[str, Any]]]
         self._rows = defaultdict(dict)
         for row in rows or []:
@@ -84,7 +90,9 @@ class Recurrence:
             k = min(_MOST, -(-n // 10))
             expected = {("subject", *pair) for pair in combinations(subjects, 2)}
             expected |= {("others", name, name) for name in subjects if len(subjects) > 1}
-            differ = expected ^ {key for key in rows if key[0] != "halves"}
+            if (place[0], place[2]) in self._with_halves:
+                expected |= {("halves", name, name) for name in subjects}
+            differ = expected ^ rows.keys()
             if differ:
                 names = ["/".join((*place, *key)) for key in sorted(differ)]
                 raise CorruptReleaseError(f"recurrence: missing or of nobody: {', '.join(names)}")

@@ -133,7 +133,7 @@ class Significance:
         roi: str,
         mean_r: np.ndarray,
         p: np.ndarray,
-        alike: Mapping[tuple[str, str, str], float],
+        alike: Mapping[tuple[str, ...], float],
         *,
         where: str,
     ) -> None:

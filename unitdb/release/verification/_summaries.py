@@ -23,7 +23,9 @@ __all__ = [
 ]
 
 
+_ROUNDING = 1e-12  # a variance that is less, of those of all subjects, is rounding
 _DIVISIONS = 100  # of subjects into halves
+_POLE = 0.01  # of Spearman and Brown's formula: nearer to it rounding decides
 
 
 @dataclass(frozen=True)
@@ -162,20 +164,22 @@ def reliability_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[s
         if not half:
             continue
         r = with_gaps[:, np.isfinite(with_gaps).all(axis=0)]
+        least = _ROUNDING * r.var(axis=1, ddof=1).sum() if r.shape[1] > 1 else 0.0
         of_division: dict[tuple[tuple[int, ...], ...], float] = {}
         total = 0.0
         for order in _divisions(n):
             halves = (tuple(sorted(order[:half])), tuple(sorted(order[half : 2 * half])))
             if halves not in of_division:
-                means = np.stack([r[list(part)].mean(axis=0) for part in halves])
-                of_division[halves] = _pearson(means)[0, 1]
+                sums = np.stack([r[list(part)].sum(axis=0) for part in halves])
+                constant = sums.shape[1] < 2 or (sums.var(axis=1, ddof=1) <= least).any()
+                of_division[halves] = np.nan if constant else _pearson(sums)[0, 1]
             total += of_division[halves] / _DIVISIONS
         factor = n / half
         below = 1 + (factor - 1) * total
         values = {
             "n_subjects": n,
             "n_units": r.shape[1],
-            "reliability": factor * total / below if below > 0 else np.nan,
+            "reliability": factor * total / below if below >= _POLE else np.nan,
         }
         yield (roi,), values
 

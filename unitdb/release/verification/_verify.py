@@ -152,7 +152,11 @@ def verify(
     }
     depths = {(row["model"], row["layer"]): row["depth"] for row in described["layers"]}
     hierarchy = _hierarchy(described, small.get("encoding"), depths)
-    recurrence = Recurrence(described.get("recurrence"), depths)
+    recurrence = Recurrence(
+        described.get("recurrence"),
+        depths,
+        {(row["dataset"], row["model"]) for row in described["builds"] if row.get("reliability")},
+    )
     kept = Kept(
         small.get("activation"),
         small.get("prediction"),
