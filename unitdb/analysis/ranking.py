@@ -15,6 +15,7 @@ __all__ = [
     "TopUnits",
     "leave_one_out_overlap",
     "mean_of_others",
+    "n_shared",
     "overlap",
     "top_overlap",
     "top_units",
@@ -153,6 +154,11 @@ class TopUnits:
         return self._units[ranking][top_units(self._r[ranking], k)]
 
 
+def n_shared(first: NDArray[np.int64], second: NDArray[np.int64]) -> int:
+    """Count the units that stand in both of two lists, each of distinct units."""
+    return len(np.intersect1d(first, second, assume_unique=True))
+
+
 def overlap(first: NDArray[np.int64], second: NDArray[np.int64], n_units: int) -> Overlap:
     """Count the units that stand in both of two lists of the best, as :func:`top_overlap`.
 
@@ -163,8 +169,7 @@ def overlap(first: NDArray[np.int64], second: NDArray[np.int64], n_units: int) -
     n_units : int
         Units ranked.
     """
-    k = len(first)
-    shared = len(np.intersect1d(first, second, assume_unique=True))
+    k, shared = len(first), n_shared(first, second)
     unrelated = scipy.stats.hypergeom(n_units, k, k)
     low, high = unrelated.ppf([0.025, 0.975]) if n_units else (0, 0)
     return Overlap(

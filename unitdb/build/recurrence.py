@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.analysis import TopUnits, mean_of_others, overlap
+from unitdb.analysis import TopUnits, mean_of_others, n_shared, overlap
 from unitdb.build.tables import Rows, Scope
 
 __all__ = ["RecurrenceTable"]
 
 _BEST = 1000
-_AT_ONCE = 1 << 16
 _SHARE = 10  # a network of fewer than 10,000 units has fewer best ones: one in ten
+_AT_ONCE = 1 << 16  # units that are ranked together
 
 Accuracies = NDArray[np.float32]
 
@@ -32,7 +32,7 @@ class RecurrenceTable:
     """
 
     def __init__(self, scope: Scope, *, n_controls: int = 0) -> None:
-        self._scope, self._n_controls = scope, n_controls
+        self._scope = scope
         # For each ROI the true ranking and those of controls: subjects, then the means of the
         # others, then first and second halves of presentations.
         self._tops = [[TopUnits(_BEST) for _ in range(1 + n_controls)] for _ in scope.rois]
@@ -80,13 +80,10 @@ class RecurrenceTable:
             found = overlap(top.best(first, k), top.best(other_ranking, k), top.n_units)
             null = []
             if among != "halves":
+                # A control of one beside the next of the other: images shuffled independently.
                 null = [
-                    overlap(
-                        control.best(first, k),
-                        controls[(number + 1) % len(controls)].best(other_ranking, k),
-                        top.n_units,
-                    ).shared
-                    for number, control in enumerate(controls)
+                    n_shared(one.best(first, k), other.best(other_ranking, k))
+                    for one, other in zip(controls, controls[1:] + controls[:1], strict=True)
                 ]
             yield {
                 "dataset": self._scope.dataset,
@@ -117,7 +114,7 @@ class RecurrenceTable:
 
 
 def _slices(n_units: int) -> list[slice]:
-    """Units that are ranked at a time; those that follow come after in ties, as they should."""
+    """Units in parts; those of later parts come after equal ones of earlier, as they should."""
     return [slice(start, start + _AT_ONCE) for start in range(0, n_units, _AT_ONCE)]
 
 
