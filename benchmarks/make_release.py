@@ -93,10 +93,19 @@ def main() -> None:
         action="store_true",
         help="no BH scores, intervals and Spearman correlations, and no verification",
     )
+    parser.add_argument(
+        "--writing",
+        action="store_true",
+        help="write the accuracies alone, say how fast, no release",
+    )
     parser.add_argument("--out", type=Path, help="JSON file of what was measured")
     options = parser.parse_args()
     staged = options.folder / ".staged" / options.name
     staged.mkdir(parents=True)
+    if options.writing:
+        print(json.dumps(_writing(staged, options.scale), indent=1))
+        shutil.rmtree(staged)
+        return
     seconds, n_accuracies = _stage(staged, options.scale, bare=options.bare)
     sizes = {
         table: sum(path.stat().st_size for path in (staged / table).rglob("*.parquet"))
@@ -120,6 +129,25 @@ def main() -> None:
     if options.out:
         found |= {"machine": describe_machine(), "versions": versions()}
         options.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _writing(staged: Path, scale: float) -> dict[str, float]:
+    """Write the accuracies of all layers, and nothing else."""
+    seconds, n_accuracies, n_bytes = 0.0, 0, 0
+    for model in NETWORKS:
+        for layer, _, r, _ in _layers(model, scale):
+            units = np.arange(r.shape[2], dtype=np.int32)
+            started = time.perf_counter()
+            rows = accuracy_rows(_scope(model), layer, units, r)
+            path = write_partition(staged, "accuracy", partition_keys(_scope(model), layer), rows)
+            seconds += time.perf_counter() - started
+            n_accuracies += r.size
+            n_bytes += path.stat().st_size
+    return {
+        "accuracies": n_accuracies,
+        "bytes_per_accuracy": n_bytes / n_accuracies,
+        "accuracies_written_per_second": n_accuracies / seconds,
+    }
 
 
 def _stage(staged: Path, scale: float, *, bare: bool) -> tuple[dict[str, float], int]:

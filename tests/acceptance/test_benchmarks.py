@@ -63,11 +63,16 @@ def test_bh_score_is_the_published_one_and_faster(tmp_path):
 
 def test_queries_are_measured(tmp_path):
     def run(script, *options):
-        command = [sys.executable, ROOT / "benchmarks" / script, *options]
-        subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
+        command = [str(part) for part in (sys.executable, ROOT / "benchmarks" / script, *options)]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 
     made, measured_ = tmp_path / "made.json", tmp_path / "queries.json"
     run("make_release.py", tmp_path, "--scale", 0.01, "--name", "a", "--bare", "--out", made)
+    written = json.loads(run("make_release.py", tmp_path, "--scale", 0.01, "--writing"))
+    same = ("accuracies", "bytes_per_accuracy")
+    assert {name: written[name] for name in same} == {
+        name: json.loads(made.read_text())[name] for name in same
+    }
     assert json.loads(made.read_text())["accuracies"] == 8_546_715
     run("queries.py", tmp_path / "a" / "1.0.0", "--repeats", 1, "--out", measured_)
     found = json.loads(measured_.read_text())
