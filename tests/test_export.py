@@ -147,7 +147,7 @@ def test_the_query_of_the_page_in_python(tiny_release: Path, expected, tool: str
 
 
 def test_the_first_block_of_the_page(tiny_release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = block("## In Python", "python").replace("sample", "tiny")
+    text = block("## In Python", "python").replace("sample", "tiny").replace("block*", "conv*")
     monkeypatch.setenv("UNITDB_RELEASES", str(tiny_release.parents[1]))
     scope: dict = {}
     exec(text, scope)  # noqa: S102

@@ -134,6 +134,30 @@ def lay_out_with_data(folder: Path) -> tuple[Path, Path]:
     return recipe, data
 
 
+def test_a_release_that_no_run_has_recorded_is_not_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = lay_out(tmp_path / "lab")
+    monkeypatch.chdir(tmp_path)
+    build = ("--releases", "releases", "build", "lab/recipe.yaml", "--data", "lab")
+    assert invoke(*build)[0] == 0
+    before = contents(tmp_path / "releases")
+    code, _, problem = invoke(*build, "--datalad")
+    assert code == 2
+    assert "was built without --datalad" in problem
+    assert contents(tmp_path / "releases") == before
+    # So is a later version, in a folder of releases that others of were recorded in.
+    edit(recipe, "1.0.0", "1.1.0")
+    assert invoke(*build, "--datalad")[0] == 0
+    edit(recipe, "1.1.0", "1.2.0")
+    assert invoke(*build)[0] == 0
+    run_program("datalad", "save", "-m", "Saved by hand", folder=tmp_path / "releases")
+    code, _, problem = invoke(*build, "--datalad")
+    assert code == 2
+    assert "1.2.0 was built without --datalad" in problem
+    assert (tmp_path / "releases" / ".runs" / "small" / "1.2.0.json").exists()
+
+
 def test_rerun_makes_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, data = lay_out_with_data(tmp_path)
     monkeypatch.chdir(tmp_path)  # paths as a user gives them

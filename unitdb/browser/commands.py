@@ -43,9 +43,17 @@ def report(ctx: click.Context, release: str, path: Path) -> None:
 
     In Python: unitdb.browser.report.write(release, path)
     """
-    from unitdb.browser.report import write
-    from unitdb.errors import QueryError
+    from unitdb.errors import MissingExtraError, QueryError
     from unitdb.release import open_release
+
+    try:
+        from unitdb.browser.report import write
+    except ModuleNotFoundError as cause:
+        if cause.name is None or cause.name.startswith("unitdb"):
+            raise
+        raise MissingExtraError(
+            f"the report needs {cause.name}: pip install 'unitdb[app]'"
+        ) from None
 
     if not path.absolute().parent.is_dir():
         raise QueryError(f"{path.parent}: no such folder")

@@ -11,7 +11,7 @@ from unitdb.build.inputs import read_models
 from unitdb.build.recipe import read_recipe
 from unitdb.build.run import build
 from unitdb.build.runlog import run_log_path
-from unitdb.errors import DatasetError, ProgramError, RecipeError
+from unitdb.errors import DatasetError, ProgramError, RecipeError, ReleaseExistsError
 from unitdb.files import SUMS, replacing
 from unitdb.programs import run
 from unitdb.publish.store import init_store
@@ -58,18 +58,24 @@ def build_in_datalad(
     RecipeError
         The recipe names a file that is not below its folder.
     ReleaseExistsError
-        This version is published, and is not what the recipe would build now.
+        This version is published, and is not what the recipe would build now, or was built without
+        DataLad.
     MissingProgramError, ProgramError
         git, git-annex or DataLad is not there, or failed.
     UnitdbError
         As of :func:`unitdb.build.build`.
     """
     spec = read_recipe(recipe)
-    init_store(releases)
     target = releases / spec.name / spec.version
-    if target.exists() and _is_saved(releases, target):
-        return build(recipe, releases=releases, data=data, cache=cache, datasets=datasets)
     folder = releases / _RECIPES / spec.name
+    # A run that was killed after publishing has left its recipe.
+    if target.exists() and not ((releases / ".datalad").exists() and folder.exists()):
+        raise _unrecorded(target)
+    init_store(releases)
+    if target.exists() and _is_saved(releases, target):
+        if not _is_recorded(releases, target):
+            raise _unrecorded(target)
+        return build(recipe, releases=releases, data=data, cache=cache, datasets=datasets)
     _copy(_own_files(recipe, data), recipe.parent, folder)
     _save(releases, folder, f"Recipe of {spec.name} {spec.version}")
     folders = [("--data", data), ("--cache", cache), *(("--datasets", one) for one in datasets)]
@@ -108,6 +114,20 @@ def _is_saved(releases: Path, target: Path) -> bool:
     except ProgramError:
         return False
     return not run("git", "status", "--porcelain", "--", name, folder=releases).strip()
+
+
+def _is_recorded(releases: Path, target: Path) -> bool:
+    """Whether the release was saved by ``datalad run``."""
+    name = (target.relative_to(releases) / SUMS).as_posix()
+    message = run("git", "log", "-1", "--format=%B", "--", name, folder=releases)
+    return "[DATALAD RUNCMD]" in message
+
+
+def _unrecorded(target: Path) -> ReleaseExistsError:
+    return ReleaseExistsError(
+        f"{target} was built without --datalad, so that nothing says how to build it again; raise "
+        "`version` in the recipe, or build into another folder (--releases)"
+    )
 
 
 def _own_files(recipe: Path, data: Path | None) -> set[Path]:

@@ -198,7 +198,10 @@ class Tables:
     def _check_table(self, name: str) -> None:
         if name not in self._manifest.files:
             raise UnknownTableError(
-                name, self.tables, where=f"release {self.label}", hint="unitdb schema"
+                name,
+                [*self.tables, *self.views],
+                where=f"release {self.label}",
+                hint="unitdb schema",
             )
 
     def describe(self) -> Description:
@@ -293,7 +296,7 @@ class Tables:
         Parameters
         ----------
         table : str
-            One of :attr:`tables`.
+            One of :attr:`tables` or :attr:`views`.
         destination : path or binary file
             A path is written atomically: all rows or no file.
         format : {"csv", "json", "parquet", "arrow"}, optional
@@ -306,7 +309,8 @@ class Tables:
         QueryError
             Another format, or a path that ends in none of them.
         """
-        self._check_table(table)
+        if table not in self.views:
+            self._check_table(table)
         write = export.writer(destination, format)
         query = f"FROM {table}"  # a name of the schema
         reader = stream_sql(self._connection, query, size=2**16)

@@ -337,7 +337,7 @@ class DatasetSpec(Spec):
         Their ids.
     rois : mapping of str to str
         Regions of interest and what they are.
-    stimuli, responses
+    stimuli, responses : mapping, optional
         Where they are and in which form; both are missing where others have published results, not
         responses.
     files : DatasetFiles, optional
@@ -387,8 +387,8 @@ class DatasetSpec(Spec):
             raise ValueError("`stimuli` and `responses` belong together")
         if self.responses is None:
             return self
-        if (self.responses.kind == "simulated") != self.simulated:
-            raise ValueError("`simulated` must be true for simulated responses, and for no others")
+        if self.responses.kind == "simulated" and not self.simulated:
+            raise ValueError("`simulated` must be true for simulated responses")
         named = self.responses.roi_names()
         unknown = sorted(named - set(self.rois))
         if unknown:

@@ -164,7 +164,10 @@ NO_P = (
     "(see builds.significance)"
 )
 NO_PATTERN = "NULL where predictions are not at hand, or a pattern does not vary"
-NO_SCORE = "NULL where it does not exist: all units are of one layer, or of one ROI"
+NO_SCORE = (
+    "NULL where it does not exist: no unit has a best ROI that is significant, or all that have "
+    "one are of one layer, or of one ROI"
+)
 NO_BLOCKS = "NULL where the units are of too few channels, or there is no correlation"
 NO_CONTROLS = "NULL where the build has no controls (see builds.significance)"
 NO_REPEATS = (

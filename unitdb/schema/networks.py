@@ -136,7 +136,8 @@ TABLES = (
                 name="score",
                 type=pa.float64(),
                 description="BH score: rank correlation over units (or voxels) of the place of the "
-                "layer and of the best ROI, mean over draws of 5 layers",
+                "layer and of the best ROI, mean over draws of 5 layers (or all, where there are "
+                "fewer)",
                 unit="Spearman r",
                 null=NO_SCORE,
                 minimum=-1.0,

@@ -107,7 +107,8 @@ TABLES = (
             ),
             share(
                 "p",
-                "One-sided p over subjects of an accuracy as high by chance",
+                "One-sided p over subjects of an accuracy as high by chance; 0 where it is below "
+                "what a float32 holds, 1e-45",
                 unit="probability",
                 null=NO_P,
                 type_=pa.float32(),

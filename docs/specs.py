@@ -1,0 +1,95 @@
+"""Print docs/recipes.md: every key of recipe.yaml and dataset.yaml, from what reads them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from inspect import cleandoc
+from typing import Any, get_args
+
+import click
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from unitdb.build.recipe import Recipe
+from unitdb.responses import DatasetSpec
+
+HEAD = """# Keys of recipe.yaml and dataset.yaml
+
+Written by `make docs` from the code that reads them; do not edit. Other keys are refused, with the
+nearest that there is. *Required* keys have no default.
+"""
+START = {"recipe.yaml": Recipe, "dataset.yaml": DatasetSpec}
+
+
+def specs(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Classes of keys that a type may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from specs(part)
+
+
+def meanings(spec: type[BaseModel]) -> dict[str, tuple[str, str]]:
+    """Type and meaning of each key, as the docstring has them."""
+    _, _, text = cleandoc(spec.__doc__ or "").partition("Parameters\n----------\n")
+    found: dict[str, tuple[str, str]] = {}
+    for match in re.finditer(
+        r"^(\w[\w, ]*?) : (.+)\n((?:    .+\n?|\n(?=    ))+)", text, re.MULTILINE
+    ):
+        names, kind, meaning = match.groups()
+        for name in names.split(", "):
+            found[name] = kind.removesuffix(", optional"), " ".join(meaning.split())
+    return found
+
+
+def section(title: str, spec: type[BaseModel]) -> Iterator[str]:
+    """Table of the keys of a class."""
+    summary = cleandoc(spec.__doc__ or "").partition("Parameters\n")[0]
+    yield f"### {title}\n\n{' '.join(summary.split())}\n"
+    yield "| key | type | default | meaning |\n|---|---|---|---|"
+    explained = meanings(spec)
+    for name, field in spec.model_fields.items():
+        if name == "kind":  # the heading says it
+            continue
+        kind, meaning = explained[name]
+        yield f"| `{field.alias or name}` | {kind} | {default(field)} | {meaning} |"
+    yield ""
+
+
+def default(field: Any) -> str:
+    """Say what a key is where it is left out."""
+    if field.is_required():
+        return "*required*"
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined or value is None:
+        return "none"
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    return f"`{json.dumps(value, default=list)}`"
+
+
+def page() -> str:
+    """Markdown of all keys."""
+    lines = [HEAD]
+    for file, start in START.items():
+        lines.append(f"## {file}\n")
+        waiting, seen = [("", "", start)], {start}
+        while waiting:
+            path, kind, spec = waiting.pop(0)
+            lines += section(f"`{path}`{kind}" if path else "The file", spec)
+            for name, field in spec.model_fields.items():
+                for inner in specs(field.annotation):
+                    if inner not in seen:
+                        seen.add(inner)
+                        kinds = get_args(
+                            getattr(inner.model_fields.get("kind"), "annotation", None)
+                        )
+                        which = f", kind: {', '.join(kinds)}" if kinds else kind
+                        waiting.append((f"{path}.{name}" if path else name, which, inner))
+    return "\n".join(lines).rstrip()
+
+
+if __name__ == "__main__":
+    click.echo(page())
