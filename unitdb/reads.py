@@ -29,7 +29,7 @@ def why_missing(path: Path) -> str:
     """Why a file cannot be opened: there is none, or its DataLad dataset has its name alone."""
     if path.is_symlink():
         return "is known, but not downloaded: unitdb datasets get NAME, or datalad get"
-    return "no such file"
+    return "no such file or folder"
 
 
 @contextmanager

@@ -185,7 +185,7 @@ def test_folders_that_are_wrong_say_what(tmp_path, changes, message):
 def test_a_layer_that_is_not_there_names_the_nearest(tmp_path):
     write(tmp_path / "f", "npy")
     (tmp_path / "f" / "conv1").rename(tmp_path / "f" / "conv1_1")
-    with pytest.raises(ActivationsError, match="conv1: no such layer; there are: conv1_1"):
+    with pytest.raises(ActivationsError, match="conv1: no such layer; near: conv1_1"):
         load_features(spec(format="npy"), folder=tmp_path)
     with pytest.raises(UnknownLayerError, match=r"'f9'.*did you mean 'f8'"):
         load_features(spec(format="npy"), folder=tmp_path, layers=["f9"])

@@ -455,3 +455,10 @@ def test_folds_and_shuffles_are_drawn_apart():
     for subject in range(3):
         shuffled = shuffle_images(design, seed=[3, subject + 1]).stimulus_ids
         assert (shuffled != ids[drawn]).any()
+
+
+def test_made_up_responses_may_be_called_simulated_in_any_form(recipe):
+    edit(recipe.parent / "mine.yaml", "name: mine", "name: mine\nsimulated: true")
+    release = unitdb.open(run(recipe))
+    assert release.simulated
+    assert release.sql("SELECT 1").attrs["simulated"] is True

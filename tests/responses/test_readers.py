@@ -79,7 +79,6 @@ def test_arrays_and_a_folder_of_pictures(folder):
         (SPEC.replace("x_test,", "ids_test,"), "'ids_test' holds .*, expected real numbers"),
         (SPEC.replace("licence: l", "license: l"), "unknown key 'license'; did you mean 'licence'"),
         (SPEC.replace("parts:", "partz:"), "unknown key 'responses.arrays.partz'"),
-        (SPEC + "\nsimulated: true", "simulated"),
         (SPEC.replace("rois: {V1", "rois: &a {V1") + "\nsubjects: *a", "aliases"),
         (SPEC + "\nname: again", "'name' stands twice"),
         ("- a list", "must be a mapping"),

@@ -59,6 +59,8 @@ def read_arrays(path: Path, keys: Iterable[str], *, error: _Error) -> Arrays:
         It is HDF5, and h5py is not installed.
     """
     read = _read_folder if path.is_dir() else _READERS.get(path.suffix)
+    if read is None and not path.suffix and not path.exists():
+        raise error(f"{path}: {why_missing(path)}")
     if read is None:
         *most, last = _READERS
         raise error(

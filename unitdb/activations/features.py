@@ -310,7 +310,9 @@ def _open(spec: FeatureModel, layer: str, data: Path) -> _Table:
     folders = [data / folder for folder in spec.features.folders]
     for folder in folders:
         if not folder.is_dir():
-            raise ActivationsError(f"{folder}: no such folder of features")
+            raise ActivationsError(
+                f"{folder}: no such folder of features; --data names the folder that it is in"
+            )
     if spec.features.format in ("mat", "npy"):
         return _open_files(spec, layer, folders)
     return _open_stacks(spec, layer, folders)
@@ -390,8 +392,9 @@ def _check_unique(
 
 def _no_layer(path: Path, others: Iterable[Path]) -> ActivationsError:
     names = sorted(other.name for other in others)
-    near = closest(path.name, names) or names[:12]
-    return ActivationsError(f"{path}: no such layer; there are: {', '.join(near) or 'none'}")
+    near = closest(path.name, names)
+    there = f"near: {', '.join(near)}" if near else f"there are: {', '.join(names[:12]) or 'none'}"
+    return ActivationsError(f"{path}: no such layer; {there}")
 
 
 def _files_sha256(tables: Mapping[str, _Table], data: Path) -> str:
