@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from inspect import cleandoc
 from typing import Any, get_args
@@ -44,6 +45,15 @@ def meanings(spec: type[BaseModel]) -> dict[str, tuple[str, str]]:
     return found
 
 
+def below(spec: type[BaseModel], seen: set[type[BaseModel]]) -> set[type[BaseModel]]:
+    """All classes that a class may hold, itself included."""
+    seen.add(spec)
+    for field in spec.model_fields.values():
+        for inner in set(specs(field.annotation)) - seen:
+            below(inner, seen)
+    return seen
+
+
 def section(title: str, spec: type[BaseModel]) -> Iterator[str]:
     """Table of the keys of a class."""
     summary = cleandoc(spec.__doc__ or "").partition("Parameters\n")[0]
@@ -75,6 +85,12 @@ def page() -> str:
     lines = [HEAD]
     for file, start in START.items():
         lines.append(f"## {file}\n")
+        holders = Counter(
+            inner
+            for spec in below(start, set())
+            for field in spec.model_fields.values()
+            for inner in set(specs(field.annotation))
+        )
         waiting, seen = [("", "", start)], {start}
         while waiting:
             path, kind, spec = waiting.pop(0)
@@ -86,7 +102,13 @@ def page() -> str:
                         kinds = get_args(
                             getattr(inner.model_fields.get("kind"), "annotation", None)
                         )
-                        which = f", kind: {', '.join(kinds)}" if kinds else kind
+                        which = (
+                            f", kind: {', '.join(kinds)}"
+                            if kinds
+                            else kind
+                            if holders[inner] == 1
+                            else ""
+                        )
                         waiting.append((f"{path}.{name}" if path else name, which, inner))
     return "\n".join(lines).rstrip()
 
