@@ -102,13 +102,9 @@ def page() -> str:
                         kinds = get_args(
                             getattr(inner.model_fields.get("kind"), "annotation", None)
                         )
-                        which = (
-                            f", kind: {', '.join(kinds)}"
-                            if kinds
-                            else kind
-                            if holders[inner] == 1
-                            else ""
-                        )
+                        which = kind if holders[inner] == 1 else ""
+                        if kinds:
+                            which = f", kind: {', '.join(kinds)}"
                         waiting.append((f"{path}.{name}" if path else name, which, inner))
     return "\n".join(lines).rstrip()
 
