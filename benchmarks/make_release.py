@@ -29,6 +29,7 @@ from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.kept import best_units
 from unitdb.build.origins import BY_FORMULA
 from unitdb.build.recurrence import RecurrenceTable
+from unitdb.build.results import at_hand
 from unitdb.build.statistics import agreement, by_formula
 from unitdb.build.tables import (
     Scope,
@@ -176,8 +177,8 @@ def _stage(staged: Path, scale: float, *, bare: bool) -> tuple[dict[str, float],
                 rows[table] += found
             save_p(p, layer, tests)
             if not bare:
-                hierarchy.add(layer, shape, units, lambda roi, _, r=r: r[roi])  # type: ignore[misc]
-                recurrence.add(lambda roi, _, r=r: r[roi])  # type: ignore[misc]
+                hierarchy.add(layer, shape, units, at_hand(r))
+                recurrence.add(at_hand(r))
             rows["layers"].append(
                 {"model": model, "layer": layer, "depth": depth, "module": layer, "kind": "ReLU"}
                 | {"shape": list(shape), "n_units": len(units)}

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from unitdb.files import replacing
 
-__all__ = ["HEADERS", "map_npy", "read_npy", "read_npz", "write_npy"]
+__all__ = ["HEADERS", "map_npy", "read_npy", "read_npz", "shape_of", "write_npy"]
 
 HEADERS = threading.Lock()
 """Held while the header of an array is evaluated."""
@@ -41,6 +41,17 @@ def map_npy(path: Path) -> NDArray[Any]:
 def read_npy(path: Path) -> NDArray[Any]:
     """Read a ``.npy`` file into memory; raises as :func:`map_npy` does."""
     return np.array(map_npy(path))
+
+
+def shape_of(path: Path) -> tuple[int, ...] | None:
+    """Shape of the array in a ``.npy`` file; None where the file is missing, cut or no array.
+
+    A full disk cuts files: whoever finds a result looks at its shape before taking it for done.
+    """
+    try:
+        return map_npy(path).shape
+    except (OSError, ValueError, EOFError):
+        return None
 
 
 def write_npy(path: Path, array: NDArray[Any]) -> None:

@@ -261,6 +261,11 @@ def events(data, session="perceptionTraining01", run="01"):
     return data / "bids" / "sub-01" / f"ses-{session}" / "func" / name
 
 
+def events_are(rows, header="onset\tduration\tevent_type\tstim_id"):
+    """Change that writes a run's events anew."""
+    return lambda data: events(data).write_text(f"{header}\n{rows}")
+
+
 def mask(data, name="LH_V4"):
     return data / "bids" / "sourcedata" / "sub-01" / "anat" / f"sub-01_mask_{name}.nii.gz"
 
@@ -298,60 +303,45 @@ def truncate(path):
         (lambda d: events(d).unlink(), r"run-01_bold.*there are no events of this run"),
         (lambda d: shutil.rmtree(d / "bids" / "sub-01"), r"no file fits 'sub-01/ses-percep"),
         (
-            lambda d: events(d).write_text("onset\tduration\tevent_type\tstim_id\n1\t1\trest\tx\n"),
+            events_are("1\t1\trest\tx\n"),
             r"no event names a stimulus",
         ),
         (
-            lambda d: events(d).write_text(
-                "onset\tduration\tevent_type\tstim_id\n88\t9\tstimulus\tx\n"
-            ),
+            events_are("88\t9\tstimulus\tx\n"),
             r"event at 88 s \(x\) needs the volumes 30 to 32; the run has 30",
         ),
         (
-            lambda d: events(d).write_text(
-                "onset\tduration\tevent_type\tstim_id\nsoon\t9\tstimulus\tx\n"
-            ),
+            events_are("soon\t9\tstimulus\tx\n"),
             r"line 2: onset is 'soon'",
         ),
         (
-            lambda d: events(d).write_text(
-                "onset\tduration\tevent_type\tstim\n1\t9\tstimulus\tx\n"
-            ),
+            events_are("1\t9\tstimulus\tx\n", header="onset\tduration\tevent_type\tstim"),
             r"has no column 'stim_id'; there are: stim",
         ),
         (
-            lambda d: events(d).write_text(
-                "onset\tduration\tevent_type\tstim\n1\t9\tstimulus\tx\tmore\n"
-            ),
+            events_are("1\t9\tstimulus\tx\tmore\n", header="onset\tduration\tevent_type\tstim"),
             r"has no column 'stim_id'; there are: stim",
         ),
         (
-            lambda d: events(d).write_text("onset\tduration\tevent_type\tstim_id\n1\t9\n"),
+            events_are("1\t9\n"),
             r"events\.tsv: line 2: has no column 'event_type'; there are: onset, duration",
         ),
         (
-            lambda d: events(d).write_text(
-                "onset\tduration\tevent_type\tstim_id\tstim_id\n1\t9\tstimulus\tx\ty\n"
+            events_are(
+                "1\t9\tstimulus\tx\ty\n", header="onset\tduration\tevent_type\tstim_id\tstim_id"
             ),
             r"events\.tsv: the column 'stim_id' stands twice",
         ),
         (
-            lambda d: events(d).write_text(
-                "onset\tduration\tevent_type\tstim_id\n"
-                "6\t9\tstimulus\tx\n18\t9\tstimulus\tz\n6\t3\tstimulus\ty\n"
-            ),
+            events_are("6\t9\tstimulus\tx\n18\t9\tstimulus\tz\n6\t3\tstimulus\ty\n"),
             r"lines 2 and 4 both show a stimulus at 6 s \(x, y\); choose one with `keep`",
         ),
         (
-            lambda d: events(d).write_text(
-                "onset\tduration\tevent_type\tstim_id\n1e308\t9\tstimulus\tx\n"
-            ),
+            events_are("1e308\t9\tstimulus\tx\n"),
             r"line 2: onset is '1e308', expected a number$",
         ),
         (
-            lambda d: events(d).write_text(
-                "onset\tduration\tevent_type\tstim_id\n1\t-9\tstimulus\tx\n"
-            ),
+            events_are("1\t-9\tstimulus\tx\n"),
             r"line 2: duration is '-9', expected a number from 0 on",
         ),
         (lambda d: events(d).write_bytes(b"onset\xff"), r"events\.tsv: cannot be read"),

@@ -110,6 +110,10 @@ def combined_accuracy_p(
     ------
     AnalysisError
         As of :func:`accuracy_p`, or a correlation of another shape.
+
+    References
+    ----------
+    Stouffer et al. 1949; Strube 1985, doi:10.1037/0033-2909.97.2.334 (dependent tests).
     """
     p = np.maximum(accuracy_p(np.abs(r), n_images=n_images), _SMALLEST)
     z = np.copysign(-scipy.special.ndtri(p), r)

@@ -24,7 +24,7 @@ from unitdb.decoding import DecoderSettings, RoiDecoder, profile_correlation
 from unitdb.decoding.roi import TILE
 from unitdb.errors import IllConditionedError, ResponsesError, UnitdbError, WorkersError
 from unitdb.files import replacing
-from unitdb.npy import map_npy, read_npz, write_npy
+from unitdb.npy import read_npz, shape_of, write_npy
 from unitdb.responses import shuffle_images
 
 __all__ = [
@@ -109,20 +109,14 @@ class Block:
         return self.target.with_name(f"{self.target.stem}-repeats.npy")
 
     def is_done(self) -> bool:
-        """Whether the result is there and of the right shape: a full disk may cut a file."""
-        try:
-            found = map_npy(self.target)
-            if self.n_divisions:
-                of_repeats = map_npy(self.repeats)
-                if of_repeats.shape != (3, self.n_units):
-                    return False
-            if len(self.patterns):
-                predicted = map_npy(self.predictions)
-                if predicted.shape[2] != len(self.patterns):
-                    return False
-        except (OSError, ValueError, EOFError):
+        """Whether the results are there and of the right shape."""
+        if self.n_divisions and shape_of(self.repeats) != (3, self.n_units):
             return False
-        return bool(found.shape == (1 + self.n_controls, self.n_units))
+        if len(self.patterns):
+            predicted = shape_of(self.predictions)
+            if predicted is None or predicted[2] != len(self.patterns):
+                return False
+        return shape_of(self.target) == (1 + self.n_controls, self.n_units)
 
 
 def write_responses(

@@ -62,7 +62,8 @@ def decode(
     to_do = [block for block in blocks if not block.is_done()]
     if not to_do:
         return
-    write_job_responses(job, activations, {block.responses for block in to_do})
+    folder = to_do[0].responses.parent
+    write_job_responses(job, activations, folder, {block.place[1] for block in to_do})
     name = f"{job.dataset.spec.name}/{job.model.spec.name}"
     total = _count(blocks)
     done = total - _count(to_do)
@@ -138,18 +139,18 @@ def responses_path(folder: Path, subject: int) -> Path:
     return folder / f"responses-{subject:03d}.npz"
 
 
-def write_job_responses(job: Job, activations: Activations, paths: Collection[Path]) -> None:
-    """Write these of the files that :func:`responses_path` names."""
-    for number, subject in enumerate(job.dataset.subjects):
-        for path in paths:
-            if path == responses_path(path.parent, number):
-                write_responses(
-                    path,
-                    subject,
-                    activations,
-                    n_controls=job.recipe.n_controls,
-                    seed=job.recipe.seed,
-                )
+def write_job_responses(
+    job: Job, activations: Activations, folder: Path, subjects: Collection[int]
+) -> None:
+    """Write the files that :func:`responses_path` names, of subjects by their positions."""
+    for number in subjects:
+        write_responses(
+            responses_path(folder, number),
+            job.dataset.subjects[number],
+            activations,
+            n_controls=job.recipe.n_controls,
+            seed=job.recipe.seed,
+        )
 
 
 def block_sizes(

@@ -20,7 +20,7 @@ from unitdb.build.tables import Scope, partition_keys, scope_of, table_of
 from unitdb.build.workers import Run
 from unitdb.decoding import DecoderSettings, encoding_accuracies
 from unitdb.errors import ResponsesError, UnitdbError
-from unitdb.npy import map_npy, read_npy, read_npz, write_npy
+from unitdb.npy import map_npy, read_npy, read_npz, shape_of, write_npy
 
 __all__ = ["EncodingResults", "encode"]
 
@@ -69,11 +69,8 @@ class EncodingStep:
     code: str
 
     def is_done(self) -> bool:
-        """Whether the result is there and of the right shape: a full disk may cut a file."""
-        try:
-            return map_npy(self.target).shape == (self.n_voxels,)
-        except (OSError, ValueError, EOFError):
-            return False
+        """Whether the result is there and of the right shape."""
+        return shape_of(self.target) == (self.n_voxels,)
 
 
 def encode(
@@ -126,7 +123,7 @@ def encode(
         for control in range(1 + job.recipe.n_controls)
     ]
     to_do = [step for step in steps if not step.is_done()]
-    write_job_responses(job, activations, {step.responses for step in to_do})
+    write_job_responses(job, activations, folder, {step.subject for step in to_do})
     for layer in job.model.layers:
         path = folder / layer.name / "encoding-units.npy"
         if any(step.units == path for step in to_do):

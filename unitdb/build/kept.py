@@ -24,7 +24,7 @@ from unitdb.build.results import LayerResults
 from unitdb.build.workers import Run
 from unitdb.errors import RecipeError, closest
 from unitdb.files import replacing
-from unitdb.npy import map_npy, read_npy, write_npy
+from unitdb.npy import map_npy, read_npy, shape_of, write_npy
 from unitdb.schema import get_table
 
 __all__ = [
@@ -63,12 +63,9 @@ class KeptStep:
         return self.blocks[0].target.with_name("kept.npy")
 
     def is_done(self) -> bool:
-        """Whether the file is there, and whole: a full disk may cut it."""
-        try:
-            found = map_npy(self.target)
-        except (OSError, ValueError, EOFError):
-            return False
-        return bool(found.ndim == 2 and found.shape[1] == len(self.positions))
+        """Whether the file is there, and of the right shape."""
+        shape = shape_of(self.target)
+        return shape is not None and shape[1:] == (len(self.positions),)
 
 
 def check_kept(jobs: Sequence[Job]) -> None:

@@ -11,9 +11,25 @@ from numpy.typing import NDArray
 from unitdb.build.blocks import Block
 from unitdb.npy import map_npy
 
-__all__ = ["LayerResults"]
+__all__ = ["LayerResults", "at_hand"]
 
 Accuracies = NDArray[np.float32]
+
+
+def at_hand(r: Accuracies) -> Callable[[int, int], Accuracies]:
+    """Accuracies by ROI and control, as of :meth:`LayerResults.accuracies`, that are in memory.
+
+    Parameters
+    ----------
+    r : array of shape (n_rois, n_subjects, n_units)
+        Without controls.
+    """
+
+    def accuracies(roi: int, control: int) -> Accuracies:  # noqa: ARG001 - there is none
+        found: Accuracies = r[roi]
+        return found
+
+    return accuracies
 
 
 class LayerResults:

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from unitdb.activations import Activations, extract
 from unitdb.build.blocks import Block
 from unitdb.build.decode import decode, job_blocks
-from unitdb.build.encoding import encode
+from unitdb.build.encoding import EncodingResults, encode
 from unitdb.build.files import Use, describe_files
 from unitdb.build.inputs import (
     Job,
@@ -129,7 +129,7 @@ def build(
             if again or not _is_finished(releases, jobs, replace=replace):
                 with log.step("inputs"):
                     inputs = _inputs(jobs, recipe, data=data)
-                all_encoded = []
+                voxels: list[EncodingResults] = []
                 with open_workers(workers=workers, scheduler=scheduler) as run:
                     for job in jobs:
                         with log.step("activations"):
@@ -147,7 +147,7 @@ def build(
                                 run=run,
                                 progress=progress,
                             )
-                            all_encoded.append(encoded)
+                            voxels += [] if encoded is None else [encoded]
                         with log.step("patterns"):
                             _compare_patterns(activations, blocks, run=run, progress=progress)
                         with log.step("keep"):
@@ -162,7 +162,7 @@ def build(
                         with log.step("tables"):
                             tabulate(job, activations, blocks, encoded, work, progress)
                 with log.step("publish"):
-                    write_tables(jobs, inputs, [one for one in all_encoded if one], work)
+                    write_tables(jobs, inputs, voxels, work)
                     publish_release(
                         work / "staged",
                         releases,

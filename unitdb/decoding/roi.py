@@ -160,7 +160,8 @@ class RoiDecoder:
         def decode(start: int, stop: int) -> None:
             # Beside presentations, where there are any: to the last bit as :meth:`decode` has it.
             repeats = len(self._repeats) > 0
-            predicted[:, start:stop] = self._decoded(self._read(y, start, stop), start, repeats)[0]
+            tile = self._read(y, start, stop)
+            predicted[:, start:stop] = self._decoded(tile, start, repeats=repeats)[0]
 
         self._each_tile(y, decode, n_jobs)
         return predicted
@@ -217,7 +218,7 @@ class RoiDecoder:
         def decode(start: int, stop: int) -> None:
             true = self._read(y, start, stop)
             tests = true[self._tests].astype(np.float64, copy=False)
-            decoded, *single = self._decoded(true, start, of_repeats is not None)
+            decoded, *single = self._decoded(true, start, repeats=of_repeats is not None)
             # Its prediction is constant too, but for rounding.
             constant = is_constant(true[self._trains])
             found[start:stop] = profile_correlation(decoded, tests)
@@ -236,7 +237,7 @@ class RoiDecoder:
         tile = np.ascontiguousarray(y[:, start:stop])
         return tile if tile.dtype == np.float32 else tile.astype(np.float64, copy=False)
 
-    def _decoded(self, tile: Floats, start: int, repeats: bool) -> list[Array]:
+    def _decoded(self, tile: Floats, start: int, *, repeats: bool) -> list[Array]:
         """Predictions (n_test, n_units) from averages, then from each presentation if asked."""
         try:
             rows = np.concatenate([part.predict(tile, repeats=repeats) for part in self._parts])

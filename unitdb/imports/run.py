@@ -20,6 +20,7 @@ from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.origins import BY_FORMULA, input_rows
 from unitdb.build.provenance import code_sha256, package_versions
 from unitdb.build.recurrence import RecurrenceTable
+from unitdb.build.results import at_hand
 from unitdb.build.statistics import Tested, agreement, by_formula
 from unitdb.build.tables import (
     Scope,
@@ -189,8 +190,8 @@ def _stage(
             for table, found in histogram_rows(scope, layer, r).items():
                 rows[table] += found
             save_p(work / "p" / network, layer, [of_roi.p for of_roi in tested])
-            hierarchy.add(layer, shape, units, lambda roi, _, r=r: r[roi])  # type: ignore[misc]
-            recurrence.add(lambda roi, _, r=r: r[roi])  # type: ignore[misc]
+            hierarchy.add(layer, shape, units, at_hand(r))
+            recurrence.add(at_hand(r))
             rows["layers"].append(
                 {
                     "model": network,

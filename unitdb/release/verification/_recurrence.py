@@ -74,7 +74,10 @@ class Recurrence:
                     self._rank((*place, "others", subject), others, depth)
 
     def _rank(self, ranking: tuple[str, ...], r: np.ndarray, depth: int) -> None:
-        at = np.argsort(-r, kind="stable")[: _MOST + 1]
+        high = np.arange(len(r))
+        if len(r) > _MOST:  # those that may be among the best, in their order
+            high = np.flatnonzero(r >= np.partition(r, -_MOST - 1)[-_MOST - 1])
+        at = high[np.argsort(-r[high], kind="stable")[: _MOST + 1]]
         found = (r[at], np.full(len(at), depth), at)
         if ranking in self._best:
             joined = [np.concatenate(pair) for pair in zip(self._best[ranking], found, strict=True)]
