@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from unitdb.errors import (
-    NotKeptError,
     QueryError,
     UnknownColumnError,
     UnknownSubjectError,
 )
 from unitdb.query import (
-    Layer,
-    Source,
     UnitSet,
     choose_layers,
     expand_globs,
@@ -22,7 +18,7 @@ from unitdb.query import (
 from unitdb.query.layers import parse_unit
 from unitdb.query.selection import positive
 from unitdb.query.source import check_names
-from unitdb.release import kept as _kept
+from unitdb.release.images import Images
 from unitdb.release.layerwise import (
     distribution,
     layer_accuracies,
@@ -33,7 +29,6 @@ from unitdb.release.layerwise import (
     unit_explainable,
 )
 from unitdb.release.matrix import layer_by_roi
-from unitdb.release.tables import Tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,10 +41,11 @@ __all__ = ["Release"]
 _Names = str | Sequence[str] | None
 
 
-class Release(Tables):
+class Release(Images):
     """A published release, opened for reading.
 
-    Its tables are read by :class:`~unitdb.release.tables.Tables`.
+    Its tables are read by :class:`~unitdb.release.tables.Tables`, what it keeps image by image by
+    :class:`~unitdb.release.images.Images`.
 
     Parameters
     ----------
@@ -409,162 +405,8 @@ UnknownRoiError, UnknownSubjectError
             per_subject=per_subject,
         )
 
-    def kept(self, layer: str, *, dataset: str | None = None) -> list[str]:
-        """Units of a layer whose activations and predictions are kept image by image.
-
-        Parameters
-        ----------
-        layer : str
-            ``model/layer``.
-        dataset : str, optional
-            Which, where the release has several.
-
-        Returns
-        -------
-        list of str
-            ``model/layer/unit``; empty where none is kept, as in releases of schema 2.0 and of
-            accuracies that others published.
-
-        Raises
-        ------
-        UnknownDatasetError, UnknownLayerError
-            No such name; gives the nearest.
-        QueryError
-            The release has several datasets, and none is named.
-        """
-        name = only(self._source, "dataset", dataset)
-        model, layer, _ = parse_unit(f"{layer}/0", self.layers, where=f"release {self.label}")
-        if _kept.NEEDS not in self.tables:
-            return []
-        return _kept.kept_units(self.sql, name, (model, layer))
-
-    def predictions(
-        self,
-        unit: str,
-        *,
-        roi: str | None = None,
-        subject: str | None = None,
-        dataset: str | None = None,
-        condition: str | None = None,
-    ) -> pd.DataFrame:
-        """Predicted and true activation of a unit, for each test image.
-
-        Their correlation over the images of an ROI and subject is the unit's accuracy there.
-
-        Parameters
-        ----------
-        unit : str
-            ``model/layer/unit``.
-        roi, subject : str, optional
-            Which; all by default.
-        dataset, condition : str, optional
-            Which, where the release has several.
-
-        Returns
-        -------
-        pandas.DataFrame
-            ``roi``, ``subject``, ``stimulus``, ``activation`` and ``predicted``, raw; by ROI,
-            subject and stimulus.
-
-        Raises
-        ------
-        NotKeptError
-            The unit is not among those kept; says which are, and what in the recipe keeps it.
-        UnknownDatasetError, UnknownConditionError, UnknownLayerError, UnknownRoiError, \
-UnknownSubjectError
-            No such name; gives the nearest.
-        QueryError
-            The unit is not written so, or the release has several datasets or conditions, and none
-            is named.
-        """
-        names = (only(self._source, "dataset", dataset), only(self._source, "condition", condition))
-        for column, name in (("roi", roi), ("subject", subject)):
-            if name is not None:
-                check_names(self._source, column, name)
-        place = self._kept_unit(unit, names[0])
-        return _kept.predictions(self.sql, names, place, roi=roi, subject=subject)
-
-    def stimuli(
-        self, unit: str, n: int | None = None, *, dataset: str | None = None
-    ) -> pd.DataFrame:
-        """Pictures by how much they drive a unit, the highest activation first.
-
-        Parameters
-        ----------
-        unit : str
-            ``model/layer/unit``.
-        n : int, optional
-            Only so many that drive it most, and so many that drive it least.
-        dataset : str, optional
-            Which, where the release has several.
-
-        Returns
-        -------
-        pandas.DataFrame
-            ``stimulus``, ``split``, ``activation`` (raw) and ``thumbnail``: the picture made small,
-            JPEG; None where it may not be shown.
-
-        Raises
-        ------
-        NotKeptError, UnknownDatasetError, UnknownLayerError, QueryError
-            As of :meth:`predictions`; also where ``n`` is not a positive number.
-        """
-        if n is not None:
-            n = positive(n, "stimuli() takes a positive number of pictures")
-        name = only(self._source, "dataset", dataset)
-        return _kept.stimuli(self.sql, name, self._kept_unit(unit, name), n)
-
-    def _kept_unit(self, unit: str, dataset: str) -> tuple[str, str, int]:
-        """Parts of the name of a unit that is kept.
-
-        Raises
-        ------
-        NotKeptError
-            It is not.
-        """
-        where = f"release {self.label}"
-        place = parse_unit(unit, self.layers, where=where)
-        if _kept.NEEDS not in self.tables:
-            raise NotKeptError(
-                f"{where}: of schema {self.schema_version}, which keeps no activations and "
-                "predictions: build it again"
-            )
-        model, layer, index = place
-        known, name = self.kept(f"{model}/{layer}", dataset=dataset), f"{model}/{layer}/{index}"
-        if name not in known:
-            raise _kept.not_kept(name, known, where=where)
-        return place
-
     def trace(self, unit: str, *, roi: str | None = None, subject: str | None = None) -> Trace:
         """Follow a unit's accuracies back to the input files (:mod:`unitdb.release.trace`)."""
         from unitdb.release.trace import trace
 
         return trace(self, unit, roi=roi, subject=subject)
-
-    @cached_property
-    def _source(self) -> Source:
-        columns = ["dataset", "condition", "model", "layer", "roi", "subject"]
-        names = self.table("layer_summary", columns).astype(str)
-        subjects: dict[str, list[str]] = {}
-        for dataset, subject in sorted(set(zip(names["dataset"], names["subject"], strict=True))):
-            subjects.setdefault(dataset, []).append(subject)
-        return Source(
-            connect=lambda: self._connection,
-            label=self.label,
-            citation=self.citation,
-            simulated=self.simulated,
-            known={column: sorted(names[column].unique()) for column in columns},
-            partitions=sorted(set(names[columns[:4]].itertuples(index=False, name=None))),
-            subjects=subjects,
-            layers=lambda: self.layers,
-        )
-
-    @cached_property
-    def layers(self) -> list[Layer]:
-        """Layers of all networks: name, depth, kind and shape of each; by network, then depth."""
-        table = self.table("layers", ["model", "layer", "depth", "kind", "shape"])
-        table = table.astype({"model": str, "layer": str}).sort_values(["model", "depth"])
-        return [
-            Layer(**row | {"shape": tuple(row["shape"].tolist())})
-            for row in table.to_dict("records")
-        ]

@@ -1,4 +1,4 @@
-"""A release as tables: what it is called, its tables whole, and SQL over them."""
+"""A release as tables: what it is called, its names and layers, its tables whole, and SQL."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from unitdb.errors import (
     UnknownTableError,
 )
 from unitdb.query import (
+    Layer,
+    Source,
     connect,
     export,
     run_sql,
@@ -339,6 +341,34 @@ class Tables:
         origin = f"Release {self.label}.{mark} Cite as: {self.citation}"
         views = views_of(self.schema_version)
         write_database(Path(destination), files, views=views, origin=origin)
+
+    @cached_property
+    def _source(self) -> Source:
+        columns = ["dataset", "condition", "model", "layer", "roi", "subject"]
+        names = self.table("layer_summary", columns).astype(str)
+        subjects: dict[str, list[str]] = {}
+        for dataset, subject in sorted(set(zip(names["dataset"], names["subject"], strict=True))):
+            subjects.setdefault(dataset, []).append(subject)
+        return Source(
+            connect=lambda: self._connection,
+            label=self.label,
+            citation=self.citation,
+            simulated=self.simulated,
+            known={column: sorted(names[column].unique()) for column in columns},
+            partitions=sorted(set(names[columns[:4]].itertuples(index=False, name=None))),
+            subjects=subjects,
+            layers=lambda: self.layers,
+        )
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """Layers of all networks: name, depth, kind and shape of each; by network, then depth."""
+        table = self.table("layers", ["model", "layer", "depth", "kind", "shape"])
+        table = table.astype({"model": str, "layer": str}).sort_values(["model", "depth"])
+        return [
+            Layer(**row | {"shape": tuple(row["shape"].tolist())})
+            for row in table.to_dict("records")
+        ]
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Report:
         """Read all of the release again and check it (:mod:`unitdb.release.verification`)."""

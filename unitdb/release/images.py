@@ -1,0 +1,159 @@
+"""A release image by image: activations, predictions and pictures of the units that it keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unitdb.errors import NotKeptError
+from unitdb.query.layers import parse_unit
+from unitdb.query.selection import positive
+from unitdb.query.source import check_names
+from unitdb.release import kept as _kept
+from unitdb.release.layerwise import only
+from unitdb.release.tables import Tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Images"]
+
+
+class Images(Tables):
+    """Units whose activations and predictions a release keeps image by image.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its folder, or its http or https address.
+
+    Raises
+    ------
+    CorruptReleaseError, SchemaVersionError
+        As of :class:`.Tables`.
+    """
+
+    def kept(self, layer: str, *, dataset: str | None = None) -> list[str]:
+        """Units of a layer whose activations and predictions are kept image by image.
+
+        Parameters
+        ----------
+        layer : str
+            ``model/layer``.
+        dataset : str, optional
+            Which, where the release has several.
+
+        Returns
+        -------
+        list of str
+            ``model/layer/unit``; empty where none is kept, as in releases of schema 2.0 and of
+            accuracies that others published.
+
+        Raises
+        ------
+        UnknownDatasetError, UnknownLayerError
+            No such name; gives the nearest.
+        QueryError
+            The release has several datasets, and none is named.
+        """
+        name = only(self._source, "dataset", dataset)
+        model, layer, _ = parse_unit(f"{layer}/0", self.layers, where=f"release {self.label}")
+        if _kept.NEEDS not in self.tables:
+            return []
+        return _kept.kept_units(self.sql, name, (model, layer))
+
+    def predictions(
+        self,
+        unit: str,
+        *,
+        roi: str | None = None,
+        subject: str | None = None,
+        dataset: str | None = None,
+        condition: str | None = None,
+    ) -> pd.DataFrame:
+        """Predicted and true activation of a unit, for each test image.
+
+        Their correlation over the images of an ROI and subject is the unit's accuracy there.
+
+        Parameters
+        ----------
+        unit : str
+            ``model/layer/unit``.
+        roi, subject : str, optional
+            Which; all by default.
+        dataset, condition : str, optional
+            Which, where the release has several.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``roi``, ``subject``, ``stimulus``, ``activation`` and ``predicted``, raw; by ROI,
+            subject and stimulus.
+
+        Raises
+        ------
+        NotKeptError
+            The unit is not among those kept; says which are, and what in the recipe keeps it.
+        UnknownDatasetError, UnknownConditionError, UnknownLayerError, UnknownRoiError, \
+UnknownSubjectError
+            No such name; gives the nearest.
+        QueryError
+            The unit is not written so, or the release has several datasets or conditions, and none
+            is named.
+        """
+        names = (only(self._source, "dataset", dataset), only(self._source, "condition", condition))
+        for column, name in (("roi", roi), ("subject", subject)):
+            if name is not None:
+                check_names(self._source, column, name)
+        place = self._kept_unit(unit, names[0])
+        return _kept.predictions(self.sql, names, place, roi=roi, subject=subject)
+
+    def stimuli(
+        self, unit: str, n: int | None = None, *, dataset: str | None = None
+    ) -> pd.DataFrame:
+        """Pictures by how much they drive a unit, the highest activation first.
+
+        Parameters
+        ----------
+        unit : str
+            ``model/layer/unit``.
+        n : int, optional
+            Only so many that drive it most, and so many that drive it least.
+        dataset : str, optional
+            Which, where the release has several.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``stimulus``, ``split``, ``activation`` (raw) and ``thumbnail``: the picture made small,
+            JPEG; None where it may not be shown.
+
+        Raises
+        ------
+        NotKeptError, UnknownDatasetError, UnknownLayerError, QueryError
+            As of :meth:`predictions`; also where ``n`` is not a positive number.
+        """
+        if n is not None:
+            n = positive(n, "stimuli() takes a positive number of pictures")
+        name = only(self._source, "dataset", dataset)
+        return _kept.stimuli(self.sql, name, self._kept_unit(unit, name), n)
+
+    def _kept_unit(self, unit: str, dataset: str) -> tuple[str, str, int]:
+        """Parts of the name of a unit that is kept.
+
+        Raises
+        ------
+        NotKeptError
+            It is not.
+        """
+        where = f"release {self.label}"
+        place = parse_unit(unit, self.layers, where=where)
+        if _kept.NEEDS not in self.tables:
+            raise NotKeptError(
+                f"{where}: of schema {self.schema_version}, which keeps no activations and "
+                "predictions: build it again"
+            )
+        model, layer, index = place
+        known, name = self.kept(f"{model}/{layer}", dataset=dataset), f"{model}/{layer}/{index}"
+        if name not in known:
+            raise _kept.not_kept(name, known, where=where)
+        return place
