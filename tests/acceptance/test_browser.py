@@ -43,6 +43,7 @@ FLAGS = [
 ]
 STARTED_WITHIN = 60  # seconds
 SEEN_WITHIN = 60_000  # milliseconds
+UNFINISHED = "[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on PATH")
 
@@ -126,10 +127,15 @@ def visitor(url: str, chromium: Browser) -> Iterator[Callable[..., Page]]:
 
 
 def ready(page: Page) -> None:
-    """Wait until the page is drawn to its last line."""
+    """Wait until the page is drawn to its last line, and no element awaits its script.
+
+    Streamlit loads the script of each kind of element when it first meets one: the last line may
+    be there before pictures and charts above it.
+    """
     page.get_by_text("read-only: nothing here changes").wait_for(timeout=SEEN_WITHIN)
     page.wait_for_function(
-        "!document.querySelector('[data-testid=stStatusWidget], [data-stale=true]')",
+        f"!document.querySelector({UNFINISHED!r}) && "
+        "[...document.images].every(image => image.complete)",
         timeout=SEEN_WITHIN,
     )
 
