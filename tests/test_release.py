@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from tests.tiny import INFO, accuracies
+from tests.tiny import INFO, accuracies, make_older
 from unitdb.errors import (
     CorruptReleaseError,
     QueryError,
@@ -97,7 +99,34 @@ def test_describe(release: Release) -> None:
     assert "SIMULATED" in text
     assert "28 units, 224 accuracies" in text
     assert INFO.citation in text
+    assert "statistics: significance, reliability, encoding\n" in text
     assert json.loads(json.dumps(description.to_dict())) == description.to_dict()
+
+
+def test_describe_names_the_statistics_that_are_there(tiny_copy: Path) -> None:
+    builds = tiny_copy / "builds.parquet"
+    table = pq.read_table(builds)
+    for column in ("reliability", "encoding"):
+        nothing = pa.nulls(len(table), table.schema.field(column).type)
+        table = table.set_column(table.column_names.index(column), column, nothing)
+    pq.write_table(table, builds)
+    assert Release(tiny_copy).describe().statistics == ["significance"]
+    make_older(tiny_copy, "2.0")
+    assert Release(tiny_copy).describe().statistics == ["significance"]
+
+
+def test_describe_says_what_was_found_wrong_since(tiny_copy: Path) -> None:
+    catalogue = tiny_copy.parents[1] / "releases.json"
+    release = Release(tiny_copy)
+    assert (release.describe().errata, release.describe().retracted) == ([], None)
+    found = json.loads(catalogue.read_text())
+    version = found["releases"]["tiny"]["versions"]["1.0.0"]
+    version["errata"] = ["V4 of S2 is too small."]
+    version["retracted"] = {"reason": "V1 is V2.", "replacement": None}
+    catalogue.write_text(json.dumps(found))
+    text = str(release.describe())
+    assert "RETRACTED: V1 is V2.\n" in text
+    assert "Erratum: V4 of S2 is too small.\n" in text
 
 
 def test_sql(release: Release) -> None:

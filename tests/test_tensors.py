@@ -243,3 +243,19 @@ def test_without_torch_the_extra_is_named(tiny_release):
     assert "not installed: pip install 'unitdb[torch]'" in done.stdout
     last = done.stderr.splitlines()[-1]
     assert last.endswith("MissingExtraError: unitdb.nn needs torch: pip install 'unitdb[torch]'")
+
+
+@pytest.mark.parametrize(
+    ("part", "missing"),
+    [
+        ("analysis", "scipy"),
+        ("analysis", "numba"),
+        ("decoding", "threadpoolctl"),
+    ],
+)
+def test_without_its_packages_a_part_names_the_extra(part, missing):
+    code = f"import sys; sys.modules[{missing!r}] = None\nimport unitdb\nimport unitdb.{part}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].endswith(
+        f"MissingExtraError: unitdb.{part} needs {missing}: pip install 'unitdb[build]'"
+    )

@@ -1,5 +1,9 @@
 """What accuracies say: significance, reliability, agreement between people, identification."""
 
+from unitdb.extras import need
+
+need("numba", "scipy", by="unitdb.analysis", extra="build")
+
 from unitdb.analysis.agreement import (
     PairInterval,
     agreement_intervals,

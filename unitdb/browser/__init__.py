@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unitdb.errors import MissingExtraError
+from unitdb.extras import need
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -47,8 +46,7 @@ def server(
     MissingExtraError
         Streamlit is not installed.
     """
-    if importlib.util.find_spec("streamlit") is None:
-        raise MissingExtraError("the browser needs Streamlit: pip install 'unitdb[app]'")
+    need("streamlit", by="the browser", extra="app")
     environment = dict(os.environ)
     if release is not None:
         environment[RELEASE_VARIABLE] = release

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from unitdb.errors import MissingExtraError
+from unitdb.extras import need
+
+need("numba", "scipy", "threadpoolctl", by="unitdb.decoding", extra="build")
+
 from unitdb.decoding._metrics import profile_correlation
 from unitdb.decoding.encoding import encoding_accuracies
 from unitdb.decoding.roi import RoiDecoder
 from unitdb.decoding.settings import DecoderSettings
-from unitdb.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from unitdb.decoding.estimators import SparseLinearDecoder, VoxelSelectionRidge

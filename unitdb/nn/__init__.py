@@ -6,21 +6,17 @@ load torch.
 
 from __future__ import annotations
 
-import importlib.util
+from unitdb.extras import need
 
-from unitdb.errors import MissingExtraError
+need("torch", "PIL", by="unitdb.nn", extra="torch")
 
-for _package in ("torch", "PIL"):
-    if importlib.util.find_spec(_package) is None:
-        raise MissingExtraError(f"unitdb.nn needs {_package}: pip install 'unitdb[torch]'")
-
-from unitdb.nn.alignment import AlignmentLoss  # noqa: E402
-from unitdb.nn.cost import count_flops, count_parameters  # noqa: E402
-from unitdb.nn.exciting import most_exciting_images  # noqa: E402
-from unitdb.nn.pruning import PrunedLayer, PruneReport, prune  # noqa: E402
-from unitdb.nn.readout import brain_readout  # noqa: E402
-from unitdb.nn.selected import SelectedActivations  # noqa: E402
-from unitdb.nn.transform import Transform, published_transform  # noqa: E402
+from unitdb.nn.alignment import AlignmentLoss
+from unitdb.nn.cost import count_flops, count_parameters
+from unitdb.nn.exciting import most_exciting_images
+from unitdb.nn.pruning import PrunedLayer, PruneReport, prune
+from unitdb.nn.readout import brain_readout
+from unitdb.nn.selected import SelectedActivations
+from unitdb.nn.transform import Transform, published_transform
 
 __all__ = [
     "AlignmentLoss",

@@ -181,7 +181,8 @@ def writer(
     found = _WRITERS.get(format_ or ending)
     if found is None:
         raise QueryError(
-            f"{format_ or str(destination)!r} is in no format that is known: {', '.join(FORMATS)}"
+            f"{format_ or str(destination)!r} is in no format that is known: {', '.join(FORMATS)}; "
+            "Release.to_duckdb writes a whole release"
         )
     return found
 

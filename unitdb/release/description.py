@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from unitdb.schema import get_table
+
 if TYPE_CHECKING:
+    from unitdb.release.catalogue import Entry
     from unitdb.release.manifest import Manifest
     from unitdb.release.storage import Storage
 
 __all__ = ["Description", "describe"]
+
+_STATISTICS = ("significance", "reliability", "encoding")
+"""Columns of ``builds`` that say how something besides accuracies was computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +40,12 @@ class Description:
         Units decoded, each counted once.
     n_accuracies : int
         Accuracies: of a unit from an ROI of a subject.
+    statistics : list of str
+        Which of ``significance``, ``reliability`` and ``encoding`` any of its builds computed.
+    errata : list of str
+        What was found wrong since, from the catalogue above the release.
+    retracted : str or None
+        Why it should not be used, if so; from there too.
     """
 
     name: str
@@ -49,6 +61,9 @@ class Description:
     conditions: list[str]
     n_units: int
     n_accuracies: int
+    statistics: list[str]
+    errata: list[str]
+    retracted: str | None
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain Python values, ready for JSON."""
@@ -56,6 +71,8 @@ class Description:
 
     def __str__(self) -> str:
         lines = [f"{self.title}", f"{self.name} {self.version}, schema {self.schema}", ""]
+        if self.retracted is not None:
+            lines += [f"RETRACTED: {self.retracted}", ""]
         if self.simulated:
             lines += ["SIMULATED: from simulated brain responses, not from people.", ""]
         lines += [self.description, ""]
@@ -68,15 +85,26 @@ class Description:
         lines += [
             f"conditions: {', '.join(self.conditions)}",
             f"{self.n_units:,} units, {self.n_accuracies:,} accuracies",
+            f"statistics: {', '.join(self.statistics) or 'none'}",
             "",
+            *(f"Erratum: {erratum}" for erratum in self.errata),
             f"Licence: {self.licence}",
             f"Cite as: {self.citation}",
         ]
         return "\n".join(lines)
 
 
-def describe(manifest: Manifest, storage: Storage) -> Description:
+def describe(manifest: Manifest, storage: Storage, listed: Entry | None) -> Description:
     """Say what a release holds; reads its small tables.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Of the release.
+    storage : Storage
+        Its files.
+    listed : Entry or None
+        What the catalogue says of it.
 
     Raises
     ------
@@ -98,6 +126,10 @@ def describe(manifest: Manifest, storage: Storage) -> Description:
         layer = (row["model"], row["layer"])
         decoded[layer] = max(decoded.get(layer, 0), row["n_units"])
         conditions.add(row["condition"])
+    builds_of = get_table("builds").at(manifest.schema)
+    known = [name for name in _STATISTICS if name in builds_of.column_names]
+    (file,) = manifest.files["builds"]
+    builds = storage.rows(file, known)
     return Description(
         name=manifest.name,
         version=manifest.version,
@@ -122,6 +154,9 @@ def describe(manifest: Manifest, storage: Storage) -> Description:
         conditions=sorted(conditions),
         n_units=sum(decoded.values()),
         n_accuracies=manifest.n_accuracies,
+        statistics=[name for name in known if any(builds.column(name).is_valid().to_pylist())],
+        errata=list(listed.errata) if listed is not None else [],
+        retracted=listed.retracted if listed is not None else None,
     )
 
 

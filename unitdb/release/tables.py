@@ -207,14 +207,16 @@ class Tables:
             )
 
     def describe(self) -> Description:
-        """Say what the release holds.
+        """Say what the release holds, and what its catalogue says of it.
 
         Raises
         ------
+        CatalogueError
+            ``releases.json`` is damaged.
         CorruptReleaseError
             A file is truncated or damaged; names it.
         """
-        return describe(self._manifest, self._storage)
+        return describe(self._manifest, self._storage, self.listed())
 
     def sql(
         self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
