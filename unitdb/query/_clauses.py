@@ -40,15 +40,19 @@ COLUMNS = ", ".join(_SUMMARY.column_names)
 """Columns of ``unit_summary``."""
 _OF_ROWS = ", ".join(f"s.{column}" for column in _SUMMARY.column_names)
 
-_OF_SUBJECTS = """
+_OF_ONE = """
 SELECT dataset, condition, model, layer, roi, unit,
+  CAST(r IS NOT NULL AS INTEGER) AS n_subjects, r AS mean_r, r AS min_r, r AS max_r{others}
+FROM accuracy WHERE subject = ?
+""".strip()
+_OF_SEVERAL = """
+SELECT {names}, unit,
   CAST(count(r) AS INTEGER) AS n_subjects,
   CAST(avg(CAST(r AS DOUBLE)) AS FLOAT) AS mean_r,
   CAST(stddev_samp(CAST(r AS DOUBLE)) AS FLOAT) AS sd_r,
   min(r) AS min_r, max(r) AS max_r{others}
-FROM accuracy
-WHERE dataset = ? AND condition = ? AND model = ? AND layer = ? AND subject IN ({subjects}){rois}
-GROUP BY dataset, condition, model, layer, roi, unit
+FROM accuracy WHERE {where} AND subject IN ({subjects})
+GROUP BY unit
 """.strip()
 
 _GROUPS = {
@@ -97,29 +101,44 @@ def _over_subjects(
     layers: Sequence[tuple[str, str]] | None,
     subjects: Sequence[str],
 ) -> Relation:
-    """Summaries over some subjects, computed a layer at a time, so that memory holds one."""
-    computed = {"n_subjects", "mean_r", "sd_r", "min_r", "max_r"}
-    others = "".join(
-        f", CAST(NULL AS {_sql_type(column.name)}) AS {column.name}"
-        for column in _SUMMARY.columns
-        if column.name not in computed | set(KEY)
-    )
-    rois = names.get("roi")
-    branches, values = [], []
-    for partition in partitions_of(source, names, layers):
-        if not set(subjects) & set(source.subjects[partition[0]]):
-            continue
-        of_rois = f" AND roi IN ({_marks(rois)})" if rois else ""
-        branches.append(_OF_SUBJECTS.format(others=others, subjects=_marks(subjects), rois=of_rois))
-        values += [*partition, *subjects, *(rois or ())]
-    if not branches:
+    """Summaries over some subjects; other columns are NULL.
+
+    Those over one subject are its accuracies. Those over several are computed for each layer and
+    ROI by itself: grouping by units alone takes a fifth of the time of grouping by names too.
+    """
+    found = [
+        partition
+        for partition in partitions_of(source, names, layers)
+        if set(subjects) & set(source.subjects[partition[0]])
+    ]
+    if not found:
         raise QueryError(f"none of {', '.join(subjects)} is a subject of what is selected")
-    text = "\nUNION ALL\n".join(branches)
+    computed = {"n_subjects", "mean_r", "min_r", "max_r", *KEY}
+    if len(set(subjects)) == 1:
+        text, values = _OF_ONE.format(others=_nulls(computed)), [subjects[0]]
+    else:
+        *keys, _ = KEY
+        branch = _OF_SEVERAL.format(
+            names=", ".join(f"CAST(? AS VARCHAR) AS {column}" for column in keys),
+            others=_nulls(computed | {"sd_r"}),
+            where=" AND ".join(f"{column} = ?" for column in keys),
+            subjects=_marks(subjects),
+        )
+        rois = names.get("roi") or source.known["roi"]
+        groups = [(*partition, roi) for partition in found for roi in rois]
+        text = "\nUNION ALL\n".join([branch] * len(groups))
+        values = [value for group in groups for value in (*group, *group, *subjects)]
     return Relation(table=f"(SELECT {COLUMNS} FROM (\n{text}\n))", parameters=tuple(values))
 
 
-def _sql_type(column: str) -> str:
-    return {"int32": "INTEGER", "float": "FLOAT"}[_SUMMARY[column].logical_type]
+def _nulls(computed: set[str]) -> str:
+    """All other columns of ``unit_summary``, without a value."""
+    types = {"int32": "INTEGER", "float": "FLOAT"}
+    return "".join(
+        f", CAST(NULL AS {types[column.logical_type]}) AS {column.name}"
+        for column in _SUMMARY.columns
+        if column.name not in computed
+    )
 
 
 def every_subject(relation: Relation, source: Source, subjects: Sequence[str] | None) -> Relation:
