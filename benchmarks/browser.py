@@ -32,6 +32,10 @@ from streamlit.testing.v1 import AppTest
 import unitdb
 from unitdb.browser import RELEASE_VARIABLE
 
+Parameters = dict[str, str | list[str]]
+Visit = tuple[str, str, Parameters]
+"""What is measured, its page and the page's parameters."""
+
 _SCRIPT = "from unitdb.browser._app import show\nshow({page!r})"
 _TIMEOUT = 600
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -78,18 +82,20 @@ def main() -> None:
         options.out.write_text(json.dumps(measured, indent=1) + "\n")
 
 
-def _visits(
-    release: unitdb.Release, rounds: int, seed: int = 0
-) -> list[tuple[str, str, dict[str, str]]]:
+def _visits(release: unitdb.Release, rounds: int, seed: int = 0) -> list[Visit]:
     """Name, page and parameters of visits; two seeds ask for different thresholds and units."""
     rng = np.random.default_rng(seed)
     layers = release.layers
-    rois = release.values("roi")
-    visits: list[tuple[str, str, dict[str, str]]] = []
+    rois, subjects = release.values("roi"), release.values("subject")
+    largest = max(layers, key=lambda layer: layer.n_units)
+    of_largest = {"model": largest.model, "layer": largest.layer}
+    visits: list[Visit] = []
     for number in range(rounds):
         roi = rois[number % len(rois)]
         layer = layers[int(rng.integers(len(layers)))]
         minimum = f"{0.1 + 0.02 * number + 0.01 * seed:.2f}"
+        lead = f"{0.02 * number + 0.01 * seed:.2f}"
+        subject = subjects[number % (len(subjects) - 1)]
         where = {"model": layer.model, "layer": layer.layer, "roi": roi}
         unit = f"{layer.name}/{int(rng.integers(layer.n_units))}"
         kept = release.kept(layer.name)
@@ -97,6 +103,22 @@ def _visits(
             ("find units: threshold on the mean", "units", {"minimum": minimum}),
             ("find units: ROI and threshold", "units", {"roi": roi, "minimum": minimum}),
             ("find units: lowest of any subject", "units", {"by": "min_r", "minimum": minimum}),
+            ("find units: highest of any subject", "units", {"by": "max_r", "minimum": minimum}),
+            ("find units: lead over other ROIs", "units", {"by": "lead_r", "minimum": lead}),
+            ("find units: in every subject", "units", {"everybody": "true", "minimum": minimum}),
+            ("find units: preferred ROI", "units", {"preferred": "true", "minimum": minimum}),
+            ("find units: a kind of layer", "units", {"kind": layer.kind, "minimum": minimum}),
+            ("find units: in one subject", "units", {"subject": subject, "minimum": minimum}),
+            (
+                "find units: rows of the map, a layer",
+                "units",
+                {**of_largest, "rows": f"{number}-20", "minimum": minimum},
+            ),
+            (
+                "find units: two subjects, largest layer, ROI",
+                "units",
+                {**of_largest, "roi": roi, "subject": [subject, subjects[-1]], "minimum": minimum},
+            ),
             (
                 "find units: a layer, in every subject",
                 "units",
@@ -110,29 +132,27 @@ def _visits(
         if kept:
             one = kept[number % len(kept)]
             visits.append(("unit that is kept", "unit", {"unit": one, "roi": roi}))
-    largest = max(layers, key=lambda layer: layer.n_units)
-    where = {"model": largest.model, "layer": largest.layer, "roi": rois[seed]}
+    where = {**of_largest, "roi": rois[seed]}
     visits.append(("unit of the largest layer", "unit", {"unit": f"{largest.name}/{1 + seed}"}))
     visits.append(("largest layer", "layer", where))
     return visits
 
 
-def _seconds(page: str, parameters: dict[str, str]) -> float:
+def _seconds(page: str, parameters: Parameters) -> float:
     app = AppTest.from_string(_SCRIPT.format(page=page), default_timeout=_TIMEOUT)
     for key, value in parameters.items():
         app.query_params[key] = value
     started = time.perf_counter()
     app.run()
     seconds = time.perf_counter() - started
-    problems = [element.value for element in (*app.exception, *app.warning)]
+    problems = [element.value for element in (*app.exception, *app.warning, *app.error)]
+    problems = [one for one in problems if "SIMULATED" not in one]
     if problems:
         raise SystemExit(f"{page} {parameters}: {problems[0]}")
     return seconds
 
 
-def _together(
-    release: Path, visits: list[tuple[str, str, dict[str, str]]], n_sessions: int
-) -> tuple[float, float]:
+def _together(release: Path, visits: list[Visit], n_sessions: int) -> tuple[float, float]:
     """Seconds, and the server's largest memory in GB, of visits by several readers at a time."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -151,7 +171,7 @@ def _together(
             for first in range(0, len(visits), n_sessions):
                 pairs = list(zip(pages, visits[first : first + n_sessions], strict=False))
                 for page, (_, name, parameters) in pairs:
-                    url = f"{address}/{name}?{urlencode(parameters)}"
+                    url = f"{address}/{name}?{urlencode(parameters, doseq=True)}"
                     page.goto(url, wait_until="commit")
                 for page, _ in pairs:
                     page.get_by_text("read-only: nothing").wait_for(timeout=1000 * _TIMEOUT)

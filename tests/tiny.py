@@ -129,6 +129,24 @@ def count_bins(values: pd.DataFrame, column: str, keys: list[str]) -> pd.DataFra
     return counts.rename("n_units").reset_index()
 
 
+def count_measures(summary: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Units in each hundredth of four measures, and how many are complete, preferred, or both."""
+    complete = summary["n_subjects"] == summary["dataset"].map(SUBJECTS).map(len)
+    preferred = summary["lead_r"].astype(np.float32) > 0
+    found = []
+    for measure in ("mean_r", "min_r", "max_r", "lead_r"):
+        counts = count_bins(summary, measure, keys).assign(measure=measure)
+        for name, rows in (
+            ("n_complete", summary[complete]),
+            ("n_preferred", summary[preferred]),
+            ("n_complete_preferred", summary[complete & preferred]),
+        ):
+            some = count_bins(rows, measure, keys).rename(columns={"n_units": name})
+            counts = counts.merge(some, how="left", on=[*keys, "bin"])
+        found.append(counts.fillna(0))
+    return pd.concat(found)
+
+
 def chance(r: pd.Series) -> pd.Series:
     """One-sided p of accuracies."""
     t = r * np.sqrt((N_TEST - 2) / (1 - r**2))
@@ -442,7 +460,7 @@ def stage(folder: Path, accuracy: pd.DataFrame | None = None) -> Path:
     for table, found in (
         ("accuracy_histogram", count_bins(accuracy, "r", [*keys, "subject"])),
         ("unit_histogram", count_bins(summary, "mean_r", keys)),
-        ("minimum_histogram", count_bins(summary, "min_r", keys)),
+        ("summary_histogram", count_measures(summary, keys)),
     ):
         write_table(folder, table, arrow(table, found))
     for table, frame in (("accuracy", accuracy), ("unit_summary", summary)):

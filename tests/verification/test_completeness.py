@@ -21,7 +21,7 @@ SMALL = (
     "intersubject",
     "accuracy_histogram",
     "unit_histogram",
-    "minimum_histogram",
+    "summary_histogram",
 )
 
 

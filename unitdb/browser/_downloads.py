@@ -6,7 +6,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from unitdb.browser import RELEASE_VARIABLE
+from unitdb.browser import RELEASE_VARIABLE, _reads
+from unitdb.browser._counting import refusal
 from unitdb.browser._masks import write_masks
 from unitdb.browser._search import Search
 from unitdb.errors import QueryError, UnitdbError
@@ -45,8 +46,6 @@ def routes() -> list[BaseRoute]:
 def _download(request: Request) -> Response:
     from starlette.responses import PlainTextResponse, StreamingResponse
 
-    from unitdb.browser import _reads
-
     ending = request.path_params["ending"]
     if ending not in FORMATS:
         return PlainTextResponse(f"there is: {', '.join(FORMATS)}\n", status_code=404)
@@ -73,6 +72,9 @@ def _download(request: Request) -> Response:
 
 def _writer(release: Release, search: Search, ending: str) -> Callable[[BinaryIO], None]:
     units = search.units(release, ordered=False)
+    why = refusal(search, _reads.n_rows(release, search))
+    if why is not None:
+        raise QueryError(why)
     if ending in {"npz", "pt"}:
         return lambda file: write_masks(release, units, file, format=ending)
     return lambda file: _write_rows(release, search, units, file, ending)

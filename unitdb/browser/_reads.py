@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from unitdb.browser import _counting
 from unitdb.browser._layerview import LayerView, layer_view
+from unitdb.browser._search import NAMES
 from unitdb.release import Release, open_release
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from unitdb.browser._counting import Counted
+    from unitdb.browser._search import Search
     from unitdb.query import UnitSet
 
-__all__ = ["layer", "opened", "read", "table", "units"]
+__all__ = ["bins", "layer", "n_rows", "opened", "read", "table", "units"]
 
 _ONE_LAYER = threading.Lock()
 """The largest layer takes some hundred MB while it is binned: one reader at a time."""
@@ -66,6 +70,20 @@ def units(release: Release, selection: UnitSet, method: str, /, *args: Any, **kw
     return _units(_key(release), asked, selection)
 
 
+def bins(release: Release, search: Search) -> pd.DataFrame | None:
+    """Bins that count the units of a search, whatever its minimum; None where no histogram does."""
+    counted = _counting.counted_by(search, release.tables)
+    if counted is None:
+        return None
+    return _counting.bins_of(search, _bins(_key(release), counted, release), release)
+
+
+def n_rows(release: Release, search: Search) -> int:
+    """Rows of the names that a search asks for, whatever else it asks."""
+    rows = _bins(_key(release), _counting.Counted("unit_histogram"), release)
+    return int(_counting.bins_of(search, rows, release)["n_units"].sum())
+
+
 def layer(release: Release, model: str, name: str, roi: str, **where: str) -> LayerView:
     """A layer in one ROI, binned."""
     return _layer(_key(release), (model, name, roi), tuple(sorted(where.items())), release)
@@ -94,6 +112,18 @@ def _units(
 ) -> Any:
     _, method, args, kwargs = asked
     return getattr(_selection, method)(*args, **dict(kwargs))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _bins(
+    key: tuple[str, str],  # noqa: ARG001
+    counted: Counted,
+    _release: Release,
+) -> pd.DataFrame:
+    rows = _release.table(counted.table)
+    if counted.column:
+        rows = rows[rows[counted.column] == counted.value]
+    return rows[[*NAMES, "bin"]].assign(n_units=rows[counted.n])
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -13,14 +13,12 @@ from unitdb.errors import QueryError
 from unitdb.query import Condition
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    import pandas as pd
+    from collections.abc import Mapping, Sequence
 
     from unitdb.query import UnitSet
     from unitdb.release import Release
 
-__all__ = ["HISTOGRAMS", "MEASURES", "NAMES", "Search", "at_least", "counts_of", "parsed_range"]
+__all__ = ["MEASURES", "NAMES", "Search", "at_least", "parsed_range"]
 
 NAMES = ("dataset", "condition", "model", "layer", "roi")
 """Parameters of the URL that hold names, several of them."""
@@ -31,8 +29,6 @@ MEASURES = {
     "lead_r": "lead over other ROIs",
 }
 """Columns that a search is by."""
-HISTOGRAMS = {"mean_r": "unit_histogram", "min_r": "minimum_histogram"}
-"""Tables of a release that count units by a column; those of older releases have not got all."""
 _RANGE = re.compile(r"(\d{1,9})(?:\s*[-–]\s*(\d{1,9}))?")
 _MOST_NAMES = 500
 
@@ -154,24 +150,6 @@ class Search:
             found = found.where(*conditions, every_subject=self.everybody)
         return found.sort(self.by) if ordered else found
 
-    def counted_by_bins(self, tables: Collection[str]) -> bool:
-        """Whether a histogram of the release says how many units there are.
-
-        The outermost bins also hold what lies beyond ±1, or at 1, by rounding: these are no edges
-        to count from.
-
-        Parameters
-        ----------
-        tables : collection of str
-            Names of the release's tables.
-        """
-        asked = self.kind or self.subject or self.everybody or self.preferred
-        placed = self.channel or self.rows or self.columns
-        edge = self.minimum is None or (
-            self.minimum == round(self.minimum, 2) and -1 < self.minimum < 1
-        )
-        return not (asked or placed) and edge and HISTOGRAMS.get(self.by) in tables
-
 
 def at_least(column: str, value: float) -> Condition:
     """Values from a hundredth on, as the bins of histograms count them.
@@ -199,15 +177,3 @@ def parsed_range(name: str, text: str) -> tuple[int, int]:
     if last < first:
         raise QueryError(f"{name}={text!r}: the range falls")
     return first, last
-
-
-def counts_of(search: Search, bins: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the histogram of what a search is by that the search keeps."""
-    kept = bins
-    for column in NAMES:
-        names = getattr(search, column)
-        if names:
-            kept = kept[kept[column].isin(names)]
-    if search.minimum is not None:
-        kept = kept[kept["bin"] >= round(search.minimum * 100)]
-    return kept

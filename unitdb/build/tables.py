@@ -169,25 +169,51 @@ def _means(r: Accuracies) -> NDArray[np.float32]:
 
 
 def histogram_rows(scope: Scope, layer: str, r: Accuracies) -> dict[str, Rows]:
-    """Rows of the histograms of one layer: of accuracies, their means and minima over subjects."""
-    keys = partition_keys(scope, layer)
-    of_subjects, of_means, of_minima = [], [], []
-    for roi, of_roi, mean in zip(scope.rois, r, _means(r), strict=True):
+    """Rows of the histograms of one layer: of accuracies, and of measures over subjects."""
+    means = _means(r)
+    of_subjects, of_means, of_measures = [], [], []
+    for roi, of_roi, mean, lead in zip(scope.rois, r, means, lead_over_others(means), strict=True):
+        keys = partition_keys(scope, layer) | {"roi": roi}
         for subject, of_subject in zip(scope.subjects, of_roi, strict=True):
-            of_subjects += _bins(keys | {"roi": roi, "subject": subject}, of_subject)
-        of_means += _bins(keys | {"roi": roi}, mean)
-        of_minima += _bins(keys | {"roi": roi}, np.fmin.reduce(of_roi))
+            of_subjects += _bins(keys | {"subject": subject}, of_subject)
+        of_means += _bins(keys, mean)
+        complete, preferred = ~np.isnan(of_roi).any(axis=0), lead > 0
+        some = {
+            "n_complete": complete,
+            "n_preferred": preferred,
+            "n_complete_preferred": complete & preferred,
+        }
+        for measure, values in (
+            ("mean_r", mean),
+            ("min_r", np.fmin.reduce(of_roi)),
+            ("max_r", np.fmax.reduce(of_roi)),
+            ("lead_r", lead),
+        ):
+            of_measures += _bins(keys | {"measure": measure}, values, some)
     return {
         "accuracy_histogram": of_subjects,
         "unit_histogram": of_means,
-        "minimum_histogram": of_minima,
+        "summary_histogram": of_measures,
     }
 
 
-def _bins(keys: dict[str, str], r: NDArray[np.float32]) -> Rows:
+def _bins(
+    keys: dict[str, str],
+    r: NDArray[np.float32],
+    some: Mapping[str, NDArray[np.bool_]] | None = None,
+) -> Rows:
+    """Units of each bin, and how many of them are among some."""
+    counted = {"n_units": _counts(r)}
+    counted |= {name: _counts(r[chosen]) for name, chosen in (some or {}).items()}
+    return [
+        keys | {"bin": bin_} | {name: counts.get(bin_, 0) for name, counts in counted.items()}
+        for bin_ in counted["n_units"]
+    ]
+
+
+def _counts(r: NDArray[np.float32]) -> dict[int, int]:
     bins, counts = histogram(r)
-    pairs = zip(bins.tolist(), counts.tolist(), strict=True)
-    return [keys | {"bin": bin_, "n_units": n} for bin_, n in pairs]
+    return dict(zip(bins.tolist(), counts.tolist(), strict=True))
 
 
 def layer_summary_rows(

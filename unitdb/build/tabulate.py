@@ -144,7 +144,7 @@ def write_tables(
         "intersubject",
         "accuracy_histogram",
         "unit_histogram",
-        "minimum_histogram",
+        "summary_histogram",
         "recurrence",
         "hierarchy",
         "best_roi",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from unitdb.query.relation import Relation
 
-__all__ = ["Page", "cursor", "following"]
+__all__ = ["Page", "cursor", "following", "value_of"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,6 +71,17 @@ def cursor(table: pa.Table, row: int, sort: tuple[str, bool] | None) -> str:
     columns = [*([sort[0]] if sort else []), *KEY]
     values = [table[column][row].as_py() for column in columns]
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def value_of(after: str, by: str) -> float:
+    """The value of the row that a cursor names, in the column that the selection is sorted by.
+
+    Raises
+    ------
+    QueryError
+        The cursor is not of a selection that is sorted by this column.
+    """
+    return float(_parsed(after, by)[0])
 
 
 def _parsed(after: str, by: str | None) -> list[Any]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
+from unitdb.browser import _collection, _counting, _figure, _links, _reads, _state, charts
 from unitdb.browser._columns import ordered, unit_columns
-from unitdb.browser._search import HISTOGRAMS, MEASURES, NAMES, Search, counts_of
+from unitdb.browser._search import MEASURES, NAMES, Search, at_least
 from unitdb.browser._words import help_on
 from unitdb.errors import QueryError
+from unitdb.query import value_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,9 +33,14 @@ def show(release: Release) -> None:
     counts = st.empty()
     search = _filters(release)
     units = search.units(release)
-    _distribution(release, search)
-    found = _counts(release, search, units)
-    total = int(found["n_units"].sum())
+    bins = _reads.bins(release, search)
+    _distribution(release, search, bins)
+    why = _counting.refusal(search, _reads.n_rows(release, search))
+    if why is not None:
+        st.info(why)
+        return
+    found = _counts(release, search, units, bins)
+    total = int(found["roi"].sum())
     counts.markdown(
         f"**{total:,}** rows: units, each once for every ROI that it was decoded from",
         help=help_on("unit"),
@@ -43,7 +49,7 @@ def show(release: Release) -> None:
     if total == 0:
         st.info("No unit is that accurate. Lower the minimum or choose more names.")
         return
-    _table(release, units)
+    _table(release, search, units, bins)
     _take_away(release, search, units, total)
 
 
@@ -133,39 +139,41 @@ def _rewind() -> None:
     st.query_params.pop("after", None)
 
 
-def _distribution(release: Release, search: Search) -> None:
+def _distribution(release: Release, search: Search, bins: pd.DataFrame | None) -> None:
     """Draw how all units of the names are spread: by what is searched for, or by their means."""
-    import dataclasses
-
-    by = search.by if HISTOGRAMS.get(search.by) in release.tables else "mean_r"
-    named = dataclasses.replace(search, minimum=None)
-    counts = counts_of(named, _reads.table(release, HISTOGRAMS[by]))
-    bins = counts.groupby("bin")["n_units"].sum().reset_index()
-    if bins.empty:
+    threshold = search.minimum
+    what = f" in {search.subject[0]}" if search.subject else f", {MEASURES[search.by]}"
+    if bins is None:
+        threshold = None if search.subject or search.by != "mean_r" else threshold
+        what = f", {MEASURES['mean_r']}"
+        names = {name: getattr(search, name) for name in (*NAMES, "kind")}
+        bins = _reads.bins(release, Search(**names))
+    if bins is None or bins.empty:
         return
-    bins = bins.assign(lower=bins["bin"] / 100)
-    threshold = search.minimum if search.by == by else None
-    measure = f"Decoding accuracy, {MEASURES[by]} (Pearson r)"
-    _figure.draw(
-        release, charts.histogram(bins, threshold=threshold, measure=measure), "accuracies"
-    )
+    counts = bins.groupby("bin")["n_units"].sum().reset_index()
+    counts = counts.assign(lower=counts["bin"] / 100)
+    measure = f"Decoding accuracy{what} (Pearson r)"
+    chart = charts.histogram(counts, threshold=threshold, measure=measure)
+    _figure.draw(release, chart, "accuracies")
 
 
-def _counts(release: Release, search: Search, units: UnitSet) -> pd.DataFrame:
-    """Rows of each dataset, condition, model, layer and ROI: ``n_units``."""
-    if search.counted_by_bins(release.tables):
+def _counts(
+    release: Release, search: Search, units: UnitSet, bins: pd.DataFrame | None
+) -> dict[str, pd.Series[int]]:
+    """Rows of each dataset, condition, model, layer and ROI."""
+    if bins is not None and _counting.is_edge(search.minimum):
         # A row without an accuracy is in no bin, and sorting leaves it out as well.
-        found = counts_of(search, _reads.table(release, HISTOGRAMS[search.by]))
-        return found.groupby(list(NAMES))["n_units"].sum().reset_index()
-    layers: pd.DataFrame = _reads.units(release, units, "by_layer")
-    return layers.astype(dict.fromkeys(NAMES, str))
+        kept = _counting.from_minimum(bins, search.minimum)
+        return {name: kept.groupby(name, observed=True)["n_units"].sum() for name in NAMES}
+    facets: dict[str, pd.DataFrame] = _reads.units(release, units, "facets")
+    return {name: facets[name].groupby(name, observed=True)["n_rows"].sum() for name in NAMES}
 
 
-def _facets(found: pd.DataFrame, search: Search) -> None:
+def _facets(found: dict[str, pd.Series[int]], search: Search) -> None:
     """Say how many rows there are of each name."""
     lines = []
     for name in ("model", "roi", "layer", "dataset", "condition"):
-        counts = found.groupby(name)["n_units"].sum().sort_values(ascending=False)
+        counts = found[name].sort_values(ascending=False)
         counts = counts[counts > 0]
         if len(counts) < 2 and not getattr(search, name):
             continue
@@ -176,7 +184,26 @@ def _facets(found: pd.DataFrame, search: Search) -> None:
         st.caption("  \n".join(lines))
 
 
-def _table(release: Release, units: UnitSet) -> None:
+def _page(
+    release: Release,
+    search: Search,
+    units: UnitSet,
+    bins: pd.DataFrame | None,
+    size: int,
+    after: str | None,
+) -> Page:
+    """Rows of a page; where bins say how far down they reach, no others are read."""
+    least = None
+    if bins is not None:
+        below = None if after is None else value_of(after, search.by)
+        least = _counting.edge_of_page(bins, size + 1, below)
+    if least is not None and (search.minimum is None or search.minimum < least):
+        units = units.where(at_least(search.by, least))
+    found: Page = _reads.units(release, units, "page", size, after=after)
+    return found
+
+
+def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame | None) -> None:
     table = st.container()
     turn = st.container(horizontal=True, vertical_alignment="bottom")
     buttons = turn.container(horizontal=True, width="content")
@@ -184,12 +211,14 @@ def _table(release: Release, units: UnitSet) -> None:
     size = int(chosen)
     after = _state.parameter("after")
     try:
-        page: Page = _reads.units(release, units, "page", size, after=after)
+        page = _page(release, search, units, bins, size, after)
     except QueryError:
+        if after is None:
+            raise
         st.warning("This link names no page of this result; here is the first one.")
         _rewind()
         after = None
-        page = _reads.units(release, units, "page", size, after=None)
+        page = _page(release, search, units, bins, size, after)
     rows = ordered(page.rows)
     event: Any = table.dataframe(
         rows,

@@ -113,26 +113,44 @@ def lead_over_others(means: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def bin_rows(decoded: Decoded) -> dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]]:
-    """Rows of ``accuracy_histogram``, ``unit_histogram`` and ``minimum_histogram``."""
-    subjects, means, minima = [], [], []
-    for roi, names, r in decoded.parts:
+    """Rows of ``accuracy_histogram``, ``unit_histogram`` and ``summary_histogram``."""
+    subjects, means, measures = [], [], []
+    published = [
+        {name: units[name].astype(np.float32) for name in ("mean_r", "min_r", "max_r")}
+        | {"complete": units["n_subjects"] == len(r)}
+        for _, _, r in decoded.parts
+        for units in [unit_columns(r.astype(np.float64))]
+    ]
+    leads = lead_over_others([units["mean_r"] for units in published])
+    for (roi, names, r), units, lead in zip(decoded.parts, published, leads, strict=True):
         for subject, row in zip(names, r, strict=True):
             subjects += [((roi, subject, bin_), n) for bin_, n in _bins(row)]
-        units = unit_columns(r.astype(np.float64))
-        means += [((roi, bin_), n) for bin_, n in _bins(units["mean_r"].astype(np.float32))]
-        minima += [((roi, bin_), n) for bin_, n in _bins(units["min_r"].astype(np.float32))]
+        means += [((roi, bin_), n) for bin_, n in _bins(units["mean_r"])]
+        for measure in ("mean_r", "min_r", "max_r", "lead_r"):
+            values = lead if measure == "lead_r" else units[measure]
+            rows = _bins(values, complete=units["complete"], preferred=lead > 0)
+            measures += [((roi, measure, bin_), n) for bin_, n in rows]
     return {
         "accuracy_histogram": subjects,
         "unit_histogram": means,
-        "minimum_histogram": minima,
+        "summary_histogram": measures,
     }
 
 
-def _bins(r: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
-    edges = np.floor(r[~np.isnan(r)].astype(np.float64) * 100)
-    bins, counts = np.unique(np.maximum(np.minimum(edges, 99), -100), return_counts=True)
-    for bin_, n in zip(bins, counts, strict=True):
-        yield int(bin_), {"n_units": int(n)}
+def _bins(r: np.ndarray, **kinds: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each bin that holds a value, and how many; of these also how many are of two kinds."""
+    edges = np.floor(r.astype(np.float64) * 100)
+    place = np.maximum(np.minimum(edges, 99), -100)
+    some = {"n_units": ~np.isnan(r)}
+    some |= {f"n_{name}": some["n_units"] & chosen for name, chosen in kinds.items()}
+    if kinds:
+        some["n_complete_preferred"] = some["n_complete"] & some["n_preferred"]
+    found = {
+        name: dict(zip(*np.unique(place[chosen], return_counts=True), strict=True))
+        for name, chosen in some.items()
+    }
+    for bin_ in found["n_units"]:
+        yield int(bin_), {name: int(counts.get(bin_, 0)) for name, counts in found.items()}
 
 
 def layer_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:

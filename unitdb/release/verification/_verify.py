@@ -55,7 +55,7 @@ _CHECKS = (
     "the best units recur among those of others as often as the accuracies say",
     "predictions and activations of the units kept give their accuracies",
 )
-_HISTOGRAMS = ("accuracy_histogram", "unit_histogram", "minimum_histogram")
+_HISTOGRAMS = ("accuracy_histogram", "unit_histogram", "summary_histogram")
 _DERIVED = ("layer_summary", "layer_reliability", "intersubject", *_HISTOGRAMS)
 """Small tables whose rows belong to partitions."""
 _KEPT = ("activation", "prediction")

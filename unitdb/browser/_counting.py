@@ -1,0 +1,167 @@
+"""How many units a search finds, and where its pages end, by histograms of the release.
+
+Nothing here reads units: a full-size release has 140 million rows of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unitdb.browser._search import NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import pandas as pd
+
+    from unitdb.browser._search import Search
+    from unitdb.release import Release
+
+__all__ = ["Counted", "bins_of", "counted_by", "edge_of_page", "from_minimum", "is_edge", "refusal"]
+
+_SWITCHED = {
+    (False, False): "n_units",
+    (True, False): "n_complete",
+    (False, True): "n_preferred",
+    (True, True): "n_complete_preferred",
+}
+"""Column of ``summary_histogram`` by the switches *In every subject* and *Preferred ROI only*."""
+_MOST = {
+    "several subjects are summarised unit by unit": 4_000_000,
+    "places of one subject's units are compared unit by unit": 20_000_000,
+    "places of units are compared unit by unit": 60_000_000,
+}
+"""Rows of ``unit_summary`` that may be looked through; more would take seconds."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Where the units of a search are counted.
+
+    Parameters
+    ----------
+    table : str
+        A histogram of the release.
+    column, value : str
+        The column of names, and the name in it, whose rows are meant; all where they are empty.
+    n : str
+        The column of numbers.
+    """
+
+    table: str
+    column: str = ""
+    value: str = ""
+    n: str = "n_units"
+
+
+def counted_by(search: Search, tables: Collection[str]) -> Counted | None:
+    """What counts the units of a search, whatever its minimum; None where nothing does.
+
+    Parameters
+    ----------
+    search : Search
+        The search.
+    tables : collection of str
+        Names of the release's tables; those of older schemas have fewer.
+    """
+    if search.channel or search.rows or search.columns or len(search.subject) > 1:
+        return None
+    if search.subject:
+        # Over one subject mean, lowest and highest are its accuracy, and no ROI is preferred.
+        if search.by == "lead_r" or search.preferred:
+            return None
+        return Counted("accuracy_histogram", "subject", search.subject[0])
+    if "summary_histogram" in tables:
+        n = _SWITCHED[search.everybody, search.preferred]
+        return Counted("summary_histogram", "measure", search.by, n)
+    plain = search.by == "mean_r" and not search.everybody and not search.preferred
+    return Counted("unit_histogram") if plain else None
+
+
+def is_edge(minimum: float | None) -> bool:
+    """Whether bins say how many lie from a minimum on.
+
+    The outermost bins also hold what lies beyond ±1, or at 1, by rounding: these are no edges.
+    """
+    return minimum is None or (minimum == round(minimum, 2) and -1 < minimum < 1)
+
+
+def bins_of(search: Search, rows: pd.DataFrame, release: Release) -> pd.DataFrame:
+    """Rows of a histogram that a search is of, whatever its minimum.
+
+    Parameters
+    ----------
+    search : Search
+        The search.
+    rows : DataFrame
+        Of ``NAMES``, ``bin`` and ``n_units``.
+    release : Release
+        Knows the kinds of layers.
+    """
+    for column in NAMES:
+        names = getattr(search, column)
+        if names:
+            rows = rows[rows[column].isin(names)]
+    if search.kind:
+        kinds = {layer.name: layer.kind for layer in release.layers}
+        found = (rows["model"].astype(str) + "/" + rows["layer"].astype(str)).map(kinds)
+        rows = rows[found.isin(search.kind)]
+    return rows[rows["n_units"] > 0]
+
+
+def from_minimum(bins: pd.DataFrame, minimum: float | None) -> pd.DataFrame:
+    """Bins from a minimum on, which is an edge."""
+    return bins if minimum is None else bins[bins["bin"] >= round(minimum * 100)]
+
+
+def edge_of_page(bins: pd.DataFrame, n: int, below: float | None) -> float | None:
+    """Highest edge of a bin above which the next ``n`` rows lie; None where fewer are left.
+
+    A query that asks for rows from there on alone reads few of them.
+
+    Parameters
+    ----------
+    bins : DataFrame
+        Of the search.
+    n : int
+        Rows of the page, and the one after it.
+    below : float or None
+        Value of the last row before the page, from which on values fall.
+    """
+    counts = bins.groupby("bin")["n_units"].sum().sort_index(ascending=False)
+    if below is not None:
+        # Rows of this bin may stand before the page: they are not counted upon.
+        counts = counts[counts.index < np.floor(100 * below)]
+    reached = counts[counts.cumsum() >= n]
+    if reached.empty or reached.index[0] <= -100:
+        return None
+    return float(reached.index[0]) / 100
+
+
+def refusal(search: Search, n_rows: int) -> str | None:
+    """Say why a search is not carried out on so many rows; None where it is.
+
+    Parameters
+    ----------
+    search : Search
+        The search.
+    n_rows : int
+        Rows of the names that it asks for.
+    """
+    several, few, many = _MOST
+    placed = search.channel or search.rows or search.columns
+    if len(search.subject) > 1:
+        what = several
+    elif placed:
+        what = few if search.subject else many
+    else:
+        return None
+    if n_rows <= _MOST[what]:
+        return None
+    return (
+        f"{what[0].upper()}{what[1:]}: {n_rows:,} rows are more than the {_MOST[what]:,} that "
+        "this page looks through. Choose a layer, or an ROI."
+    )
