@@ -88,7 +88,7 @@ def _visits(release: unitdb.Release, rounds: int, seed: int = 0) -> list[Visit]:
     layers = release.layers
     rois, subjects = release.values("roi"), release.values("subject")
     largest = max(layers, key=lambda layer: layer.n_units)
-    of_largest = {"model": largest.model, "layer": largest.layer}
+    of_largest: Parameters = {"model": largest.model, "layer": largest.layer}
     visits: list[Visit] = []
     for number in range(rounds):
         roi = rois[number % len(rois)]
@@ -96,6 +96,7 @@ def _visits(release: unitdb.Release, rounds: int, seed: int = 0) -> list[Visit]:
         minimum = f"{0.1 + 0.02 * number + 0.01 * seed:.2f}"
         lead = f"{0.02 * number + 0.01 * seed:.2f}"
         subject = subjects[number % (len(subjects) - 1)]
+        of_two = of_largest | {"roi": roi, "subject": [subject, subjects[-1]], "minimum": minimum}
         where = {"model": layer.model, "layer": layer.layer, "roi": roi}
         unit = f"{layer.name}/{int(rng.integers(layer.n_units))}"
         kept = release.kept(layer.name)
@@ -114,11 +115,8 @@ def _visits(release: unitdb.Release, rounds: int, seed: int = 0) -> list[Visit]:
                 "units",
                 {**of_largest, "rows": f"{number}-20", "minimum": minimum},
             ),
-            (
-                "find units: two subjects, largest layer, ROI",
-                "units",
-                {**of_largest, "roi": roi, "subject": [subject, subjects[-1]], "minimum": minimum},
-            ),
+            ("find units: two subjects of the largest layer", "units", of_two),
+            ("find units: of the same, another minimum", "units", of_two | {"minimum": lead}),
             (
                 "find units: a layer, in every subject",
                 "units",

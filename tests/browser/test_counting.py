@@ -77,6 +77,19 @@ def test_bins_count_what_the_query_finds(release: Release, by: str) -> None:
     assert len(different) > 50
 
 
+@pytest.mark.parametrize("by", list(MEASURES))
+def test_tables_hold_the_histograms_of_queries(release: Release, by: str) -> None:
+    for everybody, preferred in product([False, True], repeat=2):
+        search = Search(by=by, everybody=everybody, preferred=preferred)
+        asked = search.units(release).histogram(by)
+        pd.testing.assert_frame_equal(
+            counts(search, release).sort_values([*NAMES, "bin"], ignore_index=True),
+            asked,
+            check_categorical=False,
+            check_dtype=False,
+        )
+
+
 @pytest.mark.parametrize("by", ["mean_r", "min_r", "max_r"])
 @pytest.mark.parametrize("everybody", [False, True])
 def test_bins_count_one_subject(release: Release, by: str, everybody: bool) -> None:

@@ -110,11 +110,12 @@ def test_the_figure_is_of_what_is_searched_for(
     assert "mean over subjects" in title(visit("units"))
     assert "lead over other ROIs" in title(visit("units", by="lead_r"))
     assert "Decoding accuracy in S2" in title(visit("units", subject="S2"))
-    assert "mean over subjects" in title(visit("units", subject=["S1", "S2"], by="max_r"))
+    several = visit("units", subject=["S1", "S2"], by="max_r")
+    assert "highest of any subject chosen" in title(several)
     make_older(tiny_copy, "2.0")
     monkeypatch.setenv("UNITDB_RELEASE", str(tiny_copy))
     app = visit("units", by="min_r", minimum="0.1")
-    assert "mean over subjects" in title(app)
+    assert "lowest of any subject" in title(app)
     (n,) = shown.sql("SELECT count(*) AS n FROM unit_summary WHERE min_r >= 0.1")["n"]
     assert f"**{n:,}** rows" in texts(app)
 

@@ -122,6 +122,18 @@ def test_among(release: Release, reference: pd.DataFrame) -> None:
         release.units().among([])
 
 
+def test_histogram(release: Release, reference: pd.DataFrame) -> None:
+    units = release.units(roi="V4").where(col.n_subjects > 1)
+    found = units.histogram("max_r")
+    some = reference[(reference["roi"] == "V4") & (reference["n_subjects"] > 1)]
+    bins = np.floor(some["max_r"].astype(np.float64) * 100).astype(int)
+    expected = some.assign(bin=bins).groupby(["dataset", "layer", "bin"]).size()
+    assert found.set_index(["dataset", "layer", "bin"])["n_units"].to_dict() == expected.to_dict()
+    assert found.attrs["release"] == "tiny@1.0.0"
+    with pytest.raises(UnknownColumnError, match="did you mean 'mean_r'"):
+        units.histogram("mean")
+
+
 # --- subjects -------------------------------------------------------------------------------------
 
 

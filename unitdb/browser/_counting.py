@@ -58,7 +58,7 @@ class Counted:
 
 
 def counted_by(search: Search, tables: Collection[str]) -> Counted | None:
-    """What counts the units of a search, whatever its minimum; None where nothing does.
+    """Which table counts the units of a search, whatever its minimum; None where none does.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -70,11 +71,13 @@ def units(release: Release, selection: UnitSet, method: str, /, *args: Any, **kw
     return _units(_key(release), asked, selection)
 
 
-def bins(release: Release, search: Search) -> pd.DataFrame | None:
-    """Bins that count the units of a search, whatever its minimum; None where no histogram does."""
+def bins(release: Release, search: Search) -> pd.DataFrame:
+    """Bins that count the units of a search, whatever its minimum."""
     counted = _counting.counted_by(search, release.tables)
     if counted is None:
-        return None
+        chosen = replace(search, minimum=None).units(release, ordered=False)
+        found: pd.DataFrame = units(release, chosen, "histogram", search.by)
+        return found
     return _counting.bins_of(search, _bins(_key(release), counted, release), release)
 
 

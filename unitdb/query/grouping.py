@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["facets", "summarise"]
+__all__ = ["binned", "facets", "summarise"]
 
 _NAMES = ("dataset", "condition", "model", "layer", "roi")
+_MEASURES = ("mean_r", "min_r", "max_r", "lead_r")
 _OVER_UNITS = """
 count(*) AS n_units,
   CAST(avg(CAST(mean_r AS DOUBLE)) AS FLOAT) AS mean_r,
@@ -49,6 +50,31 @@ def facets(read: Callable[[str], pd.DataFrame], columns: Sequence[str]) -> dict[
         found[column] = counts.groupby(keys, observed=True)["n_rows"].sum().reset_index()
         found[column].attrs.update(counts.attrs)
     return found
+
+
+def binned(read: Callable[[str], pd.DataFrame], by: str) -> pd.DataFrame:
+    """Count rows of each name by hundredths of a measure (see ``UnitSet.histogram``).
+
+    Parameters
+    ----------
+    read : callable
+        As of :func:`facets`.
+    by : str
+        The measure.
+
+    Raises
+    ------
+    UnknownColumnError
+        A column whose values are not accuracies, or differences of them.
+    """
+    if by not in _MEASURES:
+        raise UnknownColumnError(by, _MEASURES, where="the measures that have a histogram")
+    names = ", ".join(_NAMES)
+    hundredths = f"least(greatest(floor(100 * CAST({by} AS DOUBLE)), -100), 99)"
+    return read(
+        f"SELECT {names}, CAST({hundredths} AS INTEGER) AS bin, count(*) AS n_units\n"
+        f"FROM {{}}\nWHERE {by} IS NOT NULL\nGROUP BY {names}, bin\nORDER BY {names}, bin"
+    )
 
 
 def summarise(read: Callable[[str], pd.DataFrame], *, channel: str | None = None) -> pd.DataFrame:

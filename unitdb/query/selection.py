@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from unitdb.errors import QueryError
 from unitdb.query import _clauses as clauses, export, tensors
-from unitdb.query.grouping import facets, summarise
+from unitdb.query.grouping import binned, facets, summarise
 from unitdb.query.paging import Page, cursor, following
 from unitdb.query.relation import Relation, written_out
 from unitdb.query.sandbox import explain_sql, run_sql, stream_sql
@@ -174,6 +174,26 @@ class Selection:
             For each column, its names (for ``layer``, with their ``model``) and ``n_rows``.
         """
         return facets(self._summary, columns)
+
+    def histogram(self, by: str = "mean_r") -> pd.DataFrame:
+        """Count the rows of each dataset, condition, model, layer and ROI by hundredths.
+
+        Parameters
+        ----------
+        by : {"mean_r", "min_r", "max_r", "lead_r"}
+            Whose hundredths. Rows where it is NULL are left out.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``bin``, floor(100 r), at least -100 and at most 99, and ``n_units``; no empty bins.
+
+        Raises
+        ------
+        UnknownColumnError
+            Another column; names the nearest.
+        """
+        return binned(self._summary, by)
 
     def by_layer(self) -> pd.DataFrame:
         """Summarise the rows of each dataset, condition, model, layer and ROI.

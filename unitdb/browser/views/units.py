@@ -33,12 +33,12 @@ def show(release: Release) -> None:
     counts = st.empty()
     search = _filters(release)
     units = search.units(release)
-    bins = _reads.bins(release, search)
-    _distribution(release, search, bins)
     why = _counting.refusal(search, _reads.n_rows(release, search))
     if why is not None:
         st.info(why)
         return
+    bins = _reads.bins(release, search)
+    _distribution(release, search, bins)
     found = _counts(release, search, units, bins)
     total = int(found["roi"].sum())
     counts.markdown(
@@ -139,29 +139,25 @@ def _rewind() -> None:
     st.query_params.pop("after", None)
 
 
-def _distribution(release: Release, search: Search, bins: pd.DataFrame | None) -> None:
-    """Draw how all units of the names are spread: by what is searched for, or by their means."""
-    threshold = search.minimum
-    what = f" in {search.subject[0]}" if search.subject else f", {MEASURES[search.by]}"
-    if bins is None:
-        threshold = None if search.subject or search.by != "mean_r" else threshold
-        what = f", {MEASURES['mean_r']}"
-        names = {name: getattr(search, name) for name in (*NAMES, "kind")}
-        bins = _reads.bins(release, Search(**names))
-    if bins is None or bins.empty:
+def _distribution(release: Release, search: Search, bins: pd.DataFrame) -> None:
+    """Draw how all units that are searched through are spread."""
+    if bins.empty:
         return
+    what = f", {MEASURES[search.by]}"
+    if search.subject:
+        what = f" in {search.subject[0]}" if len(search.subject) == 1 else f"{what} chosen"
     counts = bins.groupby("bin")["n_units"].sum().reset_index()
     counts = counts.assign(lower=counts["bin"] / 100)
     measure = f"Decoding accuracy{what} (Pearson r)"
-    chart = charts.histogram(counts, threshold=threshold, measure=measure)
+    chart = charts.histogram(counts, threshold=search.minimum, measure=measure)
     _figure.draw(release, chart, "accuracies")
 
 
 def _counts(
-    release: Release, search: Search, units: UnitSet, bins: pd.DataFrame | None
+    release: Release, search: Search, units: UnitSet, bins: pd.DataFrame
 ) -> dict[str, pd.Series[int]]:
     """Rows of each dataset, condition, model, layer and ROI."""
-    if bins is not None and _counting.is_edge(search.minimum):
+    if _counting.is_edge(search.minimum):
         # A row without an accuracy is in no bin, and sorting leaves it out as well.
         kept = _counting.from_minimum(bins, search.minimum)
         return {name: kept.groupby(name, observed=True)["n_units"].sum() for name in NAMES}
@@ -188,22 +184,20 @@ def _page(
     release: Release,
     search: Search,
     units: UnitSet,
-    bins: pd.DataFrame | None,
+    bins: pd.DataFrame,
     size: int,
     after: str | None,
 ) -> Page:
-    """Rows of a page; where bins say how far down they reach, no others are read."""
-    least = None
-    if bins is not None:
-        below = None if after is None else value_of(after, search.by)
-        least = _counting.edge_of_page(bins, size + 1, below)
+    """Rows of a page. Bins say how far down they reach: no others are read."""
+    below = None if after is None else value_of(after, search.by)
+    least = _counting.edge_of_page(bins, size + 1, below)
     if least is not None and (search.minimum is None or search.minimum < least):
         units = units.where(at_least(search.by, least))
     found: Page = _reads.units(release, units, "page", size, after=after)
     return found
 
 
-def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame | None) -> None:
+def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame) -> None:
     table = st.container()
     turn = st.container(horizontal=True, vertical_alignment="bottom")
     buttons = turn.container(horizontal=True, width="content")
