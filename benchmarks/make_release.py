@@ -226,7 +226,9 @@ def _statistics(
         else:
             pairs = agreement(of_roi, shape=shape, units=units)
             rows["intersubject"] += intersubject_rows(scope, layer, roi, pairs)
-        rows["layer_reliability"] += layer_reliability_rows(scope, layer, roi, of_roi)
+        rows["layer_reliability"] += layer_reliability_rows(
+            scope, layer, roi, of_roi, shape=shape, units=units
+        )
         found.append(tested.p)
     return found
 

@@ -66,7 +66,8 @@ def subjects_alike(accuracy: pd.DataFrame) -> Rows:
         rows.append(
             dict(zip(keys, values, strict=True))
             | {"n_subjects": n, "n_units": len(wide)}
-            | {"reliability": factor * mean / (1 + (factor - 1) * mean)}
+            | {"reliability": (whole := factor * mean / (1 + (factor - 1) * mean))}
+            | {"reliability_low": whole - 0.1, "reliability_high": min(whole + 0.1, 1.0)}
         )
     return rows
 

@@ -16,6 +16,7 @@ from unitdb.analysis import (
     repeat_reliability,
     spearman_brown,
     subject_reliability,
+    subject_reliability_interval,
     top_overlap,
     top_units,
 )
@@ -105,6 +106,73 @@ def test_subject_reliability_of_two_is_spearman_brown_and_of_more_as_simulated()
     for wrong in (r[:1], r[0]):
         with pytest.raises(AnalysisError, match=r"shape|repeats"):
             subject_reliability(wrong)
+        with pytest.raises(AnalysisError, match=r"shape|repeats"):
+            subject_reliability_interval(wrong, np.zeros(20_000, np.int32))
+    with pytest.raises(AnalysisError, match="1 replicates"):
+        subject_reliability_interval(r, np.zeros(20_000, np.int32), n_bootstrap=1)
+
+
+@pytest.mark.parametrize("n_subjects", [2, 5])
+def test_interval_is_that_of_units_drawn_again(n_subjects):
+    """Replicates one after the other: units of drawn blocks are put together and correlated."""
+    rng = np.random.default_rng(n_subjects)
+    blocks = np.repeat(np.arange(12, dtype=np.int32), rng.integers(5, 15, 12))
+    of_blocks = rng.normal(size=12)[blocks]
+    r = of_blocks + rng.normal(size=(n_subjects, len(blocks)))
+    r[0, :7] = np.nan
+    found = subject_reliability_interval(r, blocks, n_splits=8, n_bootstrap=50, seed=3)
+    half, factor = n_subjects // 2, n_subjects / (n_subjects // 2)
+    orders = np.random.Generator(np.random.PCG64(3)).permuted(
+        np.tile(np.arange(n_subjects), (8, 1)), axis=1
+    )
+
+    def of_halves(units):
+        some = r[:, units[~np.isnan(r[:, units]).any(axis=0)]]
+        pairs = [
+            (some[order[:half]].mean(0), some[order[half : 2 * half]].mean(0)) for order in orders
+        ]
+        return np.mean([np.corrcoef(*pair)[0, 1] for pair in pairs])
+
+    drawn = np.random.Generator(np.random.PCG64(3)).integers(0, 12, (50, 12))
+    z = [
+        np.arctanh(of_halves(np.concatenate([np.flatnonzero(blocks == b) for b in replicate])))
+        for replicate in drawn
+    ]
+    se = np.std(z, ddof=1) * np.sqrt(12 / 11)
+    centre = of_halves(np.arange(len(blocks)))
+    ends = np.tanh(np.arctanh(centre) + scipy.stats.t.ppf([0.025, 0.975], 11) * se)
+    expected = factor * ends / (1 + (factor - 1) * ends)
+    np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-9)
+    assert found.value == pytest.approx(subject_reliability(r, n_splits=8, seed=3))
+    assert found.low < found.value < found.high
+
+
+def test_interval_covers_the_reliability_of_all_filters():
+    """Of many filters, thirty are there; another half of the same people knows the rest."""
+    rng = np.random.default_rng(7)
+    covered = 0
+    for _ in range(200):
+        of_people = rng.normal(size=(4, 1, 30)) * 0.6 + rng.normal(size=(1, 1, 30))
+        r = (of_people + rng.normal(size=(4, 20, 30))).transpose(0, 2, 1).reshape(4, -1)
+        found = subject_reliability_interval(
+            r, np.repeat(np.arange(30, dtype=np.int32), 20), n_splits=10, n_bootstrap=200
+        )
+        shared, own = 1.0, (0.36 + 1.0) / 2  # variances of the mean of two people
+        halves = shared / (shared + own)
+        covered += found.low <= 2 * halves / (1 + halves) <= found.high
+    assert 0.91 <= covered / 200 <= 0.985
+
+
+def test_there_is_no_interval_of_one_block_or_of_none():
+    rng = np.random.default_rng(0)
+    r = rng.normal(size=(3, 40)) + rng.normal(size=40)
+    for blocks, rows in (
+        (np.zeros(40, np.int32), r),
+        (np.arange(40, dtype=np.int32), np.full_like(r, np.nan)),
+        (np.arange(40, dtype=np.int32), np.ones_like(r)),
+    ):
+        found = subject_reliability_interval(rows, blocks)
+        assert np.isnan([found.low, found.high]).all()
 
 
 @given(

@@ -14,9 +14,11 @@ from unitdb.activations import Activations
 from unitdb.analysis import (
     average_bh_score,
     bh_score,
+    channel_blocks,
     encoding_bh_score,
     repeat_reliability,
     subject_reliability,
+    subject_reliability_interval,
     top_units,
 )
 from unitdb.build import build
@@ -204,6 +206,11 @@ def test_subjects_are_alike_as_their_halves_are(whole):
         )
         row = table.loc[(layer, roi)]
         assert row["reliability"] == pytest.approx(subject_reliability(r.to_numpy().T))
+        (shape,) = (known.shape for known in release.layers if known.layer == layer)
+        blocks = channel_blocks(shape, r.index)
+        found = subject_reliability_interval(r.to_numpy().T, blocks)
+        assert row["reliability_low"] == pytest.approx(found.low, nan_ok=True)
+        assert row["reliability_high"] == pytest.approx(found.high, nan_ok=True)
         assert (row["n_subjects"], row["n_units"]) == (3, len(r.dropna()))
 
 

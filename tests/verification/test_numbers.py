@@ -177,6 +177,8 @@ def test_rows_that_break_the_schema(tiny_copy: Path, file: str, change, message:
         ("layer_reliability.parquet", nudge("reliability", 1e-5), "reliability is .* accuracies"),
         ("layer_reliability.parquet", nudge("n_units", 1), "n_units is .* accuracies give"),
         ("layer_reliability.parquet", lambda rows: rows[1:], "layer_reliability: .* is missing"),
+        ("layer_reliability.parquet", set_(0, reliability_low=1.0), "has the interval 1.0 to"),
+        ("layer_reliability.parquet", set_(0, reliability_high=None), "to None"),
         ("layer_summary.parquet", nudge("mean_reliability", 1e-5), "mean_reliability is"),
         (f"accuracy/{FC}", set_(0, reliability=0.5), "mean_reliability is"),
         ("best_roi.parquet", lambda rows: rows[1:], "table 'best_roi' has others"),

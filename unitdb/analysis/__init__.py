@@ -45,6 +45,7 @@ from unitdb.analysis.reliability import (
     repeat_reliability,
     spearman_brown,
     subject_reliability,
+    subject_reliability_interval,
 )
 from unitdb.analysis.selectivity import activation_covariates
 from unitdb.analysis.significance import accuracy_p, combined_accuracy_p
@@ -111,6 +112,7 @@ __all__ = [
     "spearman_of_counts",
     "stouffer_p",
     "subject_reliability",
+    "subject_reliability_interval",
     "summarise_layer",
     "summarise_units",
     "tile_blocks",

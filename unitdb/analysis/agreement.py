@@ -9,8 +9,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from unitdb.analysis.bootstrap import BlockBootstrap, standard_errors
 from unitdb.analysis.intersubject import PairAgreement, intersubject_correlations
-from unitdb.analysis.intervals import Interval, fisher_interval
+from unitdb.analysis.intervals import Interval
 from unitdb.analysis.moments import BlockMoments, Blocks, correlation_matrix
 from unitdb.errors import AnalysisError
 
@@ -19,7 +20,6 @@ __all__ = ["PairInterval", "agreement_intervals", "agreement_null", "cross_corre
 Array = NDArray[np.float64]
 
 _ROUNDING = 1e-12
-_REPLICATE_CELLS = 1 << 22  # weights of this many blocks × replicates are held together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +105,8 @@ def agreement_intervals(
     doi:10.1214/aos/1176347265 (blocks); Efron 1982, doi:10.1137/1.9781611970319 (influence).
     """
     given = np.empty((0, r.shape[-1])) if covariates is None else covariates
-    _check(r, given, blocks, n_bootstrap, confidence)
-    draw = _Draw(n_bootstrap, seed, confidence)
+    _check(r, given, blocks)
+    draw = BlockBootstrap(n_bootstrap, seed, confidence)
     # Nothing is missing: the minimum of what holds a NaN is NaN.
     if not (np.isnan(r.min(initial=0.0)) or np.isnan(given.min(initial=0.0))):
         everybody = tuple(range(len(r)))
@@ -195,34 +195,12 @@ def _p(value: float, null: Array) -> float:
     return float((1 + (null >= value).sum()) / (1 + len(null)))
 
 
-@dataclass(frozen=True)
-class _Draw:
-    n: int
-    seed: int
-    confidence: float
-
-    def weights(self, n_blocks: int) -> Iterator[Array]:
-        """How often each block is drawn, a few replicates at a time."""
-        rng = np.random.Generator(np.random.PCG64(self.seed))
-        most = max(1, _REPLICATE_CELLS // n_blocks)
-        for start in range(0, self.n, most):
-            size = min(most, self.n - start)
-            drawn = rng.integers(0, n_blocks, (size, n_blocks))
-            drawn += n_blocks * np.arange(size)[:, None]
-            counts = np.bincount(drawn.ravel(), minlength=size * n_blocks)
-            yield counts.reshape(size, n_blocks).astype(np.float64)
-
-    def interval(self, value: float, se: float, n_blocks: int) -> Interval:
-        """From the standard error of artanh(value)."""
-        return fisher_interval(value, se, df=n_blocks - 1, confidence=self.confidence)
-
-
 def _group(
     subjects: tuple[int, ...],
     r: NDArray[np.floating],
     covariates: NDArray[np.floating],
     blocks: Blocks,
-    draw: _Draw,
+    draw: BlockBootstrap,
     *,
     spearman: bool,
 ) -> Iterator[PairInterval]:
@@ -247,12 +225,14 @@ def _group(
         )
 
 
-def _at(found: tuple[Array, Array], a: int, b: int, draw: _Draw, n_blocks: int) -> Interval:
+def _at(
+    found: tuple[Array, Array], a: int, b: int, draw: BlockBootstrap, n_blocks: int
+) -> Interval:
     value, se = found
     return draw.interval(float(value[a, b]), float(se[a, b]), n_blocks)
 
 
-def _ranked(x: _Ranks, y: _Ranks, blocks: Blocks, draw: _Draw, n_blocks: int) -> Interval:
+def _ranked(x: _Ranks, y: _Ranks, blocks: Blocks, draw: BlockBootstrap, n_blocks: int) -> Interval:
     value, influence = _spearman(x, y)
     sums = np.bincount(blocks, influence)  # 0 for a block without units
     se = np.sqrt((sums**2).sum() * n_blocks / (n_blocks - 1)) if n_blocks > 1 else np.nan
@@ -260,7 +240,7 @@ def _ranked(x: _Ranks, y: _Ranks, blocks: Blocks, draw: _Draw, n_blocks: int) ->
 
 
 def _bootstrapped(
-    moments: BlockMoments, n_subjects: int, draw: _Draw, *, partial: bool
+    moments: BlockMoments, n_subjects: int, draw: BlockBootstrap, *, partial: bool
 ) -> tuple[Array, Array]:
     """Correlations of subjects, and the standard errors of their artanh."""
     given = len(moments.shift) - n_subjects
@@ -275,16 +255,8 @@ def _bootstrapped(
     if used < 2:
         return value, np.full_like(value, np.nan)
     np.fill_diagonal(value, np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):  # r = ±1
-        z = np.concatenate(
-            [np.arctanh(np.clip(correlations(weights), -1, 1)) for weights in draw.weights(used)]
-        )
-        # Replicates of a single block over and over may lack a correlation.
-        n = (~np.isnan(z)).sum(axis=0)
-        centre = np.nansum(z, axis=0) / n
-        variance = np.nansum((z - centre) ** 2, axis=0) / (n - 1)
-        variance[np.isinf(z).any(axis=0)] = np.inf  # of two units at times: too few for an interval
-    return value, np.sqrt(variance * used / (used - 1))
+    replicates = np.concatenate([correlations(weights) for weights in draw.weights(used)])
+    return value, standard_errors(replicates, used)
 
 
 class _Ranks:
@@ -335,20 +307,10 @@ def _spearman(x: _Ranks, y: _Ranks) -> tuple[float, Array]:
     return rho, influence
 
 
-def _check(
-    r: NDArray[np.floating],
-    covariates: NDArray[np.floating],
-    blocks: Blocks,
-    n_bootstrap: int,
-    confidence: float,
-) -> None:
+def _check(r: NDArray[np.floating], covariates: NDArray[np.floating], blocks: Blocks) -> None:
     n_units = r.shape[-1]
     if r.ndim != 2 or blocks.shape != (n_units,) or covariates.shape[1:] != (n_units,):
         raise AnalysisError(
             f"shapes {r.shape}, {blocks.shape} and {covariates.shape} of accuracies, blocks and "
             "covariates; they should be (n_subjects, n_units), (n_units,), (n_covariates, n_units)"
-        )
-    if n_bootstrap < 2 or not 0 < confidence < 1:
-        raise AnalysisError(
-            f"{n_bootstrap} replicates, confidence {confidence}; at least 2, and between 0 and 1"
         )

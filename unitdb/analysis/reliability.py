@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from unitdb.analysis.bootstrap import BlockBootstrap, standard_errors
+from unitdb.analysis.intervals import Interval
+from unitdb.analysis.moments import BlockMoments, Blocks
 from unitdb.errors import AnalysisError
 
 __all__ = [
@@ -15,6 +18,7 @@ __all__ = [
     "repeat_reliability",
     "spearman_brown",
     "subject_reliability",
+    "subject_reliability_interval",
 ]
 
 Array = NDArray[np.float64]
@@ -129,33 +133,128 @@ def subject_reliability(
     seed : int
         Of numpy's PCG64.
 
+    Returns
+    -------
+    float
+        NaN where fewer than two units are common, or all are equal in a half.
+
     Raises
     ------
     AnalysisError
         Fewer than two subjects, or no splits.
     """
-    if r.ndim != 2:
-        raise AnalysisError(f"accuracies of shape {r.shape}; they should be (n_subjects, n_units)")
-    n_subjects, half = len(r), len(r) // 2
-    if not half or n_splits < 1:
-        raise AnalysisError(
-            f"{n_splits} splits of accuracies of shape {r.shape}; at least 1 split of 2 subjects"
-        )
+    halves = _Halves.of(r, n_splits, seed)
     complete = r[:, ~np.isnan(r).any(axis=0)]
     if complete.shape[1] < 2:
         return np.nan
     # Of differences to the first unit: what is constant has a covariance of exactly 0.
     covariance = np.cov(complete - complete[:, :1].astype(np.float64))
-    orders = _orders(n_subjects, n_splits, seed)
-    a, b = np.zeros((2, n_splits, n_subjects))
-    np.put_along_axis(a, orders[:, :half], 1.0, axis=1)
-    np.put_along_axis(b, orders[:, half : 2 * half], 1.0, axis=1)
-    ab, aa, bb = (np.einsum("ks,st,kt->k", x, covariance, y) for x, y in ((a, b), (a, a), (b, b)))
-    least = _ROUNDING * np.trace(covariance)
-    if not (np.minimum(aa, bb) > least).all():
-        return np.nan
-    r_halves = float(np.mean(ab / np.sqrt(aa * bb)))
-    return float(spearman_brown(r_halves, factor=n_subjects / half))
+    return float(spearman_brown(halves.correlation(covariance[None]), factor=halves.factor)[0])
+
+
+def subject_reliability_interval(
+    r: NDArray[np.floating],
+    blocks: Blocks,
+    *,
+    n_splits: int = 100,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Interval:
+    """:func:`subject_reliability` with a block bootstrap interval.
+
+    The interval of the mean correlation ρ of halves,  tanh(artanh(ρ) ± t · s), as of
+    :func:`.agreement_intervals`, taken to all subjects by :func:`spearman_brown`, which keeps the
+    order. What is drawn again is blocks of units of these subjects: the interval is about other
+    filters, not about other people.
+
+    Parameters
+    ----------
+    r : array of shape (n_subjects, n_units)
+        Accuracies; units that lack one in a subject are left out.
+    blocks : array of shape (n_units,)
+        Block of each unit, from 0: :func:`.channel_blocks` or :func:`.tile_blocks`.
+    n_splits : int
+        Random divisions of the subjects, the same in all replicates.
+    n_bootstrap : int
+        Replicates.
+    seed : int
+        Of numpy's PCG64, of the divisions and of the replicates.
+    confidence : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    Interval
+        Low and high are NaN for fewer than two blocks, and where the lower end would be that of
+        halves that are as good as opposed.
+
+    Raises
+    ------
+    AnalysisError
+        Fewer than two subjects, no splits, shapes that do not agree, or options out of range.
+
+    References
+    ----------
+    Künsch 1989, doi:10.1214/aos/1176347265 (blocks).
+    """
+    halves = _Halves.of(r, n_splits, seed)
+    draw = BlockBootstrap(n_bootstrap, seed, confidence)
+    moments = BlockMoments(len(r), int(blocks.max(initial=-1)) + 1)
+    moments.add(r, blocks)
+    moments.drop_empty()
+    value, used = subject_reliability(r, n_splits=n_splits, seed=seed), len(moments.n)
+    nothing = Interval(value=value, low=np.nan, high=np.nan)
+    if np.isnan(value) or used < 2:
+        return nothing
+    replicates = [halves.correlation(moments.totals(w)[2]) for w in draw.weights(used)]
+    se = float(standard_errors(np.concatenate(replicates), used))
+    centre = float(halves.correlation(moments.totals()[2])[0])
+    found = draw.interval(centre, se, used)
+    ends = spearman_brown([found.low, found.high], factor=halves.factor)
+    if np.isnan(ends).any():
+        return nothing
+    return Interval(value=value, low=float(ends[0]), high=float(ends[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Halves:
+    """Divisions of subjects into halves: weights of either half, (n_splits, n_subjects)."""
+
+    first: Array
+    second: Array
+    factor: float
+
+    @classmethod
+    def of(cls, r: NDArray[np.floating], n_splits: int, seed: int) -> _Halves:
+        if r.ndim != 2:
+            raise AnalysisError(
+                f"accuracies of shape {r.shape}; they should be (n_subjects, n_units)"
+            )
+        n_subjects, half = len(r), len(r) // 2
+        if not half or n_splits < 1:
+            raise AnalysisError(
+                f"{n_splits} splits of accuracies of shape {r.shape}; at least 1 split of 2 "
+                "subjects"
+            )
+        orders = _orders(n_subjects, n_splits, seed)
+        first, second = np.zeros((2, n_splits, n_subjects))
+        np.put_along_axis(first, orders[:, :half], 1.0, axis=1)
+        np.put_along_axis(second, orders[:, half : 2 * half], 1.0, axis=1)
+        return cls(first, second, n_subjects / half)
+
+    def correlation(self, covariance: Array) -> Array:
+        """Mean correlation of halves by covariances of subjects, (n_replicates, …, …).
+
+        NaN where a half does not vary in some division.
+        """
+        pairs = ((self.first, self.second), (self.first,) * 2, (self.second,) * 2)
+        ab, aa, bb = (np.einsum("ks,nst,kt->nk", x, covariance, y, optimize=True) for x, y in pairs)
+        least = _ROUNDING * np.einsum("nss->n", covariance)[:, None]
+        varies = (np.minimum(aa, bb) > least).all(axis=1)
+        found = np.full(len(covariance), np.nan)
+        found[varies] = np.mean(ab[varies] / np.sqrt(aa[varies] * bb[varies]), axis=1)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -81,7 +81,9 @@ def layer_rows(
             control=partial(_control, results, number),
         )
         rows["intersubject"] += intersubject_rows(scope, layer.name, roi, found, alike)
-        rows["layer_reliability"] += layer_reliability_rows(scope, layer.name, roi, r)
+        rows["layer_reliability"] += layer_reliability_rows(
+            scope, layer.name, roi, r, shape=layer.shape, units=units
+        )
     return rows, p
 
 

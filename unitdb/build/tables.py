@@ -12,10 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unitdb.analysis import (
+    channel_blocks,
     histogram,
     lead_over_others,
     mean_over_subjects,
-    subject_reliability,
+    subject_reliability_interval,
     summarise_layer,
     summarise_units,
 )
@@ -320,15 +321,26 @@ def intersubject_rows(
     return rows
 
 
-def layer_reliability_rows(scope: Scope, layer: str, roi: str, r: NDArray[np.float32]) -> Rows:
+def layer_reliability_rows(
+    scope: Scope,
+    layer: str,
+    roi: str,
+    r: NDArray[np.float32],
+    *,
+    shape: Sequence[int],
+    units: NDArray[np.int32],
+) -> Rows:
     """Row of ``layer_reliability`` of one layer and ROI; none of one subject."""
     if len(r) < 2:
         return []
+    found = subject_reliability_interval(r, channel_blocks(shape, units))
     row = {
         "roi": roi,
         "n_subjects": len(r),
         "n_units": int((~np.isnan(r).any(axis=0)).sum()),
-        "reliability": subject_reliability(r),
+        "reliability": found.value,
+        "reliability_low": found.low,
+        "reliability_high": found.high,
     }
     return [partition_keys(scope, layer) | row]
 

@@ -229,7 +229,9 @@ def _add_statistics(
         rows["layer_summary"].extend(layer_summary_rows(scope, layer, roi, of_roi, tested=tested))
         pairs = agreement(of_roi, shape=shape, units=units)
         rows["intersubject"].extend(intersubject_rows(scope, layer, roi, pairs))
-        rows["layer_reliability"].extend(layer_reliability_rows(scope, layer, roi, of_roi))
+        rows["layer_reliability"].extend(
+            layer_reliability_rows(scope, layer, roi, of_roi, shape=shape, units=units)
+        )
         found.append(tested)
     return found
 

@@ -33,6 +33,24 @@ from unitdb.schema.columns import (
 )
 from unitdb.schema.spec import Column, Table
 
+_NO_HALVES = (
+    "NULL where fewer than two units are common, all are equal in a half, or halves are as good as "
+    "opposed"
+)
+_NO_INTERVAL = f"{_NO_HALVES}, here or at the lower end; or the units are of too few channels"
+
+
+def _reliability(name: str, description: str, *, null: str) -> Column:
+    return Column(
+        name=name,
+        type=pa.float64(),
+        description=description,
+        unit="Pearson r",
+        null=null,
+        maximum=1.0,
+    )
+
+
 TABLES = (
     Table(
         name="layer_summary",
@@ -147,15 +165,17 @@ TABLES = (
             ROI,
             count("n_subjects", "Subjects", unit="subjects", minimum=2),
             count("n_units", "Units with an accuracy in every subject", unit="units"),
-            Column(
-                name="reliability",
-                type=pa.float64(),
-                description="Split-half reliability over subjects of the map of mean accuracies, "
-                "after Spearman-Brown: how it would correlate with that of as many other people",
-                unit="Pearson r",
-                null="NULL where fewer than two units are common, all are equal in a half, or "
-                "halves are as good as opposed",
-                maximum=1.0,
+            _reliability(
+                "reliability",
+                "Split-half reliability over subjects of the map of mean accuracies, after "
+                "Spearman-Brown: how it would correlate with that of as many other people",
+                null=_NO_HALVES,
+            ),
+            _reliability(
+                "reliability_low", f"Lower end of reliability, {OF_CHANNELS}", null=_NO_INTERVAL
+            ),
+            _reliability(
+                "reliability_high", f"Upper end of reliability, {OF_CHANNELS}", null=_NO_INTERVAL
             ),
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi"),

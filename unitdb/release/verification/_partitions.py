@@ -309,10 +309,13 @@ def check_derived_rows(
         Names the row that is missing, or the value that the accuracies do not give.
     """
     layers = _check_rows("layer_summary", keys, layer_rows(data), stored["layer_summary"])
-    if "layer_reliability" in stored:
-        _check_rows("layer_reliability", keys, reliability_rows(data), stored["layer_reliability"])
     pairs = _check_rows("intersubject", keys, pair_rows(data), stored["intersubject"])
-    for table, checked in (("layer_summary", layers), ("intersubject", pairs)):
+    with_intervals = {"layer_summary": layers, "intersubject": pairs}
+    if "layer_reliability" in stored:
+        with_intervals["layer_reliability"] = _check_rows(
+            "layer_reliability", keys, reliability_rows(data), stored["layer_reliability"]
+        )
+    for table, checked in with_intervals.items():
         check_intervals(table, checked)
     stated = {(key[-2], key[-1]): row["n_significant"] for key, row in layers.items()}
     significance.check_counts(data, stated, where="/".join(keys))

@@ -27,8 +27,12 @@ _NEAR = 1e-3
 """Part of a p by which it may differ from the one computed here: both interpolate or round."""
 
 _ALPHA = 0.05
-_AROUND_VALUE = ("pearson", "spearman", "partial")
-_ORDERED = (*_AROUND_VALUE, "mean", "pattern", "identification")
+_VALUES = {
+    **{name: f"{name}_r" for name in ("pearson", "spearman", "partial")},
+    "reliability": "reliability",
+}
+"""Columns whose intervals hold them."""
+_ORDERED = (*_VALUES, "mean", "pattern", "identification")
 
 
 class ChanceOfR:
@@ -246,7 +250,7 @@ def check_intervals(table: str, rows: Mapping[tuple[str, ...], Mapping[str, Any]
     for key, row in rows.items():
         for name in _ORDERED:
             low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-            value = row.get(f"{name}_r") if name in _AROUND_VALUE else None
+            value = row.get(_VALUES.get(name, ""))
             if low is None and high is None:
                 continue
             ends = [end for end in (low, value, high) if end is not None]
