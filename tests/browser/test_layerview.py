@@ -61,7 +61,8 @@ def test_means_and_bins_of_any_numbers(values: np.ndarray) -> None:
     edges = _layerview._edges(columns)
     assert len(edges) == BINS + 1
     assert np.all(np.diff(edges) > 0)
-    counts = _layerview._binned(columns[0], columns[-1], edges)
+    bins = [_layerview._bins(column, edges) for column in columns]
+    counts = _layerview._density(bins[0], bins[-1])
     assert counts.sum() == (np.isfinite(columns[0]) & np.isfinite(columns[-1])).sum()
 
 

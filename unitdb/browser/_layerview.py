@@ -59,8 +59,9 @@ def layer_view(release: Release, model: str, layer: str, roi: str, **where: str)
     subjects = [str(subject) for subject in frame.columns]
     columns = [frame[subject].to_numpy() for subject in frame.columns]
     edges = _edges(columns)
+    bins = [_bins(column, edges) for column in columns]
     density = {
-        (subjects[a], subjects[b]): _binned(columns[a], columns[b], edges)
+        (subjects[a], subjects[b]): _density(bins[a], bins[b])
         for a, b in combinations(range(len(subjects)), 2)
     }
     units = frame.index.to_numpy()
@@ -109,17 +110,18 @@ def _edges(columns: list[NDArray[np.float32]]) -> NDArray[np.float64]:
     return np.linspace(low, high, BINS + 1)
 
 
-def _binned(
-    a: NDArray[np.float32], b: NDArray[np.float32], edges: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    known = np.isfinite(a) & np.isfinite(b)
+def _bins(r: NDArray[np.float32], edges: NDArray[np.float64]) -> NDArray[np.int16]:
+    """Bin of each unit, 0 to BINS − 1; BINS where it has no accuracy."""
     scale = BINS / (edges[-1] - edges[0])
-    places = [
-        np.clip(((values[known] - edges[0]) * scale).astype(np.int64), 0, BINS - 1)
-        for values in (a, b)
-    ]
-    counts = np.bincount(places[0] * BINS + places[1], minlength=BINS * BINS)
-    return counts.reshape(BINS, BINS)
+    places = np.clip((r - edges[0]) * scale, 0, BINS - 1)
+    return np.where(np.isnan(places), BINS, places).astype(np.int16)
+
+
+def _density(a: NDArray[np.int16], b: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Units with an accuracy in both, by their bins."""
+    side = BINS + 1
+    counts = np.bincount(a * np.int16(side) + b, minlength=side**2)
+    return counts.reshape(side, side)[:BINS, :BINS]
 
 
 def _means(columns: list[NDArray[np.float32]]) -> NDArray[np.float64]:

@@ -98,7 +98,7 @@ def _filters(release: Release) -> Search:
             more[1],
             "subject",
             release.values("subject"),
-            help="Summarise over these subjects alone. Large networks take a while.",
+            help="Summarise over these subjects alone.",
         )
         place_of = {
             key: _state.text(
