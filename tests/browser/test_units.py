@@ -8,6 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from tests.browser.conftest import texts
 from tests.tiny import make_older
+from unitdb import col
+from unitdb.browser import _counting
 from unitdb.release import Release
 
 
@@ -130,3 +132,28 @@ def test_units_go_to_the_collection(shown: Release, visit) -> None:
     unit = app.dataframe[0].value["unit_id"].iloc[0]
     next(b for b in app.button if b.label.startswith("Add")).click().run()
     assert app.session_state["unitdb collection"] == (unit,)
+
+
+def test_some_subjects_are_summarised_alone(shown: Release, visit) -> None:
+    app = visit("units", subject=["S1", "S3"], roi="V4", minimum="0.1")
+    expected = shown.units(roi="V4", subjects=["S1", "S3"]).where(col.mean_r >= 0.1).sort("mean_r")
+    frame = app.dataframe[0].value
+    assert list(frame["unit_id"]) == list(expected.to_pandas()["unit_id"])[:50]
+    assert f"**{expected.count():,}** rows" in texts(app)
+    assert not {"rank", "p", "q", "lead_r"} & set(frame.columns)  # there is none over some subjects
+    assert app.expander[0].proto.expanded
+    assert not visit("units").expander[0].proto.expanded
+
+
+def test_what_would_take_long_says_what_to_choose(
+    shown: Release, visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for what in _counting._MOST:
+        monkeypatch.setitem(_counting._MOST, what, 40)
+    for asked in ({"subject": ["S1", "S2"]}, {"channel": "0"}, {"rows": "1", "subject": "S2"}):
+        app = visit("units", **asked)
+        assert "Choose a layer, an ROI, or both" in app.info[0].value
+        assert not app.dataframe
+        assert app.multiselect(key="layer").options  # to choose from
+        assert len(visit("units", **asked, layer="conv1", roi="V4", dataset="sim-a").dataframe) == 1
+    assert len(visit("units", subject="S1").dataframe) == 1

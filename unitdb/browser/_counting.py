@@ -163,5 +163,5 @@ def refusal(search: Search, n_rows: int) -> str | None:
         return None
     return (
         f"{what[0].upper()}{what[1:]}: {n_rows:,} rows are more than the {_MOST[what]:,} that "
-        "this page looks through. Choose a layer, or an ROI."
+        "this page looks through. Choose a layer, an ROI, or both."
     )

@@ -25,6 +25,7 @@ __all__ = ["show"]
 _SIZES = ("25", "50", "100", "200")
 _LABELS = {"dataset": "Dataset", "condition": "Condition", "model": "Network", "layer": "Layer"}
 _LABELS |= {"roi": "ROI", "kind": "Kind of layer", "subject": "Subjects"}
+_MORE = ("kind", "subject", "channel", "rows", "columns")
 _COUNTED = 5
 
 
@@ -91,7 +92,9 @@ def _filters(release: Release) -> Search:
         on_change=_rewind,
         help="Only the ROI that decodes the unit best.",
     )
-    with st.expander("More: kind of layer, subjects, place in the map", icon=":material/tune:"):
+    asked = any(_state.parameter(name) for name in _MORE)  # nobody should miss what is asked
+    label = "More: kind of layer, subjects, place in the map"
+    with st.expander(label, icon=":material/tune:", expanded=asked):
         more = st.columns(5)
         names["kind"] = _names(more[0], "kind", release.values("kind"))
         names["subject"] = _names(
@@ -214,6 +217,8 @@ def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame)
         after = None
         page = _page(release, search, units, bins, size, after)
     rows = ordered(page.rows)
+    if search.subject:  # of some subjects there is no rank, p or lead
+        rows = rows.dropna(axis="columns", how="all")
     event: Any = table.dataframe(
         rows,
         hide_index=True,
