@@ -95,7 +95,7 @@ def _visits(release: unitdb.Release, rounds: int, seed: int = 0) -> list[Visit]:
         layer = layers[int(rng.integers(len(layers)))]
         minimum = f"{0.1 + 0.02 * number + 0.01 * seed:.2f}"
         lead = f"{0.02 * number + 0.01 * seed:.2f}"
-        subject = subjects[number % (len(subjects) - 1)]
+        subject = subjects[number % max(1, len(subjects) - 1)]
         of_two = of_largest | {"roi": roi, "subject": [subject, subjects[-1]], "minimum": minimum}
         where = {"model": layer.model, "layer": layer.layer, "roi": roi}
         unit = f"{layer.name}/{int(rng.integers(layer.n_units))}"
@@ -143,7 +143,7 @@ def _seconds(page: str, parameters: Parameters) -> float:
     started = time.perf_counter()
     app.run()
     seconds = time.perf_counter() - started
-    problems = [element.value for element in (*app.exception, *app.warning, *app.error)]
+    problems = [element.value for element in (*app.exception, *app.warning, *app.error, *app.info)]
     problems = [one for one in problems if "SIMULATED" not in one]
     if problems:
         raise SystemExit(f"{page} {parameters}: {problems[0]}")

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests.tiny import INFO, accuracies, make_older, stage
+from unitdb.browser import _reads
 from unitdb.browser._counting import (
-    bins_of,
     counted_by,
     edge_of_page,
     from_minimum,
     is_edge,
+    narrowed,
     refusal,
 )
 from unitdb.browser._search import MEASURES, NAMES, Search, at_least
 from unitdb.publish import publish_release
-from unitdb.query import value_of
 from unitdb.release import Release
 
 MINIMA = (None, *(n / 100 for n in range(-20, 60)))
@@ -34,6 +34,9 @@ def release_of_edges(tmp_path_factory: pytest.TempPathFactory) -> Release:
     edges = accuracy["r"].round(2).to_numpy(np.float32)
     towards = np.resize(np.array([-2, 0, 2], np.float32), len(edges))
     moved = np.where(towards == 0, edges, np.nextafter(edges, towards))
+    # Some units lead by more than 1, and some accuracies are 1: the last bin has no upper end.
+    best = (accuracy["layer"] == "fc") & (accuracy["unit"] < 4) & (accuracy["dataset"] == "sim-b")
+    moved = np.where(best, np.where(accuracy["roi"] == "V4", 1, -0.4), moved).astype(np.float32)
     root = tmp_path_factory.mktemp("edges")
     folder = stage(root / ".staging" / "tiny", accuracy.assign(r=moved))
     return Release(publish_release(folder, root, info=INFO))
@@ -45,12 +48,8 @@ def release(request: pytest.FixtureRequest, tiny_release: Path, release_of_edges
 
 
 def counts(search: Search, release: Release) -> pd.DataFrame:
-    counted = counted_by(search, release.tables)
-    assert counted is not None
-    rows = release.table(counted.table)
-    if counted.column:
-        rows = rows[rows[counted.column] == counted.value]
-    return bins_of(search, rows[[*NAMES, "bin"]].assign(n_units=rows[counted.n]), release)
+    assert counted_by(search, release.tables) is not None
+    return _reads.bins(release, search)
 
 
 def above(values: np.ndarray, minimum: float) -> np.ndarray:
@@ -136,32 +135,46 @@ def test_an_older_release_counts_means(tiny_copy: Path) -> None:
 
 @pytest.mark.parametrize("by", list(MEASURES))
 @pytest.mark.parametrize("more", [{}, {"everybody": True}, {"preferred": True, "roi": ("V4",)}])
-def test_pages_are_those_of_the_whole_selection(release: Release, by: str, more: dict) -> None:
+@pytest.mark.parametrize("size", [1, 3])
+def test_pages_are_those_of_the_whole_selection(
+    release: Release, by: str, more: dict, size: int
+) -> None:
     search = Search(by=by, **more)
     units, bins = search.units(release), counts(search, release)
-    whole, size, after, narrowed = units.to_pandas(), 3, None, 0
+    whole, after, fewer = units.to_pandas(), None, 0
     for first in range(0, len(whole), size):
-        below = None if after is None else value_of(after, by)
-        edge = edge_of_page(bins, size + 1, below)
-        some = units if edge is None else units.where(at_least(by, edge))
-        narrowed += edge is not None
+        some = narrowed(units, search, bins, size, after)
+        fewer += some is not units
         page = some.page(size, after=after)
-        pd.testing.assert_frame_equal(page.rows, whole[first : first + size].reset_index(drop=True))
+        expected = whole[first : first + size].reset_index(drop=True)
+        pd.testing.assert_frame_equal(page.rows, expected)
         assert (page.next is None) == (first + size >= len(whole))
         after = page.next
-    assert narrowed > 1
+    assert fewer > 1
+
+
+def test_a_minimum_above_the_edge_stays(tiny_release: Path) -> None:
+    release = Release(tiny_release)
+    low, high = Search(minimum=-0.5), Search(minimum=0.3)
+    assert counts(low, release).equals(counts(high, release))  # whatever the minimum
+    units = high.units(release)
+    assert narrowed(units, high, counts(high, release), 10**6, None) is units
+    bins = counts(high, release)
+    best = narrowed(low.units(release), low, bins, 5, None)
+    assert 6 <= best.count() < low.units(release).count()
 
 
 @given(
     values=st.lists(st.integers(-100, 99), max_size=30),
     n=st.integers(1, 10),
-    below=st.none() | st.integers(-10_000, 10_000),
+    below=st.none() | st.integers(-10_000, 15_000),
 )
 def test_a_page_lies_above_its_edge(values: list[int], n: int, below: int | None) -> None:
     bins = pd.DataFrame({"bin": values, "n_units": 1})
     edge = edge_of_page(bins, n, None if below is None else below / 10_000)
-    counted = sorted((v for v in values if below is None or 100 * v + 100 <= below), reverse=True)
-    expected = counted[n - 1] if len(counted) >= n else None
+    # Bins that lie below the row before the page as a whole: the last one has no upper end.
+    counted = [v for v in values if below is None or (100 * v + 100 <= below and v < 99)]
+    expected = sorted(counted, reverse=True)[n - 1] if len(counted) >= n else None
     if expected is None or expected == -100:
         assert edge is None
     else:
@@ -170,9 +183,12 @@ def test_a_page_lies_above_its_edge(values: list[int], n: int, below: int | None
 
 def test_what_would_take_seconds_is_refused() -> None:
     two = Search(subject=("S1", "S2"))
-    assert refusal(two, 4_000_000) is None
-    assert "5,000,000 rows are more than the 4,000,000" in str(refusal(two, 5_000_000))
-    assert refusal(Search(subject=("S1",), everybody=True), 10**9) is None
-    assert refusal(Search(channel="3"), 50_000_000) is None
-    assert "Choose a layer" in str(refusal(Search(channel="3", subject=("S1",)), 50_000_000))
-    assert "Choose a layer" in str(refusal(Search(rows="3"), 10**8))
+    assert refusal(two, 4_000_000, counted=False) is None
+    assert "5,000,000 rows are more than the 4,000,000" in str(
+        refusal(two, 5_000_000, counted=False)
+    )
+    assert refusal(Search(subject=("S1",), everybody=True), 10**9, counted=True) is None
+    assert refusal(Search(by="min_r"), 10**9, counted=False)  # of an older release
+    assert refusal(Search(channel="3"), 50_000_000, counted=False) is None
+    for asked in ({"channel": "3", "subject": ("S1",)}, {"rows": "3"}, {"columns": "3"}):
+        assert "Choose a layer" in str(refusal(Search(**asked), 10**8, counted=False))

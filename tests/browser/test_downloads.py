@@ -165,10 +165,15 @@ def test_a_reader_who_leaves_ends_the_writing() -> None:
 
 
 def test_what_the_page_refuses_is_no_file(answer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for what in _counting._MOST:
-        monkeypatch.setitem(_counting._MOST, what, 40)
+    for what in _counting.MOST:
+        monkeypatch.setitem(_counting.MOST, what, 40)
     status, _, body = answer("/download/units.csv", "subject=S1&subject=S2")
     assert status == 400
     assert b"Choose a layer" in body
-    status, _, body = answer("/download/units.csv", "subject=S1")
-    assert status == 200
+    for query in ("subject=S1&subject=S2&layer=*", "layer=c%3Fnv1"):
+        status, _, body = answer("/download/units.csv", query)
+        assert status == 400
+        assert b"not patterns" in body
+    for query in ("subject=S1", "subject=S1&subject=S1"):
+        status, _, body = answer("/download/units.csv", query)
+        assert status == 200

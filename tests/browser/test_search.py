@@ -10,7 +10,11 @@ from unitdb.browser._search import Search, at_least, parsed_range
 from unitdb.errors import QueryError, UnknownLayerError
 from unitdb.release import Release
 
-NAME = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=8)
+NAME = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="*?"),
+    min_size=1,
+    max_size=8,
+)
 
 
 @given(

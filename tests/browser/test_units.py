@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -72,8 +74,25 @@ def test_pages_follow_each_other_and_begin_again(shown: Release, visit) -> None:
     assert "after" not in app.query_params
 
 
-def test_a_page_that_is_none_is_the_first(shown: Release, visit) -> None:
-    app = visit("units", after="bm9wZQ")
+def cursor_of(*values: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+KEY = ("sim-a", "perception", "net", "fc", "V4", 1)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "bm9wZQ",
+        cursor_of(10**400, *KEY),  # no float holds it
+        cursor_of(0.1, *KEY[:5], 2**40),  # nor int32 that
+        cursor_of(-5, *KEY),  # behind the last row
+        base64.urlsafe_b64encode(b"[" * 6000).decode(),
+    ],
+)
+def test_a_page_that_is_none_is_the_first(shown: Release, visit, after: str) -> None:
+    app = visit("units", after=after)
     assert "names no page" in app.warning[0].value
     first = shown.units().sort("mean_r").page(50).rows
     assert list(app.dataframe[0].value["unit_id"]) == list(first["unit_id"])
@@ -148,8 +167,8 @@ def test_some_subjects_are_summarised_alone(shown: Release, visit) -> None:
 def test_what_would_take_long_says_what_to_choose(
     shown: Release, visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for what in _counting._MOST:
-        monkeypatch.setitem(_counting._MOST, what, 40)
+    for what in _counting.MOST:
+        monkeypatch.setitem(_counting.MOST, what, 40)
     for asked in ({"subject": ["S1", "S2"]}, {"channel": "0"}, {"rows": "1", "subject": "S2"}):
         app = visit("units", **asked)
         assert "Choose a layer, an ROI, or both" in app.info[0].value
@@ -157,3 +176,15 @@ def test_what_would_take_long_says_what_to_choose(
         assert app.multiselect(key="layer").options  # to choose from
         assert len(visit("units", **asked, layer="conv1", roi="V4", dataset="sim-a").dataframe) == 1
     assert len(visit("units", subject="S1").dataframe) == 1
+
+
+def test_there_is_no_lead_over_some_subjects(shown: Release, visit) -> None:
+    for asked in ({"by": "lead_r"}, {"preferred": "true"}):
+        app = visit("units", subject="S1", **asked)
+        assert "No ROI leads over others" in app.info[0].value
+        assert not app.dataframe
+
+
+def test_a_minimum_goes_by_hundredths(shown: Release, visit) -> None:
+    n = shown.units().where(col.mean_r >= 0.12).count()
+    assert f"**{n:,}** rows" in texts(visit("units", minimum="0.123"))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from unitdb.errors import QueryError
 from unitdb.query import Source, UnitSet, col, connect
 from unitdb.schema import get_table
 
-N_UNITS = 100_000
-ROIS, SUBJECTS = ("V1", "V4"), ("S1", "S2", "S3", "S4", "S5", "S6")
+N_UNITS = 40_000
+PARTITION = ("sim", "perception", "net", "fc")
+ROIS, SUBJECTS = ("V1", "V2", "V3", "V4", "V5", "V6"), ("S1", "S2", "S3", "S4", "S5", "S6")
 
 
 @pytest.fixture(scope="module")
@@ -24,17 +28,14 @@ def r() -> np.ndarray:
     return values.astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def source(r: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Source:
-    """A layer in forty row groups, which two threads would read out of order if they might."""
-    partition = ("sim", "perception", "net", "fc")
+def written(r: np.ndarray, folder: Path, *, without: int | None = None) -> dict[str, list[str]]:
+    """A layer in many row groups, which two threads would read out of order if they might."""
     keys = ("dataset", "condition", "model", "layer")
-    folder = tmp_path_factory.mktemp("accuracy")
-    for key, name in zip(keys, partition, strict=True):
+    for key, name in zip(keys, PARTITION, strict=True):
         folder /= f"{key}={name}"
     folder.mkdir(parents=True)
     n = r.size
-    columns = {key: [name] * n for key, name in zip(keys, partition, strict=True)} | {
+    columns = {key: [name] * n for key, name in zip(keys, PARTITION, strict=True)} | {
         "roi": np.repeat(ROIS, n // len(ROIS)),
         "unit": np.tile(np.repeat(np.arange(N_UNITS), len(SUBJECTS)), len(ROIS)),
         "subject": np.tile(SUBJECTS, n // len(SUBJECTS)),
@@ -46,17 +47,33 @@ def source(r: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Source:
     arrays = [pa.array(columns[field.name]).cast(_plain(field.type)) for field in schema]
     path = folder / "part-0.parquet"
     table = pa.table([a.cast(f.type) for a, f in zip(arrays, schema, strict=True)], schema=schema)
+    if without is not None:
+        table = pa.concat_tables([table[:without], table[without + 1 :]])
     pq.write_table(table, path, row_group_size=30_000)
-    connection = connect({"accuracy": [str(path)]})
+    return {"accuracy": [str(path)]}
+
+
+def source_of(files: dict[str, list[str]], memory: str | None = None) -> Source:
+    connection = connect(files, memory=memory)
     return Source(
         connect=lambda: connection,
         label="some@1.0.0",
         citation="None",
         simulated=True,
         known={"roi": ROIS, "subject": SUBJECTS},
-        partitions=[partition],
+        partitions=[PARTITION],
         subjects={"sim": SUBJECTS},
     )
+
+
+@pytest.fixture(scope="module")
+def files(r: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    return written(r, tmp_path_factory.mktemp("accuracy"))
+
+
+@pytest.fixture(scope="module")
+def source(files: dict[str, list[str]]) -> Source:
+    return source_of(files)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -66,11 +83,11 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 @pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:Degrees of freedom")
 @pytest.mark.filterwarnings("ignore:All-NaN slice")
 @pytest.mark.parametrize("subjects", [["S2"], ["S1", "S6"], ["S5", "S2", "S3"], list(SUBJECTS)])
-@pytest.mark.parametrize("roi", [None, "V4"])
+@pytest.mark.parametrize("roi", [None, "V4", list(ROIS[:5])])
 def test_they_are_those_of_numpy(r: np.ndarray, source: Source, subjects, roi) -> None:
     found = UnitSet(source, {"roi": roi}, subjects=subjects).to_pandas()
     chosen = [SUBJECTS.index(subject) for subject in subjects]
-    rois = [ROIS.index(name) for name in ROIS if roi in (None, name)]
+    rois = [i for i, name in enumerate(ROIS) if roi is None or name == roi or name in list(roi)]
     some = r[rois][:, :, chosen].reshape(-1, len(chosen)).astype(np.float64)
     assert found["unit"].tolist() == list(range(N_UNITS)) * len(rois)
     assert (found["n_subjects"] == (~np.isnan(some)).sum(1)).all()
@@ -94,3 +111,19 @@ def test_what_is_asked_of_them_is_of_them(r: np.ndarray, source: Source) -> None
     assert units.where(col.mean_r > 0.5).count() == (mean.astype(np.float32) > 0.5).sum()
     everywhere = units.where(every_subject=True).count()
     assert everywhere == (~np.isnan(r[0, :, [0, 3]])).all(0).sum()
+
+
+@pytest.mark.parametrize("rois", [None, list(ROIS)])
+@pytest.mark.parametrize("subjects", [["S1", "S6"], list(SUBJECTS)])
+def test_they_take_no_memory_for_all_units(files, rois, subjects) -> None:
+    units = UnitSet(source_of(files, "24MB"), {"roi": rois}, subjects=subjects)
+    assert units.count() == len(ROIS) * N_UNITS
+    assert units.histogram()["n_units"].sum() == units.where(col.mean_r >= -1).count()
+
+
+@pytest.mark.parametrize("without", [0, 1, 100_001])
+def test_a_row_that_is_missing_is_no_wrong_number(r, tmp_path: Path, without: int) -> None:
+    broken = source_of(written(r, tmp_path, without=without))
+    units = UnitSet(broken, subjects=["S1", "S2", "S3", "S4", "S5", "S6"])
+    with pytest.raises(QueryError, match="missing or out of order: unitdb verify"):
+        units.count()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unitdb.browser._search import NAMES
+from unitdb.browser._search import NAMES, at_least
+from unitdb.query.paging import cursor_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,9 +19,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from unitdb.browser._search import Search
+    from unitdb.query import UnitSet
     from unitdb.release import Release
 
-__all__ = ["Counted", "bins_of", "counted_by", "edge_of_page", "from_minimum", "is_edge", "refusal"]
+__all__ = [
+    "MOST",
+    "Counted",
+    "bins_of",
+    "counted_by",
+    "edge_of_page",
+    "from_minimum",
+    "is_edge",
+    "narrowed",
+    "refusal",
+]
 
 _SWITCHED = {
     (False, False): "n_units",
@@ -29,11 +41,7 @@ _SWITCHED = {
     (True, True): "n_complete_preferred",
 }
 """Column of ``summary_histogram`` by the switches *In every subject* and *Preferred ROI only*."""
-_MOST = {
-    "several subjects are summarised unit by unit": 4_000_000,
-    "places of one subject's units are compared unit by unit": 20_000_000,
-    "places of units are compared unit by unit": 60_000_000,
-}
+MOST = {"several subjects": 4_000_000, "a subject's places": 20_000_000, "rows": 60_000_000}
 """Rows of ``unit_summary`` that may be looked through; more would take seconds."""
 
 
@@ -120,8 +128,6 @@ def from_minimum(bins: pd.DataFrame, minimum: float | None) -> pd.DataFrame:
 def edge_of_page(bins: pd.DataFrame, n: int, below: float | None) -> float | None:
     """Highest edge of a bin above which the next ``n`` rows lie; None where fewer are left.
 
-    A query that asks for rows from there on alone reads few of them.
-
     Parameters
     ----------
     bins : DataFrame
@@ -133,15 +139,48 @@ def edge_of_page(bins: pd.DataFrame, n: int, below: float | None) -> float | Non
     """
     counts = bins.groupby("bin")["n_units"].sum().sort_index(ascending=False)
     if below is not None:
-        # Rows of this bin may stand before the page: they are not counted upon.
-        counts = counts[counts.index < np.floor(100 * below)]
+        # Rows of this bin may stand before the page: they are not counted upon. The last bin also
+        # holds what lies beyond it.
+        counts = counts[counts.index < min(np.floor(100 * below), 99)]
     reached = counts[counts.cumsum() >= n]
     if reached.empty or reached.index[0] <= -100:
         return None
     return float(reached.index[0]) / 100
 
 
-def refusal(search: Search, n_rows: int) -> str | None:
+def narrowed(
+    units: UnitSet, search: Search, bins: pd.DataFrame, size: int, after: str | None
+) -> UnitSet:
+    """The rows of a search that a page is of, and no more than are in bins that it reaches.
+
+    A query for these alone reads few row groups.
+
+    Parameters
+    ----------
+    units : UnitSet
+        What the search finds, the best first.
+    search : Search
+        The search.
+    bins : DataFrame
+        Of the search, whatever its minimum.
+    size : int
+        Rows of the page.
+    after : str or None
+        Where it begins.
+
+    Raises
+    ------
+    QueryError
+        ``after`` is no cursor.
+    """
+    below = None if after is None else cursor_value(after, search.by)
+    least = edge_of_page(bins, size + 1, below)
+    if least is None or (search.minimum is not None and search.minimum >= least):
+        return units
+    return units.where(at_least(search.by, least))
+
+
+def refusal(search: Search, n_rows: int, *, counted: bool) -> str | None:
     """Say why a search is not carried out on so many rows; None where it is.
 
     Parameters
@@ -150,18 +189,19 @@ def refusal(search: Search, n_rows: int) -> str | None:
         The search.
     n_rows : int
         Rows of the names that it asks for.
+    counted : bool
+        Whether a table of the release counts what it finds.
     """
-    several, few, many = _MOST
     placed = search.channel or search.rows or search.columns
+    what, most = "This search reads unit by unit", MOST["rows"]
     if len(search.subject) > 1:
-        what = several
+        what, most = "Several subjects are summarised unit by unit", MOST["several subjects"]
     elif placed:
-        what = few if search.subject else many
-    else:
-        return None
-    if n_rows <= _MOST[what]:
+        what = "Places of units are compared unit by unit"
+        most = MOST["a subject's places"] if search.subject else most
+    if counted or n_rows <= most:
         return None
     return (
-        f"{what[0].upper()}{what[1:]}: {n_rows:,} rows are more than the {_MOST[what]:,} that "
-        "this page looks through. Choose a layer, an ROI, or both."
+        f"{what}: {n_rows:,} rows are more than the {most:,} that this page looks through. Choose "
+        "a layer, an ROI, or both."
     )

@@ -7,7 +7,6 @@ import threading
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from unitdb.browser import RELEASE_VARIABLE, _reads
-from unitdb.browser._counting import refusal
 from unitdb.browser._masks import write_masks
 from unitdb.browser._search import Search
 from unitdb.errors import QueryError, UnitdbError
@@ -72,7 +71,7 @@ def _download(request: Request) -> Response:
 
 def _writer(release: Release, search: Search, ending: str) -> Callable[[BinaryIO], None]:
     units = search.units(release, ordered=False)
-    why = refusal(search, _reads.n_rows(release, search))
+    why = _reads.refusal(release, search)
     if why is not None:
         raise QueryError(why)
     if ending in {"npz", "pt"}:

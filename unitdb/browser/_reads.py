@@ -1,7 +1,8 @@
 """What pages read of a release, kept for the next reader of the same.
 
 Keys hold the release's place and version; a published version never changes. What is kept is small
-(tables of a page, histograms) and bounded in number.
+(tables of a page, histograms) and bounded in number. Errata and retraction, which do change, are
+asked of ``Release.listed``, not taken from the ``Description`` that is kept here.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from unitdb.browser._search import Search
     from unitdb.query import UnitSet
 
-__all__ = ["bins", "layer", "n_rows", "opened", "read", "table", "units"]
+__all__ = ["bins", "layer", "opened", "read", "refusal", "table", "units"]
 
 _ONE_LAYER = threading.Lock()
 """The largest layer takes some hundred MB while it is binned: one reader at a time."""
@@ -81,10 +82,12 @@ def bins(release: Release, search: Search) -> pd.DataFrame:
     return _counting.bins_of(search, _bins(_key(release), counted, release), release)
 
 
-def n_rows(release: Release, search: Search) -> int:
-    """Rows of the names that a search asks for, whatever else it asks."""
+def refusal(release: Release, search: Search) -> str | None:
+    """Say why a search of the release would take too long; None where it does not."""
+    counted = _counting.counted_by(search, release.tables) is not None
     rows = _bins(_key(release), _counting.Counted("unit_histogram"), release)
-    return int(_counting.bins_of(search, rows, release)["n_units"].sum())
+    n = int(_counting.bins_of(search, rows, release)["n_units"].sum())
+    return _counting.refusal(search, n, counted=counted)
 
 
 def layer(release: Release, model: str, name: str, roi: str, **where: str) -> LayerView:
@@ -123,7 +126,8 @@ def _bins(
     counted: Counted,
     _release: Release,
 ) -> pd.DataFrame:
-    rows = _release.table(counted.table)
+    needed = dict.fromkeys([*NAMES, "bin", counted.n, counted.column or "bin"])
+    rows = _release.table(counted.table, list(needed))
     if counted.column:
         rows = rows[rows[counted.column] == counted.value]
     return rows[[*NAMES, "bin"]].assign(n_units=rows[counted.n])

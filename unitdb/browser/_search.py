@@ -84,9 +84,12 @@ class Search:
 
         several: dict[str, Any] = {}
         for key in (*NAMES, "kind", "subject"):
-            several[key] = tuple(parameters.get(key, ()))
+            several[key] = tuple(dict.fromkeys(parameters.get(key, ())))
             if len(several[key]) > _MOST_NAMES:
                 raise QueryError(f"{key}: more than {_MOST_NAMES} names")
+            for name in several[key]:
+                if "*" in name or "?" in name:
+                    raise QueryError(f"{key}={name!r}: names, not patterns of names")
         by = last("by") or "mean_r"
         if by not in MEASURES:
             raise QueryError(f"by={by!r}: there is {', '.join(MEASURES)}")

@@ -2,7 +2,7 @@
 
 from unitdb.query.conditions import ColumnExpression, Condition, col
 from unitdb.query.layers import Layer, choose_layers, expand_globs
-from unitdb.query.paging import Page, value_of
+from unitdb.query.paging import Page
 from unitdb.query.sandbox import connect, run_sql
 from unitdb.query.source import Source
 from unitdb.query.units import UnitSet
@@ -19,5 +19,4 @@ __all__ = [
     "connect",
     "expand_globs",
     "run_sql",
-    "value_of",
 ]

@@ -57,7 +57,8 @@ FROM (
       lag(unit, {n} - 1) OVER () AS first_unit, row_number() OVER () AS row
     FROM accuracy
     WHERE dataset = ? AND condition = ? AND model = ? AND layer = ? AND ({subjects}){rois}
-  ) WHERE row % {n} = 0 AND first_unit = unit)
+  ) WHERE CASE WHEN row % {n} <> 0 THEN false WHEN first_unit = unit THEN true
+    ELSE error('rows of the table accuracy are missing or out of order: unitdb verify') END)
 )
 """.strip()
 
@@ -136,14 +137,14 @@ def _of_several(n: int, n_rois: int) -> str:
         names=", ".join(f"CAST(? AS VARCHAR) AS {column}" for column in KEY[:4]),
         others=_nulls({"n_subjects", "mean_r", "sd_r", "min_r", "max_r", *KEY}),
         every=", ".join(every),
-        before=", ".join(f"lag(r, {i}) OVER () AS {r}" for i, r in enumerate(every)),
+        before=", ".join(["r AS r0", *(f"lag(r, {i}) OVER () AS r{i}" for i in range(1, n))]),
         defined=" + ".join(f"CAST({r} IS NOT NULL AS INTEGER)" for r in every),
         total=" + ".join(f"coalesce(CAST({r} AS DOUBLE), 0)" for r in every),
         squares=" + ".join(f"coalesce(({r} - mean) ** 2, 0)" for r in every),
         n=n,
         # With IN, DuckDB joins five and more with a table, and holds all rows until it is done.
         subjects=" OR ".join(["subject = ?"] * n),
-        rois=f" AND roi IN ({_marks(range(n_rois))})" if n_rois else "",
+        rois=f" AND ({' OR '.join(['roi = ?'] * n_rois)})" if n_rois else "",
     )
 
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from unitdb.query.relation import Relation
 
-__all__ = ["Page", "cursor", "following", "value_of"]
+__all__ = ["Page", "cursor", "cursor_value", "following"]
+
+_LONGEST = 10_000
+"""Characters of a cursor: names of folders, six of them, are shorter by far."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,7 +76,7 @@ def cursor(table: pa.Table, row: int, sort: tuple[str, bool] | None) -> str:
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
-def value_of(after: str, by: str) -> float:
+def cursor_value(after: str, by: str) -> float:
     """The value of the row that a cursor names, in the column that the selection is sorted by.
 
     Raises
@@ -87,21 +90,26 @@ def value_of(after: str, by: str) -> float:
 def _parsed(after: str, by: str | None) -> list[Any]:
     kinds = [*([_kind(by)] if by else []), *map(_kind, KEY)]
     try:
-        padded = after + "=" * (-len(after) % 4)
+        padded = after[:_LONGEST] + "=" * (-len(after) % 4)
         values = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
         fits = (
             isinstance(values, list)
             and len(values) == len(kinds)
-            and all(
-                type(value) is kind or (kind is float and type(value) is int)
-                for value, kind in zip(values, kinds, strict=True)
-            )
+            and all(_fits(value, kind) for value, kind in zip(values, kinds, strict=True))
         )
-    except ValueError:
+    except (ValueError, RecursionError):
         fits = False
     if not fits:
-        raise QueryError(f"after={after!r} is not Page.next of this selection")
+        raise QueryError(f"after={after[:200]!r} is not Page.next of this selection")
     return list(values)
+
+
+def _fits(value: Any, kind: type) -> bool:
+    """Whether a value could stand in a column: int32 and float32 have limits."""
+    if kind is str:
+        return type(value) is str
+    whole = type(value) is int and abs(value) < 2**31
+    return whole or (kind is float and type(value) is float and abs(value) < 2.0**127)
 
 
 def _kind(column: str) -> type:

@@ -27,9 +27,10 @@ class UnitSet(Selection):
 
     A row is a unit decoded from an ROI; so the same unit occurs once for each dataset, condition
     and ROI. Each method gives a new selection; data are read by ``to_pandas``, ``to_arrow``,
-    ``to_batches``, ``to_csv``, ``page``, ``count``, ``facets``, ``by_layer``, ``by_channel`` and
-    ``len``. Rows have the columns of ``unit_summary`` and ``unit_id`` (``model/layer/unit``), are
-    sorted by the primary key, or after :meth:`top` and :meth:`sort` by their column.
+    ``to_batches``, ``to_csv``, ``page``, ``count``, ``facets``, ``by_layer``, ``by_channel``,
+    ``histogram`` and ``len``. Rows have the columns of ``unit_summary`` and ``unit_id``
+    (``model/layer/unit``), are sorted by the primary key, or after :meth:`top` and :meth:`sort` by
+    their column.
 
     Parameters
     ----------

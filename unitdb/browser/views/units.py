@@ -9,10 +9,9 @@ import streamlit as st
 
 from unitdb.browser import _collection, _counting, _figure, _links, _reads, _state, charts
 from unitdb.browser._columns import ordered, unit_columns
-from unitdb.browser._search import MEASURES, NAMES, Search, at_least
+from unitdb.browser._search import MEASURES, NAMES, Search
 from unitdb.browser._words import help_on
 from unitdb.errors import QueryError
-from unitdb.query import value_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +33,9 @@ def show(release: Release) -> None:
     counts = st.empty()
     search = _filters(release)
     units = search.units(release)
-    why = _counting.refusal(search, _reads.n_rows(release, search))
+    why = _reads.refusal(release, search)
+    if search.subject and (search.preferred or search.by == "lead_r"):
+        why = "No ROI leads over others in some subjects alone: this is known of all of them."
     if why is not None:
         st.info(why)
         return
@@ -76,7 +77,7 @@ def _filters(release: Release) -> Search:
     )
     first.caption(f"{by}: {help_on(by)}")
     minimum = _state.number(
-        second, "At least (Pearson r)", "minimum", -1.0, 1.0, None, 0.01, on_change=_rewind
+        second, "At least (Pearson r)", "minimum", -0.99, 1.0, None, 0.01, on_change=_rewind
     )
     everybody = _state.switch(
         third,
@@ -183,39 +184,13 @@ def _facets(found: dict[str, pd.Series[int]], search: Search) -> None:
         st.caption("  \n".join(lines))
 
 
-def _page(
-    release: Release,
-    search: Search,
-    units: UnitSet,
-    bins: pd.DataFrame,
-    size: int,
-    after: str | None,
-) -> Page:
-    """Rows of a page. Bins say how far down they reach: no others are read."""
-    below = None if after is None else value_of(after, search.by)
-    least = _counting.edge_of_page(bins, size + 1, below)
-    if least is not None and (search.minimum is None or search.minimum < least):
-        units = units.where(at_least(search.by, least))
-    found: Page = _reads.units(release, units, "page", size, after=after)
-    return found
-
-
 def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame) -> None:
     table = st.container()
     turn = st.container(horizontal=True, vertical_alignment="bottom")
     buttons = turn.container(horizontal=True, width="content")
     chosen = _state.one_of(turn, "Rows of a page", "size", _SIZES, default="50", on_change=_rewind)
     size = int(chosen)
-    after = _state.parameter("after")
-    try:
-        page = _page(release, search, units, bins, size, after)
-    except QueryError:
-        if after is None:
-            raise
-        st.warning("This link names no page of this result; here is the first one.")
-        _rewind()
-        after = None
-        page = _page(release, search, units, bins, size, after)
+    page, after = _page(release, search, units, bins, size)
     rows = ordered(page.rows)
     if search.subject:  # of some subjects there is no rank, p or lead
         rows = rows.dropna(axis="columns", how="all")
@@ -242,6 +217,26 @@ def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame)
     _collection.add_button(turn, list(dict.fromkeys(selected)) or [opened])
     if rows["unit_id"].duplicated().any():
         st.caption("A unit stands once for each dataset, condition and ROI.")
+
+
+def _page(
+    release: Release, search: Search, units: UnitSet, bins: pd.DataFrame, size: int
+) -> tuple[Page, str | None]:
+    """The page that the URL asks for, or the first, and what it begins after."""
+    after = _state.parameter("after")
+    if after is not None:
+        try:
+            some = _counting.narrowed(units, search, bins, size, after)
+        except QueryError:
+            page = None
+        else:
+            page = _reads.units(release, some, "page", size, after=after)
+        if page is not None and len(page.rows):
+            return page, after
+        st.warning("This link names no page of this result; here is the first one.")
+        _rewind()
+    some = _counting.narrowed(units, search, bins, size, None)
+    return _reads.units(release, some, "page", size, after=None), None
 
 
 def _turn(after: str) -> None:

@@ -115,20 +115,20 @@ def lead_over_others(means: list[np.ndarray]) -> list[np.ndarray]:
 def bin_rows(decoded: Decoded) -> dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]]:
     """Rows of ``accuracy_histogram``, ``unit_histogram`` and ``summary_histogram``."""
     subjects, means, measures = [], [], []
-    published = [
-        {name: units[name].astype(np.float32) for name in ("mean_r", "min_r", "max_r")}
-        | {"complete": units["n_subjects"] == len(r)}
-        for _, _, r in decoded.parts
-        for units in [unit_columns(r.astype(np.float64))]
-    ]
-    leads = lead_over_others([units["mean_r"] for units in published])
-    for (roi, names, r), units, lead in zip(decoded.parts, published, leads, strict=True):
+    published = [unit_columns(r)["mean_r"].astype(np.float32) for _, _, r in decoded.rois()]
+    leads = lead_over_others(published)
+    for (roi, names, r), mean, lead in zip(decoded.parts, published, leads, strict=True):
         for subject, row in zip(names, r, strict=True):
             subjects += [((roi, subject, bin_), n) for bin_, n in _bins(row)]
-        means += [((roi, bin_), n) for bin_, n in _bins(units["mean_r"])]
-        for measure in ("mean_r", "min_r", "max_r", "lead_r"):
-            values = lead if measure == "lead_r" else units[measure]
-            rows = _bins(values, complete=units["complete"], preferred=lead > 0)
+        means += [((roi, bin_), n) for bin_, n in _bins(mean)]
+        complete, preferred = np.isfinite(r).all(axis=0), lead > 0
+        for measure, values in (
+            ("mean_r", mean),
+            ("min_r", np.fmin.reduce(r)),
+            ("max_r", np.fmax.reduce(r)),
+            ("lead_r", lead),
+        ):
+            rows = _bins(values, complete=complete, preferred=preferred)
             measures += [((roi, measure, bin_), n) for bin_, n in rows]
     return {
         "accuracy_histogram": subjects,
