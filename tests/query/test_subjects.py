@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from unitdb.errors import QueryError
-from unitdb.query import Source, UnitSet, col, connect
+from unitdb.query import Layer, Source, UnitSet, _clauses, col, connect
 from unitdb.schema import get_table
 
 N_UNITS = 40_000
 PARTITION = ("sim", "perception", "net", "fc")
+LAYER = Layer(model="net", layer="fc", depth=0, kind="Linear", shape=(N_UNITS,))
 ROIS, SUBJECTS = ("V1", "V2", "V3", "V4", "V5", "V6"), ("S1", "S2", "S3", "S4", "S5", "S6")
 
 
@@ -63,6 +64,7 @@ def source_of(files: dict[str, list[str]], memory: str | None = None) -> Source:
         known={"roi": ROIS, "subject": SUBJECTS},
         partitions=[PARTITION],
         subjects={"sim": SUBJECTS},
+        layers=lambda: [LAYER],
     )
 
 
@@ -84,7 +86,11 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 @pytest.mark.filterwarnings("ignore:All-NaN slice")
 @pytest.mark.parametrize("subjects", [["S2"], ["S1", "S6"], ["S5", "S2", "S3"], list(SUBJECTS)])
 @pytest.mark.parametrize("roi", [None, "V4", list(ROIS[:5])])
-def test_they_are_those_of_numpy(r: np.ndarray, source: Source, subjects, roi) -> None:
+@pytest.mark.parametrize("piece", [2**20, 9_999])
+def test_they_are_those_of_numpy(
+    r: np.ndarray, source: Source, monkeypatch: pytest.MonkeyPatch, subjects, roi, piece
+) -> None:
+    monkeypatch.setattr(_clauses, "_PIECE", piece)
     found = UnitSet(source, {"roi": roi}, subjects=subjects).to_pandas()
     chosen = [SUBJECTS.index(subject) for subject in subjects]
     rois = [i for i, name in enumerate(ROIS) if roi is None or name == roi or name in list(roi)]

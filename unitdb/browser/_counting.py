@@ -41,8 +41,9 @@ _SWITCHED = {
     (True, True): "n_complete_preferred",
 }
 """Column of ``summary_histogram`` by the switches *In every subject* and *Preferred ROI only*."""
-MOST = {"several subjects": 4_000_000, "a subject's places": 20_000_000, "rows": 60_000_000}
-"""Rows of ``unit_summary`` that may be looked through; more would take seconds."""
+MOST = {"several subjects": 8_000_000, "a subject's places": 7_000_000, "units": 30_000_000}
+"""Rows that may be looked through, of ``accuracy`` for several subjects and of ``unit_summary``
+otherwise: as many as take two cores most of a second."""
 
 
 @dataclass(frozen=True)
@@ -192,16 +193,17 @@ def refusal(search: Search, n_rows: int, *, counted: bool) -> str | None:
     counted : bool
         Whether a table of the release counts what it finds.
     """
-    placed = search.channel or search.rows or search.columns
-    what, most = "This search reads unit by unit", MOST["rows"]
+    if counted:
+        return None
+    what, n, most = "This search reads unit by unit", n_rows, MOST["units"]
     if len(search.subject) > 1:
-        what, most = "Several subjects are summarised unit by unit", MOST["several subjects"]
-    elif placed:
-        what = "Places of units are compared unit by unit"
-        most = MOST["a subject's places"] if search.subject else most
-    if counted or n_rows <= most:
+        what = "Several subjects are summarised unit by unit"
+        n, most = n_rows * len(search.subject), MOST["several subjects"]
+    elif search.subject:
+        most = MOST["a subject's places"]
+    if n <= most:
         return None
     return (
-        f"{what}: {n_rows:,} rows are more than the {most:,} that this page looks through. Choose "
+        f"{what}: {n:,} rows are more than the {most:,} that this page looks through. Choose "
         "a layer, an ROI, or both."
     )

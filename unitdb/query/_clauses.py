@@ -56,11 +56,15 @@ FROM (
     SELECT roi, unit, {before},
       lag(unit, {n} - 1) OVER () AS first_unit, row_number() OVER () AS row
     FROM accuracy
-    WHERE dataset = ? AND condition = ? AND model = ? AND layer = ? AND ({subjects}){rois}
+    WHERE dataset = ? AND condition = ? AND model = ? AND layer = ?
+      AND unit BETWEEN ? AND ? AND ({subjects}){rois}
   ) WHERE CASE WHEN row % {n} <> 0 THEN false WHEN first_unit = unit THEN true
     ELSE error('rows of the table accuracy are missing or out of order: unitdb verify') END)
 )
 """.strip()
+
+_PIECE = 2**20
+"""Units of a part, at the most: its rows, which follow each other, take one thread."""
 
 _GROUPS = {
     "dataset": ("dataset",),
@@ -120,14 +124,28 @@ def _over_subjects(
     found = [p for p in partitions_of(source, names, layers) if chosen[p[0]]]
     if not found:
         raise QueryError(f"none of {', '.join(subjects)} is a subject of what is selected")
-    computed = {"n_subjects", "mean_r", "min_r", "max_r", *KEY}
     if len(set(subjects)) == 1:
-        text, values = _OF_ONE.format(others=_nulls(computed)), [subjects[0]]
+        text = _OF_ONE.format(others=_nulls({"n_subjects", "mean_r", "min_r", "max_r", *KEY}))
+        values: list[Any] = [subjects[0]]
     else:
         rois = names.get("roi", ())
-        text = "\nUNION ALL\n".join(_of_several(len(chosen[p[0]]), len(rois)) for p in found)
-        values = [value for p in found for value in (*p, *p, *chosen[p[0]], *rois)]
+        branches, values = [], []
+        for partition in found:
+            own = chosen[partition[0]]
+            for piece in _pieces(source, partition):
+                branches.append(_of_several(len(own), len(rois)))
+                values += [*partition, *partition, *piece, *own, *rois]
+        text = "\nUNION ALL\n".join(branches)
     return Relation(table=f"(SELECT {COLUMNS} FROM (\n{text}\n))", parameters=tuple(values))
+
+
+def _pieces(source: Source, partition: tuple[str, str, str, str]) -> list[tuple[int, int]]:
+    """First and last units of the parts of a layer, which threads read beside each other."""
+    (n_units,) = (
+        layer.n_units for layer in source.layers() if (layer.model, layer.layer) == partition[2:]
+    )
+    size = -(-n_units // -(-n_units // _PIECE))  # alike, so that no thread waits for another
+    return [(first, first + size - 1) for first in range(0, n_units, size)]
 
 
 def _of_several(n: int, n_rois: int) -> str:
