@@ -124,7 +124,8 @@ def summarise_units(accuracy: pd.DataFrame) -> pd.DataFrame:
 def count_bins(values: pd.DataFrame, column: str, keys: list[str]) -> pd.DataFrame:
     """Units in each hundredth of an accuracy."""
     values = values.dropna(subset=[column]).astype({column: np.float32})
-    bins = np.floor(values[column].astype(np.float64) * 100).clip(-100, 99).astype(int)
+    most = 200 if column == "lead_r" else 100
+    bins = np.floor(values[column].astype(np.float64) * 100).clip(-most, most - 1).astype(int)
     counts = values.assign(bin=bins).groupby([*keys, "bin"]).size()
     return counts.rename("n_units").reset_index()
 

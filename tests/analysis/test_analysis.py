@@ -109,3 +109,6 @@ def test_histogram_holds_rounded_extremes():
     bins, counts = histogram(np.array([-1.0000001, -1, 1, 1.0000001], np.float32))
     assert bins.tolist() == [-100, 99]
     assert counts.tolist() == [2, 2]
+    bins, counts = histogram(np.array([-2.0000001, -1.005, 1.9999, 2], np.float32), limit=200)
+    assert bins.tolist() == [-200, -101, 199]
+    assert counts.tolist() == [1, 1, 2]

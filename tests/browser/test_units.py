@@ -85,9 +85,10 @@ KEY = ("sim-a", "perception", "net", "fc", "V4", 1)
     "after",
     [
         "bm9wZQ",
-        cursor_of(10**400, *KEY),  # no float holds it
-        cursor_of(0.1, *KEY[:5], 2**40),  # nor int32 that
-        cursor_of(-5, *KEY),  # behind the last row
+        cursor_of("mean_r falling", 10**400, *KEY),  # no float holds it
+        cursor_of("mean_r falling", 0.1, *KEY[:5], 2**40),  # nor int32 that
+        cursor_of("mean_r falling", -5, *KEY),  # behind the last row
+        cursor_of("min_r falling", 0.1, *KEY),  # of another order
         base64.urlsafe_b64encode(b"[" * 6000).decode(),
     ],
 )
@@ -107,7 +108,7 @@ def test_pages_are_bounded(size: str, shown: Release, visit) -> None:
 
 def test_no_unit_is_said_in_words(shown: Release, visit) -> None:
     app = visit("units", minimum="1")
-    assert "No unit is that accurate" in app.info[0].value
+    assert "No unit is left" in app.info[0].value
     assert not app.dataframe
 
 
@@ -181,7 +182,7 @@ def test_what_would_take_long_says_what_to_choose(
 def test_there_is_no_lead_over_some_subjects(shown: Release, visit) -> None:
     for asked in ({"by": "lead_r"}, {"preferred": "true"}):
         app = visit("units", subject="S1", **asked)
-        assert "No ROI leads over others" in app.info[0].value
+        assert "is known over all subjects" in app.info[0].value
         assert not app.dataframe
 
 

@@ -149,6 +149,16 @@ def test_some_subjects(release: Release, subjects: list[str]) -> None:
             found[column].astype(float), expected[column].astype(float), atol=1e-6
         )
     assert found[["rank", "lead_r"]].isna().all(axis=None)
+    of_some = release.units(subjects=subjects)
+    for ask in (
+        lambda: of_some.where(col.p < 0.05),
+        lambda: of_some.where(col.lead_r > 0),
+        lambda: of_some.sort("rank"),
+        lambda: of_some.top(3, by="q"),
+        lambda: of_some.histogram("lead_r"),
+    ):
+        with pytest.raises(QueryError, match="known over all subjects, not over S"):
+            ask()
     best = release.units(subjects=subjects, roi="V4", layer="fc").top(3)
     chosen = expected[(expected["roi"] == "V4") & (expected["layer"] == "fc")]
     assert best.to_pandas()["unit"].tolist() == (
@@ -333,7 +343,10 @@ def test_pages_are_checked(release: Release) -> None:
     after = units.sort("mean_r").page(2).next
     with pytest.raises(QueryError, match="positive number of rows"):
         units.page(0)
-    for bad in (after, "", "é", "!!", "bnVsbA", "W10"):
+    assert len(units.sort("mean_r").page(2, after=after).rows) == 2
+    with pytest.raises(QueryError, match="sorted otherwise"):
+        units.sort("min_r").page(2, after=after)
+    for bad in (after, "", "é", "!!", "bnVsbA", "W10", 5):
         with pytest.raises(QueryError, match=r"is not Page\.next of this selection"):
             units.page(2, after=bad)
 

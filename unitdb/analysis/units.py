@@ -123,13 +123,17 @@ def lead_over_others(mean: NDArray[np.float32]) -> NDArray[np.float32]:
     return lead
 
 
-def histogram(r: NDArray[np.floating]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Count accuracies in bins of a hundredth: floor(100 r), at least -100 and at most 99.
+def histogram(
+    r: NDArray[np.floating], *, limit: int = 100
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Count accuracies in bins of a hundredth: floor(100 r), at least -limit, below limit.
 
     Parameters
     ----------
     r : array of shape (n_units,)
         Accuracies; NaN are left out.
+    limit : int
+        Bins below 0, and from 0 on: 100 for accuracies, 200 for differences of them.
 
     Returns
     -------
@@ -137,10 +141,10 @@ def histogram(r: NDArray[np.floating]) -> tuple[NDArray[np.int32], NDArray[np.in
         The bins that hold any, rising, and how many.
     """
     defined = np.asarray(r[~np.isnan(r)], dtype=np.float64)
-    found = np.clip(np.floor(100 * defined), -100, 99).astype(np.int64)
-    counts = np.bincount(found + 100, minlength=200)
+    found = np.clip(np.floor(100 * defined), -limit, limit - 1).astype(np.int64)
+    counts = np.bincount(found + limit, minlength=2 * limit)
     filled = np.flatnonzero(counts)
-    return (filled - 100).astype(np.int32), counts[filled].astype(np.int32)
+    return (filled - limit).astype(np.int32), counts[filled].astype(np.int32)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ _SWITCHED = {
     (False, True): "n_preferred",
     (True, True): "n_complete_preferred",
 }
-"""Column of ``summary_histogram`` by the switches *In every subject* and *Preferred ROI only*."""
+"""Column of ``summary_histogram`` by two switches: in every subject, and preferred ROI only."""
 MOST = {"several subjects": 8_000_000, "a subject's places": 7_000_000, "units": 30_000_000}
 """Rows that may be looked through, of ``accuracy`` for several subjects and of ``unit_summary``
 otherwise: as many as take two cores most of a second."""

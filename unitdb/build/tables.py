@@ -184,13 +184,13 @@ def histogram_rows(scope: Scope, layer: str, r: Accuracies) -> dict[str, Rows]:
             "n_preferred": preferred,
             "n_complete_preferred": complete & preferred,
         }
-        for measure, values in (
-            ("mean_r", mean),
-            ("min_r", np.fmin.reduce(of_roi)),
-            ("max_r", np.fmax.reduce(of_roi)),
-            ("lead_r", lead),
+        for measure, values, limit in (
+            ("mean_r", mean, 100),
+            ("min_r", np.fmin.reduce(of_roi), 100),
+            ("max_r", np.fmax.reduce(of_roi), 100),
+            ("lead_r", lead, 200),
         ):
-            of_measures += _bins(keys | {"measure": measure}, values, some)
+            of_measures += _bins(keys | {"measure": measure}, values, some, limit=limit)
     return {
         "accuracy_histogram": of_subjects,
         "unit_histogram": of_means,
@@ -202,18 +202,20 @@ def _bins(
     keys: dict[str, str],
     r: NDArray[np.float32],
     some: Mapping[str, NDArray[np.bool_]] | None = None,
+    *,
+    limit: int = 100,
 ) -> Rows:
     """Units of each bin, and how many of them are among some."""
-    counted = {"n_units": _counts(r)}
-    counted |= {name: _counts(r[chosen]) for name, chosen in (some or {}).items()}
+    counted = {"n_units": _counts(r, limit)}
+    counted |= {name: _counts(r[chosen], limit) for name, chosen in (some or {}).items()}
     return [
         keys | {"bin": bin_} | {name: counts.get(bin_, 0) for name, counts in counted.items()}
         for bin_ in counted["n_units"]
     ]
 
 
-def _counts(r: NDArray[np.float32]) -> dict[int, int]:
-    bins, counts = histogram(r)
+def _counts(r: NDArray[np.float32], limit: int) -> dict[int, int]:
+    bins, counts = histogram(r, limit=limit)
     return dict(zip(bins.tolist(), counts.tolist(), strict=True))
 
 

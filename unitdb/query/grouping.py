@@ -70,7 +70,8 @@ def binned(read: Callable[[str], pd.DataFrame], by: str) -> pd.DataFrame:
     if by not in _MEASURES:
         raise UnknownColumnError(by, _MEASURES, where="the measures that have a histogram")
     names = ", ".join(_NAMES)
-    hundredths = f"least(greatest(floor(100 * CAST({by} AS DOUBLE)), -100), 99)"
+    most = 200 if by == "lead_r" else 100
+    hundredths = f"least(greatest(floor(100 * CAST({by} AS DOUBLE)), -{most}), {most - 1})"
     return read(
         f"SELECT {names}, CAST({hundredths} AS INTEGER) AS bin, count(*) AS n_units\n"
         f"FROM {{}}\nWHERE {by} IS NOT NULL\nGROUP BY {names}, bin\nORDER BY {names}, bin"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +55,9 @@ def following(relation: Relation, sort: tuple[str, bool] | None, after: str) -> 
     Raises
     ------
     QueryError
-        The cursor is not of this selection.
+        The cursor is not of a selection that is sorted like this one.
     """
-    by = sort[0] if sort is not None else None
-    values = _parsed(after, by)
+    values = _parsed(after, sort)
     key = f"({', '.join(KEY)}) > ({', '.join('?' * len(KEY))})"
     rows = relation.nested()
     if sort is None:
@@ -65,43 +65,51 @@ def following(relation: Relation, sort: tuple[str, bool] | None, after: str) -> 
     value = "CAST(? AS FLOAT)" if _kind(sort[0]) is float else "?"
     beyond = ">" if sort[1] else "<"
     # Once more without the key: this is what leaves out row groups.
-    rows = rows.where(f"{by} {beyond}= {value}", values[0])
-    return rows.where(f"({by} {beyond} {value} OR {key})", *values)
+    rows = rows.where(f"{sort[0]} {beyond}= {value}", values[0])
+    return rows.where(f"({sort[0]} {beyond} {value} OR {key})", *values)
 
 
 def cursor(table: pa.Table, row: int, sort: tuple[str, bool] | None) -> str:
-    """Text that names a row of a selection: the value it is sorted by, and its key."""
+    """Text that names a row of a selection: its order, the value it is sorted by, and its key."""
     columns = [*([sort[0]] if sort else []), *KEY]
-    values = [table[column][row].as_py() for column in columns]
+    values = [_order(sort), *(table[column][row].as_py() for column in columns)]
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
 def cursor_value(after: str, by: str) -> float:
-    """The value of the row that a cursor names, in the column that the selection is sorted by.
+    """The value of the row that a cursor names, where the largest value of a column comes first.
 
     Raises
     ------
     QueryError
-        The cursor is not of a selection that is sorted by this column.
+        The cursor is not of a selection that is sorted like this.
     """
-    return float(_parsed(after, by)[0])
+    return float(_parsed(after, (by, False))[0])
 
 
-def _parsed(after: str, by: str | None) -> list[Any]:
-    kinds = [*([_kind(by)] if by else []), *map(_kind, KEY)]
-    try:
+def _order(sort: tuple[str, bool] | None) -> str:
+    return "key" if sort is None else f"{sort[0]} {'rising' if sort[1] else 'falling'}"
+
+
+def _parsed(after: str, sort: tuple[str, bool] | None) -> list[Any]:
+    """The value that the selection is sorted by, if it is, and the key."""
+    kinds = [str, *([_kind(sort[0])] if sort else []), *map(_kind, KEY)]
+    values: Any = None
+    if isinstance(after, str):
         padded = after[:_LONGEST] + "=" * (-len(after) % 4)
-        values = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-        fits = (
-            isinstance(values, list)
-            and len(values) == len(kinds)
-            and all(_fits(value, kind) for value, kind in zip(values, kinds, strict=True))
+        with suppress(ValueError, RecursionError):
+            values = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+    if (
+        not isinstance(values, list)
+        or len(values) != len(kinds)
+        or not all(_fits(value, kind) for value, kind in zip(values, kinds, strict=True))
+        or values[0] != _order(sort)
+    ):
+        raise QueryError(
+            f"after={str(after)[:200]!r} is not Page.next of this selection, or it was sorted "
+            "otherwise"
         )
-    except (ValueError, RecursionError):
-        fits = False
-    if not fits:
-        raise QueryError(f"after={after[:200]!r} is not Page.next of this selection")
-    return list(values)
+    return values[1:]
 
 
 def _fits(value: Any, kind: type) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from html import escape
 from numbers import Integral
@@ -33,9 +33,12 @@ class Selection:
     ----------
     source : Source
         The release.
+    subjects : sequence of str or None
+        Those that rows are summarised over; None for all.
     """
 
     source: Source
+    subjects: Sequence[str] | None
     _relation: Relation
     _steps: tuple[str, ...]
     _sort: tuple[str, bool] | None
@@ -143,7 +146,8 @@ class Selection:
         Raises
         ------
         QueryError
-            ``size`` is not a positive integer, or ``after`` is not of this selection.
+            ``size`` is not a positive integer, or ``after`` is not of a selection that is sorted
+            like this one.
         """
         size = positive(size, "page() takes a positive number of rows")
         rows = self._relation
@@ -186,13 +190,17 @@ class Selection:
         Returns
         -------
         pandas.DataFrame
-            ``bin``, floor(100 r), at least -100 and at most 99, and ``n_units``; no empty bins.
+            ``bin``, floor(100 r), from -100 to 99 (of ``lead_r`` from -200 to 199), and
+            ``n_units``; no empty bins.
 
         Raises
         ------
         UnknownColumnError
             Another column; names the nearest.
+        QueryError
+            The column is not known over some subjects alone.
         """
+        self._check_known(by)
         return binned(self._summary, by)
 
     def by_layer(self) -> pd.DataFrame:
@@ -303,6 +311,14 @@ class Selection:
         caption = f"{len(self):,} rows of {', '.join([self._title(), *self._steps])}"
         table = str(page.rows.to_html(index=False, border=0))
         return f"<div><p>{escape(caption)}</p>{table}<p>{escape(self.source.citation)}</p></div>"
+
+    def _check_known(self, column: str) -> None:
+        """Raise QueryError for a column that is not computed over some subjects alone."""
+        if self.subjects is not None and column in ("rank", "lead_r", "p", "q"):
+            raise QueryError(
+                f"{column} is known over all subjects, not over {', '.join(self.subjects)}: choose "
+                "no subjects, or another column"
+            )
 
     def _compiled(self) -> tuple[str, tuple[Any, ...]]:
         """SQL with a ``?`` for each value, and the values."""

@@ -116,11 +116,12 @@ UnknownRoiError, UnknownSubjectError
         Raises
         ------
         QueryError
-            An argument is not a Condition.
+            An argument is not a Condition, or its column is not known over some subjects.
         """
         for condition in conditions:
             if not isinstance(condition, Condition):
                 raise QueryError(f"where() takes conditions such as col.min_r > 0.2: {condition!r}")
+            self._check_known(condition.column)
         arguments = [f"col.{condition}" for condition in conditions]
         if min_subjects is not None:
             conditions += (Condition("n_subjects", ">=", min_subjects),)
@@ -133,7 +134,8 @@ UnknownRoiError, UnknownSubjectError
             relation = clauses.every_subject(relation, self.source, self.subjects)
             arguments.append("every_subject=True")
             steps.append("in every subject")
-        return self._with(relation, *steps, code=f".where({', '.join(arguments)})")
+        code = f".where({', '.join(arguments)})" if arguments else ""
+        return self._with(relation, *steps, code=code)
 
     def at(
         self,
@@ -269,6 +271,7 @@ UnknownRoiError, UnknownSubjectError
             Names the nearest numeric columns.
         """
         check_numeric(by)
+        self._check_known(by)
         n = positive(n, "top() takes a positive number of rows")
         order = _order(by, ascending=ascending)
         step = f"{'bottom' if ascending else 'top'} {n} by {by}"
@@ -327,6 +330,7 @@ UnknownRoiError, UnknownSubjectError
             Names the nearest numeric columns.
         """
         check_numeric(by)
+        self._check_known(by)
         rows = self._relation.where(f"{by} IS NOT NULL")
         relation = rows.sorted(_order(by, ascending=ascending))
         code = f".sort({by!r}{', ascending=True' if ascending else ''})"

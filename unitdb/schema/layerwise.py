@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 
 from unitdb.schema.columns import (
@@ -220,7 +222,13 @@ TABLES = (
                 description="Column of unit_summary whose values are in the bin",
                 pattern="mean_r|min_r|max_r|lead_r",
             ),
-            BIN,
+            replace(
+                BIN,
+                description="Lower edge of the bin in hundredths: floor(100 value), from -100 to "
+                "99, of lead_r from -200 to 199; a bin that holds no unit has no row",
+                minimum=-200,
+                maximum=199,
+            ),
             N_IN_BIN,
             count("n_complete", "Of these, with an accuracy in every subject", unit="units"),
             count("n_preferred", "Of these, decoded best from this ROI (lead_r > 0)", unit="units"),

@@ -32,24 +32,28 @@ def show(release: Release) -> None:
     """Draw the page."""
     counts = st.empty()
     search = _filters(release)
-    units = search.units(release)
     why = _reads.refusal(release, search)
     if search.subject and (search.preferred or search.by == "lead_r"):
-        why = "No ROI leads over others in some subjects alone: this is known of all of them."
+        why = (
+            "By how much an ROI leads, and which is preferred, is known over all subjects: choose "
+            "no subjects, or another measure."
+        )
     if why is not None:
         st.info(why)
         return
+    units = search.units(release)
     bins = _reads.bins(release, search)
     _distribution(release, search, bins)
     found = _counts(release, search, units, bins)
     total = int(found["roi"].sum())
     counts.markdown(
-        f"**{total:,}** rows: units, each once for every ROI that it was decoded from",
+        f"**{total:,}** rows: units with an accuracy, each once for every ROI that it is decoded "
+        "from",
         help=help_on("unit"),
     )
     _facets(found, search)
     if total == 0:
-        st.info("No unit is that accurate. Lower the minimum or choose more names.")
+        st.info("No unit is left. Lower the minimum, or ask for less.")
         return
     _table(release, search, units, bins)
     _take_away(release, search, units, total)
@@ -81,7 +85,7 @@ def _filters(release: Release) -> Search:
     )
     everybody = _state.switch(
         third,
-        "In every subject",
+        "Decoded in every subject",
         "everybody",
         on_change=_rewind,
         help="Only units with an accuracy in every subject of the dataset.",
@@ -96,7 +100,7 @@ def _filters(release: Release) -> Search:
     asked = any(_state.parameter(name) for name in _MORE)  # nobody should miss what is asked
     label = "More: kind of layer, subjects, place in the map"
     with st.expander(label, icon=":material/tune:", expanded=asked):
-        more = st.columns(5)
+        more = st.columns([3, 3, 2, 2, 2])
         names["kind"] = _names(more[0], "kind", release.values("kind"))
         names["subject"] = _names(
             more[1],

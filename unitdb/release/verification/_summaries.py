@@ -122,13 +122,13 @@ def bin_rows(decoded: Decoded) -> dict[str, list[tuple[tuple[Any, ...], dict[str
             subjects += [((roi, subject, bin_), n) for bin_, n in _bins(row)]
         means += [((roi, bin_), n) for bin_, n in _bins(mean)]
         complete, preferred = np.isfinite(r).all(axis=0), lead > 0
-        for measure, values in (
-            ("mean_r", mean),
-            ("min_r", np.fmin.reduce(r)),
-            ("max_r", np.fmax.reduce(r)),
-            ("lead_r", lead),
+        for measure, values, most in (
+            ("mean_r", mean, 100),
+            ("min_r", np.fmin.reduce(r), 100),
+            ("max_r", np.fmax.reduce(r), 100),
+            ("lead_r", lead, 200),
         ):
-            rows = _bins(values, complete=complete, preferred=preferred)
+            rows = _bins(values, most, complete=complete, preferred=preferred)
             measures += [((roi, measure, bin_), n) for bin_, n in rows]
     return {
         "accuracy_histogram": subjects,
@@ -137,10 +137,12 @@ def bin_rows(decoded: Decoded) -> dict[str, list[tuple[tuple[Any, ...], dict[str
     }
 
 
-def _bins(r: np.ndarray, **kinds: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
+def _bins(
+    r: np.ndarray, most: int = 100, **kinds: np.ndarray
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Each bin that holds a value, and how many; of these also how many are of two kinds."""
     edges = np.floor(r.astype(np.float64) * 100)
-    place = np.maximum(np.minimum(edges, 99), -100)
+    place = np.maximum(np.minimum(edges, most - 1), -most)
     some = {"n_units": ~np.isnan(r)}
     some |= {f"n_{name}": some["n_units"] & chosen for name, chosen in kinds.items()}
     if kinds:
