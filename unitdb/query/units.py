@@ -266,7 +266,8 @@ UnknownRoiError, UnknownSubjectError
         Raises
         ------
         QueryError
-            ``n`` is not a positive integer, or ``per`` is something else.
+            ``n`` is not a positive integer, ``per`` is something else, or the column is not known
+            over some subjects.
         UnknownColumnError
             Names the nearest numeric columns.
         """
@@ -326,6 +327,8 @@ UnknownRoiError, UnknownSubjectError
 
         Raises
         ------
+        QueryError
+            The column is not known over some subjects.
         UnknownColumnError
             Names the nearest numeric columns.
         """

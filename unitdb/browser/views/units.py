@@ -85,7 +85,7 @@ def _filters(release: Release) -> Search:
     )
     everybody = _state.switch(
         third,
-        "Decoded in every subject",
+        "Decoded in all",
         "everybody",
         on_change=_rewind,
         help="Only units with an accuracy in every subject of the dataset.",
@@ -114,8 +114,8 @@ def _filters(release: Release) -> Search:
             )
             for place, label, key, what in (
                 (more[2], "Channel", "channel", help_on("channel")),
-                (more[3], "Row of the map", "rows", "Rows from the top, from 0:"),
-                (more[4], "Column of the map", "columns", "Columns from the left, from 0:"),
+                (more[3], "Map row", "rows", "Rows from the top, from 0:"),
+                (more[4], "Map column", "columns", "Columns from the left, from 0:"),
             )
         }
     chosen: dict[str, Any] = {name: tuple(kept) for name, kept in names.items()} | place_of
