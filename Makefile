@@ -14,7 +14,7 @@ help:
 	@echo "make test-slow  run the full-size tests too"
 	@echo "make lint       style, types and import contracts"
 	@echo "make app        look at the releases in the browser"
-	@echo "make docs       write docs/schema.md, commands.md and recipes.md anew, and the figure"
+	@echo "make docs       write the generated pages of docs/ anew, and the figure"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +51,7 @@ docs: $(VENV)/.test
 	$(BIN)/unitdb schema --format markdown > docs/schema.md
 	$(BIN)/python docs/commands.py > docs/commands.md
 	$(BIN)/python docs/specs.py > docs/recipes.md
+	$(BIN)/python docs/robustness.py > docs/robustness.md
 	$(BIN)/unitdb --releases $(RELEASES) demo >/dev/null
 	$(BIN)/python docs/figure.py $(RELEASES)/sample/1.0.0 docs/sample.png
 

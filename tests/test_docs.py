@@ -32,6 +32,12 @@ def test_the_keys_of_recipes_and_datasets_are_up_to_date():
     assert (ROOT / "docs" / "recipes.md").read_text() == page
 
 
+def test_the_table_of_odd_inputs_is_up_to_date():
+    command = [sys.executable, ROOT / "docs" / "robustness.py"]
+    page = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert (ROOT / "docs" / "robustness.md").read_text() == page
+
+
 def test_every_column_is_explained():
     for table in TABLES.values():
         for column in table.columns:
