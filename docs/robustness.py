@@ -1,4 +1,4 @@
-"""Print docs/robustness.md: each odd input that a test holds, what it gave before, what it gives now.
+"""Print docs/robustness.md: odd inputs, what came of each before, and what comes of it now.
 
 The rows stand beside the tests that check them, as ``pytest.mark.robust``:
 
