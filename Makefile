@@ -11,7 +11,7 @@ TWO_PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
 help:
 	@echo "make demo       build the embedded sample release (simulated) and print what it found"
 	@echo "make test       run the tests"
-	@echo "make test-slow  run the full-size tests too"
+	@echo "make test-slow  run the full-size tests, and those that search with other examples"
 	@echo "make lint       style, types and import contracts"
 	@echo "make app        look at the releases in the browser"
 	@echo "make docs       write the generated pages of docs/ anew, and the figure"
@@ -37,6 +37,7 @@ test: $(VENV)/.test
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'hypothesis and not slow' --hypothesis-profile=random
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -11,13 +11,22 @@ import pytest
 from tests.tiny import INFO, stage
 from unitdb.publish import publish_release
 
-hypothesis.settings.register_profile("unitdb", deadline=None)  # the first call may compile
+# The first call may compile: no deadline. The same examples whenever and wherever tests run; other
+# ones with --hypothesis-profile=random, as `make test-slow` has it.
+hypothesis.settings.register_profile("unitdb", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("random", deadline=None, derandomize=False, print_blob=True)
 hypothesis.settings.load_profile("unitdb")
+
+SLOW_TIMEOUT = 3600
+"""Seconds of a slow test; of the others pyproject.toml says how many."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start with the longest: a second process does the rest while the sample is built."""
     items.sort(key=lambda item: item.path.name != "test_sample.py")
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,18 @@ def test_values_are_those_by_hand(tiny, stimuli, tmp_path, batch_size):
         np.testing.assert_allclose(whole(store, layer), expected[layer], rtol=1e-5, atol=1e-5)
 
 
+def test_an_activation_is_of_its_picture_alone(tiny, tmp_path):
+    """Whatever is beside it, also where rows of a batch round otherwise by their place."""
+    tiny.module.fc.register_forward_hook(
+        lambda _module, _images, output: output * (1 + torch.arange(len(output))[:, None] * 2e-7)
+    )
+    some = make_stimuli()
+    ids = (*some.ids, *(f"again-{name}" for name in some.ids))
+    twice = Stimuli(ids, ids, lambda index: some.image(index % len(some)))
+    found = whole(extract(tiny, twice, folder=tmp_path / "store", units=ALL), "fc")
+    np.testing.assert_array_equal(found[: len(some)], found[len(some) :])
+
+
 def test_a_sample_is_columns_of_all(tiny, stimuli, tmp_path):
     full = extract(tiny, stimuli, folder=tmp_path / "s", units=ALL)
     some = extract(tiny, stimuli, folder=tmp_path / "s", units=UnitSelection(sample=9, seed=3))

@@ -1,10 +1,12 @@
 """Reliability: equal to loops, right for simulated noise, rankings beside hypergeometric chance."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from unitdb.analysis import (
@@ -175,6 +177,25 @@ def test_there_is_no_interval_of_one_block_or_of_none():
         assert np.isnan([found.low, found.high]).all()
 
 
+TINY = 1.836506e-10
+UNLIKE = np.array([[0, TINY, TINY], [TINY, 0.25, TINY]], np.float32)
+"""Two subjects whose accuracies are of other sizes: each varies, for its own."""
+
+
+@pytest.mark.robust(
+    "numbers",
+    given="reliability over two subjects, of whom one has accuracies of 1e-10 and the other of .1",
+    before="NULL: what the one varies by was held for rounding of the other; .667 by averaging",
+    now=".667: a half is constant by its own size",
+)
+def test_what_varies_little_beside_others_varies():
+    assert subject_reliability(UNLIKE) == pytest.approx(2 / 3)
+    assert subject_reliability(UNLIKE * np.array([[1e-30], [1.0]])) == pytest.approx(2 / 3)
+    opposed = np.array([[0.1, 0.2, 0.7], [-0.1, -0.2, -0.7], [0.3, 0.1, 0.2], [0.1, 0.3, 0.2]])
+    assert np.isnan(subject_reliability(opposed))  # of some halves nothing is left
+
+
+@example(r=UNLIKE, seed=0)
 @given(
     r=hnp.arrays(
         np.float32,
@@ -191,8 +212,11 @@ def test_reliability_over_subjects_equals_that_of_means_of_halves(r, seed):
         assert np.isnan(found)
         return
     expected = repeat_reliability(complete[:, :, None], n_splits=7, seed=seed)[0]
-    spread = complete.mean(axis=0).std() / max(np.abs(complete).max(), 1e-300)
-    if spread > 1e-3:  # or rounding decides what is constant
+    half = len(r) // 2
+    sums = [complete[list(some)].sum(axis=0) for some in combinations(range(len(r)), half)]
+    largest = [np.abs(complete[list(some)]).max() for some in combinations(range(len(r)), half)]
+    spreads = np.ptp(sums, axis=1) / np.maximum(largest, 1e-300)
+    if (spreads > 1e-3).all():  # or rounding decides what is constant
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 

@@ -53,9 +53,21 @@ def test_it_is_a_sort(net, units, folder, n, batch_size):
             np.testing.assert_allclose(rows["activation"], shown, atol=1e-6)
 
 
+@pytest.mark.robust(
+    "numbers",
+    given="equal pictures in other rows of a batch, on a processor whose last rows round otherwise",
+    before="other activations: which of them is first is rounding's to say",
+    now="pictures go through a network alone: equal ones have equal activations",
+)
 def test_of_equal_pictures_the_first_path_is_first(net, units, folder):
+    # As libraries do that take another kernel for what is left of a batch.
+    def rounds_by_place(_module, _images, output):
+        return output * (1 + torch.arange(len(output)).view(-1, *[1] * (output.ndim - 1)) * 2e-7)
+
+    for path in LAYERS.values():
+        net.get_submodule(path).register_forward_hook(rounds_by_place)
     found = nn.most_exciting_images(
-        units, folder, model=net, transform=transform, n=12, batch_size=5, layers=LAYERS
+        units, folder, model=net, transform=transform, n=12, layers=LAYERS
     )
     for _, rows in found.groupby(["unit_id", "end"]):
         images = rows["image"].tolist()
@@ -113,6 +125,13 @@ def test_what_is_refused(net, units, folder):
         nn.most_exciting_images(units.masks(), folder, **ask)
     with pytest.raises(ModelError, match="does not state the preprocessing of model 'net'"):
         nn.most_exciting_images(units, folder, **ask)
-    sizes = iter(range(1, 100))
-    with pytest.raises(ActivationsError, match=r"b?a?/.*: transform gives shape"):
-        nn.most_exciting_images(units, folder, transform=lambda _: torch.zeros(next(sizes)), **ask)
+    for batch_size in (1, 5):
+        shapes = iter([(3, 5, 5), (3, 6, 5)])
+        with pytest.raises(ActivationsError, match=r"a/03.PNG: transform gives shape \(3, 6, 5\)"):
+            nn.most_exciting_images(
+                units,
+                folder,
+                transform=lambda _, shapes=shapes: torch.zeros(next(shapes)),
+                batch_size=batch_size,
+                **ask,
+            )

@@ -40,7 +40,7 @@ def extract(
     *,
     folder: Path,
     units: UnitSelection,
-    batch_size: int = 8,
+    batch_size: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Activations:
     """Activations of the selected units of all layers to all stimuli, in ``folder/<key>``.
@@ -60,7 +60,9 @@ def extract(
     units : UnitSelection
         Which units of each layer are kept.
     batch_size : int
-        Pictures that go through the network together.
+        Pictures that go through the network together. By default each goes alone, so that its
+        activation follows from it, and not from its place or from the pictures beside it: what
+        convolves and multiplies rounds otherwise in other rows of a batch.
     progress : callable, optional
         Called with the number of pictures done and of all pictures.
 

@@ -24,7 +24,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _POLE = 0.01  # where the divisor is less, rounding decides
-_ROUNDING = 1e-12  # a variance that is less, of the sum over subjects, is rounding
+_ROUNDING = 1e-12  # a variance of a sum that is less, of the largest that it could be, is rounding
 
 
 def spearman_brown(r: ArrayLike, *, factor: float = 2.0) -> Array:
@@ -246,12 +246,15 @@ class _Halves:
     def correlation(self, covariance: Array) -> Array:
         """Mean correlation of halves by covariances of subjects, (n_replicates, …, …).
 
-        NaN where a half does not vary in some division.
+        NaN where a half does not vary in some division: by its own size, however small beside the
+        other half's.
         """
         pairs = ((self.first, self.second), (self.first,) * 2, (self.second,) * 2)
         ab, aa, bb = (np.einsum("ks,nst,kt->nk", x, covariance, y, optimize=True) for x, y in pairs)
-        least = _ROUNDING * np.einsum("nss->n", covariance)[:, None]
-        varies = (np.minimum(aa, bb) > least).all(axis=1)
+        # Subjects may cancel each other: of a'Σa at most (Σ_s a_s σ_s)² is summed.
+        sd = np.sqrt(np.einsum("nss->ns", covariance))
+        of_a, of_b = (_ROUNDING * (sd @ half.T) ** 2 for half in (self.first, self.second))
+        varies = ((aa > of_a) & (bb > of_b)).all(axis=1)
         found = np.full(len(covariance), np.nan)
         found[varies] = np.mean(ab[varies] / np.sqrt(aa[varies] * bb[varies]), axis=1)
         return found

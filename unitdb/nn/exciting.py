@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def most_exciting_images(
     model: nn.Module,
     transform: Callable[[PIL.Image.Image], torch.Tensor] | None = None,
     n: int = 9,
-    batch_size: int = 32,
+    batch_size: int = 1,
     layers: Mapping[str, str] | None = None,
     resolution: Resolution = "exact",
 ) -> pd.DataFrame:
@@ -62,7 +63,9 @@ def most_exciting_images(
     n : int
         How many pictures of each end.
     batch_size : int
-        Pictures that go through the network together.
+        Pictures that go through the network together. Alone, as by default, equal pictures have
+        equal activations. Together they may differ in rounding by their places in the batch, which
+        then decides which is first; a GPU is faster with more.
     layers, resolution
         As in :class:`SelectedActivations`.
 
@@ -99,7 +102,7 @@ def most_exciting_images(
             name: _Extremes(n, sign, len(selected.unit_ids))
             for name, sign in (("most", 1), ("least", -1))
         }
-        batches = (_read(folder, names[start : start + batch_size], transform) for start in starts)
+        batches = _batches(_tensors(folder, names, transform), batch_size)
         for start, activations in zip(starts, in_batches(selected, batches), strict=True):
             for end in ends.values():
                 end.add(activations.numpy(), start)
@@ -137,10 +140,11 @@ def _pictures(folder: Path) -> list[str]:
     return names
 
 
-def _read(
+def _tensors(
     folder: Path, names: list[str], transform: Callable[[PIL.Image.Image], torch.Tensor]
-) -> torch.Tensor:
-    tensors: list[torch.Tensor] = []
+) -> Iterator[torch.Tensor]:
+    """Pictures as the network takes them, all of one shape."""
+    shape: torch.Size | None = None
     for name in names:
         try:
             with PIL.Image.open(folder / name) as opened:
@@ -150,13 +154,18 @@ def _read(
         tensor = transform(picture)
         if not isinstance(tensor, torch.Tensor):
             raise ActivationsError(f"transform gives {type(tensor).__name__}, not a tensor")
-        if tensors and tensor.shape != tensors[0].shape:
+        if shape is not None and tensor.shape != shape:
             raise ActivationsError(
-                f"{name}: transform gives shape {tuple(tensor.shape)} here, and "
-                f"{tuple(tensors[0].shape)} for other pictures"
+                f"{name}: transform gives shape {tuple(tensor.shape)} here, and {tuple(shape)} "
+                "for other pictures"
             )
-        tensors.append(tensor)
-    return torch.stack(tensors)
+        shape = tensor.shape
+        yield tensor
+
+
+def _batches(tensors: Iterator[torch.Tensor], size: int) -> Iterator[torch.Tensor]:
+    while some := list(islice(tensors, size)):
+        yield torch.stack(some)
 
 
 def _table(

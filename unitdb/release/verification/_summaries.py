@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-_ROUNDING = 1e-12  # a variance that is less, of those of all subjects, is rounding
+_ROUNDING = 1e-12  # a variance of a sum that is less, of the largest that it could be, is rounding
 _DIVISIONS = 100  # of subjects into halves
 _POLE = 0.01  # of Spearman and Brown's formula: nearer to it rounding decides
 
@@ -184,13 +184,14 @@ def reliability_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[s
         if not half:
             continue
         r = with_gaps[:, np.isfinite(with_gaps).all(axis=0)]
-        least = _ROUNDING * r.var(axis=1, ddof=1).sum() if r.shape[1] > 1 else 0.0
+        sd = r.std(axis=1, ddof=1) if r.shape[1] > 1 else np.zeros(n)
         of_division: dict[tuple[tuple[int, ...], ...], float] = {}
         total = 0.0
         for order in _divisions(n):
             halves = (tuple(sorted(order[:half])), tuple(sorted(order[half : 2 * half])))
             if halves not in of_division:
                 sums = np.stack([r[list(part)].sum(axis=0) for part in halves])
+                least = [_ROUNDING * sd[list(part)].sum() ** 2 for part in halves]
                 constant = sums.shape[1] < 2 or (sums.var(axis=1, ddof=1) <= least).any()
                 of_division[halves] = np.nan if constant else _pearson(sums)[0, 1]
             total += of_division[halves] / _DIVISIONS
