@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from unitdb.errors import CorruptReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "replacing",
     "sha256_file",
     "sync",
+    "visible",
     "write_text",
 ]
 
@@ -103,6 +104,14 @@ def files_below(folder: Path) -> list[str]:
     These are its files, and what no release has: links to folders, and folders of nothing.
     """
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if _is_leaf(p))
+
+
+def visible(paths: Iterable[Path], *, below: Path) -> list[Path]:
+    """Paths without those that are hidden: a part of them below ``below`` begins with a dot.
+
+    Such are the ``._*`` that macOS leaves beside files, and what ``.git`` holds.
+    """
+    return [p for p in paths if not any(part[0] == "." for part in p.relative_to(below).parts)]
 
 
 def _is_leaf(path: Path) -> bool:

@@ -31,6 +31,7 @@ from unitdb import npy
 from unitdb.activations.hdf5 import check_expansion, find_dataset, open_hdf5, read_matlab
 from unitdb.activations.mat5 import COMPRESSED, check_mat5
 from unitdb.errors import UnitdbError, closest
+from unitdb.files import visible
 from unitdb.reads import note_read, why_missing
 
 __all__ = ["read_arrays", "read_npy"]
@@ -269,8 +270,9 @@ def _side_by_side(columns: list[NDArray[Any]], key: str, path: Path, error: _Err
 
 
 def _read_folder(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
-    files = {file.stem: file for file in sorted(path.glob("*.npy"))}
-    tables = {file.stem: file for file in sorted(path.glob("*.parquet"))}
+    files = {file.stem: file for file in sorted(visible(path.glob("*.npy"), below=path))}
+    parquet = visible(path.glob("*.parquet"), below=path)
+    tables = {file.stem: file for file in sorted(parquet)}
     arrays = {key: read_npy(files[key], error=error) for key in keys if key in files}
     for name, table in tables.items():
         columns = [key.partition("/")[2] for key in keys if key.partition("/")[0] == name]

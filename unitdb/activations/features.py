@@ -32,8 +32,10 @@ from unitdb.errors import (
     UnknownLayerError,
     closest,
 )
+from unitdb.files import visible
 from unitdb.reads import note_read
 from unitdb.specs import Name, RelativePath, Spec, content_sha256
+from unitdb.texts import read_list
 
 __all__ = ["FeatureFiles", "FeatureModel", "LoadedFeatures", "load_features"]
 
@@ -303,7 +305,13 @@ class _Stacks:
     def files(self) -> Iterable[Path]:
         for path in self.arrays:
             yield path.parent / _IDS
-            yield from [path] if path.is_file() else sorted(filter(Path.is_file, path.rglob("*")))
+            yield from [path] if path.is_file() else _files_of(path)
+
+
+def _files_of(array: Path) -> list[Path]:
+    # Not `visible`: the metadata of zarr arrays have names with dots in front.
+    paths = (path for path in array.rglob("*") if not path.name.startswith("._"))
+    return sorted(filter(Path.is_file, paths))
 
 
 def _open(spec: FeatureModel, layer: str, data: Path) -> _Table:
@@ -324,8 +332,9 @@ def _open_files(spec: FeatureModel, layer: str, folders: Sequence[Path]) -> _Fil
     for folder in folders:
         inside = folder / layer
         if not inside.is_dir():
-            raise _no_layer(inside, [path for path in folder.iterdir() if path.is_dir()])
-        found = sorted(path for path in inside.iterdir() if path.suffix == ending)
+            others = (path for path in folder.iterdir() if path.is_dir())
+            raise _no_layer(inside, visible(others, below=folder))
+        found = sorted(visible(inside.glob(f"*{ending}"), below=inside))
         if not found:
             raise ActivationsError(f"{inside}: there are no files *{ending}")
         paths += found
@@ -339,9 +348,9 @@ def _open_stacks(spec: FeatureModel, layer: str, folders: Sequence[Path]) -> _St
     for folder in folders:
         path = folder / f"{layer}{ending}"
         if not path.exists():
-            raise _no_layer(path, folder.glob(f"*{ending}"))
+            raise _no_layer(path, visible(folder.glob(f"*{ending}"), below=folder))
         arrays[path] = _map(path)
-        ids = _read_ids(folder / _IDS)
+        ids = read_list(folder / _IDS, error=ActivationsError)
         shape = tuple(arrays[path].shape)
         if shape[:1] != (len(ids),):
             raise ActivationsError(
@@ -369,14 +378,6 @@ def _map(path: Path) -> Any:
         raise ActivationsError(f"{path}: cannot be read: {cause}") from cause
     check_expansion(int(array.nbytes), path, error=ActivationsError)
     return array
-
-
-def _read_ids(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as cause:
-        raise ActivationsError(f"{path}: the ids of the rows cannot be read: {cause}") from None
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _check_unique(

@@ -12,6 +12,7 @@ from pathlib import Path
 from unitdb import pictures
 from unitdb.activations.models import ModelSpec
 from unitdb.errors import ModelError, closest
+from unitdb.files import visible
 
 __all__ = ["environment", "model_packages", "source_sha256"]
 
@@ -67,7 +68,7 @@ def model_packages(spec: ModelSpec) -> dict[str, str]:
 def source_sha256(place: Path) -> str:
     """SHA-256 (hex) of a Python file, or of those in a folder: names and bytes, as first read."""
     digest = hashlib.sha256()
-    for path in sorted(place.glob("*.py")) or [place]:
+    for path in sorted(visible(place.glob("*.py"), below=place)) or [place]:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

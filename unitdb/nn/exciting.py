@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from unitdb.errors import ActivationsError, PictureError, QueryError
+from unitdb.files import visible
 from unitdb.nn.modes import modes_kept
 from unitdb.nn.picking import Resolution
 from unitdb.nn.readout import in_batches
@@ -132,8 +133,8 @@ def _pictures(folder: Path) -> list[str]:
         raise PictureError(f"{folder}: no such folder")
     names = sorted(
         path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.suffix.lower() in _ENDINGS and not path.name.startswith(".") and path.is_file()
+        for path in visible(folder.rglob("*"), below=folder)
+        if path.suffix.lower() in _ENDINGS and path.is_file()
     )
     if not names:
         raise PictureError(f"{folder}: holds no picture ({', '.join(sorted(_ENDINGS))})")

@@ -19,6 +19,7 @@ from unitdb.errors import (
     UnknownSubjectError,
     closest,
 )
+from unitdb.files import visible
 from unitdb.responses.arrays import array_responses, array_stimuli
 from unitdb.responses.bdata import bdata_responses
 from unitdb.responses.bids import bids_responses
@@ -201,7 +202,7 @@ def dataset_specs(extra: Sequence[Path] = ()) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for folder in dataset_folders(extra):
-        for path in sorted(folder.glob("*/dataset.yaml")):
+        for path in sorted(visible(folder.glob("*/dataset.yaml"), below=folder)):
             found.setdefault(path.parent.name, path)
     return found
 

@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,12 +17,14 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from unitdb.errors import DatasetError
-from unitdb.reads import note_read
 from unitdb.specs import RelativePath, Spec
+from unitdb.texts import number, read_rows, read_text
 
 __all__ = ["StimulusNaming", "read_names", "stimulus_id"]
 
 _DIGITS = 6
+_SHOWN = 60
+_NO_NUMBER = ("n/a", "na", "nan", "inf", "infinity", "none", "null")
 _FORMAT = r"^[A-Za-z0-9_.-]*\{:(\d{0,2}d|\d{0,2}\.\d{1,2}f)\}[A-Za-z0-9_.-]*$"
 
 
@@ -89,38 +91,37 @@ def stimulus_id(
 
 
 def read_names(path: Path) -> dict[float, str]:
-    """Ids by number, from the two columns of a text file: number and id, by tab or comma.
+    """Ids by number, from the first two columns of a text file, by tabs, or two by a comma.
 
-    Numbers are rounded to six decimals, to which those of a picture agree.
+    Numbers are rounded to six decimals, to which those of a picture agree. A first row whose first
+    cell is a word without digits is a header.
 
     Raises
     ------
     DatasetError
         The file is missing or has another form; names the line.
     """
-    try:
-        note_read(path)
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as cause:
-        raise DatasetError(f"{path}: cannot be read: {cause}") from None
     names: dict[float, str] = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            cells = next(csv.reader([line], delimiter="\t" if "\t" in line else ","), [])
-        except csv.Error as cause:
-            raise DatasetError(f"{path}: line {number}: cannot be read: {cause}") from None
-        if not cells or (number == 1 and not _is_number(cells[0])):
-            continue  # empty, or a header
-        if len(cells) < 2 or not _is_number(cells[0]):
-            raise DatasetError(f"{path}: line {number}: expected a number and an id: {line[:60]!r}")
-        value = round(float(cells[0]), _DIGITS)
-        if names.setdefault(value, cells[1].strip()) != cells[1].strip():
-            raise DatasetError(f"{path}: line {number}: {cells[0]} stands for two ids")
+    by_tabs = "\t" in read_text(path, error=DatasetError)
+    rows = read_rows(path, delimiter="\t" if by_tabs else ",", error=DatasetError)
+    for place, (line, cells) in enumerate(rows):
+        if place == 0 and _is_header(cells[0]):
+            continue
+        value = number(cells[0])
+        if value is None or len(cells) < 2 or not cells[1]:
+            given = ", ".join(cells)[:_SHOWN]
+            raise DatasetError(f"{path}: line {line}: expected a number and an id: {given!r}")
+        if any(cells[2:]) and not by_tabs:
+            raise DatasetError(
+                f"{path}: line {line}: has {len(cells)} cells; an id with commas stands in quotes"
+            )
+        if names.setdefault(round(value, _DIGITS), cells[1]) != cells[1]:
+            raise DatasetError(f"{path}: line {line}: {cells[0]} stands for two ids")
     return names
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+def _is_header(cell: str) -> bool:
+    # What is neither a number nor a word for one is a row that is wrong, not a header.
+    return bool(re.search(r"[^\W\d_]", cell)) and not (
+        re.search(r"\d", cell) or cell.lower() in _NO_NUMBER
+    )

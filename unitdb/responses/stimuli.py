@@ -13,8 +13,10 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from unitdb.activations import PHOTOGRAPHS, Stimuli, photograph, stimuli_without_pictures
 from unitdb.errors import DatasetError, UnknownNameError
+from unitdb.files import visible
 from unitdb.reads import note_read
 from unitdb.responses.stimuli_spec import CropStimuli, FolderStimuli, NamedStimuli
+from unitdb.texts import read_list
 
 __all__ = ["crop_stimuli", "folder_stimuli", "named_stimuli"]
 
@@ -33,7 +35,7 @@ def folder_stimuli(spec: FolderStimuli, data: Path) -> Stimuli:
     folder = data / spec.folder
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder")
-    files = sorted(folder.glob(f"*{spec.ending}"))
+    files = sorted(visible(folder.glob(f"*{spec.ending}"), below=folder))
     if not files:
         raise DatasetError(f"{folder}: there are no files *{spec.ending}")
     return Stimuli(
@@ -67,17 +69,11 @@ def named_stimuli(spec: NamedStimuli, data: Path) -> Stimuli:
     Raises
     ------
     DatasetError
-        The file cannot be read.
+        The file cannot be read; names the line.
     StimulusMismatchError
         It is empty, or a name stands twice.
     """
-    path = data / spec.file
-    note_read(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as cause:
-        raise DatasetError(f"{path}: cannot be read: {cause}") from None
-    ids = tuple(line.strip() for line in lines if line.strip())
+    ids = tuple(read_list(data / spec.file, error=DatasetError))
     return stimuli_without_pictures(ids)
 
 
