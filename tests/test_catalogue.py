@@ -7,8 +7,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from unitdb.errors import CatalogueError, UnknownReleaseError
+from tests.tiny import INFO
+from unitdb.errors import (
+    CatalogueError,
+    CorruptReleaseError,
+    ReleaseExistsError,
+    UnknownReleaseError,
+)
+from unitdb.publish import add_erratum, finish, publish_release, retract
+from unitdb.release import open_release
 from unitdb.release.catalogue import Catalogue, aliases, default_root, version_key
+from unitdb.release.manifest import METADATA
+from unitdb.release.verification import verify
 
 
 def listed(version: str, *, reason: str | None = None, name: str = "sample") -> dict:
@@ -115,20 +125,102 @@ def test_folder_of_another_name_than_its_manifest_is_not_listed(tiny_copy: Path,
         assert Catalogue(root).entries() == expected
 
 
-def test_release_that_was_replaced_is_described_anew(tiny_copy: Path) -> None:
-    """Its publisher was killed before it could list it."""
-    root = tiny_copy.parent.parent
+def other_build(root: Path) -> tuple[dict, dict]:
+    """The catalogue, and what it is where it lists another build of tiny 1.0.0."""
     expected = Catalogue(root).contents()
     before = json.loads(json.dumps(expected))
     version = before["releases"]["tiny"]["versions"]["1.0.0"]
-    version.update(sha256="0" * 64, title="Old", simulated=False, schema="0.1")
+    version.update(sha256="0" * 64, title="Old")
     version["retracted"] = {"reason": "Wrong.", "replacement": None}
     write(root, before)
+    return expected, before
+
+
+def test_release_that_was_replaced_is_described_anew(tiny_copy: Path) -> None:
+    """Its publisher was killed before it could list it: what it replaced is still there."""
+    root = tiny_copy.parent.parent
+    expected, _ = other_build(root)
+    tiny_copy.with_name(".1.0.0.replaced").mkdir()
     (entry,) = Catalogue(root).entries()
     listed = expected["releases"]["tiny"]["versions"]["1.0.0"]
     found = {name: getattr(entry, name) for name in ("title", "sha256", "simulated", "schema")}
     assert found == {name: listed[name] for name in found}
     assert entry.retracted == "Wrong."
+
+
+@pytest.mark.robust(
+    "verification",
+    given="another build in the folder of a version that releases.json lists",
+    before="verify called it sound; the next errata, retract or build wrote its hash over the "
+    "listed one",
+    now="verify names both hashes and ends with an error; whatever reads the catalogue warns, and "
+    "the listed hash stays",
+)
+def test_the_listed_hash_of_another_build_stays(tiny_copy: Path) -> None:
+    root = tiny_copy.parent.parent
+    _, before = other_build(root)
+    with pytest.warns(UserWarning, match=r"another build of tiny 1\.0\.0 than releases\.json"):
+        found = Catalogue(root).contents()["releases"]["tiny"]["versions"]
+    assert found == before["releases"]["tiny"]["versions"]
+    with pytest.warns(UserWarning, match="another build"):
+        add_erratum(root, "tiny", "1.0.0", "Two rows are exchanged.")
+    with pytest.warns(UserWarning, match="another build"):
+        retract(root, "tiny", "1.0.0", reason="Wrong again.")
+    with pytest.warns(UserWarning, match="another build"):
+        finish(root, "tiny", "1.0.0")
+    listed = json.loads((root / "releases.json").read_text())["releases"]["tiny"]["versions"]
+    assert listed["1.0.0"]["sha256"] == "0" * 64
+    with pytest.raises(CorruptReleaseError, match=r"but releases\.json lists 0000"):
+        verify(tiny_copy)
+
+
+@pytest.mark.robust(
+    "verification",
+    given="a build of a version that releases.json lists with another hash, whose folder is gone",
+    before="it was published under the same version, its hash written over the listed one",
+    now="it is refused; `--replace` takes it",
+)
+def test_a_listed_version_is_not_built_as_something_else(tiny_copy: Path) -> None:
+    root = tiny_copy.parent.parent
+    other_build(root)
+    staged = root / ".staging"
+    tiny_copy.rename(staged)
+    for name in (*METADATA, "SHA256SUMS"):
+        (staged / name).unlink()
+    kept = shutil.copytree(staged, root / ".kept")
+    with pytest.raises(ReleaseExistsError, match=r"releases\.json lists tiny 1\.0\.0 with other"):
+        publish_release(staged, root, info=INFO)
+    publish_release(kept, root, info=INFO, replace=True)
+    verify(tiny_copy)
+    assert [path.name for path in tiny_copy.parent.iterdir()] == ["1.0.0"]
+
+
+@pytest.mark.robust(
+    "verification",
+    given="a store whose releases.json was deleted",
+    before="retracted versions opened without a word, and a new list was written",
+    now="open, list and verify warn that retractions are not known, and name the git command that "
+    "brings the list back",
+)
+def test_a_lost_catalogue_of_a_store_is_missed(tiny_copy: Path) -> None:
+    root = tiny_copy.parent.parent
+    (root / ".datalad").mkdir()
+    (root / ".datalad" / "config").write_text(
+        '[datalad "dataset"]\n\tid = 1\n[unitdb]\n\tstore = 1\n'
+    )
+    open_release(tiny_copy)
+    (root / "releases.json").unlink()
+    for opened in (tiny_copy, "tiny"):
+        with pytest.warns(UserWarning, match=r"checkout HEAD -- releases\.json"):
+            open_release(opened, releases=root)
+    with pytest.warns(UserWarning, match="retractions and errata are not known"):
+        assert "there is no releases.json above it" in str(verify(tiny_copy))
+
+
+def test_verify_says_what_a_missing_list_leaves_unknown(tiny_copy: Path) -> None:
+    root = tiny_copy.parent.parent
+    (root / "releases.json").write_text('{"catalogue": 1, "releases": {}}')
+    assert "releases.json does not list it" in str(verify(tiny_copy))
 
 
 @pytest.mark.parametrize(

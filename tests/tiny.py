@@ -474,10 +474,18 @@ def stage(folder: Path, accuracy: pd.DataFrame | None = None) -> Path:
 
 
 def remake_sums(folder: Path) -> None:
-    """Make the checksums fit what was changed."""
+    """Make the checksums fit what was changed, those of the catalogue above too."""
     names = [name for name in files_below(folder) if name != SUMS]
     lines = [f"{sha256_file(folder / name)}  {name}\n" for name in names]
     (folder / SUMS).write_text("".join(lines))
+    catalogue = folder.parent.parent / "releases.json"
+    if catalogue.exists():
+        contents = json.loads(catalogue.read_text())
+        listed = contents["releases"][folder.parent.name]["versions"][folder.name]
+        listed["sha256"] = sha256_file(folder / SUMS)
+        own = json.loads((folder / "datapackage.json").read_text())["unitdb"]
+        listed |= {name: own[name] for name in ("schema", "simulated")}
+        catalogue.write_text(json.dumps(contents))
 
 
 def make_older(folder: Path, version: str) -> None:

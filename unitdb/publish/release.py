@@ -13,7 +13,15 @@ import pyarrow.parquet as pq
 from unitdb.errors import ReleaseExistsError, SchemaError, UnknownReleaseError
 from unitdb.files import SUMS, files_below, locked, read_sums, sha256_file, sync, write_text
 from unitdb.publish import _card, _datapackage, _prov
-from unitdb.release.catalogue import CATALOGUE, LOCK, Catalogue, aliases, save_catalogue
+from unitdb.release.catalogue import (
+    CATALOGUE,
+    LOCK,
+    Catalogue,
+    aliases,
+    backup_of,
+    listed_entry,
+    save_catalogue,
+)
 from unitdb.release.manifest import MANIFEST
 from unitdb.release.verification import verify
 from unitdb.schema import TABLES
@@ -24,7 +32,16 @@ if TYPE_CHECKING:
 
     from unitdb.publish.info import ReleaseInfo
 
-__all__ = ["add_erratum", "finish", "is_same", "is_whole", "place", "publish_release", "retract"]
+__all__ = [
+    "add_erratum",
+    "finish",
+    "is_same",
+    "is_whole",
+    "place",
+    "publish_release",
+    "refuse_other",
+    "retract",
+]
 
 
 def publish_release(
@@ -63,7 +80,7 @@ def publish_release(
     Raises
     ------
     ReleaseExistsError
-        This version exists with other content.
+        This version exists with other content, or the catalogue lists other content.
     SchemaError
         A table is missing or a file is no part of a release.
     CorruptReleaseError
@@ -74,13 +91,14 @@ def publish_release(
     _write_metadata(staged, info)
     same = is_same(staged, target)
     if not (same and is_whole(target)):
-        if target.exists() and not (replace or same):
-            raise ReleaseExistsError(
-                f"{target} exists with other content, and releases are immutable: "
-                "raise `version` in the recipe"
-            )
+        if not replace:
+            refuse_other(staged, root, target)
         verify(staged, staged=True, progress=progress)
         with locked(root / LOCK):
+            if not target.exists():
+                backup_of(target).mkdir(
+                    parents=True, exist_ok=True
+                )  # the catalogue is to be changed
             place(staged, target)
     if staged.exists():
         shutil.rmtree(staged)
@@ -88,11 +106,27 @@ def publish_release(
     return target
 
 
+def refuse_other(staged: Path, root: Path, target: Path) -> None:
+    """Raise ReleaseExistsError where this version is, or is listed as, something else."""
+    listed = listed_entry(Catalogue(root).contents(), target.parent.name, target.name)
+    if target.exists() and not is_same(staged, target):
+        what = f"{target} exists with other content"
+    elif listed is not None and listed.sha256 != sha256_file(staged / SUMS):
+        what = f"{root / CATALOGUE} lists {target.parent.name} {target.name} with other content"
+    else:
+        return
+    raise ReleaseExistsError(
+        f"{what}, and releases are immutable: raise `version` in the recipe (or pass --replace "
+        "while nobody uses it)"
+    )
+
+
 def finish(root: Path, name: str, version: str) -> None:
     """Complete what a killed :func:`publish_release` left of ``root/name/version``.
 
-    A replacement between its two renames is undone, what was replaced is removed, and the release
-    is listed in ``root/releases.json``. Where nothing is left to do, nothing is changed.
+    A replacement between its two renames is undone; what was replaced is listed as what it is now,
+    and removed. A release that is not listed is listed in ``root/releases.json``. Where nothing is
+    left to do, nothing is changed.
 
     Parameters
     ----------
@@ -107,21 +141,20 @@ def finish(root: Path, name: str, version: str) -> None:
         ``releases.json`` is damaged.
     """
     target = root / name / version
-    backup = _backup(target)
+    backup = backup_of(target)
     with locked(root / LOCK):
+        replaced = backup.exists() and target.exists()
         if backup.exists() and not target.exists():
-            backup.rename(target)
-        elif backup.exists():
-            shutil.rmtree(backup)
+            if (backup / SUMS).exists():
+                backup.rename(target)
+            else:  # there was none before
+                backup.rmdir()
         for leftover in root.glob(f".{CATALOGUE}.*.tmp"):
             leftover.unlink()
         if target.exists():
             save_catalogue(root, Catalogue(root).contents())
-
-
-def _backup(target: Path) -> Path:
-    """Where a release waits while another takes its place."""
-    return target.with_name(f".{target.name}.replaced")
+        if replaced:
+            shutil.rmtree(backup)
 
 
 def retract(
@@ -196,7 +229,7 @@ def place(staged: Path, target: Path) -> None:
         sync(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
-        target.rename(_backup(target))
+        target.rename(backup_of(target))
     staged.rename(target)
     sync(target.parent)
 

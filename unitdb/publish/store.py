@@ -12,10 +12,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from unitdb.errors import CorruptReleaseError, ProgramError, ReleaseExistsError, StoreError
+from unitdb.errors import CorruptReleaseError, ProgramError, StoreError
 from unitdb.files import SUMS, locked, read_sums, sha256_file, write_text
 from unitdb.programs import run
-from unitdb.publish.release import finish, is_same, is_whole, place
+from unitdb.publish.release import finish, is_same, is_whole, place, refuse_other
 from unitdb.release.catalogue import CATALOGUE, LOCK, Catalogue, aliases, save_catalogue
 from unitdb.release.manifest import read_manifest
 
@@ -158,11 +158,7 @@ def _copy_release(release: Path, target: Path, store: Path) -> None:
     same = is_same(release, target)
     if same and is_whole(target):
         return
-    if target.exists() and not same:
-        raise ReleaseExistsError(
-            f"{target} exists with other content, and releases are immutable: "
-            "raise `version` in the recipe"
-        )
+    refuse_other(release, store, target)
     staged = store / ".work" / f"publish-{target.parent.name}-{target.name}"
     shutil.rmtree(staged, ignore_errors=True)
     sums = read_sums(release)

@@ -1,8 +1,9 @@
 """The catalogue of releases in a folder: names, versions, aliases and retractions.
 
 ``releases.json`` stands beside the releases. What it lists is completed with the releases found in
-the folder: one that was renamed into place by a publisher that was then killed is neither lost nor
-described as the one it replaced.
+the folder, so that one is not lost whose publisher was killed before it could list it. The hash
+that it lists of a version stays, whatever stands in the folder: only who replaces a release
+(``build --replace``) writes another, and has what was replaced beside it until then.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ __all__ = [
     "Catalogue",
     "Entry",
     "aliases",
+    "backup_of",
     "default_root",
     "listed_entry",
     "parse_catalogue",
     "save_catalogue",
     "version_key",
+    "warn_if_lost",
     "warn_if_retracted",
 ]
 
@@ -38,6 +41,10 @@ CATALOGUE = "releases.json"
 LOCK = ".releases.lock"
 """Held by whoever writes the catalogue."""
 _FORMAT = 1
+_NOTES = ("retracted", "errata")
+"""What a catalogue says of a version beyond what its files say."""
+_STORE = re.compile(r"^\[unitdb\]\s+store\s*=\s*1$", re.MULTILINE)
+"""In ``.datalad/config`` of a store, which has had a catalogue since its first release."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +159,9 @@ class Catalogue:
     def contents(self) -> dict[str, Any]:
         """What ``releases.json`` should hold: what it lists, and the releases beside it.
 
+        Where a folder holds other bytes than are listed, the listed hash stays, with a warning;
+        but for a release whose replacement is not finished.
+
         Raises
         ------
         CatalogueError
@@ -165,12 +175,19 @@ class Catalogue:
             if name.startswith(".") or not re.fullmatch(VERSION_PATTERN, version):
                 continue
             versions = releases.setdefault(name, {"versions": {}})["versions"]
-            known = versions.get(version, {"sha256": None, "retracted": None})
             try:
-                if known["sha256"] != sha256_file(sums):
-                    found = self.describe(folder)
-                    notes = {key: known[key] for key in ("retracted", "errata") if key in known}
-                    versions[version] = {**found, **notes}
+                known = versions.get(version)
+                if known is not None and known["sha256"] == sha256_file(sums):
+                    continue
+                if known is None or backup_of(folder).exists():
+                    notes = {key: known[key] for key in _NOTES if key in known} if known else {}
+                    versions[version] = {**self.describe(folder), **notes}
+                else:
+                    warnings.warn(
+                        f"{folder} holds another build of {name} {version} than {CATALOGUE} lists; "
+                        "unitdb verify says more",
+                        stacklevel=2,
+                    )
             except (CorruptReleaseError, OSError) as cause:
                 warnings.warn(f"passed over in the catalogue: {cause}", stacklevel=2)
         for release in releases.values():
@@ -205,6 +222,7 @@ class Catalogue:
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
+            warn_if_lost(self.root)
             return {"catalogue": _FORMAT, "releases": {}}
         except (OSError, ValueError) as cause:
             raise CatalogueError(f"{path}: cannot be read: {cause}") from cause
@@ -304,6 +322,27 @@ def warn_if_retracted(entry: Entry) -> None:
         instead = f"; use {entry.name}@{entry.replacement}" if entry.replacement else ""
         warnings.warn(
             f"{entry.name}@{entry.version} is retracted: {entry.retracted}{instead}", stacklevel=4
+        )
+
+
+def backup_of(folder: Path) -> Path:
+    """Where a release waits while another takes its place, until the catalogue lists that."""
+    return folder.with_name(f".{folder.name}.replaced")
+
+
+def warn_if_lost(root: Path) -> None:
+    """Warn where a folder is a store, whose history has the catalogue that is missing."""
+    if (root / CATALOGUE).exists():
+        return
+    try:
+        is_store = _STORE.search((root / ".datalad" / "config").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if is_store:
+        warnings.warn(
+            f"{root / CATALOGUE} is missing, so that retractions and errata are not known; the "
+            f"store's history has it: git -C {root} checkout HEAD -- {CATALOGUE}",
+            stacklevel=4,
         )
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 from pathlib import Path
 
-from unitdb.release.catalogue import Catalogue, warn_if_retracted
+from unitdb.release.catalogue import Catalogue, warn_if_lost, warn_if_retracted
 from unitdb.release.opened import Release
 from unitdb.release.storage import is_address
 
@@ -50,8 +50,10 @@ def open_release(path_or_name: str | Path, *, releases: str | Path | None = None
 
 
 def _warned(release: Release) -> Release:
-    """Warn where the catalogue above a release says that it is retracted."""
+    """Warn where the catalogue above a release says that it is retracted, or is lost."""
     entry = release.listed()
+    if entry is None and not is_address(release.path):
+        warn_if_lost(Path(release.path).resolve().parents[1])
     if entry is not None:
         warn_if_retracted(entry)
     return release

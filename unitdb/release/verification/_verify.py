@@ -15,6 +15,7 @@ from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, re
 from unitdb.release.rows import coded, distinct, read_rows
 from unitdb.release.verification._hierarchy import Hierarchy
 from unitdb.release.verification._kept import Kept
+from unitdb.release.verification._listing import check_listed
 from unitdb.release.verification._metadata import (
     check_manifest,
     check_metadata,
@@ -43,6 +44,7 @@ __all__ = ["Report", "verify"]
 
 _CHECKS = (
     "every file has its checksum, and no other file is there",
+    "releases.json, where it lists the release, lists this very build",
     "datapackage.json agrees with the folder, the files and the schema",
     "columns, types, ranges, NULL and NaN",
     "rows in order, each key once, foreign keys present",
@@ -75,6 +77,8 @@ class Report:
         Files whose checksum was computed.
     rows : mapping of str to int
         Rows read of each table.
+    unknown : tuple of str
+        What could not be known of this release.
     checks : tuple of str
         What was checked.
     """
@@ -84,6 +88,7 @@ class Report:
     version: str
     n_files: int
     rows: Mapping[str, int]
+    unknown: tuple[str, ...] = ()
     checks: tuple[str, ...] = _CHECKS
 
     def __str__(self) -> str:
@@ -95,6 +100,8 @@ class Report:
                 *(f"    {table:<{width}} {n:>13,}" for table, n in self.rows.items()),
                 "  checked:",
                 *(f"    {check}" for check in self.checks),
+                *(["  not known:"] if self.unknown else []),
+                *(f"    {fact}" for fact in self.unknown),
             ]
         )
 
@@ -136,6 +143,7 @@ def verify(
     if not staged:
         check_place(folder, manifest)
     n_files = check_sums(folder)
+    unknown = () if staged else check_listed(folder, manifest)
     check_manifest(folder, manifest)
     check_metadata(folder)
 
@@ -205,7 +213,12 @@ def verify(
             f"there are {rows['accuracy']}"
         )
     return Report(
-        path=folder, name=manifest.name, version=manifest.version, n_files=n_files, rows=rows
+        path=folder,
+        name=manifest.name,
+        version=manifest.version,
+        n_files=n_files,
+        rows=rows,
+        unknown=unknown,
     )
 
 
