@@ -10,6 +10,7 @@ from bdpy.dataform import Features, save_feature
 from tests.activations.conftest import make_stimuli
 from unitdb.activations import (
     FeatureModel,
+    Stimuli,
     UnitSelection,
     extract,
     load_features,
@@ -250,3 +251,24 @@ def test_a_zarr_of_nothing_is_not_read(tmp_path):
         ActivationsError, match=r"conv1\.zarr: a file of .* would become 80,000,000,000"
     ):
         load_features(spec(format="zarr"), folder=tmp_path)
+
+
+@pytest.mark.robust(
+    "networks",
+    given="features of one picture under two names, with different rows",
+    before="both rows",
+    now="an error that names both",
+)
+def test_the_same_picture_has_the_same_features(tmp_path):
+    model = load_features(spec(format=write(tmp_path / "f", "stacked")), folder=tmp_path)
+    images = [make_stimuli().image(index) for index in range(7)]
+    images[5] = images[2]
+    stimuli = Stimuli(tuple(IDS), tuple(IDS), images.__getitem__)
+    with pytest.raises(ActivationsError, match="'c1': stimuli 's2' and 's5' are one picture"):
+        extract(model, stimuli, folder=tmp_path / "store", units=ALL)
+    for layer in SHAPES:
+        rows = values(layer)
+        rows[5] = rows[2] * np.float32(1 + 1e-6)  # rounding, as of another batch
+        np.save(tmp_path / "f" / f"{layer}.npy", rows)
+    again = load_features(spec(format="stacked"), folder=tmp_path)
+    extract(again, stimuli, folder=tmp_path / "store", units=ALL)

@@ -135,3 +135,25 @@ def test_what_is_refused(net, units, folder):
                 batch_size=batch_size,
                 **ask,
             )
+
+
+@pytest.mark.robust(
+    "networks",
+    given="a network in nn.most_exciting_images or nn.brain_readout whose activations depend on "
+    "the batch or on chance",
+    before="a ranking that is another one with another batch size",
+    now="an error that names the layer",
+)
+@pytest.mark.parametrize(
+    "odd", [lambda x: x - x.mean(0), lambda x: torch.nn.functional.dropout(x, 0.5)]
+)
+def test_activations_that_depend_on_more_than_the_picture(net, units, folder, odd):
+    net.features[0].register_forward_hook(lambda _m, _i, output: odd(output))
+    for method in (
+        lambda: nn.most_exciting_images(
+            units, folder, model=net, transform=transform, layers=LAYERS
+        ),
+        lambda: nn.brain_readout(net, units, torch.rand(4, 3, 5, 5), layers=LAYERS),
+    ):
+        with pytest.raises(ModelError, match=r"the network: layer 'conv1': .* depend on the pictu"):
+            method()

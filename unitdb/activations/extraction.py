@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from unitdb.activations.units import UnitSelection, select_units
 from unitdb.activations.workspace import clear_abandoned, new_folder
 from unitdb.errors import ActivationsError
 from unitdb.specs import content_sha256
+from unitdb.steady import ROUNDING, deviation
 
 __all__ = ["extract"]
 
@@ -70,7 +72,8 @@ def extract(
     ------
     ActivationsError
         An activation is not finite or changes its shape (names layer and stimulus), or the store
-        that exists is damaged (names the file).
+        that exists is damaged (names the file), or files have different activations of one picture
+        under two names.
     StimulusMismatchError
         A stimulus that the files do not have, or whose picture is not at hand for the network.
     """
@@ -164,15 +167,41 @@ def _copy(
 ) -> None:
     """Fill the store from files, one layer after the other: each lies in a folder of its own."""
     model.check_stimuli(stimuli.ids)
+    pictures, shown = stimuli.sha256s(), Counter(stimuli.sha256s())
     total = len(stimuli) * len(model.layers)
     for number, layer in enumerate(model.layers):
         chosen = select_units(layer, units)
         array = _new_array(folder, layer, chosen, len(stimuli))
+        first: dict[str, tuple[str, npt.NDArray[np.float32]]] = {}
         for row, stimulus in enumerate(stimuli.ids):
-            array[row] = model.read(layer, stimulus)[chosen]
+            values = model.read(layer, stimulus)
+            if shown[pictures[row]] > 1:
+                _check_alike(
+                    *first.setdefault(pictures[row], (stimulus, values)),
+                    stimulus,
+                    values,
+                    where=f"model {model.spec.name!r}: layer {layer.name!r}",
+                )
+            array[row] = values[chosen]
             if progress is not None:
                 progress(number * len(stimuli) + row + 1, total)
         array.flush()
+
+
+def _check_alike(
+    first: str,
+    values: npt.NDArray[np.float32],
+    second: str,
+    others: npt.NDArray[np.float32],
+    *,
+    where: str,
+) -> None:
+    away = deviation(torch.from_numpy(values), torch.from_numpy(others))
+    if away > ROUNDING:
+        raise ActivationsError(
+            f"{where}: stimuli {first!r} and {second!r} are one picture, and their activations "
+            f"differ by {away:.2g} of the largest; activations must depend on the picture alone"
+        )
 
 
 def _new_array(

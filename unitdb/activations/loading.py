@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -15,9 +16,12 @@ from unitdb.activations.factory import factory_file_sha256, make_network, weight
 from unitdb.activations.identity import model_packages
 from unitdb.activations.layers import LayerInfo, forward
 from unitdb.activations.models import ModelSpec
-from unitdb.activations.threads import one_thread
+from unitdb.activations.preprocessing import to_tensor
+from unitdb.activations.stimuli import Image
+from unitdb.activations.threads import network_copies, one_thread
 from unitdb.errors import ModelError, UnknownLayerError
 from unitdb.specs import content_sha256
+from unitdb.steady import ROUNDING, check_steady, deviation
 
 __all__ = ["LoadedModel", "load_model"]
 
@@ -58,7 +62,10 @@ def load_model(
     seed: int = 0,
     layers: Sequence[str] | None = None,
 ) -> LoadedModel:
-    """Make a network, find its layers and check that it classifies the shipped photographs.
+    """Make a network, find its layers, and check that it is what decoding takes it for.
+
+    The activation of a picture must be the same alone, in other batches and again; and a network
+    with class scores must classify the shipped photographs.
 
     Parameters
     ----------
@@ -76,7 +83,8 @@ def load_model(
     UnknownLayerError
         A layer asked for is not in the model, or its module is not in the network.
     ModelError
-        The network cannot be made, does not take its input, or a module does not run once a pass.
+        The network cannot be made, does not take its input, a module does not run once a pass, or
+        an activation depends on something else than its picture.
     ModelCheckError
         It does not classify the shipped photographs.
     ActivationsError
@@ -91,6 +99,7 @@ def load_model(
     modules = _find_modules(network, spec)
     with one_thread():
         shapes = _measure_shapes(network, modules, spec)
+        _check_steady(network, spec)
         checked_on = check_classification(network, modules, spec)
     weights = weights_sha256(network)
     identity = {
@@ -155,3 +164,36 @@ def _measure_shapes(
             f"{where}: the network does not take input of shape (n, 3, {size}, {size}): {cause}"
         ) from cause
     return shapes
+
+
+def _check_steady(network: nn.Module, spec: ModelSpec) -> None:
+    """See that activations are a function of the picture, in copies of the network too."""
+    where = f"model {spec.name!r}"
+
+    def run(batch: torch.Tensor, place: int, of: nn.Module = network) -> dict[str, torch.Tensor]:
+        rows: dict[str, torch.Tensor] = {}
+
+        def receive(name: str, activation: torch.Tensor) -> None:
+            rows[name] = activation[place].clone()
+
+        modules = {name: of.get_submodule(path) for name, path in spec.layers.items()}
+        forward(of, batch, modules, receive, where=where)
+        return {name: rows[name] for name in spec.layers}
+
+    picture, *mates = (to_tensor(image, spec.preprocessing) for image in _check_pictures(spec))
+    alone = check_steady(run, picture, torch.stack(mates), network=network, where=where)
+    for copied in network_copies(network, 2)[1:]:
+        for name, activation in run(picture[None], 0, copied).items():
+            if deviation(alone[name], activation) > ROUNDING:
+                raise ModelError(
+                    f"{where}: layer {name!r}: a copy of the network, as threads use it, gives "
+                    "another activation of the same picture"
+                )
+
+
+def _check_pictures(spec: ModelSpec) -> list[Image]:
+    """Three pictures unlike each other: noise, dim noise, and white."""
+    size = spec.preprocessing.size
+    rng = np.random.Generator(np.random.PCG64(0))
+    noise = rng.integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    return [noise[0], noise[1] // 4, np.full((size, size, 3), 255, np.uint8)]

@@ -85,6 +85,8 @@ def most_exciting_images(
         The folder is missing or holds no picture, or a picture cannot be read: names it.
     ActivationsError
         The transform gives no tensors of one shape, or an activation is not finite.
+    ModelError
+        An activation depends on more than its picture: on the batch, on chance, on what was before.
     QueryError, UnknownLayerError, ModelError
         As :class:`SelectedActivations` and :func:`unitdb.nn.published_transform`.
     """

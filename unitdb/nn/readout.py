@@ -12,6 +12,7 @@ from unitdb.nn.modes import device_of, modes_kept
 from unitdb.nn.picking import Resolution
 from unitdb.nn.selected import SelectedActivations
 from unitdb.nn.wiring import Units
+from unitdb.steady import check_steady
 
 __all__ = ["brain_readout", "in_batches"]
 
@@ -49,6 +50,8 @@ def brain_readout(
     ------
     ActivationsError
         There are no images, a batch is not a tensor, or an activation is not finite.
+    ModelError
+        An activation depends on more than its image: on the batch, on chance, on what was before.
     QueryError, UnknownLayerError, ModelError
         As :class:`SelectedActivations`.
     """
@@ -72,6 +75,8 @@ def in_batches(
     ------
     ActivationsError
         A batch is not a tensor, or an activation is not finite: names the unit and the image.
+    ModelError
+        The activations of the first image depend on something else than it.
     """
     selected.eval()
     device = device_of(selected)
@@ -82,6 +87,8 @@ def in_batches(
                 f"a batch of images must be a tensor, not {type(batch).__name__}; of a DataLoader "
                 "with labels: (images for images, _ in loader)"
             )
+        if not before and len(batch):
+            _check_steady(selected, batch[0].to(device))
         with torch.inference_mode():
             found = selected(batch.to(device)).to("cpu", torch.float32)
         finite = found.isfinite()
@@ -93,3 +100,16 @@ def in_batches(
             )
         before += len(batch)
         yield found.clone()  # a tensor like any other, not one of inference mode
+
+
+def _check_steady(selected: SelectedActivations, image: torch.Tensor) -> None:
+    def run(batch: torch.Tensor, place: int) -> dict[str, torch.Tensor]:
+        with torch.inference_mode():
+            return {
+                layer: columns[place].clone()
+                for layer, columns in selected.split(selected(batch)).items()
+            }
+
+    noise = torch.rand((2, *image.shape), generator=torch.Generator().manual_seed(0))
+    mates = (noise if image.is_floating_point() else 255 * noise).to(image)
+    check_steady(run, image, mates, network=selected.network, where="the network")
