@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar, get_args
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from unitdb.errors import UnitdbError, closest
 from unitdb.reads import note_read
 from unitdb.schema import NAME_PATTERN
+from unitdb.yamltext import MOST_BYTES, parse_yaml
 
 __all__ = ["Name", "RelativePath", "Spec", "canonical_json", "content_sha256", "read_spec"]
 
@@ -57,31 +56,6 @@ def content_sha256(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases (they can blow up) and without repeated keys."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(
-                None, None, "aliases (*name) are not allowed", event.start_mark
-            )
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                break  # refused below
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
 def read_spec(path: Path, spec: type[S], error: type[UnitdbError]) -> S:
     """Read and validate a YAML file.
 
@@ -101,25 +75,25 @@ def read_spec(path: Path, spec: type[S], error: type[UnitdbError]) -> S:
         valid ones.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
+        text = raw.decode("utf-8")
         note_read(path)
     except FileNotFoundError:
         raise error(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as cause:
         raise error(f"{path}: cannot be read: {cause}") from None
+    if len(raw) > MOST_BYTES:
+        raise error(f"{path}: longer than {MOST_BYTES:,} bytes, the most that is read")
     try:
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
-    except yaml.MarkedYAMLError as cause:
-        mark = cause.problem_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise error(f"{path}: not valid YAML: {place}{cause.problem}") from None
-    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as cause:
-        # PyYAML lets the errors of its own conversions (dates, numbers) through.
-        raise error(f"{path}: not valid YAML: {' '.join(str(cause).split())}") from None
+        content = parse_yaml(text)
+    except ValueError as cause:
+        raise error(f"{path}: not valid YAML: {cause}") from None
     if not isinstance(content, dict):
         raise error(f"{path}: must be a mapping of keys to values")
     try:
-        return spec.model_validate(content)
+        # As JSON, where a list is good for a tuple; strictly: no other type is taken for another.
+        return spec.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as cause:
         problems = [_problem(spec, dict(p)) for p in cause.errors()]
         raise error(f"{path}: {'; '.join(problems)}") from None
@@ -139,6 +113,8 @@ def _problem(spec: type[Spec], problem: dict[str, Any]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     given = problem.get("input")
     shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
+    if problem["type"] == "string_type" and shown:
+        message += "; put it in quotes"
     return f"{place}: {message}{shown}" if place else message
 
 
