@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -14,7 +14,14 @@ from unitdb.reads import note_read
 from unitdb.schema import NAME_PATTERN
 from unitdb.yamltext import MOST_BYTES, parse_yaml
 
-__all__ = ["Name", "RelativePath", "Spec", "canonical_json", "content_sha256", "read_spec"]
+__all__ = [
+    "Name",
+    "RelativePath",
+    "Spec",
+    "canonical_json",
+    "content_sha256",
+    "read_spec",
+]
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME_PATTERN}$", max_length=100)]
 """A name that may become a folder and a part of a URL."""
@@ -32,9 +39,24 @@ RelativePath = Annotated[str, AfterValidator(_inside)]
 
 
 class Spec(BaseModel):
-    """Base of everything read from YAML: immutable, and an unknown key is an error."""
+    """Base of everything read from YAML: immutable, and an unknown key is an error.
+
+    Whatever stands in a spec is part of the identity of what is computed from it, but for the keys
+    that its class names in ``no_number``: a key that is added later cannot be forgotten.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    no_number: ClassVar[frozenset[str]] = frozenset()
+    """Keys that no number of a release depends on: words, and where files are downloaded from."""
+
+    def identity(self, *, words: bool = False) -> Any:
+        """All that numbers depend on, and with ``words`` the rest, for :func:`content_sha256`.
+
+        Mappings are lists of pairs, whose order counts.
+        """
+        left_out = frozenset() if words else self.no_number
+        return [[key, _in_order(value, words)] for key, value in self if key not in left_out]
 
 
 S = TypeVar("S", bound=Spec)
@@ -49,6 +71,16 @@ def canonical_json(value: Any) -> str:
 
 def _plain(value: BaseModel) -> dict[str, Any]:
     return value.model_dump(mode="json")
+
+
+def _in_order(value: Any, words: bool) -> Any:
+    if isinstance(value, Spec):
+        return value.identity(words=words)
+    if isinstance(value, dict):
+        return [[key, _in_order(inner, words)] for key, inner in value.items()]
+    if isinstance(value, list | tuple):
+        return [_in_order(inner, words) for inner in value]
+    return value
 
 
 def content_sha256(value: Any) -> str:

@@ -109,7 +109,7 @@ def _key(
             "model": model.model_sha256,
             "layers": [layer.name for layer in model.layers],
             "stimuli": stimuli.key,
-            "units": units.model_dump(mode="json"),
+            "units": units.identity(),
             "batch_size": batch_size,  # how sums are grouped depends on it
             **environment(),
         }

@@ -80,6 +80,8 @@ class FeatureModel(Spec):
         Licence of the features, where they come from, how to cite them.
     """
 
+    no_number = frozenset({"name", "title", "licence", "source", "citation"})
+
     name: Name
     title: str
     features: FeatureFiles
@@ -223,9 +225,7 @@ def load_features(
         layers=kept,
         tables={layer.name: tables[layer.name] for layer in kept},
         weights_sha256=content,
-        model_sha256=content_sha256(
-            {"features": content, "key": spec.features.key, "layers": list(spec.layers.items())}
-        ),
+        model_sha256=content_sha256({"spec": spec.identity(), "features": content}),
     )
 
 

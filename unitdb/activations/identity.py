@@ -9,7 +9,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from unitdb import pictures
+from unitdb import npy, pictures
 from unitdb.activations.models import ModelSpec
 from unitdb.errors import ModelError, closest
 from unitdb.files import visible
@@ -18,12 +18,18 @@ __all__ = ["environment", "model_packages", "source_sha256"]
 
 _PACKAGES = ("Pillow", "numpy", "torch")
 
+SOURCES = (npy, pictures)
+"""Modules beside this folder whose code is part of the identity of activations."""
+
+NO_NUMBER_OF = frozenset({"errors", "reads", "specs"})
+"""Those that the folder uses too, and that no activation depends on."""
+
 
 def environment() -> dict[str, object]:
     """Hashes of the source that computes, versions of the packages that do, architecture."""
     return {
         "code": source_sha256(Path(__file__).parent),
-        "pictures": source_sha256(Path(pictures.__file__)),
+        "beside": [source_sha256(Path(str(module.__file__))) for module in SOURCES],
         "packages": _versions(_PACKAGES),
         "machine": platform.machine(),
     }

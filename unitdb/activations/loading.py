@@ -41,8 +41,8 @@ class LoadedModel:
     weights_sha256 : str
         Hash of all parameters and buffers.
     model_sha256 : str
-        Identity: hash of weights, preprocessing, factory, the versions of the distributions that it
-        uses, and all layers of the spec.
+        Identity: hash of the spec without its words, of the weights, the factory's file, and the
+        versions of the distributions that it uses.
     checked_on : tuple of str
         Shipped photographs that it classified correctly.
     """
@@ -103,13 +103,10 @@ def load_model(
         checked_on = check_classification(network, modules, spec)
     weights = weights_sha256(network)
     identity = {
+        "spec": spec.identity(),
         "weights": weights,
-        "preprocessing": spec.preprocessing.model_dump(mode="json"),
-        "factory": spec.factory,
-        "factory_options": spec.factory_options,
         "factory_file": factory_file_sha256(spec, folder=folder),
         "packages": model_packages(spec),
-        "layers": list(spec.layers.items()),
     }
     found = (
         LayerInfo(

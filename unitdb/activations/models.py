@@ -102,6 +102,9 @@ class ModelSpec(Spec):
         Must be written: None says that the network has no class scores to check.
     """
 
+    # The check refuses a network or does not; it changes nothing in one that it takes.
+    no_number = frozenset({"name", "title", "licence", "source", "citation", "check"})
+
     name: Name
     title: str
     factory: Factory

@@ -39,7 +39,7 @@ from unitdb.responses import (
     shuffle_images,
 )
 from unitdb.sources import data_folder
-from unitdb.specs import content_sha256
+from unitdb.specs import Spec, content_sha256
 
 __all__ = [
     "DatasetInput",
@@ -164,19 +164,19 @@ class Job:
 
     @property
     def build(self) -> str:
-        """Identifier: changes with anything that the accuracies depend on."""
+        """Identifier: changes with anything that numbers depend on.
+
+        That is all of the recipe and of both specs but what they name in ``no_number``.
+        """
         depends_on = {
             "inputs": self.inputs,
             "names": [self.dataset.spec.name, self.model.spec.name],
+            "recipe": self.recipe.identity(),
+            "dataset": self.dataset.spec.identity(),
+            "model": self.model.spec.identity(),
             "layers": [layer.name for layer in self.model.layers],
             "rois": self.dataset.rois,
-            "units": self.recipe.selection,
-            "decoder": self.recipe.decoder,
-            "control": self.recipe.control,
-            "significance": self.recipe.significance,
-            "reliability": self.recipe.reliability,
-            "encoding": self.recipe.encoding,
-            "seed": self.recipe.seed,
+            "hierarchy": self.dataset.hierarchy,
             "code": code_sha256(),
             "packages": package_versions(),
         }
@@ -184,12 +184,11 @@ class Job:
 
 
 def plan_sha256(jobs: Sequence[Job]) -> str:
-    """Hash of a recipe and of the specs of all datasets and networks that it names."""
+    """Hash of a recipe and of the specs of all datasets and networks that it names: every word."""
     datasets = {job.dataset.spec.name: job.dataset.spec for job in jobs}
     models = {job.model.spec.name: job.model.spec for job in jobs}
-    # Canonical JSON sorts keys; the order of ROIs and layers has a meaning of its own.
-    orders = [[*d.rois] for d in datasets.values()], [[*m.layers] for m in models.values()]
-    return content_sha256([jobs[0].recipe, datasets, models, orders])
+    specs: list[Spec] = [jobs[0].recipe, *datasets.values(), *models.values()]
+    return content_sha256([spec.identity(words=True) for spec in specs])
 
 
 def read_jobs(

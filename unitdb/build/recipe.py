@@ -205,6 +205,15 @@ class Recipe(Spec):
         What changed in each version, newest first.
     """
 
+    no_number = frozenset(
+        {
+            *("name", "version", "title", "description", "licence", "citation", "changes"),
+            # Of these a build has its part, which is in its identity: its own dataset and network,
+            # and the ROIs that they give.
+            *("datasets", "models", "own_models", "rois", "hierarchy"),
+        }
+    )
+
     name: Name
     version: Annotated[
         str,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -46,6 +46,8 @@ class Transformations(Spec):
     reason : str
         Why not, where either is False; shown when a recipe asks for it.
     """
+
+    no_number = frozenset({"reason"})
 
     voxel_selection: bool = True
     zscore: bool = True
@@ -346,6 +348,10 @@ class DatasetSpec(Spec):
         What a decoder may do with the responses.
     """
 
+    no_number = frozenset(
+        {"name", "title", "description", "licence", "source", "citation", "files"}
+    )
+
     name: Name
     title: str
     description: str
@@ -371,6 +377,11 @@ class DatasetSpec(Spec):
     ) = None
     files: DatasetFiles | None = None
     transformations: Transformations = Transformations()
+
+    def identity(self, *, words: bool = False) -> Any:
+        """As of any spec; of ROIs the names alone, where words do not count."""
+        named = self if words else self.model_copy(update={"rois": list(self.rois)})
+        return super(DatasetSpec, named).identity(words=words)
 
     @property
     def shown(self) -> ShownPictures | None:

@@ -55,6 +55,8 @@ class FolderStimuli(Spec):
         That the pictures may be shown.
     """
 
+    no_number = frozenset({"shown"})
+
     kind: Literal["folder"]
     folder: RelativePath
     ending: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+$")] = ".jpg"
@@ -93,6 +95,8 @@ class ArrayStimuli(Spec):
     shown : ShownPictures, optional
         That the pictures may be shown.
     """
+
+    no_number = frozenset({"shown"})
 
     kind: Literal["arrays"]
     file: RelativePath
@@ -135,6 +139,8 @@ class CropStimuli(Spec):
     shown : ShownPictures, optional
         That the pictures may be shown.
     """
+
+    no_number = frozenset({"shown"})
 
     kind: Literal["photograph-crops"]
     photographs: dict[Literal["train", "test"], list[Name]]
