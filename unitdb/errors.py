@@ -257,6 +257,10 @@ class BuildBusyError(UnitdbError, RuntimeError):
     """Another process builds the same release."""
 
 
+class BusyError(UnitdbError, BlockingIOError):
+    """Another process holds a lock for longer than is waited for."""
+
+
 class SchemaError(UnitdbError, ValueError):
     """A table that is not as the schema says."""
 

@@ -7,13 +7,14 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from unitdb.errors import CorruptReleaseError
+from unitdb.errors import BusyError, CorruptReleaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 __all__ = [
+    "SECONDS",
     "SUMS",
     "files_below",
     "locked",
@@ -27,6 +28,8 @@ __all__ = [
 
 SUMS = "SHA256SUMS"
 """Name of the file that lists the checksums of all others."""
+SECONDS = 600.0
+"""How long another process is waited for."""
 
 
 @contextmanager
@@ -52,27 +55,43 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+def locked(path: Path, *, seconds: float = SECONDS) -> Iterator[int | None]:
     """Hold a lock on ``path`` that ends with the block, or with the process however it ends.
 
     Parameters
     ----------
     path : Path
         File of the lock; it stays, empty.
-    wait : bool
-        Wait for another holder; otherwise raise.
+    seconds : float
+        How long another holder is waited for; 0 for not at all.
+
+    Yields
+    ------
+    int or None
+        Descriptor of the file: processes that inherit it hold the lock with us, so that it outlives
+        us where they do. None on systems whose locks are not inherited.
 
     Raises
     ------
-    BlockingIOError
-        Another holds it, and ``wait`` is False.
+    BusyError
+        Another holds it still.
     """
-    import fcntl  # POSIX; reading a release needs no lock
+    import filelock  # here: `import unitdb` needs no lock
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=seconds)
+    except filelock.Timeout:
+        waited = f" (waited {seconds:,.0f} s)" if seconds else ""
+        raise BusyError(
+            f"{path}: another unitdb is at work there{waited}; run it again when that has ended"
+        ) from None
+    try:
+        context = getattr(lock, "_context", None)  # filelock shows no other way to it
+        yield getattr(context, "lock_file_fd", None) if os.name == "posix" else None
+    finally:
+        lock.release()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["MENDS", "find_program", "json_lines", "run"]
+__all__ = ["MENDS", "find_program", "inheriting", "json_lines", "run"]
 
 MENDS = {
     "git": "install it from https://git-scm.com (apt-get install git, brew install git)",
@@ -29,7 +31,8 @@ MENDS = {
 }
 """For each program what installs it."""
 
-_LINES = 3
+_LINES = 12  # of a program's complaints; git names the file in the first of several
+_inherited: ContextVar[tuple[int, ...]] = ContextVar("inherited", default=())
 # `git rev-parse --local-env-vars`, but for settings given by GIT_CONFIG_…
 _OF_A_REPOSITORY = {
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_GRAFT_FILE",
@@ -50,6 +53,23 @@ def find_program(name: str) -> str:
     if found is None:
         raise MissingProgramError(f"{name} is not installed: {MENDS[name]}")
     return found
+
+
+@contextmanager
+def inheriting(descriptor: int | None) -> Iterator[None]:
+    """Let programs that are run in the block inherit a file, such as that of a lock.
+
+    Parameters
+    ----------
+    descriptor : int or None
+        The file; None for none.
+    """
+    added = () if descriptor is None else (descriptor,)
+    token = _inherited.set((*_inherited.get(), *added))
+    try:
+        yield
+    finally:
+        _inherited.reset(token)
 
 
 def run(*command: str | Path, folder: Path, text: str | None = None, show: bool = False) -> str:
@@ -88,6 +108,7 @@ def run(*command: str | Path, folder: Path, text: str | None = None, show: bool 
         stderr=None if show else subprocess.PIPE,
         text=True,
         check=False,
+        pass_fds=_inherited.get(),
     )
     if done.returncode:
         raise ProgramError(_failure(command, done.returncode, done.stderr or done.stdout))
@@ -183,5 +204,7 @@ def _has_identity(path: str) -> bool:
 
 def _failure(command: Sequence[str | Path], code: int, output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    said = "; ".join(lines[-_LINES:]) or f"exit code {code}"
+    if len(lines) > _LINES:
+        lines = [*lines[: _LINES // 2], "…", *lines[-_LINES // 2 :]]
+    said = "; ".join(lines) or f"exit code {code}"
     return f"{' '.join(map(str, command[:2]))}: {said}"

@@ -140,18 +140,19 @@ def test_ria_store(release: Path, tmp_path: Path) -> None:
 KILL = """
 import os, signal, sys
 from pathlib import Path
-from unitdb.publish import store
+from unitdb.publish import remote, store
 moment, release, target = sys.argv[1:]
 real = getattr(store, moment)
 def dying(*arguments, **options):
     done = real(*arguments, **options)
     os.kill(os.getpid(), signal.SIGKILL)
 setattr(store, moment, dying)
-store.publish(Path(release), target)
+remote.is_store = store.is_store
+remote.publish(Path(release), target)
 """
 
 
-@pytest.mark.parametrize("moment", ["init_store", "place", "_copy_notes", "write_text"])
+@pytest.mark.parametrize("moment", ["_make", "place", "_copy_notes", "_commit", "write_text"])
 def test_a_killed_publisher_is_followed_by_another(
     release: Path, tmp_path: Path, moment: str
 ) -> None:

@@ -37,6 +37,7 @@ from unitdb.build.tabulate import kept_folder, tabulate, write_tables
 from unitdb.build.workers import Run, memory_of_thread, open_workers
 from unitdb.errors import (
     BuildBusyError,
+    BusyError,
     CorruptReleaseError,
     ReleaseExistsError,
     SchemaVersionError,
@@ -257,8 +258,8 @@ def _workspace(releases: Path, recipe: Recipe, jobs: Sequence[Job]) -> Iterator[
     parent = releases / ".work" / f"{recipe.name}-{recipe.version}"
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(parent.with_name(f"{parent.name}.lock"), wait=False))
-        except BlockingIOError:
+            stack.enter_context(locked(parent.with_name(f"{parent.name}.lock"), seconds=0))
+        except BusyError:
             raise BuildBusyError(
                 f"another process is building {recipe.name} {recipe.version} in {releases}"
             ) from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from unitdb.publish.info import ReleaseInfo
 from unitdb.publish.release import add_erratum, finish, publish_release, retract
-from unitdb.publish.store import init_store, publish
+from unitdb.publish.remote import publish
+from unitdb.publish.store import init_store
 from unitdb.publish.tables import write_partition, write_table
 
 __all__ = [

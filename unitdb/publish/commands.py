@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from unitdb.publish.release import add_erratum, retract as retract_release
-from unitdb.publish.store import publish as publish_release, save_catalogue_of_store
+from unitdb.publish.remote import publish as publish_release
+from unitdb.publish.store import save_catalogue_of_store
 from unitdb.release import Catalogue, Release, open_release
 
 __all__ = ["errata", "publish", "retract"]

@@ -1,65 +1,65 @@
 """Stores of releases: DataLad datasets with Parquet in git-annex, text in git, a tag a release.
 
 A store is a folder of releases like any other, that can be cloned, pushed and rerun. What is
-published to a remote goes through such a folder of one's own, ``.stores/…`` beside the releases.
+published to a remote (:mod:`unitdb.publish.remote`) goes through such a folder of one's own.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 import shutil
+import uuid
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import CorruptReleaseError, ProgramError, StoreError
 from unitdb.files import SUMS, locked, read_sums, sha256_file, write_text
 from unitdb.programs import run
+from unitdb.publish._owned import clear_stale, holding, remove_tree
 from unitdb.publish.release import finish, is_same, is_whole, place, refuse_other
 from unitdb.release.catalogue import CATALOGUE, LOCK, Catalogue, aliases, save_catalogue
 from unitdb.release.manifest import read_manifest
 
-__all__ = ["init_store", "is_store", "publish", "save_catalogue_of_store"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["init_store", "is_store", "publish_to_folder", "save_catalogue_of_store"]
 
 _MARK = "unitdb.store"
-_ATTRIBUTES = """\
-* annex.backend=MD5E
-* annex.largefiles=(largerthan=10mb)
-*.parquet annex.largefiles=anything
-**/.git* annex.largefiles=nothing
-"""
-_IGNORED = "/.cache/\n/.stores/\n/.work/\n*.lock\n*.tmp\n"
-_REMOTE = "target"
-_ALIAS = "releases"
+_NEW = ".work/new-store"
+_TEXTS = {
+    ".datalad/.gitattributes": "config annex.largefiles=nothing\nmetadata/aggregate* "
+    "annex.largefiles=nothing\nmetadata/objects/** annex.largefiles=(anything)\n",
+    ".gitattributes": "* annex.backend=MD5E\n"
+    "* annex.largefiles=(largerthan=10mb)\n"
+    "*.parquet annex.largefiles=anything\n"
+    "**/.git* annex.largefiles=nothing\n",
+    ".gitignore": "/.cache/\n/.stores/\n/.work/\n*.lock\n*.tmp\n",
+}
+_CONFIG = '[datalad "dataset"]\n\tid = {identifier}\n[unitdb]\n\tstore = 1\n'
 
 
-def init_store(root: Path) -> None:
+def init_store(root: Path, *, identifier: str | None = None) -> None:
     """Make a folder a store; the releases that are in it already are saved with it.
 
     Parameters
     ----------
     root : Path
         A folder of releases, an empty one, or one to be made. A store is left as it is.
+    identifier : str, optional
+        Of the DataLad dataset; a new one by default.
 
     Raises
     ------
     StoreError
         It has other content than releases.
+    BusyError
+        Another process is at work in it, and does not come to an end.
     MissingProgramError, ProgramError
-        git, git-annex or DataLad is not there, or failed.
+        git or git-annex is not there, or failed.
     """
-    if is_store(root):
-        return
-    root = root.resolve()  # programs run in it
-    _check_content(root)
-    root.mkdir(parents=True, exist_ok=True)
-    config = root / ".datalad" / "config"
-    if not (config.exists() and 'datalad "dataset"' in config.read_text(encoding="utf-8")):
-        run("datalad", "create", "--force", ".", folder=root)
-    write_text(root / ".gitattributes", _ATTRIBUTES)
-    write_text(root / ".gitignore", _IGNORED)
-    run("git", "config", "--file", config, _MARK, "1", folder=root)
-    run("datalad", "save", "-m", "Parquet in git-annex, text in git", folder=root)
+    with _alone_in(root.resolve(), identifier):
+        pass
 
 
 def is_store(root: Path) -> bool:
@@ -73,65 +73,27 @@ def is_store(root: Path) -> bool:
         return False  # no commit yet, or not of ours
 
 
-def publish(release: Path, target: str) -> bool:
-    """Publish a release to a store.
-
-    Started again after a kill, it completes what is missing.
-
-    Parameters
-    ----------
-    release : Path
-        Folder of the release.
-    target : str
-        Folder of the store, made where there is none; a RIA store (``ria+file:///…``,
-        ``ria+ssh://…``); or a git remote (an address, or the folder of a bare repository).
-
-    Returns
-    -------
-    bool
-        False where the store had all of it already.
+def publish_to_folder(release: Path, store: Path) -> bool:
+    """Publish a release to a folder, which becomes a store; whether that changed anything.
 
     Raises
     ------
-    StoreError
-        The folder has other content than releases.
-    ReleaseExistsError
-        The store has other content under this version.
-    CorruptReleaseError
-        A file of the release is not as its checksum says; nothing is published.
-    MissingProgramError, ProgramError
-        git, git-annex or DataLad is not there, or failed.
+    UnitdbError
+        As :func:`unitdb.publish.publish`.
     """
-    if not _is_remote(target):
-        return _publish_to_folder(release, Path(target).resolve())
-    own = hashlib.sha256(target.encode()).hexdigest()[:12]
-    store = release.resolve().parents[1] / ".stores" / own
-    with locked(store.with_name(f"{own}.lock")):
-        _connect(store, target)
-        changed = _publish_to_folder(release, store)
-        before = run("git", "ls-remote", _REMOTE, folder=store)
-        run("datalad", "push", "--to", _REMOTE, folder=store)
-        run("git", "push", "--quiet", "--tags", _REMOTE, folder=store)
-        return changed or run("git", "ls-remote", _REMOTE, folder=store) != before
-
-
-def save_catalogue_of_store(root: Path, message: str) -> None:
-    """Commit ``releases.json`` where the folder of releases is a store."""
-    if is_store(root):
-        run("datalad", "save", "-m", message, "--", CATALOGUE, folder=root)
-
-
-def _publish_to_folder(release: Path, store: Path) -> bool:
     manifest = read_manifest(release)
     name, version, title = manifest.name, manifest.version, manifest.title
-    init_store(store)
-    with locked(store / ".work" / "publish.lock"):
+    store = store.resolve()
+    with _alone_in(store):
         before = _state(store)
         target = store / name / version
         finish(store, name, version)
         if not target.exists() or target.resolve() != release.resolve():
             _copy_release(release, target, store)
             _copy_notes(release, store, name, version)
+        elif not is_whole(target):
+            missing = [path for path in read_sums(target) if not (target / path).is_file()]
+            raise CorruptReleaseError(f"{target / missing[0]}: is missing")
         log = Path(".runs") / name / f"{version}.json"
         paths = [Path(name) / version, Path(CATALOGUE)]
         if (release.resolve().parents[1] / log).exists():
@@ -139,15 +101,88 @@ def _publish_to_folder(release: Path, store: Path) -> bool:
                 text = (release.resolve().parents[1] / log).read_text(encoding="utf-8")
                 write_text(store / log, text)
             paths.append(log)
-        run("datalad", "save", "-m", f"{name} {version}", "--", *paths, folder=store)
+        _commit(store, f"{name} {version}", *paths)
         tag = f"{name}-{version}"
         if not run("git", "tag", "--list", tag, folder=store).strip():
             run("git", "tag", "--annotate", "-m", title, tag, folder=store)
         return _state(store) != before
 
 
+def save_catalogue_of_store(root: Path, message: str) -> None:
+    """Commit ``releases.json`` where the folder of releases is a store."""
+    if is_store(root):
+        with _alone_in(root.resolve()):
+            _commit(root, message, Path(CATALOGUE))
+
+
+@contextmanager
+def _alone_in(root: Path, identifier: str | None = None) -> Iterator[None]:
+    """Be the only publisher in a folder, which is a sound store from then on."""
+    if not is_store(root):
+        _check_content(root)  # before anything is written there
+    with holding(root / ".work" / "publish.lock"):
+        if is_store(root):
+            clear_stale(root / ".git")
+            _complete(root)
+        elif (root / ".git").exists():
+            _mark(root)
+        else:
+            _make(root, identifier or str(uuid.uuid4()))
+        yield
+
+
+def _make(root: Path, identifier: str) -> None:
+    """Make a new store: its repository aside, with its first commit, then in place by a rename."""
+    _check_content(root)
+    new = root / _NEW
+    remove_tree(new)
+    new.mkdir(parents=True)
+    run("git", "init", "--quiet", folder=new)
+    run("git", "annex", "init", "--quiet", folder=new)
+    texts = {".datalad/config": _CONFIG.format(identifier=identifier), **_TEXTS}
+    for name, text in texts.items():
+        write_text(new / name, text)
+    run("git", "add", "--", *texts, folder=new)
+    run("git", "commit", "--quiet", "-m", "Parquet in git-annex, text in git", folder=new)
+    with locked(root / LOCK):  # a store has a catalogue from its beginning
+        save_catalogue(root, Catalogue(root).contents())
+    for name, text in texts.items():
+        write_text(root / name, text)
+    (new / ".git").rename(root / ".git")
+    _complete(root)
+
+
+def _mark(root: Path) -> None:
+    """Make a DataLad dataset that is there already a store."""
+    with locked(root / LOCK):
+        save_catalogue(root, Catalogue(root).contents())
+    for name, text in _TEXTS.items():
+        write_text(root / name, text)
+    run("git", "config", "--file", ".datalad/config", _MARK, "1", folder=root)
+    _commit(root, "Parquet in git-annex, text in git", Path(".datalad/config"), *map(Path, _TEXTS))
+
+
+def _complete(root: Path) -> None:
+    """Save the releases that a new store has, and texts that it lacks."""
+    if (root / _NEW).exists():
+        _commit(root, "Releases that were there", Path())
+        remove_tree(root / _NEW)
+    missing = [name for name in _TEXTS if not (root / name).exists()]
+    for name in missing:
+        write_text(root / name, _TEXTS[name])
+    if missing:
+        _commit(root, "Parquet in git-annex, text in git", *map(Path, missing))
+
+
+def _commit(store: Path, message: str, *paths: Path) -> None:
+    """Commit files as they are, Parquet by git-annex; where nothing is new, nothing is done."""
+    run("git", "annex", "add", "--quiet", "--", *paths, folder=store)
+    if run("git", "diff", "--cached", "--name-only", "--", *paths, folder=store):
+        run("git", "commit", "--quiet", "-m", message, "--", *paths, folder=store)
+
+
 def _state(store: Path) -> str:
-    return run("git", "for-each-ref", "refs/heads", "refs/tags", folder=store)
+    return run("git", "show-ref", "--head", "--tags", folder=store)
 
 
 def _copy_release(release: Path, target: Path, store: Path) -> None:
@@ -203,7 +238,10 @@ def _check_content(root: Path) -> None:
     if not root.is_dir():
         raise StoreError(f"{root} is not a folder")
     if (root / ".git").exists() and not (root / ".datalad").exists():
-        raise StoreError(f"{root} is a git repository, but not a store of releases")
+        raise StoreError(
+            f"{root} is a git repository, but not a store of releases; where a publish that was "
+            f"killed has left it, and only there, remove it: rm -rf {root / '.git'}"
+        )
     ours = {CATALOGUE, "recipes", *Catalogue(root).contents()["releases"]}
     others = sorted(p.name for p in root.iterdir() if p.name not in ours and p.name[0] != ".")
     if others:
@@ -211,73 +249,3 @@ def _check_content(root: Path) -> None:
             f"{root} holds other things than releases ({', '.join(others[:5])}): "
             "a store needs a folder of its own"
         )
-
-
-# --- remotes ------------------------------------------------------------------------------------
-
-
-def _is_remote(target: str) -> bool:
-    return bool(
-        "://" in target
-        or re.match(r"[\w.-]+@?[\w.-]+:", target)  # user@host:path; a single letter is a drive
-        or target.endswith(".git")
-        or _is_bare(Path(target))
-    )
-
-
-def _is_bare(folder: Path) -> bool:
-    return (folder / "HEAD").is_file() and (folder / "objects").is_dir()
-
-
-def _connect(store: Path, target: str) -> None:
-    """Make the folder that stands for a remote: a clone of what it has, or a new store."""
-    address = str(Path(target).resolve()) if Path(target).exists() else target
-    ria = target.startswith("ria+")
-    if not (store / ".git").exists():
-        _clone(store, target, address)
-    init_store(store)
-    if _REMOTE in run("git", "remote", folder=store).split():
-        branch = run("git", "symbolic-ref", "--short", "HEAD", folder=store).strip()
-        run("git", "fetch", "--quiet", "--tags", _REMOTE, folder=store)
-        if run("git", "branch", "--remotes", "--list", f"{_REMOTE}/{branch}", folder=store).strip():
-            run("git", "merge", "--quiet", "--ff-only", f"{_REMOTE}/{branch}", folder=store)
-    elif ria:
-        create = ("datalad", "create-sibling-ria", "-s", _REMOTE, "--new-store-ok")
-        run(*create, "--alias", _ALIAS, target, folder=store)
-    else:
-        if _is_bare(Path(address)):
-            run("git", "annex", "init", "--quiet", folder=Path(address))
-        run("git", "remote", "add", _REMOTE, address, folder=store)
-
-
-def _clone(store: Path, target: str, address: str) -> None:
-    """Clone what a remote has, if anything, aside: a clone that was killed is no store."""
-    staged = store.with_name(f"{store.name}.tmp")
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.parent.mkdir(parents=True, exist_ok=True)
-    if target.startswith("ria+"):
-        if not _has_ria(target):
-            return
-        run("datalad", "clone", f"{target}#~{_ALIAS}", staged, folder=store.parent)
-        run("git", "remote", "rename", "origin", _REMOTE, folder=staged)
-    else:
-        if not run("git", "ls-remote", "--heads", address, folder=store.parent).strip():
-            return
-        run("git", "clone", "--quiet", "-o", _REMOTE, address, staged, folder=store.parent)
-        run("git", "annex", "init", "--quiet", folder=staged)
-        if not is_store(staged):
-            raise StoreError(f"{target} has commits, but is not a store of releases")
-    shutil.rmtree(store, ignore_errors=True)
-    staged.rename(store)
-
-
-def _has_ria(target: str) -> bool:
-    """Whether a RIA store has a dataset of releases; asked of git-annex's kind of folder."""
-    if target.startswith("ria+file://"):
-        return (Path(target.removeprefix("ria+file://")) / "alias" / _ALIAS).exists()
-    host, _, path = target.removeprefix("ria+ssh://").partition("/")
-    repository = f"ssh://{host}/{path}/alias/{_ALIAS}"
-    try:
-        return bool(run("git", "ls-remote", repository, folder=Path.cwd()).strip())
-    except ProgramError:
-        return False  # create-sibling-ria then says what is wrong, if anything is
