@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,14 @@ import unitdb
 from tests.build.small import contents
 from tests.tiny import INFO, stage
 from unitdb.cli import main
-from unitdb.errors import CorruptReleaseError, ReleaseExistsError, StoreError
+from unitdb.errors import (
+    BusyError,
+    CorruptReleaseError,
+    ProgramError,
+    ReleaseExistsError,
+    StoreError,
+)
+from unitdb.files import locked
 from unitdb.programs import run
 from unitdb.publish import add_erratum, publish, publish_release, retract
 from unitdb.publish.store import init_store, is_store
@@ -221,3 +229,130 @@ def test_init_store_twice(tmp_path: Path) -> None:
     head = git(tmp_path / "store", "rev-parse", "HEAD")
     init_store(tmp_path / "store")
     assert git(tmp_path / "store", "rev-parse", "HEAD") == head
+
+
+_OTHER_LOCKS = ("config.lock", "refs/heads/main.lock")
+_OTHER_PARTS = ("HEAD", "config", "index", "refs")
+
+
+def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    unitdb_ = Path(sys.executable).with_name("unitdb")
+    return subprocess.Popen(
+        [unitdb_, "--releases", str(root), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.robust(
+    "publishing",
+    given="four publishes to a new store, an erratum and a retraction, all at once",
+    before="two of four publishes failed: `index.lock` exists",
+    now="all succeed, one after the other; a lock that does not come free in 600 s is one line",
+)
+def test_publishers_wait_for_each_other(release: Path, tmp_path: Path) -> None:
+    root, store = release.parents[1], tmp_path / "store"
+    init_store(root)
+    everyone = [
+        *(start(root, "publish", "tiny@1.0.0", "--to", str(store)) for _ in range(4)),
+        start(root, "errata", "tiny", "--add", "One is two."),
+        start(root, "retract", "tiny", "--reason", "Wrong."),
+    ]
+    for process in everyone:
+        said, complained = process.communicate(timeout=300)
+        assert process.returncode == 0, said + complained
+    assert publish(release, str(store)) is not None
+    for folder in (root, store):
+        (entry,) = Catalogue(folder).entries()
+        assert (entry.errata, entry.retracted) == (("One is two.",), "Wrong.")
+        assert git(folder, "status", "--porcelain") == ""
+
+
+@pytest.mark.robust(
+    "publishing",
+    given="a publish beside another that does not come to an end",
+    before="waits for ever",
+    now="one line after 600 s: which lock another process holds",
+)
+def test_a_publish_does_not_wait_for_ever(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "store"
+    monkeypatch.setattr("unitdb.publish._owned.locked", partial(locked, seconds=0.1))
+    with (
+        locked(store / ".work" / "publish.lock"),
+        pytest.raises(BusyError, match=r"publish\.lock: another unitdb is at work there"),
+    ):
+        publish(release, str(store))
+
+
+def test_programs_hold_the_lock_of_a_publisher_that_is_gone(tmp_path: Path) -> None:
+    """As where the main process alone is killed: the next waits for what it had started."""
+    lock, ended = tmp_path / "lock", tmp_path / "ended"
+    script = f"""
+import os, signal, threading
+from pathlib import Path
+from unitdb.programs import run
+from unitdb.publish._owned import holding
+with holding(Path({str(lock)!r})):
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    run("git", "-c", "alias.x=!sleep 3; touch {ended}", "x", folder=Path({str(tmp_path)!r}))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    died = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert not ended.exists()
+    with locked(lock):
+        assert ended.exists()
+
+
+@pytest.mark.robust(
+    "publishing",
+    given="a store whose repository has a lock of git that a kill has left (`index.lock`)",
+    before="every later publish failed",
+    now="removed under unitdb's own lock, once no program of git works there",
+)
+@pytest.mark.parametrize(
+    "name", ["index.lock", *(pytest.param(name, marks=pytest.mark.slow) for name in _OTHER_LOCKS)]
+)
+def test_stale_locks_of_git_are_removed(release: Path, tmp_path: Path, name: str) -> None:
+    store = tmp_path / "store"
+    init_store(store)
+    (store / ".git" / name).touch()
+    assert publish(release, str(store)) is True
+    assert not (store / ".git" / name).exists()
+
+
+@pytest.mark.robust(
+    "publishing",
+    given="a damaged clone in `.stores/`, or a RIA store without its alias",
+    before="every later publish failed",
+    now="the clone is made anew, from the remote and the releases",
+)
+@pytest.mark.parametrize(
+    "damage", ["objects", *(pytest.param(name, marks=pytest.mark.slow) for name in _OTHER_PARTS)]
+)
+def test_a_damaged_clone_is_made_anew(release: Path, tmp_path: Path, damage: str) -> None:
+    bare = tmp_path / "remote.git"
+    run("git", "init", "-q", "--bare", str(bare), folder=tmp_path)
+    publish(release, str(bare))
+    (clone,) = (path for path in (release.parents[1] / ".stores").iterdir() if path.is_dir())
+    path = clone / ".git" / damage
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.chmod(0o644)
+        path.write_bytes(b"damaged")
+    assert publish(release, str(bare)) is False
+
+
+def test_a_repository_of_somebody_is_left_alone_and_named_whole(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    run("git", "init", "-q", folder=tmp_path / "mine")
+    with pytest.raises(StoreError, match=r"rm -rf .*mine/\.git$"):
+        init_store(tmp_path / "mine")
+    (tmp_path / "mine" / ".git" / "index.lock").touch()
+    with pytest.raises(ProgramError, match=r"Unable to create '.*mine/\.git/index\.lock'"):
+        run("git", "add", "--all", folder=tmp_path / "mine")

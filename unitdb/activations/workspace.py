@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from unitdb.errors import BusyError
+from unitdb.files import locked
 
 __all__ = ["clear_abandoned", "new_folder"]
 
@@ -52,26 +53,24 @@ def clear_abandoned(parent: Path) -> None:
     """Remove the temporary folders in ``parent`` that killed processes have left behind."""
     for lock in parent.glob(f"{_PREFIX}*{_LOCK}"):
         try:
-            with lock.open("r+b") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with locked(lock, seconds=0):
                 shutil.rmtree(_folder_of(lock), ignore_errors=True)
-                lock.unlink()
-        except (BlockingIOError, FileNotFoundError):
-            continue  # being written, or just finished
+                lock.unlink(missing_ok=True)
+        except BusyError:
+            continue  # being written
 
 
 @contextmanager
 def _lock(parent: Path) -> Iterator[Path]:
     while True:
-        descriptor, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_LOCK, dir=parent)
-        with os.fdopen(descriptor) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if not os.fstat(descriptor).st_nlink:
+        path = parent / f"{_PREFIX}{os.urandom(4).hex()}{_LOCK}"
+        with locked(path):
+            if not path.exists():
                 continue  # cleared between its making and its locking
             try:
-                yield Path(name)
+                yield path
             finally:
-                Path(name).unlink()
+                path.unlink(missing_ok=True)
             return
 
 
