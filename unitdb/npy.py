@@ -9,20 +9,72 @@ header, by one thread.
 
 from __future__ import annotations
 
+import struct
 import threading
-from collections.abc import Callable
+import tokenize
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.files import replacing
 
-__all__ = ["HEADERS", "map_npy", "read_npy", "read_npz", "shape_of", "write_npy"]
+__all__ = [
+    "evaluating_headers",
+    "map_npy",
+    "read_header",
+    "read_npy",
+    "read_npz",
+    "shape_of",
+    "write_npy",
+]
 
-HEADERS = threading.Lock()
-"""Held while the header of an array is evaluated."""
+_HEADERS = threading.Lock()
+
+_NO_HEADER = (
+    tokenize.TokenError,
+    SyntaxError,
+    RecursionError,
+    OverflowError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    struct.error,
+)
+"""What Python's parser and numpy raise for a header that is none, besides ValueError."""
+
+
+@contextmanager
+def evaluating_headers() -> Iterator[None]:
+    """Keep other threads from evaluating a header; whatever is wrong with one is a ValueError."""
+    with _HEADERS:
+        try:
+            yield
+        except _NO_HEADER as cause:
+            raise ValueError(f"no header of an array: {cause}") from cause
+
+
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Read shape and type of an array from the beginning of its file.
+
+    Raises
+    ------
+    OSError, EOFError, ValueError
+        They are not stated.
+    """
+    version = np.lib.format.read_magic(file)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read is None:
+        raise ValueError(f"format {version} of arrays is not read")
+    with evaluating_headers():
+        shape, _, dtype = read(file)
+    return shape, dtype
 
 
 def map_npy(path: Path) -> NDArray[Any]:
@@ -33,7 +85,7 @@ def map_npy(path: Path) -> NDArray[Any]:
     OSError, EOFError, ValueError
         It is missing, cut or no array; Python objects are refused.
     """
-    with HEADERS:
+    with evaluating_headers():
         mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return mapped
 
@@ -68,5 +120,5 @@ def read_npz(path: Path, wanted: Callable[[str], bool]) -> dict[str, NDArray[Any
     OSError, EOFError, ValueError, zipfile.BadZipFile
         It is missing or damaged; Python objects are refused.
     """
-    with HEADERS, np.load(path, allow_pickle=False) as arrays:
+    with evaluating_headers(), np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files if wanted(name)}

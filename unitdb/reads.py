@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["note_read", "noting_reads", "why_missing"]
+__all__ = ["in_one_line", "note_read", "noting_reads", "why_missing"]
+
+_LONGEST = 300
 
 _listening: ContextVar[tuple[set[Path], ...]] = ContextVar("_listening", default=())
 
@@ -30,6 +32,19 @@ def why_missing(path: Path) -> str:
     if path.is_symlink():
         return "is known, but not downloaded: unitdb datasets get NAME, or datalad get"
     return "no such file or folder"
+
+
+def in_one_line(text: object) -> str:
+    """Words of a file, or of a library on it, fit for a message: one line, no control characters.
+
+    Parameters
+    ----------
+    text : object
+        An exception, or text; an exception without words gives its name.
+    """
+    words = " ".join(str(text).split()) or type(text).__name__
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in words)
+    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
 
 
 @contextmanager

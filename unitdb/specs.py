@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
@@ -18,6 +19,7 @@ __all__ = [
     "Name",
     "RelativePath",
     "Spec",
+    "as_id",
     "canonical_json",
     "content_sha256",
     "read_spec",
@@ -60,6 +62,14 @@ class Spec(BaseModel):
 
 
 S = TypeVar("S", bound=Spec)
+
+
+def as_id(text: str) -> str:
+    """Id of a stimulus as all readers have it: Unicode in its composed form (NFC).
+
+    File systems and tables write one name, an ä say, in two forms, which are not equal as text.
+    """
+    return unicodedata.normalize("NFC", text)
 
 
 def canonical_json(value: Any) -> str:

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.io
-import scipy.sparse
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -81,13 +80,9 @@ def test_cells_of_numbers_are_refused(tmp_path, name):
         read(tmp_path / name, "x")
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [({"a": 1}, "'x' is a struct"), (scipy.sparse.eye(5), "'x' is a sparse")],
-)
-def test_other_classes_of_matlab_are_refused(tmp_path, values, message):
-    scipy.io.savemat(tmp_path / "a.mat", {"x": values, "y": X})
-    with pytest.raises(DatasetError, match=rf"a\.mat: {message}, expected numbers or text"):
+def test_a_struct_of_matlab_is_refused(tmp_path):
+    scipy.io.savemat(tmp_path / "a.mat", {"x": {"a": 1}, "y": X})
+    with pytest.raises(DatasetError, match=r"a\.mat: 'x' is a struct, expected numbers or text"):
         read(tmp_path / "a.mat", "x")
     np.testing.assert_array_equal(read(tmp_path / "a.mat", "y"), X)
 

@@ -150,7 +150,7 @@ def test_virtual_voxels_have_the_dissimilarities_they_were_made_from(n, n_voxels
         (np.zeros((2, 3)), "square"),
         (np.array([[0, 1], [0.5, 0]]), "symmetric"),
         (np.array([[0, np.nan], [np.nan, 0]]), "not finite"),
-        (np.array([[0, 3.0], [3.0, 0]]), "eigenvalue -1"),
+        (2 * (1 - np.eye(3)), "eigenvalue -1"),
     ],
 )
 def test_matrices_that_are_no_correlation_distances_are_refused(rdm, message):

@@ -15,24 +15,28 @@ from __future__ import annotations
 
 import math
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
 import scipy.io
+import scipy.sparse
 from numpy.typing import NDArray
 from scipy.io.matlab import MatReadError
 
 from unitdb import npy
-from unitdb.activations.hdf5 import check_expansion, find_dataset, open_hdf5, read_matlab
-from unitdb.activations.mat5 import COMPRESSED, check_mat5
+from unitdb.activations.hdf5 import check_expansion, open_hdf5
+from unitdb.activations.mat5 import COMPRESSED, Variable, check_mat5
+from unitdb.activations.matlab73 import read_matlab
+from unitdb.activations.parquet import read_parquet
+from unitdb.activations.sparse import dense
 from unitdb.errors import UnitdbError, closest
 from unitdb.files import visible
-from unitdb.reads import note_read, why_missing
+from unitdb.reads import in_one_line, note_read, why_missing
 
 __all__ = ["read_arrays", "read_npy"]
 
@@ -77,7 +81,8 @@ def read_arrays(path: Path, keys: Iterable[str], *, error: _Error) -> Arrays:
     for key in keys:
         if key not in arrays:
             near = closest(key, known) or known[:_LISTED]
-            raise error(f"{path}: has no array {key!r}; there are: {', '.join(near) or 'none'}")
+            there = in_one_line(", ".join(near) or "none")
+            raise error(f"{path}: has no array {key!r}; there are: {there}")
         if arrays[key].dtype.hasobject:
             raise error(f"{path}: {key!r} is a cell or object array, expected numbers or text")
     return arrays
@@ -97,7 +102,7 @@ def read_npy(path: Path, *, error: _Error, in_memory: bool = True) -> NDArray[An
             _check_header(file, path.stat().st_size, str(path), error)
         return npy.read_npy(path) if in_memory else npy.map_npy(path)
     except _DAMAGE as cause:
-        raise error(f"{path}: cannot be read: {cause}") from cause
+        raise error(f"{path}: cannot be read: {in_one_line(cause)}") from cause
 
 
 _LISTED = 12
@@ -109,12 +114,16 @@ def _guarded(read: _Reader, path: Path, keys: list[str], error: _Error) -> tuple
     except UnitdbError:
         raise
     except _DAMAGE as cause:
-        raise error(f"{path}: cannot be read: {cause}") from cause
+        raise error(f"{path}: cannot be read: {in_one_line(cause)}") from cause
 
 
 def _read_npz(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
+        names = [member.filename.removesuffix(".npy") for member in members]
+        for key in keys:
+            if names.count(key) > 1:
+                raise error(f"{path}: {names.count(key)} arrays are named {key!r}")
         check_expansion(sum(member.file_size for member in members), path, error=error)
         for member in members:
             if member.filename.removesuffix(".npy") in keys:
@@ -122,54 +131,56 @@ def _read_npz(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[
                     where = f"{path}: {member.filename}"
                     _check_header(file, member.file_size, where, error)
     # Opened here: numpy leaves a damaged file open.
-    with path.open("rb") as opened, npy.HEADERS, np.load(opened, allow_pickle=False) as arrays:
+    with (
+        path.open("rb") as opened,
+        npy.evaluating_headers(),
+        np.load(opened, allow_pickle=False) as arrays,
+    ):
         return {key: arrays[key] for key in keys if key in arrays.files}, list(arrays.files)
 
 
 def _check_header(file: IO[bytes], size: int, where: str, error: _Error) -> None:
     """Refuse an array whose header states more than follows it: memory is taken for all of it."""
-    version = np.lib.format.read_magic(file)
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read is None:
-        raise error(f"{where}: format {version} of arrays is not read")
-    with npy.HEADERS:
-        shape, _, dtype = read(file)
+    shape, dtype = npy.read_header(file)
     stated = math.prod(shape) * dtype.itemsize
     if stated > size and not dtype.hasobject:  # which are refused as such
         raise error(f"{where} states {stated:,} bytes and holds {size:,}")
 
 
 def _read_mat(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
-    try:
-        described = _of_scipy(scipy.io.whosmat, path)
-    except NotImplementedError:  # what scipy says of v7.3, which is HDF5
+    version = _of_scipy(scipy.io.matlab.matfile_version, path)[0]
+    if version not in (_MATLAB_4, _MATLAB_5):  # v7.3, which is HDF5
         return _read_hdf5(path, keys, error)
-    classes = {name: kind for name, _, kind in described}
-    for key in keys:
-        if classes.get(key, "cell") not in {*_MATLAB_BYTES, "cell"}:
-            raise error(f"{path}: {key!r} is a {classes[key]}, expected numbers or text")
+    if version == _MATLAB_5:
+        check_expansion(_uncompressed_bytes(path), path, error=error)  # of cells nothing states it
+        described = check_mat5(path, keys)
+    else:
+        described = [Variable(*one) for one in _of_scipy(scipy.io.whosmat, path)]
+    known = [name for name, _, _ in described]
+    for name, _, kind in described:
+        if name in keys and known.count(name) > 1:
+            raise error(f"{path}: several variables are named {name!r}")
+        if name in keys and kind not in {*_MATLAB_BYTES, "cell", "sparse"}:
+            article = "an" if kind[0] in "aeiou" else "a"
+            raise error(
+                f"{path}: {name!r} is {article} {in_one_line(kind)}, expected numbers or text"
+            )
     stated = sum(
         math.prod(shape) * _MATLAB_BYTES.get(kind, 1)
         for name, shape, kind in described
         if name in keys
     )
     check_expansion(stated, path, error=error)
-    check_expansion(_uncompressed_bytes(path), path, error=error)  # of cells nothing states it
-    if _of_scipy(scipy.io.matlab.matfile_version, path)[0] == 1:
-        check_mat5(path, keys)
     arrays = _of_scipy(scipy.io.loadmat, path, variable_names=keys)
-    found = {key: _cell_texts(arrays[key]) for key in keys if key in arrays}
-    return found, list(classes)
+    found = {key: _matlab5(arrays[key], path, key, error) for key in keys if key in arrays}
+    return found, [name for name in known if name]
 
 
 def _of_scipy(read: Callable[..., Any], path: Path, **options: Any) -> Any:
     """Call a reader of scipy's, which raises errors of any kind for damaged files."""
     try:
         return read(path, **options)
-    except (*_DAMAGE, MemoryError):
+    except _DAMAGE:
         raise
     except Exception as cause:
         raise ValueError(f"{type(cause).__name__}: {cause}") from cause
@@ -195,14 +206,24 @@ def _uncompressed_bytes(path: Path) -> int:
     return n_bytes
 
 
-def _cell_texts(array: NDArray[Any]) -> NDArray[Any]:
-    """Text of a cell array of character arrays; any other array as it is."""
+def _matlab5(found: Any, path: Path, key: str, error: _Error) -> NDArray[Any]:
+    """Array of what scipy gives: sparse ones in full, cell arrays of characters as text."""
+    if scipy.sparse.issparse(found):
+        columns = found.tocsc()
+        check_expansion(math.prod(columns.shape) * columns.dtype.itemsize, path, error=error)
+        return dense(columns.data, columns.indices, columns.indptr, columns.shape[0])
+    array: NDArray[Any] = np.asarray(found)
     if array.dtype != object:
         return array
-    cells = [np.asarray(cell) for cell in array.ravel()]
-    if any(cell.dtype.kind != "U" or cell.size > 1 for cell in cells):
-        return array
-    return np.array([str(cell.item()) if cell.size else "" for cell in cells])
+    texts = []
+    for number, cell in enumerate(map(np.asarray, array.ravel()), 1):
+        if cell.dtype.kind != "U" and cell.size:  # [] among texts is no text
+            return array
+        if cell.size > 1 and max(map(len, cell.ravel())) > 1:
+            raise error(f"{path}: {key!r}: cell {number} holds {cell.size} rows of text")
+        texts.append("".join(cell.ravel()) if cell.size else "")
+    check_expansion(4 * len(texts) * max(map(len, texts), default=0), path, error=error)
+    return np.array(texts, dtype=np.str_)
 
 
 def _read_hdf5(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
@@ -210,63 +231,7 @@ def _read_hdf5(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list
         # MATLAB keeps the contents of cell arrays under names that begin with #.
         known = [name for name in file if not name.startswith("#")]
         inside = {key for key in keys if key in known or "/" in key}
-        return {
-            key: read_matlab(find_dataset(file, key, error=error)) for key in keys if key in inside
-        }, known
-
-
-def _read_parquet(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        known = file.schema_arrow.names
-        chosen = {key: [n for n in known if n == key or fnmatchcase(n, key)] for key in keys}
-        names = list(dict.fromkeys(name for found in chosen.values() for name in found))
-        check_expansion(_n_values(file.metadata, names) * 8, path, error=error)
-        table = file.read(columns=names)
-    columns = {name: _column(table.column(name), name, path, error) for name in names}
-    return {
-        key: _side_by_side([columns[n] for n in found], key, path, error)
-        for key, found in chosen.items()
-        if found
-    }, known
-
-
-def _n_values(metadata: Any, names: list[str]) -> int:
-    """Values in some columns of a Parquet file, those within lists counted one by one."""
-    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
-    chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
-    return sum(chunk.num_values for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
-
-
-def _column(column: Any, name: str, path: Path, error: _Error) -> NDArray[Any]:
-    """Array of a column: (n_rows,), or (n_rows, length) where it holds lists."""
-    import pyarrow as pa
-
-    values = column.combine_chunks()
-    if values.null_count:
-        raise error(f"{path}: {name!r} has {values.null_count} empty (null) values")
-    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
-        lengths = set(values.value_lengths().to_pylist())
-        if len(lengths) > 1:
-            raise error(f"{path}: the lists of {name!r} have different lengths")
-        flat = np.asarray(values.flatten())
-        return flat.reshape(len(values), lengths.pop() if lengths else 0)
-    if pa.types.is_fixed_size_list(values.type):
-        return np.asarray(values.flatten()).reshape(len(values), values.type.list_size)
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        return np.array(values.to_pylist(), dtype=np.str_)
-    return np.asarray(values)
-
-
-def _side_by_side(columns: list[NDArray[Any]], key: str, path: Path, error: _Error) -> NDArray[Any]:
-    if len(columns) == 1 and "*" not in key:
-        return columns[0]
-    if any(column.ndim != 1 or column.dtype.kind not in "fiub" for column in columns):
-        raise error(f"{path}: the columns {key!r} hold more than single numbers")
-    return np.stack(columns, axis=1)
+        return {key: read_matlab(file, key, error=error) for key in keys if key in inside}, known
 
 
 def _read_folder(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[str]]:
@@ -283,6 +248,7 @@ def _read_folder(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, li
 
 
 _PIECE = 1 << 16
+_MATLAB_4, _MATLAB_5 = 0, 1
 _MATLAB_BYTES = {
     "double": 8, "single": 4, "logical": 1, "char": 4,
     "int8": 1, "uint8": 1, "int16": 2, "uint16": 2,
@@ -295,7 +261,10 @@ _DAMAGE = (
     ValueError,
     TypeError,
     EOFError,
-    NotImplementedError,
+    LookupError,
+    MemoryError,
+    RuntimeError,  # of archives with a password, and of what is not implemented
+    struct.error,
     zipfile.BadZipFile,
     zlib.error,
     MatReadError,
@@ -308,5 +277,5 @@ _READERS: dict[str, _Reader] = {
     ".mat": _read_mat,
     ".h5": _read_hdf5,
     ".hdf5": _read_hdf5,
-    ".parquet": _read_parquet,
+    ".parquet": read_parquet,
 }

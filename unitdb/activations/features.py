@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,18 +22,17 @@ import numpy.typing as npt
 from pydantic import Field
 
 from unitdb.activations.arrayfiles import read_arrays, read_npy
-from unitdb.activations.hdf5 import check_expansion
 from unitdb.activations.layers import LayerInfo
+from unitdb.activations.zarrfiles import open_zarr
 from unitdb.errors import (
     ActivationsError,
-    MissingExtraError,
     StimulusMismatchError,
     UnknownLayerError,
     closest,
 )
 from unitdb.files import visible
 from unitdb.reads import note_read
-from unitdb.specs import Name, RelativePath, Spec, content_sha256
+from unitdb.specs import Name, RelativePath, Spec, as_id, content_sha256
 from unitdb.texts import read_list
 
 __all__ = ["FeatureFiles", "FeatureModel", "LoadedFeatures", "load_features"]
@@ -291,10 +289,7 @@ class _Stacks:
         start = row - row % n_rows
         if (path, start) not in self._slab:
             self._slab.clear()
-            try:
-                self._slab[path, start] = np.asarray(array[start : start + n_rows])
-            except (OSError, ValueError, RuntimeError) as cause:
-                raise ActivationsError(f"{path}: cannot be read: {cause}") from cause
+            self._slab[path, start] = np.asarray(array[start : start + n_rows])
         # Kept as one picture among others: a first axis of length 1 is its own.
         return self._slab[path, start][row - start : row - start + 1]
 
@@ -338,8 +333,9 @@ def _open_files(spec: FeatureModel, layer: str, folders: Sequence[Path]) -> _Fil
         if not found:
             raise ActivationsError(f"{inside}: there are no files *{ending}")
         paths += found
-    _check_unique([path.stem for path in paths], spec, layer, folders)
-    return _Files(by_id={path.stem: path for path in paths}, key=spec.features.key)
+    named = [(as_id(path.stem), path) for path in paths]
+    _check_unique([name for name, _ in named], spec, layer, folders)
+    return _Files(by_id=dict(named), key=spec.features.key)
 
 
 def _open_stacks(spec: FeatureModel, layer: str, folders: Sequence[Path]) -> _Stacks:
@@ -357,7 +353,7 @@ def _open_stacks(spec: FeatureModel, layer: str, folders: Sequence[Path]) -> _St
                 f"{path}: has shape {shape}, expected one row for each of the {len(ids)} stimuli "
                 f"of {_IDS}"
             )
-        rows += [(name, (path, row)) for row, name in enumerate(ids)]
+        rows += [(as_id(name), (path, row)) for row, name in enumerate(ids)]
     _check_unique([name for name, _ in rows], spec, layer, folders)
     return _Stacks(by_id=dict(rows), arrays=arrays)
 
@@ -366,18 +362,7 @@ def _map(path: Path) -> Any:
     """Open an array without reading it."""
     if path.suffix == ".npy":
         return read_npy(path, error=ActivationsError, in_memory=False)
-    try:
-        zarr = importlib.import_module("zarr")
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            f"{path}: read with zarr, which is not installed: pip install 'unitdb[build]'"
-        ) from None
-    try:
-        array = zarr.open_array(str(path), mode="r")
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as cause:
-        raise ActivationsError(f"{path}: cannot be read: {cause}") from cause
-    check_expansion(int(array.nbytes), path, error=ActivationsError)
-    return array
+    return open_zarr(path, error=ActivationsError)
 
 
 def _check_unique(

@@ -1,12 +1,15 @@
-"""HDF5 files of others, MATLAB's v7.3 among them, read so that nothing outside the file is opened.
+"""HDF5 files of others, read so that nothing outside the file is opened and nothing unwritten read.
 
-HDF5 lets a name in one file stand for another file (external links, external and virtual storage);
-such names are refused, and so are arrays that are out of all proportion to their file.
+HDF5 lets a name in one file stand for another file (external links, external and virtual storage),
+lets an array name a program that decodes it (filters from ``HDF5_PLUGIN_PATH``), and gives a fill
+value where nothing was ever written. All of these are refused, however an array is come by, and so
+are arrays that are out of all proportion to their file.
 """
 
 from __future__ import annotations
 
 import importlib
+import itertools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,15 +20,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import MissingExtraError, UnitdbError, closest
-from unitdb.reads import note_read
+from unitdb.reads import in_one_line, note_read
 
-__all__ = ["check_expansion", "find_dataset", "names_in", "open_hdf5", "read_matlab"]
+__all__ = [
+    "check_expansion",
+    "check_stored",
+    "find_dataset",
+    "find_object",
+    "holds",
+    "names_in",
+    "open_hdf5",
+    "read_values",
+    "text_of",
+]
 
 _LARGE = 256 * 2**20
 _RATIO = 100
 _LISTED = 12
 
-_DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError)
+_FILTERS = {1, 2, 3, 4, 5, 6, 32000}
+"""Those that h5py has in itself: gzip, shuffle, fletcher32, szip, nbit, scale-offset, lzf."""
+
+_PACKED = ("scale_factor", "add_offset")
+_MISSING = ("_FillValue", "missing_value")
+
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    SystemError,
+)
 """What h5py raises for files that are damaged or of another kind."""
 
 
@@ -60,7 +89,7 @@ def open_hdf5(path: Path, *, error: type[UnitdbError]) -> Iterator[Any]:
     except UnitdbError:
         raise
     except _DAMAGE as cause:
-        raise error(f"{path}: cannot be read: {' '.join(str(cause).split())}") from cause
+        raise error(f"{path}: cannot be read: {in_one_line(cause)}") from cause
 
 
 def find_dataset(file: Any, name: str, *, error: type[UnitdbError]) -> Any:
@@ -78,17 +107,14 @@ def find_dataset(file: Any, name: str, *, error: type[UnitdbError]) -> Any:
     Raises
     ------
     error
-        There is none of that name (says which are near), it lies outside the file, or it is out of
-        proportion to the file.
+        There is none of that name (says which are near), or it is not read, as of
+        :func:`check_stored`.
     """
     h5py = importlib.import_module("h5py")
-    path = Path(file.filename)
-    found = _find(file, name, error=error)
+    found = find_object(file, name, error=error)
     if not isinstance(found, h5py.Dataset):
-        raise error(f"{path}: {name!r} is a group, expected an array")
-    if found.external or found.is_virtual:
-        raise error(f"{path}: {name!r} is stored in another file; it is not read")
-    check_expansion(found.nbytes, path, error=error)
+        raise error(f"{file.filename}: {name!r} is a group, expected an array")
+    check_stored(found, f"{file.filename}: {name!r}", error=error)
     return found
 
 
@@ -100,61 +126,187 @@ def names_in(file: Any, group: str, *, error: type[UnitdbError]) -> list[str]:
     error
         There is no such group inside the file.
     """
-    return list(_find(file, group, error=error))
+    h5py = importlib.import_module("h5py")
+    found = find_object(file, group, error=error)
+    if not isinstance(found, h5py.Group):
+        raise error(f"{file.filename}: {group!r} is an array, expected a group")
+    return list(found)
 
 
-def _find(file: Any, name: str, *, error: type[UnitdbError]) -> Any:
-    """Follow a path step by step, by names that stand for nothing outside the file."""
+def holds(file: Any, name: str) -> bool:
+    """Whether a file has this name at its top; where it leads is not looked at."""
+    return file.get(name, getlink=True) is not None
+
+
+def find_object(file: Any, name: str, *, error: type[UnitdbError]) -> Any:
+    """Follow a path step by step, by names that stand for nothing outside the file.
+
+    Raises
+    ------
+    error
+        There is no such name, it is a link, or belongs to the inside of a MATLAB file.
+    """
     h5py = importlib.import_module("h5py")
     found = file
     for part in name.split("/"):
-        link = found.get(part, getlink=True) if isinstance(found, h5py.Group) else None
+        is_group = isinstance(found, h5py.Group)
+        link = found.get(part, getlink=True) if is_group and part not in ("", ".") else None
         if link is None:
-            known = list(found) if isinstance(found, h5py.Group) else []
+            known = [one for one in found if not one.startswith("#")] if is_group else []
             near = ", ".join(closest(part, known) or known[:_LISTED]) or "none"
-            raise error(f"{file.filename}: has no array {name!r}; there are: {near}")
+            raise error(f"{file.filename}: has no array {name!r}; there are: {in_one_line(near)}")
         if not isinstance(link, h5py.HardLink):
             raise error(
                 f"{file.filename}: {name!r} is a link that may lead out of the file; it is not read"
+            )
+        if part.startswith("#"):
+            raise error(
+                f"{file.filename}: {name!r} lies where MATLAB keeps the inside of cells and "
+                "objects; it is not read"
             )
         found = found[part]
     return found
 
 
-def read_matlab(dataset: Any) -> NDArray[Any]:
-    """Read an array of an HDF5 file, undoing what MATLAB does to arrays in its v7.3 files.
-
-    MATLAB writes the axes in reverse order, logical values as bytes, text as numbers of characters,
-    and cell arrays as references. Arrays of other programs come out as they are.
+def check_stored(dataset: Any, where: str, *, error: type[UnitdbError]) -> None:
+    """Refuse an array that is not wholly within its file, or larger than that can be.
 
     Parameters
     ----------
     dataset : h5py.Dataset
-        The array.
+        The array; none of its values is read.
+    where : str
+        The file and the array, for messages.
+    error : type
+        What to raise.
+
+    Raises
+    ------
+    error
+        It is stored in another file, decoded by a program that is not part of h5py, packed, out of
+        proportion to the file, or parts of it were never written.
+    """
+    if dataset.external or dataset.is_virtual:
+        raise error(f"{where} is stored in another file; it is not read")
+    if dataset.shape is None:
+        raise error(f"{where} holds no values")
+    created = dataset.id.get_create_plist()
+    filters = [created.get_filter(place)[0] for place in range(created.get_nfilters())]
+    for code in filters:
+        if code not in _FILTERS:
+            raise error(
+                f"{where} is stored through filter {code}, which needs a program beside h5py; "
+                "it is not read: store it with gzip or lzf, or uncompressed"
+            )
+    for name in _PACKED:
+        if name in dataset.attrs:
+            raise error(
+                f"{where} is packed (it has the attribute {name!r}); store the numbers that are "
+                "meant"
+            )
+    check_expansion(dataset.nbytes, Path(dataset.file.filename), error=error)
+    if dataset.size:
+        _check_written(dataset, where, error)
+
+
+def _check_written(dataset: Any, where: str, error: type[UnitdbError]) -> None:
+    """Refuse storage that was never taken: HDF5 would give the fill value for it."""
+    if dataset.chunks is None:
+        if not dataset.id.get_storage_size():
+            raise error(f"{where} was never written: the file has its shape alone")
+        return
+    counts = [math.ceil(n / size) for n, size in zip(dataset.shape, dataset.chunks, strict=True)]
+    stored = dataset.id.get_num_chunks()
+    if stored < math.prod(counts):
+        there = {dataset.id.get_chunk_info(place).chunk_offset for place in range(stored)}
+        starts = itertools.product(
+            *(range(0, n, size) for n, size in zip(dataset.shape, dataset.chunks, strict=True))
+        )
+        first = next(start for start in starts if start not in there)
+        raise error(
+            f"{where}: {math.prod(counts) - stored} of {math.prod(counts)} chunks were never "
+            f"written, the first at {list(first)}"
+        )
+
+
+def read_values(dataset: Any, where: str, *, error: type[UnitdbError]) -> NDArray[Any]:
+    """Read a whole array that :func:`check_stored` has let pass.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Numbers, text or references.
+    where : str
+        The file and the array, for messages.
+    error : type
+        What to raise.
 
     Returns
     -------
     array
-        As MATLAB shows it; text, and cell arrays of text, as an array of str, one a row. Other cell
-        arrays come out as objects.
+        As the file has it; text as bytes or objects.
+
+    Raises
+    ------
+    error
+        Lists within lists, or a value that stands for one that was never written.
     """
-    kind = _text(dataset.attrs.get("MATLAB_class", ""))
-    if not kind:
-        values = np.asarray(dataset[()])
-        return np.array([_text(v) for v in values.ravel()]) if values.dtype.kind in "SO" else values
-    if dataset.attrs.get("MATLAB_empty", 0):
-        return np.zeros(tuple(int(n) for n in dataset[()]))
-    if kind == "cell":
-        return _cells(dataset)
-    values = np.asarray(dataset[()]).T
-    if kind == "logical":
-        return np.asarray(values.astype(bool))
-    if kind == "char":
-        # hdf5storage writes numpy's arrays of text as one row, and keeps their shape beside it.
-        n_texts = math.prod(int(n) for n in dataset.attrs.get("Python.Shape", [])) or len(values)
-        in_rows = values if len(values) > 1 else values.reshape(n_texts, -1)
-        return np.array([_characters(row) for row in in_rows])
+    h5py = importlib.import_module("h5py")
+    text = h5py.check_string_dtype(dataset.dtype)
+    if text is not None and text.length is None:
+        return _read_texts(dataset, where, error)
+    if dataset.dtype.hasobject and h5py.check_ref_dtype(dataset.dtype) is None:
+        raise error(f"{where} holds {dataset.dtype.name}s of their own, expected numbers or text")
+    values = np.asarray(dataset[()])
+    check_filled(values, dataset, where, error=error)
     return values
+
+
+def check_filled(
+    values: NDArray[Any], dataset: Any, where: str, *, error: type[UnitdbError]
+) -> None:
+    """Refuse values that stand for ones that were never written, where the file says which do.
+
+    NaN stays: whoever needs a number finds it missing.
+
+    Raises
+    ------
+    error
+        Says how many there are.
+    """
+    if values.dtype.kind not in "iuf":
+        return
+    h5py = importlib.import_module("h5py")
+    marks = [dataset.attrs[name] for name in _MISSING if name in dataset.attrs]
+    created = dataset.id.get_create_plist()
+    if created.fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED and dataset.fillvalue != 0:
+        marks.append(dataset.fillvalue)
+    for mark in marks:
+        found = np.isin(values, np.asarray(mark).ravel())
+        if found.any():
+            raise error(
+                f"{where}: {int(found.sum())} values are {np.asarray(mark).ravel()[0]}, which the "
+                f"file has for missing ones, the first at {np.argwhere(found)[0].tolist()}"
+            )
+
+
+def _read_texts(dataset: Any, where: str, error: type[UnitdbError]) -> NDArray[Any]:
+    """Text of any length, in steps: many values may stand for one long text of the file."""
+    path = Path(dataset.file.filename)
+    step = max(1, _LARGE // max(1, path.stat().st_size))
+    if dataset.ndim == 0:
+        return np.asarray(dataset[()], dtype=object)
+    if dataset.ndim > 1 and 1 not in dataset.shape:
+        raise error(f"{where}: text has shape {dataset.shape}, expected one a row")
+    flat, n_bytes = np.empty(dataset.size, dtype=object), 0
+    axis = int(np.argmax(dataset.shape))
+    for start in range(0, dataset.size, step):
+        chosen = tuple(slice(start, start + step) if i == axis else 0 for i in range(dataset.ndim))
+        piece = np.atleast_1d(dataset[chosen])
+        n_bytes += sum(len(value) for value in piece)
+        check_expansion(n_bytes, path, error=error)
+        flat[start : start + len(piece)] = piece
+    return flat
 
 
 def check_expansion(n_bytes: int, path: Path, *, error: type[UnitdbError]) -> None:
@@ -174,24 +326,19 @@ def check_expansion(n_bytes: int, path: Path, *, error: type[UnitdbError]) -> No
         )
 
 
-def _cells(dataset: Any) -> NDArray[Any]:
-    """Text of a cell array of character arrays; anything else as objects."""
-    file = dataset.file
-    found = [file[reference] for reference in np.asarray(dataset[()]).T.ravel()]
-    if any(_text(cell.attrs.get("MATLAB_class", "")) != "char" for cell in found):
-        return np.empty(len(found), dtype=object)
-    texts = [read_matlab(cell) for cell in found]
-    return np.array(
-        [str(text[0]) if text.dtype.kind == "U" and text.size else "" for text in texts]
-    )
+def text_of(value: Any, where: str, *, error: type[UnitdbError]) -> str:
+    """Text of a value that is text, in UTF-8.
 
-
-def _characters(codes: NDArray[Any]) -> str:
-    """Text whose characters are given as UTF-8, -16 or -32 units; NULs at its end are padding."""
-    size = codes.dtype.itemsize
-    encoding = {1: "utf-8", 2: "utf-16-le", 4: "utf-32-le"}[size]
-    return codes.astype(f"<u{size}").tobytes().decode(encoding, errors="replace").rstrip("\0")
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value)
+    Raises
+    ------
+    error
+        It is no text (a reference, say), or in no UTF-8.
+    """
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, bytes):
+        raise error(f"{where} holds a {type(value).__name__}, expected text")
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise error(f"{where} holds {value[:40]!r}, which is no UTF-8") from None

@@ -11,17 +11,29 @@ import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-__all__ = ["COMPRESSED", "check_mat5"]
+__all__ = ["COMPRESSED", "Variable", "check_mat5"]
 
 COMPRESSED = 15
 _MATRIX = 14
 _NUMBER_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
 _TEXT = {1, 2, 4, 16, 17, 18}
-_CELL, _CHAR, _NUMBERS = 1, 4, range(6, 16)
+_CELL, _CHAR, _SPARSE, _NUMBERS, _OPAQUE = 1, 4, 5, range(6, 16), 17
 _COMPLEX = 0x08
 _MOST_DEEP = 8  # cells within cells
+_CLASSES = (
+    "unknown", "cell", "struct", "object", "char", "sparse", "double", "single", "int8", "uint8",
+    "int16", "uint16", "int32", "uint32", "int64", "uint64", "function handle", "object",
+)  # fmt: skip
+
+
+class Variable(NamedTuple):
+    """A variable of a file: its name, its shape and MATLAB's class of it."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -30,8 +42,8 @@ class _Element:
     body: memoryview
 
 
-def check_mat5(path: Path, names: Collection[str]) -> None:
-    """Raise ValueError unless numbers, text and cells of these names are laid out as they state.
+def check_mat5(path: Path, names: Collection[str]) -> list[Variable]:
+    """List the variables of a file, and see that those of these names are laid out as they state.
 
     Parameters
     ----------
@@ -39,7 +51,8 @@ def check_mat5(path: Path, names: Collection[str]) -> None:
         A file that scipy takes for one of MATLAB 5; what it would become when decompressed must
         have been held against a limit.
     names : collection of str
-        Variables to look through; variables of other classes are left to scipy.
+        Variables to look through: numbers, text, cells and sparse arrays. Others are only listed;
+        so are objects (strings, tables, dates), on which scipy's own list of variables fails.
 
     Raises
     ------
@@ -48,11 +61,13 @@ def check_mat5(path: Path, names: Collection[str]) -> None:
     """
     content = memoryview(path.read_bytes())
     order: Literal["little", "big"] = "little" if bytes(content[126:128]) == b"IM" else "big"
+    found = []
     for element in _elements(content[128:], order, padded=False):
         inner = element
         if element.kind == COMPRESSED:
             (inner,) = _elements(memoryview(zlib.decompress(element.body)), order)
-        _check_matrix(inner, order, names, depth=0)
+        found.append(_check_matrix(inner, order, names, depth=0))
+    return found
 
 
 def _elements(
@@ -85,32 +100,40 @@ def _check_matrix(
     names: Collection[str] | None,
     *,
     depth: int,
-) -> None:
+) -> Variable:
     """Check a variable, or a cell of one, which has no name."""
     if matrix.kind != _MATRIX:
         raise ValueError(f"holds an element of type {matrix.kind} where a variable should be")
     if depth > _MOST_DEEP:
         raise ValueError(f"holds cells within cells, more than {_MOST_DEEP} deep")
     if not len(matrix.body) and depth:
-        return  # an empty cell
+        return Variable("", (0, 0), "double")  # an empty cell
     parts = _elements(matrix.body, order)
     flags, sizes, name = (next(parts, None) for _ in range(3))
     if flags is None or sizes is None or name is None:
         raise ValueError("holds a variable that ends before its data")
     if (flags.kind, len(flags.body)) != (6, 8) or name.kind not in (1, 16):
         raise ValueError("holds a variable whose flags or name are not such")
+    word = int.from_bytes(flags.body[:4], order)
+    class_, is_complex = word & 0xFF, bool((word >> 8) & _COMPLEX)
+    if class_ == _OPAQUE:  # in place of a shape its name, then what makes it, then its class
+        called, made = (bytes(part.body).decode("latin-1") for part in (sizes, next(parts, name)))
+        if depth:
+            raise ValueError(f"holds a cell of class {made}: expected numbers or text")
+        return Variable(called, (1, 1), f"object of class {made!r}")
     if sizes.kind != 5 or len(sizes.body) < 8 or len(sizes.body) % 4:
         raise ValueError("holds a variable whose shape is none")
-    if names is not None and bytes(name.body).decode("latin-1") not in names:
-        return
     shape = [
         int.from_bytes(sizes.body[at : at + 4], order, signed=True)
         for at in range(0, len(sizes.body), 4)
     ]
     if min(shape) < 0:
         raise ValueError(f"states the shape {shape}")
-    word = int.from_bytes(flags.body[:4], order)
-    class_, is_complex = word & 0xFF, bool((word >> 8) & _COMPLEX)
+    called = bytes(name.body).decode("latin-1")
+    kind = _CLASSES[class_] if class_ < len(_CLASSES) else "unknown"
+    variable = Variable(called, tuple(shape), kind)
+    if names is not None and called not in names:
+        return variable
     if class_ == _CELL:
         cells = list(parts)
         if len(cells) != math.prod(shape):
@@ -120,19 +143,31 @@ def _check_matrix(
     elif class_ == _CHAR:
         _check_text(list(parts), shape)
     elif class_ in _NUMBERS:
-        _check_numbers(list(parts), shape, n_parts=2 if is_complex else 1)
+        _check_numbers(list(parts), math.prod(shape), n_parts=2 if is_complex else 1)
+    elif class_ == _SPARSE and not depth:
+        _check_sparse(list(parts), shape, n_parts=4 if is_complex else 3)
     elif depth:
-        raise ValueError(f"holds a cell of class {class_}: expected numbers or text")
+        raise ValueError(f"holds a cell of class {kind}: expected numbers or text")
+    return variable
 
 
-def _check_numbers(parts: list[_Element], shape: list[int], *, n_parts: int) -> None:
+def _check_sparse(parts: list[_Element], shape: list[int], *, n_parts: int) -> None:
+    """Check row numbers, beginnings of columns, and values; what they say is looked at later."""
+    if len(parts) != n_parts or len(shape) != 2 or any(part.kind != 5 for part in parts[:2]):
+        raise ValueError("holds a sparse variable whose parts are not such")
+    if len(parts[1].body) != 4 * (shape[1] + 1):
+        raise ValueError(f"states {shape[1]} columns of a sparse variable and holds others")
+    _check_numbers(parts[2:], None, n_parts=n_parts - 2)
+
+
+def _check_numbers(parts: list[_Element], n_stated: int | None, *, n_parts: int) -> None:
     if len(parts) != n_parts:
         raise ValueError(f"holds a variable of {len(parts)} parts of numbers, expected {n_parts}")
     for part in parts:
         if part.kind not in _NUMBER_BYTES:
             raise ValueError(f"states numbers of type {part.kind}, which is none")
-        stated = math.prod(shape) * _NUMBER_BYTES[part.kind]
-        if len(part.body) != stated:
+        stated = (n_stated or 0) * _NUMBER_BYTES[part.kind]
+        if n_stated is not None and len(part.body) != stated:
             raise ValueError(f"states {stated:,} bytes of numbers and holds {len(part.body):,}")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unitdb.errors import ActivationsError, StimulusMismatchError
-from unitdb.specs import content_sha256
+from unitdb.specs import as_id, content_sha256
 
 __all__ = ["Image", "Stimuli", "check_image", "image_sha256", "stimuli_without_pictures"]
 
@@ -47,6 +47,7 @@ class Stimuli:
     read: Callable[[int], Image]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", tuple(map(as_id, self.ids)))
         if not self.ids:
             raise StimulusMismatchError("there are no stimuli")
         if len(self.sources) != len(self.ids):

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.activations.arrayfiles import read_arrays
-from unitdb.activations.hdf5 import find_dataset, open_hdf5
+from unitdb.activations.hdf5 import open_hdf5
+from unitdb.activations.matlab73 import read_matlab
 from unitdb.errors import PublishedFileError
 
 __all__ = ["read_accuracy"]
@@ -42,7 +43,9 @@ def read_accuracy(path: Path) -> tuple[NDArray[np.float32], tuple[int, ...]]:
     """
     if h5py.is_hdf5(path):
         with open_hdf5(path, error=PublishedFileError) as file:
-            found = np.asarray(find_dataset(file, _KEY, error=PublishedFileError)[()]).T
+            found = read_matlab(file, _KEY, error=PublishedFileError)
+            if "MATLAB_class" not in file[_KEY].attrs:
+                found = found.T
     else:
         found = read_arrays(path, [_KEY], error=PublishedFileError)[_KEY]
     if found.dtype.kind not in "fiu":

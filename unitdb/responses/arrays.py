@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.activations import Stimuli, arrayfiles
 from unitdb.errors import DatasetError
-from unitdb.responses.spec import ArrayResponses, DatasetSpec
-from unitdb.responses.stimuli_spec import ArrayStimuli
+from unitdb.responses.naming import array_ids, read_names
+from unitdb.responses.selectors import evaluate, keys_of, parse
+from unitdb.responses.spec import ArrayPart, ArrayResponses, DatasetSpec
+from unitdb.responses.stimuli_spec import ArrayStimuli, ImagePart
 from unitdb.responses.types import Responses
 
 __all__ = ["array_responses", "array_stimuli", "read_arrays"]
@@ -50,7 +52,7 @@ def array_stimuli(spec: ArrayStimuli, data: Path) -> Stimuli:
     images: list[NDArray[np.uint8]] = []
     for split, part in spec.parts.items():
         stack = _images(arrays[part.images], spec, where=f"{path}: {part.images!r}")
-        ids += _ids(arrays, part.stimulus_ids, split, len(stack))
+        ids += _image_ids(arrays, part, split, len(stack), path)
         images += list(stack)
     return Stimuli(
         ids=tuple(ids), sources=(spec.file,) * len(ids), read=lambda index: images[index]
@@ -61,6 +63,11 @@ def _images(stack: NDArray[Any], spec: ArrayStimuli, *, where: str) -> NDArray[n
     if stack.dtype != np.uint8:
         raise DatasetError(f"{where}: images have type {stack.dtype}, expected uint8")
     if stack.ndim == 2 and spec.shape and stack.shape[1] == spec.shape[0] * spec.shape[1]:
+        if spec.order is None:
+            raise DatasetError(
+                f"{where}: images are flattened; say how with `order`: C, row by row, or F, column "
+                "by column as MATLAB does"
+            )
         flat = stack.reshape(len(stack), *spec.shape, order="C")
         if spec.order == "F":
             flat = stack.reshape(len(stack), *spec.shape[::-1]).swapaxes(1, 2)
@@ -89,7 +96,9 @@ def array_responses(
     """
     path = data / spec.file.replace("{subject}", subject)
     masks = [key for key in spec.masks.values() if key is not None]
-    arrays = read_arrays(path, [*_keys(spec, "responses"), *masks])
+    conditions = [part.rows for part in spec.parts.values() if part.rows is not None]
+    named_in = {key for condition in conditions for key in keys_of(parse(condition))}
+    arrays = read_arrays(path, [*_keys(spec, "responses"), *masks, *sorted(named_in)])
     values: list[NDArray[np.float64]] = []
     ids: list[str] = []
     splits: list[str] = []
@@ -99,14 +108,15 @@ def array_responses(
             raise DatasetError(
                 f"{path}: {part.responses!r} holds {block.dtype}, expected real numbers"
             )
-        if block.ndim != 2 or (values and block.shape[1] != values[0].shape[1]):
+        if block.ndim != 2 or not block.size or (values and block.shape[1] != values[0].shape[1]):
             raise DatasetError(
                 f"{path}: {part.responses!r} has shape {block.shape}, expected (samples, voxels) "
                 "with the same voxels in every split"
             )
-        values.append(np.asarray(block, dtype=np.float64))
-        ids += _ids(arrays, part.stimulus_ids, split, len(block))
-        splits += [split] * len(block)
+        rows = _rows(arrays, part, len(block), path)
+        values.append(np.asarray(block[rows], dtype=np.float64))
+        ids += _sample_ids(arrays, part, split, len(block), rows, data, path)
+        splits += [split] * len(rows)
     return Responses(
         dataset=dataset.name,
         subject=subject,
@@ -116,18 +126,46 @@ def array_responses(
         rois={
             roi: np.ones(values[0].shape[1], dtype=bool)
             if key is None
-            else _mask(arrays[key], where=f"{path}: {key!r}")
+            else _mask(arrays[key], spec.order, where=f"{path}: {key!r}")
             for roi, key in ((roi, spec.masks[roi]) for roi in dataset.rois)
         },
         condition=dataset.condition,
     )
 
 
-def _mask(array: NDArray[Any], *, where: str) -> NDArray[np.bool_]:
+def _mask(array: NDArray[Any], order: Literal["C", "F"] | None, *, where: str) -> NDArray[np.bool_]:
     """Voxels of an ROI; anything but true and false (a NaN, an ROI's number) is refused."""
     if array.dtype.kind not in "fiub" or not np.isin(array, (0, 1)).all():
         raise DatasetError(f"{where}: a mask holds 0 and 1, or True and False, and nothing else")
-    return np.asarray(array.ravel() == 1)
+    if array.size and array.size != max(array.shape, default=1) and order is None:
+        raise DatasetError(
+            f"{where} is a volume of shape {array.shape}: say with `order` how the columns of the "
+            "responses are its voxels: C, the last axis changing fastest, or F, the first, as in "
+            "MATLAB"
+        )
+    return np.asarray(array.ravel(order=order or "C") == 1)
+
+
+def _rows(
+    arrays: dict[str, NDArray[Any]], part: ArrayPart, n_rows: int, path: Path
+) -> NDArray[np.intp]:
+    """Samples that a part chooses."""
+    if part.rows is None:
+        return np.arange(n_rows)
+
+    def values_of(key: str) -> NDArray[np.float64]:
+        array = arrays[key]
+        if array.dtype.kind not in "fiub" or array.size != n_rows or max(array.shape) != n_rows:
+            raise DatasetError(
+                f"{path}: {key!r} holds {array.dtype} of shape {array.shape}, expected a number "
+                f"for each of the {n_rows} samples of {part.responses!r}"
+            )
+        return np.asarray(array, dtype=np.float64).reshape(1, n_rows)
+
+    chosen = np.flatnonzero(evaluate(parse(part.rows), values_of))
+    if not len(chosen):
+        raise DatasetError(f"{path}: none of {n_rows} samples has {part.rows}")
+    return chosen
 
 
 def _keys(spec: ArrayStimuli | ArrayResponses, values: str) -> list[str]:
@@ -135,9 +173,41 @@ def _keys(spec: ArrayStimuli | ArrayResponses, values: str) -> list[str]:
     return named + [part.stimulus_ids for part in spec.parts.values() if part.stimulus_ids]
 
 
-def _ids(arrays: dict[str, NDArray[Any]], key: str | None, split: str, n_rows: int) -> list[str]:
-    if key is None:
-        width = max(3, len(str(n_rows)))
-        return [f"{split}-{row:0{width}d}" for row in range(1, n_rows + 1)]
-    # MATLAB pads the rows of a character array with spaces.
-    return [str(value).rstrip() for value in arrays[key].ravel()]
+def _sample_ids(
+    arrays: dict[str, NDArray[Any]],
+    part: ArrayPart,
+    split: str,
+    n_rows: int,
+    rows: NDArray[np.intp],
+    data: Path,
+    path: Path,
+) -> list[str]:
+    """Ids of the samples that a part chooses."""
+    if part.stimulus_ids is None:
+        return _counted(split, len(rows))
+    where = f"{path}: {part.stimulus_ids!r}"
+    told = arrays[part.stimulus_ids]
+    _check_count(told, n_rows, f"rows of {part.responses!r}", where)
+    names = None if part.names is None else read_names(data / part.names)
+    return array_ids(told.ravel()[rows], pattern=part.pattern, names=names, where=where)
+
+
+def _image_ids(
+    arrays: dict[str, NDArray[Any]], part: ImagePart, split: str, n_images: int, path: Path
+) -> list[str]:
+    if part.stimulus_ids is None:
+        return _counted(split, n_images)
+    where = f"{path}: {part.stimulus_ids!r}"
+    _check_count(arrays[part.stimulus_ids], n_images, f"images of {part.images!r}", where)
+    return array_ids(arrays[part.stimulus_ids], where=where)
+
+
+def _check_count(told: NDArray[Any], expected: int, of: str, where: str) -> None:
+    """Refuse ids that are not as many as the rows: those of the next part would make up for it."""
+    if told.size != expected:
+        raise DatasetError(f"{where} holds {told.size} ids for {expected} {of}")
+
+
+def _counted(split: str, n_rows: int) -> list[str]:
+    width = max(3, len(str(n_rows)))
+    return [f"{split}-{row:0{width}d}" for row in range(1, n_rows + 1)]

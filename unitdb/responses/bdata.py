@@ -19,7 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.activations.hdf5 import find_dataset, names_in, open_hdf5
+from unitdb.activations.hdf5 import (
+    check_filled,
+    find_dataset,
+    holds,
+    names_in,
+    open_hdf5,
+    read_values,
+    text_of,
+)
 from unitdb.errors import DatasetError, closest
 from unitdb.reads import why_missing
 from unitdb.responses.naming import read_names, stimulus_id
@@ -103,7 +111,9 @@ class BData:
         places = np.flatnonzero(self._metadata_of(key)[0] == 1)
         if len(places) != 1:
             raise DatasetError(f"{self.path}: {key!r} has {len(places)} columns, expected one")
-        return np.asarray(self.samples[:, int(places[0])], dtype=np.float64)
+        values = np.asarray(self.samples[:, int(places[0])], dtype=np.float64)
+        check_filled(values, self.samples, f"{self.path}: {key!r}", error=DatasetError)
+        return values
 
     def labels(
         self,
@@ -135,7 +145,10 @@ class BData:
                 f"{self.path}: {key!r} holds numbers, and the file has {maps}: say in dataset.yaml "
                 "how ids are made of them (`pattern`), or in which file they stand (`names`)"
             )
-        rounded = {round(value, _DIGITS): name for value, name in found.items()}
+        rounded: dict[float, str] = {}
+        for value, name in found.items():
+            if rounded.setdefault(round(value, _DIGITS), name) != name:
+                raise DatasetError(f"{self.path}: {key!r}: {value:.15g} stands for two names")
         return [
             stimulus_id(value, names=rounded, where=where) for value, where in self._told(key, rows)
         ]
@@ -161,6 +174,8 @@ class BData:
             inside = (rows >= start) & (rows < start + step)
             if inside.any():
                 slab = self.samples[start : start + step]
+                where = f"{self.path}: samples from {start} on"
+                check_filled(slab, self.samples, where, error=DatasetError)
                 values[inside] = slab[rows[inside] - start][:, columns]
         return values
 
@@ -196,14 +211,15 @@ def open_bdata(path: Path) -> Iterator[BData]:
         raise DatasetError(f"{path}: {why_missing(path)}")
     with open_hdf5(path, error=DatasetError) as file:
         samples, meta = (
-            next((name for name in names if name in file), names[-1])
+            next((name for name in names if holds(file, name)), names[-1])
             for names in (("dataSet", "dataset"), ("metaData", "metadata"))
         )
         matrix = find_dataset(file, samples, error=DatasetError)
-        keys = [_text(key) for key in find_dataset(file, f"{meta}/key", error=DatasetError)[()]]
-        values = np.asarray(
-            find_dataset(file, f"{meta}/value", error=DatasetError)[()], dtype=np.float64
-        )
+        keys = [
+            text_of(key, f"{path}: a key of {meta!r}", error=DatasetError)
+            for key in _values(file, f"{meta}/key").ravel()
+        ]
+        values = np.asarray(_values(file, f"{meta}/value"), dtype=np.float64)
         if matrix.ndim != 2 or matrix.dtype.kind not in "fiub":
             raise DatasetError(
                 f"{path}: {samples!r} holds {matrix.dtype} of shape {matrix.shape}, expected "
@@ -326,17 +342,25 @@ def _check_same_voxels(parts: list[_Part]) -> None:
                 raise DatasetError(f"{part.path}: {key} of its voxels differ from {first.path}")
 
 
+def _values(file: Any, name: str) -> NDArray[Any]:
+    found = find_dataset(file, name, error=DatasetError)
+    return read_values(found, f"{file.filename}: {name!r}", error=DatasetError)
+
+
 def _value_maps(file: Any) -> dict[str, dict[float, str]]:
-    if "vmap" not in file:
+    if not holds(file, "vmap"):
         return {}
     return {
         key: {
-            float(value): _text(find_dataset(file, f"vmap/{key}/{value}", error=DatasetError)[()])
+            float(value): _name(file, f"vmap/{key}/{value}")
             for value in names_in(file, f"vmap/{key}", error=DatasetError)
         }
         for key in names_in(file, "vmap", error=DatasetError)
     }
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+def _name(file: Any, place: str) -> str:
+    found = _values(file, place)
+    if found.size != 1:
+        raise DatasetError(f"{file.filename}: {place!r} holds {found.size} names, expected one")
+    return text_of(found.item(), f"{file.filename}: {place!r}", error=DatasetError)

@@ -30,10 +30,11 @@ from numpy.typing import NDArray
 from unitdb.errors import DatasetError, StimulusMismatchError, closest
 from unitdb.reads import note_read, why_missing
 from unitdb.responses.bids_images import Grid, bold_grid, roi_voxels, time_series
-from unitdb.responses.naming import read_names, stimulus_id
+from unitdb.responses.naming import file_id, read_names, stimulus_id
 from unitdb.responses.spec import BidsPart, BidsResponses, DatasetSpec
 from unitdb.responses.stimuli_spec import Split
 from unitdb.responses.types import Responses
+from unitdb.specs import as_id
 
 __all__ = ["bids_responses", "block_means", "clean", "normalised"]
 
@@ -375,7 +376,7 @@ def _stimulus(
     pattern = part.pattern
     if pattern is None and names is None:
         name = _cell(row, part.stimulus, path, line)
-        return Path(name).stem if part.stimulus == "stim_file" else name
+        return file_id(name) if part.stimulus == "stim_file" else as_id(name)
     value = _number(row, part.stimulus, path, line)
     where = f"{path}: line {line}: {part.stimulus!r}"
     return stimulus_id(value, pattern=pattern or "", names=names, where=where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,7 +36,7 @@ from unitdb.responses.spec import (
 )
 from unitdb.responses.stimuli import crop_stimuli, folder_stimuli, named_stimuli
 from unitdb.responses.stimuli_spec import ArrayStimuli, CropStimuli, FolderStimuli, NamedStimuli
-from unitdb.responses.types import Responses
+from unitdb.responses.types import CROSS_VALIDATION, Responses
 from unitdb.sources import data_folder
 from unitdb.specs import read_spec
 
@@ -112,7 +113,30 @@ class Dataset:
                 f"among the {len(self.stimuli)} stimuli: {', '.join(unknown[:_SHOWN])}"
                 + (f"; near {unknown[0]}: {', '.join(near)}" if near else "")
             )
+        self._check_counted(responses)
         return responses
+
+    def _check_counted(self, responses: Responses) -> None:
+        """Refuse ids that only count rows where there are more stimuli so named than rows."""
+        match self.spec.responses:
+            case RdmResponses() as source:
+                patterns = {CROSS_VALIDATION: source.stimulus_ids}
+            case ArrayResponses() as source:
+                parts = source.parts.items()
+                patterns = {split: f"{split}-{{}}" for split, p in parts if p.stimulus_ids is None}
+            case _:
+                return
+        for split, pattern in patterns.items():
+            before, after = re.split(r"\{.*\}", pattern)
+            counted = re.compile(rf"{re.escape(before)}\d+{re.escape(after)}")
+            n_rows = int((responses.split == split).sum())
+            n_stimuli = sum(counted.fullmatch(name) is not None for name in self.stimuli.ids)
+            if n_rows != n_stimuli:
+                raise StimulusMismatchError(
+                    f"{self.spec.name}/{responses.subject}: {n_rows} rows of {split} are told by "
+                    f"their places alone, and {n_stimuli} stimuli are named {before}1{after} and "
+                    "so on: which row is of which stimulus is not known"
+                )
 
     def voxel_counts(self, subject: str) -> dict[str, int]:
         """Voxels of each ROI of one subject; measured responses alone are read, no stimuli.

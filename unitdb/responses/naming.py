@@ -1,4 +1,7 @@
-"""Ids of stimuli that files tell by number: by a pattern, or by a table of numbers and ids.
+"""Ids of stimuli as people wrote them: of text, of numbers, and of the paths of files.
+
+Text stays what it is, and whole numbers lose the ``.0`` that MATLAB's doubles have. Other numbers
+become ids by a pattern, or by a table of numbers and ids:
 
 ``imagenet``           1443537.022563 → ``n01443537_22563``: the whole part is the category, the six
                        digits after it the picture
@@ -11,20 +14,27 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from unitdb.activations.hdf5 import text_of
 from unitdb.errors import DatasetError
-from unitdb.specs import RelativePath, Spec
+from unitdb.specs import RelativePath, Spec, as_id
 from unitdb.texts import number, read_rows, read_text
 
-__all__ = ["StimulusNaming", "read_names", "stimulus_id"]
+__all__ = ["StimulusNaming", "array_ids", "file_id", "read_names", "stimulus_id"]
 
 _DIGITS = 6
 _SHOWN = 60
 _NO_NUMBER = ("n/a", "na", "nan", "inf", "infinity", "none", "null")
+_ENDINGS = {
+    ".avi", ".bmp", ".gif", ".jpeg", ".jpg", ".mkv", ".mov", ".mp3", ".mp4", ".npy", ".pgm", ".png",
+    ".ppm", ".tif", ".tiff", ".wav", ".webp",
+}  # fmt: skip
 _FORMAT = r"^[A-Za-z0-9_.-]*\{:(\d{0,2}d|\d{0,2}\.\d{1,2}f)\}[A-Za-z0-9_.-]*$"
 
 
@@ -88,6 +98,75 @@ def stimulus_id(
             f"{where} is {value:.15g}, but the pattern {pattern!r} takes whole numbers"
         )
     return pattern.format(int(value))
+
+
+def array_ids(
+    values: NDArray[Any],
+    *,
+    pattern: str | None = None,
+    names: Mapping[float, str] | None = None,
+    where: str,
+) -> list[str]:
+    """Ids of the stimuli that an array of text or of numbers tells, one a row.
+
+    Parameters
+    ----------
+    values : array of shape (n_rows,), (n_rows, 1) or (1, n_rows)
+        Text, which loses the spaces that pad it, or whole numbers; with a pattern or names numbers.
+    pattern : str, optional
+        As the module describes.
+    names : mapping of float to str, optional
+        In place of a pattern.
+    where : str
+        What holds the array, for messages.
+
+    Raises
+    ------
+    DatasetError
+        An id is missing, or not what its kind of array gives; names the row, from 0.
+    """
+    if values.ndim == 0 or values.size != max(values.shape):
+        raise DatasetError(f"{where} has shape {values.shape}, expected one id for each row")
+    by_number = pattern is not None or names is not None
+    if values.dtype.kind not in ("iuf" if by_number else "iufUS"):
+        wanted = "numbers, for `pattern` or `names`" if by_number else "text or whole numbers"
+        raise DatasetError(f"{where} holds {values.dtype}, expected {wanted}")
+    rows = [(value, f"{where}: row {row}") for row, value in enumerate(values.ravel())]
+    if by_number:
+        return [stimulus_id(float(v), pattern=pattern or "", names=names, where=w) for v, w in rows]
+    if values.dtype.kind in "US":
+        return [_written(value, w) for value, w in rows]
+    return [_whole(value, w) for value, w in rows]
+
+
+def _written(value: np.str_ | np.bytes_, where: str) -> str:
+    text = text_of(value.item(), where, error=DatasetError).strip()
+    if not text:
+        raise DatasetError(f"{where} is empty, expected an id")
+    return as_id(text)
+
+
+def _whole(value: np.integer[Any] | np.floating[Any], where: str) -> str:
+    if not np.isfinite(value):
+        raise DatasetError(f"{where} is missing ({value:g}), expected an id")
+    # Beyond, neighbouring whole numbers are one float.
+    largest = 2 ** (np.finfo(value).nmant + 1) if isinstance(value, np.floating) else math.inf
+    if int(value) != value or abs(int(value)) > largest:
+        raise DatasetError(
+            f"{where} is {float(value):.15g}, no whole number that a {value.dtype} tells from its "
+            "neighbours: say with `pattern` or `names` how ids are made of it"
+        )
+    return str(int(value))
+
+
+def file_id(path: str) -> str:
+    """Id of a stimulus of the path of its file: ``faces/01.png`` → ``faces/01``.
+
+    Folders stay, and so does what follows a dot without being the ending of a picture, film or
+    sound: ``v1.0`` is not ``v1``.
+    """
+    found = PurePosixPath(path)
+    return as_id(str(found.with_suffix("") if found.suffix.lower() in _ENDINGS else found))
 
 
 def read_names(path: Path) -> dict[float, str]:

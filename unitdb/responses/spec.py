@@ -66,15 +66,18 @@ class RdmResponses(Spec):
     Parameters
     ----------
     files : mapping
-        For each ROI an ``.npz`` file below the data folder.
+        For each ROI a file of arrays below the data folder: of all subjects, or, where
+        ``{subject}`` stands for the subject's id, of one.
     key : str
-        Key of the array (n_subjects, n_stimuli, n_stimuli); subjects in the order of the spec.
+        Key of the array: (n_stimuli, n_stimuli), or (n_pairs,) as scipy's ``squareform`` condenses
+        it, n_pairs = n_stimuli (n_stimuli − 1) / 2. In a file of all subjects the first axis is
+        theirs, in the order of the spec.
     stimulus_ids : str
         Pattern that makes the id of a row from its number, counted from 1: ``image_{:02d}``.
     """
 
     kind: Literal["rdm"]
-    files: dict[Name, RelativePath]
+    files: Annotated[dict[Name, RelativePath], Field(min_length=1)]
     key: str
     stimulus_ids: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*\{:\d{0,2}d\}[A-Za-z0-9_.-]*$")]
 
@@ -83,19 +86,35 @@ class RdmResponses(Spec):
         return set(self.files)
 
 
-class ArrayPart(Spec):
+class ArrayPart(StimulusNaming):
     """Responses of one split, and the stimulus of each row.
 
     Parameters
     ----------
     responses : str
         Key of an array (n_samples, n_voxels).
+    rows : str, optional
+        Condition on arrays of one number a sample, such as ``labels = 2001 | labels = 2002``; all
+        samples without it.
     stimulus_ids : str, optional
-        Key of the ids; without it they are ``<split>-001``, … in the order of the rows.
+        Key of the ids, text or whole numbers; without it they are ``<split>-001``, … in the order
+        of the rows.
+    pattern, names : str, optional
+        Where the ids are numbers, what makes ids of them, as of
+        :class:`~unitdb.responses.naming.StimulusNaming`.
     """
 
     responses: str
+    rows: Selector | None = None
     stimulus_ids: str | None = None
+
+    @model_validator(mode="after")
+    def _names_are_of_ids(self) -> ArrayPart:
+        if self.stimulus_ids is None and (self.pattern is not None or self.names is not None):
+            raise ValueError(
+                "`pattern` and `names` need `stimulus_ids`, the numbers that they name"
+            )
+        return self
 
 
 class ArrayResponses(Spec):
@@ -111,16 +130,31 @@ class ArrayResponses(Spec):
     masks : mapping
         For each ROI the key of an array (n_voxels,), True or 1 inside and False or 0 outside; null
         for an ROI of all voxels.
+    order : {'C', 'F'}, optional
+        Where masks are volumes, in which order the columns of the responses are their voxels: F is
+        MATLAB's, the first axis changing fastest. Volumes are refused without it.
     """
 
     kind: Literal["arrays"]
     file: RelativePath
-    parts: dict[Split, ArrayPart]
+    parts: Annotated[dict[Split, ArrayPart], Field(min_length=1)]
     masks: Annotated[dict[Name, str | None], Field(min_length=1)]
+    order: Literal["C", "F"] | None = None
 
     def roi_names(self) -> set[str]:
         """Names of the ROIs that have a mask."""
         return set(self.masks)
+
+    @model_validator(mode="after")
+    def _parts_of_an_array_have_rows(self) -> ArrayResponses:
+        arrays = [part.responses for part in self.parts.values()]
+        for split, part in self.parts.items():
+            if part.rows is None and arrays.count(part.responses) > 1:
+                raise ValueError(
+                    f"parts.{split}: {part.responses} holds several parts; say with `rows` which "
+                    "samples this one is"
+                )
+        return self
 
 
 class BDataPart(StimulusNaming):
@@ -189,7 +223,7 @@ class BidsPart(StimulusNaming):
         Patterns of their files below the root: ``*`` for anything, ``{subject}`` for the subject's
         id. Files of a run are joined by what their names say: ses-, task-, run- and so on.
     stimulus : str
-        Column of the events that names the stimulus; of ``stim_file`` the name without ending.
+        Column of the events that names the stimulus; of ``stim_file`` the path without ending.
     pattern, names : str, optional
         Where that column holds numbers, such as the 1443537.022563 of ds001246: what makes ids of
         them, as of :class:`~unitdb.responses.naming.StimulusNaming`.

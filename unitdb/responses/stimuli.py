@@ -35,12 +35,13 @@ def folder_stimuli(spec: FolderStimuli, data: Path) -> Stimuli:
     folder = data / spec.folder
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder")
-    files = sorted(visible(folder.glob(f"*{spec.ending}"), below=folder))
+    files = sorted(visible(folder.rglob(f"*{spec.ending}"), below=folder))
     if not files:
         raise DatasetError(f"{folder}: there are no files *{spec.ending}")
+    names = [file.relative_to(folder).as_posix() for file in files]
     return Stimuli(
-        ids=tuple(file.stem for file in files),
-        sources=tuple(file.name for file in files),
+        ids=tuple(name.removesuffix(spec.ending) for name in names),
+        sources=tuple(names),
         read=lambda index: _read_image(files[index]),
     )
 

@@ -43,7 +43,9 @@ class ShownPictures(Spec):
 
 
 class FolderStimuli(Spec):
-    """Image files of one folder; the id of a stimulus is its file name without the ending.
+    """Image files of a folder; the id of a stimulus is its file name without the ending.
+
+    Within folders of the folder the id has their names: ``faces/01`` is not ``houses/01``.
 
     Parameters
     ----------
@@ -71,7 +73,8 @@ class ImagePart(Spec):
     images : str
         Key of an array (n_images, height · width) or (n_images, height, width[, 3]), uint8.
     stimulus_ids : str, optional
-        Key of the ids; without it they are ``<split>-001``, … in the order of the rows.
+        Key of the ids, text or whole numbers; without it they are ``<split>-001``, … in the order
+        of the rows.
     """
 
     images: str
@@ -90,8 +93,8 @@ class ArrayStimuli(Spec):
         The arrays of each split.
     shape : tuple of int, optional
         Height and width, where images are flattened.
-    order : {'C', 'F'}
-        How they were flattened; MATLAB's column order is F.
+    order : {'C', 'F'}, optional
+        How they were flattened: C is row by row, F column by column, as MATLAB does.
     shown : ShownPictures, optional
         That the pictures may be shown.
     """
@@ -102,7 +105,7 @@ class ArrayStimuli(Spec):
     file: RelativePath
     parts: dict[Split, ImagePart]
     shape: tuple[int, int] | None = None
-    order: Literal["C", "F"] = "C"
+    order: Literal["C", "F"] | None = None
     shown: ShownPictures | None = None
 
 

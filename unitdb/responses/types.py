@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import ResponsesError, UnknownRoiError
+from unitdb.specs import as_id
 
 __all__ = ["SPLITS", "Responses"]
 
@@ -58,6 +59,10 @@ class Responses:
 
     def __post_init__(self) -> None:
         place = f"{self.dataset}/{self.subject}"
+        ids = np.array([as_id(str(name)) for name in self.stimulus_ids.ravel()], dtype=np.str_)
+        object.__setattr__(self, "stimulus_ids", ids)
+        if (ids == "").any():
+            raise ResponsesError(f"{place}: sample {int((ids == '').argmax())} has an empty id")
         if self.values.ndim != 2:
             raise ResponsesError(
                 f"{place}: responses have shape {self.values.shape}, expected (samples, voxels)"

@@ -1,0 +1,228 @@
+"""Arrays of zarr folders, opened after what their metadata ask for was held against a list.
+
+Metadata name programs: a codec may unpickle, and types of objects do. So numbers alone are read,
+through codecs that only compress. zarr gives the fill value for a chunk that is not there, whether
+it was never written or, by zarr's own default, left out because it held that value alone: no reader
+can tell, so a missing chunk is an error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.activations.hdf5 import check_expansion
+from unitdb.errors import MissingExtraError, UnitdbError
+from unitdb.reads import in_one_line
+
+__all__ = ["ZarrArray", "open_zarr"]
+
+_Error = type[UnitdbError]
+
+_TYPES = {"bool", "float16", "float32", "float64"} | {
+    f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)
+}
+_TYPE_2 = re.compile(r"[<>|][biuf][1248]")
+_CODECS = {"bytes", "transpose", "blosc", "gzip", "zstd", "crc32c"}
+_CODECS_2 = {"blosc", "zlib", "gzip", "bz2", "lzma", "zstd", "lz4", "shuffle", "delta", "crc32"}
+_SHARDS = "sharding_indexed"
+_INDEX = ["bytes", "crc32c"]  # what all known writers pack the index of a shard with
+_ABSENT = 2**64 - 1
+_LONGEST = 2**20
+
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError, AttributeError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZarrArray:
+    """An open array of numbers, all chunks of which are there; values are read when asked for."""
+
+    path: Path
+    array: Any
+    missing: tuple[float, ...]
+    error: _Error
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return tuple(self.array.shape)
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Shape of what is best read at once."""
+        return tuple(self.array.shards or self.array.chunks)
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        try:
+            values = np.asarray(self.array[rows])
+        except _DAMAGE as cause:
+            raise self.error(f"{self.path}: cannot be read: {in_one_line(cause)}") from cause
+        found = np.isin(values, self.missing)
+        if self.missing and found.any():
+            row = int(np.argwhere(found)[0][0]) + rows.start
+            raise self.error(
+                f"{self.path}: row {row} has the value {values[found][0]}, which the array has for "
+                "missing ones"
+            )
+        return values
+
+
+def open_zarr(path: Path, *, error: _Error) -> ZarrArray:
+    """Open an array of numbers.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder, of zarr's format 2 or 3.
+    error : type
+        What to raise.
+
+    Raises
+    ------
+    error
+        It is damaged, holds anything but numbers, asks for a codec that does more than compress,
+        is out of proportion to its files, or a chunk is not there.
+    MissingExtraError
+        zarr is not installed.
+    """
+    try:
+        zarr = importlib.import_module("zarr")
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            f"{path}: read with zarr, which is not installed: pip install 'unitdb[build]'"
+        ) from None
+    try:
+        form = _check_metadata(path, error)
+        store = zarr.storage.LocalStore(path, read_only=True)
+        array = zarr.open_array(store, mode="r", zarr_format=form)
+        check_expansion(int(array.nbytes), path, error=error)
+        _check_chunks(array, path, error)
+        marks = [array.fill_value, array.attrs.get("_FillValue"), array.attrs.get("missing_value")]
+        known = [float(mark) for mark in marks if isinstance(mark, int | float | np.number)]
+    except UnitdbError:
+        raise
+    except _DAMAGE as cause:
+        raise error(f"{path}: cannot be read: {in_one_line(cause)}") from cause
+    # 0 is what zarr writes unless told otherwise, NaN is refused wherever a number is needed.
+    missing = tuple(mark for mark in known if mark != 0 and not math.isnan(mark))
+    return ZarrArray(path=path, array=array, missing=missing, error=error)
+
+
+def _check_metadata(path: Path, error: _Error) -> Literal[2, 3]:
+    """Refuse what is not on the lists; returns the format."""
+    newer, older = path / "zarr.json", path / ".zarray"
+    if newer.is_file():
+        found = _read_json(newer, error)
+        if found.get("node_type") != "array":
+            raise error(f"{path}: is no array of zarr but a {in_one_line(found.get('node_type'))}")
+        kind, codecs = found.get("data_type"), _names(found.get("codecs"), "name")
+        if found.get("storage_transformers"):
+            raise error(f"{newer}: asks for transformers of its storage; they are not read")
+        inner = found["codecs"][0].get("configuration", {}) if codecs[:1] == [_SHARDS] else {}
+        if inner:
+            packed = _names(inner.get("index_codecs"), "name")
+            if packed != _INDEX or len(codecs) > 1:
+                raise error(f"{newer}: its shards are packed by {packed}, expected {_INDEX}")
+            codecs = _names(inner.get("codecs"), "name")
+        _check_names(codecs, _CODECS, newer, error)
+        if not isinstance(kind, str) or kind not in _TYPES:
+            raise _no_numbers(kind, newer, error)
+        return 3
+    if not older.is_file():
+        raise error(f"{path}: is no array of zarr: it has neither zarr.json nor .zarray")
+    found = _read_json(older, error)
+    kind = found.get("dtype")
+    if not isinstance(kind, str) or not _TYPE_2.fullmatch(kind):
+        raise _no_numbers(kind, older, error)
+    steps = [*(found.get("filters") or []), *filter(None, [found.get("compressor")])]
+    _check_names(_names(steps, "id"), _CODECS_2, older, error)
+    return 2
+
+
+def _read_json(path: Path, error: _Error) -> dict[str, Any]:
+    if path.stat().st_size > _LONGEST:
+        raise error(f"{path}: has more than {_LONGEST:,} bytes; it is not read")
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as cause:
+        raise error(f"{path}: cannot be read: {in_one_line(cause)}") from None
+    if not isinstance(found, dict):
+        raise error(f"{path}: is no description of an array")
+    return found
+
+
+def _names(codecs: Any, key: str) -> list[Any]:
+    if not isinstance(codecs, list):
+        return [codecs]
+    return [codec.get(key) if isinstance(codec, dict) else codec for codec in codecs]
+
+
+def _check_names(codecs: list[Any], known: set[str], path: Path, error: _Error) -> None:
+    for name in codecs:
+        if not isinstance(name, str) or name not in known:
+            raise error(
+                f"{path}: asks for the codec {in_one_line(name)!r}; read are those that only "
+                f"compress: {', '.join(sorted(known))}"
+            )
+
+
+def _no_numbers(kind: Any, path: Path, error: _Error) -> UnitdbError:
+    return error(f"{path}: holds the type {in_one_line(kind)!r}, expected real numbers")
+
+
+def _check_chunks(array: Any, path: Path, error: _Error) -> None:
+    inner, outer = array.chunks, array.shards or array.chunks
+    for place in _grid(array.shape, outer):
+        file = path / array.metadata.encode_chunk_key(place)
+        if not file.is_file():
+            start = [at * size for at, size in zip(place, outer, strict=True)]
+            raise _not_there(path, start, error)
+        if array.shards:
+            _check_shard(array, file, place, inner, outer, error)
+
+
+def _check_shard(
+    array: Any,
+    file: Path,
+    place: tuple[int, ...],
+    inner: tuple[int, ...],
+    outer: tuple[int, ...],
+    error: _Error,
+) -> None:
+    """Look for chunks that the index of a shard says are not there."""
+    within = _grid(outer, inner)
+    n_bytes = 16 * math.prod(whole // part for whole, part in zip(outer, inner, strict=True))
+    content = file.read_bytes()
+    at_start = array.metadata.codecs[0].index_location.value == "start"
+    index = content[:n_bytes] if at_start else content[-n_bytes - 4 : -4]
+    offsets = np.frombuffer(index, dtype="<u8").reshape(-1, 2)[:, 0]
+    for offset, chunk in zip(offsets, within, strict=True):
+        start = [
+            at * whole + step * part
+            for at, whole, step, part in zip(place, outer, chunk, inner, strict=True)
+        ]
+        inside = all(at < n for at, n in zip(start, array.shape, strict=True))
+        if inside and int(offset) == _ABSENT:
+            raise _not_there(file, start, error)
+
+
+def _grid(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    counts = [math.ceil(n / size) for n, size in zip(shape, chunks, strict=True)]
+    return itertools.product(*map(range, counts))
+
+
+def _not_there(path: Path, start: list[int], error: _Error) -> UnitdbError:
+    return error(
+        f"{path}: the chunk at {start} is not there: it was never written, or left out because it "
+        "holds the fill value alone; write the array with write_empty_chunks on"
+    )
