@@ -13,12 +13,20 @@ import os
 import re
 import warnings
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from unitdb.errors import CatalogueError, CorruptReleaseError, UnknownReleaseError
-from unitdb.files import SUMS, sha256_file, write_text
-from unitdb.release.manifest import VERSION_PATTERN, read_manifest
+from unitdb.files import SUMS, read_sums, sha256_file, write_text
+from unitdb.release.manifest import read_manifest
+from unitdb.release.names import (
+    SHA256_PATTERN,
+    VERSION_PATTERN,
+    bounded_text,
+    check_paths,
+    matching,
+    typed,
+)
 from unitdb.schema import NAME_PATTERN
 
 __all__ = [
@@ -72,6 +80,8 @@ class Entry:
         The version to use instead.
     errata : tuple of str
         What has been found wrong with it, oldest first.
+    n_bytes : int or None
+        Size of all its files; None where the catalogue does not say.
     """
 
     name: str
@@ -85,6 +95,7 @@ class Entry:
     retracted: str | None
     replacement: str | None
     errata: tuple[str, ...] = ()
+    n_bytes: int | None = None
 
 
 def default_root() -> Path:
@@ -214,19 +225,28 @@ class Catalogue:
             "simulated": manifest.simulated,
             "schema": manifest.schema,
             "sha256": sha256_file(folder / SUMS),
+            **_stated_size(folder),
             "retracted": None,
         }
 
     def _listed(self) -> dict[str, Any]:
         path = self.root / CATALOGUE
         try:
-            text = path.read_text(encoding="utf-8")
+            text = bounded_text(path)
         except FileNotFoundError:
             warn_if_lost(self.root)
             return {"catalogue": _FORMAT, "releases": {}}
         except (OSError, ValueError) as cause:
             raise CatalogueError(f"{path}: cannot be read: {cause}") from cause
         return parse_catalogue(text, where=str(path))
+
+
+def _stated_size(folder: Path) -> dict[str, int]:
+    """``bytes``: the size of all files; nothing where git-annex has some of them elsewhere."""
+    try:
+        return {"bytes": sum((folder / name).stat().st_size for name in [SUMS, *read_sums(folder)])}
+    except (OSError, CorruptReleaseError):
+        return {}
 
 
 def parse_catalogue(text: str, *, where: str) -> dict[str, Any]:
@@ -246,7 +266,7 @@ def parse_catalogue(text: str, *, where: str) -> dict[str, Any]:
     """
     try:
         contents = json.loads(text)
-        if contents["catalogue"] != _FORMAT:
+        if typed(contents["catalogue"], int) != _FORMAT:
             raise CatalogueError(
                 f"{where}: format {contents['catalogue']!r}; this unitdb reads {_FORMAT}"
             )
@@ -257,7 +277,7 @@ def parse_catalogue(text: str, *, where: str) -> dict[str, Any]:
                 _entry(Path(), name, version, release)
     except json.JSONDecodeError as cause:
         raise CatalogueError(f"{where}: cannot be read: {cause}") from cause
-    except (KeyError, TypeError, AttributeError, ValueError) as cause:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as cause:
         if isinstance(cause, CatalogueError):
             raise
         raise CatalogueError(f"{where}: not as unitdb writes it: {cause!r}") from cause
@@ -267,9 +287,10 @@ def parse_catalogue(text: str, *, where: str) -> dict[str, Any]:
 def _check_names(name: str, version: str) -> None:
     """Raise ValueError where they would not do as names of folders."""
     if not re.fullmatch(NAME_PATTERN, name):
-        raise ValueError(f"the name {name!r} cannot be a folder")
+        raise ValueError(f"the name {name[:80]!r} cannot be a folder")
+    check_paths([name])
     if not re.fullmatch(VERSION_PATTERN, version):
-        raise ValueError(f"the version {version!r} is not MAJOR.MINOR.PATCH")
+        raise ValueError(f"the version {version[:80]!r} is not MAJOR.MINOR.PATCH")
 
 
 def listed_entry(contents: dict[str, Any], name: str, version: str) -> Entry | None:
@@ -290,30 +311,32 @@ def save_catalogue(root: Path, contents: dict[str, Any]) -> None:
 
 def _entry(root: Path, name: str, version: str, release: dict[str, Any]) -> Entry:
     listed = release["versions"][version]
-    version_key(version)
-    path = PurePosixPath(listed["path"])
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"the path {listed['path']!r} leaves the folder")
+    check_paths([listed["path"]])
     retracted = listed["retracted"]
+    if retracted is not None:
+        typed(retracted["reason"], str)
+        if retracted["replacement"] is not None:
+            matching(retracted["replacement"], VERSION_PATTERN)
     return Entry(
         name=name,
         version=version,
-        title=listed["title"],
-        path=root / path,
-        simulated=listed["simulated"],
-        schema=listed["schema"],
-        sha256=listed["sha256"],
+        title=typed(listed["title"], str),
+        path=root / listed["path"],
+        simulated=typed(listed["simulated"], bool),
+        schema=matching(listed["schema"], r"[0-9.]{1,20}"),
+        sha256=matching(listed["sha256"], SHA256_PATTERN),
         aliases=tuple(a for a, target in release["aliases"].items() if target == version),
         retracted=retracted["reason"] if retracted else None,
         replacement=retracted["replacement"] if retracted else None,
-        errata=tuple(_text(one) for one in listed.get("errata", ())),
+        errata=tuple(typed(one, str) for one in typed(listed.get("errata", []), list)),
+        n_bytes=None if listed.get("bytes") is None else _size(listed["bytes"]),
     )
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
+def _size(n_bytes: Any) -> int:
+    if typed(n_bytes, int) < 0:
+        raise ValueError(f"{n_bytes} is no number of bytes")
+    return int(n_bytes)
 
 
 def warn_if_retracted(entry: Entry) -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
+import errno
+import os
 import shutil
-import urllib.error
-import urllib.parse
-import urllib.request
-from contextlib import contextmanager
-from io import BytesIO
-from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import (
     CorruptReleaseError,
@@ -29,19 +25,26 @@ from unitdb.release.catalogue import (
     save_catalogue,
 )
 from unitdb.release.manifest import read_manifest
+from unitdb.release.names import LARGEST_TEXT, bounded_text, check_paths
+from unitdb.release.web import (
+    Answer,
+    BeyondError,
+    CutError,
+    LargerError,
+    ask,
+    is_address,
+    pieces,
+    read,
+    retried,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = ["fetch"]
 
-_CHUNK = 1 << 20
-_ATTEMPTS = 5
-_SECONDS = 60.0
-
-
-class _InterruptedError(Exception):
-    """The connection ended before the file did."""
+_PART = ".part"
+_ENOUGH = 1 << 12  # bytes: a connection that brought so many is worth another
 
 
 def fetch(
@@ -96,7 +99,7 @@ def fetch(
     work = root / ".work" / f"fetch-{name}-{version}-{entry['sha256'][:12]}"
     with locked(work.with_name(f"{work.name}.lock")):
         if not target.exists():
-            _fetch_files(f"{source.rstrip('/')}/{entry['path']}", entry["sha256"], work, progress)
+            _fetch_files(f"{source.rstrip('/')}/{entry['path']}", entry, work, progress)
             manifest = read_manifest(work)
             if (manifest.name, manifest.version) != (name, version):
                 raise CorruptReleaseError(
@@ -135,118 +138,126 @@ def _list(root: Path, name: str, version: str, entry: dict[str, Any]) -> None:
 
 
 def _fetch_files(
-    base: str, sha256: str, work: Path, progress: Callable[[int, int], None] | None
+    base: str, entry: dict[str, Any], work: Path, progress: Callable[[int, int], None] | None
 ) -> None:
     """Fetch all files of a release into ``work``, or those that it has not got yet."""
-    _fetch_file(base, SUMS, work / SUMS, sha256)
+    stated: int | None = entry.get("bytes")
+    _fetch_file(base, SUMS, work / SUMS, entry["sha256"], most=LARGEST_TEXT)
     sums = read_sums(work)
-    for name in sums:
-        _check_name(name, base)
+    try:
+        # Beside each file lies its part, while it comes.
+        check_paths([SUMS, *sums, f"{SUMS}{_PART}", *(f"{name}{_PART}" for name in sums)])
+    except ValueError as cause:
+        raise CorruptReleaseError(f"{base}: {SUMS}: {cause}") from None
+    left = None if stated is None else stated - _size(work / SUMS)
+    _check_space(base, work, sums, left)
     for done, (name, expected) in enumerate(sums.items(), 1):
-        _fetch_file(base, name, work / name, expected)
+        _fetch_file(base, name, work / name, expected, most=left)
+        if left is not None:
+            left -= _size(work / name)
         if progress:
             progress(done, len(sums))
 
 
-def _check_name(name: str, base: str) -> None:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
-        raise CorruptReleaseError(f"{base}: {SUMS}: {name!r} leaves the folder of the release")
+def _check_space(base: str, work: Path, sums: dict[str, str], n_bytes: int | None) -> None:
+    """Raise FetchError where the disk has no room for what is not there yet."""
+    here = sum(_size(work / name) + _size(work / f"{name}{_PART}") for name in sums)
+    free = shutil.disk_usage(work).free
+    if n_bytes is not None and n_bytes - here > free:
+        raise FetchError(
+            f"{base}: {(n_bytes - here) / 1e6:,.0f} MB are to come, and the disk of {work} has "
+            f"{free / 1e6:,.0f} MB left"
+        )
 
 
-def _fetch_file(base: str, name: str, path: Path, sha256: str) -> None:
+def _fetch_file(base: str, name: str, path: Path, sha256: str, *, most: int | None) -> None:
     """Fetch a file unless it is there, going on where an earlier call was interrupted."""
     if path.exists():
         return  # renamed only after its checksum was right
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}{_PART}")
     part.parent.mkdir(parents=True, exist_ok=True)
     resumed = part.exists()
-    _download(f"{base}/{name}", part)
+    _download(f"{base}/{name}", part, most)
     if sha256_file(part) != sha256 and resumed:
         part.unlink()  # what the earlier call left was of another file
-        _download(f"{base}/{name}", part)
+        _download(f"{base}/{name}", part, most)
     if sha256_file(part) != sha256:
         part.unlink()
         raise CorruptReleaseError(f"{base}/{name}: not as its checksum says")
     part.rename(path)
 
 
-def _download(address: str, part: Path) -> None:
+def _download(address: str, part: Path, most: int | None) -> None:
     """Fetch a file to its end, as long as each attempt or one of a few brings more of it."""
-    failures = 0
-    while True:
-        start = _size(part)
-        try:
-            _go_on(address, part, start)
-        except FetchError:
-            raise
-        except (_InterruptedError, http.client.HTTPException, OSError) as cause:
-            failures = 1 if _size(part) > start else failures + 1
-            if failures >= _ATTEMPTS:
-                raise FetchError(f"{address}: {cause}; run it again to go on from there") from cause
-        else:
+    before = 0
+
+    def once() -> None:
+        nonlocal before
+        before = _size(part)
+        if not is_address(address):
+            _copy(Path(address), part, before)
             return
+        try:
+            with ask(address, f"bytes={before}-" if before else None) as answer:
+                _write(answer, part, before, most)
+        except BeyondError:
+            return  # all of it was there
+
+    try:
+        retried(once, address, advanced=lambda: _size(part) >= before + _ENOUGH)
+    except FileNotFoundError as cause:
+        raise FetchError(str(cause)) from None
+    except LargerError as cause:
+        part.unlink(missing_ok=True)
+        raise CorruptReleaseError(f"{address}: {cause}") from None
+    except FetchError as cause:
+        raise FetchError(f"{cause}; run it again to go on from there") from cause
+    except OSError as cause:
+        raise FetchError(f"{part}: {cause.strerror or cause}") from cause
 
 
-def _go_on(address: str, part: Path, start: int) -> None:
-    with (
-        _opened(address, start) as (stream, first, size),
-        part.open("ab" if first else "wb") as file,
-    ):
-        shutil.copyfileobj(stream, file, _CHUNK)
-        fetched = file.tell() - first
-    if size is not None and fetched < size:
-        raise _InterruptedError(f"{fetched:,} of {size:,} bytes")
+def _write(answer: Answer, part: Path, start: int, most: int | None) -> None:
+    """Write what comes behind what is there, or anew where the server sends all of it."""
+    first = start if answer.start == start else 0
+    if answer.start not in {0, start}:
+        raise CutError(f"the part from byte {answer.start:,} came, not that from {start:,}")
+    stated = answer.length
+    if stated is not None and stated > shutil.disk_usage(part.parent).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    bounds = [
+        bound for bound in (None if most is None else most - first, stated) if bound is not None
+    ]
+    with part.open("r+b" if first else "wb") as file:
+        file.seek(first)
+        for piece in pieces(answer, max(min(bounds, default=LARGEST_TEXT), 0)):
+            file.write(piece)
+        file.truncate()
+
+
+def _copy(source: Path, part: Path, start: int) -> None:
+    """Copy what is not there yet of a file of this machine."""
+    if not source.is_file():  # a pipe or a device never ends
+        raise FileNotFoundError(f"{source}: no such file")
+    with source.open("rb") as file, part.open("ab") as copy:
+        file.seek(start)
+        shutil.copyfileobj(file, copy)
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-@contextmanager
-def _opened(address: str, start: int) -> Iterator[tuple[IO[bytes], int, int | None]]:
-    """Give the bytes of a file from ``start`` on: the stream, where it starts, and how many."""
-    if not _is_web(address):
-        try:
-            with Path(address).open("rb") as file:
-                file.seek(start)
-                yield file, start, None
-        except FileNotFoundError:
-            raise FetchError(f"{address}: no such file") from None
-        return
-    request = urllib.request.Request(  # noqa: S310 - http and https alone
-        urllib.parse.quote(address, safe=":/@[]"),
-        headers={"Range": f"bytes={start}-"} if start else {},
-    )
-    try:
-        response = urllib.request.urlopen(request, timeout=_SECONDS)  # noqa: S310
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            yield BytesIO(), start, 0  # all of it was there
-            return
-        if error.code < http.HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise FetchError(f"{address}: {error.code} {error.reason}") from None
-        raise _InterruptedError(f"{error.code} {error.reason}") from None
-    with response:
-        # A server that does not know ranges sends all of it.
-        first = start if response.status == http.HTTPStatus.PARTIAL_CONTENT else 0
-        length = response.headers.get("Content-Length")
-        yield response, first, None if length is None else int(length)
-
-
-def _is_web(address: str) -> bool:
-    return address.startswith(("http://", "https://"))
-
-
 def _read_text(source: str, name: str) -> str:
     address = f"{source.rstrip('/')}/{name}"
-    if "://" in source and not _is_web(source):
+    if "://" in source and not is_address(source):
         raise FetchError(f"{source}: releases are fetched by http, https or from a folder")
     try:
-        with _opened(address, 0) as (stream, _, _size):
-            return stream.read().decode("utf-8")
+        if is_address(source):
+            return read(address, most=LARGEST_TEXT)[0].decode("utf-8")
+        return bounded_text(Path(address))
+    except FileNotFoundError:
+        raise FetchError(f"{address}: no such file (is {source} a folder of releases?)") from None
     except FetchError as error:
         raise FetchError(f"{error} (is {source} a folder of releases?)") from None
-    except (_InterruptedError, http.client.HTTPException, OSError, UnicodeDecodeError) as cause:
+    except (OSError, UnicodeDecodeError) as cause:
         raise FetchError(f"{address}: {cause}") from cause

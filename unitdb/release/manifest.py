@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import CorruptReleaseError, FetchError, SchemaVersionError
-from unitdb.schema import SCHEMA_VERSION
+from unitdb.release.names import (
+    VERSION_PATTERN,
+    bounded_text,
+    check_paths,
+    matching as _matching,
+    typed as _typed,
+)
+from unitdb.schema import NAME_PATTERN, SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +42,7 @@ METADATA = (
 )
 """The files of a release besides its tables and their checksums."""
 
-VERSION_PATTERN = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+_SCHEMA_PATTERN = r"[0-9]{1,4}\.[0-9]{1,4}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,7 @@ def read_manifest(folder: Path) -> Manifest:
     CorruptReleaseError
         The file is missing, not JSON, or lacks or misstates a part; names which.
     """
-    return parse_manifest(lambda: (folder / MANIFEST).read_text(encoding="utf-8"), str(folder))
+    return parse_manifest(lambda: bounded_text(folder / MANIFEST), str(folder))
 
 
 def parse_manifest(read: Callable[[], str], where: str) -> Manifest:
@@ -105,26 +111,26 @@ def parse_manifest(read: Callable[[], str], where: str) -> Manifest:
         raise CorruptReleaseError(f"{where} is not a release: it has no {MANIFEST}") from None
     except FetchError:
         raise
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, RecursionError) as cause:
         raise CorruptReleaseError(f"{path}: cannot be read: {cause}") from cause
     try:
         own = content["unitdb"]
         return Manifest(
-            name=_typed(content["name"], str),
+            name=_matching(content["name"], NAME_PATTERN),
             version=_matching(content["version"], VERSION_PATTERN),
             title=_typed(content["title"], str),
             description=_typed(content["description"], str),
             licence=_typed(content["licenses"][0]["name"], str),
             citation=_typed(own["citation"], str),
             simulated=_typed(own["simulated"], bool),
-            schema=_matching(own["schema"], r"\d+\.\d+"),
+            schema=_matching(own["schema"], _SCHEMA_PATTERN),
             recipe_sha256=_typed(own["recipe_sha256"], str),
-            n_accuracies=_typed(own["n_accuracies"], int),
-            files={r["name"]: _paths(r["path"]) for r in content["resources"]},
+            n_accuracies=_count(own["n_accuracies"]),
+            files=_files(content["resources"]),
         )
     except KeyError as cause:
         raise CorruptReleaseError(f"{path}: the key {cause} is missing") from cause
-    except (TypeError, ValueError, IndexError) as cause:
+    except (TypeError, ValueError, IndexError, AttributeError) as cause:
         raise CorruptReleaseError(f"{path}: not as unitdb writes it: {cause}") from cause
 
 
@@ -146,21 +152,21 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def _typed(value: Any, kind: type) -> Any:
-    if type(value) is not kind:
-        raise TypeError(f"{value!r} is not of type {kind.__name__}")
-    return value
+def _count(value: Any) -> int:
+    if _typed(value, int) < 0:
+        raise ValueError(f"{value} is no number of accuracies")
+    return int(value)
 
 
-def _matching(value: Any, pattern: str) -> str:
-    if not re.fullmatch(pattern, _typed(value, str)):
-        raise ValueError(f"{value!r} does not match {pattern!r}")
-    return str(value)
-
-
-def _paths(path: Any) -> tuple[str, ...]:
-    paths = tuple([path] if isinstance(path, str) else path)
-    for one in paths:
-        if PurePosixPath(_typed(one, str)).is_absolute() or ".." in PurePosixPath(one).parts:
-            raise ValueError(f"{one!r} leaves the folder of the release")
-    return paths
+def _files(resources: Any) -> dict[str, tuple[str, ...]]:
+    """Paths of the files of each table, of which this unitdb knows all names."""
+    files: dict[str, tuple[str, ...]] = {}
+    for resource in _typed(resources, list):
+        name, path = _typed(resource["name"], str), resource["path"]
+        if name not in TABLES or name in files:
+            raise ValueError(f"the resource {name[:80]!r} is no table, or stands twice")
+        files[name] = tuple([path] if isinstance(path, str) else _typed(path, list))
+        if not files[name]:
+            raise ValueError(f"the table {name} has no files")
+    check_paths(path for paths in files.values() for path in paths)
+    return files

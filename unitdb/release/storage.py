@@ -6,21 +6,19 @@ its columns are, and of those the parts that a query needs. Some of it is kept i
 
 from __future__ import annotations
 
-import http.client
 import io
-import re
 import threading
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
-from unitdb.errors import CorruptReleaseError, FetchError, MissingExtraError
+from unitdb.errors import FetchError, MissingExtraError
+from unitdb.release.names import LARGEST_TEXT, bounded_text
 from unitdb.release.rows import read_matching, read_rows
+from unitdb.release.web import is_address, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +27,6 @@ __all__ = ["Folder", "Remote", "Storage", "is_address"]
 
 _BLOCK = 1 << 16
 _KEPT_BLOCKS = 1 << 10
-_SECONDS = 60.0
 
 
 class Storage(Protocol):
@@ -83,7 +80,7 @@ class Folder:
 
     def read_text(self, name: str) -> str:
         """Read a text file."""
-        return (self.path / name).read_text(encoding="utf-8")
+        return bounded_text(self.path / name)
 
     def missing(self, names: Iterable[str]) -> list[str]:
         """Files that are not there."""
@@ -129,7 +126,7 @@ class Remote:
 
     def read_text(self, name: str) -> str:
         """Read a text file."""
-        body, _ = self._get(name, None)
+        body, _ = read(f"{self.address}/{name}", most=LARGEST_TEXT)
         return body.decode("utf-8")
 
     def missing(self, names: Iterable[str]) -> list[str]:  # noqa: ARG002
@@ -208,10 +205,11 @@ class Remote:
         wanted = [block for block in blocks if block not in found]
         if wanted:
             start, stop = wanted[0] * _BLOCK, min((wanted[-1] + 1) * _BLOCK, size)
-            body, _ = self._get(name, f"bytes={start}-{stop - 1}")
-            if len(body) != stop - start:
-                raise CorruptReleaseError(
-                    f"{self.address}/{name}: {len(body):,} bytes came of {stop - start:,}"
+            body, total = self._part(name, f"bytes={start}-{stop - 1}", stop - start, start)
+            if total != size or len(body) != stop - start:
+                raise FetchError(
+                    f"{self.address}/{name}: {len(body):,} bytes of a file of {total:,} came, not "
+                    f"{stop - start:,} of {size:,}"
                 )
             for block in range(wanted[0], wanted[-1] + 1):
                 at = block * _BLOCK - start
@@ -228,43 +226,23 @@ class Remote:
         with self._lock:
             if name in self._ends:
                 return self._ends[name]
-        body, size = self._get(name, f"bytes=-{_BLOCK}")
+        body, size = self._part(name, f"bytes=-{_BLOCK}", _BLOCK, None)
+        if len(body) != min(size, _BLOCK):
+            raise FetchError(
+                f"{self.address}/{name}: {len(body):,} bytes came, of {size:,} the end"
+            )
         with self._lock:
             return self._ends.setdefault(name, (size, body))
 
-    def _get(self, name: str, part: str | None) -> tuple[bytes, int]:
-        """Bytes of a file or a part of it, and the size of all of it."""
+    def _part(self, name: str, part: str, most: int, start: int | None) -> tuple[bytes, int]:
+        """Bytes of a part of a file, from ``start`` or up to its end, and the size of all of it."""
         address = f"{self.address}/{name}"
-        request = urllib.request.Request(  # noqa: S310 - is_address: http and https alone
-            urllib.parse.quote(address, safe=":/@[]"), headers={"Range": part} if part else {}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310
-                size = _size_of_all(response, address) if part else 0
-                body = response.read()
-                return body, size or len(body)
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code == http.HTTPStatus.NOT_FOUND:
-                raise FileNotFoundError(f"{address}: no such file") from None
-            raise FetchError(f"{address}: {error.code} {error.reason}") from None
-        except FetchError:
-            raise
-        except (http.client.HTTPException, OSError) as cause:
-            raise FetchError(f"{address}: {cause}") from cause
-
-
-def _size_of_all(response: http.client.HTTPResponse, address: str) -> int:
-    """Size of the file that an answer to a range request is a part of."""
-    if response.status != http.HTTPStatus.PARTIAL_CONTENT:
-        raise FetchError(
-            f"{address}: the server sends whole files only; unitdb fetch gets the release to read "
-            "it here"
-        )
-    size = re.fullmatch(r"bytes \d+-\d+/(\d+)", response.headers.get("Content-Range", ""))
-    if size is None:
-        raise FetchError(f"{address}: the server does not say how large the file is")
-    return int(size[1])
+        body, answer = read(address, part, most=most, part_only=True)
+        if answer.total is None:
+            raise FetchError(f"{address}: the server does not say how large the file is")
+        if answer.start != (answer.total - len(body) if start is None else start):
+            raise FetchError(f"{address}: the server sends another part than was asked for")
+        return body, answer.total
 
 
 class _File(io.RawIOBase):
@@ -295,8 +273,3 @@ class _File(io.RawIOBase):
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
-
-
-def is_address(text: object) -> bool:
-    """Whether text is an address on the web."""
-    return isinstance(text, str) and text.startswith(("http://", "https://"))
