@@ -15,6 +15,7 @@ from unitdb.build.datalad_run import build_in_datalad
 from unitdb.build.demo import findings
 from unitdb.build.planning import plan as run_plan
 from unitdb.build.run import build as run_build
+from unitdb.cli import terminal
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
 from unitdb.release import open_release
@@ -96,13 +97,13 @@ def build(root: Path | None, /, recipe: Path, datalad: bool, **options: Any) -> 
     In Python: unitdb.build.build(RECIPE, releases=DIR)
     """
     if not datalad:
-        click.echo(str(_build(root, recipe, **options)))
+        terminal.echo(str(_build(root, recipe, **options)))
         return
     if options.pop("replace") or options.pop("again"):
         raise click.UsageError("--datalad keeps what it has saved: --replace and --again do not go")
     options.pop("again", None)
     releases = root if root is not None else default_root()
-    click.echo(str(build_in_datalad(recipe, releases=releases, **options)))
+    terminal.echo(str(build_in_datalad(recipe, releases=releases, **options)))
 
 
 @click.command()
@@ -114,7 +115,7 @@ def demo(root: Path | None, /, **options: Any) -> None:
     In Python: unitdb.build.build(RECIPE, releases=DIR), then the query API
     """
     release = open_release(_build(root, _sample_recipe(), **options))
-    click.echo(findings(release))
+    terminal.echo(findings(release))
 
 
 def _build(root: Path | None, recipe: Path, **options: Any) -> Path:
@@ -186,8 +187,8 @@ def show_model(name: str) -> None:
     In Python: unitdb.activations.load_model(unitdb.activations.get_model(NAME))
     """
     loaded = load_model(get_model(name))
-    click.echo(f"{loaded.spec.title}\nmodel sha256 {loaded.model_sha256}")
-    click.echo(f"classified correctly: {', '.join(loaded.checked_on)}\n")
+    terminal.echo(f"{loaded.spec.title}\nmodel sha256 {loaded.model_sha256}")
+    terminal.echo(f"classified correctly: {', '.join(loaded.checked_on)}\n")
     rows = [
         [
             layer.name,

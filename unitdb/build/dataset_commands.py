@@ -12,6 +12,7 @@ import click
 
 from unitdb import sources
 from unitdb.build.commands import DATASETS
+from unitdb.cli import terminal
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
 from unitdb.errors import DatasetError, SourceError
@@ -71,22 +72,22 @@ def show_dataset(name: str, voxels: bool, datasets: tuple[Path, ...], data: Path
     """
     spec = _spec(name, datasets)
     allowed = spec.transformations
-    click.echo(f"{spec.title}\n\n{spec.description}\n")
-    click.echo(f"responses:       {_kind(spec)}")
-    click.echo(f"subjects:        {', '.join(spec.subjects)}")
-    click.echo(f"voxel selection: {'yes' if allowed.voxel_selection else 'no'}")
-    click.echo(f"z-scoring:       {'yes' if allowed.zscore else 'no'}")
+    terminal.echo(f"{spec.title}\n\n{spec.description}\n")
+    terminal.echo(f"responses:       {_kind(spec)}")
+    terminal.echo(f"subjects:        {', '.join(spec.subjects)}")
+    terminal.echo(f"voxel selection: {'yes' if allowed.voxel_selection else 'no'}")
+    terminal.echo(f"z-scoring:       {'yes' if allowed.zscore else 'no'}")
     if allowed.reason:
-        click.echo(f"because:         {allowed.reason}")
-    click.echo(f"licence:         {spec.licence}")
-    click.echo(f"source:          {spec.source}")
-    click.echo(f"cite as:         {spec.citation}\n")
+        terminal.echo(f"because:         {allowed.reason}")
+    terminal.echo(f"licence:         {spec.licence}")
+    terminal.echo(f"source:          {spec.source}")
+    terminal.echo(f"cite as:         {spec.citation}\n")
     print_table(["ROI", "meaning"], [[roi, meaning] for roi, meaning in spec.rois.items()])
     if voxels:
-        click.echo()
+        terminal.echo()
         _print_voxels(name, datasets, data)
     if spec.files is not None:
-        click.echo(f"\nfiles:           {sources.data_folder(data) / spec.name}")
+        terminal.echo(f"\nfiles:           {sources.data_folder(data) / spec.name}")
         _print_files(spec, spec.files, data)
 
 
@@ -108,7 +109,7 @@ def install(name: str, datasets: tuple[Path, ...], data: Path | None) -> None:
     In Python: unitdb.sources.install(NAME, SPEC.files)
     """
     spec, files = _files(name, datasets)
-    click.echo(str(sources.install(spec.name, files, data=data)))
+    terminal.echo(str(sources.install(spec.name, files, data=data)))
 
 
 @datasets.command("get")
@@ -124,7 +125,7 @@ def get(name: str, datasets: tuple[Path, ...], data: Path | None, **which: Any) 
     spec, files = _files(name, datasets)
     with progress_bars(of_bytes=True) as progress:
         found = sources.get(spec.name, files, data=data, progress=progress, **_given(which))
-    click.echo(f"{len(found)} files are here: {sources.data_folder(data) / spec.name}")
+    terminal.echo(f"{len(found)} files are here: {sources.data_folder(data) / spec.name}")
 
 
 @datasets.command("check")
@@ -143,13 +144,13 @@ def check(context: click.Context, name: str, datasets: tuple[Path, ...], data: P
     damaged = [state for state in found if state.state == "damaged"]
     for state in found:
         if state.detail:
-            click.echo(f"{state.path}: {state.state}: {state.detail}")
-    click.echo(
+            terminal.echo(f"{state.path}: {state.state}: {state.detail}")
+    terminal.echo(
         f"{counts['here']} files are whole, {len(damaged)} damaged, {counts['not here']} not "
         "downloaded"
     )
     if damaged:
-        click.echo(f"download the damaged ones again: unitdb datasets get {name}")
+        terminal.echo(f"download the damaged ones again: unitdb datasets get {name}")
         context.exit(1)
 
 
@@ -168,7 +169,7 @@ def drop(
     """
     spec, files = _files(name, datasets)
     found = sources.drop(spec.name, files, data=data, force=force, **_given(which))
-    click.echo(f"{len(found)} files of {spec.name} are not here")
+    terminal.echo(f"{len(found)} files of {spec.name} are not here")
 
 
 def _spec(name: str, datasets: tuple[Path, ...]) -> DatasetSpec:
@@ -201,7 +202,7 @@ def _print_files(spec: DatasetSpec, files: sources.DatasetFiles, data: Path | No
     except SourceError:
         known = {}
     if files.datalad is not None:
-        click.echo(f"DataLad dataset: {files.datalad} {files.version or ''}")
+        terminal.echo(f"DataLad dataset: {files.datalad} {files.version or ''}")
         return
     rows = [
         [

@@ -101,7 +101,7 @@ def releases(root: Path | None) -> None:
         for entry in catalogue.entries()
     ]
     if not rows:
-        click.echo(f"no releases in {catalogue.root.absolute()}", err=True)
+        terminal.echo(f"no releases in {catalogue.root.absolute()}", err=True)
         return
     terminal.print_table(["release", "responses", "aliases", "title", "note"], rows)
 
@@ -114,7 +114,7 @@ def describe(root: Path | None, release: str) -> None:
 
     In Python: unitdb.open(RELEASE).describe()
     """
-    click.echo(str(_open(root, release).describe()))
+    terminal.echo(str(_open(root, release).describe()))
 
 
 @main.command()
@@ -140,7 +140,7 @@ def units(
     """
     found = selected(_open(root, release), options)
     if code or explain:
-        click.echo(found.code() if code else found.explain())
+        terminal.echo(found.code() if code else found.explain())
         return
     ending = output.suffix.removeprefix(".").lower() if output is not None else "table"
     streamed = (format_ or ending) in export.FORMATS
@@ -157,7 +157,7 @@ def values(root: Path | None, release: str, column: str) -> None:
     In Python: unitdb.open(RELEASE).values(COLUMN)
     """
     for name in _open(root, release).values(column):
-        click.echo(name)
+        terminal.echo(name)
 
 
 @main.command("export")
@@ -190,7 +190,7 @@ def export_(
         raise click.UsageError("a DuckDB file has all tables: leave out --table")
     else:
         opened.to_duckdb(output)
-    click.echo(str(output))
+    terminal.echo(str(output))
 
 
 @main.command()
@@ -223,7 +223,7 @@ def compare(
     one, other = _open(root, before), _open(root, after)
     found = compare_releases(one, other, tolerance=tolerance)
     if not (by_layer or format_ or output):
-        click.echo(str(found))
+        terminal.echo(str(found))
         return
     rows = pa.Table.from_pandas(found.cells if by_layer else found.units, preserve_index=False)
     labelled = export.with_provenance(
@@ -275,7 +275,7 @@ def fetch(root: Path | None, /, release: str, source: str) -> None:
             releases=root,
             progress=lambda done, total: progress("fetch", done, total),
         )
-    click.echo(str(found))
+    terminal.echo(str(found))
 
 
 @main.command()
@@ -306,7 +306,7 @@ def trace(
     In Python: unitdb.open(RELEASE).trace("MODEL/LAYER/UNIT")
     """
     found = _open(root, release).trace(unit, roi=roi, subject=subject)
-    click.echo(json.dumps(found.to_dict(), indent=2) if format_ == "json" else str(found))
+    terminal.echo(json.dumps(found.to_dict(), indent=2) if format_ == "json" else str(found))
 
 
 @main.command()
@@ -325,16 +325,16 @@ def schema(table: str | None, format_: str) -> None:
     In Python: unitdb.schema.TABLES, unitdb.schema.VIEWS
     """
     if table in VIEWS:
-        click.echo(_section(table))
+        terminal.echo(_section(table))
         return
     spec = get_table(table) if table is not None else None
     if format_ == "markdown":
-        click.echo(data_dictionary() if spec is None else _section(spec.name))
+        terminal.echo(data_dictionary() if spec is None else _section(spec.name))
     elif format_ == "json":
         shown = TABLES.values() if spec is None else [spec]
         tables = {one.name: {"row": one.row, **frictionless(one)} for one in shown}
         content = {"schema": SCHEMA_VERSION, "tables": tables}
-        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        terminal.echo(json.dumps(content, indent=2, ensure_ascii=False))
     elif spec is None:
         rows = [[one.name, one.row, ", ".join(one.primary_key)] for one in TABLES.values()]
         rows += [[one.name, one.row, "(view)"] for one in VIEWS.values()]
@@ -359,13 +359,13 @@ def verify(root: Path | None, release: str) -> None:
     opened = _open(root, release)
     with progress_bars() as progress:
         report = opened.verify(progress=lambda done, total: progress("verify", done, total))
-    click.echo(str(report))
+    terminal.echo(str(report))
 
 
 def _open(root: Path | None, reference: str) -> Release:
     release = open_release(reference, releases=root)
     if release.simulated:
-        click.echo(
+        terminal.echo(
             f"SIMULATED: {release.name} {release.version} rests on simulated responses, "
             "not on measurements",
             err=True,

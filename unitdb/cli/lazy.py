@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
+import sys
+import traceback
 import warnings
 from typing import IO, Any, NamedTuple
 
 import click
 
 from unitdb.errors import MissingExtraError, UnitdbError
+from unitdb.printable import printable
 
 __all__ = ["Commands", "Lazy", "LazyCommand"]
 
@@ -30,7 +34,8 @@ class _Failure(click.ClickException):
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"unitdb: error: {' '.join(self.message.split())}", file=file, err=file is None)
+        line = printable(" ".join(self.message.split()))
+        click.echo(f"unitdb: error: {line}", file=file, err=file is None)
 
 
 class LazyCommand(click.Command):
@@ -75,21 +80,59 @@ class LazyCommand(click.Command):
 class Commands(click.Group):
     """Turns errors into one line and an exit code."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run as a program; what the encoding of the terminal lacks is spelled out."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error of ours becomes one line, and exit code 2."""
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             try:
                 return super().invoke(ctx)
-            except UnitdbError as error:
-                raise _Failure(str(error)) from error
-            except OSError as error:
-                if error.errno == errno.EPIPE:  # `| head` has seen enough; click ends quietly
+            except Exception as error:
+                line = _one_line(error)
+                if line is None:
                     raise
-                raise _Failure(str(error)) from error
+                _let_go(error)
             except KeyboardInterrupt:
+                click.echo("unitdb: interrupted", err=True)
                 ctx.exit(_INTERRUPTED)
+            raise _Failure(line)
+
+
+def _one_line(error: Exception) -> str | None:
+    """What to say of an error that is the user's to mend; None of others, and of ``| head``."""
+    if isinstance(error, UnitdbError):
+        return str(error)
+    if isinstance(error, OSError):  # `| head` has seen enough; click ends quietly
+        return None if error.errno == errno.EPIPE else _of_system(error)
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory: {error}".rstrip(": ")
+    if isinstance(error, UnicodeEncodeError):  # a name that the locale has no letters for
+        return f"{error.object!r} cannot be written in the locale's encoding, {error.encoding}"
+    return None
+
+
+def _let_go(error: BaseException) -> None:
+    """Drop what the frames of an error hold, as open databases, before the interpreter ends."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+
+
+def _of_system(error: OSError) -> str:
+    """What the system said, and of which file."""
+    if error.strerror is None or error.errno is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"unitdb: warning: {message}", err=True)
+    click.echo(f"unitdb: warning: {printable(' '.join(str(message).split()))}", err=True)

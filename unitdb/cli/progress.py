@@ -21,6 +21,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from unitdb.printable import printable
+
 __all__ = ["progress_bars"]
 
 
@@ -46,7 +48,7 @@ def progress_bars(*, of_bytes: bool = False) -> Iterator[Callable[[str, int, int
     """
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         *((DownloadColumn(), TransferSpeedColumn()) if of_bytes else (_Speed(),)),
@@ -58,7 +60,7 @@ def progress_bars(*, of_bytes: bool = False) -> Iterator[Callable[[str, int, int
 
         def show(step: str, done: int, total: int) -> None:
             if step not in tasks:
-                tasks[step] = bars.add_task(step, total=total)
+                tasks[step] = bars.add_task(printable(step), total=total)
             bars.update(tasks[step], completed=done, total=total)
 
         yield show

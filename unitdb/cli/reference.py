@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from unitdb import reference as published
 from unitdb.cli.results import result_options, write_results
+from unitdb.cli.terminal import echo
 from unitdb.query import export
 from unitdb.reference import Score
 
@@ -64,7 +65,7 @@ def bhscore(
     else:
         found = published.place(score, by=by or "bh_average")
         if format_ is None and output is None:
-            click.echo(str(found))
+            echo(str(found))
             return
         rows = pa.Table.from_pylist([_row(found)])
         query = f"unitdb.reference.place({score!r}, by={found.by!r})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,8 @@ def write_results(rows: export.Rows, format_: str | None, output: Path | None) -
     elif chosen not in _TEXT:
         raise click.UsageError(f"{chosen} is not text: give --output FILE")
     else:
-        export.writer(sys.stdout.buffer, chosen)(rows, sys.stdout.buffer)
+        shown = terminal.output()
+        export.writer(shown, chosen)(rows, shown)
 
 
 def _write_text(table: pa.Table, output: Path | None) -> None:
@@ -63,7 +63,7 @@ def _write_text(table: pa.Table, output: Path | None) -> None:
     title = origin["release"] + (" SIMULATED" if origin["simulated"] else "")
     terminal.print_table(header, terminal.cells(shown), title=title)
     if table.num_rows > shown.num_rows:
-        click.echo(
+        terminal.echo(
             f"the first {shown.num_rows} of {table.num_rows:,} rows; "
             "--output FILE or --format csv gives all",
             err=True,

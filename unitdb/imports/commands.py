@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from unitdb.cli import terminal
 from unitdb.cli.progress import progress_bars
 from unitdb.imports.layouts import LAYOUTS
 from unitdb.imports.run import import_accuracies
@@ -52,16 +53,16 @@ def _command(layout: str) -> click.Command:
                 progress=progress,
             )
         for path in found.missing[:_LISTED]:
-            click.echo(f"missing: {path}", err=True)
+            terminal.echo(f"missing: {path}", err=True)
         if len(found.missing) > _LISTED:
-            click.echo(f"missing: {len(found.missing):,} files in all", err=True)
+            terminal.echo(f"missing: {len(found.missing):,} files in all", err=True)
         if found.unchecked:
-            click.echo(
+            terminal.echo(
                 f"numbers of units not known, files held against each other: "
                 f"{', '.join(found.unchecked)}",
                 err=True,
             )
-        click.echo(str(found.release))
+        terminal.echo(str(found.release))
 
     command.help = (
         f"{LAYOUTS[layout].title}.\n\nFOLDER is where the publisher's archives were unpacked.\n\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from unitdb.cli import terminal
 from unitdb.publish.release import add_erratum, retract as retract_release
 from unitdb.publish.remote import publish as publish_release
 from unitdb.publish.store import save_catalogue_of_store
@@ -34,7 +35,7 @@ def publish(root: Path | None, /, release: str, target: str) -> None:
     """
     opened = open_release(release, releases=root)
     changed = publish_release(opened.path, target)
-    click.echo(f"{opened.label} {'published to' if changed else 'is already in'} {target}")
+    terminal.echo(f"{opened.label} {'published to' if changed else 'is already in'} {target}")
 
 
 @click.command()
@@ -50,7 +51,7 @@ def retract(root: Path | None, /, release: str, reason: str, replacement: str | 
     folder, opened = _found(root, release)
     retract_release(folder, opened.name, opened.version, reason=reason, replacement=replacement)
     save_catalogue_of_store(folder, f"Retract {opened.label}")
-    click.echo(f"{opened.label} is retracted: {reason}")
+    terminal.echo(f"{opened.label} is retracted: {reason}")
 
 
 @click.command()
@@ -69,7 +70,7 @@ def errata(root: Path | None, /, release: str, text: str | None) -> None:
     for entry in Catalogue(folder).entries():
         if (entry.name, entry.version) == (opened.name, opened.version):
             for known in entry.errata:
-                click.echo(known)
+                terminal.echo(known)
 
 
 def _found(root: Path | None, release: str) -> tuple[Path, Release]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from unitdb.errors import QueryError
 from unitdb.files import replacing
+from unitdb.query.export import check_folder
 from unitdb.query.sandbox import literal, partitioned, pattern
 from unitdb.schema import TABLES, VIEWS
 
@@ -42,10 +45,35 @@ def write_database(
         Queries over these tables, by name.
     origin : str
         Which release it is of, and how to cite it: the comment of table ``datasets``.
+
+    Raises
+    ------
+    QueryError
+        Its folder is not there, or DuckDB cannot write it.
     """
     import duckdb
 
-    with replacing(destination) as temporary, duckdb.connect(str(temporary)) as connection:
+    check_folder(destination)
+    # DuckDB writes its log beside the file: both lie in a folder that goes, whatever happens.
+    with (
+        replacing(destination) as final,
+        TemporaryDirectory(prefix=f"{final.name}.", dir=final.parent) as folder,
+    ):
+        temporary = Path(folder) / final.name
+        try:
+            _fill(temporary, files, views=views, origin=origin)
+        except duckdb.Error as error:
+            first_line = str(error).partition("\n")[0]
+            raise QueryError(f"{destination}: cannot be written: {first_line}") from error
+        temporary.rename(final)
+
+
+def _fill(
+    path: Path, files: Mapping[str, Sequence[str]], *, views: Mapping[str, str], origin: str
+) -> None:
+    import duckdb
+
+    with duckdb.connect(str(path)) as connection:
         for table, parts in files.items():
             paths = [str(Path(part).absolute()) for part in parts]
             spec = TABLES[table]

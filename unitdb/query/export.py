@@ -27,6 +27,7 @@ __all__ = [
     "Destination",
     "Format",
     "Rows",
+    "check_folder",
     "provenance",
     "with_provenance",
     "write_arrow",
@@ -210,10 +211,19 @@ def _opened(destination: Destination) -> Iterator[BinaryIO]:
         yield destination
         return
     path = Path(destination)
-    if not path.parent.is_dir():
+    check_folder(path)
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            yield file
+    except pa.ArrowException as cause:
+        first_line = str(cause).partition("\n")[0]
+        raise QueryError(f"{path.name}: its format has no form for this: {first_line}") from cause
+
+
+def check_folder(path: Path) -> None:
+    """Raise QueryError where a file cannot be written, as its folder is not there."""
+    if not path.absolute().parent.is_dir():
         raise QueryError(f"{path.parent}: no such folder")
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        yield file
 
 
 def _readable(column: pa.ChunkedArray) -> pa.ChunkedArray:

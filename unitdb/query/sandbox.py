@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor, wait
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from unitdb.errors import CorruptReleaseError, FetchError, QueryError, UnitdbError
+from unitdb.query._results import check_values, distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,8 +52,12 @@ _RUN_TEXT = {
     "create_external_resource",
     "destroy_external_resource",
 }
-# What a file system in Python raised, the only Python that DuckDB calls: a line of its traceback.
-_RAISED = re.compile(r"^(?:unitdb\.errors\.FetchError|FileNotFoundError): (.+)$", re.MULTILINE)
+# What a file system in Python raised, the only Python that DuckDB calls.
+_TRACEBACK = "Traceback (most recent call last)"
+_RAISED = re.compile(
+    r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)(?:: (.+))?$", re.MULTILINE
+)
+_LONGEST_SQL = 1_000_000
 _SYNTAX = """
 WITH parsed AS MATERIALIZED (SELECT json_serialize_sql(?) AS tree)
 SELECT tree ->> '$.error',
@@ -70,6 +74,7 @@ def connect(
     views: Mapping[str, str] | None = None,
     filesystem: Any = None,
     memory: str | None = None,
+    threads: int | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB with a view for each table of a release.
 
@@ -88,6 +93,8 @@ def connect(
     memory : str, optional
         What queries may take together, as in ``512MB``, but for the values that they give; by
         default four fifths of the machine's.
+    threads : int, optional
+        Threads at the most; by default one for each core.
 
     Raises
     ------
@@ -105,7 +112,9 @@ def connect(
     for file in allowed:
         if filesystem is None and not Path(file).is_file():
             raise CorruptReleaseError(f"{file}: the file is missing")
-    limits = {} if memory is None else {"memory_limit": f"{memory_bytes(memory)}B"}
+    limits: dict[str, str | int] = {} if threads is None else {"threads": threads}
+    if memory is not None:
+        limits["memory_limit"] = f"{memory_bytes(memory)}B"
     connection = duckdb.connect(":memory:", config=_CONFIG | limits)
     try:
         if filesystem is not None:
@@ -214,7 +223,9 @@ def stream_sql(
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
-            yield from reader
+            for batch in reader:
+                check_values(batch)
+                yield batch
         except (duckdb.Error, OSError) as error:  # Arrow gives DuckDB's errors as its own
             raise _translated(duckdb.Error(str(error)), _readable_files(connection)) from error
         finally:
@@ -239,12 +250,17 @@ def _read(
     limit: int | None,
 ) -> pa.Table:
     _check_reads(connection, sql)
-    relation = connection.sql(sql, params=parameters)
+    try:
+        relation = connection.sql(sql, params=parameters)
+    except (TypeError, ValueError, OverflowError) as cause:  # of the values
+        raise QueryError(f"parameters that DuckDB does not take: {_first_line(cause)}") from cause
     if relation is None:
         raise QueryError(f"the statement gives no rows: {_shown(sql)}")
     if limit is not None:
         relation = relation.limit(limit)
-    return _distinctly_named(relation.to_arrow_table())
+    table = relation.to_arrow_table()
+    check_values(table)
+    return table.rename_columns(distinct_names(table.column_names))
 
 
 def memory_bytes(memory: str) -> int:
@@ -279,9 +295,18 @@ def _check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 def _check_syntax(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     import duckdb
 
+    if len(sql) > _LONGEST_SQL:
+        raise QueryError(f"a statement of {len(sql):,} characters; there may be {_LONGEST_SQL:,}")
+    try:
+        sql.encode()
+    except UnicodeEncodeError:
+        raise QueryError(f"half a character, as no text has: {sql[:80]!a}") from None
     statements = connection.extract_statements(sql)
     # EXPLAIN is a type of its own and stays out: EXPLAIN ANALYZE COPY would write a file.
-    kinds = [statement.type for statement in statements]
+    try:
+        kinds = [statement.type for statement in statements]
+    except ValueError as cause:  # a kind that DuckDB's Python has no name for: UPDATE EXTENSIONS
+        raise QueryError(f"only reading is allowed: {_first_line(cause)}: {_shown(sql)}") from cause
     if kinds != [duckdb.StatementType.SELECT]:
         found = ", ".join(kind.name for kind in kinds) or "no statement"
     else:
@@ -306,15 +331,6 @@ def _not_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
     ]
 
 
-def _distinctly_named(table: pa.Table) -> pa.Table:
-    """Number the columns of the same name, as a join gives them: ``unit``, ``unit_1``."""
-    names: list[str] = []
-    for name in table.column_names:
-        numbered = (f"{name}_{number}" for number in count(1))
-        names.append(name if name not in names else next(n for n in numbered if n not in names))
-    return table.rename_columns(names)
-
-
 def _readable_files(connection: duckdb.DuckDBPyConnection) -> list[str]:
     rows = connection.execute("SELECT unnest(current_setting('allowed_paths'))").fetchall()
     files = {file for (file,) in rows}
@@ -326,9 +342,9 @@ def _translated(error: duckdb.Error, files: Iterable[str]) -> UnitdbError:
     import duckdb
 
     files = list(files)
-    raised = _RAISED.findall(str(error))
-    if raised:
-        return FetchError(raised[-1])
+    if _TRACEBACK in str(error):
+        raised = [found[0] for found in _RAISED.finditer(str(error))]
+        return FetchError(_without_class(raised[-1]) if raised else "reading from the web failed")
     message = "\n".join(str(error).strip().splitlines()[:6])
     if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory Error" in message:
         first = message.partition("\n")[0]
@@ -341,6 +357,12 @@ def _translated(error: duckdb.Error, files: Iterable[str]) -> UnitdbError:
     if named:
         return CorruptReleaseError(f"{named[-1]}: not readable as Parquet: {message}")
     return QueryError(message)
+
+
+def _without_class(line: str) -> str:
+    """What an exception says, or its class where it says nothing."""
+    name, _, text = line.partition(": ")
+    return text or name
 
 
 def _decodes(file: str) -> bool:
@@ -373,6 +395,10 @@ def partitioned(parts: Sequence[str]) -> str:
 def literal(paths: Iterable[str]) -> str:
     """A list of paths in SQL."""
     return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"
+
+
+def _first_line(cause: Exception) -> str:
+    return str(cause).partition("\n")[0]
 
 
 def _shown(sql: str) -> str:

@@ -25,6 +25,15 @@ __all__ = ["main", "run_apart"]
 
 _ALONE = 400 * 10**6  # what the process takes without a query, and to spare
 _SHARE = 4  # of the memory, that a result may be
+_THREADS = 4  # of DuckDB: each has a stack, an arena of malloc and buffers, which all count
+# What else would reserve memory by the number of cores, in each process that is started.
+_FEW_THREADS = {
+    "OMP_NUM_THREADS": "1",  # Arrow's too
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "ARROW_IO_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+}
 _REFUSED = 3  # exit code: what stands in stderr is the error's message
 _SECONDS = 30.0  # to start
 # What Python, Arrow, C++ and the loader say where the system gives no more, and threads where there
@@ -66,8 +75,7 @@ def run_apart(
         "memory": memory,
         "timeout": timeout,
     }
-    # One thread each for what would reserve memory by the number of cores.
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | _FEW_THREADS
     try:
         done = subprocess.run(  # noqa: S603 - this package, with its input on stdin
             [sys.executable, "-c", f"from {__name__} import main; main()"],
@@ -104,7 +112,8 @@ def main() -> None:
     asked = json.load(sys.stdin)
     memory = asked.pop("memory")
     try:
-        with Tables(asked.pop("location")).connect(memory=memory) as connection:
+        threads = min(_THREADS, os.cpu_count() or 1)
+        with Tables(asked.pop("location")).connect(memory=memory, threads=threads) as connection:
             _limit_memory(_ALONE + 2 * memory_bytes(memory))
             found = run_sql(
                 connection,

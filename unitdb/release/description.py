@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from unitdb.printable import printable
 from unitdb.schema import get_table
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Description:
             f"Licence: {self.licence}",
             f"Cite as: {self.citation}",
         ]
-        return "\n".join(lines)
+        return "\n".join(printable(line, lines=line == self.description) for line in lines)
 
 
 def describe(manifest: Manifest, storage: Storage, listed: Entry | None) -> Description:

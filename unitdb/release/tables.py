@@ -382,13 +382,17 @@ class Tables:
     def _connection(self) -> duckdb.DuckDBPyConnection:
         return self.connect()
 
-    def connect(self, *, memory: str | None = None) -> duckdb.DuckDBPyConnection:
+    def connect(
+        self, *, memory: str | None = None, threads: int | None = None
+    ) -> duckdb.DuckDBPyConnection:
         """Open a DuckDB that reads this release and nothing else.
 
         Parameters
         ----------
         memory : str, optional
             What its queries may take, as in ``"512MB"``.
+        threads : int, optional
+            How many they use at the most.
         """
         return connect(
             {
@@ -398,4 +402,5 @@ class Tables:
             views=views_of(self.schema_version),
             filesystem=self._storage.filesystem(),
             memory=memory,
+            threads=threads,
         )

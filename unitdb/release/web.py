@@ -2,7 +2,8 @@
 
 A server may lie, send for ever, or send a byte a minute. What is read is never more than was asked
 for or stated; a silence ends after a minute, a trickle too; what may pass by itself (a cut
-connection, 429, 5xx) is tried again, at once and then after waits that double, or that the server asks for.
+connection, 429, 5xx) is tried again, at once and then after waits that double, or as long as the
+server asks for.
 """
 
 from __future__ import annotations
