@@ -6,12 +6,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RELEASES ?= releases
 TWO_PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-slow lint app docs clean
+.PHONY: help demo test test-slow test-versions lint app docs clean
 
 help:
 	@echo "make demo       build the embedded sample release (simulated) and print what it found"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run the full-size tests, and those that search with other examples"
+	@echo "make test-versions  read and build at the lowest and the newest versions of packages"
 	@echo "make lint       style, types and import contracts"
 	@echo "make app        look at the releases in the browser"
 	@echo "make docs       write the generated pages of docs/ anew, and the figure"
@@ -38,6 +39,9 @@ test: $(VENV)/.test
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'hypothesis and not slow' --hypothesis-profile=random
+
+test-versions: $(VENV)/.test
+	$(BIN)/python -m tests.versions.matrix
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -1,5 +1,5 @@
 import streamlit as st  # noqa: D100 - see unitdb/browser
 
-from unitdb.browser import SCRIPT, routes
+from unitdb.browser import SCRIPT, middleware, routes
 
-app = st.App(SCRIPT, routes=routes())
+app = st.App(SCRIPT, routes=routes(), middleware=middleware())

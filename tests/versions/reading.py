@@ -29,10 +29,11 @@ def read(release: unitdb.Release, folder: Path) -> list[pd.DataFrame]:
     assert len(pd.read_csv(folder / "units.csv", comment="#")) == 5
     assert pq.read_table(folder / "all.parquet").num_rows > 0
     assert pyarrow.feather.read_table(folder / "all.arrow").num_rows > 0
-    assert units.code() and units.explain()
+    assert units.code()
+    assert units.explain()
     assert str(release.describe())
     found = [release.table(name) for name in release.tables]
-    found += [release.sql(f"SELECT * FROM {name} ORDER BY ALL") for name in release.tables]
+    found += [release.sql(f"FROM {name} ORDER BY ALL") for name in release.tables]
     found += [units.to_pandas(), release.layer_by_roi(dataset="sim-a")]
     found += [release.similar("net/fc/3", dataset="sim-a"), release.unit("net/fc/3")]
     found += [

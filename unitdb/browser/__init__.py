@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from unitdb.extras import need
 
 if TYPE_CHECKING:
+    from starlette.middleware import Middleware
     from starlette.routing import BaseRoute
 
-__all__ = ["RELEASE_VARIABLE", "SCRIPT", "main", "routes", "run", "server"]
+__all__ = ["RELEASE_VARIABLE", "SCRIPT", "main", "middleware", "routes", "run", "server"]
 
 SCRIPT = Path(__file__).with_name("_script.py")
 """What Streamlit runs for each reader."""
@@ -80,3 +81,12 @@ def routes() -> list[BaseRoute]:
     from unitdb.browser import _downloads
 
     return _downloads.routes()
+
+
+def middleware() -> list[Middleware]:
+    """Give what keeps other machines and other names away, for ``st.App``."""
+    from starlette.middleware import Middleware
+
+    from unitdb.browser._hosts import OwnHosts
+
+    return [Middleware(OwnHosts)]

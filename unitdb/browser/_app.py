@@ -10,7 +10,7 @@ import streamlit as st
 
 from unitdb.browser import RELEASE_VARIABLE, _links, _reads, _state, views
 from unitdb.errors import UnitdbError
-from unitdb.release.catalogue import Catalogue
+from unitdb.release.catalogue import default_root
 
 if TYPE_CHECKING:
     from unitdb.release import Release
@@ -69,12 +69,11 @@ def _framed(page: views.Page, release: Release | None, warnings: list[str], mess
 
 
 def _picked() -> str | None:
-    catalogue = Catalogue()
-    known = [f"{e.name}@{e.version}" for e in catalogue.entries() if e.retracted is None]
+    known = _reads.listed()
     if not known:
         st.info(
-            f"There is no release in `{catalogue.root}`. Set `UNITDB_RELEASES` to a folder of "
-            "releases, or run `unitdb app RELEASE`."
+            f"There is no release in {_state.code(str(default_root()))}. Set `UNITDB_RELEASES` to "
+            "a folder of releases, or run `unitdb app RELEASE`."
         )
         return None
     return _state.one_of(st.sidebar, "Release", "release", known)

@@ -50,9 +50,9 @@ def _download(request: Request) -> Response:
         return PlainTextResponse(f"there is: {', '.join(FORMATS)}\n", status_code=404)
     asked = request.query_params
     try:
-        reference = os.environ.get(RELEASE_VARIABLE) or asked.get("release")
-        if not reference:
-            raise QueryError("release=: which one?")
+        reference = os.environ.get(RELEASE_VARIABLE) or _reads.of_catalogue(
+            asked.get("release", "")
+        )
         release, _ = _reads.opened(reference, os.environ.get("UNITDB_RELEASES"))
         search = Search.from_parameters({key: asked.getlist(key) for key in asked})
         write = _writer(release, search, ending)

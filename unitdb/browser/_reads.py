@@ -17,7 +17,9 @@ import streamlit as st
 from unitdb.browser import _counting
 from unitdb.browser._layerview import LayerView, layer_view
 from unitdb.browser._search import NAMES
+from unitdb.errors import UnknownReleaseError
 from unitdb.release import Release, open_release
+from unitdb.release.catalogue import Catalogue
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from unitdb.browser._search import Search
     from unitdb.query import UnitSet
 
-__all__ = ["bins", "layer", "opened", "read", "refusal", "table", "units"]
+__all__ = ["bins", "layer", "listed", "of_catalogue", "opened", "read", "refusal", "table", "units"]
 
 _ONE_LAYER = threading.Lock()
 """The largest layer takes some hundred MB while it is binned: one reader at a time."""
@@ -48,6 +50,25 @@ def opened(reference: str, root: str | None) -> tuple[Release, list[str]]:
         release = open_release(reference, releases=root)
         release.describe()  # an unreadable release says so now
     return release, [str(warning.message) for warning in caught]
+
+
+def listed() -> list[str]:
+    """Releases of the catalogue that a reader may pick: ``name@version``, none retracted."""
+    return [f"{e.name}@{e.version}" for e in Catalogue().entries() if e.retracted is None]
+
+
+def of_catalogue(reference: str) -> str:
+    """Give the reference that a URL has, if it is a release of the catalogue: never an address.
+
+    Raises
+    ------
+    UnknownReleaseError
+        It is not; gives the nearest.
+    """
+    known = listed()
+    if reference not in known:
+        raise UnknownReleaseError(reference[:80], known, where="the catalogue")
+    return reference
 
 
 def read(release: Release, method: str, /, *args: Any, **kwargs: Any) -> Any:

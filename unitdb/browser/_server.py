@@ -1,9 +1,7 @@
 """What `unitdb app` hands to Streamlit: the pages, and the addresses that serve files."""
 
-from pathlib import Path
-
 import streamlit as st
 
-from unitdb.browser._downloads import routes
+from unitdb.browser import SCRIPT, middleware, routes
 
-app = st.App(Path(__file__).with_name("_script.py"), routes=routes())
+app = st.App(SCRIPT, routes=routes(), middleware=middleware())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from unitdb.errors import closest
+from unitdb.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ MESSAGE = 600
 
 def code(text: str, *, most: int = _LONGEST) -> str:
     """Show text in Markdown as it is, whatever is in it, cut after so many characters."""
-    shown = " ".join(text.split())
+    shown = printable(" ".join(text.split()))
     shown = shown if len(shown) <= most else shown[: most - 1] + "…"
     fence = "`" * (1 + max((len(run) for run in _runs(shown)), default=0))
     pad = " " if shown.startswith("`") or shown.endswith("`") else ""
@@ -206,7 +207,7 @@ def _runs(text: str) -> list[str]:
 
 def plain(text: str) -> str:
     r"""Text for Markdown whose every mark stands for itself."""
-    return "".join("\\" + c if c in _MARKS else c for c in " ".join(text.split()))
+    return "".join("\\" + c if c in _MARKS else c for c in printable(" ".join(text.split())))
 
 
 _MARKS = frozenset("\\`*_{}[]()<>#+-.!|~$:&")

@@ -183,7 +183,8 @@ class Catalogue:
         for sums in sorted(self.root.glob(f"*/*/{SUMS}")):
             folder = sums.parent
             name, version = folder.parent.name, folder.name
-            if name.startswith(".") or not re.fullmatch(VERSION_PATTERN, version):
+            named = not name.startswith(".") and re.fullmatch(VERSION_PATTERN, version)
+            if not named or not sums.is_file():
                 continue
             versions = releases.setdefault(name, {"versions": {}})["versions"]
             try:

@@ -201,7 +201,9 @@ def _download(address: str, part: Path, most: int | None) -> None:
             with ask(address, f"bytes={before}-" if before else None) as answer:
                 _write(answer, part, before, most)
         except BeyondError:
-            return  # all of it was there
+            if not before:
+                raise
+            # all of it was there
 
     try:
         retried(once, address, advanced=lambda: _size(part) >= before + _ENOUGH)

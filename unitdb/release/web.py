@@ -174,7 +174,7 @@ def pieces(answer: Answer, most: int) -> Iterator[bytes]:
 
 
 def _said(cause: Any) -> str:
-    return str(cause) or type(cause).__name__
+    return " ".join(str(cause).split())[:200] or type(cause).__name__
 
 
 def read(
@@ -341,7 +341,7 @@ def _refused(error: urllib.error.HTTPError, address: str) -> Exception:
         return FileNotFoundError(f"{address}: no such file")
     if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return BeyondError(f"{address}: the file ends before what was asked for")
-    said = f"{error.code} {str(error.reason)[:80]}"
+    said = f"{error.code} {_said(error.reason)[:80]}"
     if error.code in _AGAIN:
         return CutError(said, _asked_wait(error.headers.get("Retry-After", "")))
     return FetchError(f"{address}: {said}")
