@@ -20,6 +20,7 @@ from unitdb.specs import Spec, content_sha256
 
 WORDS = {
     "Recipe": {"name", "version", "title", "description", "licence", "citation", "changes"}
+    | {"authors", "doi", "funding"}
     # A build has its part of these, and the test below changes that.
     | {"datasets", "models", "own_models", "rois", "hierarchy"},
     "DatasetSpec": {"name", "title", "description", "licence", "source", "citation", "files"},
@@ -175,7 +176,8 @@ def test_words_change_no_number(built, recipe):
         ):
             path.write_text(path.read_text().replace(old, new))
     edit(recipe, "    source: a test", "    source: another")
-    edit(recipe, "version: 1.0.0", "version: 1.0.1\nchanges: {1.0.1: Other words.}")
+    words = "changes: {1.0.1: Other words.}\nauthors: [{name: 'Doe, Jane'}]\ndoi: 10.1234/x"
+    edit(recipe, "version: 1.0.0", f"version: 1.0.1\n{words}\nfunding: [A foundation]")
     edit(folder / "mine.yaml", "ending: .png", "ending: .png, shown: {terms: mine}")
     edit(
         folder / "mine.yaml",

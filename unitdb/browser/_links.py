@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from unitdb.release import Release
 
-__all__ = ["absolute", "bibtex", "chosen_release", "download", "query_of", "remember", "to"]
+__all__ = ["absolute", "chosen_release", "download", "query_of", "remember", "to"]
 
 _PAGES = "unitdb pages"
 
@@ -66,18 +66,3 @@ def download(release: Release, ending: str, query: str) -> str:
     """Address of a file of results."""
     extra = urlencode({"release": release.label})
     return f"download/units.{ending}?{extra}" + (f"&{query}" if query else "")
-
-
-def bibtex(release: Release) -> str:
-    """Entry for a bibliography; the citation itself is the release's own text."""
-    key = "".join(c for c in release.name if c.isalnum()) or "unitdb"
-    note = f"{release.citation}" + (" SIMULATED responses." if release.simulated else "")
-    title, note = (text.replace("{", "").replace("}", "") for text in (release.title, note))
-    return (
-        f"@misc{{{key}-{release.version},\n"
-        f"  title = {{{{{title}}}}},\n"
-        f"  version = {{{release.version}}},\n"
-        f"  howpublished = {{unitdb release {release.label}}},\n"
-        f"  note = {{{note}}},\n"
-        "}"
-    )

@@ -17,6 +17,7 @@ from pydantic import (
 from unitdb.activations import FeatureModel, ModelSpec, UnitSelection
 from unitdb.decoding import DecoderSettings
 from unitdb.errors import RecipeError
+from unitdb.publish import Author, Doi, Line
 from unitdb.schema import NAME_PATTERN
 from unitdb.specs import Name, Spec, read_spec
 
@@ -201,6 +202,12 @@ class Recipe(Spec):
         Units that are kept image by image.
     seed : int
         Of folds and shuffling.
+    authors : list of Author
+        Who made the release; without any, its metadata say that they are not stated.
+    doi : str, optional
+        Of this version of the release: 10.…/…, or its address.
+    funding : list of str
+        Funders and grants, one each.
     changes : dict of str to str
         What changed in each version, newest first.
     """
@@ -208,6 +215,7 @@ class Recipe(Spec):
     no_number = frozenset(
         {
             *("name", "version", "title", "description", "licence", "citation", "changes"),
+            *("authors", "doi", "funding"),
             # Of these a build has its part, which is in its identity: its own dataset and network,
             # and the ROIs that they give.
             *("datasets", "models", "own_models", "rois", "hierarchy"),
@@ -237,6 +245,9 @@ class Recipe(Spec):
     encoding: EncodingSpec | None = None
     keep: KeepSpec = KeepSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    authors: list[Author] = Field(default_factory=list)
+    doi: Doi | None = None
+    funding: list[Line] = Field(default_factory=list)
     changes: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -286,4 +286,7 @@ def _info(recipe: Recipe, path: Path, jobs: Sequence[Job]) -> ReleaseInfo:
         recipe_text=path.read_text(encoding="utf-8"),
         recipe_sha256=plan_sha256(jobs),
         changelog=list(recipe.changes.items()) or [(recipe.version, "First version.")],
+        authors=tuple(author.person() for author in recipe.authors),
+        doi=recipe.doi,
+        funding=tuple(recipe.funding),
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from unitdb.errors import PublishedFileError, UnknownNameError
 from unitdb.imports.bhscore_units import ALEXNET, BHSCORE_UNITS
+from unitdb.release import Person
 
 __all__ = ["LAYOUTS", "Layout", "Network", "Source", "find_sources", "get_layout"]
 
@@ -41,6 +42,8 @@ class Layout:
     ----------
     pattern : str
         Path of a file; holds ``{folder}``, ``{layer}``, ``{subject}`` and ``{roi}``.
+    authors : tuple of Person
+        Of the publication.
     networks : mapping of str to Network
         By name.
     fewest : int, optional
@@ -55,6 +58,7 @@ class Layout:
     rois: Mapping[str, str]
     citation: str
     source: str
+    authors: tuple[Person, ...]
     networks: Mapping[str, Network]
     fewest: int | None = None
 
@@ -105,6 +109,9 @@ def _bhscore_networks() -> dict[str, Network]:
     return {name: Network(folder=folders[name], layers=found[name]) for name in found}
 
 
+_AOKI = Person(family="Aoki", given="Shuntaro C.")
+_KAMITANI = Person(family="Kamitani", given="Yukiyasu")
+
 LAYOUTS = {
     "decodeddnn": Layout(
         name="decodeddnn",
@@ -115,6 +122,12 @@ LAYOUTS = {
         citation="Horikawa, Aoki, Tsukamoto & Kamitani 2019, Scientific Data, "
         "doi:10.1038/sdata.2019.12",
         source="https://doi.org/10.1038/sdata.2019.12",
+        authors=(
+            Person(family="Horikawa", given="Tomoyasu"),
+            _AOKI,
+            Person(family="Tsukamoto", given="Mitsuaki"),
+            _KAMITANI,
+        ),
         networks={
             "AlexNet": Network(folder="AlexNet", layers=ALEXNET),
             "VGG19": Network(folder="VGG19", layers=_VGG19),
@@ -129,6 +142,12 @@ LAYOUTS = {
         | {"HVC": "Higher visual cortex"},
         citation="Nonaka, Majima, Aoki & Kamitani 2021, iScience, doi:10.1016/j.isci.2021.103013",
         source="https://doi.org/10.1016/j.isci.2021.103013",
+        authors=(
+            Person(family="Nonaka", given="Soma"),
+            Person(family="Majima", given="Kei"),
+            _AOKI,
+            _KAMITANI,
+        ),
         networks=_bhscore_networks(),
         fewest=1_000,  # the classes of ImageNet; no other layer has fewer units
     ),

@@ -441,4 +441,5 @@ def _info(source: Source, name: str, version: str, *, simulated: bool) -> Releas
         recipe_text=f"# imported, not built\nimport: {layout.name}\n",
         recipe_sha256=content_sha256(["import", layout.name, source.layers, simulated]),
         changelog=[(version, "Imported.")],
+        authors=layout.authors,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unitdb.publish.authors import Author, Doi, Line
 from unitdb.publish.info import ReleaseInfo
 from unitdb.publish.release import add_erratum, finish, publish_release, retract
 from unitdb.publish.remote import publish
@@ -9,6 +10,9 @@ from unitdb.publish.store import init_store
 from unitdb.publish.tables import write_partition, write_table
 
 __all__ = [
+    "Author",
+    "Doi",
+    "Line",
     "ReleaseInfo",
     "add_erratum",
     "finish",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
+import yaml
+
+from unitdb.release.citing import NO_AUTHORS, Person
 from unitdb.schema import SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
@@ -52,7 +54,14 @@ def card(info: ReleaseInfo, rows: Mapping[str, int]) -> str:
         "## Citation",
         "",
         info.citation.strip(),
+        "",
+        *(f"- {_written(author)}" for author in info.authors),
+        *([] if info.authors else [NO_AUTHORS]),
     ]
+    if info.doi is not None:
+        lines += ["", f"https://doi.org/{info.doi}"]
+    if info.funding:
+        lines += ["", "## Funding", "", *(f"- {text}" for text in info.funding)]
     return "\n".join(lines) + "\n"
 
 
@@ -64,16 +73,34 @@ def changelog(info: ReleaseInfo) -> str:
 
 
 def citation(info: ReleaseInfo) -> str:
-    """``CITATION.cff`` 1.2.0; a JSON string is a valid YAML string."""
-    abstract = f"{info.banner} {info.description}".strip()
+    """``CITATION.cff`` 1.2.0. It must have an author: where none is stated, one that says so."""
     fields = {
         "cff-version": "1.2.0",
         "type": "dataset",
         "message": f"Please cite: {info.citation.strip()}",
         "title": info.full_title,
-        "abstract": abstract,
+        "abstract": f"{info.banner} {info.description}".strip(),
         "version": info.version,
+        "authors": [_cff(author) for author in info.authors] or [{"name": NO_AUTHORS}],
     }
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]
-    lines += ["authors:", '  - name: "The unitdb developers"']
-    return "\n".join(lines) + "\n"
+    if info.doi is not None:
+        fields["doi"] = info.doi
+    text: str = yaml.safe_dump(fields, allow_unicode=True, sort_keys=False, width=100)
+    return text
+
+
+def _cff(author: Person) -> dict[str, str]:
+    if author.organisation:
+        return {"name": author.family}
+    fields = {
+        "family-names": author.family,
+        "given-names": author.given,
+        "orcid": author.orcid and f"https://orcid.org/{author.orcid}",
+        "affiliation": author.affiliation,
+    }
+    return {key: value for key, value in fields.items() if value}
+
+
+def _written(author: Person) -> str:
+    orcid = author.orcid and f"https://orcid.org/{author.orcid}"
+    return ", ".join(filter(None, [str(author), author.affiliation, orcid]))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from unitdb.publish.info import ReleaseInfo
+    from unitdb.release.citing import Person
 
 __all__ = ["croissant", "datapackage", "dataset_description"]
 
@@ -32,9 +33,15 @@ def datapackage(
     n_accuracies : int
         Rows of the table ``accuracy``.
     """
+    about: dict[str, Any] = {}
+    if info.doi is not None:
+        about["id"] = f"https://doi.org/{info.doi}"
+    if info.authors:
+        about["contributors"] = [_contributor(author) for author in info.authors]
     return {
         "profile": "data-package",
         "name": info.name,
+        **about,
         "version": info.version,
         "title": info.full_title,
         "description": info.description,
@@ -44,10 +51,23 @@ def datapackage(
             "schema": schema.SCHEMA_VERSION,
             "simulated": info.simulated,
             "citation": info.citation,
+            "authors": [author.to_dict() for author in info.authors],
+            "doi": info.doi,
+            "funding": list(info.funding),
             "recipe_sha256": info.recipe_sha256,
             "n_accuracies": n_accuracies,
         },
     }
+
+
+def _contributor(author: Person) -> dict[str, str]:
+    fields = {
+        "title": str(author),
+        "role": "author",
+        "path": author.orcid and f"https://orcid.org/{author.orcid}",
+        "organization": author.affiliation,
+    }
+    return {key: value for key, value in fields.items() if value}
 
 
 def _resource(table: schema.Table, paths: Sequence[str]) -> dict[str, Any]:
@@ -131,10 +151,38 @@ def croissant(
         ),
         "license": info.licence,
         "citeAs": info.citation,
-        "creator": {"@type": "sc:Organization", "name": "The unitdb developers"},
+        **_creators(info),
         "distribution": file_objects + file_sets,
         "recordSet": [_record_set(schema.TABLES[table], paths) for table, paths in files.items()],
     }
+
+
+def _creators(info: ReleaseInfo) -> dict[str, Any]:
+    """Who made the release, as schema.org has it; of what is not stated, nothing."""
+    found: dict[str, Any] = {}
+    if info.authors:
+        found["creator"] = [_creator(author) for author in info.authors]
+    if info.doi is not None:
+        found["identifier"] = f"https://doi.org/{info.doi}"
+    if info.funding:
+        found["funding"] = [{"@type": "sc:Grant", "name": text} for text in info.funding]
+    return found
+
+
+def _creator(author: Person) -> dict[str, Any]:
+    if author.organisation:
+        return {"@type": "sc:Organization", "name": author.family}
+    fields: dict[str, Any] = {
+        "@type": "sc:Person",
+        "name": str(author),
+        "familyName": author.family,
+        "givenName": author.given,
+    }
+    if author.orcid is not None:
+        fields["@id"] = f"https://orcid.org/{author.orcid}"
+    if author.affiliation is not None:
+        fields["affiliation"] = {"@type": "sc:Organization", "name": author.affiliation}
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _record_set(table: schema.Table, paths: Sequence[str]) -> dict[str, Any]:
@@ -183,8 +231,16 @@ def _croissant_type(type_: pa.DataType) -> str:
 
 def dataset_description(info: ReleaseInfo, *, unitdb_version: str) -> dict[str, Any]:
     """``dataset_description.json`` of a BIDS derivative."""
+    about: dict[str, Any] = {}
+    if info.authors:
+        about["Authors"] = [str(author) for author in info.authors]
+    if info.doi is not None:
+        about["DatasetDOI"] = f"doi:{info.doi}"
+    if info.funding:
+        about["Funding"] = list(info.funding)
     return {
         "Name": f"{info.full_title}, {info.version}",
+        **about,
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
         "License": info.licence,

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from unitdb.errors import RecipeError
+from unitdb.release.citing import Person
 from unitdb.release.manifest import VERSION_PATTERN
 from unitdb.schema import NAME_PATTERN
 
@@ -36,6 +37,12 @@ class ReleaseInfo:
         Hash of the recipe's meaning.
     changelog : list of (str, str)
         Version and what changed in it, newest first.
+    authors : tuple of Person
+        Who made it; without any, all metadata say that they are not stated.
+    doi : str, optional
+        Of this release.
+    funding : tuple of str
+        Funders and grants.
 
     Raises
     ------
@@ -53,6 +60,9 @@ class ReleaseInfo:
     recipe_text: str
     recipe_sha256: str
     changelog: list[tuple[str, str]]
+    authors: tuple[Person, ...] = ()
+    doi: str | None = None
+    funding: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME_PATTERN, self.name):

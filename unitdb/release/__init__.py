@@ -1,6 +1,7 @@
 """Releases on disk: opened, described and verified, and the catalogue that lists them."""
 
 from unitdb.release.catalogue import Catalogue
+from unitdb.release.citing import Person
 from unitdb.release.comparison import Comparison, compare
 from unitdb.release.description import Description
 from unitdb.release.fetching import fetch
@@ -11,6 +12,7 @@ __all__ = [
     "Catalogue",
     "Comparison",
     "Description",
+    "Person",
     "Release",
     "compare",
     "fetch",

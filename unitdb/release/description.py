@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from unitdb.printable import printable
+from unitdb.release.citing import NO_AUTHORS
 from unitdb.schema import get_table
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Description:
         What was found wrong since, from the catalogue above the release.
     retracted : str or None
         Why it should not be used, if so; from there too.
+    authors : list of str
+        Who made it; empty where they are not stated.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Description:
     statistics: list[str]
     errata: list[str]
     retracted: str | None
+    authors: list[str]
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain Python values, ready for JSON."""
@@ -90,6 +94,7 @@ class Description:
             "",
             *(f"Erratum: {erratum}" for erratum in self.errata),
             f"Licence: {self.licence}",
+            f"Authors: {'; '.join(self.authors)}" if self.authors else NO_AUTHORS,
             f"Cite as: {self.citation}",
         ]
         return "\n".join(printable(line, lines=line == self.description) for line in lines)
@@ -158,6 +163,7 @@ def describe(manifest: Manifest, storage: Storage, listed: Entry | None) -> Desc
         statistics=[name for name in known if any(builds.column(name).is_valid().to_pylist())],
         errata=list(listed.errata) if listed is not None else [],
         retracted=listed.retracted if listed is not None else None,
+        authors=list(map(str, manifest.authors)),
     )
 
 

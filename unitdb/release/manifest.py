@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import CorruptReleaseError, FetchError, SchemaVersionError
+from unitdb.release.citing import Person
 from unitdb.release.names import (
     VERSION_PATTERN,
     bounded_text,
@@ -63,6 +64,10 @@ class Manifest:
         Rows of the table ``accuracy``.
     files : mapping of str to tuple of str
         Paths of the Parquet files of each table, relative to the release.
+    authors : tuple of Person
+        Who made it; none where they are not stated.
+    doi : str or None
+        Of the release.
     """
 
     name: str
@@ -76,6 +81,8 @@ class Manifest:
     recipe_sha256: str
     n_accuracies: int
     files: Mapping[str, tuple[str, ...]]
+    authors: tuple[Person, ...] = ()
+    doi: str | None = None
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -127,6 +134,8 @@ def parse_manifest(read: Callable[[], str], where: str) -> Manifest:
             recipe_sha256=_typed(own["recipe_sha256"], str),
             n_accuracies=_count(own["n_accuracies"]),
             files=_files(content["resources"]),
+            authors=tuple(map(Person.from_dict, _typed(own.get("authors", []), list))),
+            doi=None if own.get("doi") is None else _typed(own["doi"], str),
         )
     except KeyError as cause:
         raise CorruptReleaseError(f"{path}: the key {cause} is missing") from cause

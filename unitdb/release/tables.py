@@ -26,6 +26,7 @@ from unitdb.query.database import write_database
 from unitdb.query.sandbox import stream_sql
 from unitdb.release.apart import run_apart
 from unitdb.release.catalogue import CATALOGUE, Entry, listed_entry, parse_catalogue
+from unitdb.release.citing import bibtex
 from unitdb.release.description import Description, describe
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, parse_manifest
 from unitdb.release.storage import Folder, Remote, Storage, is_address
@@ -128,6 +129,24 @@ class Tables:
     def citation(self) -> str:
         """How to cite the release."""
         return self._manifest.citation
+
+    @property
+    def authors(self) -> list[str]:
+        """Who made the release; empty where they are not stated."""
+        return list(map(str, self._manifest.authors))
+
+    def bibtex(self) -> str:
+        """Entry for a bibliography, in BibTeX; special characters are escaped."""
+        about = self._manifest
+        return bibtex(
+            name=about.name,
+            version=about.version,
+            title=about.title,
+            citation=about.citation,
+            simulated=about.simulated,
+            authors=about.authors,
+            doi=about.doi,
+        )
 
     @property
     def tables(self) -> list[str]:

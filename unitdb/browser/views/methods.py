@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from unitdb.browser import _links, _reads, _state
+from unitdb.browser import _reads, _state
 from unitdb.browser._words import WORDS, help_on
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def show(release: Release) -> None:
     _builds(release)
     st.subheader("Cite")
     st.code(release.citation, language=None, wrap_lines=True)
-    st.code(_links.bibtex(release), language="latex", wrap_lines=True)
+    st.code(release.bibtex(), language="latex", wrap_lines=True)
     st.subheader("Build it again, and check it")
     st.code(
         f"unitdb verify {release.label}     # read every file again, compute summaries anew\n"

@@ -266,4 +266,4 @@ def _take_away(release: Release, search: Search, units: UnitSet, total: int) -> 
     link.code(_links.absolute(release, "units", query), language=None, wrap_lines=True)
     python.code(units.code(), language="python", wrap_lines=True)
     sql.code(units.sql, language="sql", wrap_lines=True)
-    bibtex.code(_links.bibtex(release), language="latex", wrap_lines=True)
+    bibtex.code(release.bibtex(), language="latex", wrap_lines=True)
