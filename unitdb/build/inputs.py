@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +47,14 @@ __all__ = [
     "Job",
     "Progress",
     "SubjectInput",
+    "build_id",
     "named",
     "plan_sha256",
     "read_datasets",
     "read_jobs",
     "read_models",
+    "shown_sha256",
+    "stimulus_rows",
 ]
 
 Progress = Callable[[str, int, int], None]
@@ -160,6 +164,11 @@ class Job:
             "model": self.model.model_sha256,
             "responses": {s.subject: s.sha256 for s in self.dataset.subjects},
             "stimuli": self.dataset.stimuli.key,
+            "shown": shown_sha256(stimulus_rows(self.dataset)),
+            "specs": {
+                "dataset": content_sha256(self.dataset.spec.identity()),
+                "model": content_sha256(self.model.spec.identity()),
+            },
         }
 
     @property
@@ -168,19 +177,80 @@ class Job:
 
         That is all of the recipe and of both specs but what they name in ``no_number``.
         """
-        depends_on = {
-            "inputs": self.inputs,
-            "names": [self.dataset.spec.name, self.model.spec.name],
-            "recipe": self.recipe.identity(),
-            "dataset": self.dataset.spec.identity(),
-            "model": self.model.spec.identity(),
-            "layers": [layer.name for layer in self.model.layers],
-            "rois": self.dataset.rois,
-            "hierarchy": self.dataset.hierarchy,
-            "code": code_sha256(),
-            "packages": package_versions(),
-        }
-        return content_sha256(depends_on)[:12]
+        return build_id(
+            self.recipe,
+            inputs=self.inputs,
+            dataset=self.dataset.spec.name,
+            model=self.model.spec.name,
+            layers=[layer.name for layer in self.model.layers],
+            rois=self.dataset.rois,
+            hierarchy=self.dataset.hierarchy,
+            code=code_sha256(),
+            packages=package_versions(),
+        )
+
+
+def build_id(
+    recipe: Recipe,
+    *,
+    inputs: Mapping[str, object],
+    dataset: str,
+    model: str,
+    layers: Sequence[str],
+    rois: Sequence[str],
+    hierarchy: Sequence[str],
+    code: str,
+    packages: Mapping[str, str],
+) -> str:
+    """Name of a build: a hash of all that its numbers depend on, which its release states.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    inputs : mapping of str to object
+        As of :attr:`Job.inputs`.
+    dataset, model : str
+        Their names.
+    layers : sequence of str
+        In the model's order.
+    rois : sequence of str
+        In code-point order.
+    hierarchy : sequence of str
+        ROIs of BH scores, from early to late.
+    code : str
+        Hash of the source files.
+    packages : mapping of str to str
+        Versions.
+    """
+    depends_on = {
+        "inputs": inputs,
+        "names": [dataset, model],
+        "recipe": recipe.identity(),
+        "layers": layers,
+        "rois": rois,
+        "hierarchy": hierarchy,
+        "code": code,
+        "packages": packages,
+    }
+    return content_sha256(depends_on)[:12]
+
+
+def stimulus_rows(dataset: DatasetInput) -> list[dict[str, str]]:
+    """Columns of table ``stimuli`` that say which pictures were shown, and what they are."""
+    stimuli, split_of = dataset.stimuli, dataset.split_of
+    return [
+        {"stimulus": name, "split": split_of[name], "sha256": sha256, "source": source}
+        for name, sha256, source in zip(
+            stimuli.ids, stimuli.sha256s(), stimuli.sources, strict=True
+        )
+        if name in split_of
+    ]
+
+
+def shown_sha256(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Hash of the pictures that were shown, whatever their order: rows of table ``stimuli``."""
+    names = ("stimulus", "split", "sha256", "source")
+    return content_sha256(sorted([str(row[name]) for name in names] for row in rows))
 
 
 def plan_sha256(jobs: Sequence[Job]) -> str:

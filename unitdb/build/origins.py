@@ -20,7 +20,7 @@ from unitdb.build.tables import Rows, table_of
 from unitdb.pictures import thumbnail
 from unitdb.specs import canonical_json
 
-__all__ = ["BY_FORMULA", "input_rows", "reference_tables"]
+__all__ = ["BY_FORMULA", "input_rows", "recipe_columns", "reference_tables"]
 
 BY_FORMULA = canonical_json({"test": "t", "over_subjects": "stouffer"})
 """``builds.significance`` of imported accuracies, over subjects as if they were independent."""
@@ -170,22 +170,27 @@ def _layer_row(job: Job, layer: LayerInfo) -> dict[str, Any]:
 
 
 def _build_row(job: Job, recipe_sha256: str) -> dict[str, Any]:
-    recipe = job.recipe
-    control = {"control": recipe.control} if recipe.control else {}
-    return {
+    return recipe_columns(job.recipe) | {
         "build": job.build,
-        "recipe": recipe.name,
         "recipe_sha256": recipe_sha256,
         "dataset": job.dataset.spec.name,
         "model": job.model.spec.name,
-        "decoder": canonical_json(recipe.decoder.model_dump(mode="json") | control),
-        "units": canonical_json(recipe.selection),
-        "n_folds": recipe.decoder.folds,
-        "seed": recipe.seed,
         "inputs": canonical_json(job.inputs),
         "unitdb_version": unitdb.__version__,
         "code_sha256": code_sha256(),
         "packages": canonical_json(package_versions()),
+    }
+
+
+def recipe_columns(recipe: Recipe) -> dict[str, Any]:
+    """Columns of table ``builds`` that the recipe alone gives."""
+    control = {"control": recipe.control} if recipe.control else {}
+    return {
+        "recipe": recipe.name,
+        "decoder": canonical_json(recipe.decoder.model_dump(mode="json") | control),
+        "units": canonical_json(recipe.selection),
+        "n_folds": recipe.decoder.folds,
+        "seed": recipe.seed,
         "significance": _significance(recipe),
         "reliability": None if recipe.reliability is None else canonical_json(recipe.reliability),
         "encoding": None if recipe.encoding is None else canonical_json(recipe.encoding),

@@ -15,7 +15,7 @@ __all__ = ["code_sha256", "own_commit", "package_versions"]
 _NUMERIC_PACKAGES = ("Pillow", "numba", "numpy", "pyarrow", "scipy", "torch")
 
 
-_READING = {"browser", "cli", "nn", "query", "release"}
+_READING = {"browser", "cli", "nn", "query", "release", "verification"}
 
 
 @cache

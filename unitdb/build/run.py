@@ -48,7 +48,7 @@ from unitdb.release import open_release
 from unitdb.sources import data_folder
 from unitdb.specs import content_sha256
 
-__all__ = ["build"]
+__all__ = ["build", "release_info"]
 
 _log = logging.getLogger(__name__)
 
@@ -167,7 +167,12 @@ def build(
                     publish_release(
                         work / "staged",
                         releases,
-                        info=_info(spec, recipe, jobs),
+                        info=release_info(
+                            spec,
+                            recipe.read_text(encoding="utf-8"),
+                            simulated=any(job.dataset.spec.simulated for job in jobs),
+                            recipe_sha256=plan_sha256(jobs),
+                        ),
                         replace=replace,
                         progress=named(progress, "verify"),
                     )
@@ -267,7 +272,19 @@ def _workspace(releases: Path, recipe: Recipe, jobs: Sequence[Job]) -> Iterator[
         shutil.rmtree(parent, ignore_errors=True)
 
 
-def _info(recipe: Recipe, path: Path, jobs: Sequence[Job]) -> ReleaseInfo:
+def release_info(recipe: Recipe, text: str, *, simulated: bool, recipe_sha256: str) -> ReleaseInfo:
+    """What the release of a recipe says of itself.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    text : str
+        The same, word for word.
+    simulated : bool
+        Whether any responses are.
+    recipe_sha256 : str
+        From :func:`.plan_sha256`.
+    """
     title, description = recipe.title, recipe.description
     if recipe.control:
         title += f" (control: {recipe.control})"
@@ -280,11 +297,11 @@ def _info(recipe: Recipe, path: Path, jobs: Sequence[Job]) -> ReleaseInfo:
         version=recipe.version,
         title=title,
         description=description,
-        simulated=any(job.dataset.spec.simulated for job in jobs),
+        simulated=simulated,
         licence=recipe.licence,
         citation=recipe.citation,
-        recipe_text=path.read_text(encoding="utf-8"),
-        recipe_sha256=plan_sha256(jobs),
+        recipe_text=text,
+        recipe_sha256=recipe_sha256,
         changelog=list(recipe.changes.items()) or [(recipe.version, "First version.")],
         authors=tuple(author.person() for author in recipe.authors),
         doi=recipe.doi,

@@ -350,15 +350,25 @@ def schema(table: str | None, format_: str) -> None:
 
 @main.command()
 @click.argument("release")
+@click.option("--quick", is_flag=True, help="Leave out the bootstraps of intervals.")
+@click.option("--explain", is_flag=True, help="Say of each column how it is checked; read nothing.")
 @click.pass_obj
-def verify(root: Path | None, release: str) -> None:
+def verify(root: Path | None, release: str, *, quick: bool, explain: bool) -> None:
     """Read all of a release again and check it.
 
     In Python: unitdb.open(RELEASE).verify()
     """
     opened = _open(root, release)
+    if explain:
+        from unitdb.verification import explain as fates
+
+        for fate in fates(opened.schema_version):
+            terminal.echo(str(fate))
+        return
     with progress_bars() as progress:
-        report = opened.verify(progress=lambda done, total: progress("verify", done, total))
+        report = opened.verify(
+            quick=quick, progress=lambda done, total: progress("verify", done, total)
+        )
     terminal.echo(str(report))
 
 

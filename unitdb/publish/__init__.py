@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from unitdb.publish.authors import Author, Doi, Line
 from unitdb.publish.info import ReleaseInfo
-from unitdb.publish.release import add_erratum, finish, publish_release, retract
+from unitdb.publish.release import (
+    add_erratum,
+    finish,
+    metadata_texts,
+    publish_release,
+    retract,
+)
 from unitdb.publish.remote import publish
 from unitdb.publish.store import init_store
 from unitdb.publish.tables import write_partition, write_table
@@ -17,6 +23,7 @@ __all__ = [
     "add_erratum",
     "finish",
     "init_store",
+    "metadata_texts",
     "publish",
     "publish_release",
     "retract",

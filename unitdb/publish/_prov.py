@@ -1,4 +1,4 @@
-"""Where the numbers are from, in W3C PROV-O: builds, the files that they read, and the code."""
+"""Where the numbers are from, in W3C PROV-O: datasets, networks, builds, their files and code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def generated_by(staged: Path) -> dict[str, Any]:
     Parameters
     ----------
     staged : Path
-        Folder of the tables ``builds`` and ``inputs``, which hold the same.
+        Folder of the tables ``builds``, ``inputs``, ``datasets``, ``models`` and others, which hold
+        the same.
 
     Returns
     -------
@@ -30,9 +31,86 @@ def generated_by(staged: Path) -> dict[str, Any]:
     return {
         "prov:wasGeneratedBy": [
             _activity(build, inputs.filter(pc.equal(inputs["build"], build["build"])).to_pylist())
-            for build in pq.read_table(staged / "builds.parquet").to_pylist()
-        ]
+            for build in _rows(staged, "builds")
+        ],
+        "prov:wasDerivedFrom": [
+            *(_dataset(row, staged) for row in _rows(staged, "datasets")),
+            *(_model(row, staged) for row in _rows(staged, "models")),
+        ],
     }
+
+
+def _rows(staged: Path, table: str, **of: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(staged / f"{table}.parquet").to_pylist()
+    return [row for row in rows if all(row[name] == value for name, value in of.items())]
+
+
+def _dataset(row: dict[str, Any], staged: Path) -> dict[str, Any]:
+    """A dataset of responses: whose it is, its regions and the people in it."""
+    regions = _rows(staged, "rois", dataset=row["dataset"])
+    people: dict[str, list[dict[str, Any]]] = {}
+    for of_roi in _rows(staged, "subjects", dataset=row["dataset"]):
+        people.setdefault(of_roi["subject"], []).append(of_roi)
+    return _given(
+        {
+            "@type": ["prov:Entity", "sc:Dataset"],
+            "name": row["dataset"],
+            "description": row["title"],
+            "license": row["licence"],
+            "creditText": row["citation"],
+            "isBasedOn": row["source"],
+            "usageInfo": row["pictures"],
+            "measurementTechnique": "simulated responses" if row["simulated"] else "fMRI",
+            "variableMeasured": [
+                {"name": roi["roi"], "description": roi["description"], "position": roi["place"]}
+                for roi in sorted(regions, key=lambda roi: int(roi["place"]))
+            ],
+            "hasPart": [
+                {
+                    "name": subject,
+                    "variableMeasured": [
+                        _given(
+                            {
+                                "name": roi["roi"],
+                                "voxels": roi["n_voxels"],
+                                "trainingSamples": roi["n_train"],
+                                "testImages": roi["n_test"],
+                            }
+                        )
+                        for roi in rois
+                    ],
+                }
+                for subject, rois in people.items()
+            ],
+            "voxelSelection": row["voxel_selection"],
+            "voxelScaling": row["zscore"],
+        }
+    )
+
+
+def _model(row: dict[str, Any], staged: Path) -> dict[str, Any]:
+    """A network: whose it is, and the layers of it that are decoded."""
+    layers = _rows(staged, "layers", model=row["model"])
+    named = {"model", "layer", "depth", "n_units"}
+    return _given(
+        {
+            "@type": ["prov:Entity", "sc:SoftwareSourceCode"],
+            "name": row["model"],
+            "description": row["title"],
+            "license": row["licence"],
+            "creditText": row["citation"],
+            "isBasedOn": row["source"],
+            "identifier": row["factory"],
+            "sha256": row["weights_sha256"],
+            "preprocessing": row["preprocessing"],
+            "checkedOn": row["checked_on"],
+            "hasPart": [
+                {"name": layer["layer"], "position": layer["depth"]}
+                | {name: value for name, value in layer.items() if name not in named}
+                for layer in sorted(layers, key=lambda layer: int(layer["depth"]))
+            ],
+        }
+    )
 
 
 def _activity(build: dict[str, Any], inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -63,6 +141,7 @@ def _entity(row: dict[str, Any]) -> dict[str, Any]:
             "@type": "prov:Entity",
             "name": row["path"],
             "prov:type": row["role"],
+            "about": row["subject"],
             "contentSize": None if row["size"] is None else f"{row['size']} B",
             "sha256": row["sha256"],
             "annexKey": row["annex_key"],

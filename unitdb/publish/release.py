@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from importlib.metadata import version as package_version
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -27,7 +26,7 @@ from unitdb.release.verification import verify
 from unitdb.schema import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from unitdb.publish.info import ReleaseInfo
@@ -37,6 +36,7 @@ __all__ = [
     "finish",
     "is_same",
     "is_whole",
+    "metadata_texts",
     "place",
     "publish_release",
     "refuse_other",
@@ -250,23 +250,7 @@ def _write_metadata(staged: Path, info: ReleaseInfo) -> None:
         leftover.unlink()
     files = _table_files(staged)
     sums = {path: sha256_file(staged / path) for paths in files.values() for path in paths}
-    rows = {
-        table: sum(pq.read_metadata(staged / path).num_rows for path in paths)
-        for table, paths in files.items()
-    }
-    texts = {
-        MANIFEST: _json(_datapackage.datapackage(info, files, n_accuracies=rows["accuracy"])),
-        "croissant.json": _json(
-            _datapackage.croissant(info, files, sums) | _prov.generated_by(staged)
-        ),
-        "dataset_description.json": _json(
-            _datapackage.dataset_description(info, unitdb_version=package_version("unitdb"))
-        ),
-        "CITATION.cff": _card.citation(info),
-        "CHANGELOG.md": _card.changelog(info),
-        "README.md": _card.card(info, rows),
-        "recipe.yaml": info.recipe_text,
-    }
+    texts = metadata_texts(staged, info, sums)
     unexpected = set(files_below(staged)) - set(sums) - set(texts) - {SUMS}
     if unexpected:
         raise SchemaError(f"{staged}: no part of a release: {', '.join(sorted(unexpected)[:5])}")
@@ -274,6 +258,49 @@ def _write_metadata(staged: Path, info: ReleaseInfo) -> None:
         write_text(staged / name, text)
         sums[name] = hashlib.sha256(text.encode()).hexdigest()
     write_text(staged / SUMS, "".join(f"{sums[path]}  {path}\n" for path in sorted(sums)))
+
+
+def metadata_texts(folder: Path, info: ReleaseInfo, sums: Mapping[str, str]) -> dict[str, str]:
+    """Make the metadata of a release: the same tables and description give the same text.
+
+    Parameters
+    ----------
+    folder : Path
+        Its tables.
+    info : ReleaseInfo
+        What it is.
+    sums : mapping of str to str
+        SHA-256 of each of their files.
+
+    Returns
+    -------
+    dict of str to str
+        Text of each file.
+
+    Raises
+    ------
+    SchemaError
+        A table is missing.
+    """
+    files = _table_files(folder)
+    rows = {
+        table: sum(pq.read_metadata(folder / path).num_rows for path in paths)
+        for table, paths in files.items()
+    }
+    version = pq.read_table(folder / "builds.parquet")["unitdb_version"][0].as_py()
+    return {
+        MANIFEST: _json(_datapackage.datapackage(info, files, n_accuracies=rows["accuracy"])),
+        "croissant.json": _json(
+            _datapackage.croissant(info, files, sums) | _prov.generated_by(folder)
+        ),
+        "dataset_description.json": _json(
+            _datapackage.dataset_description(info, unitdb_version=version)
+        ),
+        "CITATION.cff": _card.citation(info),
+        "CHANGELOG.md": _card.changelog(info),
+        "README.md": _card.card(info, rows),
+        "recipe.yaml": info.recipe_text,
+    }
 
 
 def _table_files(staged: Path) -> dict[str, list[str]]:

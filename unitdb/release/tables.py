@@ -391,11 +391,21 @@ class Tables:
             for row in table.to_dict("records")
         ]
 
-    def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Report:
-        """Read all of the release again and check it (:mod:`unitdb.release.verification`)."""
-        from unitdb.release.verification import verify
+    def verify(
+        self, *, quick: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> Report:
+        """Read all of the release again and check it (:func:`unitdb.verification.verify`).
 
-        return verify(self.path, progress=progress)
+        Parameters
+        ----------
+        quick : bool
+            Leave out what takes long: the bootstraps of intervals.
+        progress : callable, optional
+            Called with the number of partitions done and the number of all.
+        """
+        from unitdb.verification import verify
+
+        return verify(self.path, quick=quick, progress=progress)
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:

@@ -225,7 +225,7 @@ TABLES = (
                 null=NOT_STATED,
                 minimum=0,
             ),
-            text("inputs", "Content hashes of stimuli, model and responses, as JSON"),
+            text("inputs", "Content hashes of stimuli, model, responses and their specs, as JSON"),
             text("unitdb_version", "Version of unitdb"),
             sha256("code_sha256", "Hash of the source files of unitdb"),
             text("packages", "Versions of Python and of the numeric packages, as JSON"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from unitdb.release.verification._verify import Report, verify
+from unitdb.release.verification._hierarchy import Voxels
+from unitdb.release.verification._summaries import Decoded
+from unitdb.release.verification._verify import Also, Report, verify
 
-__all__ = ["Report", "verify"]
+__all__ = ["Also", "Decoded", "Report", "Voxels", "verify"]

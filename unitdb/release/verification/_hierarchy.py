@@ -191,13 +191,19 @@ class Voxels:
 
     def accuracies(self, network: tuple[str, ...], layers: list[str], roi: str) -> np.ndarray:
         """Accuracies of an ROI, (n_layers, n_voxels), voxels of all subjects side by side."""
+        nothing = np.empty((len(layers), 0))
+        return np.concatenate([nothing, *self.of_subjects(network, layers, roi)], axis=1)
+
+    def of_subjects(
+        self, network: tuple[str, ...], layers: list[str], roi: str
+    ) -> list[np.ndarray]:
+        """Accuracies of an ROI, of each subject (n_layers, n_voxels)."""
         found = [self._r[*network, layer, roi] for layer in layers]
         if any(of_layer.keys() != found[0].keys() for of_layer in found):
             raise CorruptReleaseError(
                 f"encoding: {'/'.join(network)}: layers have other subjects in {roi}"
             )
-        nothing = np.empty(0)
-        return np.stack([np.concatenate([nothing, *of_layer.values()]) for of_layer in found])
+        return [np.stack([of_layer[name] for of_layer in found]) for name in sorted(found[0])]
 
 
 def _check_interval(key: tuple[str, ...], row: Row) -> None:

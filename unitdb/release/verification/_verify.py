@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, re
 from unitdb.release.rows import coded, distinct, read_rows
 from unitdb.release.verification._hierarchy import Hierarchy
 from unitdb.release.verification._kept import Kept
+from unitdb.release.verification._limits import check_limits
 from unitdb.release.verification._listing import check_listed
 from unitdb.release.verification._metadata import (
     check_manifest,
@@ -37,10 +38,12 @@ from unitdb.release.verification._significance import Significance, check_q
 from unitdb.schema import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from unitdb.release.verification._summaries import Decoded
 
 
-__all__ = ["Report", "verify"]
+__all__ = ["Also", "Report", "verify"]
 
 _CHECKS = (
     "every file has its checksum, and no other file is there",
@@ -106,10 +109,30 @@ class Report:
         )
 
 
+class Also(Protocol):
+    """Further checks, told of what is read: those that take more than the core packages."""
+
+    def start(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        described: Mapping[str, list[dict[str, Any]]],
+        small: Mapping[str, pa.Table],
+    ) -> None:
+        """Take the small tables: rows of those that describe, and all of them as Arrow tables."""
+
+    def check(self, data: Decoded, keys: Sequence[str]) -> None:
+        """Take a partition: layers of a network in their order."""
+
+    def finish(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Say what was checked, and what could not be known."""
+
+
 def verify(
     path: str | Path,
     *,
     staged: bool = False,
+    also: Also | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Read all of a release again and check it, one partition in memory at a time.
@@ -120,6 +143,8 @@ def verify(
         Folder of the release.
     staged : bool
         The folder is not in its place ``name/version`` yet.
+    also : Also, optional
+        Further checks.
     progress : callable, optional
         Called with the number of partitions done and the number of all.
 
@@ -155,6 +180,11 @@ def verify(
         if name not in stored and name not in (*_KEPT, "encoding")
     }
     plan = check_references(described, manifest)
+    limited = ("layer_summary", "intersubject", "recurrence", "hierarchy")
+    check_limits(
+        {name: list(stored[name].values()) for name in limited if name in stored} | described,
+        described["builds"],
+    )
     significance = {
         row["build"]: Significance(row, described["subjects"]) for row in described["builds"]
     }
@@ -175,7 +205,10 @@ def verify(
     )
     rows = {name: small[name].num_rows if name in small else 0 for name in manifest.files}
 
-    partitions = _partitions(manifest)
+    if also is not None:
+        also.start(folder, manifest, described, small)
+
+    partitions = _partitions(manifest, depths)
     for done, (keys, files) in enumerate(partitions.items()):
         where = files["accuracy"]
         accuracy = Pieces(folder, where, TABLES["accuracy"].at(manifest.schema), keys, referred)
@@ -187,6 +220,8 @@ def verify(
         hierarchy.check(data, keys)
         recurrence.add(data, keys)
         kept.check(data, keys)
+        if also is not None:
+            also.check(data, keys)
         where = files["unit_summary"]
         spec = TABLES["unit_summary"].at(manifest.schema)
         units = Pieces(folder, where, spec, keys, referred)
@@ -212,13 +247,15 @@ def verify(
             f"{folder}: {MANIFEST} states {manifest.n_accuracies} accuracies; "
             f"there are {rows['accuracy']}"
         )
+    checks, more = ((), ()) if also is None else also.finish()
     return Report(
         path=folder,
         name=manifest.name,
         version=manifest.version,
         n_files=n_files,
         rows=rows,
-        unknown=unknown,
+        unknown=(*unknown, *more),
+        checks=(*_CHECKS, *checks),
     )
 
 
@@ -245,8 +282,10 @@ def _rows(name: str, table: pa.Table) -> Rows:
     return {tuple(row[column] for column in key): row for row in table.to_pylist()}
 
 
-def _partitions(manifest: Manifest) -> dict[tuple[str, ...], dict[str, str]]:
-    """File of each partitioned table by the partition's keys."""
+def _partitions(
+    manifest: Manifest, depths: Mapping[tuple[str, str], int]
+) -> dict[tuple[str, ...], dict[str, str]]:
+    """File of each partitioned table by the partition's keys, layers in their order."""
     partitions: dict[tuple[str, ...], dict[str, str]] = {}
     names = [name for name, spec in TABLES.items() if spec.partition_by]
     for name in names:
@@ -257,7 +296,8 @@ def _partitions(manifest: Manifest) -> dict[tuple[str, ...], dict[str, str]]:
         missing = [name for name in names if name not in files]
         if missing:
             raise CorruptReleaseError(f"{missing[0]} has no partition {'/'.join(keys)}")
-    return partitions
+    in_order = sorted(partitions, key=lambda keys: (keys[:3], depths.get((keys[2], keys[3]), 0)))
+    return {keys: partitions[keys] for keys in in_order}
 
 
 def _partition_keys(table: str, path: str) -> tuple[str, ...]:

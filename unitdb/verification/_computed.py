@@ -1,0 +1,250 @@
+"""Compute intervals and BH scores again, by the functions and seeds that built them."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from unitdb.build.hierarchy import HierarchyTables
+from unitdb.build.kept import best_units
+from unitdb.build.results import at_hand
+from unitdb.build.statistics import agreement
+from unitdb.build.tables import Scope, intersubject_rows, layer_reliability_rows
+from unitdb.errors import CorruptReleaseError
+from unitdb.release.rows import distinct
+from unitdb.release.verification import Voxels
+from unitdb.verification._patterns import Patterns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from unitdb.build.recipe import Recipe
+    from unitdb.release.verification import Decoded
+
+__all__ = ["Computed"]
+
+_NEAR = 1e-6
+"""Of correlations and ends of intervals: two processors sum in other orders."""
+_CERTAIN = 1 - 1e-9
+"""A correlation nearer to ±1: rounding decides whether there is an interval."""
+_PLACE = ("dataset", "condition", "model", "layer", "roi")
+_PAIRS = tuple(f"{name}_{end}" for name in ("pearson", "spearman") for end in ("low", "high"))
+_SCORES = ("score", "score_low", "score_high", "over", "n_units", "n_counted", "rois", "n_stimuli")
+
+Row = dict[str, Any]
+
+
+class Computed:
+    """Rows whose numbers are computed again, a partition at a time.
+
+    Parameters
+    ----------
+    described : mapping of str to list of dict
+        Rows of the tables that the numbers refer to.
+    small : mapping of str to pyarrow.Table
+        All tables that are one file.
+    recipe : Recipe or None
+        None where accuracies were imported.
+    """
+
+    def __init__(
+        self,
+        described: Mapping[str, list[Row]],
+        small: Mapping[str, pa.Table],
+        recipe: Recipe | None,
+    ) -> None:
+        self._recipe, self._small = recipe, small
+        self._rois: dict[str, list[str]] = defaultdict(list)
+        for row in sorted(described["rois"], key=lambda row: int(row["place"])):
+            self._rois[row["dataset"]].append(row["roi"])
+        self._n_test = {row["dataset"]: row["n_test"] for row in described["subjects"][::-1]}
+        self._patterns = Patterns(described, small)
+        self._summaries = _by_place(small["layer_summary"].to_pylist())
+        self._builds = {(row["dataset"], row["model"]): row for row in described["builds"]}
+        self._layers = {(row["model"], row["layer"]): row for row in described["layers"]}
+        self._scores: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+        for row in described.get("hierarchy", []):
+            self._scores[row["dataset"], row["condition"], row["model"]].append(row)
+        n_voxels = {
+            (row["dataset"], row["roi"], row["subject"]): row["n_voxels"]
+            for row in described["subjects"]
+        }
+        self._voxels = Voxels(small["encoding"], n_voxels) if "encoding" in small else None
+        self._pairs = _by_place(small["intersubject"].to_pylist())
+        reliable = small.get("layer_reliability")
+        self._reliable = _by_place([] if reliable is None else reliable.to_pylist())
+        self._network: tuple[str, ...] = ()
+        self._seen: list[str] = []
+        self._hierarchy: HierarchyTables
+
+    def check(self, data: Decoded, keys: Sequence[str]) -> None:
+        """Raise CorruptReleaseError where a number of a partition is not what it gives.
+
+        Parameters
+        ----------
+        data : Decoded
+            Accuracies.
+        keys : sequence of str
+            Dataset, condition, model and layer; layers of a network in their order.
+        """
+        dataset, condition, model, layer = keys
+        scope = Scope(
+            build=self._builds[dataset, model]["build"],
+            dataset=dataset,
+            condition=condition,
+            model=model,
+            rois=tuple(roi for roi, _, _ in data.parts),
+            subjects=tuple(data.parts[0][1]),
+        )
+        if self._network != (dataset, condition, model):
+            self.finish()
+            self._start(scope)
+        self._seen.append(layer)
+        shape = tuple(self._layers[model, layer]["shape"])
+        for roi, _, r in data.parts:
+            found = agreement(r, shape=shape, units=data.units)
+            pairs = intersubject_rows(scope, layer, roi, found)
+            self._check_pairs((*self._network, layer, roi), pairs)
+            reliable = layer_reliability_rows(scope, layer, roi, r, shape=shape, units=data.units)
+            place = (*self._network, layer, roi)
+            for own, row in zip(self._reliable[place], reliable, strict=True):
+                _compare(
+                    ("layer_reliability", *place), own, row, ("reliability_low", "reliability_high")
+                )
+        r = np.stack([of_roi for _, _, of_roi in data.parts])
+        self._hierarchy.add(layer, shape, data.units, at_hand(r))
+        self._check_kept(keys, data.units, r)
+        self._check_encoded(keys, data)
+        places = [(*keys, roi) for roi in scope.rois]
+        self._patterns.check(
+            keys,
+            [row for place in places for row in self._summaries[place]],
+            [row for place in places for row in self._pairs[place]],
+        )
+
+    def _check_kept(self, keys: Sequence[str], units: np.ndarray, r: np.ndarray) -> None:
+        """The units kept image by image are those that the recipe asks for."""
+        dataset, _, model, layer = keys
+        kept = _matching(self._small["activation"], dataset=dataset, model=model, layer=layer)
+        expected = set()
+        if self._recipe is not None:
+            best = best_units(list(r), self._recipe.keep.units)
+            also = [unit.rpartition("/") for unit in self._recipe.keep.also]
+            expected = set(units[best].tolist())
+            expected |= {int(unit) for place, _, unit in also if place == f"{model}/{layer}"}
+        differ = sorted(expected ^ set(pc.unique(kept["unit"]).to_pylist()))
+        if differ:
+            raise CorruptReleaseError(
+                f"activation: {'/'.join(keys)}: the recipe keeps {len(expected)} units; too many "
+                f"or missing: {', '.join(map(str, differ[:5]))}"
+            )
+
+    def _check_encoded(self, keys: Sequence[str], data: Decoded) -> None:
+        """Voxels are predicted from a layer in all ROIs and subjects, or from none."""
+        dataset, condition, model, layer = keys
+        found = _matching(
+            self._small["encoding"], dataset=dataset, condition=condition, model=model, layer=layer
+        )
+        expected = set() if self._builds[dataset, model]["encoding"] is None else set(data.groups)
+        differ = sorted(expected ^ distinct(found, ("roi", "subject")))
+        if differ:
+            raise CorruptReleaseError(
+                f"encoding: {'/'.join(keys)}: missing or not in builds.encoding: "
+                f"{', '.join('/'.join(pair) for pair in differ[:5])}"
+            )
+
+    def _check_pairs(self, place: tuple[str, ...], expected: Iterable[Row]) -> None:
+        stored = {(row["subject_a"], row["subject_b"]): row for row in self._pairs[place]}
+        for row in expected:
+            pair = (row["subject_a"], row["subject_b"])
+            own, where = stored[pair], ("intersubject", *place, *pair)
+            if own["n_blocks"] is not None and own["partial_r"] is None:
+                _compare(where, own, row, ("n_blocks",))
+            _compare(where, own, row, _PAIRS)
+            _check_symmetry(where, own, "partial")
+
+    def _start(self, scope: Scope) -> None:
+        self._network, self._seen = (scope.dataset, scope.condition, scope.model), []
+        seed = self._builds[scope.dataset, scope.model]["seed"] or 0
+        rois = self._rois[scope.dataset]
+        if self._recipe is not None and self._recipe.hierarchy != "all":
+            rois = self._recipe.hierarchy
+        n_stimuli = self._n_test[scope.dataset]
+        self._hierarchy = HierarchyTables(scope, rois, n_stimuli=n_stimuli, seed=seed)
+
+    def finish(self) -> None:
+        """Check the scores of the last network."""
+        if self._network:
+            self._check_scores()
+
+    def _check_scores(self) -> None:
+        """Compare the BH scores of a network, all of whose layers are counted."""
+        encoded = self._builds[self._network[0], self._network[2]]["encoding"] is not None
+        expected = {
+            (row["kind"], row["method"]): row
+            for row in self._hierarchy.rows(self._encoded if encoded else None)["hierarchy"]
+        }
+        own = {(row["kind"], row["method"]): row for row in self._scores[self._network]}
+        differ = sorted("/".join(kind) for kind in expected.keys() ^ own.keys())
+        if differ:
+            raise CorruptReleaseError(
+                f"hierarchy: {'/'.join(self._network)}: missing or too many: {', '.join(differ)}"
+            )
+        for kind, row in own.items():
+            _compare(("hierarchy", *self._network, *kind), row, expected[kind], _SCORES)
+
+    def _encoded(self, roi: str, control: int) -> list[NDArray[np.float32]]:
+        """Encoding accuracies of each subject's voxels, (n_layers, n_voxels)."""
+        assert self._voxels is not None and not control  # noqa: S101, PT018 - controls are not kept
+        found = self._voxels.of_subjects(self._network, self._seen, roi)
+        return [r.astype(np.float32) for r in found]
+
+
+def _by_place(rows: Iterable[Row]) -> Mapping[tuple[str, ...], list[Row]]:
+    found: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        found[tuple(row[name] for name in _PLACE)].append(row)
+    return found
+
+
+def _compare(where: tuple[str, ...], own: Row, expected: Row, columns: Iterable[str]) -> None:
+    for name in columns:
+        stated, value = own[name], expected[name]
+        if isinstance(value, float) or isinstance(stated, float):
+            a, b = (math.nan if one is None else one for one in (stated, value))
+            same = abs(a - b) <= _NEAR or (math.isnan(a) and math.isnan(b))
+            centre = own.get(f"{name.rpartition('_')[0]}_r")
+            same |= centre is not None and abs(centre) > _CERTAIN
+        else:
+            same = stated == value
+        if not same:
+            raise CorruptReleaseError(
+                f"{where[0]}: {'/'.join(where[1:])}: {name} is {stated}, but the accuracies give "
+                f"{value}"
+            )
+
+
+def _check_symmetry(where: tuple[str, ...], own: Row, name: str) -> None:
+    """Check an interval  tanh(artanh(r) ± d):  its middle, on that scale, is r."""
+    low, r, high = (own[f"{name}_{end}"] for end in ("low", "r", "high"))
+    if low is None or high is None or r is None or max(abs(low), abs(high)) > _CERTAIN:
+        return
+    middle = math.tanh((math.atanh(low) + math.atanh(high)) / 2)
+    if abs(middle - r) > _NEAR:
+        raise CorruptReleaseError(
+            f"{where[0]}: {'/'.join(where[1:])}: {name}_r is {r}, but {middle} is the middle of "
+            f"its interval {low} to {high}, on the scale of artanh"
+        )
+
+
+def _matching(table: pa.Table, **names: str) -> pa.Table:
+    for name, value in names.items():
+        table = table.filter(pc.equal(table[name], value))
+    return table

@@ -1,0 +1,198 @@
+"""What verify does about each column: computes it again, holds it against another, or neither."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from unitdb.schema import TABLES, tables_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Fate", "explain"]
+
+Kind = Literal["computed", "held", "bounded", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fate:
+    """What verify does about a column.
+
+    Parameters
+    ----------
+    table, column : str
+        The column.
+    kind : {'computed', 'held', 'bounded', 'unknown'}
+        Computed again from other columns; held against another place that says the same; only
+        kept within limits; or, with ``unknown``, not checked beyond its type and range.
+    how : str
+        From what, against what, or why not.
+    """
+
+    table: str
+    column: str
+    kind: Kind
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column}: {self.kind}: {self.how}"
+
+
+_KEYS: tuple[Kind, str] = ("held", "keys: sorted, unique, complete, and known to other tables")
+_PROV: tuple[Kind, str] = ("held", "against croissant.json")
+_IDENTITY: tuple[Kind, str] = ("held", "the name of the build is a hash of it; recipe.yaml")
+_R: tuple[Kind, str] = ("computed", "from accuracy.r")
+_BOOTSTRAP: tuple[Kind, str] = ("computed", "from accuracy.r, the bootstrap done again")
+_IMAGES: tuple[Kind, str] = (
+    "unknown",
+    "is over predictions of a sample of units, of which a release holds those of few",
+)
+_ACTIVATIONS: tuple[Kind, str] = ("held", "value against the ends of its interval (artanh)")
+_CONTROLS: tuple[Kind, str] = ("unknown", "accuracies of the controls are no part of a release")
+_COUNTED: tuple[Kind, str] = (
+    "bounded",
+    "a share of the controls, whose accuracies are no part of a release",
+)
+
+_FATES: dict[str, dict[str, tuple[Kind, str]]] = {
+    "datasets": {
+        **dict.fromkeys(("title", "licence", "source", "citation", "pictures"), _PROV),
+        **dict.fromkeys(("voxel_selection", "zscore"), _PROV),
+        "simulated": ("held", "against datapackage.json, releases.json and all metadata"),
+        "n_subjects": ("computed", "from table subjects"),
+        "n_stimuli": ("computed", "from table stimuli"),
+    },
+    "rois": {"place": _PROV, "description": _PROV},
+    "subjects": {
+        "n_voxels": ("held", "against croissant.json, and table encoding where there is one"),
+        "n_train": _PROV,
+        "n_test": ("held", "against croissant.json, p, and table prediction"),
+        "responses_sha256": ("held", "against builds.inputs"),
+    },
+    "stimuli": {
+        **dict.fromkeys(("split", "sha256", "source"), ("held", "against a hash in builds.inputs")),
+        "thumbnail": ("unknown", "the picture that it was made from is no part of a release"),
+    },
+    "models": {
+        **dict.fromkeys(
+            ("title", "weights_sha256", "factory", "preprocessing", "licence", "source"), _PROV
+        ),
+        **dict.fromkeys(("citation", "checked_on"), _PROV),
+        "model_sha256": ("held", "against builds.inputs"),
+        "n_layers": ("computed", "from table layers"),
+    },
+    "layers": {
+        **dict.fromkeys(("depth", "module", "kind", "shape", "axes"), _PROV),
+        "n_units": ("computed", "from shape"),
+    },
+    "builds": {
+        **dict.fromkeys(
+            ("dataset", "model", "decoder", "units", "n_folds", "seed", "inputs"), _IDENTITY
+        ),
+        **dict.fromkeys(("packages", "significance", "reliability", "encoding"), _IDENTITY),
+        "code_sha256": ("held", "the name of the build is a hash of it; table inputs"),
+        "recipe": ("held", "against recipe.yaml and croissant.json"),
+        "recipe_sha256": ("held", "against datapackage.json"),
+        "unitdb_version": _PROV,
+    },
+    "inputs": dict.fromkeys(
+        ("subject", "size", "sha256", "annex_key", "datalad_id", "git_commit"), _PROV
+    ),
+    "accuracy": {
+        "r": ("held", "against all summaries of it; whether it is right, a rebuild tells"),
+        "build": ("held", "one build for each partition, of its dataset and model"),
+        "reliability": ("held", "against layer_summary.mean_reliability"),
+    },
+    "unit_summary": {
+        **dict.fromkeys(("n_subjects", "mean_r", "sd_r", "min_r", "max_r", "rank", "lead_r"), _R),
+        "p": ("computed", "from accuracy.r where a formula gives it; else held against q"),
+        "q": ("computed", "from p"),
+    },
+    "layer_summary": {
+        **dict.fromkeys(
+            ("n_units", "n_undefined", "mean_r", "sd_r", "q05_r", "q25_r", "median_r"), _R
+        ),
+        **dict.fromkeys(("q75_r", "q95_r"), _R),
+        "n_significant": ("computed", "from accuracy.r where a formula gives it; else bounded"),
+        **dict.fromkeys(("mean_low", "mean_high", "pattern_r", "pattern_low"), _IMAGES),
+        **dict.fromkeys(("pattern_high", "pattern_chance"), _IMAGES),
+        "identification": ("bounded", "a share of the comparisons of n_candidates images"),
+        **dict.fromkeys(("identification_low", "identification_high"), _IMAGES),
+        "identification_chance": ("held", ".5 without controls; else a share of comparisons"),
+        "n_pattern_units": ("bounded", "by n_units and the sample that builds take"),
+        "n_candidates": ("held", "against subjects.n_test"),
+        "chance_r": _CONTROLS,
+        "mean_reliability": ("computed", "from accuracy.reliability"),
+    },
+    "layer_reliability": {
+        **dict.fromkeys(("n_subjects", "n_units", "reliability"), _R),
+        **dict.fromkeys(("reliability_low", "reliability_high"), _BOOTSTRAP),
+    },
+    "accuracy_histogram": {"n_units": _R},
+    "unit_histogram": {"n_units": _R},
+    "summary_histogram": dict.fromkeys(
+        ("n_units", "n_complete", "n_preferred", "n_complete_preferred"), _R
+    ),
+    "intersubject": {
+        **dict.fromkeys(("n_units", "pearson_r", "spearman_r"), _R),
+        **dict.fromkeys(
+            ("n_blocks", "pearson_low", "pearson_high", "spearman_low", "spearman_high"),
+            _BOOTSTRAP,
+        ),
+        **dict.fromkeys(("partial_r", "partial_low", "partial_high"), _ACTIVATIONS),
+        "prediction_r": ("held", "against unit_summary.p, where a formula gives that"),
+        "chance_r": _CONTROLS,
+        "p": _COUNTED,
+    },
+    "recurrence": {
+        **dict.fromkeys(("n_units", "k", "n_expected"), _R),
+        "n_shared": ("computed", "from accuracy.r; of halves of presentations bounded by k"),
+        "n_chance": _COUNTED,
+        "p": _COUNTED,
+    },
+    "encoding": {
+        "r": ("bounded", "which layer is best for a voxel must be as best_roi and hierarchy say"),
+    },
+    "hierarchy": {
+        "score": ("computed", "from best_roi, or from accuracy.r and encoding.r"),
+        **dict.fromkeys(("score_low", "score_high"), _BOOTSTRAP),
+        **dict.fromkeys(("over", "n_units", "n_counted"), _R),
+        "chance_score": _CONTROLS,
+        "p": _COUNTED,
+        "rois": ("held", "against best_roi"),
+        "n_stimuli": ("held", "against subjects.n_test"),
+    },
+    "best_roi": {"n_units": ("computed", "from accuracy.r and encoding.r")},
+    "activation": {
+        "activation": (
+            "held",
+            "with predictions it must give accuracy.r; not so of images that were not tested",
+        )
+    },
+    "prediction": {
+        "predicted": (
+            "held",
+            "with activations it must give accuracy.r, which stays when a unit's are scaled",
+        )
+    },
+}
+
+
+def explain(schema: str) -> list[Fate]:
+    """Say for each column of a release what verify does about it.
+
+    Parameters
+    ----------
+    schema : str
+        Schema of the release, MAJOR.MINOR.
+    """
+    return list(_fates(schema))
+
+
+def _fates(schema: str) -> Iterator[Fate]:
+    for name in tables_of(schema):
+        table = TABLES[name].at(schema)
+        for column in table.column_names:
+            kind, how = _FATES[name].get(column) or _KEYS
+            yield Fate(table=name, column=column, kind=kind, how=how)

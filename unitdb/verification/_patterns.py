@@ -1,0 +1,146 @@
+"""Compute decoded patterns again, where all units of the patterns are kept image by image."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from unitdb.analysis import (
+    PatternSimilarity,
+    pairwise_identification,
+    pattern_correlation,
+    prediction_correlations,
+)
+from unitdb.errors import CorruptReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pandas as pd
+    import pyarrow as pa
+
+__all__ = ["Patterns"]
+
+_NEAR = 1e-5
+"""Predictions are kept as float32, and compared as they were decoded."""
+_VALUES = ("pattern_r", "pattern_chance", "identification")
+
+Row = dict[str, Any]
+
+
+class Patterns:
+    """Activations and predictions of the units kept, and what table ``stimuli`` says of pictures.
+
+    Parameters
+    ----------
+    described : mapping of str to list of dict
+        Rows of the tables that the numbers refer to.
+    small : mapping of str to pyarrow.Table
+        All tables that are one file.
+    """
+
+    def __init__(self, described: Mapping[str, list[Row]], small: Mapping[str, pa.Table]) -> None:
+        self._small = small
+        self._splits: dict[str, dict[str, str]] = {}
+        for row in described["stimuli"]:
+            self._splits.setdefault(row["dataset"], {})[row["stimulus"]] = row["split"]
+        self._n_train = {
+            (row["dataset"], row["roi"], row["subject"]): row["n_train"]
+            for row in described["subjects"]
+        }
+
+    def check(self, keys: Sequence[str], summaries: Iterable[Row], pairs: Iterable[Row]) -> None:
+        """Raise CorruptReleaseError unless patterns are what the units kept give.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            Dataset, condition, model and layer.
+        summaries, pairs : iterable of dict
+            The layer's rows of ``layer_summary`` and ``intersubject``.
+        """
+        dataset, condition, model, layer = keys
+        rows = [row for row in summaries if row["n_pattern_units"]]
+        activation = _rows(self._small["activation"], dataset=dataset, model=model, layer=layer)
+        n_kept = len(pc.unique(activation["unit"]))
+        if not rows or n_kept < max(row["n_pattern_units"] for row in rows):
+            return  # of most layers a few units are kept
+        names = {"dataset": dataset, "condition": condition, "model": model, "layer": layer}
+        predicted = _rows(self._small["prediction"], **names).to_pandas()
+        true = activation.to_pandas().pivot_table(
+            index="stimulus", columns="unit", values="activation", observed=True
+        )
+        splits = self._splits[dataset]
+        train = true.loc[[name for name in true.index if splits[name] != "test"]]
+        held: dict[tuple[str, str], pd.DataFrame] = {}
+        for row in rows:
+            roi, subject = row["roi"], row["subject"]
+            if self._n_train[dataset, roi, subject] != len(train):
+                return  # pictures that train several times count several times
+            own = predicted[(predicted["roi"] == roi) & (predicted["subject"] == subject)]
+            held[roi, subject] = own.pivot_table(
+                index="stimulus", columns="unit", values="predicted", observed=True
+            )
+            found = _patterns(held[roi, subject], true, train)
+            if found["n_pattern_units"] != row["n_pattern_units"]:
+                return
+            for name in _VALUES:
+                _hold(("layer_summary", *keys, roi, subject), name, row[name], found[name])
+        self._check_pairs(keys, pairs, held)
+
+    def _check_pairs(
+        self,
+        keys: Sequence[str],
+        pairs: Iterable[Row],
+        held: Mapping[tuple[str, str], pd.DataFrame],
+    ) -> None:
+        for row in pairs:
+            both = [held.get((row["roi"], row[name])) for name in ("subject_a", "subject_b")]
+            if both[0] is None or both[1] is None:
+                continue
+            found = prediction_correlations(
+                [of.to_numpy(np.float32) for of in both if of is not None],
+                [np.asarray(of.index, dtype=str) for of in both if of is not None],
+            )
+            where = ("intersubject", *keys, row["roi"], row["subject_a"], row["subject_b"])
+            _hold(where, "prediction_r", row["prediction_r"], float(found[0, 1]))
+
+
+def _rows(table: pa.Table, **names: str) -> pa.Table:
+    for name, value in names.items():
+        table = table.filter(pc.equal(table[name], value))
+    return table
+
+
+def _patterns(predicted: pd.DataFrame, true: pd.DataFrame, train: pd.DataFrame) -> Row:
+    """Columns of ``layer_summary`` that do not depend on the order of images."""
+    of_test = true.loc[predicted.index].to_numpy(np.float32)
+    values = train.to_numpy(np.float32)
+    constant = values.max(axis=0) == values.min(axis=0)
+    sd = np.where(constant, 0.0, values.astype(np.float64).std(axis=0, ddof=1))
+    similarity = PatternSimilarity(len(of_test), len(of_test))
+    mean = values.astype(np.float64).mean(axis=0)
+    similarity.add(predicted.to_numpy(np.float32), of_test, mean=mean, sd=sd)
+    s = similarity.similarity()
+    others = s[~np.eye(len(s), dtype=bool)]
+    known = others[~np.isnan(others)]
+    return {
+        "n_pattern_units": similarity.n_units,
+        "pattern_r": pattern_correlation(s, n_bootstrap=2)[1].value,
+        "pattern_chance": float(known.mean()) if len(known) else math.nan,
+        "identification": pairwise_identification(s, n_bootstrap=2).mean.value,
+    }
+
+
+def _hold(where: tuple[str, ...], name: str, stated: float | None, found: float) -> None:
+    value = math.nan if stated is None else stated
+    # One comparison of two images may be decided by how predictions are rounded.
+    near = 1e-3 if name == "identification" else _NEAR
+    if not (abs(value - found) <= near or (math.isnan(value) and math.isnan(found))):
+        raise CorruptReleaseError(
+            f"{where[0]}: {'/'.join(where[1:])}: {name} is {stated}, but the predictions and "
+            f"activations kept give {found}"
+        )
