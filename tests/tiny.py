@@ -394,7 +394,7 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
     builds = [
         {
             "build": build,
-            "recipe": "tiny",
+            "recipe": "import tiny",
             "recipe_sha256": SHA,
             "dataset": dataset,
             "model": MODEL,
@@ -483,8 +483,8 @@ def remake_sums(folder: Path) -> None:
         contents = json.loads(catalogue.read_text())
         listed = contents["releases"][folder.parent.name]["versions"][folder.name]
         listed["sha256"] = sha256_file(folder / SUMS)
-        own = json.loads((folder / "datapackage.json").read_text())["unitdb"]
-        listed |= {name: own[name] for name in ("schema", "simulated")}
+        own = json.loads((folder / "datapackage.json").read_text()).get("unitdb", {})
+        listed |= {name: own[name] for name in ("schema", "simulated") if name in own}
         catalogue.write_text(json.dumps(contents))
 
 

@@ -250,3 +250,33 @@ def _key(key: str) -> Callable[[str], str]:
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     return change
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A change, and what verify says of it: nothing where it finds nothing."""
+
+    name: str
+    message: str
+
+
+def outcomes(
+    release: Path, work: Path, *, chosen: Callable[[str], bool] = lambda _: True
+) -> list[Outcome]:
+    """Make all changes of a release that can be made, one at a time.
+
+    Parameters
+    ----------
+    release : Path
+        The release, in a folder with its catalogue.
+    work : Path
+        An empty folder.
+    chosen : callable, optional
+        Which changes, by their name.
+    """
+    found = []
+    for change in changes(release):
+        message = found_by_verify(release, change, work) if chosen(change.name) else None
+        if message is not None:
+            found.append(Outcome(change.name, message))
+    return found

@@ -136,7 +136,11 @@ def test_rows_that_break_the_schema(tiny_copy: Path, file: str, change, message:
         ("layer_summary.parquet", nudge("n_significant", 1), "n_significant is .*, but the acc"),
         ("layer_summary.parquet", set_(0, n_significant=None), "n_significant is None"),
         ("layer_summary.parquet", set_(-1, n_significant=0), "is 0, but .* give None"),
-        ("layer_summary.parquet", set_(0, mean_low=0.1), "mean None has the interval 0.1 to None"),
+        (
+            "layer_summary.parquet",
+            set_(0, mean_low=0.1),
+            "mean_low is 0.1, but n_candidates is NULL",
+        ),
         ("intersubject.parquet", set_(0, pearson_low=0.9, pearson_high=-0.9), "0.9 to -0.9"),
         ("intersubject.parquet", set_(0, pearson_low=0.99, pearson_high=1.0), "interval 0.99 to"),
         ("builds.parquet", set_(0, significance='{"test":"F"}'), "should name the test"),

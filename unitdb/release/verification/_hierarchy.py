@@ -188,6 +188,23 @@ class Voxels:
                     f"{stated}"
                 )
             self._r[key[:5]][key[5]] = r[start:stop].astype(np.float64)
+        self._check_missing()
+
+    def _check_missing(self) -> None:
+        """A voxel that does not vary has no accuracy, from whichever layer it is predicted."""
+        known: dict[tuple[str, ...], np.ndarray] = {}
+        for (*network, layer, roi), subjects in self._r.items():
+            for subject, r in subjects.items():
+                missing = np.isnan(r)
+                if missing.all():
+                    continue  # no unit of the layer varies
+                other = known.setdefault((*network, roi, subject), missing)
+                if not np.array_equal(missing, other):
+                    at = int(np.argmax(missing != other))
+                    raise CorruptReleaseError(
+                        f"encoding: {'/'.join((*network, layer, roi, subject))}/{at}: the voxel "
+                        "has an accuracy from one layer and none from another"
+                    )
 
     def accuracies(self, network: tuple[str, ...], layers: list[str], roi: str) -> np.ndarray:
         """Accuracies of an ROI, (n_layers, n_voxels), voxels of all subjects side by side."""

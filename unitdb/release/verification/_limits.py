@@ -35,9 +35,10 @@ def check_limits(tables: Mapping[str, list[Row]], builds: Iterable[Mapping[str, 
         Names the row and the limit.
     """
     known = {(row["dataset"], row["model"]): row for row in builds}
-    n_test = {
+    n_test: dict[tuple[str, ...], int] = {
         (row["dataset"], row["roi"], row["subject"]): row["n_test"] for row in tables["subjects"]
     }
+    _check_pattern_units(tables["layer_summary"])
     for table, check in (
         ("layer_summary", _patterns),
         ("layer_summary", _controls),
@@ -58,6 +59,19 @@ def check_limits(tables: Mapping[str, list[Row]], builds: Iterable[Mapping[str, 
 
 
 _PEOPLE = ("among", "subject", "other", "subject_a", "subject_b")
+
+
+def _check_pattern_units(summaries: Iterable[Row]) -> None:
+    """As many units make the patterns of a person in all ROIs: those that vary in training."""
+    known: dict[tuple[str, ...], Row] = {}
+    for row in summaries:
+        keys = tuple(row[n] for n in ("dataset", "condition", "model", "layer", "subject"))
+        other = known.setdefault(keys, row)
+        if row.get("n_pattern_units") != other.get("n_pattern_units"):
+            raise CorruptReleaseError(
+                f"layer_summary: {'/'.join(keys)}: n_pattern_units is {row['n_pattern_units']} in "
+                f"{row['roi']}, and {other['n_pattern_units']} in {other['roi']}"
+            )
 
 
 def _patterns(
@@ -108,6 +122,8 @@ def _controls(
         share = row["n_chance"]
         if share is None or not _is_share(share / max(row["k"], 1), max(row["k"], 1), n, all_=True):
             yield f"n_chance is {share}: no mean over {n} controls"
+    if "mean_r" in row and (row["mean_r"] is None) < (row["chance_r"] is None):
+        yield f"chance_r is NULL, but the build has {n} controls"
     p = row.get("p")
     if p is not None and not any(
         abs(p * (1 + m) - round(p * (1 + m))) < _NEAR and round(p * (1 + m)) >= 1

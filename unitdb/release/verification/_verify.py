@@ -180,14 +180,14 @@ def verify(
         if name not in stored and name not in (*_KEPT, "encoding")
     }
     plan = check_references(described, manifest)
+    significance = {
+        row["build"]: Significance(row, described["subjects"]) for row in described["builds"]
+    }
     limited = ("layer_summary", "intersubject", "recurrence", "hierarchy")
     check_limits(
         {name: list(stored[name].values()) for name in limited if name in stored} | described,
         described["builds"],
     )
-    significance = {
-        row["build"]: Significance(row, described["subjects"]) for row in described["builds"]
-    }
     depths = {(row["model"], row["layer"]): row["depth"] for row in described["layers"]}
     hierarchy = _hierarchy(described, small.get("encoding"), depths)
     recurrence = Recurrence(
