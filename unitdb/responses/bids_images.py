@@ -8,6 +8,7 @@ value of the mask's voxel that is nearest, and is outside of the ROI beyond the 
 
 from __future__ import annotations
 
+import gzip
 import math
 import zlib
 from collections.abc import Sequence
@@ -22,12 +23,13 @@ from unitdb.activations.hdf5 import check_expansion
 from unitdb.errors import DatasetError, MissingExtraError
 from unitdb.reads import note_read
 
-__all__ = ["Grid", "bold_grid", "roi_voxels", "time_series"]
+__all__ = ["Grid", "bold_grid", "bold_times", "roi_voxels", "time_series"]
 
 Floats = NDArray[np.float64]
 Voxels = NDArray[np.bool_]
 
 _SLAB = 64 * 2**20
+_PIECE = 2**20
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
 _SAME_PLACE = 1e-3  # mm
 
@@ -73,8 +75,26 @@ def bold_grid(path: Path) -> Grid:
     return Grid(path=path, shape=image.shape[:3], affine=image.affine)
 
 
-def time_series(path: Path, voxels: Voxels, grid: Grid) -> tuple[Floats, float]:
-    """Time series of some voxels, and the repetition time in seconds.
+def bold_times(path: Path) -> tuple[int, float | None]:
+    """Volumes of a BOLD image and its repetition time in seconds; None where the header has none.
+
+    Raises
+    ------
+    DatasetError
+        The file is damaged or no series of volumes.
+    MissingExtraError
+        nibabel is not installed.
+    """
+    image = _load_bold(path)
+    with _naming(path):
+        unit = image.header.get_xyzt_units()[1]
+        # As the shortest decimal that single precision tells from others: 0.72, not 0.7200000286.
+        seconds = float(str(image.header.get_zooms()[3])) * _SECONDS.get(unit, 0.0)
+    return image.shape[3], seconds or None
+
+
+def time_series(path: Path, voxels: Voxels, grid: Grid) -> Floats:
+    """Time series of some voxels.
 
     Parameters
     ----------
@@ -87,28 +107,27 @@ def time_series(path: Path, voxels: Voxels, grid: Grid) -> tuple[Floats, float]:
 
     Returns
     -------
-    series : array of shape (n_volumes, n_voxels)
-    seconds : float
+    array of shape (n_volumes, n_voxels)
 
     Raises
     ------
     DatasetError
-        The image is damaged, on another grid, without a repetition time, or NaN in these voxels.
+        The image is damaged, on another grid, or NaN in these voxels.
     """
     image = _load_bold(path)
     difference = grid.difference(image.shape[:3], image.affine)
     if difference:
         raise DatasetError(f"{path}: {difference}; all runs must be on one grid")
-    seconds = _repetition_time(path, image)
+    _check_whole(path, image)
     n_volumes = image.shape[3]
     found = np.empty((n_volumes, int(voxels.sum())))
     step = max(1, _SLAB // (8 * voxels.size))
     for start in range(0, n_volumes, step):
-        with _naming(path):
+        with _naming(path), np.errstate(over="ignore"):  # what overflows is infinite, and named
             slab = np.asarray(image.dataobj[..., start : start + step], dtype=np.float64)
         found[start : start + step] = slab[voxels].T
     _check_finite(path, found, voxels)
-    return found, seconds
+    return found
 
 
 def roi_voxels(
@@ -175,8 +194,15 @@ def _load_mask(path: Path) -> tuple[Voxels, Floats]:
     image = _load(path)
     if len(image.shape) < 3 or math.prod(image.shape[3:]) != 1:
         raise DatasetError(f"{path}: has shape {image.shape}, expected one volume (x, y, z)")
+    _check_whole(path, image)
     with _naming(path):
-        return (np.asarray(image.dataobj) > 0).reshape(image.shape[:3]), image.affine
+        values = np.asarray(image.dataobj)
+    if np.isnan(values).any():
+        raise DatasetError(
+            f"{path}: {int(np.isnan(values).sum())} voxels are NaN, neither inside nor outside; "
+            "save the mask with 0 there"
+        )
+    return (values > 0).reshape(image.shape[:3]), image.affine
 
 
 def _load_bold(path: Path) -> Any:
@@ -201,20 +227,49 @@ def _load(path: Path) -> Any:
         image: Any = nib.load(path, keep_file_open=True)
         if not isinstance(image, nib.Nifti1Image):  # CIFTI, which has the same ending
             raise DatasetError(f"{path}: is a {type(image).__name__}, expected a NIfTI image")
-        n_bytes = math.prod(image.shape) * image.get_data_dtype().itemsize
+        _check_kind(path, image.header)
+        n_bytes = _n_bytes(image)
     if min(image.shape, default=0) < 0 or 0 in image.shape[:3]:
         raise DatasetError(f"{path}: has shape {image.shape}, which holds no voxels")
     check_expansion(n_bytes, path, error=DatasetError)
     return image
 
 
-def _repetition_time(path: Path, image: Any) -> float:
+def _check_kind(path: Path, header: Any) -> None:
+    """Refuse what is no real number a voxel, and a scale that makes none of it."""
+    from nibabel.openers import ImageOpener
+
+    kind = header.get_data_dtype()
+    if kind.kind not in "fiu":
+        what = "complex numbers" if kind.kind == "c" else "colours, or other groups of numbers"
+        raise DatasetError(f"{path}: holds {what} ({kind}), expected one real number a voxel")
+    with ImageOpener(str(path)) as file:  # nibabel forgets the scale that it read
+        scale = float(type(header).from_fileobj(file, check=False)["scl_slope"])
+    if math.isinf(scale):  # NaN and 0 mean that there is none
+        raise DatasetError(f"{path}: its voxels are scaled by {scale}; save the image anew")
+
+
+def _check_whole(path: Path, image: Any) -> None:
+    """Refuse a file whose length, or checksum of gzip, is not that of the image in its header."""
     with _naming(path):
-        unit = image.header.get_xyzt_units()[1]
-        seconds = float(image.header.get_zooms()[3]) * _SECONDS.get(unit, math.nan)
-    if not (seconds > 0 and math.isfinite(seconds)):
-        raise DatasetError(f"{path}: the header states no repetition time")
-    return seconds
+        expected = int(image.dataobj.offset) + _n_bytes(image)
+        volume = _n_bytes(image) // max(1, math.prod(image.shape[3:]))
+        size = path.stat().st_size
+        if path.name.endswith(".gz"):
+            size = 0
+            with gzip.open(path) as file:  # to the end, where the checksum stands
+                while size < expected + volume and (piece := file.read(_PIECE)):
+                    size += len(piece)
+    if size < expected or (volume and size >= expected + volume):
+        raise DatasetError(
+            f"{path}: cannot be read: the header states shape {image.shape}, {expected:,} bytes; "
+            f"the file holds {'less' if size < expected else 'a volume more, or more'}"
+        )
+
+
+def _n_bytes(image: Any) -> int:
+    n_values: int = math.prod(image.shape)
+    return n_values * int(image.get_data_dtype().itemsize)
 
 
 def _check_finite(path: Path, series: Floats, voxels: Voxels) -> None:

@@ -211,6 +211,7 @@ class BDataResponses(Spec):
         return self
 
 
+_REMOVED = r"^(\d{1,4} volumes?|\d{1,4}(\.\d{1,6})? seconds?)$"
 Masks = Annotated[list[RelativePath], Field(min_length=1)]
 
 
@@ -229,6 +230,9 @@ class BidsPart(StimulusNaming):
         them, as of :class:`~unitdb.responses.naming.StimulusNaming`.
     keep : mapping of str to list of str
         Only events that have one of these values in these columns.
+    repeats : {'keep', 'drop'}
+        What is done with a presentation of the stimulus that was shown just before it in the run,
+        as one-back tasks have them.
     """
 
     bold: RelativePath
@@ -236,6 +240,7 @@ class BidsPart(StimulusNaming):
     confounds: RelativePath | None = None
     stimulus: str = "stim_file"
     keep: dict[str, list[str]] = Field(default_factory=dict)
+    repeats: Literal["keep", "drop"] = "keep"
 
 
 class BidsResponses(Spec):
@@ -253,7 +258,12 @@ class BidsResponses(Spec):
         Masks that are not on the grid of the BOLD images are taken to it, each voxel from the
         nearest of the mask; without it they are refused.
     shift : float
-        Seconds by which the response comes later than the stimulus.
+        Seconds by which the response comes later than the stimulus; may be negative.
+    removed : str, optional
+        What was taken from the start of each run after its events were written: ``3 volumes``, or
+        ``9 seconds``. Onsets count from what was there before.
+    repetition_time : float, optional
+        Seconds from volume to volume, where header and sidecar state none, or wrong ones.
     trend : int
         Degree of the polynomial of time that is taken away from each run; 0 leaves the trend.
     regress : list of str
@@ -269,7 +279,9 @@ class BidsResponses(Spec):
         dict[Name, Annotated[list[RelativePath], Field(min_length=1)]], Field(min_length=1)
     ]
     resample_masks: Literal["nearest"] | None = None
-    shift: Annotated[float, Field(ge=0)] = 0.0
+    shift: Annotated[float, Field(ge=-60, le=60)] = 0.0
+    removed: Annotated[str, Field(pattern=_REMOVED)] | None = None
+    repetition_time: Annotated[float, Field(ge=0.05, le=30)] | None = None
     trend: Annotated[int, Field(ge=0, le=5)] = 0
     regress: list[str] = Field(default_factory=list)
     normalise: Literal["percent", "zscore"] | None = None

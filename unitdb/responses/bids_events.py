@@ -1,0 +1,195 @@
+"""Tables of a run in a BIDS dataset: events that show a stimulus, and confounds.
+
+Events are taken by ``keep``, those without a stimulus (``n/a``) are left out, and the rest stands
+in the order of its onsets. A trial often shows its stimulus in several rows (cue, imagery,
+evaluation): which of them are presentations is for ``keep`` to say. With ``repeats: drop`` a
+presentation of the stimulus that was shown just before it, in the same run, is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.errors import DatasetError
+from unitdb.responses.naming import file_id, stimulus_id
+from unitdb.responses.spec import BidsPart
+from unitdb.specs import as_id
+from unitdb.texts import Table, is_missing, number, read_table
+
+__all__ = ["Event", "read_confounds", "read_events"]
+
+Floats = NDArray[np.float64]
+Shown = tuple["Event", Mapping[str, str]]
+
+_HUGE = 1e15  # neighbouring floats are then an eighth apart: no time and no number of a picture
+_KINDS = ("event_type", "trial_type")
+_TRIALS = ("trial_no", "trial", "trial_number", "trial_num", "trial_index", "trial_id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A presentation: onset and duration in seconds, and the line that it stands in."""
+
+    onset: float
+    duration: float
+    stimulus: str
+    line: int
+
+
+def read_events(
+    path: Path, part: BidsPart, names: Mapping[float, str] | None = None
+) -> list[Event]:
+    """Events that show a stimulus, in the order of their onsets.
+
+    Parameters
+    ----------
+    path : Path
+        An ``_events.tsv``.
+    part : BidsPart
+        Which events are taken, and how stimuli are named.
+    names : mapping of float to str, optional
+        Ids by number, where ``part.names`` gives them.
+
+    Raises
+    ------
+    DatasetError
+        A row cannot be read, two rows are at one time or in one trial and the spec does not say
+        which of them counts, or no row shows a stimulus; names the lines.
+    """
+    table = read_table(path, error=DatasetError)
+    if table.rows:
+        for column in ("onset", "duration", part.stimulus, *part.keep):
+            table.check_column(column)
+    shown = [
+        (_event(row, part, names, f"{path}: line {line}", line), row)
+        for line, row in table.rows
+        if all(row[key] in values for key, values in part.keep.items())
+        and not is_missing(row[part.stimulus])
+    ]
+    if not shown:
+        kept = ", ".join(f"{key}: {values}" for key, values in part.keep.items())
+        raise DatasetError(f"{path}: no event names a stimulus ({kept or part.stimulus})")
+    shown.sort(key=lambda pair: pair[0].onset)
+    _check_choice(path, shown, part)
+    events = [event for event, _ in shown]
+    return list(_without_repeats(events)) if part.repeats == "drop" else events
+
+
+def read_confounds(path: Path, columns: Sequence[str], n_volumes: int) -> Floats:
+    """Confounds of a run; where the first row has no value, as of derivatives, that of the second.
+
+    So does :func:`nilearn.interfaces.fmriprep.load_confounds`.
+
+    Parameters
+    ----------
+    path : Path
+        A ``_timeseries.tsv`` of fMRIPrep, or another table with a row a volume.
+    columns : sequence of str
+        Which of its columns.
+    n_volumes : int
+        Volumes of the run.
+
+    Returns
+    -------
+    array of shape (n_volumes, n_columns)
+
+    Raises
+    ------
+    DatasetError
+        A column is missing or without numbers, a value is missing elsewhere, or rows are not as
+        many as volumes.
+    """
+    table = read_table(path, error=DatasetError)
+    for column in columns:
+        table.check_column(column)
+    if len(table.rows) != n_volumes:
+        raise DatasetError(f"{path}: has {len(table.rows)} rows, the run has {n_volumes} volumes")
+    found = [_confound(table, column) for column in columns]
+    return np.array(found, dtype=np.float64).reshape(len(columns), n_volumes).T
+
+
+def _confound(table: Table, column: str) -> list[float]:
+    cells = [(line, row[column]) for line, row in table.rows]
+    if not any(number(cell) is not None for _, cell in cells):
+        raise DatasetError(f"{table.path}: the column {column!r} holds no numbers")
+    if len(cells) > 1 and is_missing(cells[0][1]):
+        cells[0] = cells[1]
+    return [_number(cell, column, f"{table.path}: line {line}") for line, cell in cells]
+
+
+def _number(cell: str, column: str, where: str, *, least: float = -_HUGE) -> float:
+    value = number(cell)
+    if value is None or not least <= value <= _HUGE:
+        wanted = "a number" if least < 0 else f"a number from {least:g} on"
+        raise DatasetError(f"{where}: {column} is {cell!r}, expected {wanted}")
+    return value
+
+
+def _event(
+    row: Mapping[str, str],
+    part: BidsPart,
+    names: Mapping[float, str] | None,
+    where: str,
+    line: int,
+) -> Event:
+    return Event(
+        onset=_number(row["onset"], "onset", where),
+        duration=_number(row["duration"], "duration", where, least=0),
+        stimulus=_stimulus(row[part.stimulus], part, names, where),
+        line=line,
+    )
+
+
+def _stimulus(cell: str, part: BidsPart, names: Mapping[float, str] | None, where: str) -> str:
+    if part.pattern is None and names is None:
+        return file_id(cell) if part.stimulus == "stim_file" else as_id(cell)
+    value = _number(cell, part.stimulus, where)
+    where = f"{where}: {part.stimulus!r}"
+    return stimulus_id(value, pattern=part.pattern or "", names=names, where=where)
+
+
+def _check_choice(path: Path, shown: Sequence[Shown], part: BidsPart) -> None:
+    for (one, row), (other, next_row) in pairwise(shown):
+        if one.onset == other.onset:
+            raise DatasetError(
+                f"{path}: lines {one.line} and {other.line} both show a stimulus at "
+                f"{one.onset:g} s ({one.stimulus}, {other.stimulus}); choose one with `keep`"
+            )
+        kind = next((key for key in _KINDS if row.get(key) != next_row.get(key)), None)
+        if one.stimulus == other.stimulus and kind and kind not in part.keep:
+            raise DatasetError(
+                f"{path}: lines {one.line} and {other.line} show {one.stimulus!r} one after the "
+                f"other as {kind} {row[kind]!r} and {next_row[kind]!r}; say with `keep` which are "
+                f"presentations, as in `keep: {{{kind}: [{next_row[kind]}]}}`"
+            )
+    trial_column = next((key for key in _TRIALS if key in shown[0][1]), None)
+    if trial_column and not set(_KINDS) & set(part.keep):
+        _check_trials(path, shown, trial_column)
+
+
+def _check_trials(path: Path, shown: Sequence[Shown], column: str) -> None:
+    """See that no trial shows a stimulus twice; trials may be counted anew in each block."""
+    trial, lines = None, dict[str, int]()
+    for event, row in shown:
+        if row[column] != trial or is_missing(row[column]):
+            trial, lines = row[column], {}
+        before = lines.setdefault(event.stimulus, event.line)
+        if before != event.line:
+            raise DatasetError(
+                f"{path}: lines {before} and {event.line} show {event.stimulus!r} in one trial "
+                f"({column} {trial}); say with `keep` which of them are presentations"
+            )
+
+
+def _without_repeats(events: Sequence[Event]) -> Iterator[Event]:
+    before = None
+    for event in events:
+        if event.stimulus != before:
+            yield event
+        before = event.stimulus
