@@ -194,7 +194,8 @@ def read_names(path: Path) -> dict[float, str]:
             raise DatasetError(
                 f"{path}: line {line}: has {len(cells)} cells; an id with commas stands in quotes"
             )
-        if names.setdefault(round(value, _DIGITS), cells[1]) != cells[1]:
+        name = as_id(cells[1])
+        if names.setdefault(round(value, _DIGITS), name) != name:
             raise DatasetError(f"{path}: line {line}: {cells[0]} stands for two ids")
     return names
 
