@@ -340,3 +340,28 @@ def test_a_cell_array_of_hdf5storage_is_its_texts(tmp_path):
     cells = np.array(["cat", "", "a dög 狗"], dtype=object)
     hdf5storage.savemat(str(tmp_path / "a.mat"), {"x": cells})
     assert read(tmp_path / "a.mat").tolist() == cells.tolist()
+
+
+def test_logical_arrays_that_matlab_wrote():
+    found = read(REAL / "testbool_8_WIN64.mat", "testbools")
+    assert found.dtype == bool
+    assert found.ravel().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "kind"),
+    [
+        ("testobject_7.4_GLNX86", "testobject", "an object"),
+        ("testfunc_7.4_GLNX86", "testfunc", "a function handle"),
+        ("teststruct_7.4_GLNX86", "teststruct", "a struct"),
+    ],
+)
+def test_objects_that_matlab_wrote(name, key, kind):
+    with pytest.raises(DatasetError, match=f"'{key}' is {kind}, expected numbers or text"):
+        read(REAL / f"{name}.mat", key)
+
+
+@pytest.mark.parametrize("version", ["4.2c_SOL2", "6.1_SOL2", "7.4_GLNX86"])
+def test_texts_that_matlab_wrote(version):
+    found = read(REAL / f"teststringarray_{version}.mat", "teststringarray")
+    assert [text.strip() for text in found] == ["one", "two", "three"]

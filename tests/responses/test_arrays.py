@@ -93,6 +93,7 @@ def test_ids_are_what_people_wrote(tmp_path, ids, expected):
         (np.array([1, 2, 2**24 + 2], np.float32), "row 2 is 16777218, no whole number that a"),
         (["a", " ", "c"], "row 1 is empty"),
         ([b"a", b"caf\xe9", b"c"], "row 1 holds b'caf.xe9', which is no UTF-8"),
+        (["a", "caf\ufffd", "c"], "row 1 is 'caf.': characters of it could not be read"),
         ([True, False, True], "holds bool, expected text or whole numbers"),
         ([1j, 2, 3], "holds complex128"),
         (np.array(["2020-01-01"] * 3, "M8[D]"), r"holds datetime64\[D\]"),
@@ -182,6 +183,15 @@ def test_pictures_that_are_flattened_say_how(tmp_path):
     spec = SPEC.replace("FILE", "a.npz").replace("{kind: names, file: stimuli.txt}", stimuli)
     with pytest.raises(DatasetError, match="images are flattened; say how with `order`"):
         responses(tmp_path, spec)
+
+
+def test_pictures_are_named_as_responses_are(tmp_path):
+    images, part = np.zeros((3, 2, 2), np.uint8), "stimulus_ids: ids, pattern: imagenet"
+    np.savez(tmp_path / "a.npz", x=X, ids=[1.000001, 1.000002, 2.0], images=images)
+    stimuli = f"{{kind: arrays, file: a.npz, parts: {{train: {{images: images, {part}}}}}}}"
+    spec = SPEC.replace("FILE", "a.npz").replace("stimulus_ids: ids", part)
+    found = responses(tmp_path, spec.replace("{kind: names, file: stimuli.txt}", stimuli))
+    assert found.stimulus_ids.tolist() == ["n00000001_1", "n00000001_2", "n00000002_0"]
 
 
 @pytest.mark.robust(

@@ -173,6 +173,11 @@ def _read_mat(path: Path, keys: list[str], error: _Error) -> tuple[Arrays, list[
     check_expansion(stated, path, error=error)
     arrays = _of_scipy(scipy.io.loadmat, path, variable_names=keys)
     found = {key: _matlab5(arrays[key], path, key, error) for key in keys if key in arrays}
+    for name, _, kind in described:
+        if name in found and kind == "logical":  # which scipy gives as numbers
+            if not np.isin(found[name], (0, 1)).all():
+                raise error(f"{path}: {name!r} is logical, and holds other values than 0 and 1")
+            found[name] = found[name] == 1
     return found, [name for name in known if name]
 
 

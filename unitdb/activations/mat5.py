@@ -20,7 +20,7 @@ _MATRIX = 14
 _NUMBER_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
 _TEXT = {1, 2, 4, 16, 17, 18}
 _CELL, _CHAR, _SPARSE, _NUMBERS, _OPAQUE = 1, 4, 5, range(6, 16), 17
-_COMPLEX = 0x08
+_COMPLEX, _LOGICAL = 0x08, 0x02
 _MOST_DEEP = 8  # cells within cells
 _CLASSES = (
     "unknown", "cell", "struct", "object", "char", "sparse", "double", "single", "int8", "uint8",
@@ -131,6 +131,8 @@ def _check_matrix(
         raise ValueError(f"states the shape {shape}")
     called = bytes(name.body).decode("latin-1")
     kind = _CLASSES[class_] if class_ < len(_CLASSES) else "unknown"
+    if class_ in _NUMBERS and (word >> 8) & _LOGICAL:
+        kind = "logical"
     variable = Variable(called, tuple(shape), kind)
     if names is not None and called not in names:
         return variable

@@ -202,10 +202,10 @@ def _check_shard(
     """Look for chunks that the index of a shard says are not there."""
     within = _grid(outer, inner)
     n_bytes = 16 * math.prod(whole // part for whole, part in zip(outer, inner, strict=True))
-    content = file.read_bytes()
     at_start = array.metadata.codecs[0].index_location.value == "start"
-    index = content[:n_bytes] if at_start else content[-n_bytes - 4 : -4]
-    offsets = np.frombuffer(index, dtype="<u8").reshape(-1, 2)[:, 0]
+    with file.open("rb") as opened:  # the index alone: a checksum of four bytes follows it
+        opened.seek(0 if at_start else max(0, file.stat().st_size - n_bytes - 4))
+        offsets = np.frombuffer(opened.read(n_bytes), dtype="<u8").reshape(-1, 2)[:, 0]
     for offset, chunk in zip(offsets, within, strict=True):
         start = [
             at * whole + step * part

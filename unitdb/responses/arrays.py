@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,8 @@ def array_stimuli(spec: ArrayStimuli, data: Path) -> Stimuli:
     images: list[NDArray[np.uint8]] = []
     for split, part in spec.parts.items():
         stack = _images(arrays[part.images], spec, where=f"{path}: {part.images!r}")
-        ids += _image_ids(arrays, part, split, len(stack), path)
+        rows = _Rows(split, np.arange(len(stack)), len(stack), f"images of {part.images!r}")
+        ids += _ids(arrays.get(part.stimulus_ids or ""), part, rows, data, path)
         images += list(stack)
     return Stimuli(
         ids=tuple(ids), sources=(spec.file,) * len(ids), read=lambda index: images[index]
@@ -115,7 +116,8 @@ def array_responses(
             )
         rows = _rows(arrays, part, len(block), path)
         values.append(np.asarray(block[rows], dtype=np.float64))
-        ids += _sample_ids(arrays, part, split, len(block), rows, data, path)
+        of_part = _Rows(split, rows, len(block), f"rows of {part.responses!r}")
+        ids += _ids(arrays.get(part.stimulus_ids or ""), part, of_part, data, path)
         splits += [split] * len(rows)
     return Responses(
         dataset=dataset.name,
@@ -173,41 +175,24 @@ def _keys(spec: ArrayStimuli | ArrayResponses, values: str) -> list[str]:
     return named + [part.stimulus_ids for part in spec.parts.values() if part.stimulus_ids]
 
 
-def _sample_ids(
-    arrays: dict[str, NDArray[Any]],
-    part: ArrayPart,
-    split: str,
-    n_rows: int,
-    rows: NDArray[np.intp],
-    data: Path,
-    path: Path,
+class _Rows(NamedTuple):
+    """Rows of an array that a part takes: which of how many, and what they are, for messages."""
+
+    split: str
+    chosen: NDArray[np.intp]
+    n: int
+    what: str
+
+
+def _ids(
+    told: NDArray[Any] | None, part: ArrayPart | ImagePart, rows: _Rows, data: Path, path: Path
 ) -> list[str]:
-    """Ids of the samples that a part chooses."""
-    if part.stimulus_ids is None:
-        return _counted(split, len(rows))
+    """Ids of some rows of a part; without any in the file they count the rows."""
+    if told is None:
+        width = max(3, len(str(len(rows.chosen))))
+        return [f"{rows.split}-{row:0{width}d}" for row in range(1, len(rows.chosen) + 1)]
     where = f"{path}: {part.stimulus_ids!r}"
-    told = arrays[part.stimulus_ids]
-    _check_count(told, n_rows, f"rows of {part.responses!r}", where)
+    if told.size != rows.n:  # those of the next part would make up for it
+        raise DatasetError(f"{where} holds {told.size} ids for {rows.n} {rows.what}")
     names = None if part.names is None else read_names(data / part.names)
-    return array_ids(told.ravel()[rows], pattern=part.pattern, names=names, where=where)
-
-
-def _image_ids(
-    arrays: dict[str, NDArray[Any]], part: ImagePart, split: str, n_images: int, path: Path
-) -> list[str]:
-    if part.stimulus_ids is None:
-        return _counted(split, n_images)
-    where = f"{path}: {part.stimulus_ids!r}"
-    _check_count(arrays[part.stimulus_ids], n_images, f"images of {part.images!r}", where)
-    return array_ids(arrays[part.stimulus_ids], where=where)
-
-
-def _check_count(told: NDArray[Any], expected: int, of: str, where: str) -> None:
-    """Refuse ids that are not as many as the rows: those of the next part would make up for it."""
-    if told.size != expected:
-        raise DatasetError(f"{where} holds {told.size} ids for {expected} {of}")
-
-
-def _counted(split: str, n_rows: int) -> list[str]:
-    width = max(3, len(str(n_rows)))
-    return [f"{split}-{row:0{width}d}" for row in range(1, n_rows + 1)]
+    return array_ids(told.ravel()[rows.chosen], pattern=part.pattern, names=names, where=where)

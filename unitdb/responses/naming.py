@@ -143,6 +143,8 @@ def _written(value: np.str_ | np.bytes_, where: str) -> str:
     text = text_of(value.item(), where, error=DatasetError).strip()
     if not text:
         raise DatasetError(f"{where} is empty, expected an id")
+    if "\ufffd" in text:  # what libraries put in place of characters that they could not read
+        raise DatasetError(f"{where} is {text!r}: characters of it could not be read")
     return as_id(text)
 
 

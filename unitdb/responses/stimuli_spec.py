@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from unitdb.responses.naming import StimulusNaming
 from unitdb.specs import Name, RelativePath, Spec
 
 __all__ = [
@@ -65,7 +66,7 @@ class FolderStimuli(Spec):
     shown: ShownPictures | None = None
 
 
-class ImagePart(Spec):
+class ImagePart(StimulusNaming):
     """Images in an array, and the ids of the stimuli.
 
     Parameters
@@ -75,6 +76,9 @@ class ImagePart(Spec):
     stimulus_ids : str, optional
         Key of the ids, text or whole numbers; without it they are ``<split>-001``, … in the order
         of the rows.
+    pattern, names : str, optional
+        Where the ids are numbers, what makes ids of them, as of
+        :class:`~unitdb.responses.naming.StimulusNaming`.
     """
 
     images: str
