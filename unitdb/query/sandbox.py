@@ -112,7 +112,11 @@ def connect(
     for file in allowed:
         if filesystem is None and not Path(file).is_file():
             raise CorruptReleaseError(f"{file}: the file is missing")
-    limits: dict[str, str | int] = {} if threads is None else {"threads": threads}
+    limits: dict[str, str | int] = {}
+    if threads is not None:
+        limits["threads"] = threads
+        if int(duckdb.__version__.partition(".")[0]) >= 2:
+            limits["async_threads"] = threads  # otherwise four for each core
     if memory is not None:
         limits["memory_limit"] = f"{memory_bytes(memory)}B"
     connection = duckdb.connect(":memory:", config=_CONFIG | limits)
