@@ -16,6 +16,7 @@ from hypothesis import given, settings, strategies as st
 import unitdb
 from tests.tiny import SHAPES, arrow
 from unitdb import col
+from unitdb.axes import usual_axes
 from unitdb.errors import CorruptReleaseError, QueryError, UnknownColumnError
 from unitdb.query import Source, UnitSet, connect
 from unitdb.query.tensors import chosen_units, unit_weights
@@ -175,6 +176,7 @@ def layer_row(model: str, layer: str, shape, depth: int = 0) -> dict:
         "module": layer,
         "kind": "ReLU",
         "shape": list(shape),
+        "axes": usual_axes(shape),
         "n_units": int(np.prod(shape)),
     }
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import scipy.stats
 
 from tests import tiny_network
+from unitdb.axes import usual_axes
 from unitdb.files import SUMS, files_below, sha256_file
 from unitdb.pictures import thumbnail
 from unitdb.publish import ReleaseInfo, write_partition, write_table
@@ -387,6 +388,7 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
             "module": layer,
             "kind": "ReLU",
             "shape": list(shape),
+            "axes": usual_axes(shape),
             "n_units": int(np.prod(shape)),
         }
         for depth, (layer, shape) in enumerate(SHAPES.items())

@@ -1,16 +1,29 @@
-"""From the pixels of a picture to what a network takes, and to a small picture."""
+"""The one door for files of pictures; from pixels to a network's input, and to a small picture."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import Literal
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import PIL.Image
+import PIL.ImageFile
+import PIL.ImageOps
 from numpy.typing import NDArray
+from PIL import ExifTags
 
-__all__ = ["network_input", "thumbnail"]
+from unitdb.errors import UnitdbError
+
+__all__ = ["network_input", "read_picture", "thumbnail"]
+
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What is opened, whatever a file's name: no EPS, which runs a program, and nothing rare."""
+_MOST_PIXELS = 2**26
+_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 
 _SIDE = 96  # pixels
 _QUALITY = 80
@@ -19,6 +32,99 @@ _RESAMPLING = {
     "bicubic": PIL.Image.Resampling.BICUBIC,
     "bilinear": PIL.Image.Resampling.BILINEAR,
 }
+
+
+def read_picture(path: Path, *, error: type[UnitdbError], turn: bool = False) -> NDArray[np.uint8]:
+    """Pixels of a picture of 8 bits a channel; what a conversion would change unasked is refused.
+
+    BMP, GIF, JPEG, PNG, PPM, TIFF and WebP. Grey ones, and those with a palette, become RGB.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    error : type of UnitdbError
+        What is raised.
+    turn : bool
+        Turn it as its EXIF tag says, which is refused otherwise: nobody knows how it was shown.
+
+    Returns
+    -------
+    array of shape (height, width, 3)
+        RGB.
+
+    Raises
+    ------
+    UnitdbError
+        The file is damaged, cut, of another format, of more than 2²⁶ pixels, of 16 bits, floats or
+        CMYK, transparent in places, or an animation: one line that names it.
+    """
+    try:
+        with _strict_pillow(), PIL.Image.open(path, formats=_FORMATS) as image:
+            problem, turned = _problem(image), False
+            if not problem:
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+                image.load()
+                upright = PIL.ImageOps.exif_transpose(image) if turn else image
+                pixels = np.array(upright.convert("RGBA"))
+    except Exception as cause:  # what decoders raise where a file is damaged depends on its bytes
+        text = " ".join(str(cause).split()) or type(cause).__name__
+        raise error(f"{path}: cannot be read as a picture: {text}") from cause
+    if not problem and turned and not turn:
+        problem = "an EXIF tag turns or mirrors it; save it as it was shown"
+    if not problem and pixels[..., 3].min() < 255:
+        problem = "is transparent in places; save it on its background"
+    if problem:
+        raise error(f"{path}: {problem}")
+    return np.ascontiguousarray(pixels[..., :3])
+
+
+@contextmanager
+def _strict_pillow() -> Iterator[None]:
+    """Without what a program may have allowed Pillow, such as to read files that are cut."""
+    before = PIL.ImageFile.LOAD_TRUNCATED_IMAGES
+    PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata; what counts is refused
+            warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
+            yield
+    finally:
+        PIL.ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _problem(image: PIL.ImageFile.ImageFile) -> str:
+    """What is wrong with a picture that is not decoded yet; empty where nothing is."""
+    width, height = image.size
+    if width * height > _MOST_PIXELS:
+        return f"has {width} × {height} pixels; at the most {_MOST_PIXELS:,} are read"
+    if image.mode not in _MODES:
+        return f"has pixels of kind {image.mode}; save it as 8-bit grey or RGB"
+    if _is_deep(image):
+        return "has 16 bits a channel, of which half would be lost; save it with 8"
+    # Of a JPEG with previews (MPO) the first picture is the picture.
+    if image.format != "MPO" and _has_another_frame(image):
+        return "holds several pictures (an animation, or pages); save the one that was shown"
+    return ""
+
+
+def _is_deep(image: PIL.ImageFile.ImageFile) -> bool:
+    """Whether Pillow would keep the upper 8 bits of more: of colours it does so without a word."""
+    tags: Any = getattr(image, "tag_v2", None)
+    if tags is not None:
+        return bool(np.max(tags.get(258, 1)) > 8)  # bits per sample
+    how = image.tile[0][3] if image.tile else None
+    if image.format == "PPM":
+        return isinstance(how, tuple) and isinstance(how[-1], int) and how[-1] > 255
+    return image.format == "PNG" and ";16" in str(how)
+
+
+def _has_another_frame(image: PIL.ImageFile.ImageFile) -> bool:
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
 
 
 def network_input(

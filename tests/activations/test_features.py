@@ -61,6 +61,7 @@ def spec(**changes):
         "title": "t",
         "features": {"folders": ["f"], **changes},
         "layers": {"c1": "conv1", "f8": "fc8"},
+        "axes": "CHW",
         "licence": "l",
         "source": "s",
         "citation": "c",

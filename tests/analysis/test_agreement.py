@@ -79,9 +79,15 @@ def test_blocks_are_channels_and_tiles_of_the_map(shape, tile, seed):
 
 def test_blocks_of_other_layers_are_refused():
     with pytest.raises(AnalysisError, match="outside 0 … 5"):
-        channel_blocks((2, 3), [6])
-    with pytest.raises(AnalysisError, match=r"needs \(C, H, W\)"):
+        channel_blocks((2, 3), [6], axes="TD")
+    with pytest.raises(AnalysisError, match=r"shape \(4,\), axes N, has no map"):
         tile_blocks((4,), 2)
+    with pytest.raises(AnalysisError, match="needs an edge"):
+        tile_blocks((1, 4, 4), 0)
+    with pytest.raises(AnalysisError, match=r"\(2, 3\): say what its axes are"):
+        channel_blocks((2, 3))
+    with pytest.raises(AnalysisError, match=r"'TD' has 2 axes, and the shape \(2, 3, 4\) 3"):
+        channel_blocks((2, 3, 4), axes="TD")
     with pytest.raises(AnalysisError, match="there are 2"):
         BlockMoments(1, 2).add(np.zeros((1, 3)), np.array([0, 1, 2], dtype=np.int32))
     with pytest.raises(AnalysisError, match="n_covariates, n_units"):
@@ -132,19 +138,21 @@ def test_agreement_that_is_all_the_covariate_is_none_and_repeated_covariates_are
     easy = rng.normal(size=2000)
     r = easy + rng.normal(size=(2, 2000))
     (pair,) = agreement_intervals(
-        r, channel_blocks((100, 20)), covariates=np.stack([easy, 2 * easy])
+        r, channel_blocks((100, 20), axes="DT"), covariates=np.stack([easy, 2 * easy])
     )
     assert pair.pearson.low > 0.4
     assert pair.partial.low < 0 < pair.partial.high
     assert pair.partial.value == pytest.approx(partial_by_regression(*r, [easy]), abs=1e-9)
-    (same,) = agreement_intervals(r, channel_blocks((100, 20)), covariates=r[:1], n_bootstrap=5)
+    (same,) = agreement_intervals(
+        r, channel_blocks((100, 20), axes="DT"), covariates=r[:1], n_bootstrap=5
+    )
     assert np.isnan(same.partial.value)
 
 
 def test_the_bootstrap_from_sums_equals_drawing_the_units_of_blocks():
     rng = np.random.default_rng(0)
     r = rng.normal(size=(2, 300)) + rng.normal(size=300)
-    blocks = channel_blocks((15, 20))
+    blocks = channel_blocks((15, 20), axes="DT")
     (pair,) = agreement_intervals(r, blocks, n_bootstrap=50, seed=7)
     drawn = np.random.Generator(np.random.PCG64(7)).integers(0, 15, (50, 15))
     units = np.arange(300).reshape(15, 20)
@@ -162,7 +170,7 @@ def test_spearman_scatters_as_when_every_replicate_is_ranked_anew(ties):
     r = np.exp(common.ravel() + rng.normal(size=(2, 800)))  # skewed
     if ties:
         r = np.minimum(r.round(), 3)
-    (pair,) = agreement_intervals(r, channel_blocks((40, 20)), n_bootstrap=2)
+    (pair,) = agreement_intervals(r, channel_blocks((40, 20), axes="DT"), n_bootstrap=2)
     half = (np.arctanh(pair.spearman.high) - np.arctanh(pair.spearman.low)) / 2
     units = np.arange(800).reshape(40, 20)
     z = [
@@ -178,7 +186,7 @@ def covered(n_simulations, *, by_unit=False):
     rng = np.random.default_rng(1)
     rho = 0.5
     hits = np.zeros(3)
-    blocks = channel_blocks((40, 10))
+    blocks = channel_blocks((40, 10), axes="DT")
     for seed in range(n_simulations):
         # A channel has accuracies of its own, alike in its units; subjects correlate at .5 in both.
         channel, unit = rng.normal(size=(3, 40, 1)), rng.normal(size=(3, 40, 10))

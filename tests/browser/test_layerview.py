@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from unitdb.browser import _layerview
 from unitdb.browser._depth import relative_depth, spaced
 from unitdb.browser._layerview import BINS, channel_map, layer_view
+from unitdb.query.layers import Layer
 from unitdb.release import open_release
 
 ROWS = ("sim-a", "perception")
@@ -68,7 +69,8 @@ def test_means_and_bins_of_any_numbers(values: np.ndarray) -> None:
 
 def test_places_of_a_channel() -> None:
     units = pd.DataFrame({"unit": [12, 13, 23], "mean_r": [0.1, 0.2, 0.3]})
-    found = channel_map(units, (2, 3, 4))
+    layer = Layer(model="m", layer="l", depth=0, kind="Conv2d", shape=(2, 3, 4), axes="CHW")
+    found = channel_map(units, layer)
     assert found[["row", "column"]].to_numpy().tolist() == [[0, 0], [0, 1], [2, 3]]
 
 

@@ -19,9 +19,10 @@ from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from unitdb.activations.arrayfiles import read_arrays, read_npy
+from unitdb.activations.axes import StatedAxes, axes_of, check_layers, stated_axes
 from unitdb.activations.layers import LayerInfo
 from unitdb.activations.zarrfiles import open_zarr
 from unitdb.errors import (
@@ -74,6 +75,10 @@ class FeatureModel(Spec):
         The activations.
     layers : dict of str to str
         Layer name → name of its folder or file, in the order of depth.
+    axes : str or dict of str to str, optional
+        What the axes of activations are, a letter each (``CHW``, ``HWC``, ``TD``, ``DT``, ``N``; C
+        and D channels, H and W the map, T tokens): of all layers with so many axes, or by layer.
+        Needed for layers of more than one axis; an axis of length 1 before them is the picture's.
     licence, source, citation : str
         Licence of the features, where they come from, how to cite them.
     """
@@ -84,9 +89,15 @@ class FeatureModel(Spec):
     title: str
     features: FeatureFiles
     layers: Annotated[dict[Name, RelativePath], Field(min_length=1)]
+    axes: StatedAxes = None
     licence: str
     source: str
     citation: str
+
+    @model_validator(mode="after")
+    def _axes_have_their_layers(self) -> FeatureModel:
+        check_layers(self.axes, self.layers)
+        return self
 
     @property
     def factory(self) -> str:
@@ -155,9 +166,10 @@ class LoadedFeatures:
         values = table.row(stimulus)
         if values.dtype.kind not in "fiub":
             raise ActivationsError(f"{place}: holds {values.dtype}, expected real numbers")
-        if _shape(values) != layer.shape:
+        shape = _shape(values, stated_axes(self.spec.axes, layer.name))
+        if shape != layer.shape:
             raise ActivationsError(
-                f"{place}: has shape {_shape(values)}, the other stimuli of layer {layer.name!r} "
+                f"{place}: has shape {shape}, the other stimuli of layer {layer.name!r} "
                 f"{layer.shape}"
             )
         flat: npt.NDArray[np.float32] = values.reshape(-1).astype(np.float32)
@@ -228,19 +240,30 @@ def load_features(
 
 
 def _describe(name: str, depth: int, spec: FeatureModel, table: _Table) -> LayerInfo:
-    shape = _shape(table.row(table.ids[0]))
+    shape = _shape(table.row(table.ids[0]), stated_axes(spec.axes, name))
+    axes = axes_of(
+        shape,
+        stated=spec.axes,
+        layer=name,
+        where=f"model {spec.name!r}: layer {name!r}",
+        known="N" if len(shape) == 1 else None,
+        error=ActivationsError,
+    )
     return LayerInfo(
         name=name,
         depth=depth,
         module=spec.layers[name],
         kind=f"features ({spec.features.format})",
         shape=shape,
+        axes=axes,
         n_units=math.prod(shape),
     )
 
 
-def _shape(values: Array) -> tuple[int, ...]:
+def _shape(values: Array, axes: str | None) -> tuple[int, ...]:
     """Shape of the activation of one picture; files often keep an axis of length 1 for it."""
+    if axes is not None and values.ndim == len(axes):
+        return values.shape
     shape = values.shape[1:] if values.ndim > 1 and values.shape[0] == 1 else values.shape
     return shape or (1,)
 

@@ -30,7 +30,9 @@ class LayerInfo:
     kind : str
         Class of that module.
     shape : tuple of int
-        Shape of the activation of one image: (C, H, W) or (N,).
+        Shape of the activation of one image.
+    axes : str
+        What its axes are, a letter each (:mod:`unitdb.axes`).
     n_units : int
         Product of ``shape``.
     """
@@ -40,6 +42,7 @@ class LayerInfo:
     module: str
     kind: str
     shape: tuple[int, ...]
+    axes: str
     n_units: int
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from unitdb.activations.axes import axes_of, features_last, known_axes, likely_axes
 from unitdb.activations.checking import check_classification
 from unitdb.activations.factory import factory_file_sha256, make_network, weights_sha256
 from unitdb.activations.identity import model_packages
@@ -83,8 +84,9 @@ def load_model(
     UnknownLayerError
         A layer asked for is not in the model, or its module is not in the network.
     ModelError
-        The network cannot be made, does not take its input, a module does not run once a pass, or
-        an activation depends on something else than its picture.
+        The network cannot be made, does not take its input, a module does not run once a pass, an
+        activation depends on something else than its picture, or it is not clear what the axes of a
+        layer are.
     ModelCheckError
         It does not classify the shipped photographs.
     ActivationsError
@@ -98,7 +100,8 @@ def load_model(
     network = make_network(spec, folder=folder, seed=seed)
     modules = _find_modules(network, spec)
     with one_thread():
-        shapes = _measure_shapes(network, modules, spec)
+        with features_last(network) as last:
+            shapes = _measure_shapes(network, modules, spec)
         _check_steady(network, spec)
         checked_on = check_classification(network, modules, spec)
     weights = weights_sha256(network)
@@ -108,6 +111,18 @@ def load_model(
         "factory_file": factory_file_sha256(spec, folder=folder),
         "packages": model_packages(spec),
     }
+    axes = {
+        name: axes_of(
+            shapes[name],
+            stated=spec.axes,
+            layer=name,
+            where=f"model {spec.name!r}: layer {name!r}",
+            known=known_axes(modules[name], shapes[name]),
+            likely=None if last else likely_axes(network, shapes[name]),
+            error=ModelError,
+        )
+        for name in spec.layers
+    }
     found = (
         LayerInfo(
             name=name,
@@ -115,6 +130,7 @@ def load_model(
             module=path,
             kind=type(modules[name]).__name__,
             shape=shapes[name],
+            axes=axes[name],
             n_units=math.prod(shapes[name]),
         )
         for depth, (name, path) in enumerate(spec.layers.items())

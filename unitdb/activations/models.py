@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from unitdb.activations.axes import StatedAxes, check_layers
 from unitdb.activations.photographs import PHOTOGRAPHS
 from unitdb.activations.preprocessing import Preprocessing
 from unitdb.errors import RecipeError, UnknownModelError, closest
@@ -96,6 +97,10 @@ class ModelSpec(Spec):
         From picture to input.
     layers : dict of str to str
         Layer name → path of the torch module, in the order of depth.
+    axes : str or dict of str to str, optional
+        What the axes of activations are, a letter each (``CHW``, ``HWC``, ``TD``, ``DT``, ``N``; C
+        and D channels, H and W the map, T tokens): of all layers with so many axes, or by layer.
+        Not needed where it is clear: of one axis, and of convolutional networks.
     licence, source, citation : str
         Licence of the weights, where they come from, how to cite them.
     check : ClassificationCheck or None
@@ -113,10 +118,16 @@ class ModelSpec(Spec):
     packages: list[str] = Field(default_factory=list)
     preprocessing: Preprocessing
     layers: Annotated[dict[Name, str], Field(min_length=1)]
+    axes: StatedAxes = None
     licence: str
     source: str
     citation: str
     check: ClassificationCheck | None
+
+    @model_validator(mode="after")
+    def _axes_have_their_layers(self) -> ModelSpec:
+        check_layers(self.axes, self.layers)
+        return self
 
     @model_validator(mode="after")
     def _check_has_its_layer(self) -> ModelSpec:

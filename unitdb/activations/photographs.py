@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-import PIL.Image
-
 from unitdb.activations.stimuli import Image
 from unitdb.errors import ActivationsError, MissingExtraError, closest
+from unitdb.pictures import read_picture
 
 __all__ = ["PHOTOGRAPHS", "Photograph", "photograph"]
 
@@ -96,8 +94,7 @@ def _read(where: Photograph) -> Image:
     for folder in folders:
         path = Path(folder, where.path)
         if path.is_file():
-            with PIL.Image.open(path) as picture:
-                pixels = np.array(picture.convert("RGB"))
+            pixels = read_picture(path, error=ActivationsError)
             pixels.setflags(write=False)
             return pixels
     raise MissingExtraError(

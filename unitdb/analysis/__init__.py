@@ -25,7 +25,7 @@ from unitdb.analysis.identification import (
 )
 from unitdb.analysis.intersubject import PairAgreement, intersubject_correlations
 from unitdb.analysis.intervals import Interval
-from unitdb.analysis.moments import channel_blocks, tile_blocks
+from unitdb.analysis.moments import Blocks, channel_blocks, tile_blocks
 from unitdb.analysis.null import PooledNull, StudentisedNull, empirical_p
 from unitdb.analysis.patterns import PatternSimilarity
 from unitdb.analysis.permutation import permutation_p, permuted_orders
@@ -63,6 +63,7 @@ __all__ = [
     "BHMethod",
     "BHScore",
     "BestTally",
+    "Blocks",
     "Explainable",
     "FalseDiscovery",
     "Identification",

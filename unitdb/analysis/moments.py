@@ -14,6 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from unitdb.axes import Place, axes_problem, place_of, usual_axes
 from unitdb.errors import AnalysisError
 
 __all__ = ["BlockMoments", "Blocks", "channel_blocks", "correlation_matrix", "tile_blocks"]
@@ -24,42 +25,71 @@ Blocks = NDArray[np.int32]
 _ROUNDING = 1e-13  # a variance that is less, of Σ x², is rounding
 
 
-def channel_blocks(shape: Sequence[int], units: ArrayLike | None = None) -> Blocks:
-    """Block of each unit: its channel, the first axis of the layer.
+def channel_blocks(
+    shape: Sequence[int], units: ArrayLike | None = None, *, axes: str | None = None
+) -> Blocks:
+    """Block of each unit: its channel, which is a feature in a layer of tokens.
 
     Parameters
     ----------
     shape : sequence of int
-        Of the layer's activation of one image, (C, H, W) or (N,).
+        Of the layer's activation of one image.
     units : array of int, optional
         Flat C-order indices of the units; all by default.
+    axes : str, optional
+        What the axes are (:mod:`unitdb.axes`), such as ``"HWC"`` or ``"TD"``; (N,) and (C, H, W)
+        where it is not given.
+
+    Raises
+    ------
+    AnalysisError
+        The axes do not fit the shape, or are neither given nor usual.
     """
-    return np.asarray(_flat(shape, units) // prod(shape[1:]), dtype=np.int32)
+    channel = _place(shape, axes, "NCD")
+    return np.asarray(_flat(shape, units) // channel.step % channel.size, dtype=np.int32)
 
 
-def tile_blocks(shape: Sequence[int], tile: int, units: ArrayLike | None = None) -> Blocks:
+def tile_blocks(
+    shape: Sequence[int], tile: int, units: ArrayLike | None = None, *, axes: str | None = None
+) -> Blocks:
     """Block of each unit: its place in the flat map, in tiles through all channels.
 
     Parameters
     ----------
     shape : sequence of int
-        (C, H, W).
+        Of a layer with a map.
     tile : int
         Edge of a tile, in units of the map.
     units : array of int, optional
         Flat C-order indices of the units; all by default.
+    axes : str, optional
+        As of :func:`channel_blocks`.
 
     Raises
     ------
     AnalysisError
-        The layer has no map, or the tile no extent.
+        The layer has no map, or the tile no extent; or as :func:`channel_blocks`.
     """
-    if len(shape) != 3 or tile < 1:
-        raise AnalysisError(f"tiles of {tile} of a layer of shape {tuple(shape)}: needs (C, H, W)")
-    _, height, width = shape
-    place = _flat(shape, units) % (height * width)
-    across = -(-width // tile)
-    return np.asarray(place // width // tile * across + place % width // tile, dtype=np.int32)
+    if tile < 1:
+        raise AnalysisError(f"tiles of {tile}: needs an edge of at least 1")
+    row, column = _place(shape, axes, "H"), _place(shape, axes, "W")
+    flat, across = _flat(shape, units), -(-column.size // tile)
+    place = flat // row.step % row.size // tile * across + flat // column.step % column.size // tile
+    return np.asarray(place, dtype=np.int32)
+
+
+def _place(shape: Sequence[int], axes: str | None, letters: str) -> Place:
+    known = axes or usual_axes(shape)
+    if known is None:
+        raise AnalysisError(
+            f"a layer of shape {tuple(shape)}: say what its axes are, such as axes='TD'"
+        )
+    if problem := axes_problem(known, shape):
+        raise AnalysisError(f"axes {problem}")
+    found = place_of(known, shape, letters)
+    if found is None:
+        raise AnalysisError(f"a layer of shape {tuple(shape)}, axes {known}, has no map")
+    return found
 
 
 def _flat(shape: Sequence[int], units: ArrayLike | None) -> NDArray[np.int64]:

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from unitdb.query.layers import Layer
     from unitdb.release import Release
 
-__all__ = ["BINS", "LayerView", "channel_map", "layer_view"]
+__all__ = ["BINS", "LayerView", "channel_map", "layer_of", "layer_view", "no_place"]
 
 BINS = 60
 """Bins of a side of the density."""
@@ -39,7 +40,8 @@ class LayerView:
         For each pair of subjects, the number of units in each bin: the first subject down, the
         second across.
     channels : DataFrame
-        ``channel``, ``n_units``, ``mean_r``: mean over subjects, then units; the best first.
+        ``channel``, ``n_units``, ``mean_r``: mean over subjects, then units; the best first. Empty
+        where it is not known which axis counts channels.
     places : DataFrame
         ``row``, ``column``, ``n_units``, ``mean_r``, over channels; empty for layers without a map.
     """
@@ -55,7 +57,7 @@ class LayerView:
 def layer_view(release: Release, model: str, layer: str, roi: str, **where: str) -> LayerView:
     """Read a layer once and bin it; errors as of ``Release.accuracies``."""
     frame = release.accuracies(model, layer, roi, **where)
-    shape = layer_shape(release, model, layer)
+    this = layer_of(release, model, layer)
     subjects = [str(subject) for subject in frame.columns]
     columns = [frame[subject].to_numpy() for subject in frame.columns]
     edges = _edges(columns)
@@ -65,15 +67,19 @@ def layer_view(release: Release, model: str, layer: str, roi: str, **where: str)
         for a, b in combinations(range(len(subjects)), 2)
     }
     units = frame.index.to_numpy()
-    plane = int(np.prod(shape[1:], dtype=np.int64))
     means = _means(columns)
-    channels = _grouped(units // plane, means, shape[0]).rename(columns={"group": "channel"})
-    if len(shape) == 3:
-        places = _grouped(units % plane, means, plane)
-        places.insert(0, "row", places["group"] // shape[2])
-        places.insert(1, "column", places.pop("group") % shape[2])
+    if this.axes is None:
+        channels = _grouped(units[:0], means[:0], 0).rename(columns={"group": "channel"})
     else:
-        places = channels.iloc[:0]
+        channel = units // this.channel.step % this.channel.size
+        channels = _grouped(channel, means, this.channel.size).rename(columns={"group": "channel"})
+    places = channels.iloc[:0]
+    if this.map_size is not None:
+        height, width = this.map_size
+        row, column = _row_and_column(units, this)
+        places = _grouped(row * width + column, means, height * width)
+        places.insert(0, "row", places["group"] // width)
+        places.insert(1, "column", places.pop("group") % width)
     return LayerView(
         n_units=len(frame),
         subjects=subjects,
@@ -84,18 +90,30 @@ def layer_view(release: Release, model: str, layer: str, roi: str, **where: str)
     )
 
 
-def layer_shape(release: Release, model: str, layer: str) -> tuple[int, ...]:
-    """Shape of the layer's activation of one image, (C, H, W) or (N,)."""
-    table = release.table("layers", ["model", "layer", "shape"])
-    (shape,) = table.loc[(table["model"] == model) & (table["layer"] == layer), "shape"]
-    return tuple(int(size) for size in shape)
+def layer_of(release: Release, model: str, layer: str) -> Layer:
+    """What the release says of a layer."""
+    (found,) = (one for one in release.layers if (one.model, one.layer) == (model, layer))
+    return found
 
 
-def channel_map(units: pd.DataFrame, shape: tuple[int, ...]) -> pd.DataFrame:
+def no_place(layer: Layer) -> str:
+    """Why there is no map of a layer."""
+    if layer.axes is None:
+        return "The release does not say which axes of this layer are channels, and which places."
+    return "Units of this layer have no place: they answer to the whole picture."
+
+
+def channel_map(units: pd.DataFrame, layer: Layer) -> pd.DataFrame:
     """Row and column in the map of units of one channel: ``row``, ``column``, ``mean_r``."""
-    height, width = shape[1], shape[2]
-    place = units["unit"].to_numpy() % (height * width)
-    return units[["unit", "mean_r"]].assign(row=place // width, column=place % width)
+    row, column = _row_and_column(units["unit"].to_numpy(), layer)
+    return units[["unit", "mean_r"]].assign(row=row, column=column)
+
+
+def _row_and_column(
+    units: NDArray[np.int64], layer: Layer
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    row, column = layer.row, layer.column
+    return units // row.step % row.size, units // column.step % column.size
 
 
 def _edges(columns: list[NDArray[np.float32]]) -> NDArray[np.float64]:

@@ -21,10 +21,11 @@ WORDS = {
     "late ones? Rank correlation over units of the layer and the best-decoding area; 1 is a "
     "perfect match of both hierarchies.",
     "unit": "One number that a layer computes for an image: for a convolutional layer, one channel "
-    "at one place of the map. Written network/layer/index, the index in C order over (channel, "
-    "row, column).",
+    "at one place of the map. Written network/layer/index, the index in C order over the axes "
+    "of the layer, mostly (channel, row, column).",
     "layer": "One step of the network, from the picture (depth 0) to its output.",
-    "channel": "All units of a convolutional layer that apply the same filter, at all places.",
+    "channel": "All units of a convolutional layer that apply the same filter, at all places; of a "
+    "transformer, one feature at all tokens.",
     "mean_r": "Decoding accuracy, mean over subjects.",
     "min_r": "Lowest decoding accuracy of any subject: high only where everybody agrees.",
     "max_r": "Highest decoding accuracy of any subject.",

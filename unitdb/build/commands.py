@@ -196,8 +196,9 @@ def show_model(name: str) -> None:
             layer.module,
             layer.kind,
             "×".join(map(str, layer.shape)),
+            layer.axes,
             str(layer.n_units),
         ]
         for layer in loaded.layers
     ]
-    print_table(["layer", "depth", "module", "kind", "shape", "units"], rows)
+    print_table(["layer", "depth", "module", "kind", "shape", "axes", "units"], rows)

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.analysis import BestTally, BHMethod, Interval, Over, channel_blocks
+from unitdb.analysis import BestTally, BHMethod, Blocks, Interval, Over
 from unitdb.build.tables import Rows, Scope
 
 __all__ = ["HierarchyTables"]
@@ -64,8 +64,7 @@ class HierarchyTables:
     def add(
         self,
         layer: str,
-        shape: Sequence[int],
-        units: NDArray[np.int32],
+        blocks: Blocks,
         accuracies: Callable[[int, int], NDArray[np.float32]],
     ) -> None:
         """Count the best ROIs of the next layer.
@@ -73,10 +72,8 @@ class HierarchyTables:
         Parameters
         ----------
         layer : str
-        shape : sequence of int
-            Of the activation of one image.
-        units : array of shape (n_units,)
-            Flat C-order indices.
+        blocks : array of shape (n_units,)
+            Block of each unit that is drawn as a whole.
         accuracies : callable
             Given the position of an ROI in the scope and the number of a control, from 1 (0 is
             none), accuracies of shape (n_subjects, n_units).
@@ -85,7 +82,6 @@ class HierarchyTables:
         if len(places) < 2:
             return
         self._layers.append(layer)
-        blocks = channel_blocks(shape, units)
         for control, tallies in enumerate(zip(*self._tallies.values(), strict=True)):
             r = np.stack([accuracies(place, control) for place in places], axis=1)
             for tally in tallies:

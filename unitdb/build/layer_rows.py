@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.activations import Activations, LayerInfo
-from unitdb.analysis import prediction_correlations
+from unitdb.analysis import channel_blocks, prediction_correlations
 from unitdb.build.inputs import Job
 from unitdb.build.patterns import PatternStep, load_predictions
 from unitdb.build.results import LayerResults
@@ -49,6 +49,7 @@ def layer_rows(
     """
     scope, recipe = scope_of(job), job.recipe
     units, of_units = activations.units(layer.name), covariates(activations, layer.name)
+    channels = channel_blocks(layer.shape, units, axes=layer.axes)
     of_layer = {step.place: step for step in patterns if step.layer == layer.name}
     rows: dict[str, Rows] = {"layer_summary": [], "layer_reliability": [], "intersubject": []}
     p = []
@@ -74,15 +75,14 @@ def layer_rows(
         )
         found = agreement(
             r,
-            shape=layer.shape,
-            units=units,
+            blocks=channels,
             of_units=of_units,
             n_controls=results.n_controls,
             control=partial(_control, results, number),
         )
         rows["intersubject"] += intersubject_rows(scope, layer.name, roi, found, alike)
         rows["layer_reliability"] += layer_reliability_rows(
-            scope, layer.name, roi, r, shape=layer.shape, units=units
+            scope, layer.name, roi, r, blocks=channels
         )
     return rows, p
 

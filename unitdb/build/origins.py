@@ -165,6 +165,7 @@ def _layer_row(job: Job, layer: LayerInfo) -> dict[str, Any]:
         "module": layer.module,
         "kind": layer.kind,
         "shape": list(layer.shape),
+        "axes": layer.axes,
         "n_units": layer.n_units,
     }
 

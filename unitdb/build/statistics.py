@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from unitdb.activations import Activations
 from unitdb.analysis import (
+    Blocks,
     PairInterval,
     StudentisedNull,
     accuracy_p,
     activation_covariates,
     agreement_intervals,
-    channel_blocks,
     combined_accuracy_p,
     cross_correlations,
     q_values,
@@ -149,8 +149,7 @@ class Agreement:
 def agreement(
     r: NDArray[np.float32],
     *,
-    shape: Sequence[int],
-    units: NDArray[np.int32],
+    blocks: Blocks,
     of_units: NDArray[np.float64] | None = None,
     n_controls: int = 0,
     control: Callable[[int], NDArray[np.float32]] | None = None,
@@ -164,10 +163,8 @@ def agreement(
     ----------
     r : array of shape (n_subjects, n_units)
         Accuracies in an ROI.
-    shape : sequence of int
-        Of the layer.
-    units : array of shape (n_units,)
-        Flat C-order indices of the units.
+    blocks : array of shape (n_units,)
+        Block of each unit that is drawn as a whole.
     of_units : array of shape (n_covariates, n_units), optional
         What partial correlations hold constant.
     n_controls : int
@@ -175,7 +172,7 @@ def agreement(
     control : callable, optional
         Gives the accuracies of a control, counted from 0.
     """
-    pairs = agreement_intervals(r, channel_blocks(shape, units), covariates=of_units)
+    pairs = agreement_intervals(r, blocks, covariates=of_units)
     null = [
         cross_correlations(control(number), control((number + 1) % n_controls))
         for number in range(n_controls)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unitdb.analysis import (
-    channel_blocks,
+    Blocks,
     histogram,
     lead_over_others,
     mean_over_subjects,
@@ -329,13 +329,12 @@ def layer_reliability_rows(
     roi: str,
     r: NDArray[np.float32],
     *,
-    shape: Sequence[int],
-    units: NDArray[np.int32],
+    blocks: Blocks,
 ) -> Rows:
     """Row of ``layer_reliability`` of one layer and ROI; none of one subject."""
     if len(r) < 2:
         return []
-    found = subject_reliability_interval(r, channel_blocks(shape, units))
+    found = subject_reliability_interval(r, blocks)
     row = {
         "roi": roi,
         "n_subjects": len(r),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from unitdb.activations import Activations
+from unitdb.analysis import channel_blocks
 from unitdb.build.blocks import Block
 from unitdb.build.discovery import read_p_and_q, save_p, write_q
 from unitdb.build.encoding import EncodingResults
@@ -105,7 +106,8 @@ def _tabulate_network(
         p_and_q = read_p_and_q(folder, layer.name, n_rois=len(scope.rois))
         pieces = unit_summary_rows(scope, layer.name, units, results, p_and_q)
         write_partition(work / "staged", "unit_summary", keys, pieces)
-        hierarchy.add(layer.name, layer.shape, units, results.accuracies)
+        channels = channel_blocks(layer.shape, units, axes=layer.axes)
+        hierarchy.add(layer.name, channels, results.accuracies)
         recurrence.add(results.accuracies, results.halves)
         if progress:
             progress("tables", number, 2 * len(layers))

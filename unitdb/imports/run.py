@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import unitdb
+from unitdb.analysis import Blocks, channel_blocks
+from unitdb.axes import usual_axes
 from unitdb.build.discovery import read_p_and_q, save_p, write_q
 from unitdb.build.files import InputFile, Use, describe_files
 from unitdb.build.hierarchy import HierarchyTables
@@ -186,11 +188,13 @@ def _stage(
             layer = _stored_name(published)
             units, keys = np.arange(r.shape[2], dtype=np.int32), partition_keys(scope, layer)
             write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
-            tested = _add_statistics(rows, scope, layer, shape, r)
+            # matfile.py reads (C, H, W) and (units,), and no other shapes.
+            blocks = channel_blocks(shape)
+            tested = _add_statistics(rows, scope, layer, blocks, r)
             for table, found in histogram_rows(scope, layer, r).items():
                 rows[table] += found
             save_p(work / "p" / network, layer, [of_roi.p for of_roi in tested])
-            hierarchy.add(layer, shape, units, at_hand(r))
+            hierarchy.add(layer, blocks, at_hand(r))
             recurrence.add(at_hand(r))
             rows["layers"].append(
                 {
@@ -200,6 +204,7 @@ def _stage(
                     "module": published,
                     "kind": _UNSTATED,
                     "shape": list(shape),
+                    "axes": usual_axes(shape),
                     "n_units": len(units),
                 }
             )
@@ -219,18 +224,18 @@ def _add_statistics(
     rows: Mapping[str, list[dict[str, Any]]],
     scope: Scope,
     layer: str,
-    shape: tuple[int, ...],
+    blocks: Blocks,
     r: NDArray[np.float32],
 ) -> list[Tested]:
     """Add what a layer gives to the tables of summaries; returns its significance by ROI."""
-    units, found = np.arange(r.shape[2], dtype=np.int32), []
+    found = []
     for roi, of_roi in zip(scope.rois, r, strict=True):
         tested = by_formula(of_roi, [_N_TEST] * len(of_roi))
         rows["layer_summary"].extend(layer_summary_rows(scope, layer, roi, of_roi, tested=tested))
-        pairs = agreement(of_roi, shape=shape, units=units)
+        pairs = agreement(of_roi, blocks=blocks)
         rows["intersubject"].extend(intersubject_rows(scope, layer, roi, pairs))
         rows["layer_reliability"].extend(
-            layer_reliability_rows(scope, layer, roi, of_roi, shape=shape, units=units)
+            layer_reliability_rows(scope, layer, roi, of_roi, blocks=blocks)
         )
         found.append(tested)
     return found

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -22,6 +21,7 @@ from unitdb.nn.readout import in_batches
 from unitdb.nn.selected import SelectedActivations
 from unitdb.nn.transform import published_transform
 from unitdb.nn.wiring import Units
+from unitdb.pictures import read_picture
 from unitdb.query.units import UnitSet
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["most_exciting_images"]
 
 _ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-_UNREADABLE = (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError)
 
 
 def most_exciting_images(
@@ -55,7 +54,8 @@ def most_exciting_images(
     image_folder : str or Path
         Pictures in it and in folders below it, by their endings (bmp, gif, jpg, png, ppm, tif,
         webp); other files, and those whose name begins with a dot, are passed over. Each is turned
-        as its EXIF tag says, and made RGB; of an animation the first picture counts.
+        as its EXIF tag says, and made RGB. Those of which nobody can say what a person would see
+        are an error, as in datasets: 16 bits, floats, CMYK, transparency, animations.
     model : torch.nn.Module
         The network. Modes of its modules are given back afterwards.
     transform : callable, optional
@@ -149,12 +149,8 @@ def _tensors(
     """Pictures as the network takes them, all of one shape."""
     shape: torch.Size | None = None
     for name in names:
-        try:
-            with PIL.Image.open(folder / name) as opened:
-                picture = PIL.ImageOps.exif_transpose(opened).convert("RGB")
-        except _UNREADABLE as cause:
-            raise PictureError(f"{folder / name}: cannot be read as a picture: {cause}") from cause
-        tensor = transform(picture)
+        pixels = read_picture(folder / name, error=PictureError, turn=True)
+        tensor = transform(PIL.Image.fromarray(pixels))
         if not isinstance(tensor, torch.Tensor):
             raise ActivationsError(f"transform gives {type(tensor).__name__}, not a tensor")
         if shape is not None and tensor.shape != shape:

@@ -29,12 +29,15 @@ class Pick(nn.Module):
     """
 
     index: torch.Tensor
+    chw: list[int]
 
     def __init__(self, layer: LayerUnits, resolution: Resolution) -> None:
         super().__init__()
         self.register_buffer("index", torch.from_numpy(layer.units.copy()))
         self.layer = layer.layer
         self.shape = list(layer.shape)
+        # Axes of the map and of channels; none where the layer has no map.
+        self.chw = [axes.index(letter) for letter in "CHW"] if (axes := _map_axes(layer)) else []
         self.nearest = resolution == "nearest"
 
     def forward(self, activation: torch.Tensor) -> torch.Tensor:
@@ -47,7 +50,7 @@ class Pick(nn.Module):
         for length in shape:
             n_units *= length
         if shape != self.shape:
-            index = self._nearest(index, shape[1], shape[2])
+            index = self._nearest(index, shape)
         return activation.reshape(activation.shape[0], n_units).index_select(1, index)
 
     def _load_from_state_dict(
@@ -59,16 +62,21 @@ class Pick(nn.Module):
             raise ActivationsError(f"layer {self.layer!r}: the state is that of other units")
         super()._load_from_state_dict(state_dict, prefix, *others, **named)
 
-    def _nearest(self, index: torch.Tensor, height: int, width: int) -> torch.Tensor:
-        """Flat indices into (C, height, width) of the positions that contain the units' centres."""
-        rows, columns = self.shape[1], self.shape[2]
-        column = index % columns
-        row = index.div(columns, rounding_mode="floor") % rows
-        channel = index.div(columns * rows, rounding_mode="floor")
-        # A unit's centre is (row + 1/2) / rows of the map's height: exact in integers.
-        row = ((2 * row + 1) * height).div(2 * rows, rounding_mode="floor")
-        column = ((2 * column + 1) * width).div(2 * columns, rounding_mode="floor")
-        return (channel * height + row) * width + column
+    def _nearest(self, index: torch.Tensor, shape: list[int]) -> torch.Tensor:
+        """Flat indices into another shape of the positions that contain the units' centres."""
+        found = torch.zeros_like(index)
+        for axis in range(3):
+            step, other = 1, 1
+            for after in range(axis + 1, 3):
+                step *= self.shape[after]
+                other *= shape[after]
+            place = index.div(step, rounding_mode="floor") % self.shape[axis]
+            # A unit's centre is (row + 1/2) / rows of the map's height: exact in integers. Of
+            # channels there are as many as before, and each stays.
+            size = 2 * self.shape[axis]
+            place = ((2 * place + 1) * shape[axis]).div(size, rounding_mode="floor")
+            found = found + place * other
+        return found
 
     def _checked(self, activation: torch.Tensor) -> list[int]:
         """Shape of the activation of one image, if it is the layer's or may be another."""
@@ -77,7 +85,8 @@ class Pick(nn.Module):
             shape = self._shape_while_tracing(activation)
         if len(shape) == 0:
             shape = [1]  # one number an image is a layer of one unit
-        maps = len(shape) == 3 and len(self.shape) == 3 and shape[0] == self.shape[0]
+        maps = len(shape) == 3 and len(self.chw) == 3
+        maps = maps and shape[self.chw[0]] == self.shape[self.chw[0]]
         if shape != self.shape and not (self.nearest and maps):
             self._refuse(shape)
         return shape
@@ -95,7 +104,8 @@ class Pick(nn.Module):
     @torch.jit.unused
     def _refuse(self, shape: list[int]) -> None:
         hint = ""
-        if len(shape) == len(self.shape) == 3 and shape[0] == self.shape[0]:
+        maps = len(shape) == 3 and len(self.chw) == 3
+        if maps and shape[self.chw[0]] == self.shape[self.chw[0]]:
             hint = (
                 "; give images of the size that the network was decoded with, or say "
                 "resolution='nearest' to take the units at the same places of the image"
@@ -104,6 +114,10 @@ class Pick(nn.Module):
             f"layer {self.layer!r}: the activation of one image has shape {tuple(shape)} here, and "
             f"{tuple(self.shape)} in the release: its units are others{hint}"
         )
+
+
+def _map_axes(layer: LayerUnits) -> str | None:
+    return layer.axes if layer.axes is not None and set(layer.axes) == set("CHW") else None
 
 
 def no_tensor(layer: str, output: object) -> ActivationsError:

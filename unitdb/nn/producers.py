@@ -52,12 +52,15 @@ class Producer:
         Has a row of weights for each channel.
     norms : tuple of torch.nn.Module
         Normalisations between it and the layer, with a scale and a shift for each channel.
+    by_first_axis : str
+        What else there is in between that takes the first axis for channels, or nothing.
     """
 
     layer: WiredLayer
     path: str
     module: nn.Module
     norms: tuple[nn.Module, ...]
+    by_first_axis: str = ""
 
 
 def find_producers(network: nn.Module, layers: Sequence[WiredLayer]) -> list[Producer]:
@@ -72,7 +75,7 @@ def find_producers(network: nn.Module, layers: Sequence[WiredLayer]) -> list[Pro
     network : torch.nn.Module
         The network.
     layers : sequence of WiredLayer
-        Layers of shape (C, H, W) or (N,).
+        Layers whose axes are known.
 
     Raises
     ------
@@ -112,12 +115,15 @@ def find_producers(network: nn.Module, layers: Sequence[WiredLayer]) -> list[Pro
 
 def _back_from(node: fx.Node, layer: WiredLayer, network: nn.Module) -> Producer:
     norms: list[nn.Module] = []
+    by_first_axis = ""
     while True:
         if node.op == "call_module":
             path = str(node.target)
             module = network.get_submodule(path)
             if isinstance(module, (*_CONVOLUTIONS, nn.Linear)):
-                return Producer(layer, path, module, tuple(norms))
+                return Producer(layer, path, module, tuple(norms), by_first_axis)
+            if isinstance(module, (*_NORMS, nn.PReLU)) or "Pool" in type(module).__name__:
+                by_first_axis = path
             if isinstance(module, _NORMS):
                 if getattr(module, "weight", None) is None:
                     raise _unknown(layer, f"{path} normalises without parameters")
@@ -131,17 +137,28 @@ def _back_from(node: fx.Node, layer: WiredLayer, network: nn.Module) -> Producer
         elif node.target not in _ZERO_STAYS_FUNCTIONS:
             name = getattr(node.target, "__name__", node.target)
             raise _unknown(layer, f"{name}() may mix channels")
+        elif "pool" in getattr(node.target, "__name__", ""):
+            by_first_axis = f"{getattr(node.target, '__name__', node.target)}()"
         node = node.all_input_nodes[0]
 
 
 def _check_channels(producer: Producer) -> None:
-    shape = producer.layer.chosen.shape
+    chosen = producer.layer.chosen
     linear = isinstance(producer.module, nn.Linear)
     n_channels = producer.module.out_features if linear else producer.module.out_channels
-    if (len(shape) == 1) != linear or n_channels != shape[0]:
+    # A linear map gives the last axis of an activation, a convolution the first.
+    last, first = chosen.channel.step == 1, chosen.channel.size * chosen.channel.step
+    right = last if linear else len(chosen.shape) > 1 and first == chosen.n_units
+    if not right or n_channels != chosen.channel.size:
         raise _unknown(
             producer.layer,
-            f"{producer.path} has {n_channels} output channels, and the layer shape {shape}",
+            f"{producer.path} has {n_channels} output channels, and the layer shape "
+            f"{chosen.shape}, axes {chosen.axes}",
+        )
+    if linear and len(chosen.shape) > 1 and producer.by_first_axis:
+        raise _unknown(
+            producer.layer,
+            f"{producer.by_first_axis} takes the first axis for channels, and the layer the last",
         )
 
 

@@ -160,7 +160,7 @@ def prune(
             PrunedLayer(
                 layer=producer.layer.name,
                 producer=producer.path,
-                n_channels=producer.layer.chosen.shape[0],
+                n_channels=producer.layer.chosen.channel.size,
                 n_kept=int(kept[producer.layer.name].sum()),
             )
             for producer in producers
@@ -176,8 +176,8 @@ def _kept(
     layer: WiredLayer, values: NDArray[np.float32] | None, quota: float | None, keep: bool
 ) -> NDArray[np.bool_]:
     """Which channels of a layer are kept."""
-    n_channels = layer.chosen.shape[0]
-    channel = layer.chosen.units // (layer.chosen.n_units // n_channels)
+    step, n_channels = layer.chosen.channel.step, layer.chosen.channel.size
+    channel = layer.chosen.units // step % n_channels
     counts = np.bincount(channel, minlength=n_channels)
     if quota is None:
         best = counts > 0

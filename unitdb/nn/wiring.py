@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from unitdb.axes import usual_axes
 from unitdb.errors import QueryError, UnknownLayerError
 from unitdb.query.tensors import LayerUnits, chosen_units
 from unitdb.query.units import UnitSet
@@ -116,6 +117,7 @@ def _of_masks(masks: Mapping[str, torch.Tensor]) -> tuple[LayerUnits, ...]:
             layer=name,
             module=name,
             shape=tuple(mask.shape),
+            axes=usual_axes(tuple(mask.shape)),
             units=np.flatnonzero(mask.cpu().numpy()),
         )
         for name, mask in masks.items()

@@ -6,13 +6,14 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import QueryError
-from unitdb.query.layers import parse_unit
+from unitdb.query.layers import channel_place, parse_unit
 from unitdb.query.relation import KEY, Relation, quoted
 from unitdb.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from unitdb.axes import Place
     from unitdb.query.layers import Layer
     from unitdb.query.source import Source
 
@@ -22,6 +23,7 @@ __all__ = [
     "base",
     "better_than",
     "channel",
+    "check_axes",
     "every_subject",
     "groups_of",
     "in_channels",
@@ -188,8 +190,8 @@ def every_subject(relation: Relation, source: Source, subjects: Sequence[str] | 
 
 
 def channel(source: Source) -> str:
-    """Channel of a unit: units of one image lie in C order over (C, H, W) or (N,)."""
-    return f"unit // {_by_layer(source, lambda layer: layer.n_units // layer.shape[0])}"
+    """Channel of a unit, by what the axes of its layer are; NULL where that is not known."""
+    return _place(source, lambda layer: layer.channel)
 
 
 def in_channels(relation: Relation, source: Source, channels: Sequence[int]) -> Relation:
@@ -199,17 +201,39 @@ def in_channels(relation: Relation, source: Source, channels: Sequence[int]) -> 
 
 def in_rows(relation: Relation, source: Source, first: int, last: int) -> Relation:
     """Units of these rows of the map."""
-    plane = _by_layer(source, lambda layer: layer.n_units // layer.shape[0])
-    return relation.where(f"(unit % {plane}) // {_width(source)} BETWEEN ? AND ?", first, last)
+    return relation.where(f"{_place(source, lambda layer: layer.row)} BETWEEN ? AND ?", first, last)
 
 
 def in_columns(relation: Relation, source: Source, first: int, last: int) -> Relation:
-    """Units of these columns of the map."""
-    return relation.where(f"unit % {_width(source)} BETWEEN ? AND ?", first, last)
+    """Units of these columns of the map, or of these tokens."""
+    return relation.where(
+        f"{_place(source, lambda layer: layer.column)} BETWEEN ? AND ?", first, last
+    )
 
 
-def _width(source: Source) -> str:
-    return _by_layer(source, lambda layer: layer.shape[-1] if len(layer.shape) > 1 else 1)
+def check_axes(
+    source: Source,
+    names: Mapping[str, Sequence[str]],
+    layers: Sequence[tuple[str, str]] | None,
+) -> None:
+    """See that the axes of all chosen layers are known.
+
+    Raises
+    ------
+    QueryError
+        Names the first layer whose axes are not.
+    """
+    chosen = {partition[2:] for partition in partitions_of(source, names, layers)}
+    for layer in source.layers():
+        if (layer.model, layer.layer) in chosen:
+            channel_place(layer.axes, layer.shape, layer.name)
+
+
+def _place(source: Source, of: Callable[[Layer], Place]) -> str:
+    """``unit // step % size``, both of the unit's layer."""
+    step = _by_layer(source, lambda layer: of(layer).step)
+    size = _by_layer(source, lambda layer: of(layer).size)
+    return f"unit // {step} % {size}"
 
 
 def _by_layer(source: Source, value: Callable[[Layer], int]) -> str:
@@ -220,8 +244,11 @@ def _by_layer(source: Source, value: Callable[[Layer], int]) -> str:
     layers = [
         layer
         for layer in source.layers()
-        if any(partition[2:] == (layer.model, layer.layer) for partition in source.partitions)
+        if layer.axes is not None
+        and any(partition[2:] == (layer.model, layer.layer) for partition in source.partitions)
     ]
+    if not layers:
+        return "CAST(NULL AS INTEGER)"
     cases = " ".join(
         f"WHEN model = {quoted(layer.model)} AND layer = {quoted(layer.layer)} THEN {value(layer)}"
         for layer in layers

@@ -7,12 +7,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from unitdb.axes import Place, axes_problem, place_of
 from unitdb.errors import QueryError, UnknownLayerError, UnknownNameError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Layer", "checked_range", "choose_layers", "expand_globs", "parse_unit"]
+__all__ = ["Layer", "channel_place", "checked_range", "choose_layers", "expand_globs", "parse_unit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,9 @@ class Layer:
     kind : str
         Class of its torch module.
     shape : tuple of int
-        Shape of the activation of one image: (C, H, W) or (N,).
+        Shape of the activation of one image.
+    axes : str, optional
+        What its axes are (:mod:`unitdb.axes`); None where that is not known.
     """
 
     model: str
@@ -36,6 +39,7 @@ class Layer:
     depth: int
     kind: str
     shape: tuple[int, ...]
+    axes: str | None = None
 
     @property
     def name(self) -> str:
@@ -46,6 +50,58 @@ class Layer:
     def n_units(self) -> int:
         """Number of units."""
         return math.prod(self.shape)
+
+    @property
+    def channel(self) -> Place:
+        """Channel of a unit.
+
+        Raises
+        ------
+        QueryError
+            It is not known what the axes are.
+        """
+        return channel_place(self.axes, self.shape, self.name)
+
+    @property
+    def row(self) -> Place:
+        """Row of a unit in the map; 0 where there is none. QueryError as :attr:`channel`."""
+        return _other_place(self, "H")
+
+    @property
+    def column(self) -> Place:
+        """Column of a unit in the map, or its token; 0 where there is none. QueryError likewise."""
+        return _other_place(self, "WT")
+
+    @property
+    def map_size(self) -> tuple[int, int] | None:
+        """Rows and columns of the map (1 and tokens); None without places, or where not known."""
+        if self.axes is None or place_of(self.axes, self.shape, "WT") is None:
+            return None
+        return self.row.size, self.column.size
+
+
+def channel_place(axes: str | None, shape: Sequence[int], name: str) -> Place:
+    """Channel of a unit of a layer of these axes and this shape.
+
+    Raises
+    ------
+    QueryError
+        It is not known what the axes are.
+    """
+    if axes is None or (problem := axes_problem(axes, shape)):
+        known = "not known" if axes is None else f"not as stated: {problem}"
+        raise QueryError(
+            f"layer {name!r} has shape {tuple(shape)}, and which of its axes are channels is "
+            f"{known}"
+        )
+    place = place_of(axes, shape, "NCD")
+    assert place is not None  # noqa: S101  # axes_problem sees that there is one
+    return place
+
+
+def _other_place(layer: Layer, letters: str) -> Place:
+    channel_place(layer.axes, layer.shape, layer.name)
+    return place_of(layer.axes or "", layer.shape, letters) or Place(step=1, size=1)
 
 
 def expand_globs(

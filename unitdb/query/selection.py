@@ -214,7 +214,14 @@ class Selection:
         return summarise(self._summary)
 
     def by_channel(self) -> pd.DataFrame:
-        """Summarise as :meth:`by_layer` does, for each channel of a layer."""
+        """Summarise as :meth:`by_layer` does, for each channel of a layer (feature of tokens).
+
+        Raises
+        ------
+        QueryError
+            It is not known which axis of a layer counts channels.
+        """
+        self._check_axes()
         return summarise(self._summary, channel=clauses.channel(self.source))
 
     def masks(self) -> dict[str, torch.Tensor]:
@@ -235,14 +242,16 @@ class Selection:
         return tensors.masks(self)
 
     def channels(self, *, min_units: int = 1, min_share: float = 0.0) -> dict[str, torch.Tensor]:
-        """Channels of each layer that hold chosen units; in a layer (N,) each unit is a channel.
+        """Channels of each layer that hold chosen units, by what the axes of the layer are.
+
+        In a layer (N,) each unit is a channel, in one of tokens and features each feature.
 
         Parameters
         ----------
         min_units : int
             Least number of chosen units of the channel.
         min_share : float
-            Least share, 0 to 1, of the channel's units, counted over all of its H × W positions,
+            Least share, 0 to 1, of the channel's units, counted over all of its positions,
             also those of which the release has no accuracy.
 
         Returns
@@ -253,7 +262,8 @@ class Selection:
         Raises
         ------
         QueryError
-            The units are of several models, a layer has neither shape, or a minimum is no such.
+            The units are of several models, the axes of a layer are not known, or a minimum is no
+            such.
         MissingExtraError
             torch is not installed.
         """
@@ -336,6 +346,9 @@ class Selection:
     def read_over(self, template: str) -> pa.Table:
         """Read a SELECT over the rows, which stand for ``{}`` in it, once."""
         return self._read(self._relation.over(template), self._relation.parameters)
+
+    def _check_axes(self) -> None:
+        raise NotImplementedError
 
     def _summary(self, template: str) -> pd.DataFrame:
         return _as_pandas(self.read_over(template))

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unitdb.axes import usual_axes
 from unitdb.errors import CorruptReleaseError, MissingExtraError, QueryError
 from unitdb.query.conditions import check_numeric
+from unitdb.query.layers import channel_place
 from unitdb.query.sandbox import run_sql
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import torch
 
+    from unitdb.axes import Place
     from unitdb.query.selection import Selection
 
 __all__ = ["LayerUnits", "channels", "chosen_units", "masks", "unit_weights", "weights"]
@@ -35,7 +38,9 @@ class LayerUnits:
     module : str
         Name of the torch module whose output the activations are (column ``module`` of ``layers``).
     shape : tuple of int
-        Shape of the activation of one image: (C, H, W) or (N,).
+        Shape of the activation of one image.
+    axes : str or None
+        What its axes are (:mod:`unitdb.axes`); None where that is not known.
     units : array of shape (n_chosen,), int64
         Flat C-order indices into that activation, ascending, each once.
     """
@@ -44,12 +49,18 @@ class LayerUnits:
     layer: str
     module: str
     shape: tuple[int, ...]
+    axes: str | None
     units: NDArray[np.int64]
 
     @property
     def n_units(self) -> int:
         """Number of units of the layer, chosen or not."""
         return math.prod(self.shape)
+
+    @property
+    def channel(self) -> Place:
+        """Channel of a unit; QueryError where it is not known what the axes are."""
+        return channel_place(self.axes, self.shape, self.layer)
 
     @property
     def unit_ids(self) -> tuple[str, ...]:
@@ -82,7 +93,7 @@ def chosen_units(selection: Selection) -> tuple[LayerUnits, ...]:
         return ()
     described = run_sql(
         selection.source.connect(),
-        "SELECT layer, module, shape FROM layers WHERE model = ? ORDER BY depth",
+        "SELECT * FROM layers WHERE model = ? ORDER BY depth",
         models,
     ).to_pylist()
     units = _by_layer(rows, "unit", np.int64)
@@ -98,6 +109,8 @@ def chosen_units(selection: Selection) -> tuple[LayerUnits, ...]:
             layer=row["layer"],
             module=row["module"],
             shape=tuple(row["shape"]),
+            # The schema of older releases says (C, H, W) or (N,), and has no such column.
+            axes=row.get("axes", usual_axes(row["shape"])),
             units=units[row["layer"]],
         )
         for row in described
@@ -175,13 +188,9 @@ def channels(
         raise QueryError(f"min_share is a share of a channel's units, 0 to 1, not {min_share!r}")
     found = {}
     for layer in chosen_units(selection):
-        if len(layer.shape) not in (1, 3):
-            raise QueryError(
-                f"layer {layer.layer!r} has shape {layer.shape}; channels are known for (C, H, W) "
-                "and (N,)"
-            )
-        counts = _mask(layer).reshape(layer.shape[0], -1).sum(axis=1)
-        enough = (counts >= min_units) & (counts >= min_share * (layer.n_units // layer.shape[0]))
+        step, size = layer.channel.step, layer.channel.size
+        counts = np.bincount(layer.units // step % size, minlength=size)
+        enough = (counts >= min_units) & (counts >= min_share * (layer.n_units // size))
         found[layer.layer] = _tensor(np.flatnonzero(enough))
     return found
 

@@ -144,10 +144,12 @@ UnknownRoiError, UnknownSubjectError
         rows: int | tuple[int, int] | None = None,
         columns: int | tuple[int, int] | None = None,
     ) -> UnitSet:
-        """Keep units at a place in their layer's activation, (C, H, W).
+        """Keep units at a place in their layer's activation, as its ``axes`` say.
 
-        ``unit`` = (channel · H + row) · W + column. A unit of a layer of shape (N,) is a channel of
-        its own, at row 0 and column 0.
+        In (C, H, W) ``unit`` = (channel · H + row) · W + column, in (H, W, C) it is
+        (row · W + column) · C + channel. In a layer of tokens and features (``TD``) a feature is a
+        channel, and a token a column of row 0. A unit of a layer of shape (N,) is a channel of its
+        own, at row 0 and column 0.
 
         Parameters
         ----------
@@ -159,9 +161,10 @@ UnknownRoiError, UnknownSubjectError
         Raises
         ------
         QueryError
-            A value is not a number from 0 or a range.
+            A value is not a number from 0 or a range, or what the axes of a layer are is not known.
         """
         relation = self._relation
+        self._check_axes()
         arguments = {"channel": channel, "rows": rows, "columns": columns}
         if channel is not None:
             channels = list(channel) if isinstance(channel, Sequence) else [channel]
@@ -284,7 +287,7 @@ UnknownRoiError, UnknownSubjectError
                 rows = rows.where(f"rank <= {n}")
             relation = rows.first(n, order)
         else:
-            groups = clauses.groups_of(per)
+            groups = self._groups_of(per)
             relation = clauses.top_per(rows, self.source, n, by, ascending, order, groups)
             step += f" per {', '.join(groups)}"
             code += f", per={per!r}"
@@ -314,7 +317,7 @@ UnknownRoiError, UnknownSubjectError
         n = positive(n, "sample() takes a positive number of rows")
         if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
             raise QueryError(f"sample() takes a seed from 0, not {seed!r}")
-        groups = clauses.groups_of(per) if per is not None else ()
+        groups = self._groups_of(per) if per is not None else ()
         relation = clauses.sampled(self._relation, self.source, n, int(seed), groups)
         step = f"sample of {n}, seed {seed}" + (f", per {', '.join(groups)}" if groups else "")
         code = f".sample({n}, seed={seed!r}" + (f", per={per!r})" if per is not None else ")")
@@ -361,6 +364,17 @@ UnknownRoiError, UnknownSubjectError
         """Python that makes the same selection of the same version of the release."""
         imports = "import unitdb\n" + ("from unitdb import col\n" if "col." in self._code else "")
         return f"{imports}\nunits = {self._code}\n"
+
+    def _groups_of(self, per: str | Sequence[str]) -> tuple[str, ...]:
+        groups = clauses.groups_of(per)
+        if "channel" in groups:
+            self._check_axes()
+        return groups
+
+    def _check_axes(self) -> None:
+        """See that it is known of all chosen layers which axis counts channels."""
+        names = {column: tuple(kept or ()) for column, kept in self.filters.items()}
+        clauses.check_axes(self.source, names, self.layers)
 
     def _with(
         self,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from unitdb.axes import usual_axes
 from unitdb.errors import (
     CorruptReleaseError,
     FetchError,
@@ -383,13 +384,20 @@ class Tables:
 
     @cached_property
     def layers(self) -> list[Layer]:
-        """Layers of all networks: name, depth, kind and shape of each; by network, then depth."""
-        table = self.table("layers", ["model", "layer", "depth", "kind", "shape"])
+        """Layers of all networks: name, depth, kind, shape and axes; by network, then depth."""
+        columns = ["model", "layer", "depth", "kind", "shape"]
+        known = TABLES["layers"].at(self.schema_version).column_names
+        table = self.table("layers", [name for name in [*columns, "axes"] if name in known])
         table = table.astype({"model": str, "layer": str}).sort_values(["model", "depth"])
-        return [
-            Layer(**row | {"shape": tuple(row["shape"].tolist())})
-            for row in table.to_dict("records")
-        ]
+        found: list[Layer] = []
+        for row in table.to_dict("records"):
+            shape = tuple(row["shape"].tolist())
+            # The schema of older releases says (C, H, W) or (N,), and has no such column.
+            axes = row.get("axes", usual_axes(shape))
+            axes = axes if isinstance(axes, str) else None  # pandas has NULL as NaN
+            names: dict[str, Any] = {key: row[key] for key in ("model", "layer", "depth", "kind")}
+            found.append(Layer(**names, shape=shape, axes=axes))
+        return found
 
     def verify(
         self, *, quick: bool = False, progress: Callable[[int, int], None] | None = None

@@ -9,18 +9,18 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image
 
 from unitdb.activations import PHOTOGRAPHS, Stimuli, photograph, stimuli_without_pictures
 from unitdb.errors import DatasetError, UnknownNameError
 from unitdb.files import visible
+from unitdb.pictures import read_picture
 from unitdb.reads import note_read
 from unitdb.responses.stimuli_spec import CropStimuli, FolderStimuli, NamedStimuli
 from unitdb.texts import read_list
 
 __all__ = ["crop_stimuli", "folder_stimuli", "named_stimuli"]
 
-_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _SPLITS: tuple[Literal["train"], Literal["test"]] = ("train", "test")
 
 
@@ -47,21 +47,8 @@ def folder_stimuli(spec: FolderStimuli, data: Path) -> Stimuli:
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
-    """Pixels of an 8-bit image; what a conversion would change unasked is refused."""
     note_read(path)
-    try:
-        with Image.open(path) as image:
-            mode, turned = image.mode, image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-            pixels = np.array(image.convert("RGBA"))
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as cause:
-        raise DatasetError(f"{path}: cannot be read as an image: {cause}") from cause
-    if mode not in _MODES:
-        raise DatasetError(f"{path}: has pixels of kind {mode}; save it as 8-bit grey or RGB")
-    if turned:
-        raise DatasetError(f"{path}: an EXIF tag turns or mirrors it; save it as it was shown")
-    if pixels[..., 3].min() < 255:
-        raise DatasetError(f"{path}: is transparent in places; save it on its background")
-    return np.ascontiguousarray(pixels[..., :3])
+    return read_picture(path, error=DatasetError)
 
 
 def named_stimuli(spec: NamedStimuli, data: Path) -> Stimuli:

@@ -56,7 +56,7 @@ BUILD = Column(
 UNIT = Column(
     name="unit",
     type=pa.int32(),
-    description="Flat C-order index into the layer's activation of one image, (C, H, W) or (N,)",
+    description="Flat C-order index into the layer's activation of one image, of layers.shape",
     unit="index from 0",
     minimum=0,
 )

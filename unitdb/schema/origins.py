@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from unitdb.axes import AXES_PATTERN
 from unitdb.schema.columns import (
     BUILD,
     DATASET,
@@ -189,8 +190,18 @@ TABLES = (
             Column(
                 name="shape",
                 type=pa.list_(pa.field("element", pa.int32())),
-                description="Shape of the activation of one image: (C, H, W) or (N,)",
+                description="Shape of the activation of one image; units count in its C order",
                 unit="units",
+            ),
+            Column(
+                name="axes",
+                type=TEXT,
+                description="What the axes of shape are, a letter each: N units without a place; C "
+                "or D the channels (features); H and W rows and columns of the map; T tokens. "
+                "Blocks of units in intervals, and channels in queries, follow it",
+                null="NULL where it is not known",
+                pattern=AXES_PATTERN,
+                since="2.2",
             ),
             count("n_units", "Number of units of the layer", unit="units", minimum=1),
         ),

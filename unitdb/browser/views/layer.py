@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
-from unitdb.browser._layerview import layer_shape
+from unitdb.browser._layerview import layer_of, no_place
 from unitdb.browser._words import help_on
 from unitdb.browser.views.overview import scope
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from unitdb.browser._layerview import LayerView
+    from unitdb.query.layers import Layer
     from unitdb.release import Release
 
 __all__ = ["show"]
@@ -37,9 +38,9 @@ def show(release: Release) -> None:
     rois = _reads.table(release, "rois")
     ordered = rois[rois["dataset"] == chosen["dataset"]].sort_values("place")["roi"]
     there = [roi for roi in ordered if roi in set(summary["roi"])]
-    shape = layer_shape(release, model, layer)
+    this = layer_of(release, model, layer)
     n_units = int(summary["n_units"].max())
-    size = " × ".join(map(str, shape))
+    size = " × ".join(map(str, this.shape)) + (f" ({this.axes})" if this.axes else "")
     st.caption(f"{_state.code(f'{model}/{layer}')}: shape {size}; {n_units:,} units decoded")
     _spread(release, chosen, layer, summary, there)
     roi = _state.one_of(second, "Region of interest", "roi", there, help=help_on("roi"))
@@ -49,7 +50,7 @@ def show(release: Release) -> None:
     with left:
         _pairs(release, view, roi)
     with right:
-        _map(release, view, shape, roi)
+        _map(release, view, this, roi)
     _channels(view, chosen, layer, roi)
     query = _links.query_of({**chosen, "layer": layer, "roi": roi})
     link, python = st.tabs(["Link", "Python"])
@@ -104,19 +105,21 @@ def _pairs(release: Release, view: LayerView, roi: str) -> None:
     _figure.draw(release, charts.density(counts.T, view.edges, across=a, down=b), "subjects")
 
 
-def _map(release: Release, view: LayerView, shape: tuple[int, ...], roi: str) -> None:
+def _map(release: Release, view: LayerView, layer: Layer, roi: str) -> None:
     st.subheader("Where in the picture", help="Row 0 and column 0 are the upper left corner.")
-    if view.places.empty:
-        st.info("Units of this layer have no place: they answer to the whole picture.")
+    size = layer.map_size
+    if size is None or view.places.empty:
+        st.info(no_place(layer))
         return
     st.caption(
         f"Mean accuracy over channels and subjects in {_state.code(roi)}, by place in the map"
     )
-    size = (shape[1], shape[2])
     _figure.draw(release, charts.feature_map(view.places, size, legend="Mean r", mark=None), "map")
 
 
 def _channels(view: LayerView, chosen: dict[str, str], layer: str, roi: str) -> None:
+    if view.channels.empty:
+        return
     whole = len(view.channels) == view.n_units
     st.subheader("Its units" if whole else "Its channels", help=help_on("channel"))
     shown = view.channels.head(_CHANNELS).reset_index(drop=True)

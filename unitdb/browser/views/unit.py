@@ -10,7 +10,7 @@ import streamlit as st
 from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
 from unitdb.browser._columns import ordered, unit_columns
 from unitdb.browser._intervals import with_intervals
-from unitdb.browser._layerview import channel_map, layer_shape
+from unitdb.browser._layerview import channel_map, layer_of, no_place
 from unitdb.browser._unitrows import unit_rows
 from unitdb.browser._words import help_on
 from unitdb.browser.views import kept
@@ -22,6 +22,7 @@ from unitdb.query.layers import parse_unit
 if TYPE_CHECKING:
     import pandas as pd
 
+    from unitdb.query.layers import Layer
     from unitdb.release import Release
     from unitdb.release.trace import Trace
 
@@ -39,9 +40,9 @@ def show(release: Release) -> None:
         return
     model, layer, index = unit.rsplit("/", 2)
     accuracies: pd.DataFrame = _reads.read(release, "unit", unit)
-    shape = layer_shape(release, model, layer)
+    this = layer_of(release, model, layer)
     st.markdown(f"### {_state.code(unit)}")
-    st.caption(_place(shape, int(index)))
+    st.caption(_place(this, int(index)))
     with st.container(horizontal=True):
         _collection.add_button(st, [unit])
         _links.to(st, "layer", f"All of {layer}", {"model": model, "layer": layer})
@@ -55,9 +56,9 @@ def show(release: Release) -> None:
     roi = _state.one_of(st, "Region of interest", "roi", rois, help=help_on("roi"))
     left, right = st.columns(2)
     with left:
-        _map(release, (model, layer), roi, shape, int(index), chosen)
+        _map(release, this, roi, int(index), chosen)
     with right:
-        _neighbours(release, unit, shape, chosen)
+        _neighbours(release, unit, this.shape, chosen)
     _ceilings(release, unit, chosen)
     kept.show(release, unit, roi, chosen)
     _provenance(release, unit)
@@ -106,16 +107,19 @@ def _asked(release: Release) -> str | None:
     return unit
 
 
-def _place(shape: tuple[int, ...], index: int) -> str:
-    if len(shape) == 3:
-        plane = shape[1] * shape[2]
-        channel, rest = divmod(index, plane)
-        row, column = divmod(rest, shape[2])
+def _place(layer: Layer, index: int) -> str:
+    if layer.axes is None or layer.map_size is None:
+        return f"Unit {index} of {layer.n_units:,} (from 0)"
+    channel, row, column = (
+        f"{index // place.step % place.size} of {place.size}"
+        for place in (layer.channel, layer.row, layer.column)
+    )
+    if "W" in layer.axes:
         return (
-            f"Channel {channel} of {shape[0]}, row {row} of {shape[1]}, column {column} of "
-            f"{shape[2]} (from 0; the picture's upper left corner is row 0, column 0)"
+            f"Channel {channel}, row {row}, column {column} (from 0; the picture's upper left "
+            "corner is row 0, column 0)"
         )
-    return f"Unit {index} of {int(np.prod(shape)):,} (from 0)"
+    return f"Channel {channel}, token {column} (from 0)"
 
 
 def _accuracies(
@@ -200,29 +204,31 @@ def _sizes(release: Release, summary: pd.DataFrame) -> pd.Series[Any]:
 
 def _map(
     release: Release,
-    layer: tuple[str, str],
+    layer: Layer,
     roi: str,
-    shape: tuple[int, ...],
     index: int,
     chosen: dict[str, str],
 ) -> None:
     st.subheader("Its channel", help=help_on("channel"))
-    if len(shape) != 3:
-        st.info("Units of this layer have no place: they answer to the whole picture.")
+    size = layer.map_size
+    if size is None:
+        st.info(no_place(layer))
         return
-    plane = shape[1] * shape[2]
     where: dict[str, Any] = dict(chosen)
-    asked = release.units(model=layer[0], layer=layer[1], roi=roi, **where)
-    first = index // plane * plane
-    asked = asked.where(col.unit >= first, col.unit < first + plane)  # faster than at(channel=…)
+    asked = release.units(model=layer.model, layer=layer.layer, roi=roi, **where)
+    step = layer.channel.step
+    channel = index // step % layer.channel.size
+    if step * layer.channel.size == layer.n_units:  # faster than at(channel=…)
+        asked = asked.where(col.unit >= channel * step, col.unit < (channel + 1) * step)
+    else:
+        asked = asked.at(channel=channel)
     units: pd.DataFrame = _reads.units(release, asked, "to_pandas")
-    places = channel_map(units, shape)
-    row, column = divmod(index % plane, shape[2])
+    places = channel_map(units, layer)
+    row, column = (index // one.step % one.size for one in (layer.row, layer.column))
     st.caption(
-        f"Mean accuracy of {len(places):,} units of channel {index // plane} in "
+        f"Mean accuracy of {len(places):,} units of channel {channel} in "
         f"{_state.code(roi)}, by place in the map; this unit is framed"
     )
-    size = (shape[1], shape[2])
     _figure.draw(
         release, charts.feature_map(places, size, legend="Mean r", mark=(row, column)), "channel"
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from unitdb.axes import axes_problem
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.manifest import MANIFEST
 
@@ -175,6 +176,9 @@ def _check_models(tables: Tables) -> None:
                 f"layers: {row['model']}/{row['layer']}: n_units is {row['n_units']}, "
                 f"but the shape is {shape}"
             )
+        axes = row.get("axes")  # releases of older schemas are without
+        if axes is not None and (problem := axes_problem(axes, shape)):
+            raise CorruptReleaseError(f"layers: {row['model']}/{row['layer']}: axes {problem}")
     layers = _by(tables["layers"], "model")
     for row in tables["models"]:
         model = row["model"]

@@ -1,0 +1,172 @@
+"""What the axes of a layer are: as stated, as its module has them, or as is usual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import torch
+from pydantic import StringConstraints
+from torch import nn
+
+from unitdb.axes import AXES_PATTERN, axes_problem
+from unitdb.errors import UnitdbError
+from unitdb.specs import Name
+
+__all__ = [
+    "StatedAxes",
+    "axes_of",
+    "check_layers",
+    "features_last",
+    "known_axes",
+    "likely_axes",
+    "stated_axes",
+]
+
+_Axes = Annotated[str, StringConstraints(pattern=rf"^({AXES_PATTERN})$")]
+StatedAxes = _Axes | dict[Name, _Axes] | None
+"""Of all layers with so many axes, or by layer."""
+
+_MAPS = (
+    *(nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.InstanceNorm2d, nn.PixelShuffle),
+    *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
+)
+_SEQUENCES = (
+    *(nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d, nn.InstanceNorm1d),
+    *(nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d),
+)
+_TOKENS = (
+    *(nn.TransformerEncoderLayer, nn.TransformerEncoder),
+    *(nn.TransformerDecoderLayer, nn.TransformerDecoder),
+)
+
+
+def check_layers(stated: StatedAxes, layers: Iterable[str]) -> None:
+    """See that axes are stated of layers that there are.
+
+    Raises
+    ------
+    ValueError
+        They are not.
+    """
+    known = list(layers)
+    for name in stated if isinstance(stated, dict) else ():
+        if name not in known:
+            raise ValueError(f"axes of {name!r}: no such layer; there is: {', '.join(known)}")
+
+
+def stated_axes(stated: StatedAxes, layer: str) -> str | None:
+    """Axes that are stated of this layer by name."""
+    return stated.get(layer) if isinstance(stated, dict) else None
+
+
+def axes_of(
+    shape: Sequence[int],
+    *,
+    stated: StatedAxes,
+    layer: str,
+    where: str,
+    known: str | None,
+    likely: str | None = None,
+    error: type[UnitdbError],
+) -> str:
+    """Axes of a layer.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the activation of one image.
+    stated : str or dict of str to str, optional
+        What the recipe says, of all layers with so many axes or by layer.
+    layer : str
+        Its name.
+    where : str
+        Model and layer, for messages.
+    known : str or None
+        What they must be.
+    likely : str or None
+        What they are where nothing is stated.
+    error : type of UnitdbError
+        What is raised.
+
+    Raises
+    ------
+    UnitdbError
+        They do not fit the shape or what is known, or nothing says what they are.
+    """
+    found = stated_axes(stated, layer)
+    if isinstance(stated, str) and len(stated) == len(shape):
+        found = stated
+    if found is not None and (problem := axes_problem(found, shape)):
+        raise error(f"{where}: axes {problem}")
+    if found is not None and known is not None and _plain(found) != _plain(known):
+        raise error(f"{where}: axes are stated as {found!r}, and its module gives {known!r}")
+    found = found or known or likely
+    if found is None:
+        raise error(
+            f"{where} has shape {tuple(shape)}: say in the recipe which axis is which, for example "
+            f"axes: {{{layer}: {'TD' if len(shape) == 2 else 'CHW'}}} (C or D: channels or "
+            "features; H, W: the map; T: tokens; in the order of the shape)"
+        )
+    return found
+
+
+def _plain(axes: str) -> str:
+    return axes.replace("D", "C")  # two names of the same
+
+
+def known_axes(module: nn.Module, shape: Sequence[int]) -> str | None:
+    """Axes that the output of a module of torch always has; None of other modules.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Of the layer.
+    shape : sequence of int
+        Of its activation of one image.
+    """
+    if len(shape) == 1:
+        return "N"
+    if len(shape) == 3 and isinstance(module, _MAPS):
+        return "CHW"
+    if len(shape) == 2 and isinstance(module, _SEQUENCES):
+        return "DT"
+    if len(shape) == 2 and isinstance(module, _TOKENS):
+        return "TD"
+    if isinstance(module, nn.LayerNorm) and len(shape) == 2 and len(module.normalized_shape) == 1:
+        return "TD"
+    return None
+
+
+def likely_axes(network: nn.Module, shape: Sequence[int]) -> str | None:
+    """(C, H, W) of three axes in a network that convolves; None where that is not clear.
+
+    Input is square, and so are maps: of (8, 8, 3) the last axis is likely to be the channels.
+    """
+    convolves = any(isinstance(module, nn.Conv2d) for module in network.modules())
+    return "CHW" if convolves and len(shape) == 3 and shape[1] == shape[2] else None
+
+
+@contextmanager
+def features_last(network: nn.Module) -> Iterator[list[str]]:
+    """Note modules that, as pictures pass, take the last of several axes for features.
+
+    Where there are any, three axes may be (H, W, C), as in ConvNeXt and Swin.
+    """
+    found: list[str] = []
+
+    def note(module: nn.Module, inputs: tuple[Any, ...], _: Any) -> None:
+        if inputs and isinstance(inputs[0], torch.Tensor) and inputs[0].ndim > 3:
+            found.append(type(module).__name__)
+
+    handles = [
+        module.register_forward_hook(note)
+        for module in network.modules()
+        if isinstance(module, nn.Linear | nn.LayerNorm)
+    ]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
