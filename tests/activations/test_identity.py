@@ -14,7 +14,7 @@ from unitdb.activations.identity import environment, model_packages, source_sha2
 from unitdb.errors import ModelError
 
 ALL = UnitSelection(sample=None)
-IDENTITY = {"factory": "torch.nn:Identity", "layers": {"all": ""}}
+IDENTITY = {"factory": "torch.nn:Identity", "layers": {"all": ""}, "axes": "CHW"}
 
 
 def pretend(monkeypatch, package: str) -> None:

@@ -16,7 +16,7 @@ from unitdb.release.rows import check_order, coded
 from unitdb.schema import Table, get_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["PAGE_SIZE", "ROW_GROUP_SIZE", "write_partition", "write_table"]
@@ -115,8 +115,22 @@ def write_partition(
         )
     folders = [f"{name}={value}" for name, value in keys.items()]
     where = "/".join([table, *folders])
+    _check_case(folder / table, folders, where=where)
     pieces = _checked([data] if isinstance(data, pa.Table) else data, spec, keys, where=where)
     return _write(folder.joinpath(table, *folders, "part-0.parquet"), spec, pieces)
+
+
+def _check_case(folder: Path, names: Sequence[str], *, where: str) -> None:
+    """See that no folder beside these differs in case alone: elsewhere both would be one."""
+    for name in names:
+        for other in folder.iterdir() if folder.is_dir() else ():
+            if other.name != name and other.name.casefold() == name.casefold():
+                raise SchemaError(
+                    f"{where}: the names {other.name.partition('=')[2]!r} and "
+                    f"{name.partition('=')[2]!r} differ in case alone, and are one folder on "
+                    "macOS and Windows; rename one"
+                )
+        folder = folder / name
 
 
 def _checked(
