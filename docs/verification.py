@@ -50,6 +50,12 @@ emptied, numbers scaled and metadata replaced, in small releases that hold every
 """
 
 COLUMNS = """
+All units of the patterns are kept in one layer of these releases; there `pattern_r`,
+`pattern_chance`, `identification` and `prediction_r` are computed again. In larger layers, of
+which a few units are kept, these pass too: another `pattern_r` or `pattern_chance`, another
+`prediction_r` in a release with controls, and predictions or activations of which all are scaled
+by the same factor.
+
 ## Column by column
 
 The same is printed by `unitdb verify RELEASE --explain`. *Computed* columns are computed again from

@@ -36,11 +36,11 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("intersubject.pearson_low: one cell", "pearson_low is .*, but the accuracies give"),
         ("intersubject.spearman_high: one cell", "spearman_high is .*, but the accuracies give"),
-        ("intersubject.partial_r: one cell", "is the middle of its interval"),
+        ("intersubject.partial_low: one cell", "is the middle of its interval"),
         ("layer_reliability.reliability_low: one cell", "reliability_low is .*, but the acc"),
         ("hierarchy.score_low: one cell", "score_low is .*, but"),
         ("hierarchy: emptied", "best_roi: rows without a score"),
-        ("encoding: emptied", "encoding: .*: "),
+        ("encoding: emptied", "best_roi: .*encoding/.*accuracies give 0"),
         ("layer_summary.identification: one cell", "identification is"),
         ("layer_summary.identification_chance: one cell", "identification_chance is .*, not 0.5"),
         ("layer_summary.n_candidates: one cell", "n_candidates is 9, but table 'subjects' has 8"),

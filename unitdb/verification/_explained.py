@@ -48,7 +48,10 @@ _IMAGES: tuple[Kind, str] = (
     "unknown",
     "is over predictions of a sample of units, of which a release holds those of few",
 )
-_ACTIVATIONS: tuple[Kind, str] = ("held", "value against the ends of its interval (artanh)")
+_ACTIVATIONS: tuple[Kind, str] = (
+    "held",
+    "value against the ends of its interval, where it has one: most activations are not kept",
+)
 _CONTROLS: tuple[Kind, str] = ("unknown", "accuracies of the controls are no part of a release")
 _COUNTED: tuple[Kind, str] = (
     "bounded",

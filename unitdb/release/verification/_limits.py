@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["check_limits"]
 
 _NEAR = 1e-9
+_PATTERN_CONTROLS = 5
+"""Controls whose predictions are compared as patterns, at the most."""
 _PATTERNS = tuple(
     f"{name}_{end}" for name in ("pattern", "identification", "mean") for end in ("low", "high")
 )
@@ -100,10 +102,16 @@ def _patterns(
         yield f"pattern_r is {row['pattern_r']}, but pattern_chance is {row['pattern_chance']}"
     if value is not None and not _is_share(value, 2 * (n - 1), n):
         yield f"identification is {value}: no mean over {n} images of shares of {n - 1} comparisons"
-    if not _n_controls(build):
-        chance = 0.5 if build["n_folds"] is None else None
-        if row["identification_chance"] != chance:
-            yield f"identification_chance is {row['identification_chance']}, not {chance}"
+    n_controls, chance = _n_controls(build), row["identification_chance"]
+    if not n_controls:
+        expected_chance = 0.5 if build["n_folds"] is None else None
+        if chance != expected_chance:
+            yield f"identification_chance is {chance}, not {expected_chance}"
+    elif chance is None:
+        if value is not None:
+            yield f"identification_chance is NULL, but the build has {n_controls} controls"
+    elif not _is_share(chance, 2 * (n - 1) * min(n_controls, _PATTERN_CONTROLS), n):
+        yield f"identification_chance is {chance}: no mean over controls of shares of comparisons"
 
 
 def _controls(
