@@ -80,7 +80,7 @@ def test_hidden_files_are_passed_over(tmp_path, monkeypatch, listed):
         found = ["a"] if source_sha256(folder) == before else []
     else:
         zarr = pytest.importorskip("zarr")
-        zarr.save_array(str(folder / "conv.zarr"), np.zeros((1, 3)))
+        zarr.save_array(str(folder / "conv.zarr"), np.ones((1, 3)))
         (folder / "stimuli.txt").write_text("a\n")
         before = features(tmp_path, format="zarr").weights_sha256
         (folder / "conv.zarr" / "._0").write_bytes(JUNK)
