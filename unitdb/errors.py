@@ -261,6 +261,10 @@ class BusyError(UnitdbError, BlockingIOError):
     """Another process holds a lock for longer than is waited for."""
 
 
+class DamagedFileError(UnitdbError, OSError):
+    """A file of an unfinished build that is not as it was written."""
+
+
 class SchemaError(UnitdbError, ValueError):
     """A table that is not as the schema says."""
 

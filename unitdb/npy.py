@@ -20,8 +20,6 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.files import replacing
-
 __all__ = [
     "evaluating_headers",
     "map_npy",
@@ -29,7 +27,6 @@ __all__ = [
     "read_npy",
     "read_npz",
     "shape_of",
-    "write_npy",
 ]
 
 _HEADERS = threading.Lock()
@@ -104,12 +101,6 @@ def shape_of(path: Path) -> tuple[int, ...] | None:
         return map_npy(path).shape
     except (OSError, ValueError, EOFError):
         return None
-
-
-def write_npy(path: Path, array: NDArray[Any]) -> None:
-    """Write a ``.npy`` file, whole or not at all."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
 
 
 def read_npz(path: Path, wanted: Callable[[str], bool]) -> dict[str, NDArray[Any]]:

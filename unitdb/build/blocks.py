@@ -1,7 +1,7 @@
 """The step that is shared out and resumed: an ROI of a subject, a block of units of a layer.
 
 A block names its inputs and its result by files, so that any process that sees the same folders can
-decode it. A result that is there is whole: it is put in place by a rename.
+decode it. A result that is there is whole: it is put in place by a rename, and has a checksum.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from unitdb.activations import Activations
 from unitdb.analysis import repeat_reliability
 from unitdb.build.inputs import SubjectInput
 from unitdb.build.provenance import code_sha256
+from unitdb.build.sealed import read_npz, sealed_shape, sealing, write_npy
 from unitdb.decoding import DecoderSettings, RoiDecoder, profile_correlation
 from unitdb.decoding.roi import TILE
 from unitdb.errors import IllConditionedError, ResponsesError, UnitdbError, WorkersError
-from unitdb.files import replacing
-from unitdb.npy import read_npz, shape_of, write_npy
 from unitdb.responses import shuffle_images
 
 __all__ = [
@@ -109,14 +108,14 @@ class Block:
         return self.target.with_name(f"{self.target.stem}-repeats.npy")
 
     def is_done(self) -> bool:
-        """Whether the results are there and of the right shape."""
-        if self.n_divisions and shape_of(self.repeats) != (3, self.n_units):
+        """Whether the results are there, as they were written, and of the right shape."""
+        if self.n_divisions and sealed_shape(self.repeats) != (3, self.n_units):
             return False
         if len(self.patterns):
-            predicted = shape_of(self.predictions)
+            predicted = sealed_shape(self.predictions)
             if predicted is None or predicted[2] != len(self.patterns):
                 return False
-        return shape_of(self.target) == (1 + self.n_controls, self.n_units)
+        return sealed_shape(self.target) == (1 + self.n_controls, self.n_units)
 
 
 def write_responses(
@@ -152,7 +151,7 @@ def write_responses(
     arrays |= {f"train-{i}": train for i, (train, _) in enumerate(design.splits)}
     arrays |= {f"test-{i}": test for i, (_, test) in enumerate(design.splits)}
     arrays |= {f"roi-{roi}": mask for roi, mask in subject.rois.items()}
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with sealing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
 
 

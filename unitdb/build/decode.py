@@ -13,6 +13,7 @@ from unitdb.activations import Activations, LayerInfo, UnitSelection, select_uni
 from unitdb.build.blocks import Block, decode_block, write_responses
 from unitdb.build.inputs import Job, Progress, SubjectInput
 from unitdb.build.provenance import code_sha256
+from unitdb.build.sealed import is_sealed
 from unitdb.build.workers import Run
 from unitdb.decoding.memory import block_units
 
@@ -60,10 +61,10 @@ def decode(
         Workers died, or are not what they should be.
     """
     to_do = [block for block in blocks if not block.is_done()]
-    if not to_do:
-        return
-    folder = to_do[0].responses.parent
-    write_job_responses(job, activations, folder, {block.place[1] for block in to_do})
+    # Later steps read responses too.
+    damaged = [block for block in blocks if not is_sealed(block.responses)]
+    subjects = {block.place[1] for block in (*to_do, *damaged)}
+    write_job_responses(job, activations, blocks[0].responses.parent, subjects)
     name = f"{job.dataset.spec.name}/{job.model.spec.name}"
     total = _count(blocks)
     done = total - _count(to_do)

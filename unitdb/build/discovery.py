@@ -9,17 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.analysis import FalseDiscovery
-from unitdb.npy import read_npy, write_npy
+from unitdb.build.sealed import read_npy, write_npy
 
 __all__ = ["read_p_and_q", "save_p", "write_q"]
 
 Float32 = NDArray[np.float32]
 
 
-def save_p(folder: Path, layer: str, p: Iterable[Float32]) -> None:
-    """Write p of a layer, for each ROI an array of shape (n_units,)."""
+def save_p(folder: Path, layer: str, p: Iterable[Float32]) -> list[Path]:
+    """Write p of a layer, for each ROI an array of shape (n_units,); gives the files."""
+    files = []
     for roi, of_roi in enumerate(p):
-        _save(folder / layer / f"p-{roi:03d}.npy", of_roi)
+        files.append(folder / layer / f"p-{roi:03d}.npy")
+        _save(files[-1], of_roi)
+    return files
 
 
 def write_q(folder: Path, layers: Sequence[str], *, n_rois: int) -> None:

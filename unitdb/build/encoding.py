@@ -16,11 +16,11 @@ from unitdb.build.blocks import check_worker, load_responses
 from unitdb.build.decode import responses_path, sample_positions, write_job_responses
 from unitdb.build.inputs import Job, Progress
 from unitdb.build.provenance import code_sha256
+from unitdb.build.sealed import map_npy, read_npy, read_npz, sealed_shape, write_npy
 from unitdb.build.tables import Scope, partition_keys, scope_of, table_of
 from unitdb.build.workers import Run
 from unitdb.decoding import DecoderSettings, encoding_accuracies
 from unitdb.errors import ResponsesError, UnitdbError
-from unitdb.npy import map_npy, read_npy, read_npz, shape_of, write_npy
 
 __all__ = ["EncodingResults", "encode"]
 
@@ -69,8 +69,8 @@ class EncodingStep:
     code: str
 
     def is_done(self) -> bool:
-        """Whether the result is there and of the right shape."""
-        return shape_of(self.target) == (self.n_voxels,)
+        """Whether the result is there, as it was written, and of the right shape."""
+        return sealed_shape(self.target) == (self.n_voxels,)
 
 
 def encode(

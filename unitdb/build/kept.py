@@ -21,10 +21,17 @@ from unitdb.build.blocks import Block, load_responses, predict_units
 from unitdb.build.inputs import Job, Progress
 from unitdb.build.patterns import pattern_steps
 from unitdb.build.results import LayerResults
+from unitdb.build.sealed import (
+    check_seal,
+    is_sealed,
+    map_npy,
+    read_npy,
+    sealed_shape,
+    sealing,
+    write_npy,
+)
 from unitdb.build.workers import Run
 from unitdb.errors import RecipeError, closest
-from unitdb.files import replacing
-from unitdb.npy import map_npy, read_npy, shape_of, write_npy
 from unitdb.schema import get_table
 
 __all__ = [
@@ -63,8 +70,8 @@ class KeptStep:
         return self.blocks[0].target.with_name("kept.npy")
 
     def is_done(self) -> bool:
-        """Whether the file is there, and of the right shape."""
-        shape = shape_of(self.target)
+        """Whether the file is there, as it was written, and of the right shape."""
+        shape = sealed_shape(self.target)
         return shape is not None and shape[1:] == (len(self.positions),)
 
 
@@ -131,7 +138,7 @@ def keep_units(
     progress : callable, optional
         Called with what is done and to do.
     """
-    to_do = [layer for layer in job.model.layers if not _paths(folder, layer.name)[-1].exists()]
+    to_do = [layer for layer in job.model.layers if not is_sealed(_paths(folder, layer.name)[-1])]
     positions = {
         layer.name: _positions(job, layer, activations.units(layer.name), blocks) for layer in to_do
     }
@@ -155,8 +162,10 @@ def keep_units(
             _activation_rows(job, layer, activations, kept),
             _prediction_rows(job, layer, activations.units(layer.name)[kept], found),
         )
-        for path, table in zip(_paths(folder, layer.name), tables, strict=True):
-            with replacing(path) as temporary:  # the last of them is looked for
+        paths = _paths(folder, layer.name)
+        for path, table in zip(paths, tables, strict=True):
+            # The last of them is looked for: its seal is of all before it.
+            with sealing(path, others=paths[:-1] if path == paths[-1] else ()) as temporary:
                 pq.write_table(table, temporary)
 
 
@@ -177,7 +186,9 @@ def kept_pieces(table: str, jobs: Sequence[Job], folders: Mapping[str, Path]) ->
         for layer in job.model.layers
     )
     for _, _, layer, build in in_order:
-        read = pq.read_table(_paths(folders[build], layer)[which], schema=schema)
+        path = _paths(folders[build], layer)[which]
+        check_seal(path)
+        read = pq.read_table(path, schema=schema)
         yield read.replace_schema_metadata(schema.metadata)
 
 

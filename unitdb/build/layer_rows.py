@@ -14,6 +14,7 @@ from unitdb.analysis import channel_blocks, prediction_correlations
 from unitdb.build.inputs import Job
 from unitdb.build.patterns import PatternStep, load_predictions
 from unitdb.build.results import LayerResults
+from unitdb.build.sealed import read_text
 from unitdb.build.statistics import agreement, by_controls, by_formula, covariates
 from unitdb.build.tables import (
     Rows,
@@ -69,7 +70,7 @@ def layer_rows(
             roi,
             r,
             tested=tested,
-            patterns=[json.loads(step.target.read_text()) for step in steps],
+            patterns=[json.loads(read_text(step.target)) for step in steps],
             chance=_chance(results, number),
             reliability=results.reliability(number),
         )

@@ -21,8 +21,7 @@ from unitdb.analysis import (
     pattern_correlation,
 )
 from unitdb.build.blocks import Block, load_responses
-from unitdb.files import replacing
-from unitdb.npy import read_npy, write_npy
+from unitdb.build.sealed import read_npy, write_npy, write_text
 
 __all__ = [
     "PatternStep",
@@ -113,8 +112,7 @@ def summarise_patterns(step: PatternStep) -> PatternStep:
                 np.mean([_rate(similarity.similarity()) for similarity in controls])
             )
     known = {name: None if value != value else value for name, value in columns.items()}
-    with replacing(step.target) as temporary:
-        temporary.write_text(json.dumps(known))
+    write_text(step.target, json.dumps(known))
     return step
 
 

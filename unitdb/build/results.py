@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.build.blocks import Block
-from unitdb.npy import map_npy
+from unitdb.build.sealed import map_npy
 
 __all__ = ["LayerResults", "at_hand"]
 

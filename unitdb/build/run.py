@@ -32,6 +32,7 @@ from unitdb.build.origins import input_rows
 from unitdb.build.patterns import pattern_steps, summarise_patterns, write_truth
 from unitdb.build.recipe import Recipe, read_recipe
 from unitdb.build.runlog import RunLog, run_log_path
+from unitdb.build.sealed import is_sealed
 from unitdb.build.tables import Rows
 from unitdb.build.tabulate import kept_folder, tabulate, write_tables
 from unitdb.build.workers import Run, memory_of_thread, open_workers
@@ -233,7 +234,7 @@ def _compare_patterns(
 ) -> None:
     """Summarise the patterns of each layer, ROI and subject that are not summarised yet."""
     steps = pattern_steps(blocks)
-    to_do = [step for step in steps if not step.target.exists()]
+    to_do = [step for step in steps if not is_sealed(step.target)]
     for step in {step.layer: step for step in to_do}.values():
         write_truth(step, activations)
     for number, _ in enumerate(run(summarise_patterns, to_do), 1 + len(steps) - len(to_do)):

@@ -1,7 +1,7 @@
 """From what a build has computed to the tables of a release, layer by layer, then small ones.
 
 What is written is found again by a build that was killed: a layer is complete where its small rows
-are, which are written last.
+are, which are written last, and sealed with what else the layer has.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from unitdb.build.origins import reference_tables
 from unitdb.build.patterns import pattern_steps
 from unitdb.build.recurrence import RecurrenceTable
 from unitdb.build.results import LayerResults
+from unitdb.build.sealed import is_sealed, read_text, write_text
 from unitdb.build.tables import (
     Rows,
     accuracy_rows,
@@ -34,7 +35,6 @@ from unitdb.build.tables import (
     table_of,
     unit_summary_rows,
 )
-from unitdb.files import replacing
 from unitdb.publish import write_partition, write_table
 
 __all__ = ["kept_folder", "tabulate", "write_tables"]
@@ -58,24 +58,22 @@ def tabulate(
     patterns, steps = pattern_steps(blocks), 2 * len(layers)
     for number, layer in enumerate(layers, 1):
         rows = _rows_path(work, job, layer.name)
-        if not rows.exists():
+        if not is_sealed(rows):
             results, units = LayerResults(blocks, layer.name), activations.units(layer.name)
             keys = partition_keys(scope, layer.name)
             pieces = accuracy_rows(scope, layer.name, units, results, results.reliabilities())
-            write_partition(work / "staged", "accuracy", keys, pieces)
+            written = write_partition(work / "staged", "accuracy", keys, pieces)
             small, p = layer_rows(job, layer, activations, results, patterns)
             small |= histogram_rows(scope, layer.name, results)
-            save_p(work / "p" / job.build, layer.name, p)
-            # Written last: where it is, all else of the layer is complete.
-            with replacing(rows) as temporary:
-                temporary.write_text(json.dumps(small))
+            others = [written, *save_p(work / "p" / job.build, layer.name, p)]
+            # Written last: where it is, all else of the layer is complete, and as its seal says.
+            write_text(rows, json.dumps(small), others=others)
         if progress:
             progress("tables", number, steps)
     done = _rows_path(work, job, _HIERARCHY)
-    if not done.exists():
-        found = _tabulate_network(job, activations, blocks, encoded, work, progress)
-        with replacing(done) as temporary:  # last again
-            temporary.write_text(json.dumps(found))
+    if not is_sealed(done):
+        found, files = _tabulate_network(job, activations, blocks, encoded, work, progress)
+        write_text(done, json.dumps(found), others=files)  # last again
     if progress:
         progress("tables", steps, steps)
 
@@ -87,10 +85,10 @@ def _tabulate_network(
     encoded: EncodingResults | None,
     work: Path,
     progress: Progress | None,
-) -> dict[str, Rows]:
-    """Write what takes the p of all layers, and return the rows of tables of the network."""
+) -> tuple[dict[str, Rows], list[Path]]:
+    """Write what takes the p of all layers; rows of tables of the network, and files written."""
     scope, layers = scope_of(job), job.model.layers
-    folder = work / "p" / job.build
+    folder, written = work / "p" / job.build, list[Path]()
     write_q(folder, [layer.name for layer in layers], n_rois=len(scope.rois))
     hierarchy = HierarchyTables(
         scope,
@@ -105,14 +103,14 @@ def _tabulate_network(
         results, units = LayerResults(blocks, layer.name), activations.units(layer.name)
         p_and_q = read_p_and_q(folder, layer.name, n_rois=len(scope.rois))
         pieces = unit_summary_rows(scope, layer.name, units, results, p_and_q)
-        write_partition(work / "staged", "unit_summary", keys, pieces)
+        written.append(write_partition(work / "staged", "unit_summary", keys, pieces))
         channels = channel_blocks(layer.shape, units, axes=layer.axes)
         hierarchy.add(layer.name, channels, results.accuracies)
         recurrence.add(results.accuracies, results.halves)
         if progress:
             progress("tables", number, 2 * len(layers))
     scores = hierarchy.rows(None if encoded is None else encoded.accuracies)
-    return scores | {"recurrence": recurrence.rows()}
+    return scores | {"recurrence": recurrence.rows()}, written
 
 
 def write_tables(
@@ -135,11 +133,11 @@ def write_tables(
     for name, table in reference_tables(jobs, inputs).items():
         write_table(staged, name, table)
     small = [
-        json.loads(_rows_path(work, job, layer.name).read_text())
+        json.loads(read_text(_rows_path(work, job, layer.name)))
         for job in jobs
         for layer in job.model.layers
     ]
-    small += [json.loads(_rows_path(work, job, _HIERARCHY).read_text()) for job in jobs]
+    small += [json.loads(read_text(_rows_path(work, job, _HIERARCHY))) for job in jobs]
     for name in (
         "layer_summary",
         "layer_reliability",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ class Run(Protocol):
 
 
 _SECONDS_TO_CONNECT = 20
+_SECONDS_WITHOUT_WORKERS = 300.0
+_SECONDS_TO_ASK = 1.0
+_SECONDS_TO_PAUSE = 0.02
 
 _DASK_SETTINGS = {
     # Silence is the program's own: results and errors come back, its log would cut through bars.
@@ -79,7 +83,7 @@ def open_workers(*, workers: int | None = None, scheduler: str | None = None) ->
     Raises
     ------
     WorkersError
-        No scheduler answers; a worker died again and again.
+        No scheduler answers; a worker died again and again, or all did and none came back.
     """
     if workers is not None and workers < 1:
         raise WorkersError(f"workers: there must be at least 1 (got {workers})")
@@ -136,8 +140,13 @@ def _run_on(client: Client, function: Callable[[T], R], items: Sequence[T]) -> I
     from distributed import KilledWorker, as_completed as completed
 
     futures = client.map(function, items, pure=False)
+    done, waiting = completed(futures, loop=client.loop), _Waiting(client)
     try:
-        for future in completed(futures, loop=client.loop):
+        while not done.is_empty():
+            if not done.has_ready():
+                waiting.pause()
+                continue
+            future = next(done)
             try:
                 yield future.result()
             except KilledWorker as cause:
@@ -148,3 +157,39 @@ def _run_on(client: Client, function: Callable[[T], R], items: Sequence[T]) -> I
             future.release()
     finally:
         client.cancel(futures)
+
+
+class _Waiting:
+    """Waits for results, as long as there is anybody to give them.
+
+    Dask itself waits for ever where all workers have died and none comes back.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._asked = self._seen = time.monotonic()
+
+    def pause(self) -> None:
+        """Wait a moment; WorkersError where no worker has been there for too long."""
+        time.sleep(_SECONDS_TO_PAUSE)
+        now = time.monotonic()
+        if now - self._asked < _SECONDS_TO_ASK:
+            return
+        if self._has_workers():
+            self._seen = time.monotonic()
+        elif now - self._seen > _SECONDS_WITHOUT_WORKERS:
+            raise WorkersError(
+                f"no worker has been there for {_SECONDS_WITHOUT_WORKERS:.0f} s: all workers died "
+                "and none came back, or none was started, or the scheduler is gone; start the "
+                "build again to go on from here"
+            )
+        self._asked = time.monotonic()
+
+    def _has_workers(self) -> bool:
+        try:
+            scheduler = self._client.scheduler
+            return scheduler is not None and bool(
+                self._client.sync(scheduler.ncores, callback_timeout=_SECONDS_TO_CONNECT)
+            )
+        except (OSError, TimeoutError):
+            return False  # the scheduler is gone, or too busy to say
