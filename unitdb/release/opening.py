@@ -52,7 +52,7 @@ def open_release(path_or_name: str | Path, *, releases: str | Path | None = None
 def _warned(release: Release) -> Release:
     """Warn where the catalogue above a release says that it is retracted, or is lost."""
     entry = release.listed()
-    if entry is None and not is_address(release.path):
+    if entry is None and not is_address(release.location):
         warn_if_lost(Path(release.path).resolve().parents[1])
     if entry is not None:
         warn_if_retracted(entry)
