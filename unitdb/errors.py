@@ -27,6 +27,7 @@ __all__ = [
     "MissingProgramError",
     "ModelCheckError",
     "ModelError",
+    "NotDownloadedError",
     "NotKeptError",
     "PictureError",
     "ProgramError",
@@ -243,6 +244,10 @@ class ModelCheckError(ModelError):
 
 class ActivationsError(UnitdbError, ValueError):
     """Activations that cannot be used: not finite, or of changing shape."""
+
+
+class NotDownloadedError(DatasetError, ActivationsError):
+    """A file that a dataset knows by name alone: its content is elsewhere."""
 
 
 class PictureError(UnitdbError, ValueError):

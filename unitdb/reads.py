@@ -6,9 +6,13 @@ may fit more than is read, and a reader may open files that nothing names.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import glob
+import shlex
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
+
+from unitdb.errors import NotDownloadedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,18 +24,47 @@ _LONGEST = 300
 
 _listening: ContextVar[tuple[set[Path], ...]] = ContextVar("_listening", default=())
 
+_POINTER = b"/annex/objects/"
+_LONGEST_POINTER = 1 << 15  # of what git-annex takes for one
+
 
 def note_read(path: Path) -> None:
-    """Say that the file at ``path`` is read; called by whatever opens files of users."""
+    """Say that the file at ``path`` is read; called by whatever opens files of users, before it.
+
+    Raises
+    ------
+    NotDownloadedError
+        It is a link to nothing, or a pointer that git-annex leaves in place of content (on
+        adjusted branches); with the command that downloads it.
+    """
+    if (path.is_symlink() and not path.exists()) or _is_pointer(path):
+        raise NotDownloadedError(f"{path}: {_not_downloaded(path)}")
     for noted in _listening.get():
         noted.add(path)
 
 
 def why_missing(path: Path) -> str:
     """Why a file cannot be opened: there is none, or its DataLad dataset has its name alone."""
-    if path.is_symlink():
-        return "is known, but not downloaded: unitdb datasets get NAME, or datalad get"
-    return "no such file or folder"
+    return _not_downloaded(path) if path.is_symlink() else "no such file or folder"
+
+
+def _is_pointer(path: Path) -> bool:
+    with suppress(OSError):
+        if path.is_file() and len(_POINTER) < path.stat().st_size <= _LONGEST_POINTER:
+            with path.open("rb") as file:
+                return file.read(len(_POINTER)) == _POINTER
+    return False
+
+
+def _not_downloaded(path: Path) -> str:
+    # By hand: to resolve it would follow the link.
+    for folder in path.absolute().parents:
+        if (folder / ".datalad").is_dir():
+            name = glob.escape(path.absolute().relative_to(folder).as_posix())
+            words = ["unitdb", "datasets", "get", folder.name, "--data", str(folder.parent)]
+            command = shlex.join([*words, "--file", name])
+            return f"not downloaded: {command} (or: datalad get {shlex.quote(str(path))})"
+    return f"not downloaded: git annex get {shlex.quote(str(path))}"
 
 
 def in_one_line(text: object) -> str:

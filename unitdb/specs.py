@@ -116,11 +116,11 @@ def read_spec(path: Path, spec: type[S], error: type[UnitdbError]) -> S:
         Names the file, the key and what is wrong with it; for an unknown key, the nearest
         valid ones.
     """
+    note_read(path)
     try:
         with path.open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
         text = raw.decode("utf-8")
-        note_read(path)
     except FileNotFoundError:
         raise error(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as cause:

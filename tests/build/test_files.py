@@ -69,6 +69,32 @@ def test_an_unlocked_file_keeps_its_bytes(dataset: Path, tmp_path: Path) -> None
     assert (a.sha256, a.path, a.datalad_id) == (b.sha256, b.path, b.datalad_id)
 
 
+@pytest.mark.robust(
+    "datasets",
+    given="a dataset on an adjusted branch (all files unlocked)",
+    before="provenance named git-annex's own commit of that branch, which no clone has",
+    now="the last commit of the basis that changed the files",
+)
+def test_on_an_adjusted_branch_the_commit_is_one_that_clones_have(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    run("datalad", "create", str(folder), folder=tmp_path)
+    (folder / "a.bin").write_bytes(b"a")
+    run("datalad", "save", "-m", "a", folder=folder)
+    commit = git(folder, "rev-parse", "HEAD")
+    run("git", "annex", "adjust", "--unlock", folder=folder)
+    assert git(folder, "rev-parse", "HEAD") != commit
+    (found,) = describe_files([folder / "a.bin"], bases=[]).values()
+    assert found.git_commit == commit
+    assert found.annex_key is not None
+    (folder / "b.bin").write_bytes(b"b")
+    run("datalad", "save", "-m", "b", folder=folder)
+    run("git", "annex", "sync", "--no-pull", "--no-push", folder=folder)
+    a, b = describe_files([folder / "a.bin", folder / "b.bin"], bases=[]).values()
+    basis = f"refs/basis/{git(folder, 'rev-parse', '--abbrev-ref', 'HEAD')}"
+    for file in (a, b):
+        git(folder, "merge-base", "--is-ancestor", str(file.git_commit), basis)  # or an error
+
+
 @pytest.mark.parametrize("backend", ["MD5E", "SHA256E", "SHA1"])
 def test_a_changed_byte_of_an_annexed_file_is_an_error(tmp_path: Path, backend: str) -> None:
     folder = tmp_path / "data"

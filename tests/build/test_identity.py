@@ -15,6 +15,7 @@ from unitdb.activations import FeatureModel, ModelSpec, UnitSelection
 from unitdb.activations.identity import NO_NUMBER_OF, SOURCES
 from unitdb.build.inputs import Job, plan_sha256, read_jobs
 from unitdb.build.recipe import DecoderSpec, Recipe, read_recipe
+from unitdb.errors import UnitdbError
 from unitdb.responses import DatasetSpec
 from unitdb.specs import Spec, content_sha256
 
@@ -203,3 +204,41 @@ def test_code_that_activations_rest_on_is_hashed_or_named():
     hashed = {Path(module.__file__ or "").stem for module in SOURCES}
     mine = {place for place in used if place.startswith("activations")}
     assert used - mine == hashed | NO_NUMBER_OF
+
+
+def two_datasets(recipe: Path, rois: str) -> None:
+    """Name a second dataset of other ROIs, of the same people: other sessions, say."""
+    text = (recipe.parent / "mine.yaml").read_text()
+    (recipe.parent / "other.yaml").write_text(text)
+    for old, new in (
+        ("name: mine", "name: other"),
+        ("{V1: early, IT: late}", "{EVC: early, HVC: late}"),
+        ("{V1: is_v1, IT: is_it}", "{EVC: is_v1, HVC: is_it}"),
+    ):
+        edit(recipe.parent / "other.yaml", old, new)
+    edit(recipe, "datasets: [mine.yaml]", f"datasets: [mine.yaml, other.yaml]\n{rois}")
+
+
+@pytest.mark.robust(
+    "recipes",
+    given="two datasets in a recipe whose ROIs have other names, and `rois` or `hierarchy`",
+    before="UnknownRoiError: a list had to hold for both datasets",
+    now="a list for each dataset by its name; an unknown dataset or ROI is named",
+)
+def test_each_dataset_has_rois_of_its_own(recipe):
+    asked = "rois: {mine: [IT]}\nhierarchy: {other: [HVC, EVC]}"
+    two_datasets(recipe, asked)
+    mine, other = jobs_of(recipe)
+    assert (mine.dataset.rois, other.dataset.rois) == (("IT",), ("EVC", "HVC"))
+    assert (mine.dataset.hierarchy, other.dataset.hierarchy) == (("IT",), ("HVC", "EVC"))
+    text = recipe.read_text()
+    for wrong, error in (
+        ("rois: {mine: [EVC]}", "unknown roi 'EVC' in dataset 'mine'"),
+        ("rois: {mines: [V1]}", "unknown dataset 'mines' in `rois` of the recipe; did you mean"),
+        ("hierarchy: {mine: [V1, V1]}", "hierarchy.mine: V1 stands twice"),
+        ("hierarchy: {mine: [V1]}", "hierarchy"),
+        ("hierarchy: {mine: [EVC, V1]}", "unknown roi 'EVC' in the ROIs decoded of 'mine'"),
+    ):
+        recipe.write_text(text.replace(asked, wrong))
+        with pytest.raises(UnitdbError, match=error):
+            jobs_of(recipe)

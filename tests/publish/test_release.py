@@ -13,9 +13,15 @@ import pytest
 import yaml
 
 from tests.tiny import INFO, accuracies, stage
-from unitdb.errors import RecipeError, ReleaseExistsError, SchemaError, UnknownReleaseError
+from unitdb.errors import (
+    CatalogueError,
+    RecipeError,
+    ReleaseExistsError,
+    SchemaError,
+    UnknownReleaseError,
+)
 from unitdb.files import files_below, read_sums, sha256_file, write_text
-from unitdb.publish import finish, publish_release, retract
+from unitdb.publish import add_erratum, finish, publish_release, retract
 from unitdb.release import open_release
 from unitdb.release.catalogue import Catalogue
 from unitdb.release.verification import verify
@@ -125,6 +131,23 @@ def test_publishing_the_same_again_changes_nothing(tiny_copy: Path) -> None:
     staged = stage(root / ".staging" / "again")
     assert publish_release(staged, root, info=INFO) == tiny_copy
     assert contents(root) == before
+
+
+@pytest.mark.robust(
+    "publishing",
+    given="an empty erratum, or an empty reason of a retraction (`''`, blanks, `-`)",
+    before="listed, and shown to every reader",
+    now="refused in one line",
+)
+@pytest.mark.parametrize("text", ["", " \n\t", "-", "\u200b", "..."])
+def test_empty_errata_and_reasons_are_refused(tiny_copy: Path, text: str) -> None:
+    root = tiny_copy.parent.parent
+    before = (root / "releases.json").read_bytes()
+    with pytest.raises(CatalogueError, match="the reason of a retraction must say something"):
+        retract(root, "tiny", "1.0.0", reason=text)
+    with pytest.raises(CatalogueError, match="an erratum must say something"):
+        add_erratum(root, "tiny", "1.0.0", text)
+    assert (root / "releases.json").read_bytes() == before
 
 
 def test_releases_are_immutable(tiny_copy: Path, changed_tables: Path) -> None:

@@ -51,7 +51,7 @@ def test_god_as_a_bids_dataset_is_cloned_and_used_in_place(written, tmp_path):
     version = programs.run("git", "rev-parse", "HEAD", folder=theirs).strip()
     files = DatasetFiles(datalad=str(theirs), version=version, fetch=found.files.fetch)
     install("god-bids", files, data=data)
-    with pytest.raises(DatasetError, match=r"\.nii\.gz: is known, but not downloaded"):
+    with pytest.raises(DatasetError, match=r"\.nii\.gz: not downloaded: unitdb datasets get"):
         bids_responses(found, found.responses, "sub-01", data)
     get("god-bids", files, data=data, subjects=["sub-01"])
     responses = bids_responses(found, found.responses, "sub-01", data)

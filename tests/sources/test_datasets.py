@@ -238,6 +238,33 @@ def test_a_dataset_that_exists_is_cloned_by_path(tmp_path):
     assert (data / "copy" / "sub-01" / "bold.bin").read_bytes() == noise(0)
 
 
+@pytest.mark.robust(
+    "datasets",
+    given="`datasets get --file 'GLOB'` and `--subject NAME` of a dataset that is cloned",
+    before="the pattern went to git-annex as the name of a file; an unknown subject was its error",
+    now="`*` stands for anything, as the help says; UnknownSubjectError with the nearest names",
+)
+def test_patterns_and_subjects_of_a_clone(tmp_path):
+    theirs = tmp_path / "theirs"
+    run("datalad", "create", theirs, folder=tmp_path)
+    for seed, path in enumerate(("sub-01/a.bin", "sub-01/x/b.bin", "sub-02/a.bin", "all.bin")):
+        (theirs / path).parent.mkdir(parents=True, exist_ok=True)
+        (theirs / path).write_bytes(noise(seed, 10))
+    run("datalad", "save", "-m", "Add responses", folder=theirs)
+    files = DatasetFiles(datalad=str(theirs), fetch=["{subject}"])
+
+    def had(**which):
+        return set(state_of(get("copy", files, data=tmp_path / "data", **which)))
+
+    assert had(patterns=["*/b.bin"]) == {"sub-01/x/b.bin"}
+    assert had(patterns=["sub-0?/a.bin", "all*"]) == {"sub-01/a.bin", "sub-02/a.bin", "all.bin"}
+    assert had(patterns=["*.bin"], subjects=["sub-01"]) == {"sub-01/a.bin", "sub-01/x/b.bin"}
+    with pytest.raises(SourceError, match=r"no file fits; there are, among others, sub-0./a\.bin"):
+        had(patterns=["sub-03/a.bin"])
+    with pytest.raises(UnknownSubjectError, match="'sub-03' in files of 'copy'; did you mean"):
+        had(subjects=["sub-03"])
+
+
 def test_a_dataset_that_cannot_be_cloned_is_one_short_error(web, tmp_path):
     files = DatasetFiles(datalad=f"{web.url}/theirs.git", version="1.0")
     with pytest.raises(SourceError, match=r"theirs\.git cannot be cloned: .* not found") as error:

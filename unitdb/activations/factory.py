@@ -144,9 +144,9 @@ def _resolve(spec: ModelSpec, path: str, folder: Path | None) -> Path:
     if folder is None:
         raise ModelError(f"model {spec.name!r} names the file {path!r}, but no folder is given")
     resolved = folder / path
+    note_read(resolved)
     if not resolved.is_file():
         raise ModelError(f"model {spec.name!r}: {resolved}: no such file")
-    note_read(resolved)
     return resolved
 
 

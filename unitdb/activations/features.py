@@ -329,7 +329,8 @@ class _Stacks:
 def _files_of(array: Path) -> list[Path]:
     # Not `visible`: the metadata of zarr arrays have names with dots in front.
     paths = (path for path in array.rglob("*") if not path.name.startswith("._"))
-    return sorted(filter(Path.is_file, paths))
+    # Links to nothing too: zarr would take a chunk that is not there for one never written.
+    return sorted(path for path in paths if path.is_file() or path.is_symlink())
 
 
 def _open(spec: FeatureModel, layer: str, data: Path) -> _Table:
@@ -367,6 +368,7 @@ def _open_stacks(spec: FeatureModel, layer: str, folders: Sequence[Path]) -> _St
     for folder in folders:
         path = folder / f"{layer}{ending}"
         if not path.exists():
+            note_read(path)  # which says more of a link to nothing
             raise _no_layer(path, visible(folder.glob(f"*{ending}"), below=folder))
         arrays[path] = _map(path)
         ids = read_list(folder / _IDS, error=ActivationsError)
@@ -385,6 +387,8 @@ def _map(path: Path) -> Any:
     """Open an array without reading it."""
     if path.suffix == ".npy":
         return read_npy(path, error=ActivationsError, in_memory=False)
+    for file in _files_of(path):
+        note_read(file)
     return open_zarr(path, error=ActivationsError)
 
 

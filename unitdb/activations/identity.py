@@ -9,7 +9,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from unitdb import npy, pictures, texts
+from unitdb import npy, pictures, steady, texts
 from unitdb.activations.models import ModelSpec
 from unitdb.errors import ModelError, closest
 from unitdb.files import visible
@@ -18,10 +18,10 @@ __all__ = ["environment", "model_packages", "source_sha256"]
 
 _PACKAGES = ("Pillow", "numpy", "torch")
 
-SOURCES = (npy, pictures, texts)
+SOURCES = (npy, pictures, steady, texts)
 """Modules beside this folder whose code is part of the identity of activations."""
 
-NO_NUMBER_OF = frozenset({"errors", "reads", "specs"})
+NO_NUMBER_OF = frozenset({"errors", "files", "reads", "specs"})
 """Those that the folder uses too, and that no activation depends on."""
 
 

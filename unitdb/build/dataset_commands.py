@@ -15,7 +15,7 @@ from unitdb.build.commands import DATASETS
 from unitdb.cli import terminal
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
-from unitdb.errors import DatasetError, SourceError
+from unitdb.errors import DatasetError, SourceError, UnknownSubjectError
 from unitdb.responses import DatasetSpec, dataset_specs, find_dataset, open_dataset
 from unitdb.specs import read_spec
 
@@ -123,6 +123,7 @@ def get(name: str, datasets: tuple[Path, ...], data: Path | None, **which: Any) 
     In Python: unitdb.sources.get(NAME, SPEC.files, subjects=[…])
     """
     spec, files = _files(name, datasets)
+    _check_subjects(spec, which)
     with progress_bars(of_bytes=True) as progress:
         found = sources.get(spec.name, files, data=data, progress=progress, **_given(which))
     terminal.echo(f"{len(found)} files are here: {sources.data_folder(data) / spec.name}")
@@ -168,6 +169,7 @@ def drop(
     In Python: unitdb.sources.drop(NAME, SPEC.files)
     """
     spec, files = _files(name, datasets)
+    _check_subjects(spec, which)
     found = sources.drop(spec.name, files, data=data, force=force, **_given(which))
     terminal.echo(f"{len(found)} files of {spec.name} are not here")
 
@@ -184,6 +186,12 @@ def _files(name: str, datasets: tuple[Path, ...]) -> tuple[DatasetSpec, sources.
             f"{'its responses are simulated' if spec.simulated else spec.source}"
         )
     return spec, spec.files
+
+
+def _check_subjects(spec: DatasetSpec, which: dict[str, tuple[str, ...]]) -> None:
+    for subject in which["subjects"]:
+        if subject not in spec.subjects:
+            raise UnknownSubjectError(subject, spec.subjects, where=f"dataset {spec.name!r}")
 
 
 def _given(which: dict[str, tuple[str, ...]]) -> dict[str, Any]:

@@ -223,21 +223,40 @@ def _read_repository(top: Path, paths: Sequence[Path]) -> _Repository | None:
     # All of the dataset: a line for each file would be longer than a command may be.
     tree = run("git", "ls-tree", "-r", "-z", "--name-only", "HEAD", folder=top)
     changed = run("git", "diff", "--name-only", "-z", "HEAD", folder=top)
-    saved = set(tree.split("\0")) - set(changed.split("\0"))
+    head, own = _shared_head(top)
+    saved = set(tree.split("\0")) - set(changed.split("\0")) - own
     return _Repository(
         top=top,
-        commit=_last_commit(top, sorted(saved.intersection(names.values()))),
+        commit=_last_commit(top, sorted(saved.intersection(names.values())), head=head),
         datalad_id=identifier,
         keys=_annex_keys(top, names),
         unsaved=frozenset(path for path, name in names.items() if name not in saved),
     )
 
 
-def _last_commit(top: Path, names: Sequence[str]) -> str | None:
-    """Last commit that changed any of the files."""
+def _shared_head(top: Path) -> tuple[str, frozenset[str]]:
+    """The commit that others have of what is checked out, and files that it has not as they are.
+
+    On an adjusted branch git-annex keeps a commit of its own on top, in which files are unlocked;
+    no clone has it. What it was made from is its basis.
+    """
+    branch = run("git", "rev-parse", "--abbrev-ref", "HEAD", folder=top).strip()
+    if not branch.startswith("adjusted/"):
+        return "HEAD", frozenset()
+    basis = f"refs/basis/{branch}"
+    adjusting = run("git", "rev-list", "--reverse", f"{basis}..HEAD", folder=top).split()
+    if not adjusting:
+        return basis, frozenset()
+    # Commits after the first are the user's, and not yet in the basis: git annex sync brings them.
+    later = run("git", "diff", "--name-only", "-z", adjusting[0], "HEAD", folder=top)
+    return basis, frozenset(later.split("\0"))
+
+
+def _last_commit(top: Path, names: Sequence[str], *, head: str) -> str | None:
+    """Last commit up to ``head`` that changed any of the files."""
     if not names:
         return None
-    asked = "\n".join(["HEAD", "--", *(f":(literal){name}" for name in names)])
+    asked = "\n".join([head, "--", *(f":(literal){name}" for name in names)])
     return run("git", "rev-list", "-1", "--stdin", folder=top, text=asked + "\n").strip() or None
 
 

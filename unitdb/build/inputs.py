@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from unitdb.errors import (
     RecipeError,
     ResponsesError,
     TransformationError,
+    UnknownDatasetError,
     UnknownModelError,
     UnknownRoiError,
 )
@@ -368,6 +369,11 @@ def read_datasets(
                 progress=named(progress, "activations"),
             )
         opened.append((dataset, [Use(path=path, role="dataset") for path in sorted(files)]))
+    known = [dataset.spec.name for dataset, _ in opened]
+    for key, given in (("rois", recipe.rois), ("hierarchy", recipe.hierarchy)):
+        for name in given if isinstance(given, dict) else ():
+            if name not in known:
+                raise UnknownDatasetError(name, known, where=f"`{key}` of the recipe")
     for dataset, _ in opened:
         _check_transformations(dataset.spec, recipe)
         _hierarchy(dataset.spec, recipe)
@@ -429,9 +435,8 @@ def _read(
 
 
 def _rois(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:
-    if recipe.rois == "all":
-        return tuple(sorted(spec.rois))
-    for roi in recipe.rois:
+    asked = _of_dataset(recipe.rois, spec)
+    for roi in asked or ():
         if roi not in spec.rois:
             raise UnknownRoiError(
                 roi,
@@ -439,15 +444,16 @@ def _rois(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:
                 where=f"dataset {spec.name!r}",
                 hint=f"unitdb datasets show {spec.name}",
             )
-    return tuple(sorted(recipe.rois))
+    return tuple(sorted(spec.rois if asked is None else asked))
 
 
 def _hierarchy(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:
     """The ROIs of BH scores: those that the recipe lists, or all in the dataset's order."""
     rois = _rois(spec, recipe)
-    if recipe.hierarchy == "all":
+    asked = _of_dataset(recipe.hierarchy, spec)
+    if asked is None:
         return tuple(roi for roi in spec.rois if roi in rois)
-    for roi in recipe.hierarchy:
+    for roi in asked:
         if roi not in rois:
             raise UnknownRoiError(
                 roi,
@@ -455,7 +461,16 @@ def _hierarchy(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:
                 where=f"the ROIs decoded of {spec.name!r}",
                 hint="hierarchy: in the recipe",
             )
-    return tuple(recipe.hierarchy)
+    return tuple(asked)
+
+
+def _of_dataset(
+    given: list[str] | dict[str, list[str]] | Literal["all"], spec: DatasetSpec
+) -> list[str] | None:
+    """What a recipe lists for a dataset; None for all."""
+    if isinstance(given, dict):
+        return given.get(spec.name)
+    return None if given == "all" else given
 
 
 def _check_transformations(spec: DatasetSpec, recipe: Recipe) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -166,6 +166,10 @@ class KeepSpec(Spec):
     also: list[Annotated[str, Field(pattern=_UNIT)]] = Field(default_factory=list)
 
 
+_Rois = Annotated[list[Name], Field(min_length=1)]
+_Order = Annotated[list[Name], Field(min_length=2)]
+
+
 class Recipe(Spec):
     """What a release is built from.
 
@@ -180,17 +184,18 @@ class Recipe(Spec):
     own_models : list of ModelSpec or FeatureModel
         Networks that unitdb does not know, or files of their activations; `models` then names them
         like any other.
-    rois : list of str or 'all'
-        ROIs of the datasets that are decoded.
+    rois : list of str, mapping of str to list of str, or 'all'
+        ROIs that are decoded. Where datasets have other ROIs, a list for each dataset by its name;
+        of a dataset that is not in the mapping all are.
     units : 'all' or UnitSelection
         Units of each layer that are decoded.
     decoder : DecoderSpec
         How.
     control : {'shuffled-images'}, optional
         Build the null instead: images are shuffled independently in each subject.
-    hierarchy : list of str or 'all'
-        ROIs of BH scores, from early to late; by default all that are decoded, in the order of the
-        dataset.
+    hierarchy : list of str, mapping of str to list of str, or 'all'
+        ROIs of BH scores, from early to late, of all datasets or of each by its name; by default
+        all that are decoded, in the order of the dataset.
     significance : SignificanceSpec, optional
         Take p from controls. Without it, p follows from the number of test images, and there is
         none in cross-validation.
@@ -235,8 +240,8 @@ class Recipe(Spec):
     datasets: Annotated[list[str], Field(min_length=1)]
     models: Annotated[list[ModelChoice], Field(min_length=1)]
     own_models: list[OwnModel] = Field(default_factory=list)
-    rois: Annotated[list[Name], Field(min_length=1)] | Literal["all"] = "all"
-    hierarchy: Annotated[list[Name], Field(min_length=2)] | Literal["all"] = "all"
+    rois: _Rois | dict[Name, _Rois] | Literal["all"] = "all"
+    hierarchy: _Order | dict[Name, _Order] | Literal["all"] = "all"
     units: UnitSelection | Literal["all"] = "all"
     decoder: DecoderSpec = DecoderSpec()
     control: Literal["shuffled-images"] | None = None
@@ -256,8 +261,8 @@ class Recipe(Spec):
             ("datasets", self.datasets),
             ("models", [model.name for model in self.models]),
             ("own_models", [model.name for model in self.own_models]),
-            ("rois", [] if self.rois == "all" else self.rois),
-            ("hierarchy", [] if self.hierarchy == "all" else self.hierarchy),
+            *_lists("rois", self.rois),
+            *_lists("hierarchy", self.hierarchy),
             ("keep.also", self.keep.also),
         ):
             repeated = sorted({name for name in names if names.count(name) > 1})
@@ -288,6 +293,13 @@ class Recipe(Spec):
     def selection(self) -> UnitSelection:
         """Units of each layer that are decoded."""
         return UnitSelection(sample=None) if self.units == "all" else self.units
+
+
+def _lists(key: str, given: Any) -> list[tuple[str, list[str]]]:
+    """Lists of names in a value that may be one list, one for each dataset, or a word."""
+    if isinstance(given, dict):
+        return [(f"{key}.{dataset}", names) for dataset, names in given.items()]
+    return [] if given == "all" else [(key, given)]
 
 
 def read_recipe(path: Path) -> Recipe:

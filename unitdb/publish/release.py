@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from unitdb.errors import ReleaseExistsError, SchemaError, UnknownReleaseError
+from unitdb.errors import CatalogueError, ReleaseExistsError, SchemaError, UnknownReleaseError
 from unitdb.files import SUMS, files_below, locked, read_sums, sha256_file, sync, write_text
 from unitdb.publish import _card, _datapackage, _prov
 from unitdb.release.catalogue import (
@@ -177,7 +177,10 @@ def retract(
     ------
     UnknownReleaseError
         No such release, or no such replacement.
+    CatalogueError
+        The reason is empty.
     """
+    reason = _sentence(reason, "the reason of a retraction")
     with locked(root / LOCK):
         contents = Catalogue(root).contents()
         release = contents["releases"].get(name, {"versions": {}})
@@ -208,6 +211,7 @@ def add_erratum(root: Path, name: str, version: str, text: str) -> None:
     UnknownReleaseError
         No such release.
     """
+    text = _sentence(text, "an erratum")
     with locked(root / LOCK):
         contents = Catalogue(root).contents()
         versions = contents["releases"].get(name, {"versions": {}})["versions"]
@@ -218,6 +222,14 @@ def add_erratum(root: Path, name: str, version: str, text: str) -> None:
         if text not in errata:
             versions[version]["errata"] = [*errata, text]
         save_catalogue(root, contents)
+
+
+def _sentence(text: str, what: str) -> str:
+    """Text in one line; refused where nothing can be read in it."""
+    words = " ".join(text.split())
+    if not any(character.isalnum() for character in words):
+        raise CatalogueError(f"{what} must say something, in a sentence (got {text!r})")
+    return words
 
 
 def place(staged: Path, target: Path) -> None:

@@ -15,19 +15,13 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from unitdb.errors import (
-    ProgramError,
-    SourceError,
-    UnknownRoiError,
-    UnknownSubjectError,
-    closest,
-)
+from unitdb.errors import ProgramError, SourceError
 from unitdb.files import locked
 from unitdb.programs import find_program, json_lines, run
+from unitdb.sources.choice import chosen, fitting
 from unitdb.sources.folder import data_folder
 from unitdb.sources.spec import DatasetFile, DatasetFiles
 
@@ -154,9 +148,11 @@ def get(
     UnknownSubjectError, UnknownRoiError
         No file is of that subject or ROI.
     """
-    paths = _chosen(name, files, subjects, rois, patterns)
+    paths = chosen(name, files, subjects, rois, patterns)
     folder = install(name, files, data=data)
     with _alone(folder):
+        if files.datalad is not None:
+            paths = fitting(name, files, _tracked(folder), subjects, patterns)
         failed = _download(folder, paths, progress)
         _record_checksums(folder, paths)
         found = _states(folder, paths)
@@ -204,7 +200,7 @@ def states(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[
         It is not installed.
     """
     folder = _installed(name, data)
-    return _states(folder, _registered(folder, _chosen(name, files)))
+    return _states(folder, _registered(folder, chosen(name, files)))
 
 
 def check(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[FileState]:
@@ -219,7 +215,7 @@ def check(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[F
     """
     folder = _installed(name, data)
     with _alone(folder):
-        paths = _registered(folder, _chosen(name, files))
+        paths = _registered(folder, chosen(name, files))
         before = {state.path: state for state in _states(folder, paths)}
         here = [path for path, state in before.items() if state.state == "here"]
         command = ("git-annex", "fsck", "--json", "--json-error-messages", "--")
@@ -272,8 +268,10 @@ def drop(
     """
     folder = _installed(name, data)
     with _alone(folder):
-        chosen = _chosen(name, files, subjects, rois, patterns, shared=False)
-        paths = _registered(folder, chosen)
+        asked = chosen(name, files, subjects, rois, patterns, shared=False)
+        if files.datalad is not None:
+            asked = fitting(name, files, _tracked(folder), subjects, patterns)
+        paths = _registered(folder, asked)
         options = ("--force",) if force else ()
         command = ("git-annex", "drop", "--json", "--json-error-messages", *options, "--")
         failed = [
@@ -411,12 +409,17 @@ def _record_checksums(folder: Path, paths: Sequence[str]) -> None:
 
 def _registered(folder: Path, paths: Sequence[str]) -> list[str]:
     """Those of some paths that the dataset knows: dataset.yaml may have got new ones since."""
-    known = run("git", "ls-files", "-z", folder=folder).split("\0")
-    found = [path for path in paths if path == "." or "*" in path or path in known]
+    known = _tracked(folder)
+    found = [path for path in paths if path == "." or path in known]
     folders = [path for path in paths if any(name.startswith(f"{path}/") for name in known)]
     if not found + folders:
         raise SourceError(f"{folder}: has none of {', '.join(paths[:3])}")
     return found + folders
+
+
+def _tracked(folder: Path) -> list[str]:
+    """Paths that git knows, below a dataset's folder."""
+    return run("git", "ls-files", "-z", folder=folder).split("\0")[:-1]
 
 
 def _states(folder: Path, paths: Sequence[str]) -> list[FileState]:
@@ -438,47 +441,6 @@ def _installed(name: str, data: Path | None) -> Path:
             f"{name} is not installed in {folder.parent}: unitdb datasets install {name}"
         )
     return folder
-
-
-def _chosen(
-    name: str,
-    files: DatasetFiles,
-    subjects: Sequence[str] | None = None,
-    rois: Sequence[str] | None = None,
-    patterns: Sequence[str] | None = None,
-    *,
-    shared: bool = True,
-) -> list[str]:
-    """Paths of the files of some subjects and ROIs, with those of all of them or without."""
-    if files.datalad is not None:
-        if rois is not None:
-            raise SourceError(f"{name}: its files are not told apart by ROI")
-        if patterns is not None:
-            return list(patterns)  # git-annex knows what * means
-        fetch = files.fetch or ["."]
-        if subjects is None:
-            return sorted({path.split("{subject}")[0].rstrip("/") or "." for path in fetch})
-        return [path.replace("{subject}", subject) for subject in subjects for path in fetch]
-    own = {file.subject for file in files.download if file.subject is not None}
-    for subject in subjects or ():
-        if subject not in own:
-            raise UnknownSubjectError(subject, own, where=f"files of {name!r}")
-    areas = {roi for file in files.download for roi in file.rois or ()}
-    for roi in rois or ():
-        if areas and roi not in areas:
-            raise UnknownRoiError(roi, areas, where=f"files of {name!r}")
-    chosen = [
-        file.path
-        for file in files.download
-        if (subjects is None or (shared if file.subject is None else file.subject in subjects))
-        and (rois is None or (shared if file.rois is None else set(rois) & set(file.rois)))
-        and (patterns is None or any(fnmatchcase(file.path, pattern) for pattern in patterns))
-    ]
-    if not chosen:
-        paths = [file.path for file in files.download]
-        near = closest((patterns or [""])[0], paths) or paths[:3]
-        raise SourceError(f"{name}: no file fits; there are, among others, {', '.join(near)}")
-    return chosen
 
 
 def _why_not(folder: Path, line: dict[str, Any], files: DatasetFiles) -> str:
