@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.activations.hdf5 import check_expansion
 from unitdb.errors import UnitdbError
+from unitdb.reads import in_one_line
 
 __all__ = ["read_parquet"]
 
@@ -43,7 +46,7 @@ def read_parquet(
     for name in names:
         if known.count(name) > 1:
             raise error(f"{path}: {known.count(name)} columns are named {name!r}")
-    check_expansion(_n_values(metadata, names) * 8, path, error=error)
+    check_expansion(_n_values(path, names) * 8, path, error=error)
     leaves = [metadata.schema.column(place) for place in range(metadata.num_columns)]
     texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
     # Text stays in dictionaries until its size is known: a few bytes may stand for gigabytes.
@@ -57,14 +60,22 @@ def read_parquet(
     }, known
 
 
-def _n_values(metadata: Any, names: list[str]) -> int:
-    """Values in some columns of a Parquet file, those within lists counted one by one."""
-    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
-    chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
+def _n_values(path: Path, names: list[str]) -> int:
+    """Values in some columns of a Parquet file, those within lists counted one by one.
+
+    By DuckDB: of damaged statistics pyarrow ends the process.
+    """
+    exact = re.sub(r"([*?\[])", r"[\1]", str(path))
+    query = "SELECT path_in_schema, num_values FROM parquet_metadata(?)"
+    with duckdb.connect() as connection:
+        try:
+            chunks = connection.execute(query, [exact]).fetchall()
+        except duckdb.Error as cause:
+            raise ValueError(in_one_line(cause)) from cause
     return sum(
-        chunk.num_values
-        for chunk in chunks
-        if any(f"{chunk.path_in_schema}.".startswith(f"{name}.") for name in names)
+        int(count)
+        for place, count in chunks
+        if any(place == name or place.startswith(f"{name}, ") for name in names)
     )
 
 
