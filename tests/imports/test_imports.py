@@ -296,4 +296,7 @@ def test_what_a_killed_import_left_is_taken_away(tmp_path: Path) -> None:
     release = import_accuracies("decodeddnn", folder, releases=out, simulated=True).release
     release_files = [path for path in left_in(out) if release not in path.parents]
     assert release_files == [out / "releases.json"]
-    assert unitdb.open(release).verify().rows["models"] == 1
+    report = unitdb.open(release).verify()
+    assert report.rows["models"] == 1
+    assert "an import has no recipe" in str(report)
+    assert "bootstrap gives again" in str(report.checks)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
+from unitdb.analysis import channel_blocks
 from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.kept import best_units
 from unitdb.build.results import at_hand
@@ -110,19 +111,20 @@ class Computed:
             self.finish()
             self._start(scope)
         self._seen.append(layer)
-        shape = tuple(self._layers[model, layer]["shape"])
+        row = self._layers[model, layer]
+        blocks = channel_blocks(row["shape"], data.units, axes=row["axes"])
         for roi, _, r in data.parts:
-            found = agreement(r, shape=shape, units=data.units)
+            found = agreement(r, blocks=blocks)
             pairs = intersubject_rows(scope, layer, roi, found)
             self._check_pairs((*self._network, layer, roi), pairs)
-            reliable = layer_reliability_rows(scope, layer, roi, r, shape=shape, units=data.units)
+            reliable = layer_reliability_rows(scope, layer, roi, r, blocks=blocks)
             place = (*self._network, layer, roi)
             for own, row in zip(self._reliable[place], reliable, strict=True):
                 _compare(
                     ("layer_reliability", *place), own, row, ("reliability_low", "reliability_high")
                 )
         r = np.stack([of_roi for _, _, of_roi in data.parts])
-        self._hierarchy.add(layer, shape, data.units, at_hand(r))
+        self._hierarchy.add(layer, blocks, at_hand(r))
         self._check_kept(keys, data.units, r)
         self._check_encoded(keys, data)
         places = [(*keys, roi) for roi in scope.rois]

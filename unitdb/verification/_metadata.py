@@ -64,13 +64,17 @@ def check_metadata(
     else:
         info = _from_recipe(folder, recipe, manifest, tables)
     same = all(row["code_sha256"] == code for row in tables["builds"])
-    _raise(folder, (_differing if same else _lacking)(folder, info))
+    # The authors of an import stand in no recipe: its metadata cannot be written anew.
+    whole = same and recipe is not None
+    _raise(folder, (_differing if whole else _lacking)(folder, info))
     if recipe is not None:
         _raise(folder, _against_recipe(recipe, tables))
         if same:
             _raise(folder, _misnamed(recipe, tables))
-    if same:
+    if whole:
         return []
+    if same:
+        return ["metadata byte for byte: an import has no recipe that says all of them"]
     what = "metadata byte for byte, and builds against the hash that names them"
     return [f"{what}: other code than this built the release"]
 
