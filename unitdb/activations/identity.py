@@ -9,7 +9,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from unitdb import npy, pictures, steady, texts
+from unitdb import axes, npy, pictures, steady, texts
 from unitdb.activations.models import ModelSpec
 from unitdb.errors import ModelError, closest
 from unitdb.files import visible
@@ -18,7 +18,7 @@ __all__ = ["environment", "model_packages", "source_sha256"]
 
 _PACKAGES = ("Pillow", "numpy", "torch")
 
-SOURCES = (npy, pictures, steady, texts)
+SOURCES = (axes, npy, pictures, steady, texts)
 """Modules beside this folder whose code is part of the identity of activations."""
 
 NO_NUMBER_OF = frozenset({"errors", "files", "reads", "specs"})
