@@ -113,13 +113,21 @@ def test_all_units_of_all_layers_in_bounded_memory(realdata, tmp_path):
     counts = release.sql("SELECT count(*) AS n, count(r) AS defined FROM accuracy")
     assert counts["n"].item() == layers["n_units"].sum() * 15 * 2
     assert counts["n"].item() > 30_000_000
-    # The photographs have plain borders: units that see nothing else answer the same to all.
+    # The photographs have plain borders: units that see nothing else answer the same to all, and
+    # some filters answer to nothing but by rounding.
     (store,) = [Activations.open(p) for p in (tmp_path / ".cache").iterdir() if p.is_dir()]
-    constant = sum(
-        int((np.ptp(store.block(name, 0, store.n_units(name)), axis=0) == 0).sum())
-        for name in store.layers
+    best = release.sql(
+        "SELECT layer, unit FROM unit_summary QUALIFY row_number() OVER "
+        "(PARTITION BY roi, layer ORDER BY mean_r DESC NULLS LAST, unit) <= 100"
     )
-    assert counts["n"].item() - counts["defined"].item() == constant * 15 * 2 > 0
+    constant = 0
+    for name in store.layers:
+        y = store.block(name, 0, store.n_units(name))
+        constant += int((np.ptp(y, axis=0) <= 2**-16 * np.abs(y).max(axis=0)).sum())
+        chosen = y[:, best.loc[best["layer"] == name, "unit"].unique()]
+        assert min(len(np.unique(unit)) for unit in chosen.T) >= 10
+    assert counts["n"].item() - counts["defined"].item() == constant * 15 * 2
+    assert constant > 30_000
     assert release.layer_by_roi("agreement").loc["block14", "IT"] > 0.40
     assert peak < 4 * 2**20  # KiB
 

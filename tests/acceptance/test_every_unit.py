@@ -20,6 +20,11 @@ def solve_positive(matrix, right):
     return scipy.linalg.cho_solve(scipy.linalg.cho_factor(matrix), right)
 
 
+def rounds(values):
+    """Columns that vary by no more than 128 steps of float32, of the largest value."""
+    return np.ptp(values, axis=0) <= 2**-16 * np.abs(values).max(axis=0)
+
+
 @threadpool_limits.wrap(limits=1)  # threads that wait for each other take ten times as long here
 def decoded(x, y, splits):
     """Accuracies with 500 voxels and alpha 100, in double precision, one unit at a time."""
@@ -27,12 +32,12 @@ def decoded(x, y, splits):
     predicted = np.empty((len(held_out), y.shape[1]))
     done = 0
     for train, test in splits:
-        varies = np.ptp(x[train], axis=0) > 0
+        varies = ~rounds(x[train])
         mean, sd = x[train][:, varies].mean(axis=0), x[train][:, varies].std(axis=0, ddof=1)
         x_train, x_test = (x[train][:, varies] - mean) / sd, (x[test][:, varies] - mean) / sd
         z = y[train] - y[train].mean(axis=0)
         with np.errstate(invalid="ignore"):  # constant units
-            z = np.nan_to_num(z / y[train].std(axis=0, ddof=1))
+            z = np.where(rounds(y[train]), 0, z / y[train].std(axis=0, ddof=1))
         rows = slice(done, done + len(test))
         if x_train.shape[1] <= 500:
             ridge = Ridge(alpha=100, fit_intercept=False, solver="cholesky").fit(x_train, z)
@@ -56,9 +61,9 @@ def decoded(x, y, splits):
     norms = np.sqrt((true**2).sum(axis=0) * (predicted**2).sum(axis=0))
     with np.errstate(invalid="ignore"):
         r = (true * predicted).sum(axis=0) / norms
-    constant = (np.ptp(y[held_out], axis=0) == 0) | (np.ptp(y, axis=0) == 0)
+    constant = rounds(y[held_out]) | rounds(y)
     for train, _ in splits if len(splits) == 1 else ():
-        constant |= np.ptp(y[train], axis=0) == 0
+        constant |= rounds(y[train])
     return np.where(constant, np.nan, r)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unitdb.analysis.intervals import Interval
 from unitdb.errors import AnalysisError
+from unitdb.resolution import DOUBLE, SINGLE, is_constant
 
 __all__ = [
     "Identification",
@@ -203,7 +204,9 @@ class MeanProfile:
         found = [np.empty(0)]
         for start in range(0, true.shape[1], 1024):
             part = slice(start, start + 1024)
-            r = self._replicates(_scaled(predicted[:, part]), _scaled(true[:, part]))
+            r = self._replicates(
+                _scaled(predicted[:, part], DOUBLE), _scaled(true[:, part], SINGLE)
+            )
             kept = r[:, ~np.isnan(r[0])]
             self.n_units += kept.shape[1]
             self._totals += np.nansum(kept, axis=1)
@@ -225,10 +228,10 @@ class MeanProfile:
         return _interval([known], mean[:1], self._confidence)
 
 
-def _scaled(values: NDArray[np.floating]) -> Array:
+def _scaled(values: NDArray[np.floating], resolution: float) -> Array:
     """Columns with mean 0 and variance 1; NaN where one does not vary."""
     x = values.astype(np.float64)
-    constant = x.max(axis=0) == x.min(axis=0)
+    constant = is_constant(x, resolution=resolution)
     x -= x.mean(axis=0)
     sd = np.sqrt(np.einsum("iu,iu->u", x, x) / len(x))
     sd[constant | (sd == 0)] = np.nan

@@ -10,6 +10,8 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
+from unitdb.resolution import DOUBLE, is_constant
+
 __all__ = ["PairAgreement", "intersubject_correlations"]
 
 Array = NDArray[np.float64]
@@ -93,7 +95,7 @@ def _correlations(r: Array, transform: Callable[[Array], Array]) -> Array:
     """Pearson correlations between the transformed rows; NaN where a row does not vary."""
     if r.shape[1] < 2:
         return np.full((len(r), len(r)), np.nan)
-    constant = r.max(axis=1) == r.min(axis=1)
+    constant = is_constant(r, axis=1, resolution=DOUBLE)
     rows = np.stack([transform(row) for row in r])
     rows -= rows.mean(axis=1, keepdims=True)
     norm = np.sqrt(np.einsum("su,su->s", rows, rows))

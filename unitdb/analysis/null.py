@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import AnalysisError
+from unitdb.resolution import DOUBLE
 
 __all__ = ["PooledNull", "StudentisedNull", "empirical_p"]
 
@@ -164,6 +165,7 @@ def _left_out(null: NDArray[np.floating]) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         # Without control k the mean moves by −c / (n − 1), the sum of squares by −c² n / (n − 1).
         rest = (squares - centred**2 * (n / (n - 1))) / (n - 2)
-        z = centred * (n / (n - 1)) / np.sqrt(np.where(rest > 0, rest, np.nan) * (1 + 1 / (n - 1)))
+        rest[rest <= DOUBLE * squares] = np.nan  # the others are alike, but for rounding
+        z = centred * (n / (n - 1)) / np.sqrt(rest * (1 + 1 / (n - 1)))
     z[:, n < _FEWEST] = np.nan
     return np.asarray(z)

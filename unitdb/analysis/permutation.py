@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unitdb.errors import AnalysisError
+from unitdb.resolution import DOUBLE, SINGLE, is_constant
 
 __all__ = ["permutation_p", "permuted_orders"]
 
@@ -110,8 +111,8 @@ def permutation_p(
 
     def of_tile(start: int) -> None:
         stop = min(start + _TILE, n_units)
-        left = _normalised(predicted[:, start:stop])
-        right = _normalised(true[:, start:stop])
+        left = _normalised(predicted[:, start:stop], DOUBLE)
+        right = _normalised(true[:, start:stop], SINGLE)
         found = np.zeros(stop - start, dtype=np.int64)
         _count(left, right, orders, _ROUNDING, found)
         tile = (1.0 + found) / (1.0 + len(orders))
@@ -123,10 +124,10 @@ def permutation_p(
     return p
 
 
-def _normalised(values: NDArray[np.floating]) -> Array:
+def _normalised(values: NDArray[np.floating], resolution: float) -> Array:
     """Columns with mean 0 and norm 1; NaN where one does not vary."""
     x = values.astype(np.float64)
-    constant = x.max(axis=0) == x.min(axis=0)
+    constant = is_constant(x, resolution=resolution)
     x -= x.mean(axis=0)
     norm = np.sqrt(np.einsum("iu,iu->u", x, x))
     norm[constant | (norm == 0)] = np.nan

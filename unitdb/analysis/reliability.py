@@ -11,6 +11,7 @@ from unitdb.analysis.bootstrap import BlockBootstrap, standard_errors
 from unitdb.analysis.intervals import Interval
 from unitdb.analysis.moments import BlockMoments, Blocks
 from unitdb.errors import AnalysisError
+from unitdb.resolution import DOUBLE, is_constant
 
 __all__ = [
     "Explainable",
@@ -311,7 +312,7 @@ def _orders(n: int, n_splits: int, seed: int) -> NDArray[np.int64]:
 
 
 def _column_correlations(a: Array, b: Array) -> Array:
-    constant = (a.max(axis=0) == a.min(axis=0)) | (b.max(axis=0) == b.min(axis=0))
+    constant = is_constant(a, resolution=DOUBLE) | is_constant(b, resolution=DOUBLE)
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     scale = np.sqrt(np.einsum("iu,iu->u", a, a) * np.einsum("iu,iu->u", b, b))
     scale[constant | (scale == 0)] = np.nan

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from unitdb.resolution import is_constant
+
 __all__ = ["activation_covariates"]
 
 
@@ -22,7 +24,7 @@ def activation_covariates(y: NDArray[np.floating]) -> NDArray[np.float64]:
     Returns
     -------
     array of shape (2, n_units)
-        NaN for a unit that answers the same to all images.
+        NaN for a unit that answers the same to all images (:func:`unitdb.resolution.is_constant`).
 
     References
     ----------
@@ -30,7 +32,7 @@ def activation_covariates(y: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     values = np.asarray(y, dtype=np.float64)
     n = len(values)
-    varies = values.max(axis=0) > values.min(axis=0)
+    varies = ~is_constant(values)
     found = np.full((2, values.shape[1]), np.nan)
     kept = values[:, varies]
     found[0, varies] = np.log(kept.var(axis=0))

@@ -6,6 +6,8 @@ from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from unitdb.resolution import DOUBLE, is_constant
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -71,5 +73,6 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _r(rows: pd.DataFrame) -> str:
-    constant = rows[["predicted", "activation"]].nunique().min() < 2
+    predicted, true = rows["predicted"].to_numpy(), rows["activation"].to_numpy()
+    constant = is_constant(predicted, resolution=DOUBLE) or is_constant(true)
     return "no r" if constant else f"r = {rows['predicted'].corr(rows['activation']):.2f}"

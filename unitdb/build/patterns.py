@@ -22,6 +22,7 @@ from unitdb.analysis import (
 )
 from unitdb.build.blocks import Block, load_responses
 from unitdb.build.sealed import read_npy, write_npy, write_text
+from unitdb.resolution import is_constant
 
 __all__ = [
     "PatternStep",
@@ -132,8 +133,7 @@ def _similarity(
 ) -> PatternSimilarity:
     found = PatternSimilarity(len(true), len(true))
     values = train.astype(np.float64)
-    constant = train.max(axis=0) == train.min(axis=0)
-    sd = np.where(constant, 0.0, values.std(axis=0, ddof=1))
+    sd = np.where(is_constant(train), 0.0, values.std(axis=0, ddof=1))
     found.add(predicted, true, mean=values.mean(axis=0), sd=sd)
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.decoding._scaling import is_constant
+from unitdb.resolution import DOUBLE, is_constant
 
 __all__ = ["profile_correlation"]
 
@@ -27,13 +27,14 @@ def profile_correlation(
     Returns
     -------
     array of shape (n_units,)
-        NaN where either side is constant.
+        NaN where either side is constant (:func:`unitdb.resolution.is_constant`).
     """
     p = predicted - predicted.mean(axis=0)
     t = true - true.mean(axis=0)
     covariance = np.einsum("iu,iu->u", p, t)
     scale = np.sqrt(np.einsum("iu,iu->u", p, p)) * np.sqrt(np.einsum("iu,iu->u", t, t))
-    undefined = is_constant(predicted) | is_constant(true) | (scale == 0)
+    same = is_constant(predicted, resolution=DOUBLE)  # may vary little beside its mean
+    undefined = same | is_constant(true) | (scale == 0)
     r = np.full(covariance.shape, np.nan)
     np.divide(covariance, scale, out=r, where=~undefined)
     return r

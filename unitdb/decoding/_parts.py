@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from unitdb.decoding._scaling import centre_and_scale, penalty
+from unitdb.decoding._scaling import penalty, standardise
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._shared import ridge_hat
 from unitdb.decoding.settings import DecoderSettings
@@ -89,8 +89,8 @@ class SelectedPart:
         """Predictions (n_test, n_units) from raw activations (n_rows, n_units)."""
         x_test = self._x_test if repeats else self._x_test[: self._n_averages]
         train: Array = y[self._train].astype(np.float64, copy=False)
-        mean, sd = centre_and_scale(train)
-        decoded = x_test @ self._ridge.weights((train - mean) / sd).T
+        z, mean, sd = standardise(train)
+        decoded = x_test @ self._ridge.weights(z).T
         return np.asarray(mean + sd * decoded)
 
 

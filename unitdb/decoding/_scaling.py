@@ -5,20 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from unitdb.resolution import is_constant
+
 Array = NDArray[np.float64]
 
-__all__ = ["centre_and_scale", "is_constant", "normalise", "penalty"]
+__all__ = ["normalise", "penalty", "standardise"]
 
 
-def is_constant(values: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Columns of (n_rows, n_columns) that hold one value only, exactly."""
-    return np.asarray(values.max(axis=0) == values.min(axis=0))
+def standardise(train: Array) -> tuple[Array, Array, Array]:
+    """Columns with mean 0 and SD 1 (ddof=1), and both as they were.
 
-
-def centre_and_scale(train: Array) -> tuple[Array, Array]:
-    """Mean and SD (ddof=1) of each column, as they normalise it.
-
-    Of a column that is constant, its value, exactly, and 1: it becomes zero, and zero becomes it.
+    A column that is constant becomes exactly zero, its mean is its first value and its SD 1: what
+    it varies by is rounding, and would be scaled up.
 
     Parameters
     ----------
@@ -26,13 +24,13 @@ def centre_and_scale(train: Array) -> tuple[Array, Array]:
 
     Returns
     -------
+    z : array of shape (n_train, n_columns)
     mean, sd : arrays of shape (n_columns,)
     """
-    mean, sd = train.mean(axis=0), train.std(axis=0, ddof=1)
-    constant = is_constant(train)
-    mean[constant] = train[0, constant]
-    sd[constant] = 1.0
-    return mean, sd
+    mean, sd, constant = _statistics(train)
+    z = (train - mean) / sd
+    z[:, constant] = 0.0
+    return z, mean, sd
 
 
 def normalise(train: Array, other: Array, *, zscore: bool) -> tuple[Array, Array]:
@@ -50,10 +48,17 @@ def normalise(train: Array, other: Array, *, zscore: bool) -> tuple[Array, Array
     -------
     train, other : arrays of the given shapes
     """
-    mean, sd = centre_and_scale(train)
-    if not zscore:
-        return train - mean, other - mean
-    return (train - mean) / sd, (other - mean) / sd
+    mean, sd, constant = _statistics(train)
+    z, others = train - mean, other - mean
+    z[:, constant] = 0.0
+    return (z / sd, others / sd) if zscore else (z, others)
+
+
+def _statistics(train: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+    mean, sd, constant = train.mean(axis=0), train.std(axis=0, ddof=1), is_constant(train)
+    mean[constant] = train[0, constant]
+    sd[constant] = 1.0
+    return mean, sd, constant
 
 
 def penalty(x: Array, *, alpha: float, relative: bool) -> float:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.decoding._scaling import is_constant, normalise
+from unitdb.decoding._scaling import normalise
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._selection import Correlations
 from unitdb.decoding._shared import ridge_weights
 from unitdb.decoding.roi import TILE
 from unitdb.decoding.settings import DecoderSettings
 from unitdb.errors import IllConditionedError, ResponsesError
+from unitdb.resolution import is_constant
 
 __all__ = ["Training", "kept_voxels", "ridge"]
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.decoding._scaling import is_constant
 from unitdb.decoding.roi import RoiDecoder
 from unitdb.decoding.settings import DecoderSettings
 from unitdb.errors import ResponsesError
+from unitdb.resolution import is_constant
 
 __all__ = ["encoding_accuracies"]
 

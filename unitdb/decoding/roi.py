@@ -14,11 +14,12 @@ from threadpoolctl import ThreadpoolController
 
 from unitdb.decoding._metrics import profile_correlation
 from unitdb.decoding._parts import Part, SelectedPart, Smoother, smoother_matrix
-from unitdb.decoding._scaling import is_constant, normalise
+from unitdb.decoding._scaling import normalise
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._torch import TorchSelectedRidge, find_device
 from unitdb.decoding.settings import DecoderSettings
 from unitdb.errors import IllConditionedError, ResponsesError
+from unitdb.resolution import is_constant
 
 __all__ = ["TILE", "Decoded", "RoiDecoder", "UnitColumns"]
 
@@ -179,7 +180,8 @@ class RoiDecoder:
         Returns
         -------
         array of shape (n_units,)
-            Pearson r; NaN for a unit that is constant over the training or the held-out images.
+            Pearson r; NaN for a unit that is constant over the training or the held-out images, by
+            :func:`unitdb.resolution.is_constant`.
 
         Raises
         ------
@@ -219,8 +221,7 @@ class RoiDecoder:
             true = self._read(y, start, stop)
             tests = true[self._tests].astype(np.float64, copy=False)
             decoded, *single = self._decoded(true, start, repeats=of_repeats is not None)
-            # Its prediction is constant too, but for rounding.
-            constant = is_constant(true[self._trains])
+            constant = self._undecodable(true[self._trains], decoded)
             found[start:stop] = profile_correlation(decoded, tests)
             found[start:stop][constant] = np.nan
             if of_repeats is not None:
@@ -232,6 +233,14 @@ class RoiDecoder:
         self._each_tile(y, decode, n_jobs)
         together = np.concatenate([values[at] for at in sorted(values)], axis=1) if values else None
         return Decoded(r=found, predicted=predicted, of_repeats=together)
+
+    def _undecodable(self, train: Floats, decoded: Array) -> NDArray[np.bool_]:
+        """Units that do not vary in training, or whose predictions vary by rounding alone."""
+        constant = is_constant(train)
+        if len(self._splits) > 1:
+            return constant
+        # Predictions are sums about the training mean: beside that they may vary little.
+        return constant | is_constant(decoded - train.mean(axis=0, dtype=np.float64))
 
     def _read(self, y: UnitColumns, start: int, stop: int) -> Floats:
         tile = np.ascontiguousarray(y[:, start:stop])
@@ -277,7 +286,10 @@ class RoiDecoder:
             raise ResponsesError(
                 f"none of the {x.shape[1]} voxels varies over the {len(train)} training samples"
             )
-        x_test = np.concatenate([x[test], *repeats])[:, useful]
+        averages = x[test]
+        still = is_constant(averages)  # averages of unequally many presentations differ by an ulp
+        averages[:, still] = averages[0, still]
+        x_test = np.concatenate([averages, *repeats])[:, useful]
         return normalise(x[np.ix_(train, useful)], x_test, zscore=self._settings.zscore)
 
     def _make_parts(self, x: Array, device: str | None) -> list[Part]:

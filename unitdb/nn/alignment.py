@@ -14,6 +14,7 @@ from unitdb.nn.selected import SelectedActivations
 from unitdb.nn.wiring import Units, units_by_layer
 from unitdb.query.tensors import unit_weights
 from unitdb.query.units import UnitSet
+from unitdb.resolution import SINGLE
 
 __all__ = ["AlignmentLoss"]
 
@@ -213,14 +214,17 @@ def _weights(
 
 
 def _unit_variance(values: torch.Tensor, *, dim: tuple[int, ...]) -> torch.Tensor:
-    """Columns less their mean, divided by the SD over ``dim`` (ddof = 0); 0 where that is 0."""
-    centred = values - values.mean(dim=0)
+    """Columns less their mean, divided by the SD over ``dim`` (ddof = 0); 0 where constant.
+
+    Constant as of :func:`unitdb.resolution.is_constant`, or by what shorter floats resolve.
+    """
+    given = values.detach()
+    least = max(SINGLE, 16 * torch.finfo(values.dtype).eps) * given.abs().amax(dim=0)
+    varies = given.amax(dim=0) - given.amin(dim=0) > least
+    centred = torch.where(varies, values - values.mean(dim=0), torch.zeros_like(values))
     variance = centred.square().mean(dim=dim)
-    # What rounding leaves of a constant is no variation.
-    noise = (16 * torch.finfo(values.dtype).eps) ** 2 * values.detach().square().mean(dim=dim)
-    varies = variance.detach() > noise
-    sd = torch.where(varies, variance, torch.ones_like(variance)).sqrt()
-    return torch.where(varies, centred / sd, torch.zeros_like(centred))
+    sd = torch.where(variance.detach() > 0, variance, torch.ones_like(variance)).sqrt()
+    return centred / sd
 
 
 def _u_centred(a: torch.Tensor) -> torch.Tensor:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from unitdb.errors import DatasetError, StimulusMismatchError, closest
 from unitdb.extras import need
+from unitdb.resolution import SINGLE, is_constant
 from unitdb.responses.bids_events import Event as _Event, read_confounds, read_events
 from unitdb.responses.bids_files import by_run, files_of, of_run
 from unitdb.responses.bids_images import Grid, bold_grid, bold_times, roi_voxels, time_series
@@ -212,9 +213,11 @@ def _samples(
             f"{run.bold}: the run has {n} volumes, of which {n_regressors} regressors and the mean "
             "leave nothing"
         )
-    return block_means(
-        normalised(clean(series, confounds, trend=spec.trend), spec.normalise), blocks
-    )
+    cleaned = clean(series, confounds, trend=spec.trend)
+    try:
+        return block_means(normalised(cleaned, spec.normalise), blocks)
+    except DatasetError as cause:
+        raise DatasetError(f"{run.bold}: {cause}") from cause
 
 
 def clean(run: Floats, confounds: Floats, *, trend: int) -> Floats:
@@ -245,20 +248,32 @@ def clean(run: Floats, confounds: Floats, *, trend: int) -> Floats:
 
 
 def normalised(run: Floats, way: str | None) -> Floats:
-    """Normalise the time series of a run; a voxel without mean or variance becomes 0.
+    """Normalise the time series of a run; a voxel that is constant becomes 0.
 
     Parameters
     ----------
     run : array of shape (n_volumes, n_voxels)
     way : {'percent', 'zscore'} or None
         100 (y − ȳ) / ȳ, or (y − ȳ) / SD with ddof = 1, or nothing.
+
+    Raises
+    ------
+    DatasetError
+        A voxel that varies has no mean to be a percentage of: its mean is taken away already.
     """
     if way is None:
         return run
     mean = run.mean(axis=0)
     centred = run - mean
     scale = mean / 100 if way == "percent" else run.std(axis=0, ddof=1)
-    still = (run.max(axis=0) == run.min(axis=0)) | (scale == 0)
+    still = is_constant(run)
+    if way == "percent":
+        about_zero = ~still & (np.abs(mean) <= SINGLE * np.abs(run).max(axis=0))
+        if about_zero.any():
+            raise DatasetError(
+                f"{int(about_zero.sum())} of {len(mean)} voxels vary about 0, of which nothing is "
+                "a percentage; `normalise: zscore`, or leave it out"
+            )
     return np.where(still, 0.0, centred / np.where(still, 1.0, scale))
 
 

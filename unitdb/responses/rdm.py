@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import squareform
 
 from unitdb.errors import DatasetError
+from unitdb.resolution import DOUBLE
 from unitdb.responses.arrays import read_arrays
 from unitdb.responses.spec import DatasetSpec, RdmResponses
 from unitdb.responses.types import CROSS_VALIDATION, Responses
@@ -74,7 +75,8 @@ def virtual_voxels(rdm: NDArray[np.floating], *, where: str = "RDM") -> NDArray[
             f"{where}: 1 − RDM has the eigenvalue {eigenvalues[0]:.3g}; correlations of patterns "
             "have none below 0: similarities, ranks and other distances are not taken for 1 − r"
         )
-    order = np.argsort(-eigenvalues)
+    eigenvalues[eigenvalues <= DOUBLE * len(rdm) * eigenvalues[-1]] = 0.0  # what rounding leaves
+    order = np.argsort(-eigenvalues, kind="stable")
     vectors = vectors[:, order]
     largest = np.abs(vectors).argmax(axis=0)
     signs = np.sign(vectors[largest, np.arange(len(rdm))])

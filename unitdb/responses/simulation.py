@@ -15,6 +15,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from unitdb.resolution import is_constant
 from unitdb.responses.spec import DatasetSpec, SimulatedResponses
 from unitdb.responses.types import TEST, TRAIN, Responses
 
@@ -142,7 +143,7 @@ def _roi_signal(
             np.sqrt(spec.agreement) * truth.visibility[layer]
             + np.sqrt(1 - spec.agreement) * individual
         )
-        chance = np.exp(log_visibility) * (z.std(axis=0) > 0)
+        chance = np.exp(log_visibility) * z.any(axis=0)
         shape = (_UNITS_PER_VOXEL, int((layer_of == index).sum()))
         units = rng.choice(len(chance), size=shape, p=chance / chance.sum())
         weights = np.zeros((z.shape[1], shape[1]))
@@ -169,8 +170,11 @@ def _smooth_noise(
 
 
 def _zscore(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    sd = values.std(axis=0)
-    return np.asarray((values - values.mean(axis=0)) / np.where(sd > 0, sd, 1.0))
+    """Columns with mean 0 and SD 1; 0 where one is constant."""
+    constant = is_constant(values)
+    centred = (values - values.mean(axis=0)) / np.where(constant, 1.0, values.std(axis=0))
+    centred[:, constant] = 0.0
+    return np.asarray(centred)
 
 
 def _rng(spec: SimulatedResponses, *purpose: str) -> np.random.Generator:

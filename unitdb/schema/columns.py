@@ -14,8 +14,8 @@ NAME = pa.dictionary(pa.int32(), pa.string())
 TEXT = pa.string()
 
 UNDEFINED_R = (
-    "NULL where r does not exist: the unit answers the same to all test images, "
-    "or its prediction is constant"
+    "NULL where r does not exist: the unit answers the same to all test or all training images, "
+    "to within 2⁻¹⁶ of its largest answer, or its prediction is constant"
 )
 
 

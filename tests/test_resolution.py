@@ -1,0 +1,48 @@
+"""What counts as constant, beside loops in exact arithmetic."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra import numpy as hnp
+
+from unitdb.resolution import DOUBLE, SINGLE, is_constant
+
+FLOATS = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False)
+
+
+@given(
+    values=hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 6), st.integers(1, 5)),
+        elements=FLOATS | st.sampled_from([0.0, 1.0, 1.0 + 2**-16, 1.0 + 2**-15, -1.0]),
+    )
+)
+def test_it_is_the_range_in_parts_of_the_largest(values):
+    for resolution in (SINGLE, DOUBLE):
+        found = is_constant(values, resolution=resolution)
+        for column, answer in zip(values.T, found, strict=True):
+            exact = [Fraction(float(value)) for value in column]
+            largest = max(map(abs, exact))
+            assert answer == (max(exact) - min(exact) <= Fraction(resolution) * largest)
+        np.testing.assert_array_equal(
+            is_constant(values.T, axis=1, resolution=resolution),
+            is_constant(values[::-1], resolution=resolution),
+        )
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-10, 1.0, 1e30])
+def test_size_is_no_reason_and_neither_is_sparseness(size):
+    values = np.zeros((1000, 4), np.float32)
+    values[7, 0] = 1.0  # one image drives it
+    values[:, 1] = np.linspace(1.0, 1.001, 1000)
+    values[:, 2] = 1.0 + np.arange(1000) % 3 * 2.0**-23  # three neighbours
+    values[:, 3] = -5.885 + np.arange(1000) % 40 * 1e-6
+    assert is_constant(values * np.float32(size)).tolist() == [False, False, True, True]
+
+
+def test_what_is_not_a_number_is_not_constant():
+    assert not is_constant(np.array([[np.nan], [np.nan]])).any()
