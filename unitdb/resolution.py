@@ -16,9 +16,9 @@ __all__ = ["DOUBLE", "SINGLE", "is_constant"]
 SINGLE = 2.0**-16
 """What a forward pass in float32 resolves, in parts of the largest activation of a unit.
 
-128 of the steps of float32. In each layer of EfficientNet-lite0 but the first blocks, where 999 of
-1,000 units are, the error over 92 photographs is within it (docs/methods.md has the table). For
-responses too, whose files hold float32 or less."""
+128 steps of float32: in every layer of EfficientNet-lite0 the error over 92 photographs is within
+it for 999 of 1,000 units (docs/methods.md has the table). For responses too, whose files hold
+float32 or less."""
 
 DOUBLE = 2.0**-45
 """The same of sums in float64, such as averages and predictions: 128 of its steps."""
