@@ -223,6 +223,22 @@ def test_voxels_without_variance_become_zero():
         assert np.isfinite(found).all()
 
 
+@pytest.mark.robust(
+    "numbers",
+    given="`normalise: percent` of a run whose mean is taken away already",
+    before="divided by what rounding left of the mean: values of 10¹⁵",
+    now="refused; a voxel that is constant but for rounding becomes 0",
+)
+def test_a_percentage_of_nothing_is_refused():
+    run = np.column_stack([np.sin(np.arange(10.0)), 1000 + np.arange(10.0)])
+    run[:, 0] -= run[:, 0].mean()
+    with pytest.raises(DatasetError, match="1 of 2 voxels vary about 0"):
+        normalised(run, "percent")
+    assert np.isfinite(normalised(run, "zscore")).all()
+    rounds = 1000 + np.arange(10.0)[:, None] % 3 * 1e-12
+    assert not normalised(rounds, "zscore").any()
+
+
 def test_only_the_voxels_of_the_rois_are_kept_in_memory(tmp_path):
     write(tmp_path / "bids")
     large = (64, 64, 40, 60)  # 75 MB as float64
