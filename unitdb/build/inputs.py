@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -435,7 +435,7 @@ def _read(
 
 
 def _rois(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:
-    asked = _of_dataset(recipe.rois, spec)
+    asked = recipe.rois_of(spec.name)
     for roi in asked or ():
         if roi not in spec.rois:
             raise UnknownRoiError(
@@ -450,7 +450,7 @@ def _rois(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:
 def _hierarchy(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:
     """The ROIs of BH scores: those that the recipe lists, or all in the dataset's order."""
     rois = _rois(spec, recipe)
-    asked = _of_dataset(recipe.hierarchy, spec)
+    asked = recipe.hierarchy_of(spec.name)
     if asked is None:
         return tuple(roi for roi in spec.rois if roi in rois)
     for roi in asked:
@@ -462,15 +462,6 @@ def _hierarchy(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:
                 hint="hierarchy: in the recipe",
             )
     return tuple(asked)
-
-
-def _of_dataset(
-    given: list[str] | dict[str, list[str]] | Literal["all"], spec: DatasetSpec
-) -> list[str] | None:
-    """What a recipe lists for a dataset; None for all."""
-    if isinstance(given, dict):
-        return given.get(spec.name)
-    return None if given == "all" else given
 
 
 def _check_transformations(spec: DatasetSpec, recipe: Recipe) -> None:

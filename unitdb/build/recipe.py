@@ -289,6 +289,14 @@ class Recipe(Spec):
         """Divisions of presentations that reliability is over; 0 for none."""
         return 0 if self.reliability is None else self.reliability.divisions
 
+    def rois_of(self, dataset: str) -> list[str] | None:
+        """The ROIs of a dataset that are decoded; None for all that it has."""
+        return _of(self.rois, dataset)
+
+    def hierarchy_of(self, dataset: str) -> list[str] | None:
+        """The ROIs of a dataset's BH scores, from early to late; None for all in its own order."""
+        return _of(self.hierarchy, dataset)
+
     @property
     def selection(self) -> UnitSelection:
         """Units of each layer that are decoded."""
@@ -300,6 +308,12 @@ def _lists(key: str, given: Any) -> list[tuple[str, list[str]]]:
     if isinstance(given, dict):
         return [(f"{key}.{dataset}", names) for dataset, names in given.items()]
     return [] if given == "all" else [(key, given)]
+
+
+def _of(given: list[str] | dict[str, list[str]] | Literal["all"], dataset: str) -> list[str] | None:
+    if isinstance(given, dict):
+        return given.get(dataset)
+    return None if given == "all" else given
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -177,8 +177,8 @@ class Computed:
         self._network, self._seen = (scope.dataset, scope.condition, scope.model), []
         seed = self._builds[scope.dataset, scope.model]["seed"] or 0
         rois = self._rois[scope.dataset]
-        if self._recipe is not None and self._recipe.hierarchy != "all":
-            rois = self._recipe.hierarchy
+        if self._recipe is not None:
+            rois = self._recipe.hierarchy_of(scope.dataset) or rois
         n_stimuli = self._n_test[scope.dataset]
         self._hierarchy = HierarchyTables(scope, rois, n_stimuli=n_stimuli, seed=seed)
 

@@ -240,7 +240,7 @@ def _misnamed(recipe: Recipe, tables: Tables) -> Iterator[str]:
             model=row["model"],
             layers=layers[row["model"]],
             rois=sorted(rois[row["dataset"]]),
-            hierarchy=rois[row["dataset"]] if recipe.hierarchy == "all" else recipe.hierarchy,
+            hierarchy=recipe.hierarchy_of(row["dataset"]) or rois[row["dataset"]],
             code=row["code_sha256"],
             packages=json.loads(row["packages"]),
         )
