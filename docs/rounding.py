@@ -93,8 +93,9 @@ def main() -> None:
             sys.stdout.write(best(before, after, roi, layer) + "\n")
     if len(sys.argv) > 3:
         layers = set(after.table("layers")["layer"])
-        stores = [Activations.open(p) for p in Path(sys.argv[3]).iterdir() if p.is_dir()]
-        (store,) = [store for store in stores if layers <= set(store.layers)]
+        folders = [p for p in Path(sys.argv[3]).iterdir() if (p / "meta.json").exists()]
+        stores = [Activations.open(folder) for folder in folders]
+        store = next(store for store in stores if layers <= set(store.layers))
         for name, release in (("before", before), ("after", after)):
             counts = few_values(release, store)
             shown = {layer: n for layer, n in counts.items() if n} or "none"
