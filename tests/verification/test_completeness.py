@@ -59,6 +59,11 @@ def test_lost_build(tiny_copy: Path) -> None:
         verify(tiny_copy)
 
 
+def _and_imagined(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    of_fc = [row for row in rows if (row["dataset"], row["layer"]) == ("sim-a", "fc")]
+    return [{**row, "condition": "imagery"} for row in of_fc] + rows
+
+
 def test_second_condition_of_one_build(tiny_copy: Path) -> None:
     for table in ("accuracy", "unit_summary"):
         file = f"{table}/{FC}"
@@ -68,6 +73,11 @@ def test_second_condition_of_one_build(tiny_copy: Path) -> None:
         path = other.relative_to(tiny_copy).as_posix()
         edit(tiny_copy, path, lambda rows: [{**row, "condition": "imagery"} for row in rows])
         edit_manifest(tiny_copy, lambda p, t=table, f=path: resource(p, t)["path"].append(f))
+    for name in (
+        *SMALL,
+        "prediction",
+    ):  # what belongs to the partition is there, so that only it is odd
+        edit(tiny_copy, f"{name}.parquet", _and_imagined)
     with pytest.raises(CorruptReleaseError, match="a second partition of build 0123456789ab"):
         verify(tiny_copy)
 
