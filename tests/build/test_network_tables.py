@@ -232,7 +232,13 @@ def chosen(release, layer):
 
     row = unitdb.open(release).table("layers").set_index("layer").loc[layer]
     info = LayerInfo(
-        name=layer, depth=0, module="m", kind="k", shape=tuple(row["shape"]), n_units=row["n_units"]
+        name=layer,
+        depth=0,
+        module="m",
+        kind="k",
+        shape=tuple(row["shape"]),
+        axes=row["axes"],
+        n_units=row["n_units"],
     )
     return select_units(info, UnitSelection(sample=20, seed=0))
 
@@ -297,7 +303,7 @@ def test_controls_say_what_scores_chance_gives():
     }
     tables = HierarchyTables(scope, ["V1", "IT"], n_stimuli=50, n_controls=n_controls)
     for layer, r in zip(LAYERS, np.moveaxis(decoded, 1, 0), strict=True):
-        tables.add(layer, (50,), np.arange(50, dtype=np.int32), lambda roi, c, r=r: r[c, roi])
+        tables.add(layer, np.arange(50, dtype=np.int32), lambda roi, c, r=r: r[c, roi])
     rows = tables.rows(lambda roi, control: voxels[roi, control])["hierarchy"]
     found = {row["kind"]: row for row in rows if row["method"] == "corrected"}
     scores: dict[str, list[float]] = {"decoding": [], "encoding": [], "average": []}
