@@ -38,6 +38,7 @@ __all__ = [
     "ResponsesError",
     "SchemaError",
     "SchemaVersionError",
+    "SignatureError",
     "SourceError",
     "StimulusMismatchError",
     "TransformationError",
@@ -307,7 +308,7 @@ class PublishedFileError(UnitdbError, ValueError):
 
 
 class MissingProgramError(UnitdbError, OSError):
-    """A program (git, git-annex, DataLad) is not installed."""
+    """A program (git, git-annex, DataLad, ssh-keygen, gpg) is not installed."""
 
 
 class ProgramError(UnitdbError, RuntimeError):
@@ -316,6 +317,10 @@ class ProgramError(UnitdbError, RuntimeError):
 
 class StoreError(UnitdbError, ValueError):
     """A folder or remote cannot be a store of releases."""
+
+
+class SignatureError(UnitdbError, ValueError):
+    """A release is not signed by the key that was asked for, or cannot be signed."""
 
 
 class FetchError(UnitdbError, OSError):

@@ -1,4 +1,4 @@
-"""git, git-annex and DataLad as programs: quiet, without prompts, wherever they are installed."""
+"""git, git-annex, DataLad and what signs as programs: quiet, without prompts, wherever they are."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ MENDS = {
     "git": "install it from https://git-scm.com (apt-get install git, brew install git)",
     "git-annex": "pip install 'unitdb[datalad]'",
     "datalad": "pip install 'unitdb[datalad]'",
+    "ssh-keygen": "install OpenSSH, 8.1 or newer (apt-get install openssh-client)",
+    "gpg": "install it from https://gnupg.org (apt-get install gnupg, brew install gnupg)",
 }
 """For each program what installs it."""
 

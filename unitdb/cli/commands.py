@@ -19,6 +19,7 @@ from unitdb.query import export
 from unitdb.release import (
     Catalogue,
     Release,
+    check_signed,
     compare as compare_releases,
     fetch as fetch_release,
     open_release,
@@ -33,6 +34,14 @@ from unitdb.schema import (
 )
 
 __all__ = ["LAZY", "main"]
+
+_signed = click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Public key of the publisher, who must have signed the release: of SSH or GPG, or a file "
+    "of allowed signers.",
+)
 
 LAZY = {
     "app": Lazy("unitdb.browser.commands:app", "app", "Look at a release in the browser."),
@@ -262,8 +271,9 @@ def sql(
     metavar="ADDRESS|DIR",
     help="Where the releases lie, and their releases.json.",
 )
+@_signed
 @click.pass_obj
-def fetch(root: Path | None, /, release: str, source: str) -> None:
+def fetch(root: Path | None, /, release: str, source: str, key: Path | None) -> None:
     """Fetch a RELEASE (NAME or NAME@VERSION) of elsewhere; an interrupted fetch goes on.
 
     In Python: unitdb.release.fetch(RELEASE, source=ADDRESS)
@@ -273,6 +283,7 @@ def fetch(root: Path | None, /, release: str, source: str) -> None:
             release,
             source=source,
             releases=root,
+            key=key,
             progress=lambda done, total: progress("fetch", done, total),
         )
     terminal.echo(str(found))
@@ -352,11 +363,14 @@ def schema(table: str | None, format_: str) -> None:
 @click.argument("release")
 @click.option("--quick", is_flag=True, help="Leave out the bootstraps of intervals.")
 @click.option("--explain", is_flag=True, help="Say of each column how it is checked; read nothing.")
+@_signed
 @click.pass_obj
-def verify(root: Path | None, release: str, *, quick: bool, explain: bool) -> None:
+def verify(
+    root: Path | None, release: str, *, quick: bool, explain: bool, key: Path | None
+) -> None:
     """Read all of a release again and check it.
 
-    In Python: unitdb.open(RELEASE).verify()
+    In Python: unitdb.open(RELEASE).verify(), unitdb.release.check_signed(FOLDER, FILE)
     """
     opened = _open(root, release)
     if explain:
@@ -365,11 +379,14 @@ def verify(root: Path | None, release: str, *, quick: bool, explain: bool) -> No
         for fate in fates(opened.schema_version):
             terminal.echo(str(fate))
         return
+    signer = None if key is None else check_signed(opened.path, key)
     with progress_bars() as progress:
         report = opened.verify(
             quick=quick, progress=lambda done, total: progress("verify", done, total)
         )
     terminal.echo(str(report))
+    if signer is not None:
+        terminal.echo(f"  signed by {signer}")
 
 
 def _open(root: Path | None, reference: str) -> Release:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from unitdb.errors import CatalogueError, ReleaseExistsError, SchemaError, UnknownReleaseError
 from unitdb.files import SUMS, files_below, locked, read_sums, sha256_file, sync, write_text
 from unitdb.publish import _card, _datapackage, _prov
+from unitdb.publish._signing import find_signer, sign_entry
 from unitdb.release.catalogue import (
     CATALOGUE,
     LOCK,
@@ -158,7 +159,13 @@ def finish(root: Path, name: str, version: str) -> None:
 
 
 def retract(
-    root: Path, name: str, version: str, *, reason: str, replacement: str | None = None
+    root: Path,
+    name: str,
+    version: str,
+    *,
+    reason: str,
+    replacement: str | None = None,
+    sign: str | None = None,
 ) -> None:
     """Mark a version as not to be used any more; it stays, and opens with a warning.
 
@@ -172,15 +179,20 @@ def retract(
         Why, in a sentence.
     replacement : str, optional
         The version to use instead.
+    sign : str, optional
+        Key to sign it with, as of :func:`unitdb.publish.publish`; one that is signed needs it.
 
     Raises
     ------
     UnknownReleaseError
         No such release, or no such replacement.
+    SignatureError
+        It is signed, and ``sign`` is not given; or it cannot be signed.
     CatalogueError
         The reason is empty.
     """
     reason = _sentence(reason, "the reason of a retraction")
+    signer = None if sign is None else find_signer(sign)
     with locked(root / LOCK):
         contents = Catalogue(root).contents()
         release = contents["releases"].get(name, {"versions": {}})
@@ -189,12 +201,14 @@ def retract(
             if wanted is not None and wanted not in versions:
                 known = [f"{name}@{known}" for known in versions]
                 raise UnknownReleaseError(f"{name}@{wanted}", known, where=f"catalogue {root}")
+        before = listed_entry(contents, name, version)
         versions[version]["retracted"] = {"reason": reason, "replacement": replacement}
         release["aliases"] = aliases(versions)
+        sign_entry(contents, name, version, signer=signer, known=[before])
         save_catalogue(root, contents)
 
 
-def add_erratum(root: Path, name: str, version: str, text: str) -> None:
+def add_erratum(root: Path, name: str, version: str, text: str, *, sign: str | None = None) -> None:
     """Add to the list of what has been found wrong with a version; it stays as it is.
 
     Parameters
@@ -205,22 +219,29 @@ def add_erratum(root: Path, name: str, version: str, text: str) -> None:
         The release.
     text : str
         What is wrong, in a sentence. Where it is listed already, nothing is changed.
+    sign : str, optional
+        Key to sign it with, as of :func:`unitdb.publish.publish`; one that is signed needs it.
 
     Raises
     ------
     UnknownReleaseError
         No such release.
+    SignatureError
+        It is signed, and ``sign`` is not given; or it cannot be signed.
     """
     text = _sentence(text, "an erratum")
+    signer = None if sign is None else find_signer(sign)
     with locked(root / LOCK):
         contents = Catalogue(root).contents()
         versions = contents["releases"].get(name, {"versions": {}})["versions"]
         if version not in versions:
             known = [f"{name}@{known}" for known in versions]
             raise UnknownReleaseError(f"{name}@{version}", known, where=f"catalogue {root}")
+        before = listed_entry(contents, name, version)
         errata = versions[version].get("errata", [])
         if text not in errata:
             versions[version]["errata"] = [*errata, text]
+        sign_entry(contents, name, version, signer=signer, known=[before])
         save_catalogue(root, contents)
 
 

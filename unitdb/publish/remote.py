@@ -17,6 +17,7 @@ from unitdb.errors import ProgramError, StoreError
 from unitdb.files import write_text
 from unitdb.programs import run
 from unitdb.publish._owned import clear_stale, holding, remove_tree
+from unitdb.publish._signing import Signer, find_signer
 from unitdb.publish.store import init_store, is_store, publish_to_folder
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _ALIAS = "releases"
 _LOCAL_RIA = "ria+file://"
 
 
-def publish(release: Path, target: str) -> bool:
+def publish(release: Path, target: str, *, sign: str | None = None) -> bool:
     """Publish a release to a store.
 
     Started again after a kill, it completes what is missing.
@@ -42,6 +43,9 @@ def publish(release: Path, target: str) -> bool:
     target : str
         Folder of the store, made where there is none; a RIA store (``ria+file:///…``,
         ``ria+ssh://…``); or a git remote (an address, or the folder of a bare repository).
+    sign : str, optional
+        Key to sign the release with, its retraction and errata, and a tag that is new: the file of
+        an SSH key, the name of a GPG key, or "" for that of git's settings.
 
     Returns
     -------
@@ -56,29 +60,32 @@ def publish(release: Path, target: str) -> bool:
         The store has other content under this version.
     CorruptReleaseError
         A file of the release is not as its checksum says; nothing is published.
+    SignatureError
+        It cannot be signed; or it is signed, its notes have changed, and ``sign`` is not given.
     BusyError
         Another process publishes there, and does not come to an end.
     MissingProgramError, ProgramError
         git, git-annex or DataLad is not there, or failed.
     """
+    signer = None if sign is None else find_signer(sign)
     if not _is_remote(target):
-        return publish_to_folder(release, Path(target))
+        return publish_to_folder(release, Path(target), signer)
     own = hashlib.sha256(target.encode()).hexdigest()[:12]
     store = release.resolve().parents[1] / ".stores" / own
     with holding(store.with_name(f"{own}.lock")), _holding_target(target):
         try:
-            return _publish(release, store, target)
+            return _publish(release, store, target, signer)
         except ProgramError:
             # The clone may be damaged, or somebody else may have published since it was connected.
             if not _answers(target):
                 raise
             remove_tree(store)
-            return _publish(release, store, target)
+            return _publish(release, store, target, signer)
 
 
-def _publish(release: Path, store: Path, target: str) -> bool:
+def _publish(release: Path, store: Path, target: str, signer: Signer | None) -> bool:
     _connect(store, target)
-    changed = publish_to_folder(release, store)
+    changed = publish_to_folder(release, store, signer)
     before = _state(store)
     _push(store, target)
     return changed or _state(store) != before

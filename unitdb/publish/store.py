@@ -16,8 +16,16 @@ from unitdb.errors import CorruptReleaseError, ProgramError, StoreError
 from unitdb.files import SUMS, locked, read_sums, sha256_file, write_text
 from unitdb.programs import run
 from unitdb.publish._owned import clear_stale, holding, remove_tree
+from unitdb.publish._signing import Signer, sign_entry
 from unitdb.publish.release import finish, is_same, is_whole, place, refuse_other
-from unitdb.release.catalogue import CATALOGUE, LOCK, Catalogue, aliases, save_catalogue
+from unitdb.release.catalogue import (
+    CATALOGUE,
+    LOCK,
+    Catalogue,
+    aliases,
+    listed_entry,
+    save_catalogue,
+)
 from unitdb.release.manifest import read_manifest
 
 if TYPE_CHECKING:
@@ -73,7 +81,7 @@ def is_store(root: Path) -> bool:
         return False  # no commit yet, or not of ours
 
 
-def publish_to_folder(release: Path, store: Path) -> bool:
+def publish_to_folder(release: Path, store: Path, signer: Signer | None = None) -> bool:
     """Publish a release to a folder, which becomes a store; whether that changed anything.
 
     Raises
@@ -90,10 +98,12 @@ def publish_to_folder(release: Path, store: Path) -> bool:
         finish(store, name, version)
         if not target.exists() or target.resolve() != release.resolve():
             _copy_release(release, target, store)
-            _copy_notes(release, store, name, version)
+            _copy_notes(release, store, name, version, signer)
         elif not is_whole(target):
             missing = [path for path in read_sums(target) if not (target / path).is_file()]
             raise CorruptReleaseError(f"{target / missing[0]}: is missing")
+        elif signer is not None:
+            _copy_notes(release, store, name, version, signer)
         log = Path(".runs") / name / f"{version}.json"
         paths = [Path(name) / version, Path(CATALOGUE)]
         if (release.resolve().parents[1] / log).exists():
@@ -104,7 +114,8 @@ def publish_to_folder(release: Path, store: Path) -> bool:
         _commit(store, f"{name} {version}", *paths)
         tag = f"{name}-{version}"
         if not run("git", "tag", "--list", tag, folder=store).strip():
-            run("git", "tag", "--annotate", "-m", title, tag, folder=store)
+            settings, kind = (signer.tag_options(), "--sign") if signer else ((), "--annotate")
+            run("git", *settings, "tag", kind, "-m", title, tag, folder=store)
         return _state(store) != before
 
 
@@ -209,11 +220,13 @@ def _copy_release(release: Path, target: Path, store: Path) -> None:
     finish(store, target.parent.name, target.name)
 
 
-def _copy_notes(release: Path, store: Path, name: str, version: str) -> None:
-    """Give the store's catalogue the retraction and the errata of the release."""
-    own = _listed(Catalogue(release.resolve().parents[1]).contents(), name, version)
+def _copy_notes(release: Path, store: Path, name: str, version: str, signer: Signer | None) -> None:
+    """Give the store's catalogue the retraction, the errata and the signature of the release."""
+    source = Catalogue(release.resolve().parents[1]).contents()
+    own = _listed(source, name, version)
     with locked(store / LOCK):
         contents = Catalogue(store).contents()
+        known_entries = [listed_entry(found, name, version) for found in (contents, source)]
         listed = _listed(contents, name, version)
         if own.get("retracted") is not None:
             listed["retracted"] = own["retracted"]
@@ -222,6 +235,7 @@ def _copy_notes(release: Path, store: Path, name: str, version: str) -> None:
         if added:
             listed["errata"] = [*known, *added]
         contents["releases"][name]["aliases"] = aliases(contents["releases"][name]["versions"])
+        sign_entry(contents, name, version, signer=signer, known=known_entries)
         save_catalogue(store, contents)
 
 

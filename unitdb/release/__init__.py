@@ -7,6 +7,7 @@ from unitdb.release.description import Description
 from unitdb.release.fetching import fetch
 from unitdb.release.opened import Release
 from unitdb.release.opening import open_release
+from unitdb.release.signing import check_signed
 
 __all__ = [
     "Catalogue",
@@ -14,6 +15,7 @@ __all__ = [
     "Description",
     "Person",
     "Release",
+    "check_signed",
     "compare",
     "fetch",
     "open_release",

@@ -49,6 +49,7 @@ CATALOGUE = "releases.json"
 LOCK = ".releases.lock"
 """Held by whoever writes the catalogue."""
 _FORMAT = 1
+_LARGEST_SIGNATURE = 1 << 16
 _NOTES = ("retracted", "errata")
 """What a catalogue says of a version beyond what its files say."""
 _STORE = re.compile(r"^\[unitdb\]\s+store\s*=\s*1$", re.MULTILINE)
@@ -82,6 +83,9 @@ class Entry:
         What has been found wrong with it, oldest first.
     n_bytes : int or None
         Size of all its files; None where the catalogue does not say.
+    signature : str or None
+        Its publisher's signature of name, version, hash, retraction and errata, as SSH or GPG write
+        it (:mod:`unitdb.release.signing`).
     """
 
     name: str
@@ -96,6 +100,7 @@ class Entry:
     replacement: str | None
     errata: tuple[str, ...] = ()
     n_bytes: int | None = None
+    signature: str | None = None
 
 
 def default_root() -> Path:
@@ -331,6 +336,7 @@ def _entry(root: Path, name: str, version: str, release: dict[str, Any]) -> Entr
         replacement=retracted["replacement"] if retracted else None,
         errata=tuple(typed(one, str) for one in typed(listed.get("errata", []), list)),
         n_bytes=None if listed.get("bytes") is None else _size(listed["bytes"]),
+        signature=None if listed.get("signature") is None else _signature(listed["signature"]),
     )
 
 
@@ -338,6 +344,12 @@ def _size(n_bytes: Any) -> int:
     if typed(n_bytes, int) < 0:
         raise ValueError(f"{n_bytes} is no number of bytes")
     return int(n_bytes)
+
+
+def _signature(text: Any) -> str:
+    if len(typed(text, str)) > _LARGEST_SIGNATURE:
+        raise ValueError(f"a signature is larger than {_LARGEST_SIGNATURE >> 10} KiB")
+    return matching(text, r"-----BEGIN (SSH|PGP) SIGNATURE-----\n[\x20-\x7e\n]*")
 
 
 def warn_if_retracted(entry: Entry) -> None:

@@ -21,11 +21,13 @@ from unitdb.release.catalogue import (
     Catalogue,
     aliases,
     default_root,
+    listed_entry,
     parse_catalogue,
     save_catalogue,
 )
 from unitdb.release.manifest import read_manifest
 from unitdb.release.names import LARGEST_TEXT, bounded_text, check_paths
+from unitdb.release.signing import check_signature
 from unitdb.release.web import (
     Answer,
     BeyondError,
@@ -52,6 +54,7 @@ def fetch(
     *,
     source: str,
     releases: str | Path | None = None,
+    key: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Fetch a release into a folder of releases.
@@ -68,6 +71,9 @@ def fetch(
     releases : str or Path, optional
         Folder of releases to put it in; by default the environment variable UNITDB_RELEASES, else
         ``releases`` in the current folder.
+    key : str or Path, optional
+        File of the publisher's public key (see
+        :func:`unitdb.release.signing.check_signature`): what it has not signed is not fetched.
     progress : callable, optional
         Called with the number of files fetched and of all.
 
@@ -86,6 +92,8 @@ def fetch(
         A file is not as its checksum says; names it. Nothing is put in place.
     ReleaseExistsError
         The folder has other content under this version.
+    SignatureError
+        The release is not signed by ``key``.
     CatalogueError
         The source's ``releases.json`` is damaged.
     """
@@ -95,6 +103,8 @@ def fetch(
     )
     name, version = _resolve(listed["releases"], reference, source)
     entry = listed["releases"][name]["versions"][version]
+    if key is not None:
+        check_signature(listed_entry(listed, name, version), key)
     target = root / name / version
     work = root / ".work" / f"fetch-{name}-{version}-{entry['sha256'][:12]}"
     with locked(work.with_name(f"{work.name}.lock")):
@@ -132,7 +142,12 @@ def _list(root: Path, name: str, version: str, entry: dict[str, Any]) -> None:
     with locked(root / LOCK):
         contents = Catalogue(root).contents()
         versions = contents["releases"][name]["versions"]
-        versions[version] |= {key: entry[key] for key in ("retracted", "errata") if key in entry}
+        if "signature" in entry:
+            versions[version].pop("errata", None)  # what is signed is listed as it is signed
+        else:
+            versions[version].pop("signature", None)
+        notes = ("retracted", "errata", "signature")
+        versions[version] |= {key: entry[key] for key in notes if key in entry}
         contents["releases"][name]["aliases"] = aliases(versions)
         save_catalogue(root, contents)
 

@@ -13,6 +13,7 @@ __all__ = [
     "LARGEST_TEXT",
     "SHA256_PATTERN",
     "VERSION_PATTERN",
+    "bounded_bytes",
     "bounded_text",
     "check_paths",
     "matching",
@@ -76,13 +77,26 @@ def bounded_text(path: Path) -> str:
     OSError, UnicodeDecodeError
         It is something else, too large, or not UTF-8.
     """
+    return bounded_bytes(path, most=LARGEST_TEXT).decode("utf-8")
+
+
+def bounded_bytes(path: Path, *, most: int) -> bytes:
+    """Read a file that is no pipe, no device, and has ``most`` bytes at the most.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    OSError
+        It is something else, or larger.
+    """
     if path.exists() and not path.is_file():
         raise OSError(f"{path}: not a file")
     with path.open("rb") as file:
-        content = file.read(LARGEST_TEXT + 1)
-    if len(content) > LARGEST_TEXT:
-        raise OSError(f"{path}: larger than {LARGEST_TEXT / 1e6:.0f} MB")
-    return content.decode("utf-8")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(f"{path}: larger than {most / 1e6:.0f} MB")
+    return content
 
 
 def typed(value: Any, kind: type) -> Any:

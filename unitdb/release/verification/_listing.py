@@ -72,4 +72,4 @@ def check_listed(folder: Path, manifest: Manifest) -> tuple[str, ...]:
                 f"{path}: {manifest.name} {manifest.version}: {what} is {stated!r}, but the "
                 f"release says {own!r}"
             )
-    return (f"whether {CATALOGUE} itself is as its publisher wrote it: a signature tells",)
+    return (f"whether {CATALOGUE} itself is as its publisher wrote it: a signature tells (--key)",)
