@@ -10,7 +10,13 @@ from unitdb.activations import LayerInfo, UnitSelection, select_units
 
 def layer(n_units: int, name: str = "conv1", depth: int = 0, module: str = "m") -> LayerInfo:
     return LayerInfo(
-        name=name, depth=depth, module=module, kind="K", shape=(n_units,), n_units=n_units
+        name=name,
+        depth=depth,
+        module=module,
+        kind="K",
+        shape=(n_units,),
+        axes="N",
+        n_units=n_units,
     )
 
 

@@ -20,9 +20,10 @@ import yaml
 from bibtexparser.middlewares import LatexDecodingMiddleware
 
 from tests.tiny import INFO, stage
+from unitdb.build.authors import Author
 from unitdb.errors import CorruptReleaseError, RecipeError
 from unitdb.imports.layouts import LAYOUTS
-from unitdb.publish import Author, publish_release
+from unitdb.publish import publish_release
 from unitdb.release import Person, open_release
 from unitdb.release.citing import NO_AUTHORS, bibtex
 from unitdb.specs import Spec, read_spec

@@ -15,9 +15,9 @@ from pydantic import (
 )
 
 from unitdb.activations import FeatureModel, ModelSpec, UnitSelection
+from unitdb.build.authors import Author, Doi, Line
 from unitdb.decoding import DecoderSettings
 from unitdb.errors import RecipeError
-from unitdb.publish import Author, Doi, Line
 from unitdb.schema import NAME_PATTERN
 from unitdb.specs import Name, Spec, read_spec
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from unitdb.publish.authors import Author, Doi, Line
 from unitdb.publish.info import ReleaseInfo
 from unitdb.publish.release import (
     add_erratum,
@@ -16,9 +15,6 @@ from unitdb.publish.store import init_store
 from unitdb.publish.tables import write_partition, write_table
 
 __all__ = [
-    "Author",
-    "Doi",
-    "Line",
     "ReleaseInfo",
     "add_erratum",
     "finish",

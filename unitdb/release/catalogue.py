@@ -278,7 +278,7 @@ def parse_catalogue(text: str, *, where: str) -> dict[str, Any]:
             )
         for name, release in contents["releases"].items():
             release["aliases"] = {}
-            for version in release["versions"]:
+            for version in typed(release["versions"], dict):
                 _check_names(name, version)
                 _entry(Path(), name, version, release)
     except json.JSONDecodeError as cause:
