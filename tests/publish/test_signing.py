@@ -287,6 +287,17 @@ def test_git_s_settings_name_the_key(
         find_signer(str(tmp_path / "none"))
 
 
+def test_a_key_with_a_passphrase_is_asked_of_the_agent(
+    served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    monkeypatch.setenv("SSH_ASKPASS", shutil.which("false") or "false")  # nor of a terminal
+    monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "a secret", "-f", "key", folder=tmp_path)
+    with pytest.raises(SignatureError, match=r"cannot be signed by .*; run ssh-add .*key first"):
+        add_erratum(served, "tiny", "1.0.0", "V1 is V2.", sign=str(tmp_path / "key"))
+
+
 def test_a_program_that_is_missing_is_named(
     served: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,7 +117,11 @@ def _sign(text: str, signer: Signer, *, label: str) -> str:
         try:
             return run(*(ssh if signer.format == "ssh" else gpg), folder=home, text=text)
         except ProgramError as cause:
-            raise SignatureError(f"{label} cannot be signed by {signer.key}: {cause}") from None
+            # It asks for one on the terminal alone.
+            hint = f"; run ssh-add {signer.key} first" if "passphrase" in str(cause) else ""
+            raise SignatureError(
+                f"{label} cannot be signed by {signer.key}: {cause}{hint}"
+            ) from None
 
 
 def _setting(name: str) -> str:
