@@ -68,6 +68,9 @@ def test_datapackage(tiny_release: Path) -> None:
         "citation": INFO.citation,
         "recipe_sha256": INFO.recipe_sha256,
         "n_accuracies": 224,
+        "authors": [],
+        "doi": None,
+        "funding": [],
     }
     resources = {resource["name"]: resource for resource in package["resources"]}
     assert list(resources) == list(TABLES)
