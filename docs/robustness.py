@@ -71,7 +71,10 @@ def page() -> str:
         case for file in sorted((ROOT / "tests").rglob("test_*.py")) for case in cases(file)
     )
     lines = ["# Robustness", "", "Odd but real inputs, and what comes out. Written by `make docs`;"]
-    lines += ["do not edit. Each row is a test, which failed before the mend.", ""]
+    lines += [
+        "do not edit. Each row is a test. *Before* is what the code gave before the mend: seen"
+    ]
+    lines += ["when it ran, or read from it where the test cannot run on it.", ""]
     for subject, title in SUBJECTS.items():
         rows = [case for case in found if case.subject == subject]
         if rows:
