@@ -129,7 +129,8 @@ def measure(place: Place) -> Whole:
         return False
 
     process = watch(place, until)
-    assert process.wait() == 0, process.communicate()
+    said = process.communicate()
+    assert process.returncode == 0, said
     return Whole(seen[0], int(seen[1]), int(seen[2]))
 
 
@@ -144,13 +145,13 @@ def kill(place: Place, kill: Kill, whole: Whole) -> bool:
         }[kill.moment]
 
     process = watch(place, until)
-    if process.poll() is not None:
-        return False
-    (os.killpg if kill.group else os.kill)(process.pid, signal.SIGKILL)
-    process.wait()
+    running = process.poll() is None
+    if running:
+        (os.killpg if kill.group else os.kill)(process.pid, signal.SIGKILL)
+        process.wait()
     for pipe in (process.stdout, process.stderr):
         pipe.close()  # children may have them open still
-    return True
+    return running
 
 
 def finish(place: Place, release: Path) -> None:

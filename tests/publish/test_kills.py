@@ -9,7 +9,7 @@ import pytest
 
 from tests.publish.kills import Whole, say, try_kill
 
-N = int(os.environ.get("UNITDB_KILLS", "12"))
+N = int(os.environ.get("UNITDB_KILLS", "6"))
 
 
 @pytest.fixture(scope="module")
