@@ -37,8 +37,9 @@ test: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' $(TWO_PROCESSES)
 
 test-slow: $(VENV)/.test
-	$(BIN)/python -m pytest -m slow
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'hypothesis and not slow' --hypothesis-profile=random
+	$(BIN)/python -m pytest -m slow $(TWO_PROCESSES) --ignore=tests/acceptance/test_benchmarks.py
+	$(BIN)/python -m pytest -m slow tests/acceptance/test_benchmarks.py  # measured alone
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'hypothesis and not slow' $(TWO_PROCESSES) --hypothesis-profile=random
 
 test-versions: $(VENV)/.test
 	$(BIN)/python -m tests.versions.matrix
