@@ -15,6 +15,7 @@ import unitdb
 from tests.acceptance.conftest import README, ROOT, derived, succeed
 from tests.build.small import contents
 from tests.decoding.reference import reference_accuracy
+from tests.metadata import check_citation, check_croissant, check_data_package
 from unitdb.activations import Activations
 from unitdb.responses import decoding_design, open_dataset, simulated_truth
 
@@ -195,6 +196,11 @@ def test_the_release_is_sound_and_says_everywhere_that_it_is_simulated(sample):
     for name in ("README.md", "CITATION.cff", "datapackage.json", "croissant.json"):
         assert "simulated" in (path / name).read_text().lower(), name
     assert "simulated" in (path / "dataset_description.json").read_text().lower()
+
+
+@pytest.mark.parametrize("check", [check_citation, check_croissant, check_data_package])
+def test_metadata_are_what_other_programs_read(sample, check):
+    check(sample[0])
 
 
 def test_the_ten_lines_of_python_of_the_readme(sample, tmp_path):

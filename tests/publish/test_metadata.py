@@ -7,18 +7,16 @@ without its white space.
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import bibtexparser
-import frictionless
 import jsonschema
-import mlcroissant
 import pytest
 import yaml
 from bibtexparser.middlewares import LatexDecodingMiddleware
 
+from tests.metadata import CFF, check_citation, check_croissant, check_data_package
 from tests.tiny import INFO, stage
 from unitdb.build.authors import Author
 from unitdb.errors import CorruptReleaseError, RecipeError
@@ -28,7 +26,6 @@ from unitdb.release import Person, open_release
 from unitdb.release.citing import NO_AUTHORS, bibtex
 from unitdb.specs import Spec, read_spec
 
-CFF = json.loads((Path(__file__).parent / "cff-1.2.0.schema.json").read_text())
 CIRCUMFLEX = "\u02c6"  # what pylatexenc makes of \\textasciicircum
 AUTHORS = (
     Person(
@@ -62,23 +59,9 @@ def releases(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("name", ["signed", "tiny"])
-def test_croissant_is_what_mlcroissant_reads(releases, name):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the packages that it uses
-        dataset = mlcroissant.Dataset(jsonld=str(releases[name] / "croissant.json"))
-    metadata = dataset.metadata
-    assert not metadata.ctx.issues.errors
-    assert len(metadata.record_sets) == len(list(open_release(releases[name]).tables))
-
-
-@pytest.mark.parametrize("name", ["signed", "tiny"])
-def test_data_package_is_valid(releases, name):
-    descriptor = json.loads((releases[name] / "datapackage.json").read_text())
-    package = frictionless.Package.from_descriptor(descriptor, basepath=str(releases[name]))
-    assert [resource.name for resource in package.resources] == list(
-        open_release(releases[name]).tables
-    )
-    frictionless.Package.validate_descriptor(descriptor)
+@pytest.mark.parametrize("check", [check_croissant, check_data_package, check_citation])
+def test_metadata_are_what_other_programs_read(releases, name, check):
+    check(releases[name])
 
 
 @pytest.mark.robust(
