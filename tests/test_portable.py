@@ -16,7 +16,8 @@ _SCRIPT = """
 import os, signal, sys
 for name in ("fcntl", "resource", "pwd", "grp", "termios", "tty", "readline"):
     sys.modules[name] = None
-sys.modules["pydantic"] = None  # the building side is not for every system
+for name in ("numba", "PIL", "pydantic", "scipy", "sklearn", "torch", "yaml"):
+    sys.modules[name] = None  # the core install
 for module, names in {
     os: ["fork", "forkpty", "getuid", "geteuid", "setsid", "killpg", "fchmod"],
     signal: ["SIGKILL", "SIGALRM", "SIGHUP", "alarm", "setitimer", "pthread_sigmask"],

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from unitdb.axes import usual_axes
 from unitdb.errors import (
+    CatalogueError,
     CorruptReleaseError,
     FetchError,
     UnknownColumnError,
@@ -180,6 +181,8 @@ class Tables:
             text = root.read_text(CATALOGUE)
         except FileNotFoundError:
             return None  # it stands alone
+        except ValueError as cause:  # no UTF-8
+            raise CatalogueError(f"{root}/{CATALOGUE}: cannot be read: {cause}") from None
         contents = parse_catalogue(text, where=f"{root}/{CATALOGUE}")
         return listed_entry(contents, self.name, self.version)
 

@@ -30,9 +30,7 @@ Row = dict[str, Any]
 Tables = Mapping[str, list[Row]]
 
 
-def check_metadata(
-    folder: Path, manifest: Manifest, tables: Tables, *, code: str | None
-) -> list[str]:
+def check_metadata(folder: Path, manifest: Manifest, tables: Tables, *, code: str) -> list[str]:
     """Check that metadata are what recipe and tables give; return what could not be known.
 
     Parameters
@@ -43,9 +41,8 @@ def check_metadata(
         What it says of itself.
     tables : dict of str to list of dict
         Rows of the small tables.
-    code : str or None
-        Hash of the code that builds here (:func:`unitdb.build.provenance.code_sha256`); None where
-        the packages that it needs are not installed.
+    code : str
+        Hash of the code that builds here (:func:`unitdb.build.provenance.code_sha256`).
 
     Raises
     ------
@@ -53,8 +50,6 @@ def check_metadata(
         Names the file or the row, and what it does not agree with.
     """
     _raise(folder, _repeated(folder, tables))
-    if code is None:
-        return ["recipe.yaml against builds and metadata: needs the extra build"]
     if manifest.schema != SCHEMA_VERSION:
         why = f"the release follows schema {manifest.schema}, whose unitdb wrote them otherwise"
         return [f"recipe, builds and metadata against each other: {why}"]

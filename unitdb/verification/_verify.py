@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.verification import Report, verify as verify_by_reading
 from unitdb.schema import SCHEMA_VERSION
-from unitdb.verification._metadata import check_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ __all__ = ["verify"]
 
 _PACKAGES = ("numba", "pydantic", "scipy", "sklearn", "torch", "yaml")
 
+_SAID_TWICE = "what recipe, tables and metadata say twice is the same"
 _COMPUTED = "intervals over units, and BH scores with theirs, are what their bootstrap gives again"
 
 
@@ -77,17 +77,18 @@ class _Known:
     ) -> None:
         """Check metadata, and prepare to compute."""
         missing = [name for name in _PACKAGES if find_spec(name) is None]
-        code = None
-        if not missing:
-            from unitdb.build.provenance import code_sha256
-
-            code = code_sha256()
-        self._same_code = all(row["code_sha256"] == code for row in described["builds"])
-        self._unknown += check_metadata(folder, manifest, described, code=code)
-        self._checks.append("what recipe, tables and metadata say twice is the same")
         if missing:
             why = f"needs {', '.join(missing)} (extra build)"
-        elif manifest.schema != SCHEMA_VERSION:
+            self._unknown += [f"{check}: {why}" for check in (_SAID_TWICE, _COMPUTED)]
+            return
+        from unitdb.build.provenance import code_sha256
+        from unitdb.verification._metadata import check_metadata
+
+        code = code_sha256()
+        self._same_code = all(row["code_sha256"] == code for row in described["builds"])
+        self._unknown += check_metadata(folder, manifest, described, code=code)
+        self._checks.append(_SAID_TWICE)
+        if manifest.schema != SCHEMA_VERSION:
             why = (
                 f"the release follows schema {manifest.schema}, whose unitdb may have computed "
                 "them otherwise"
