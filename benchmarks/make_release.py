@@ -24,6 +24,8 @@ import numpy as np
 from _machine import describe_machine, versions
 from scipy.stats import zscore
 
+from unitdb.analysis import channel_blocks
+from unitdb.axes import usual_axes
 from unitdb.build.discovery import read_p_and_q, save_p, write_q
 from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.kept import best_units
@@ -172,16 +174,17 @@ def _stage(staged: Path, scale: float, *, bare: bool) -> tuple[dict[str, float],
             units = np.arange(r.shape[2], dtype=np.int32)
             write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
             now = timed("accuracy", now)
-            tests = _statistics(rows, scope, layer, shape, units, r, bare=bare)
+            blocks = channel_blocks(shape, units)
+            tests = _statistics(rows, scope, layer, blocks, r, bare=bare)
             for table, found in histogram_rows(scope, layer, r).items():
                 rows[table] += found
             save_p(p, layer, tests)
             if not bare:
-                hierarchy.add(layer, shape, units, at_hand(r))
+                hierarchy.add(layer, blocks, at_hand(r))
                 recurrence.add(at_hand(r))
             rows["layers"].append(
                 {"model": model, "layer": layer, "depth": depth, "module": layer, "kind": "ReLU"}
-                | {"shape": list(shape), "n_units": len(units)}
+                | {"shape": list(shape), "axes": usual_axes(shape), "n_units": len(units)}
             )
             for table, found in _kept_rows(scope, layer, r).items():
                 rows[table] += found
@@ -210,8 +213,7 @@ def _statistics(
     rows: dict[str, list],
     scope: Scope,
     layer: str,
-    shape: tuple[int, ...],
-    units: np.ndarray,
+    blocks: np.ndarray,
     r: np.ndarray,
     *,
     bare: bool,
@@ -224,10 +226,10 @@ def _statistics(
         if bare:
             rows["intersubject"] += _pearson_rows(scope, layer, roi, of_roi)
         else:
-            pairs = agreement(of_roi, shape=shape, units=units)
+            pairs = agreement(of_roi, blocks=blocks)
             rows["intersubject"] += intersubject_rows(scope, layer, roi, pairs)
         rows["layer_reliability"] += layer_reliability_rows(
-            scope, layer, roi, of_roi, shape=shape, units=units
+            scope, layer, roi, of_roi, blocks=blocks
         )
         found.append(tested.p)
     return found
