@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from functools import cache
-from itertools import combinations
+from itertools import combinations, pairwise
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -254,7 +254,9 @@ def check_intervals(table: str, rows: Mapping[tuple[str, ...], Mapping[str, Any]
             if low is None and high is None:
                 continue
             ends = [end for end in (low, value, high) if end is not None]
-            if low is None or high is None or ends != sorted(ends):
+            # tanh(artanh(r)) of an interval without width is r but for rounding.
+            ordered = all(a <= b + 1e-12 for a, b in pairwise(ends))
+            if low is None or high is None or not ordered:
                 raise CorruptReleaseError(
                     f"{table}: {'/'.join(key)}: {name} {value} has the interval {low} to {high}"
                 )
