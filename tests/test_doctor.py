@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from tests.web import Server
 from unitdb.cli import main
 from unitdb.cli.doctor import diagnose
+from unitdb.extras import install_hint
 
 
 def findings(**options):
@@ -33,7 +34,7 @@ def test_what_is_missing_is_named_with_what_mends_it(monkeypatch, tmp_path):
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     result = CliRunner().invoke(main, ["doctor", "--offline"])
     assert result.exit_code == 1
-    for said in ("git-annex", "MISSING", "pip install 'unitdb[datalad]'"):
+    for said in ("git-annex", "MISSING", install_hint("datalad")):
         assert said in result.output
 
 

@@ -18,6 +18,7 @@ from tests.tiny import SHAPES, arrow
 from unitdb import col
 from unitdb.axes import usual_axes
 from unitdb.errors import CorruptReleaseError, QueryError, UnknownColumnError
+from unitdb.extras import install_hint
 from unitdb.query import Source, UnitSet, connect
 from unitdb.query.tensors import chosen_units, unit_weights
 
@@ -242,9 +243,9 @@ def test_without_torch_the_extra_is_named(tiny_release):
         "from unitdb import nn\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "not installed: pip install 'unitdb[torch]'" in done.stdout
+    assert f"not installed: {install_hint('torch')}" in done.stdout
     last = done.stderr.splitlines()[-1]
-    assert last.endswith("MissingExtraError: unitdb.nn needs torch: pip install 'unitdb[torch]'")
+    assert last.endswith(f"MissingExtraError: unitdb.nn needs torch: {install_hint('torch')}")
 
 
 @pytest.mark.parametrize(
@@ -259,5 +260,5 @@ def test_without_its_packages_a_part_names_the_extra(part, missing):
     code = f"import sys; sys.modules[{missing!r}] = None\nimport unitdb\nimport unitdb.{part}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1].endswith(
-        f"MissingExtraError: unitdb.{part} needs {missing}: pip install 'unitdb[build]'"
+        f"MissingExtraError: unitdb.{part} needs {missing}: {install_hint('build')}"
     )

@@ -17,21 +17,21 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import MissingProgramError, ProgramError
+from unitdb.extras import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["MENDS", "find_program", "inheriting", "json_lines", "run"]
+__all__ = ["PROGRAMS", "find_program", "inheriting", "json_lines", "mend", "run"]
 
-MENDS = {
+_FROM_ELSEWHERE = {
     "git": "install it from https://git-scm.com (apt-get install git, brew install git)",
-    "git-annex": "pip install 'unitdb[datalad]'",
-    "datalad": "pip install 'unitdb[datalad]'",
     "ssh-keygen": "install OpenSSH, 8.1 or newer (apt-get install openssh-client)",
     "gpg": "install it from https://gnupg.org (apt-get install gnupg, brew install gnupg)",
 }
-"""For each program what installs it."""
+PROGRAMS = ("git", "git-annex", "datalad", "ssh-keygen", "gpg")
+"""Programs that are run; all but git-annex and DataLad come from elsewhere than pip."""
 
 _LINES = 12  # of a program's complaints; git names the file in the first of several
 _inherited: ContextVar[tuple[int, ...]] = ContextVar("inherited", default=())
@@ -53,8 +53,13 @@ def find_program(name: str) -> str:
     """
     found = shutil.which(name, path=_search_path())
     if found is None:
-        raise MissingProgramError(f"{name} is not installed: {MENDS[name]}")
+        raise MissingProgramError(f"{name} is not installed: {mend(name)}")
     return found
+
+
+def mend(name: str) -> str:
+    """Say what installs a program."""
+    return _FROM_ELSEWHERE.get(name) or install_hint("datalad")
 
 
 @contextmanager

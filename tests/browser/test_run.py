@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import pytest
 
 import unitdb.browser
 from unitdb.errors import MissingExtraError
+from unitdb.extras import install_hint
 
 
 def test_without_streamlit_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'unitdb\[app\]'"):
+    with pytest.raises(MissingExtraError, match=re.escape(install_hint("app"))):
         unitdb.browser.run("tiny")
 
 

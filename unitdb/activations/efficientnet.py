@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from unitdb.errors import MissingExtraError
+from unitdb.extras import install_hint
 
 __all__ = ["efficientnet_lite"]
 
@@ -47,5 +48,5 @@ def _import(module: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError:
         raise MissingExtraError(
-            f"the package {module.replace('_', '-')} is not installed: pip install 'unitdb[demo]'"
+            f"the package {module.replace('_', '-')} is not installed: {install_hint('demo')}"
         ) from None

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import MissingExtraError, UnitdbError, closest
+from unitdb.extras import install_hint
 from unitdb.reads import in_one_line, note_read
 
 __all__ = [
@@ -80,7 +81,7 @@ def open_hdf5(path: Path, *, error: type[UnitdbError]) -> Iterator[Any]:
         h5py = importlib.import_module("h5py")
     except ModuleNotFoundError:
         raise MissingExtraError(
-            f"{path}: HDF5 files are read with h5py: pip install 'unitdb[build]'"
+            f"{path}: HDF5 files are read with h5py: {install_hint('build')}"
         ) from None
     note_read(path)
     try:

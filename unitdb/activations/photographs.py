@@ -9,6 +9,7 @@ from pathlib import Path
 
 from unitdb.activations.stimuli import Image
 from unitdb.errors import ActivationsError, MissingExtraError, closest
+from unitdb.extras import install_hint
 from unitdb.pictures import read_picture
 
 __all__ = ["PHOTOGRAPHS", "Photograph", "photograph"]
@@ -98,5 +99,5 @@ def _read(where: Photograph) -> Image:
             pixels.setflags(write=False)
             return pixels
     raise MissingExtraError(
-        f"the photograph {where.source} is not installed: pip install 'unitdb[demo]'"
+        f"the photograph {where.source} is not installed: {install_hint('demo')}"
     )

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from unitdb.activations.hdf5 import check_expansion
 from unitdb.errors import MissingExtraError, UnitdbError
+from unitdb.extras import install_hint
 from unitdb.reads import in_one_line
 
 __all__ = ["ZarrArray", "open_zarr"]
@@ -99,7 +100,7 @@ def open_zarr(path: Path, *, error: _Error) -> ZarrArray:
         zarr = importlib.import_module("zarr")
     except ModuleNotFoundError:
         raise MissingExtraError(
-            f"{path}: read with zarr, which is not installed: pip install 'unitdb[build]'"
+            f"{path}: read with zarr, which is not installed: {install_hint('build')}"
         ) from None
     try:
         form = _check_metadata(path, error)

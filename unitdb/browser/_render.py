@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import MissingExtraError
+from unitdb.extras import install_hint
 
 if TYPE_CHECKING:
     from unitdb.release import Release
@@ -66,6 +67,6 @@ def _converter() -> Any:
         import vl_convert
     except ImportError:
         raise MissingExtraError(
-            "figures become files with vl-convert: pip install 'unitdb[app]'"
+            f"figures become files with vl-convert: {install_hint('app')}"
         ) from None
     return vl_convert

@@ -44,6 +44,7 @@ def report(ctx: click.Context, release: str, path: Path) -> None:
     In Python: unitdb.browser.report.write(release, path)
     """
     from unitdb.errors import MissingExtraError, QueryError
+    from unitdb.extras import install_hint
     from unitdb.release import open_release
 
     try:
@@ -51,9 +52,7 @@ def report(ctx: click.Context, release: str, path: Path) -> None:
     except ModuleNotFoundError as cause:
         if cause.name is None or cause.name.startswith("unitdb"):
             raise
-        raise MissingExtraError(
-            f"the report needs {cause.name}: pip install 'unitdb[app]'"
-        ) from None
+        raise MissingExtraError(f"the report needs {cause.name}: {install_hint('app')}") from None
 
     if not path.absolute().parent.is_dir():
         raise QueryError(f"{path.parent}: no such folder")

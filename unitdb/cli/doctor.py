@@ -15,7 +15,8 @@ import click
 
 from unitdb.cli.terminal import print_table
 from unitdb.errors import MissingProgramError, ProgramError
-from unitdb.programs import MENDS, find_program, run
+from unitdb.extras import install_hint
+from unitdb.programs import PROGRAMS, find_program, mend, run
 
 __all__ = ["Finding", "diagnose", "doctor"]
 
@@ -72,7 +73,7 @@ def diagnose(*, data: Path | None = None, offline: bool = False) -> list[Finding
     offline : bool
         Leave out the network.
     """
-    found = [_program(name) for name in MENDS]
+    found = [_program(name) for name in PROGRAMS]
     found += [_extra(name, packages) for name, packages in _EXTRAS.items()]
     found.append(_disk(data or Path.home()))
     return found if offline else [*found, *map(_host, _HOSTS)]
@@ -85,11 +86,11 @@ def _program(name: str) -> Finding:
             find_program(program)
         except MissingProgramError:
             detail = "not installed" if program == name else f"needs {program}"
-            return Finding(name, well=False, detail=detail, mend=MENDS[program])
+            return Finding(name, well=False, detail=detail, mend=mend(program))
     try:
         said = run(name, "version" if name == "git-annex" else "--version", folder=Path(os.sep))
     except (ProgramError, subprocess.SubprocessError, OSError) as cause:
-        return Finding(name, well=False, detail=f"does not run: {cause}", mend=MENDS[name])
+        return Finding(name, well=False, detail=f"does not run: {cause}", mend=mend(name))
     return Finding(name, well=True, detail=said.splitlines()[0] if said else "runs")
 
 
@@ -104,7 +105,7 @@ def _extra(name: str, packages: tuple[str, ...]) -> Finding:
         f"extra [{name}]",
         well=not missing,
         detail=f"lacks {', '.join(missing)}" if missing else "installed",
-        mend=f"pip install 'unitdb[{name}]'" if missing else "",
+        mend=install_hint(name) if missing else "",
     )
 
 

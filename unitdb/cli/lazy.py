@@ -13,6 +13,7 @@ from typing import IO, Any, NamedTuple
 import click
 
 from unitdb.errors import MissingExtraError, UnitdbError
+from unitdb.extras import install_hint
 from unitdb.printable import printable
 
 __all__ = ["Commands", "Lazy", "LazyCommand"]
@@ -72,7 +73,7 @@ class LazyCommand(click.Command):
                 raise
             raise MissingExtraError(
                 f"unitdb {self.name} needs the package {missing!r}: "
-                f"pip install 'unitdb[{self._lazy.extra}]'"
+                f"{install_hint(self._lazy.extra)}"
             ) from error
         return command
 

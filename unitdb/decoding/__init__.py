@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unitdb.errors import MissingExtraError
-from unitdb.extras import need
+from unitdb.extras import install_hint, need
 
 need("numba", "scipy", "threadpoolctl", by="unitdb.decoding", extra="build")
 
@@ -38,6 +38,6 @@ def __getattr__(name: str) -> object:
     except ModuleNotFoundError as cause:
         if cause.name not in ("joblib", "sklearn"):  # scikit-learn brings joblib
             raise
-        raise MissingExtraError(f"{name} needs scikit-learn: pip install 'unitdb[build]'") from None
+        raise MissingExtraError(f"{name} needs scikit-learn: {install_hint('build')}") from None
     found: object = getattr(estimators, name)
     return found

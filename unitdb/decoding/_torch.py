@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.errors import DeviceError, IllConditionedError
+from unitdb.extras import install_hint
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,7 @@ def find_device(name: str) -> torch.device:
     try:
         import torch
     except ImportError:
-        raise DeviceError(f"device {name!r} needs torch: pip install 'unitdb[build]'") from None
+        raise DeviceError(f"device {name!r} needs torch: {install_hint('build')}") from None
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)

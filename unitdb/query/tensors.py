@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from unitdb.axes import usual_axes
 from unitdb.errors import CorruptReleaseError, MissingExtraError, QueryError
+from unitdb.extras import install_hint
 from unitdb.query.conditions import check_numeric
 from unitdb.query.layers import channel_place
 from unitdb.query.sandbox import run_sql
@@ -250,6 +251,6 @@ def _tensor(array: NDArray[np.generic]) -> torch.Tensor:
         import torch
     except ImportError:
         raise MissingExtraError(
-            "units become tensors with torch, which is not installed: pip install 'unitdb[torch]'"
+            f"units become tensors with torch, which is not installed: {install_hint('torch')}"
         ) from None
     return torch.from_numpy(array)

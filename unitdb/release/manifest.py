@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import CorruptReleaseError, FetchError, SchemaVersionError
+from unitdb.extras import upgrade_hint
 from unitdb.release.citing import Person
 from unitdb.release.names import (
     VERSION_PATTERN,
@@ -153,7 +154,7 @@ def check_schema_version(manifest: Manifest, *, where: str) -> None:
     if _numbers(manifest.schema) > _numbers(SCHEMA_VERSION):
         raise SchemaVersionError(
             f"{where} follows schema {manifest.schema}; this unitdb reads up to {SCHEMA_VERSION}: "
-            "upgrade it with pip install --upgrade unitdb"
+            f"to upgrade it, {upgrade_hint()}"
         )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 
 from unitdb.errors import FetchError, MissingExtraError
+from unitdb.extras import install_hint
 from unitdb.release.names import LARGEST_TEXT, bounded_text
 from unitdb.release.rows import read_matching, read_rows
 from unitdb.release.web import is_address, read
@@ -169,7 +170,7 @@ class Remote:
             if error.name != "fsspec":
                 raise
             raise MissingExtraError(
-                "releases on the web are read with fsspec: pip install 'unitdb[remote]'"
+                f"releases on the web are read with fsspec: {install_hint('remote')}"
             ) from None
         return RemoteFileSystem(self)
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from unitdb.activations.hdf5 import check_expansion
 from unitdb.errors import DatasetError, MissingExtraError
+from unitdb.extras import install_hint
 from unitdb.reads import note_read
 
 __all__ = ["Grid", "bold_grid", "bold_times", "roi_voxels", "time_series"]
@@ -218,7 +219,7 @@ def _load(path: Path) -> Any:
         import nibabel as nib
     except ModuleNotFoundError:
         raise MissingExtraError(
-            f"{path}: read with nibabel, which is not installed: pip install 'unitdb[build]'"
+            f"{path}: read with nibabel, which is not installed: {install_hint('build')}"
         ) from None
     if not path.name.endswith((".nii", ".nii.gz")):
         raise DatasetError(f"{path}: expected a NIfTI image, .nii or .nii.gz")
