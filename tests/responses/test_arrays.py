@@ -144,7 +144,8 @@ def test_rows_are_chosen_by_conditions(tmp_path):
     np.testing.assert_array_equal(found.values, X[[0, 2]])
     arrays = {"kind": [1, 2, 2], "run": [1, 1, 1]}
     for old, new, message in (
-        ("kind = 1", "kind = 7", "none of 3 samples has kind = 7"),
+        ("kind = 1", "kind = 7", r"samples of 'x': nothing has kind = 7; there are: 1, 2$"),
+        ("kind = 1", "kind = 1 - run = 1", "none of 3 samples has kind = 1 - run = 1"),
         ("rows: kind = 1, ", "", "train: x holds several parts; say with `rows`"),
         ("kind = 1", "x = 1", r"'x' holds float64 of shape \(3, 4\), expected a number for each"),
         ("kind = 1", "knid = 1", "has no array 'knid'; there are: kind"),

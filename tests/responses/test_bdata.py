@@ -169,9 +169,15 @@ def test_runs_choose_samples(folder):
     ("old", "new", "message"),
     [
         ("ROI_rh_V1 = 1\n", "ROI_rh_V2 = 1\n", r"S1\.h5: has no metadata 'ROI_rh_V2'; .*ROI_rh_V1"),
-        ("ROI_lh_V1 = 1 + ROI_rh_V1 = 1\n", "ROI_rh_V1 = 3\n", "ROI 'V1' .* has no voxels"),
+        ("ROI_lh_V1 = 1 + ROI_rh_V1 = 1\n", "ROI_rh_V1 - VoxelData\n", "'V1' .* has no voxels"),
+        (
+            "ROI_rh_V1 = 1\n",
+            "ROI_rh_V1 = 3\n",
+            r"S1\.h5: metadata: nothing has ROI_rh_V1 = 3; .* 0, 1",
+        ),
         ("ROI_rh_V1 = 1\n", "DataType\n", "ROI 'V1' .* columns that are no voxels"),
-        ("DataType = 2", "DataType = 7", "none of 10 samples has DataType = 7"),
+        ("DataType = 2", "DataType = 7", r"samples: nothing has DataType = 7; there are: 1, 2, 3"),
+        ("DataType = 2", "DataType = 2 & Run = 1", "none of 10 samples has DataType = 2 & Run = 1"),
         ("DataType = 2", "Datatype = 2", "no metadata 'Datatype'; there are: DataType"),
         ("DataType = 2", "VoxelData = 2", "'VoxelData' has 8 columns, expected one"),
         (", rows: DataType = 2", "", "test: .* holds several parts"),

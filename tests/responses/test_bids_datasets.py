@@ -79,8 +79,12 @@ def lay_out_as_god(source, root):
 
 def add_masks(anatomy):
     """Masks of the other regions."""
-    for name in ("V2d", "V3v", "LOC", "FFA", "PPA"):
-        shutil.copy(anatomy / "sub-01_mask_LH_V4.nii.gz", anatomy / f"sub-01_mask_RH_{name}.nii.gz")
+    shutil.copy(anatomy / "sub-01_mask_RH_V1d.nii.gz", anatomy / "sub-01_mask_RH_V1v.nii.gz")
+    for name in ("V2d", "V2v", "V3d", "V3v", "V4", "LOC", "FFA", "PPA"):
+        for side in ("LH", "RH"):
+            path = anatomy / f"sub-01_mask_{side}_{name}.nii.gz"
+            if not path.exists():
+                shutil.copy(anatomy / "sub-01_mask_LH_V4.nii.gz", path)
     for name in ("V3a", "V3b", "V3A", "LOC2", "PPA2"):  # are none of V3, LOC and PPA
         shutil.copy(
             anatomy / "sub-01_mask_LH_V1v.nii.gz", anatomy / f"sub-01_mask_RH_{name}.nii.gz"

@@ -54,7 +54,8 @@ def write_masks(root, names):
     folder.mkdir(parents=True)
     mask = nib.Nifti1Image(np.ones((2, 1, 1), np.uint8), np.eye(4))
     for name in names:
-        nib.save(mask, folder / f"sub-01_mask_LH_{name}.nii.gz")
+        for side in ("LH", "RH"):
+            nib.save(mask, folder / f"sub-01_mask_{side}_{name}.nii.gz")
 
 
 def presentations(source, sessions, *, stimulus, keep=None):

@@ -195,3 +195,18 @@ def test_pictures_of_eight_bits_are_read_as_they_are(folder, mode):
     picture = Image.new("RGB", (9, 7), (255, 255, 255)).convert(mode)
     picture.save(folder / "pictures" / "cat.png")
     assert (opened(folder).stimuli.image(0) == 255).all()
+
+
+@pytest.mark.robust(
+    "pictures",
+    given="`except_sources` (pictures that may not be shown) with a pattern that fits none",
+    before="all pictures were shown in the release",
+    now="one error with the nearest names, before anything is built",
+)
+def test_exceptions_that_are_none_are_named(folder):
+    shown = "ending: .png, shown: {terms: mine, except_sources: ["
+    dataset = opened(folder, spec=SPEC.replace("ending: .png", shown + '"d*", cats.png]}'))
+    with pytest.raises(DatasetError, match=r"'cats\.png' fits none of the 3 .* are: cat\.png"):
+        dataset.responses("sub-01")
+    dataset = opened(folder, spec=SPEC.replace("ending: .png", shown + '"d*"]}'))
+    assert dataset.responses("sub-01").values.shape == (3, 4)

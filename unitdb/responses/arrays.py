@@ -164,7 +164,8 @@ def _rows(
             )
         return np.asarray(array, dtype=np.float64).reshape(1, n_rows)
 
-    chosen = np.flatnonzero(evaluate(parse(part.rows), values_of))
+    where = f"{path}: samples of {part.responses!r}"
+    chosen = np.flatnonzero(evaluate(parse(part.rows), values_of, where=where))
     if not len(chosen):
         raise DatasetError(f"{path}: none of {n_rows} samples has {part.rows}")
     return chosen

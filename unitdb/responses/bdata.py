@@ -80,9 +80,9 @@ class BData:
         Raises
         ------
         DatasetError
-            A key that the metadata do not have; says which are near.
+            A key that the metadata do not have, or a value that no column has; says what is near.
         """
-        return evaluate(parse(condition), self._metadata_of)
+        return evaluate(parse(condition), self._metadata_of, where=f"{self.path}: metadata")
 
     def rows(self, condition: str | None) -> NDArray[np.intp]:
         """Samples whose columns meet a condition, such as ``DataType = 1 & Run = 3``; None: all.
@@ -90,12 +90,15 @@ class BData:
         Raises
         ------
         DatasetError
-            A key that the metadata do not have, or no sample meets the condition.
+            A key that the metadata do not have, a value that no sample has, or no sample meets the
+            condition.
         """
         n_samples = self.samples.shape[0]
         if condition is None:
             return np.arange(n_samples)
-        found = np.flatnonzero(evaluate(parse(condition), lambda key: self.column(key)[None]))
+        where = f"{self.path}: samples"
+        holds_in = evaluate(parse(condition), lambda key: self.column(key)[None], where=where)
+        found = np.flatnonzero(holds_in)
         if not len(found):
             raise DatasetError(f"{self.path}: none of {n_samples} samples has {condition}")
         return found

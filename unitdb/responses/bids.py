@@ -30,12 +30,18 @@ from numpy.typing import NDArray
 from unitdb.errors import DatasetError, StimulusMismatchError, closest
 from unitdb.extras import need
 from unitdb.resolution import SINGLE, is_constant
-from unitdb.responses.bids_events import Event as _Event, read_confounds, read_events
-from unitdb.responses.bids_files import by_run, files_of, of_run
+from unitdb.responses.bids_events import (
+    Event as _Event,
+    check_kept,
+    read_confounds,
+    read_events,
+)
+from unitdb.responses.bids_files import Run, by_run, of_run
 from unitdb.responses.bids_images import Grid, bold_grid, bold_times, roi_voxels, time_series
+from unitdb.responses.bids_missing import check_absent, check_left_out, masks_of, without
 from unitdb.responses.bids_timing import Timing, run_timing, seconds_removed
 from unitdb.responses.naming import read_names
-from unitdb.responses.spec import BidsResponses, DatasetSpec
+from unitdb.responses.spec import BidsPart, BidsResponses, DatasetSpec
 from unitdb.responses.stimuli_spec import Split
 from unitdb.responses.types import Responses
 
@@ -91,10 +97,15 @@ def bids_responses(
         nibabel is not installed.
     """
     root = data / spec.root
+    check_absent(spec.absent_masks, [p for of in spec.masks.values() for p in of], dataset.subjects)
+    files = {
+        split: _files(root, dataset, split, part, subject) for split, part in spec.parts.items()
+    }
+    _check_used(files, spec)
     runs: list[_Run] = []
     for split, part in spec.parts.items():
         names = read_names(data / part.names) if part.names else None
-        runs += _runs(root, spec, split, subject, names)
+        runs += _runs(root, spec, split, subject, files[split], names)
     if stimuli is not None:
         _check_stimuli(runs, stimuli, dataset.name)
     blocks = [_blocks(run, spec, root) for run in runs]
@@ -102,7 +113,7 @@ def bids_responses(
     masks = {
         roi: roi_voxels(
             roi,
-            [path for pattern in spec.masks[roi] for path in files_of(root, pattern, subject)],
+            masks_of(root, spec.masks[roi], subject, dataset.subjects, spec.absent_masks),
             grid,
             resample=spec.resample_masks,
         )
@@ -125,28 +136,65 @@ def bids_responses(
     )
 
 
-def _runs(
-    root: Path, spec: BidsResponses, split: Split, subject: str, names: Mapping[float, str] | None
-) -> Iterator[_Run]:
-    part = spec.parts[split]
-    bold = by_run(root, part.bold, subject)
+@dataclass(frozen=True, kw_only=True)
+class _Files:
+    """Images and events of a part, by their runs."""
+
+    bold: Mapping[Run, Path]
+    events: Mapping[Run, Path]
+
+
+def _files(root: Path, dataset: DatasetSpec, split: Split, part: BidsPart, subject: str) -> _Files:
+    bold, events = (by_run(root, pattern, subject) for pattern in (part.bold, part.events))
     people = sorted({run[0] or "" for run in bold})
     if len(people) > 1:
         raise DatasetError(
             f"{root}: {part.bold!r} fits files of several subjects, "
             f"{', '.join(people[:_LISTED])}: write {{subject}} where their ids stand"
         )
-    events = by_run(root, part.events, subject)
+    where = f"{root}: parts.{split}.leave_out"
+    runs = bold.keys() | events.keys()
+    check_left_out(part.leave_out, runs, subject, dataset.subjects, where=where)
+    kept = _Files(bold=without(bold, part.leave_out), events=without(events, part.leave_out))
+    if not kept.bold:
+        raise DatasetError(f"{where}: leaves no run of {subject}")
+    return kept
+
+
+def _check_used(files: Mapping[Split, _Files], spec: BidsResponses) -> None:
+    """Refuse events that no image is read for: of the run the image is missing, or misnamed."""
+    images = {run: path for of_part in files.values() for run, path in of_part.bold.items()}
+    for split, of_part in files.items():
+        unused = [path for run, path in of_part.events.items() if run not in images]
+        if unused:
+            near = closest(unused[0].name, [path.name for path in images.values()])
+            raise DatasetError(
+                f"{unused[0]}: there is no BOLD image of this run, nor of {len(unused) - 1} others "
+                f"with events; near: {', '.join(near)}; get it, narrow `events` "
+                f"({spec.parts[split].events!r}), or name the run in `leave_out`"
+            )
+
+
+def _runs(
+    root: Path,
+    spec: BidsResponses,
+    split: Split,
+    subject: str,
+    files: _Files,
+    names: Mapping[float, str] | None,
+) -> Iterator[_Run]:
+    part = spec.parts[split]
+    events = {run: of_run(files.events, run, path, "events") for run, path in files.bold.items()}
+    check_kept(list(events.values()), part)
     regressed = part.confounds if spec.regress else None
     confounds = by_run(root, regressed, subject) if regressed else {}
-    for run, path in bold.items():
-        events_path = of_run(events, run, path, "events")
+    for run, path in files.bold.items():
         yield _Run(
             split=split,
             bold=path,
             confounds=of_run(confounds, run, path, "confounds") if regressed else None,
-            events=events_path,
-            shown=read_events(events_path, part, names),
+            events=events[run],
+            shown=read_events(events[run], part, names),
         )
 
 

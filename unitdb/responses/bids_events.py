@@ -16,17 +16,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.errors import DatasetError
+from unitdb.errors import DatasetError, closest
 from unitdb.responses.naming import file_id, stimulus_id
 from unitdb.responses.spec import BidsPart
 from unitdb.specs import as_id
 from unitdb.texts import Table, is_missing, number, read_table
 
-__all__ = ["Event", "read_confounds", "read_events"]
+__all__ = ["Event", "check_kept", "read_confounds", "read_events"]
 
 Floats = NDArray[np.float64]
 Shown = tuple["Event", Mapping[str, str]]
 
+_LISTED = 5
 _HUGE = 1e15  # neighbouring floats are then an eighth apart: no time and no number of a picture
 _KINDS = ("event_type", "trial_type")
 _TRIALS = ("trial_no", "trial", "trial_number", "trial_num", "trial_index", "trial_id")
@@ -62,15 +63,11 @@ def read_events(
         A row cannot be read, two rows are at one time or in one trial and the spec does not say
         which of them counts, or no row shows a stimulus; names the lines.
     """
-    table = read_table(path, error=DatasetError)
-    if table.rows:
-        for column in ("onset", "duration", part.stimulus, *part.keep):
-            table.check_column(column)
+    table = _table(path, part)
     shown = [
         (_event(row, part, names, f"{path}: line {line}", line), row)
         for line, row in table.rows
-        if all(row[key] in values for key, values in part.keep.items())
-        and not is_missing(row[part.stimulus])
+        if _is_presentation(row, part)
     ]
     if not shown:
         kept = ", ".join(f"{key}: {values}" for key, values in part.keep.items())
@@ -79,6 +76,35 @@ def read_events(
     _check_choice(path, shown, part)
     events = [event for event, _ in shown]
     return list(_without_repeats(events)) if part.repeats == "drop" else events
+
+
+def check_kept(paths: Sequence[Path], part: BidsPart) -> None:
+    """See that each value of ``keep`` is that of a presentation in one of the runs of a part.
+
+    A value that is not, such as a misspelt one, would keep nothing, and nobody would see it.
+
+    Raises
+    ------
+    DatasetError
+        Names the value, and the nearest that its column has.
+    """
+    tables = [_table(path, part) for path in paths] if part.keep else []
+    rows = [row for table in tables for _, row in table.rows]
+    for column, values in part.keep.items():
+        kept = {row[column] for row in rows if _is_presentation(row, part)}
+        there = sorted({row[column] for row in rows})
+        for value in values:
+            if value not in kept:
+                near = closest(value, there) or there[:_LISTED]
+                why = (
+                    "its events name no stimulus, or `keep` leaves them out by other columns"
+                    if value in there
+                    else f"there are: {', '.join(map(repr, near)) or 'no events'}"
+                )
+                raise DatasetError(
+                    f"{paths[0]}: keep: {column} is {value!r} in no presentation of this run or of "
+                    f"the {len(paths) - 1} others; {why}"
+                )
 
 
 def read_confounds(path: Path, columns: Sequence[str], n_volumes: int) -> Floats:
@@ -112,6 +138,19 @@ def read_confounds(path: Path, columns: Sequence[str], n_volumes: int) -> Floats
         raise DatasetError(f"{path}: has {len(table.rows)} rows, the run has {n_volumes} volumes")
     found = [_confound(table, column) for column in columns]
     return np.array(found, dtype=np.float64).reshape(len(columns), n_volumes).T
+
+
+def _table(path: Path, part: BidsPart) -> Table:
+    table = read_table(path, error=DatasetError)
+    if table.rows:
+        for column in ("onset", "duration", part.stimulus, *part.keep):
+            table.check_column(column)
+    return table
+
+
+def _is_presentation(row: Mapping[str, str], part: BidsPart) -> bool:
+    kept = all(row[key] in values for key, values in part.keep.items())
+    return kept and not is_missing(row[part.stimulus])
 
 
 def _confound(table: Table, column: str) -> list[float]:

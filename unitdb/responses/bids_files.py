@@ -10,7 +10,7 @@ from unitdb.errors import DatasetError, closest
 from unitdb.files import visible
 from unitdb.reads import why_missing
 
-__all__ = ["Run", "by_run", "entities_of", "files_of", "of_run"]
+__all__ = ["Run", "by_run", "entities_in", "entities_of", "files_of", "of_run", "told_by"]
 
 Run = tuple[str | None, ...]
 """Values of the entities in the names of files that tell a run."""
@@ -61,10 +61,20 @@ def _inside(folder: Path, part: str) -> list[Path]:
 
 def entities_of(path: Path) -> dict[str, str]:
     """Entities in a file name (``sub-01`` …) and their values; a run's 1 and 01 are the same."""
-    named = dict(re.findall(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)", path.name))
+    return entities_in(path.name)
+
+
+def entities_in(name: str) -> dict[str, str]:
+    """Entities in a name, as of :func:`entities_of`."""
+    named = dict(re.findall(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)", name))
     if "run" in named:
         named["run"] = named["run"].lstrip("0") or "0"
     return named
+
+
+def told_by(run: Run) -> dict[str, str]:
+    """Entities that tell a run, and their values."""
+    return {key: value for key, value in zip(_OF_RUN, run, strict=True) if value is not None}
 
 
 def by_run(root: Path, pattern: str, subject: str) -> dict[Run, Path]:

@@ -78,6 +78,12 @@ class Dataset:
         DatasetError
             Files that are missing or not as described.
         """
+        found = self._stimuli()
+        if self.spec.shown is not None:
+            self.spec.shown.check(found.sources)
+        return found
+
+    def _stimuli(self) -> Stimuli:
         match self.spec.stimuli:
             case FolderStimuli() as stimuli:
                 return folder_stimuli(stimuli, self._data_folder())

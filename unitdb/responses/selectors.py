@@ -18,7 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
+from unitdb.errors import DatasetError
+
 __all__ = ["Selector", "evaluate", "keys_of", "parse"]
+
+_NEAREST = 5
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def parse(text: str) -> tuple[Step, ...]:
 
 
 def evaluate(
-    steps: tuple[Step, ...], values_of: Callable[[str], NDArray[np.float64]]
+    steps: tuple[Step, ...], values_of: Callable[[str], NDArray[np.float64]], *, where: str
 ) -> NDArray[np.bool_]:
     """Say where a condition holds.
 
@@ -102,20 +106,39 @@ def evaluate(
         By :func:`parse`.
     values_of : callable
         From a key, as written, to the values of all keys that it means, array of shape (n_keys, n).
+    where : str
+        What holds the values, for messages.
 
     Returns
     -------
     array of shape (n,), bool
         NaN equals no number.
+
+    Raises
+    ------
+    DatasetError
+        A test of the condition holds nowhere; names the values nearest to what it asks for.
     """
     stack: list[NDArray[np.bool_]] = []
     for step in steps:
         if isinstance(step, Equals):
-            stack.append((values_of(step.key) == step.value).any(axis=0))
+            values = values_of(step.key)
+            found = (values == step.value).any(axis=0)
+            if not found.any():
+                raise DatasetError(f"{where}: nothing has {_described(step, values)}")
+            stack.append(found)
         else:
             right, left = stack.pop(), stack.pop()
             stack.append(_JOIN[step](left, right))
     return stack.pop()
+
+
+def _described(test: Equals, values: NDArray[np.float64]) -> str:
+    there = np.unique(values[np.isfinite(values)])
+    near = np.sort(there[np.argsort(np.abs(there - test.value), kind="stable")[:_NEAREST]])
+    told = ", ".join(f"{value:.15g}" for value in near) or "no number"
+    more = f", … ({len(there)} values)" if len(there) > len(near) else ""
+    return f"{test.key} = {test.value:.15g}; there {'are' if len(near) > 1 else 'is'}: {told}{more}"
 
 
 def keys_of(steps: tuple[Step, ...]) -> set[str]:

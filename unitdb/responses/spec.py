@@ -212,6 +212,8 @@ class BDataResponses(Spec):
 
 
 _REMOVED = r"^(\d{1,4} volumes?|\d{1,4}(\.\d{1,6})? seconds?)$"
+_ENTITY = "(sub|ses|task|acq|dir|run)-[A-Za-z0-9]+"
+_ENTITIES = f"^{_ENTITY}(_{_ENTITY})*$"
 Masks = Annotated[list[RelativePath], Field(min_length=1)]
 
 
@@ -222,14 +224,18 @@ class BidsPart(StimulusNaming):
     ----------
     bold, events, confounds : str
         Patterns of their files below the root: ``*`` for anything, ``{subject}`` for the subject's
-        id. Files of a run are joined by what their names say: ses-, task-, run- and so on.
+        id. Files of a run are joined by what their names say: ses-, task-, run- and so on. Events
+        without an image are refused, and images without events; confounds of other runs are not.
+    leave_out : list of str
+        Runs that are left out on purpose, by what their names say: ``sub-03_ses-02_run-5``.
     stimulus : str
         Column of the events that names the stimulus; of ``stim_file`` the path without ending.
     pattern, names : str, optional
         Where that column holds numbers, such as the 1443537.022563 of ds001246: what makes ids of
         them, as of :class:`~unitdb.responses.naming.StimulusNaming`.
     keep : mapping of str to list of str
-        Only events that have one of these values in these columns.
+        Only events that have one of these values in these columns. Each value must be that of a
+        presentation in one of the subject's runs.
     repeats : {'keep', 'drop'}
         What is done with a presentation of the stimulus that was shown just before it in the run,
         as one-back tasks have them.
@@ -239,7 +245,8 @@ class BidsPart(StimulusNaming):
     events: RelativePath
     confounds: RelativePath | None = None
     stimulus: str = "stim_file"
-    keep: dict[str, list[str]] = Field(default_factory=dict)
+    leave_out: list[Annotated[str, Field(pattern=_ENTITIES)]] = Field(default_factory=list)
+    keep: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
     repeats: Literal["keep", "drop"] = "keep"
 
 
@@ -253,7 +260,11 @@ class BidsResponses(Spec):
     parts : mapping
         Runs of the splits ``train`` and ``test``, or of ``cross-validation``.
     masks : mapping
-        For each ROI patterns of mask images, whose union it is: voxels above 0.
+        For each ROI patterns of mask images, whose union it is: voxels above 0. Letters in brackets
+        are a list: ``[LR]H_V1[dv]`` stands for four masks, and each must be there; ``?`` and ``*``
+        stand for anything. A mask that another subject has must be there too.
+    absent_masks : list of str
+        Paths of masks that subjects do not have, as is known of them.
     resample_masks : {'nearest'}, optional
         Masks that are not on the grid of the BOLD images are taken to it, each voxel from the
         nearest of the mask; without it they are refused.
@@ -275,9 +286,8 @@ class BidsResponses(Spec):
     kind: Literal["bids"]
     root: RelativePath
     parts: Annotated[dict[Split, BidsPart], Field(min_length=1)]
-    masks: Annotated[
-        dict[Name, Annotated[list[RelativePath], Field(min_length=1)]], Field(min_length=1)
-    ]
+    masks: Annotated[dict[Name, Masks], Field(min_length=1)]
+    absent_masks: list[RelativePath] = Field(default_factory=list)
     resample_masks: Literal["nearest"] | None = None
     shift: Annotated[float, Field(ge=-60, le=60)] = 0.0
     removed: Annotated[str, Field(pattern=_REMOVED)] | None = None

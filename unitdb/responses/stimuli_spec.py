@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from unitdb.errors import DatasetError, closest
 from unitdb.responses.naming import StimulusNaming
 from unitdb.specs import Name, RelativePath, Spec
 
@@ -20,6 +22,8 @@ __all__ = [
     "Split",
 ]
 
+_LISTED = 5
+
 Split = Literal["train", "test", "cross-validation"]
 
 
@@ -32,7 +36,7 @@ class ShownPictures(Spec):
         Under which terms, and whose they are; shown beside the pictures.
     except_sources : list of str
         Patterns of the sources (column ``stimuli.source``) of pictures that may not: ``*`` for
-        anything.
+        anything. Each must fit a picture.
     """
 
     terms: Annotated[str, Field(min_length=1)]
@@ -41,6 +45,22 @@ class ShownPictures(Spec):
     def allows(self, source: str) -> bool:
         """Whether a picture of this source may be shown."""
         return not any(fnmatchcase(source, pattern) for pattern in self.except_sources)
+
+    def check(self, sources: Sequence[str]) -> None:
+        """See that each exception is one: with a misspelt pattern its pictures would be shown.
+
+        Raises
+        ------
+        DatasetError
+            A pattern fits no source; names the nearest.
+        """
+        for pattern in self.except_sources:
+            if not any(fnmatchcase(source, pattern) for source in sources):
+                near = closest(pattern, sources) or sorted(sources)[:_LISTED]
+                raise DatasetError(
+                    f"except_sources: {pattern!r} fits none of the {len(sources)} pictures; there "
+                    f"are: {', '.join(near)}"
+                )
 
 
 class FolderStimuli(Spec):
