@@ -26,24 +26,8 @@ from scipy.stats import zscore
 
 from unitdb.analysis import channel_blocks
 from unitdb.axes import usual_axes
-from unitdb.build.discovery import read_p_and_q, save_p, write_q
-from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.kept import best_units
 from unitdb.build.origins import BY_FORMULA
-from unitdb.build.recurrence import RecurrenceTable
-from unitdb.build.results import at_hand
-from unitdb.build.statistics import agreement, by_formula
-from unitdb.build.tables import (
-    Scope,
-    accuracy_rows,
-    histogram_rows,
-    intersubject_rows,
-    layer_reliability_rows,
-    layer_summary_rows,
-    partition_keys,
-    table_of,
-    unit_summary_rows,
-)
 from unitdb.publish import (
     ReleaseInfo,
     publish_release,
@@ -52,6 +36,22 @@ from unitdb.publish import (
     write_table,
 )
 from unitdb.schema import get_table
+from unitdb.tables import (
+    AtHand,
+    HierarchyTables,
+    RecurrenceTable,
+    Scope,
+    accuracy_rows,
+    agreement,
+    by_formula,
+    intersubject_rows,
+    layer_reliability_rows,
+    layer_summary_rows,
+    partition_keys,
+    table_of,
+)
+from unitdb.tables.discovery import read_p_and_q, save_p, write_q
+from unitdb.tables.rows import histogram_rows, unit_summary_rows
 
 _ALEXNET = {
     "conv1": (96, 55, 55),
@@ -180,8 +180,8 @@ def _stage(staged: Path, scale: float, *, bare: bool) -> tuple[dict[str, float],
                 rows[table] += found
             save_p(p, layer, tests)
             if not bare:
-                hierarchy.add(layer, blocks, at_hand(r))
-                recurrence.add(at_hand(r))
+                hierarchy.add(layer, blocks, AtHand(r).accuracies)
+                recurrence.add(AtHand(r).accuracies)
             rows["layers"].append(
                 {"model": model, "layer": layer, "depth": depth, "module": layer, "kind": "ReLU"}
                 | {"shape": list(shape), "axes": usual_axes(shape), "n_units": len(units)}

@@ -137,7 +137,7 @@ def test_progress_counts_to_the_end_of_every_step(recipe):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import unitdb.build.run, unitdb.build.tabulate, unitdb.publish.release
+import unitdb.build.run, unitdb.tables.network, unitdb.publish.release
 from unitdb.build import build, read_recipe
 from unitdb.build.inputs import read_jobs
 
@@ -164,8 +164,8 @@ MOMENTS = {
         "never",
         0,
         (
-            "write = unitdb.build.tabulate.write_partition\n"
-            "unitdb.build.tabulate.write_partition = lambda folder, table, *rest: "
+            "write = unitdb.tables.network.write_partition\n"
+            "unitdb.tables.network.write_partition = lambda folder, table, *rest: "
             "die() if table == 'unit_summary' else write(folder, table, *rest)"
         ),
     ),
@@ -207,7 +207,7 @@ def test_a_resumed_build_does_not_decode_again(recipe, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             run(recipe)
     monkeypatch.setattr("unitdb.build.blocks.RoiDecoder", stop)
-    monkeypatch.setattr("unitdb.build.tables.summarise_units", stop)
+    monkeypatch.setattr("unitdb.tables.rows.summarise_units", stop)
     assert run(recipe).exists()
 
 

@@ -22,12 +22,10 @@ from unitdb.analysis import (
     top_units,
 )
 from unitdb.build import build
-from unitdb.build.hierarchy import HierarchyTables
-from unitdb.build.recurrence import RecurrenceTable
-from unitdb.build.tables import Scope
 from unitdb.decoding import DecoderSettings, RoiDecoder, encoding_accuracies
 from unitdb.errors import RecipeError, ResponsesError, TransformationError
 from unitdb.responses import decoding_design, open_dataset, shuffle_images
+from unitdb.tables import HierarchyTables, RecurrenceTable, Scope
 
 ROIS = ["V1", "IT"]  # in the order of the dataset
 LAYERS = ["conv", "scores"]
@@ -400,7 +398,7 @@ def test_units_are_ranked_some_at_a_time(monkeypatch):
 
     expected = rows()
     assert {row["among"] for row in expected} == {"subject", "others", "halves"}
-    monkeypatch.setattr("unitdb.build.recurrence._AT_ONCE", 7)
+    monkeypatch.setattr("unitdb.tables.recurrence._AT_ONCE", 7)
     assert rows() == expected
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.build.small import contents, edit, run
-from unitdb.build import sealed
+from unitdb import sealed
 from unitdb.errors import DamagedFileError
 
 MORE = """\

@@ -12,10 +12,10 @@ import unitdb
 from tests.analysis.test_controls import p_by_loop
 from tests.build.small import N_TEST, contents, edit, lay_out, run
 from unitdb.activations import Activations
-from unitdb.build.statistics import by_formula
 from unitdb.decoding import DecoderSettings, RoiDecoder
 from unitdb.errors import RecipeError, UnknownRoiError
 from unitdb.responses import decoding_design, open_dataset, shuffle_images
+from unitdb.tables import by_formula
 
 KEYS = ["layer", "roi"]
 N_CONTROLS = 10

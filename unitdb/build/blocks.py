@@ -19,12 +19,12 @@ from threadpoolctl import threadpool_limits
 from unitdb.activations import Activations
 from unitdb.analysis import repeat_reliability
 from unitdb.build.inputs import SubjectInput
-from unitdb.build.provenance import code_sha256
-from unitdb.build.sealed import read_npz, sealed_shape, sealing, write_npy
 from unitdb.decoding import DecoderSettings, RoiDecoder, profile_correlation
 from unitdb.decoding.roi import TILE
 from unitdb.errors import IllConditionedError, ResponsesError, UnitdbError, WorkersError
 from unitdb.responses import shuffle_images
+from unitdb.sealed import read_npz, sealed_shape, sealing, write_npy
+from unitdb.tables import code_sha256
 
 __all__ = [
     "PATTERN_CONTROLS",

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from unitdb.activations import Activations, LayerInfo, UnitSelection, select_units
 from unitdb.build.blocks import Block, decode_block, write_responses
 from unitdb.build.inputs import Job, Progress, SubjectInput
-from unitdb.build.provenance import code_sha256
-from unitdb.build.sealed import is_sealed
 from unitdb.build.workers import Run
 from unitdb.decoding.memory import block_units
+from unitdb.sealed import is_sealed
+from unitdb.tables import code_sha256
 
 __all__ = [
     "block_sizes",

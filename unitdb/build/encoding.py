@@ -15,12 +15,12 @@ from unitdb.activations import Activations, LayerInfo
 from unitdb.build.blocks import check_worker, load_responses
 from unitdb.build.decode import responses_path, sample_positions, write_job_responses
 from unitdb.build.inputs import Job, Progress
-from unitdb.build.provenance import code_sha256
-from unitdb.build.sealed import map_npy, read_npy, read_npz, sealed_shape, write_npy
-from unitdb.build.tables import Scope, partition_keys, scope_of, table_of
+from unitdb.build.origins import scope_of
 from unitdb.build.workers import Run
 from unitdb.decoding import DecoderSettings, encoding_accuracies
 from unitdb.errors import ResponsesError, UnitdbError
+from unitdb.sealed import map_npy, read_npy, read_npz, sealed_shape, write_npy
+from unitdb.tables import Scope, code_sha256, partition_keys, table_of
 
 __all__ = ["EncodingResults", "encode"]
 

@@ -20,8 +20,6 @@ from unitdb.activations import (
     load_features,
     load_model,
 )
-from unitdb.build.files import Use, merge_uses
-from unitdb.build.provenance import code_sha256, package_versions
 from unitdb.build.recipe import ModelChoice, Recipe
 from unitdb.errors import (
     RecipeError,
@@ -42,6 +40,7 @@ from unitdb.responses import (
 )
 from unitdb.sources import data_folder
 from unitdb.specs import Spec, content_sha256
+from unitdb.tables import Use, code_sha256, merge_uses, package_versions
 
 __all__ = [
     "DatasetInput",

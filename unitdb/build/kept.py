@@ -21,7 +21,10 @@ from unitdb.build.blocks import Block, load_responses, predict_units
 from unitdb.build.inputs import Job, Progress
 from unitdb.build.patterns import pattern_steps
 from unitdb.build.results import LayerResults
-from unitdb.build.sealed import (
+from unitdb.build.workers import Run
+from unitdb.errors import RecipeError, closest
+from unitdb.schema import get_table
+from unitdb.sealed import (
     check_seal,
     is_sealed,
     map_npy,
@@ -30,9 +33,6 @@ from unitdb.build.sealed import (
     sealing,
     write_npy,
 )
-from unitdb.build.workers import Run
-from unitdb.errors import RecipeError, closest
-from unitdb.schema import get_table
 
 __all__ = [
     "TABLES",

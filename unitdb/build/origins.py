@@ -12,15 +12,22 @@ import pyarrow as pa
 
 import unitdb
 from unitdb.activations import LayerInfo
-from unitdb.build.files import InputFile, Use
 from unitdb.build.inputs import Job, plan_sha256
-from unitdb.build.provenance import code_sha256, own_commit, package_versions
 from unitdb.build.recipe import Recipe
-from unitdb.build.tables import Rows, table_of
 from unitdb.pictures import thumbnail
 from unitdb.specs import canonical_json
+from unitdb.tables import (
+    InputFile,
+    Rows,
+    Scope,
+    Use,
+    code_sha256,
+    own_commit,
+    package_versions,
+    table_of,
+)
 
-__all__ = ["BY_FORMULA", "input_rows", "recipe_columns", "reference_tables"]
+__all__ = ["BY_FORMULA", "input_rows", "recipe_columns", "reference_tables", "scope_of"]
 
 BY_FORMULA = canonical_json({"test": "t", "over_subjects": "stouffer"})
 """``builds.significance`` of imported accuracies, over subjects as if they were independent."""
@@ -54,6 +61,18 @@ def reference_tables(jobs: Sequence[Job], inputs: Rows) -> dict[str, pa.Table]:
         "inputs": inputs,
     }
     return {name: table_of(name, found) for name, found in rows.items()}
+
+
+def scope_of(job: Job) -> Scope:
+    """Scope of what a recipe's job decodes."""
+    return Scope(
+        build=job.build,
+        dataset=job.dataset.spec.name,
+        condition=job.dataset.spec.condition,
+        model=job.model.spec.name,
+        rois=job.dataset.rois,
+        subjects=tuple(subject.subject for subject in job.dataset.subjects),
+    )
 
 
 def input_rows(build: str, uses: Iterable[Use], described: Mapping[Path, InputFile]) -> Rows:

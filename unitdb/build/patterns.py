@@ -21,8 +21,8 @@ from unitdb.analysis import (
     pattern_correlation,
 )
 from unitdb.build.blocks import Block, load_responses
-from unitdb.build.sealed import read_npy, write_npy, write_text
 from unitdb.resolution import is_constant
+from unitdb.sealed import read_npy, write_npy, write_text
 
 __all__ = [
     "PatternStep",

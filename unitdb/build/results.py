@@ -9,27 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.build.blocks import Block
-from unitdb.build.sealed import map_npy
+from unitdb.sealed import map_npy
 
-__all__ = ["LayerResults", "at_hand"]
+__all__ = ["LayerResults"]
 
 Accuracies = NDArray[np.float32]
-
-
-def at_hand(r: Accuracies) -> Callable[[int, int], Accuracies]:
-    """Accuracies by ROI and control, as of :meth:`LayerResults.accuracies`, that are in memory.
-
-    Parameters
-    ----------
-    r : array of shape (n_rois, n_subjects, n_units)
-        Without controls.
-    """
-
-    def accuracies(roi: int, control: int) -> Accuracies:  # noqa: ARG001 - there is none
-        found: Accuracies = r[roi]
-        return found
-
-    return accuracies
 
 
 class LayerResults:

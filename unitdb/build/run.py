@@ -19,7 +19,6 @@ from unitdb.activations import Activations, extract
 from unitdb.build.blocks import Block
 from unitdb.build.decode import decode, job_blocks
 from unitdb.build.encoding import EncodingResults, encode
-from unitdb.build.files import Use, describe_files
 from unitdb.build.inputs import (
     Job,
     Progress,
@@ -32,8 +31,6 @@ from unitdb.build.origins import input_rows
 from unitdb.build.patterns import pattern_steps, summarise_patterns, write_truth
 from unitdb.build.recipe import Recipe, read_recipe
 from unitdb.build.runlog import RunLog, run_log_path
-from unitdb.build.sealed import is_sealed
-from unitdb.build.tables import Rows
 from unitdb.build.tabulate import kept_folder, tabulate, write_tables
 from unitdb.build.workers import Run, memory_of_thread, open_workers
 from unitdb.errors import (
@@ -46,8 +43,10 @@ from unitdb.errors import (
 from unitdb.files import locked
 from unitdb.publish import ReleaseInfo, finish, publish_release
 from unitdb.release import open_release
+from unitdb.sealed import is_sealed
 from unitdb.sources import data_folder
 from unitdb.specs import content_sha256
+from unitdb.tables import Rows, Use, describe_files
 
 __all__ = ["build", "release_info"]
 

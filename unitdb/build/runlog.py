@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from unitdb.build.provenance import code_sha256, own_commit, package_versions
 from unitdb.files import write_text
+from unitdb.tables import code_sha256, own_commit, package_versions
 
 __all__ = ["RunLog", "run_log_path"]
 

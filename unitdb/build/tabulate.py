@@ -7,39 +7,31 @@ are, which are written last, and sealed with what else the layer has.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from unitdb.activations import Activations
-from unitdb.analysis import channel_blocks
+from unitdb.analysis import activation_covariates, prediction_correlations
 from unitdb.build.blocks import Block
-from unitdb.build.discovery import read_p_and_q, save_p, write_q
 from unitdb.build.encoding import EncodingResults
-from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.inputs import Job, Progress
 from unitdb.build.kept import TABLES as KEPT, kept_pieces
-from unitdb.build.layer_rows import layer_rows
-from unitdb.build.origins import reference_tables
-from unitdb.build.patterns import pattern_steps
-from unitdb.build.recurrence import RecurrenceTable
+from unitdb.build.origins import reference_tables, scope_of
+from unitdb.build.patterns import PatternStep, load_predictions, pattern_steps
 from unitdb.build.results import LayerResults
-from unitdb.build.sealed import is_sealed, read_text, write_text
-from unitdb.build.tables import (
-    Rows,
-    accuracy_rows,
-    histogram_rows,
-    partition_keys,
-    scope_of,
-    table_of,
-    unit_summary_rows,
-)
-from unitdb.publish import write_partition, write_table
+from unitdb.publish import write_table
+from unitdb.sealed import is_sealed, read_text, write_text
+from unitdb.tables import DecodedLayer, NetworkTables, Predicted, Results, Rows, table_of
 
 __all__ = ["kept_folder", "tabulate", "write_tables"]
 
 _HIERARCHY = "hierarchy of all layers"  # no name of a layer has spaces
+_AT_ONCE = 1 << 14  # units whose activations are in memory together
 
 
 def tabulate(
@@ -54,63 +46,85 @@ def tabulate(
 
     Twice over the layers: the false discovery rate of a unit takes the p of all of them.
     """
-    scope, layers = scope_of(job), job.model.layers
-    patterns, steps = pattern_steps(blocks), 2 * len(layers)
-    for number, layer in enumerate(layers, 1):
+    names = [layer.name for layer in job.model.layers]
+    steps, tables = 2 * len(names), _network_tables(job, work)
+    patterns = pattern_steps(blocks)
+    for number, (layer, results) in enumerate(_decoded(job, activations, blocks), 1):
         rows = _rows_path(work, job, layer.name)
         if not is_sealed(rows):
-            results, units = LayerResults(blocks, layer.name), activations.units(layer.name)
-            keys = partition_keys(scope, layer.name)
-            pieces = accuracy_rows(scope, layer.name, units, results, results.reliabilities())
-            written = write_partition(work / "staged", "accuracy", keys, pieces)
-            small, p = layer_rows(job, layer, activations, results, patterns)
-            small |= histogram_rows(scope, layer.name, results)
-            others = [written, *save_p(work / "p" / job.build, layer.name, p)]
+            of_layer = {step.place: step for step in patterns if step.layer == layer.name}
+            small, files = tables.add(
+                layer,
+                results,
+                covariates=_covariates(activations, layer.name),
+                predicted=partial(_predicted, job, of_layer),
+            )
             # Written last: where it is, all else of the layer is complete, and as its seal says.
-            write_text(rows, json.dumps(small), others=others)
+            write_text(rows, json.dumps(small), others=files)
         if progress:
             progress("tables", number, steps)
     done = _rows_path(work, job, _HIERARCHY)
     if not is_sealed(done):
-        found, files = _tabulate_network(job, activations, blocks, encoded, work, progress)
-        write_text(done, json.dumps(found), others=files)  # last again
+        again = _decoded(job, activations, blocks, progress)
+        voxels = None if encoded is None else encoded.accuracies
+        small, files = tables.finish(again, names=names, encoded=voxels)
+        write_text(done, json.dumps(small), others=files)  # last again
     if progress:
         progress("tables", steps, steps)
 
 
-def _tabulate_network(
-    job: Job,
-    activations: Activations,
-    blocks: Sequence[Block],
-    encoded: EncodingResults | None,
-    work: Path,
-    progress: Progress | None,
-) -> tuple[dict[str, Rows], list[Path]]:
-    """Write what takes the p of all layers; rows of tables of the network, and files written."""
-    scope, layers = scope_of(job), job.model.layers
-    folder, written = work / "p" / job.build, list[Path]()
-    write_q(folder, [layer.name for layer in layers], n_rois=len(scope.rois))
-    hierarchy = HierarchyTables(
-        scope,
-        job.dataset.hierarchy,
-        n_stimuli=job.dataset.subjects[0].n_test,
+def _network_tables(job: Job, work: Path) -> NetworkTables:
+    return NetworkTables(
+        scope_of(job),
+        staged=work / "staged",
+        scratch=work / "p" / job.build,
+        hierarchy=job.dataset.hierarchy,
+        n_test=[subject.n_test for subject in job.dataset.subjects],
+        formula=job.recipe.decoder.folds is None,
         n_controls=job.recipe.n_controls,
         seed=job.recipe.seed,
     )
-    recurrence = RecurrenceTable(scope, n_controls=job.recipe.n_controls)
-    for number, layer in enumerate(layers, 1 + len(layers)):
-        keys = partition_keys(scope, layer.name)
-        results, units = LayerResults(blocks, layer.name), activations.units(layer.name)
-        p_and_q = read_p_and_q(folder, layer.name, n_rois=len(scope.rois))
-        pieces = unit_summary_rows(scope, layer.name, units, results, p_and_q)
-        written.append(write_partition(work / "staged", "unit_summary", keys, pieces))
-        channels = channel_blocks(layer.shape, units, axes=layer.axes)
-        hierarchy.add(layer.name, channels, results.accuracies)
-        recurrence.add(results.accuracies, results.halves)
+
+
+def _decoded(
+    job: Job,
+    activations: Activations,
+    blocks: Sequence[Block],
+    progress: Progress | None = None,
+) -> Iterator[tuple[DecodedLayer, Results]]:
+    """Layers with their accuracies; says of each but the last that it is done."""
+    n = len(job.model.layers)
+    for number, layer in enumerate(job.model.layers, 1 + n):
+        units = activations.units(layer.name)
+        decoded = DecodedLayer(name=layer.name, shape=layer.shape, axes=layer.axes, units=units)
+        yield decoded, LayerResults(blocks, layer.name)
         if progress:
-            progress("tables", number, 2 * len(layers))
-    scores = hierarchy.rows(None if encoded is None else encoded.accuracies)
-    return scores | {"recurrence": recurrence.rows()}, written
+            progress("tables", number, 2 * n)
+
+
+def _covariates(activations: Activations, layer: str) -> NDArray[np.float64]:
+    """Log variance and sparseness of a layer's units over all images, (2, n_units)."""
+    n_units = activations.n_units(layer)
+    return np.concatenate(
+        [
+            activation_covariates(activations.block(layer, start, min(start + _AT_ONCE, n_units)))
+            for start in range(0, n_units, _AT_ONCE)
+        ],
+        axis=1,
+    )
+
+
+def _predicted(job: Job, steps: Mapping[tuple[int, int], PatternStep], roi: int) -> Predicted:
+    """What the predictions of the units of a layer's patterns give, of an ROI."""
+    subjects = job.dataset.subjects
+    of_roi = [steps[roi, subject] for subject in range(len(subjects))]
+    return Predicted(
+        patterns=[json.loads(read_text(step.target)) for step in of_roi],
+        alike=prediction_correlations(
+            [load_predictions(step)[0] for step in of_roi],
+            [subject.test_ids for subject in subjects],
+        ),
+    )
 
 
 def write_tables(

@@ -16,25 +16,7 @@ from numpy.typing import NDArray
 import unitdb
 from unitdb.analysis import Blocks, channel_blocks
 from unitdb.axes import usual_axes
-from unitdb.build.discovery import read_p_and_q, save_p, write_q
-from unitdb.build.files import InputFile, Use, describe_files
-from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.origins import BY_FORMULA, input_rows
-from unitdb.build.provenance import code_sha256, package_versions
-from unitdb.build.recurrence import RecurrenceTable
-from unitdb.build.results import at_hand
-from unitdb.build.statistics import Tested, agreement, by_formula
-from unitdb.build.tables import (
-    Scope,
-    accuracy_rows,
-    histogram_rows,
-    intersubject_rows,
-    layer_reliability_rows,
-    layer_summary_rows,
-    partition_keys,
-    table_of,
-    unit_summary_rows,
-)
 from unitdb.errors import PublishedFileError, ReleaseExistsError
 from unitdb.files import locked
 from unitdb.imports.layouts import Layout, Source, find_sources, get_layout
@@ -42,6 +24,28 @@ from unitdb.imports.matfile import read_accuracy
 from unitdb.publish import ReleaseInfo, publish_release, write_partition, write_table
 from unitdb.release import open_release
 from unitdb.specs import canonical_json, content_sha256
+from unitdb.tables import (
+    AtHand,
+    HierarchyTables,
+    InputFile,
+    RecurrenceTable,
+    Scope,
+    Use,
+    accuracy_rows,
+    agreement,
+    by_formula,
+    code_sha256,
+    describe_files,
+    intersubject_rows,
+    layer_reliability_rows,
+    layer_summary_rows,
+    package_versions,
+    partition_keys,
+    table_of,
+)
+from unitdb.tables.discovery import read_p_and_q, save_p, write_q
+from unitdb.tables.rows import histogram_rows, unit_summary_rows
+from unitdb.tables.statistics import Tested
 
 __all__ = ["Imported", "import_accuracies"]
 
@@ -194,8 +198,8 @@ def _stage(
             for table, found in histogram_rows(scope, layer, r).items():
                 rows[table] += found
             save_p(work / "p" / network, layer, [of_roi.p for of_roi in tested])
-            hierarchy.add(layer, blocks, at_hand(r))
-            recurrence.add(at_hand(r))
+            hierarchy.add(layer, blocks, AtHand(r).accuracies)
+            recurrence.add(AtHand(r).accuracies)
             rows["layers"].append(
                 {
                     "model": network,

@@ -10,14 +10,18 @@ import numpy as np
 import pyarrow.compute as pc
 
 from unitdb.analysis import channel_blocks
-from unitdb.build.hierarchy import HierarchyTables
 from unitdb.build.kept import best_units
-from unitdb.build.results import at_hand
-from unitdb.build.statistics import agreement
-from unitdb.build.tables import Scope, intersubject_rows, layer_reliability_rows
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.rows import distinct
 from unitdb.release.verification import Voxels
+from unitdb.tables import (
+    AtHand,
+    HierarchyTables,
+    Scope,
+    agreement,
+    intersubject_rows,
+    layer_reliability_rows,
+)
 from unitdb.verification._patterns import Patterns
 
 if TYPE_CHECKING:
@@ -124,7 +128,7 @@ class Computed:
                     ("layer_reliability", *place), own, row, ("reliability_low", "reliability_high")
                 )
         r = np.stack([of_roi for _, _, of_roi in data.parts])
-        self._hierarchy.add(layer, blocks, at_hand(r))
+        self._hierarchy.add(layer, blocks, AtHand(r).accuracies)
         self._check_kept(keys, data.units, r)
         self._check_encoded(keys, data)
         places = [(*keys, roi) for roi in scope.rois]

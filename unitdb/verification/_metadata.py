@@ -42,7 +42,7 @@ def check_metadata(folder: Path, manifest: Manifest, tables: Tables, *, code: st
     tables : dict of str to list of dict
         Rows of the small tables.
     code : str
-        Hash of the code that builds here (:func:`unitdb.build.provenance.code_sha256`).
+        Hash of the code that builds here (:func:`unitdb.tables.code_sha256`).
 
     Raises
     ------

@@ -81,7 +81,7 @@ class _Known:
             why = f"needs {', '.join(missing)} (extra build)"
             self._unknown += [f"{check}: {why}" for check in (_SAID_TWICE, _COMPUTED)]
             return
-        from unitdb.build.provenance import code_sha256
+        from unitdb.tables import code_sha256
         from unitdb.verification._metadata import check_metadata
 
         code = code_sha256()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.analysis import TopUnits, mean_of_others, n_shared, overlap
-from unitdb.build.tables import Rows, Scope
+from unitdb.tables.rows import Rows, Scope
 
 __all__ = ["RecurrenceTable"]
 

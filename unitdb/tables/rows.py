@@ -20,9 +20,8 @@ from unitdb.analysis import (
     summarise_layer,
     summarise_units,
 )
-from unitdb.build.inputs import Job
-from unitdb.build.statistics import Agreement, Tested
 from unitdb.schema import get_table
+from unitdb.tables.statistics import Agreement, Tested
 
 __all__ = [
     "Rows",
@@ -33,7 +32,6 @@ __all__ = [
     "layer_reliability_rows",
     "layer_summary_rows",
     "partition_keys",
-    "scope_of",
     "table_of",
     "unit_summary_rows",
 ]
@@ -83,18 +81,6 @@ class Scope:
     model: str
     rois: tuple[str, ...]
     subjects: tuple[str, ...]
-
-
-def scope_of(job: Job) -> Scope:
-    """Scope of what a recipe's job decodes."""
-    return Scope(
-        build=job.build,
-        dataset=job.dataset.spec.name,
-        condition=job.dataset.spec.condition,
-        model=job.model.spec.name,
-        rois=job.dataset.rois,
-        subjects=tuple(subject.subject for subject in job.dataset.subjects),
-    )
 
 
 def partition_keys(scope: Scope, layer: str) -> dict[str, str]:
@@ -241,7 +227,7 @@ def layer_summary_rows(
     tested : Tested, optional
         Their significance, where it is known.
     patterns : sequence of mapping, optional
-        For each subject what :func:`unitdb.build.patterns.summarise_patterns` has written.
+        For each subject what :func:`Predicted` has.
     chance : sequence of float, optional
         For each subject the mean accuracy of controls.
     reliability : array of shape (n_subjects, n_units), optional

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from unitdb.build.files import Use, code_commit, describe_files, merge_uses
 from unitdb.errors import SourceError
 from unitdb.programs import run
+from unitdb.tables import Use, code_commit, describe_files, merge_uses
 
 
 @pytest.fixture(scope="module")

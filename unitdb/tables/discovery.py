@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.analysis import FalseDiscovery
-from unitdb.build.sealed import read_npy, write_npy
+from unitdb.sealed import read_npy, write_npy
 
 __all__ = ["read_p_and_q", "save_p", "write_q"]
 

@@ -8,21 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.activations import Activations
 from unitdb.analysis import (
     Blocks,
     PairInterval,
     StudentisedNull,
     accuracy_p,
-    activation_covariates,
     agreement_intervals,
     combined_accuracy_p,
     cross_correlations,
     q_values,
 )
-from unitdb.build.results import LayerResults
+from unitdb.tables.results import Results
 
-__all__ = ["Agreement", "Tested", "agreement", "by_controls", "by_formula", "covariates"]
+__all__ = ["Agreement", "Tested", "agreement", "by_controls", "by_formula"]
 
 SIGNIFICANT = 0.05
 """q below which a unit counts as significant in ``layer_summary``."""
@@ -70,12 +68,12 @@ def by_formula(
     )
 
 
-def by_controls(results: LayerResults, roi: int) -> Tested:
+def by_controls(results: Results, roi: int) -> Tested:
     """Test accuracies among those with shuffled images; over subjects, their mean.
 
     Parameters
     ----------
-    results : LayerResults
+    results : Results
         With controls.
     roi : int
         Position of the ROI.
@@ -93,7 +91,7 @@ def by_controls(results: LayerResults, roi: int) -> Tested:
     return Tested(p=p[0].astype(np.float32), n_significant=[_count(row) for row in p[1:]])
 
 
-def _pool(results: LayerResults, roi: int, of: slice) -> Iterator[NDArray[np.floating]]:
+def _pool(results: Results, roi: int, of: slice) -> Iterator[NDArray[np.floating]]:
     """Controls of units that are spread over the layer, not more than memory should hold."""
     step = -(-results.n_units * results.n_controls // _POOL)
     start = 0
@@ -182,15 +180,3 @@ def agreement(
         Agreement(pair=pair, null=tuple(float(r[pair.first, pair.second]) for r in null))
         for pair in pairs
     ]
-
-
-def covariates(activations: Activations, layer: str) -> NDArray[np.float64]:
-    """Log variance and sparseness of a layer's units over all images, (2, n_units)."""
-    n_units = activations.n_units(layer)
-    return np.concatenate(
-        [
-            activation_covariates(activations.block(layer, start, min(start + _AT_ONCE, n_units)))
-            for start in range(0, n_units, _AT_ONCE)
-        ],
-        axis=1,
-    )

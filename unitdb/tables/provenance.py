@@ -8,7 +8,7 @@ from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
 
-from unitdb.build.files import code_commit
+from unitdb.tables.files import code_commit
 
 __all__ = ["code_sha256", "own_commit", "package_versions"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.analysis import BestTally, BHMethod, Blocks, Interval, Over
-from unitdb.build.tables import Rows, Scope
+from unitdb.tables.rows import Rows, Scope
 
 __all__ = ["HierarchyTables"]
 

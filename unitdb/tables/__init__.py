@@ -1,0 +1,52 @@
+"""Accuracies in, tables of a release out: the same rows for whoever makes a release."""
+
+from unitdb.extras import need
+
+need("numba", "pydantic", "scipy", by="unitdb.tables", extra="build")
+
+from unitdb.tables.files import InputFile, Role, Use, code_commit, describe_files, merge_uses
+from unitdb.tables.hierarchy import HierarchyTables
+from unitdb.tables.network import DecodedLayer, NetworkTables, Predicted
+from unitdb.tables.provenance import code_sha256, own_commit, package_versions
+from unitdb.tables.recurrence import RecurrenceTable
+from unitdb.tables.results import AtHand, Results
+from unitdb.tables.rows import (
+    Rows,
+    Scope,
+    accuracy_rows,
+    intersubject_rows,
+    layer_reliability_rows,
+    layer_summary_rows,
+    partition_keys,
+    table_of,
+)
+from unitdb.tables.statistics import agreement, by_formula
+
+__all__ = [
+    "AtHand",
+    "DecodedLayer",
+    "HierarchyTables",
+    "InputFile",
+    "NetworkTables",
+    "Predicted",
+    "RecurrenceTable",
+    "Results",
+    "Role",
+    "Rows",
+    "Scope",
+    "Use",
+    "accuracy_rows",
+    "agreement",
+    "by_formula",
+    "code_commit",
+    "code_sha256",
+    "describe_files",
+    "intersubject_rows",
+    "layer_reliability_rows",
+    "layer_summary_rows",
+    "merge_uses",
+    "own_commit",
+    "package_versions",
+    "partition_keys",
+    "table_of",
+]
