@@ -51,8 +51,9 @@ emptied, numbers scaled and metadata replaced, in small releases that hold every
 
 COLUMNS = """
 All units of the patterns are kept in one layer of these releases; there `pattern_r`,
-`pattern_chance`, `identification` and `prediction_r` are computed again. In larger layers, of
-which a few units are kept, these pass too: another `pattern_r` or `pattern_chance`, another
+`pattern_chance`, `identification`, the intervals over images and `prediction_r` are computed again.
+In larger layers, of which a few units are kept, these pass too: another `pattern_r` or
+`pattern_chance`, other ends of the intervals of `pattern`, `identification` and `mean`, another
 `prediction_r` in a release with controls, and predictions or activations of which all are scaled
 by the same factor.
 
@@ -65,8 +66,9 @@ within limits; *unknown* ones are checked for type and range alone. Some checks 
 - Recipe, metadata, intervals and BH scores need the extra `build`, and a release of the schema that
   is current. Where other code has built it, metadata must hold the same facts, not the same bytes,
   and differences of computed numbers are reported, not refused.
-- Patterns (`pattern_r`, `pattern_chance`, `identification`) and `prediction_r` are computed again
-  where all units of the patterns are kept image by image: in small layers, or with a large `keep`.
+- Patterns (`pattern_r`, `pattern_chance`, `identification`), intervals over images and
+  `prediction_r` are computed again where all units of the patterns are kept image by image: in
+  small layers, or with a large `keep`.
 - `--quick` leaves out the bootstraps.
 - Whether `releases.json` is as its publisher wrote it, no file of the folder can tell.
 

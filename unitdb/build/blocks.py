@@ -31,6 +31,7 @@ __all__ = [
     "Block",
     "check_worker",
     "decode_block",
+    "images_by_name",
     "load_responses",
     "predict_units",
     "write_responses",
@@ -126,7 +127,8 @@ def write_responses(
     Its array ``rows``, of shape (1 + n_controls, n_rows), has the row of the activations for each
     sample; then the same with the images shuffled. A control shuffles them alike in all subjects
     who saw the same ones: people's responses to an image are alike, and what chance gives over
-    subjects depends on that.
+    subjects depends on that. ``by_name`` has the places of held-out samples in the order of their
+    stimuli's ids, as a release has them.
 
     Parameters
     ----------
@@ -146,6 +148,8 @@ def write_responses(
     designs = [design, *(shuffle_images(design, seed=[seed, 0, k + 1]) for k in range(n_controls))]
     rows = np.stack([activations.rows(each.stimulus_ids.tolist()) for each in designs])
     arrays: dict[str, Any] = {"values": design.values, "rows": rows}
+    held_out = np.concatenate([test for _, test in design.splits])
+    arrays["by_name"] = np.argsort(design.stimulus_ids[held_out], kind="stable")
     if design.repeats is not None:
         arrays |= {"repeats": design.repeats, "averaged": np.float64(design.averaged)}
     arrays |= {f"train-{i}": train for i, (train, _) in enumerate(design.splits)}
@@ -326,3 +330,9 @@ def load_responses(
     arrays = read_npz(path, lambda name: name.startswith(("train-", "test-", "rows")))
     splits = [(arrays[f"train-{i}"], arrays[f"test-{i}"]) for i in range(len(arrays) // 2)]
     return splits, arrays["rows"]
+
+
+def images_by_name(path: Path) -> NDArray[np.intp]:
+    """Places of the held-out samples that :func:`write_responses` wrote, by their stimuli's ids."""
+    found: NDArray[np.intp] = read_npz(path, "by_name".__eq__)["by_name"]
+    return found

@@ -20,7 +20,7 @@ from unitdb.analysis import (
     pairwise_identification,
     pattern_correlation,
 )
-from unitdb.build.blocks import Block, load_responses
+from unitdb.build.blocks import Block, images_by_name, load_responses
 from unitdb.resolution import is_constant
 from unitdb.sealed import read_npy, write_npy, write_text
 
@@ -90,12 +90,14 @@ def summarise_patterns(step: PatternStep) -> PatternStep:
     """Compare decoded patterns with true ones, and write what comes of it; gives the step back.
 
     Units are normalised with the mean and SD of the images that train, over all folds. The
-    candidates are the test images.
+    candidates are the test images, in the order of their ids: bootstraps over images then follow
+    from what a release holds.
     """
     splits, rows = load_responses(step.blocks[0].responses)
     train = np.unique(np.concatenate([train for train, _ in splits]))
-    test = np.concatenate([test for _, test in splits])
-    predicted = load_predictions(step)
+    by_name = images_by_name(step.blocks[0].responses)
+    test = np.concatenate([test for _, test in splits])[by_name]
+    predicted = load_predictions(step)[:, by_name]
     truth = read_npy(step.truth)
     with threadpool_limits(1):
         true, *controls = (

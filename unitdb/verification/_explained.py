@@ -46,7 +46,7 @@ _R: tuple[Kind, str] = ("computed", "from accuracy.r")
 _BOOTSTRAP: tuple[Kind, str] = ("computed", "from accuracy.r, the bootstrap done again")
 _IMAGES: tuple[Kind, str] = (
     "unknown",
-    "is over predictions of a sample of units, of which a release holds those of few",
+    "is over predictions of a sample of units; computed where a release holds all of these",
 )
 _ACTIVATIONS: tuple[Kind, str] = (
     "held",

@@ -9,12 +9,14 @@ import numpy as np
 import pyarrow.compute as pc
 
 from unitdb.analysis import (
+    MeanProfile,
     PatternSimilarity,
     pairwise_identification,
     pattern_correlation,
     prediction_correlations,
 )
 from unitdb.errors import CorruptReleaseError
+from unitdb.resolution import is_constant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +28,10 @@ __all__ = ["Patterns"]
 
 _NEAR = 1e-5
 """Predictions are kept as float32, and compared as they were decoded."""
-_VALUES = ("pattern_r", "pattern_chance", "identification")
+_VALUES = (
+    *("pattern_r", "pattern_low", "pattern_high", "pattern_chance"),
+    *("identification", "identification_low", "identification_high", "mean_low", "mean_high"),
+)
 
 Row = dict[str, Any]
 
@@ -84,7 +89,7 @@ class Patterns:
             held[roi, subject] = own.pivot_table(
                 index="stimulus", columns="unit", values="predicted", observed=True
             )
-            found = _patterns(held[roi, subject], true, train)
+            found = _patterns(held[roi, subject], true, train, mean_r=row["mean_r"])
             if found["n_pattern_units"] != row["n_pattern_units"]:
                 return
             for name in _VALUES:
@@ -115,30 +120,43 @@ def _rows(table: pa.Table, **names: str) -> pa.Table:
     return table
 
 
-def _patterns(predicted: pd.DataFrame, true: pd.DataFrame, train: pd.DataFrame) -> Row:
-    """Columns of ``layer_summary`` that do not depend on the order of images."""
-    of_test = true.loc[predicted.index].to_numpy(np.float32)
+def _patterns(
+    predicted: pd.DataFrame, true: pd.DataFrame, train: pd.DataFrame, *, mean_r: float | None
+) -> Row:
+    """Columns of ``layer_summary``; bootstraps draw images in the order of their ids."""
+    of_test, decoded = (x.to_numpy(np.float32) for x in (true.loc[predicted.index], predicted))
     values = train.to_numpy(np.float32)
-    constant = values.max(axis=0) == values.min(axis=0)
-    sd = np.where(constant, 0.0, values.astype(np.float64).std(axis=0, ddof=1))
+    sd = np.where(is_constant(values), 0.0, values.astype(np.float64).std(axis=0, ddof=1))
     similarity = PatternSimilarity(len(of_test), len(of_test))
     mean = values.astype(np.float64).mean(axis=0)
-    similarity.add(predicted.to_numpy(np.float32), of_test, mean=mean, sd=sd)
+    similarity.add(decoded, of_test, mean=mean, sd=sd)
     s = similarity.similarity()
+    pattern, identification = pattern_correlation(s)[1], pairwise_identification(s).mean
+    profile = MeanProfile(len(of_test))
+    profile.add(decoded, of_test)
+    own = profile.mean()
+    shift = math.nan if mean_r is None else mean_r - own.value  # to the mean of all units
+    ends = [float(np.clip(end + shift, -1, 1)) for end in (own.low, own.high)]
     others = s[~np.eye(len(s), dtype=bool)]
     known = others[~np.isnan(others)]
     return {
         "n_pattern_units": similarity.n_units,
-        "pattern_r": pattern_correlation(s, n_bootstrap=2)[1].value,
+        "pattern_r": pattern.value,
+        "pattern_low": pattern.low,
+        "pattern_high": pattern.high,
         "pattern_chance": float(known.mean()) if len(known) else math.nan,
-        "identification": pairwise_identification(s, n_bootstrap=2).mean.value,
+        "identification": identification.value,
+        "identification_low": identification.low,
+        "identification_high": identification.high,
+        "mean_low": ends[0],
+        "mean_high": ends[1],
     }
 
 
 def _hold(where: tuple[str, ...], name: str, stated: float | None, found: float) -> None:
     value = math.nan if stated is None else stated
     # One comparison of two images may be decided by how predictions are rounded.
-    near = 1e-3 if name == "identification" else _NEAR
+    near = 1e-3 if name.startswith("identification") else _NEAR
     if not (abs(value - found) <= near or (math.isnan(value) and math.isnan(found))):
         raise CorruptReleaseError(
             f"{where[0]}: {'/'.join(where[1:])}: {name} is {stated}, but the predictions and "
