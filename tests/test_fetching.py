@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +27,7 @@ from unitdb.errors import (
     ReleaseExistsError,
     UnknownReleaseError,
 )
+from unitdb.files import SUMS, sha256_file
 from unitdb.publish import add_erratum, publish_release, retract
 from unitdb.release import Catalogue
 
@@ -204,3 +209,110 @@ def test_command(server: Server, published: Path, tmp_path: Path) -> None:
     environment = {"UNITDB_SOURCE": str(published.parents[1])}
     assert CliRunner().invoke(main, arguments, env=environment).exit_code == 0
     assert CliRunner().invoke(main, [*arguments[:-1], "nothing", "--from", "/no"]).exit_code == 2
+
+
+@pytest.fixture
+def mine(server: Server, tmp_path: Path) -> Path:
+    """A folder that the release was fetched to."""
+    unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+@pytest.mark.robust(
+    "publishing",
+    given="`fetch` of a version that is retracted, or has errata, here and not at the source",
+    before="the retraction and the errata of the folder were lost, without a word",
+    now="they stay, with a warning; the errata of both are listed, and a retraction of either",
+)
+def test_what_the_folder_says_against_a_version_stays(
+    server: Server, mine: Path, published: Path
+) -> None:
+    add_erratum(published.parents[1], "tiny", "1.0.0", "One is two.")
+    add_erratum(mine, "tiny", "1.0.0", "Three is four.")
+    retract(mine, "tiny", "1.0.0", reason="Wrong here.")
+    said = r"the retraction \(Wrong here\.\) and the erratum 'Three is four\.' of .*mine.* stays"
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=said):
+            unitdb.fetch("tiny@1.0.0", source=server.address, releases=mine)
+        (entry,) = Catalogue(mine).entries()
+        assert (entry.errata, entry.retracted) == (("One is two.", "Three is four."), "Wrong here.")
+        assert entry.aliases == ()
+    retract(published.parents[1], "tiny", "1.0.0", reason="Wrong everywhere.")
+    with pytest.warns(UserWarning, match=r"1\.0\.0: the erratum 'Three is four\.' of"):
+        unitdb.fetch("tiny@1.0.0", source=server.address, releases=mine)
+    assert Catalogue(mine).entries()[0].retracted == "Wrong everywhere."
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Path:
+    """A folder of releases with another build of the same version."""
+    root = tmp_path / "another"
+    info = dataclasses.replace(INFO, description="Built again, of other data.")
+    return publish_release(stage(tmp_path / "again"), root, info=info)
+
+
+@pytest.mark.robust(
+    "publishing",
+    given="`fetch` of a version whose folder is gone and that releases.json lists otherwise",
+    before="put in place beside the other hash, with a warning at every later command",
+    now="refused before anything is fetched; `--replace` puts it in place and lists its hash",
+)
+@pytest.mark.parametrize("gone", [True, False])
+def test_another_build_is_refused_or_replaces(mine: Path, another: Path, gone: bool) -> None:
+    target, source = mine / "tiny" / "1.0.0", str(another.parents[1])
+    retract(mine, "tiny", "1.0.0", reason="Wrong here.")
+    if gone:
+        shutil.rmtree(target)
+    before = {path: text for path, text in contents(mine).items() if path[0] != "."}
+    said = "lists tiny 1.0.0 with other content" if gone else "exists with other content"
+    with pytest.raises(ReleaseExistsError, match=rf"{said} than {source} has \(--replace "):
+        unitdb.fetch("tiny@1.0.0", source=source, releases=mine)
+    assert {path: text for path, text in contents(mine).items() if path[0] != "."} == before
+    with pytest.warns(UserWarning, match=r"the retraction \(Wrong here\.\)"):
+        found = unitdb.fetch("tiny@1.0.0", source=source, releases=mine, replace=True)
+    assert contents(found) == contents(another)
+    (entry,) = Catalogue(mine).entries()
+    assert (entry.sha256, entry.retracted) == (sha256_file(found / SUMS), "Wrong here.")
+    assert [path.name for path in found.parent.iterdir()] == ["1.0.0"]
+
+
+def test_a_build_in_place_that_is_listed_otherwise_is_refused_or_listed(
+    mine: Path, another: Path
+) -> None:
+    target, source = mine / "tiny" / "1.0.0", str(another.parents[1])
+    shutil.rmtree(target)
+    shutil.copytree(another, target)
+    with pytest.raises(ReleaseExistsError, match=r"lists tiny 1\.0\.0 with other content than"):
+        unitdb.fetch("tiny", source=source, releases=mine)
+    unitdb.fetch("tiny", source=source, releases=mine, replace=True)
+    assert Catalogue(mine).entries()[0].sha256 == sha256_file(another / SUMS)
+    unitdb.fetch("tiny", source=source, releases=mine)
+
+
+@pytest.mark.parametrize("step", [".1.0.0.replaced", "tiny/1.0.0", "releases.json"])
+def test_a_killed_replacement_is_finished_by_the_next_fetch(
+    mine: Path, another: Path, step: str
+) -> None:
+    code = (
+        "import os, signal, sys, unitdb\n"
+        "def hook(event, arguments):\n"
+        "    if event == 'os.rename' and os.fspath(arguments[1]).endswith(sys.argv[3]):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sys.addaudithook(hook)\n"
+        "unitdb.fetch('tiny', source=sys.argv[1], releases=sys.argv[2], replace=True)\n"
+    )
+    source = str(another.parents[1])
+    command = [sys.executable, "-c", code, source, str(mine), step]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    found = unitdb.fetch("tiny", source=source, releases=mine, replace=True)
+    assert contents(found) == contents(another)
+    assert [path.name for path in found.parent.iterdir()] == ["1.0.0"]
+    assert Catalogue(mine).entries()[0].sha256 == sha256_file(another / SUMS)
+
+
+def test_fetch_replace_on_the_command_line(mine: Path, another: Path) -> None:
+    arguments = ["--releases", str(mine), "fetch", "tiny", "--from", str(another.parents[1])]
+    refused = CliRunner().invoke(main, arguments)
+    assert refused.exit_code == 2
+    assert "--replace" in refused.stderr
+    assert CliRunner().invoke(main, [*arguments, "--replace"]).exit_code == 0

@@ -272,8 +272,13 @@ def sql(
     help="Where the releases lie, and their releases.json.",
 )
 @_signed
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Let it take the place of another build of this version, which is here or listed here.",
+)
 @click.pass_obj
-def fetch(root: Path | None, /, release: str, source: str, key: Path | None) -> None:
+def fetch(root: Path | None, /, release: str, source: str, key: Path | None, replace: bool) -> None:
     """Fetch a RELEASE (NAME or NAME@VERSION) of elsewhere; an interrupted fetch goes on.
 
     In Python: unitdb.release.fetch(RELEASE, source=ADDRESS)
@@ -284,6 +289,7 @@ def fetch(root: Path | None, /, release: str, source: str, key: Path | None) -> 
             source=source,
             releases=root,
             key=key,
+            replace=replace,
             progress=lambda done, total: progress("fetch", done, total),
         )
     terminal.echo(str(found))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from unitdb.publish.info import ReleaseInfo
 from unitdb.publish.release import (
     add_erratum,
-    finish,
     metadata_texts,
     publish_release,
     retract,
@@ -13,6 +12,7 @@ from unitdb.publish.release import (
 from unitdb.publish.remote import publish
 from unitdb.publish.store import init_store
 from unitdb.publish.tables import write_partition, write_table
+from unitdb.release.placing import finish
 
 __all__ = [
     "ReleaseInfo",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from unitdb.errors import CatalogueError, ReleaseExistsError, SchemaError, UnknownReleaseError
-from unitdb.files import SUMS, files_below, locked, read_sums, sha256_file, sync, write_text
+from unitdb.files import SUMS, files_below, locked, read_sums, sha256_file, write_text
 from unitdb.publish import _card, _datapackage, _prov
 from unitdb.publish._signing import find_signer, sign_entry
 from unitdb.release.catalogue import (
@@ -18,11 +18,11 @@ from unitdb.release.catalogue import (
     LOCK,
     Catalogue,
     aliases,
-    backup_of,
     listed_entry,
     save_catalogue,
 )
 from unitdb.release.manifest import MANIFEST
+from unitdb.release.placing import finish, mark_replaced, place
 from unitdb.release.verification import verify
 from unitdb.schema import TABLES
 
@@ -34,11 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_erratum",
-    "finish",
     "is_same",
     "is_whole",
     "metadata_texts",
-    "place",
     "publish_release",
     "refuse_other",
     "retract",
@@ -97,9 +95,7 @@ def publish_release(
         verify(staged, staged=True, progress=progress)
         with locked(root / LOCK):
             if not target.exists():
-                backup_of(target).mkdir(
-                    parents=True, exist_ok=True
-                )  # the catalogue is to be changed
+                mark_replaced(target)
             place(staged, target)
     if staged.exists():
         shutil.rmtree(staged)
@@ -120,42 +116,6 @@ def refuse_other(staged: Path, root: Path, target: Path) -> None:
         f"{what}, and releases are immutable: raise `version` in the recipe (or pass --replace "
         "while nobody uses it)"
     )
-
-
-def finish(root: Path, name: str, version: str) -> None:
-    """Complete what a killed :func:`publish_release` left of ``root/name/version``.
-
-    A replacement between its two renames is undone; what was replaced is listed as what it is now,
-    and removed. A release that is not listed is listed in ``root/releases.json``. Where nothing is
-    left to do, nothing is changed.
-
-    Parameters
-    ----------
-    root : Path
-        Folder of releases.
-    name, version : str
-        The release; there need not be one.
-
-    Raises
-    ------
-    CatalogueError
-        ``releases.json`` is damaged.
-    """
-    target = root / name / version
-    backup = backup_of(target)
-    with locked(root / LOCK):
-        replaced = backup.exists() and target.exists()
-        if backup.exists() and not target.exists():
-            if (backup / SUMS).exists():
-                backup.rename(target)
-            else:  # there was none before
-                backup.rmdir()
-        for leftover in root.glob(f".{CATALOGUE}.*.tmp"):
-            leftover.unlink()
-        if target.exists():
-            save_catalogue(root, Catalogue(root).contents())
-        if replaced:
-            shutil.rmtree(backup)
 
 
 def retract(
@@ -251,20 +211,6 @@ def _sentence(text: str, what: str) -> str:
     if not any(character.isalnum() for character in words):
         raise CatalogueError(f"{what} must say something, in a sentence (got {text!r})")
     return words
-
-
-def place(staged: Path, target: Path) -> None:
-    """Rename a whole folder to where a release stands; what stands there already waits aside.
-
-    The caller holds the lock of the catalogue, and calls :func:`finish` then.
-    """
-    for path in [*staged.rglob("*"), staged]:
-        sync(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        target.rename(backup_of(target))
-    staged.rename(target)
-    sync(target.parent)
 
 
 def is_same(staged: Path, target: Path) -> bool:

@@ -17,7 +17,7 @@ from unitdb.files import SUMS, locked, read_sums, sha256_file, write_text
 from unitdb.programs import run
 from unitdb.publish._owned import clear_stale, holding, remove_tree
 from unitdb.publish._signing import Signer, sign_entry
-from unitdb.publish.release import finish, is_same, is_whole, place, refuse_other
+from unitdb.publish.release import is_same, is_whole, refuse_other
 from unitdb.release.catalogue import (
     CATALOGUE,
     LOCK,
@@ -27,6 +27,7 @@ from unitdb.release.catalogue import (
     save_catalogue,
 )
 from unitdb.release.manifest import read_manifest
+from unitdb.release.placing import finish, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -183,7 +183,7 @@ class Catalogue:
         CatalogueError
             ``releases.json`` is damaged.
         """
-        contents = self._listed()
+        contents = self.listed()
         releases = contents["releases"]
         for sums in sorted(self.root.glob(f"*/*/{SUMS}")):
             folder = sums.parent
@@ -235,7 +235,8 @@ class Catalogue:
             "retracted": None,
         }
 
-    def _listed(self) -> dict[str, Any]:
+    def listed(self) -> dict[str, Any]:
+        """What ``releases.json`` holds, whatever stands beside it; raises as :meth:`contents`."""
         path = self.root / CATALOGUE
         try:
             text = bounded_text(path)

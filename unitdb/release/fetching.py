@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,13 @@ from unitdb.errors import (
     ReleaseExistsError,
     UnknownReleaseError,
 )
-from unitdb.files import SUMS, locked, read_sums, sha256_file, sync
+from unitdb.files import SUMS, locked, read_sums, sha256_file
 from unitdb.release.catalogue import (
     CATALOGUE,
     LOCK,
     Catalogue,
     aliases,
+    backup_of,
     default_root,
     listed_entry,
     parse_catalogue,
@@ -27,6 +29,8 @@ from unitdb.release.catalogue import (
 )
 from unitdb.release.manifest import read_manifest
 from unitdb.release.names import LARGEST_TEXT, bounded_text, check_paths
+from unitdb.release.notes import with_notes_of_both
+from unitdb.release.placing import finish, mark_replaced, place
 from unitdb.release.signing import check_signature
 from unitdb.release.web import (
     Answer,
@@ -55,6 +59,7 @@ def fetch(
     source: str,
     releases: str | Path | None = None,
     key: str | Path | None = None,
+    replace: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Fetch a release into a folder of releases.
@@ -74,13 +79,17 @@ def fetch(
     key : str or Path, optional
         File of the publisher's public key (see
         :func:`unitdb.release.signing.check_signature`): what it has not signed is not fetched.
+    replace : bool
+        Let the source's build take the place of another one of the same version, which the folder
+        has or its catalogue lists.
     progress : callable, optional
         Called with the number of files fetched and of all.
 
     Returns
     -------
     Path
-        Folder of the release. Where it is there already, nothing is fetched.
+        Folder of the release. Where it is there already, nothing is fetched. A retraction and
+        errata that are listed here stay, with a warning where the source does not list them.
 
     Raises
     ------
@@ -91,7 +100,7 @@ def fetch(
     CorruptReleaseError
         A file is not as its checksum says; names it. Nothing is put in place.
     ReleaseExistsError
-        The folder has other content under this version.
+        The folder has, or its catalogue lists, other content under this version.
     SignatureError
         The release is not signed by ``key``.
     CatalogueError
@@ -108,21 +117,45 @@ def fetch(
     target = root / name / version
     work = root / ".work" / f"fetch-{name}-{version}-{entry['sha256'][:12]}"
     with locked(work.with_name(f"{work.name}.lock")):
-        if not target.exists():
+        if backup_of(target).exists():
+            finish(root, name, version)
+        other = _what_differs(root, target, entry)
+        if other and not replace:
+            raise ReleaseExistsError(
+                f"{other} than {source} has (--replace lets that of {source} take its place)"
+            )
+        if not _has(target, entry):
             _fetch_files(f"{source.rstrip('/')}/{entry['path']}", entry, work, progress)
             manifest = read_manifest(work)
             if (manifest.name, manifest.version) != (name, version):
                 raise CorruptReleaseError(
                     f"{source}: {entry['path']} holds {manifest.name} {manifest.version}"
                 )
-            for path in [*work.rglob("*"), work]:
-                sync(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            work.rename(target)
-        elif sha256_file(target / SUMS) != entry["sha256"]:
-            raise ReleaseExistsError(f"{target} exists with other content than {source} has")
-        _list(root, name, version, entry)
+            with locked(root / LOCK):
+                if other and not target.exists():
+                    mark_replaced(target)
+                place(work, target)
+        elif other:
+            mark_replaced(target)
+        finish(root, name, version)
+        _list(root, name, version, entry, source)
     return target
+
+
+def _has(target: Path, entry: dict[str, Any]) -> bool:
+    sums = target / SUMS
+    return sums.is_file() and sha256_file(sums) == entry["sha256"]
+
+
+def _what_differs(root: Path, target: Path, entry: dict[str, Any]) -> str | None:
+    """Say what is other content here under this version; None where nothing is."""
+    name, version = target.parent.name, target.name
+    if target.exists() and not _has(target, entry):
+        return f"{target} exists with other content"
+    listed = listed_entry(Catalogue(root).listed(), name, version)
+    if listed is not None and listed.sha256 != entry["sha256"]:
+        return f"{root / CATALOGUE} lists {name} {version} with other content"
+    return None
 
 
 def _resolve(releases: dict[str, Any], reference: str, source: str) -> tuple[str, str]:
@@ -137,19 +170,20 @@ def _resolve(releases: dict[str, Any], reference: str, source: str) -> tuple[str
     return name, names[wanted]
 
 
-def _list(root: Path, name: str, version: str, entry: dict[str, Any]) -> None:
-    """List the release in the folder's catalogue, with its retraction and errata."""
+def _list(root: Path, name: str, version: str, entry: dict[str, Any], source: str) -> None:
+    """List the release in the folder's catalogue, with what either catalogue says against it."""
     with locked(root / LOCK):
         contents = Catalogue(root).contents()
         versions = contents["releases"][name]["versions"]
-        if "signature" in entry:
-            versions[version].pop("errata", None)  # what is signed is listed as it is signed
-        else:
-            versions[version].pop("signature", None)
-        notes = ("retracted", "errata", "signature")
-        versions[version] |= {key: entry[key] for key in notes if key in entry}
+        versions[version], alone = with_notes_of_both(versions[version], entry, name, version)
         contents["releases"][name]["aliases"] = aliases(versions)
         save_catalogue(root, contents)
+    if alone:
+        warnings.warn(
+            f"{name}@{version}: {' and '.join(alone)} of {root / CATALOGUE} stays, which {source} "
+            "does not list",
+            stacklevel=3,
+        )
 
 
 def _fetch_files(
