@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -79,6 +80,38 @@ def test_html_in_a_release_is_text(tiny_release: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(Release, "title", f"</title>{evil}")
     found = Page(report.html(open_release(tiny_release)))
     assert "script" not in {tag for tag, _ in found.tags}
+
+
+STEERING = "\x00\x1b[31mred\x07\x0c\x9b2J\u202eelif\u2066\x7f\ufeff"
+
+
+@pytest.mark.robust(
+    "hostile",
+    given="control characters and marks that turn text around in titles, citations, layers and "
+    "subjects, in the HTML report and in the first lines of CSV files",
+    before="written as they were; an escape in the name of a layer aborted the process, and the "
+    "app when a figure was saved",
+    now="spelled out, as `\\u001b`, in text, page title and figures",
+)
+def test_no_character_steers_the_page(tiny_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, real = tiny_copy / "datapackage.json", Release.layer_by_roi
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["title"] = content["description"] = content["unitdb"]["citation"] = STEERING
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+    def layers(*args, **kwargs):
+        return real(*args, **kwargs).rename(index=lambda name: name + STEERING)
+
+    monkeypatch.setattr(Release, "layer_by_roi", layers)
+    release = open_release(tiny_copy)
+    found = report.html(release)
+    assert not set(found) & (set(STEERING) - set("[31mred2Jelif"))
+    assert not set(Page(found).text) & (set(STEERING) - set("[31mred2Jelif"))
+    assert re.search(r"<title>.*\\u0000\\u001b\[31mred.*</title>", found)
+    assert "conv1\\u0000\\u001b" in found  # in a figure
+    release.units().top(1).to_csv(tiny_copy / "x.csv")
+    (cited,) = re.findall("# citation: .*", (tiny_copy / "x.csv").read_text(encoding="utf-8"))
+    assert not set(cited) & (set(STEERING) - set("[31mred2Jelif"))
 
 
 def test_the_command_writes_the_page(text: str, tiny_release: Path, tmp_path: Path) -> None:

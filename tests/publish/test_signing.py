@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.tiny import INFO, stage
+from tests.web import Server
 from unitdb.cli import main
 from unitdb.errors import MissingProgramError, SignatureError
 from unitdb.files import SUMS, sha256_file
@@ -344,3 +346,65 @@ def test_a_release_signed_by_gpg(releases: Path, gpg: Path, tmp_path: Path) -> N
     key.write_text(run("gpg", "--armor", "--export", folder=gpg))
     with pytest.raises(SignatureError, match="REVKEYSIG"):
         check_signed(release, key)
+
+
+def test_a_signed_release_over_http(served: Path, keys: Path, tmp_path: Path) -> None:
+    with Server(served) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mine, key = tmp_path / "mine", ("--key", keys / "own.pub")
+        fetching = ("fetch", "tiny", "--from", server.address)
+        code, said = invoke(mine, *fetching, "--key", keys / "other.pub")
+        assert (code, "is not signed by" in said) == (2, True)
+        assert server.asked == {"/releases.json": 1}  # and nothing of it is fetched
+        assert invoke(mine, *fetching, *key)[0] == 0
+        code, said = invoke(mine, "verify", "tiny", "--quick", *key)
+        assert (code, "signed by publisher with ED25519" in said) == (0, True)
+        change_consistently(served)
+        assert invoke(tmp_path / "two", *fetching)[0] == 0  # all checksums fit
+        code, said = invoke(tmp_path / "three", *fetching, *key)
+        assert (code, "is not signed by" in said) == (2, True)
+        assert not (tmp_path / "three" / "tiny").exists()
+        code, said = invoke(mine, *fetching, *key, "--replace")
+        assert (code, "is not signed by" in said) == (2, True)
+        assert "ED25519" in check_signed(mine / "tiny" / "1.0.0", keys / "own.pub")
+        server.shutdown()
+
+
+def test_a_signed_release_in_a_ria_store(releases: Path, keys: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(releases, tmp_path / "own", ignore=shutil.ignore_patterns(".*"))
+    release, own = root / "tiny" / "1.0.0", str(keys / "own")
+    to = f"ria+file://{tmp_path / 'ria'}"
+    assert publish(release, to, sign=own) is True
+    assert publish(release, to) is False  # the signature stays
+    add_erratum(root, "tiny", "1.0.0", "V1 is V2.", sign=own)
+    assert publish(release, to, sign=own) is True
+    clone = tmp_path / "clone"
+    run("datalad", "clone", f"{to}#~releases", clone, folder=tmp_path)
+    run("git", "annex", "get", "--quiet", ".", folder=clone)
+    signers = f"gpg.ssh.allowedSignersFile={keys / 'signers'}"
+    run("git", "-c", signers, "tag", "-v", TAG, folder=clone)
+    mine = tmp_path / "mine"
+    fetching = ("fetch", "tiny", "--from", clone, "--key")
+    assert invoke(mine, *fetching, keys / "other.pub")[0] == 2
+    assert not (mine / "tiny").exists()
+    assert invoke(mine, *fetching, keys / "signers")[0] == 0
+    code, said = invoke(mine, "verify", "tiny", "--quick", "--key", keys / "own.pub")
+    assert (code, "signed by publisher with ED25519" in said) == (0, True)
+    assert Catalogue(mine).entries()[0].errata == ("V1 is V2.",)
+
+
+@pytest.mark.filterwarnings("ignore:.*is retracted")
+def test_of_two_signed_listings_the_stricter_stays_signed(
+    served: Path, keys: Path, tmp_path: Path
+) -> None:
+    own, key, mine = str(keys / "own"), keys / "own.pub", tmp_path / "mine"
+    fetch("tiny", source=str(served), releases=mine, key=key)
+    add_erratum(mine, "tiny", "1.0.0", "V1 is V2.", sign=own)
+    with pytest.warns(UserWarning, match=r"the erratum 'V1 is V2\.' of .* stays"):
+        fetch("tiny", source=str(served), releases=mine, key=key)
+    check_signature(Catalogue(mine).entries()[0], key)
+    retract(served, "tiny", "1.0.0", reason="Wrong.", sign=own)
+    with pytest.warns(UserWarning, match=r"the erratum 'V1 is V2\.' of .* stays"):
+        fetch("tiny@1.0.0", source=str(served), releases=mine, key=key)
+    (entry,) = Catalogue(mine).entries()
+    assert (entry.retracted, entry.errata, entry.signature) == ("Wrong.", ("V1 is V2.",), None)

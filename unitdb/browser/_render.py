@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import MissingExtraError
 from unitdb.extras import install_hint
+from unitdb.printable import printable
 
 if TYPE_CHECKING:
     from unitdb.release import Release
@@ -59,7 +60,19 @@ def _specification(chart: Any, release: Release) -> dict[str, Any]:
         "color": "#B00020" if release.simulated else "#555555",
     }
     specification["background"] = "white"
-    return specification
+    printed: dict[str, Any] = _printable(specification)
+    return printed
+
+
+def _printable(value: Any) -> Any:
+    """A specification whose texts hold nothing that SVG cannot: vl-convert dies of a NUL."""
+    if isinstance(value, str):
+        return printable(value, lines=True)
+    if isinstance(value, list):
+        return [_printable(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _printable(one) for key, one in value.items()}
+    return value
 
 
 def _converter() -> Any:

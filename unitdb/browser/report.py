@@ -11,6 +11,7 @@ from unitdb.browser._depth import relative_depth, spaced
 from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
 from unitdb.browser._words import WORDS
 from unitdb.files import write_text
+from unitdb.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ def html(release: Release) -> str:
         *_sources(release),
     ]
     title = escape(f"{release.title} ({release.label})")
-    return "\n".join(
+    page = "\n".join(
         [
             "<!DOCTYPE html>",
             '<html lang="en"><head><meta charset="utf-8">',
@@ -89,6 +90,7 @@ def html(release: Release) -> str:
             "</body></html>\n",
         ]
     )
+    return printable(page, lines=True)  # no character of a title that HTML does not have
 
 
 def _head(release: Release, held: Description) -> Iterator[str]:

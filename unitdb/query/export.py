@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from unitdb.errors import QueryError
 from unitdb.files import replacing
+from unitdb.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,7 +105,9 @@ def write_csv(rows: Rows, destination: Destination) -> None:
     """
     from pyarrow import csv
 
-    lines = [f"# {key}: {' '.join(text.split())}" for key, text in _texts(rows.schema).items()]
+    lines = [
+        f"# {key}: {printable(' '.join(text.split()))}" for key, text in _texts(rows.schema).items()
+    ]
     lines.append(",".join(_quoted(name) for name in rows.schema.names))
     options = csv.WriteOptions(include_header=False, quoting_style="needed")
     with _opened(destination) as file:
