@@ -24,10 +24,9 @@ import numpy as np
 from _machine import describe_machine, versions
 from scipy.stats import zscore
 
-from unitdb.analysis import channel_blocks
+from unitdb.analysis import best_units, channel_blocks
 from unitdb.axes import usual_axes
-from unitdb.build.kept import best_units
-from unitdb.build.origins import BY_FORMULA
+from unitdb.build.identity import BY_FORMULA
 from unitdb.publish import (
     ReleaseInfo,
     publish_release,

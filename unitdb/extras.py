@@ -6,6 +6,7 @@ from, which pip keeps beside an installation (``direct_url.json``, PEP 610).
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import json
@@ -13,6 +14,7 @@ import shlex
 import shutil
 import sys
 import sysconfig
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +22,27 @@ from urllib.request import url2pathname
 
 from unitdb.errors import MissingExtraError
 
-__all__ = ["install_hint", "need", "upgrade_hint"]
+__all__ = ["install_hint", "lazily", "need", "upgrade_hint"]
+
+
+def lazily(room: str, places: Mapping[str, str]) -> Callable[[str], object]:
+    """Make the ``__getattr__`` of a room, which imports some names when they are asked for.
+
+    Parameters
+    ----------
+    room : str
+        Name of the package.
+    places : mapping of str to str
+        The module below it that each name is from.
+    """
+
+    def found(name: str) -> object:
+        if name not in places:
+            raise AttributeError(f"module {room!r} has no attribute {name!r}")
+        value: object = getattr(importlib.import_module(f"{room}.{places[name]}"), name)
+        return value
+
+    return found
 
 
 def need(*packages: str, by: str, extra: str) -> None:

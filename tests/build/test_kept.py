@@ -11,8 +11,8 @@ from PIL import Image
 
 import unitdb
 from tests.build.small import N_TEST, N_TRAIN, contents, edit, run
+from unitdb.analysis import best_units
 from unitdb.build import decode as decoding, kept, run as building
-from unitdb.build.kept import best_units
 from unitdb.errors import RecipeError
 
 NOT_SHOWN = "stimuli: {kind: folder, folder: pictures, ending: .png}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,16 @@ def test_a_release_is_sound_and_says_what_is_not_known(release: Path) -> None:
     assert "bootstrap" in report
     assert "a signature tells" in report
     assert "left out" in str(verify(release, quick=True))
+
+
+def test_neither_torch_nor_numba_is_imported_to_verify(release: Path) -> None:
+    """They take seconds to import, and nothing that is computed again needs them."""
+    code = (
+        "import sys; from unitdb.verification import verify; verify(sys.argv[1]); "
+        "sys.exit(', '.join({'numba', 'scipy.stats', 'torch'} & set(sys.modules)) or 0)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, release], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 def test_what_other_code_computed_is_reported(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from unitdb.activations.extraction import extract
+from typing import TYPE_CHECKING
+
 from unitdb.activations.features import (
     FeatureFiles,
     FeatureModel,
@@ -10,13 +11,17 @@ from unitdb.activations.features import (
     load_features,
 )
 from unitdb.activations.layers import LayerInfo
-from unitdb.activations.loading import LoadedModel, load_model
 from unitdb.activations.models import MODELS, ClassificationCheck, ModelSpec, get_model
 from unitdb.activations.photographs import PHOTOGRAPHS, photograph
 from unitdb.activations.preprocessing import Preprocessing, to_tensor
 from unitdb.activations.stimuli import Stimuli, stimuli_without_pictures
 from unitdb.activations.store import Activations
 from unitdb.activations.units import UnitSelection, select_units
+from unitdb.extras import lazily
+
+if TYPE_CHECKING:
+    from unitdb.activations.extraction import extract
+    from unitdb.activations.loading import LoadedModel, load_model
 
 __all__ = [
     "MODELS",
@@ -41,3 +46,8 @@ __all__ = [
     "stimuli_without_pictures",
     "to_tensor",
 ]
+
+# torch, which takes seconds to import, is for those who run networks.
+__getattr__ = lazily(
+    __name__, {"extract": "extraction", "LoadedModel": "loading", "load_model": "loading"}
+)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 from pydantic import StringConstraints
-from torch import nn
 
 from unitdb.axes import AXES_PATTERN, axes_problem
 from unitdb.errors import UnitdbError
 from unitdb.specs import Name
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = [
     "StatedAxes",
@@ -28,18 +29,21 @@ _Axes = Annotated[str, StringConstraints(pattern=rf"^({AXES_PATTERN})$")]
 StatedAxes = _Axes | dict[Name, _Axes] | None
 """Of all layers with so many axes, or by layer."""
 
-_MAPS = (
-    *(nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.InstanceNorm2d, nn.PixelShuffle),
-    *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
-)
-_SEQUENCES = (
-    *(nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d, nn.InstanceNorm1d),
-    *(nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d),
-)
-_TOKENS = (
-    *(nn.TransformerEncoderLayer, nn.TransformerEncoder),
-    *(nn.TransformerDecoderLayer, nn.TransformerDecoder),
-)
+_MODULES = {
+    "CHW": (
+        *("Conv2d", "ConvTranspose2d", "BatchNorm2d", "InstanceNorm2d", "PixelShuffle"),
+        *("MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"),
+    ),
+    "DT": (
+        *("Conv1d", "ConvTranspose1d", "BatchNorm1d", "InstanceNorm1d"),
+        *("MaxPool1d", "AvgPool1d", "AdaptiveAvgPool1d", "AdaptiveMaxPool1d"),
+    ),
+    "TD": (
+        *("TransformerEncoderLayer", "TransformerEncoder"),
+        *("TransformerDecoderLayer", "TransformerDecoder"),
+    ),
+}
+"""Modules of ``torch.nn`` whose output has these axes."""
 
 
 def check_layers(stated: StatedAxes, layers: Iterable[str]) -> None:
@@ -126,14 +130,14 @@ def known_axes(module: nn.Module, shape: Sequence[int]) -> str | None:
     shape : sequence of int
         Of its activation of one image.
     """
+    from torch import nn
+
     if len(shape) == 1:
         return "N"
-    if len(shape) == 3 and isinstance(module, _MAPS):
-        return "CHW"
-    if len(shape) == 2 and isinstance(module, _SEQUENCES):
-        return "DT"
-    if len(shape) == 2 and isinstance(module, _TOKENS):
-        return "TD"
+    for axes, names in _MODULES.items():
+        kinds = tuple(getattr(nn, name) for name in names)
+        if len(shape) == len(axes) and isinstance(module, kinds):
+            return axes
     if isinstance(module, nn.LayerNorm) and len(shape) == 2 and len(module.normalized_shape) == 1:
         return "TD"
     return None
@@ -144,6 +148,8 @@ def likely_axes(network: nn.Module, shape: Sequence[int]) -> str | None:
 
     Input is square, and so are maps: of (8, 8, 3) the last axis is likely to be the channels.
     """
+    from torch import nn
+
     convolves = any(isinstance(module, nn.Conv2d) for module in network.modules())
     return "CHW" if convolves and len(shape) == 3 and shape[1] == shape[2] else None
 
@@ -154,6 +160,9 @@ def features_last(network: nn.Module) -> Iterator[list[str]]:
 
     Where there are any, three axes may be (H, W, C), as in ConvNeXt and Swin.
     """
+    import torch
+    from torch import nn
+
     found: list[str] = []
 
     def note(module: nn.Module, inputs: tuple[Any, ...], _: Any) -> None:

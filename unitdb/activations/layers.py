@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import ActivationsError, ModelError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 __all__ = ["LayerInfo", "forward"]
 
@@ -77,6 +78,8 @@ def forward(
     ModelError
         A layer's module does not run exactly once a pass.
     """
+    import torch
+
     calls = dict.fromkeys(layers, 0)
 
     def catch(name: str, output: Any) -> None:
@@ -107,6 +110,8 @@ def _hooks(layers: Mapping[str, nn.Module], catch: Callable[[str, Any], None]) -
 
 
 def _checked(output: Any, n_images: int, *, where: str) -> torch.Tensor:
+    import torch
+
     if not isinstance(output, torch.Tensor):
         raise ActivationsError(
             f"{where}: the module returns {type(output).__name__}, not a tensor; "

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 from pydantic import Field
 
 from unitdb.activations.stimuli import Image, check_image
 from unitdb.pictures import network_input
 from unitdb.specs import Spec
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Preprocessing", "to_tensor"]
 
@@ -58,6 +60,8 @@ def to_tensor(image: Image, preprocessing: Preprocessing) -> torch.Tensor:
     ActivationsError
         Where ``image`` is not an RGB picture in uint8.
     """
+    import torch
+
     return torch.from_numpy(
         network_input(
             check_image(image, where="to_tensor"),

@@ -52,6 +52,7 @@ from unitdb.analysis.significance import accuracy_p, combined_accuracy_p
 from unitdb.analysis.units import (
     LayerSummary,
     UnitSummary,
+    best_units,
     histogram,
     lead_over_others,
     mean_over_subjects,
@@ -85,6 +86,7 @@ __all__ = [
     "agreement_null",
     "average_bh_score",
     "best_rois",
+    "best_units",
     "bh_interval",
     "bh_score",
     "channel_blocks",

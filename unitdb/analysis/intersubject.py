@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 
 from unitdb.resolution import DOUBLE, is_constant
@@ -79,6 +78,8 @@ def intersubject_correlations(r: NDArray[np.floating]) -> list[PairAgreement]:
 
 
 def _agreements(r: Array) -> Iterator[PairAgreement]:
+    import scipy.stats  # takes a second to import
+
     pearson = _correlations(r, lambda row: row)
     spearman = _correlations(r, lambda row: np.asarray(scipy.stats.rankdata(row)))
     for first, second in combinations(range(len(r)), 2):

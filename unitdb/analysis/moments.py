@@ -7,10 +7,9 @@ correlations follow from sums, and sums add, a replicate costs as much as there 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -23,6 +22,7 @@ Array = NDArray[np.float64]
 Blocks = NDArray[np.int32]
 
 _ROUNDING = 1e-13  # a variance that is less, of Σ x², is rounding
+_CHUNK = 1 << 13  # units converted to float64 together
 
 
 def channel_blocks(
@@ -138,7 +138,7 @@ class BlockMoments:
         ----------
         rows : array of shape (n_rows, n_units)
         blocks : array of shape (n_units,)
-            Block of each; fastest where units of a block follow each other.
+            Block of each.
 
         Raises
         ------
@@ -152,15 +152,34 @@ class BlockMoments:
             )
         if not len(blocks):
             return
-        starts = np.append(0, np.flatnonzero(blocks[1:] != blocks[:-1]) + 1)
-        named = blocks[starts]
-        if not 0 <= named.min() <= named.max() < len(self.n):
-            raise AnalysisError(f"blocks {named.min()} to {named.max()}; there are {len(self.n)}")
+        if not 0 <= blocks.min() <= blocks.max() < len(self.n):
+            raise AnalysisError(f"blocks {blocks.min()} to {blocks.max()}; there are {len(self.n)}")
         if np.isnan(self.shift).any():
             self._start(rows)
-        if not np.isnan(self.shift).any():
-            ends = np.append(starts[1:], len(blocks))
-            _add(rows, named, starts, ends, self.shift, self.n, self.sums, self.products)
+        if np.isnan(self.shift).any():
+            return
+        for start in range(0, len(blocks), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            self._add(rows[:, part] - self.shift[:, None], blocks[part])
+
+    def _add(self, x: Array, blocks: Blocks) -> None:
+        # A row's sum finds NaN in one pass, without a mask of the whole.
+        complete = ~np.isnan(x.sum(axis=0))
+        if not complete.all():
+            x, blocks = x[:, complete], blocks[complete]
+        if not len(blocks):
+            return
+        if (blocks[1:] < blocks[:-1]).any():
+            order = np.argsort(blocks, kind="stable")
+            x, blocks = x[:, order], blocks[order]
+        starts = np.append(0, np.flatnonzero(blocks[1:] != blocks[:-1]) + 1)
+        named = blocks[starts]  # each once
+        self.n[named] += np.diff(starts, append=len(blocks))
+        self.sums[named] += np.add.reduceat(x, starts, axis=1).T
+        for i, row in enumerate(x):
+            found = np.add.reduceat(row * x[: i + 1], starts, axis=1).T
+            self.products[named, i, : i + 1] += found
+            self.products[named, :i, i] += found[:, :i]
 
     def _start(self, rows: NDArray[np.floating]) -> None:
         for start in range(0, rows.shape[1], 1 << 16):
@@ -233,68 +252,3 @@ def correlation_matrix(scatter: Array, *, given: int = 0) -> Array:
     variance = np.diagonal(left, axis1=-2, axis2=-1)
     norm = np.sqrt(np.where(variance > least, variance, np.nan))
     return np.asarray(left / (norm[..., :, None] * norm[..., None, :]))
-
-
-_CHUNK = 256
-"""Units converted to float64 together: they stay in the innermost cache."""
-
-
-def _add_moments(
-    rows: NDArray[np.floating],
-    run_block: Blocks,
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    shift: Array,
-    n: Array,
-    sums: Array,
-    products: Array,
-) -> None:
-    n_rows = len(rows)
-    x = np.empty((n_rows, _CHUNK))
-    ok = np.empty(_CHUNK)
-    for run in range(len(starts)):
-        block = run_block[run]
-        for start in range(starts[run], ends[run], _CHUNK):
-            size = min(_CHUNK, ends[run] - start)
-            total = 0.0
-            # Rows have names of their own: of these the compiler adds eight elements at a time.
-            for i in range(n_rows):
-                own, given, first = x[i], rows[i, start : start + size], shift[i]
-                s = 0.0
-                for u in range(size):
-                    value = given[u] - first
-                    own[u] = value
-                    s += value
-                total += s
-            count = float(size)
-            if total != total:  # NaN: some unit is incomplete, and counts for nothing
-                for u in range(size):
-                    ok[u] = 1.0
-                    for i in range(n_rows):
-                        if x[i, u] != x[i, u]:
-                            ok[u] = 0.0
-                count = 0.0
-                for u in range(size):
-                    count += ok[u]
-                    for i in range(n_rows):
-                        if ok[u] == 0.0:
-                            x[i, u] = 0.0
-            n[block] += count
-            for i in range(n_rows):
-                own = x[i]
-                s = 0.0
-                for u in range(size):
-                    s += own[u]
-                sums[block, i] += s
-                for j in range(i + 1):
-                    other = x[j]
-                    s = 0.0
-                    for u in range(size):
-                        s += own[u] * other[u]
-                    products[block, i, j] += s
-                    if i != j:
-                        products[block, j, i] += s
-
-
-# Sums may be taken in any order, so that the processor adds eight at a time; NaN stays NaN.
-_add: Callable[..., None] = numba.njit(nogil=True, fastmath={"reassoc", "contract"})(_add_moments)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -108,13 +108,14 @@ def permutation_p(
         )
     n_units = true.shape[1]
     p = np.empty(n_units)
+    count = _compiled()
 
     def of_tile(start: int) -> None:
         stop = min(start + _TILE, n_units)
         left = _normalised(predicted[:, start:stop], DOUBLE)
         right = _normalised(true[:, start:stop], SINGLE)
         found = np.zeros(stop - start, dtype=np.int64)
-        _count(left, right, orders, _ROUNDING, found)
+        count(left, right, orders, _ROUNDING, found)
         tile = (1.0 + found) / (1.0 + len(orders))
         tile[np.isnan(left[0]) | np.isnan(right[0])] = np.nan
         p[start:stop] = tile
@@ -154,4 +155,9 @@ def _count_permutations(
                 found[u] += 1
 
 
-_count: Callable[..., None] = numba.njit(nogil=True, cache=False)(_count_permutations)
+@cache
+def _compiled() -> Callable[..., None]:
+    import numba  # takes a second to import, and nothing else here needs it
+
+    compiled: Callable[..., None] = numba.njit(nogil=True, cache=False)(_count_permutations)
+    return compiled

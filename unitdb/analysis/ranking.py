@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 
 from unitdb.errors import AnalysisError
@@ -169,6 +168,8 @@ def overlap(first: NDArray[np.int64], second: NDArray[np.int64], n_units: int) -
     n_units : int
         Units ranked.
     """
+    import scipy.stats  # takes a second to import
+
     k, shared = len(first), n_shared(first, second)
     unrelated = scipy.stats.hypergeom(n_units, k, k)
     low, high = unrelated.ppf([0.025, 0.975]) if n_units else (0, 0)

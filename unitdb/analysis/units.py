@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 __all__ = [
     "LayerSummary",
     "UnitSummary",
+    "best_units",
     "histogram",
     "lead_over_others",
     "mean_over_subjects",
@@ -84,6 +86,22 @@ def mean_over_subjects(r: NDArray[np.floating]) -> Array:
     mean = np.full(r.shape[1], np.nan)
     np.divide(np.where(defined, r, 0.0).sum(axis=0, dtype=np.float64), n, out=mean, where=n > 0)
     return mean
+
+
+def best_units(r: Iterable[NDArray[np.float32]], n: int) -> NDArray[np.intp]:
+    """Positions of the units with the highest mean accuracy in any ROI, ascending.
+
+    Parameters
+    ----------
+    r : iterable of arrays of shape (n_subjects, n_units)
+        Accuracies in each ROI; NaN where there is none.
+    n : int
+        How many; ties go to the lower position, and units without any accuracy are left out.
+    """
+    means = [mean_over_subjects(of_roi).astype(np.float32) for of_roi in r]
+    best = np.fmax.reduce(means)
+    order = np.argsort(-best, kind="stable")  # NaN last
+    return np.sort(order[: min(n, int(np.isfinite(best).sum()))])
 
 
 def _ranks(mean: Array) -> NDArray[np.int32]:

@@ -1,7 +1,17 @@
 """Recipe → steps → release."""
 
-from unitdb.build.planning import JobPlan, plan
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from unitdb.build.recipe import Recipe, read_recipe
-from unitdb.build.run import build
+from unitdb.extras import lazily
+
+if TYPE_CHECKING:
+    from unitdb.build.planning import JobPlan, plan
+    from unitdb.build.run import build
 
 __all__ = ["JobPlan", "Recipe", "build", "plan", "read_recipe"]
+
+# Who reads a recipe alone waits for neither torch nor the decoders.
+__getattr__ = lazily(__name__, {"JobPlan": "planning", "plan": "planning", "build": "run"})

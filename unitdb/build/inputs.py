@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from unitdb.activations import (
     load_features,
     load_model,
 )
+from unitdb.build.identity import build_id, shown_sha256
 from unitdb.build.recipe import ModelChoice, Recipe
 from unitdb.errors import (
     RecipeError,
@@ -47,13 +47,11 @@ __all__ = [
     "Job",
     "Progress",
     "SubjectInput",
-    "build_id",
     "named",
     "plan_sha256",
     "read_datasets",
     "read_jobs",
     "read_models",
-    "shown_sha256",
     "stimulus_rows",
 ]
 
@@ -190,51 +188,6 @@ class Job:
         )
 
 
-def build_id(
-    recipe: Recipe,
-    *,
-    inputs: Mapping[str, object],
-    dataset: str,
-    model: str,
-    layers: Sequence[str],
-    rois: Sequence[str],
-    hierarchy: Sequence[str],
-    code: str,
-    packages: Mapping[str, str],
-) -> str:
-    """Name of a build: a hash of all that its numbers depend on, which its release states.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    inputs : mapping of str to object
-        As of :attr:`Job.inputs`.
-    dataset, model : str
-        Their names.
-    layers : sequence of str
-        In the model's order.
-    rois : sequence of str
-        In code-point order.
-    hierarchy : sequence of str
-        ROIs of BH scores, from early to late.
-    code : str
-        Hash of the source files.
-    packages : mapping of str to str
-        Versions.
-    """
-    depends_on = {
-        "inputs": inputs,
-        "names": [dataset, model],
-        "recipe": recipe.identity(),
-        "layers": layers,
-        "rois": rois,
-        "hierarchy": hierarchy,
-        "code": code,
-        "packages": packages,
-    }
-    return content_sha256(depends_on)[:12]
-
-
 def stimulus_rows(dataset: DatasetInput) -> list[dict[str, str]]:
     """Columns of table ``stimuli`` that say which pictures were shown, and what they are."""
     stimuli, split_of = dataset.stimuli, dataset.split_of
@@ -245,12 +198,6 @@ def stimulus_rows(dataset: DatasetInput) -> list[dict[str, str]]:
         )
         if name in split_of
     ]
-
-
-def shown_sha256(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Hash of the pictures that were shown, whatever their order: rows of table ``stimuli``."""
-    names = ("stimulus", "split", "sha256", "source")
-    return content_sha256(sorted([str(row[name]) for name in names] for row in rows))
 
 
 def plan_sha256(jobs: Sequence[Job]) -> str:

@@ -6,7 +6,7 @@ nothing is computed again; of others their tiles are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unitdb.activations import Activations, LayerInfo, select_units
-from unitdb.analysis import mean_over_subjects
+from unitdb.analysis import best_units
 from unitdb.build.blocks import Block, load_responses, predict_units
 from unitdb.build.inputs import Job, Progress
 from unitdb.build.patterns import pattern_steps
@@ -37,7 +37,6 @@ from unitdb.sealed import (
 __all__ = [
     "TABLES",
     "KeptStep",
-    "best_units",
     "check_kept",
     "keep_units",
     "kept_pieces",
@@ -94,22 +93,6 @@ def check_kept(jobs: Sequence[Job]) -> None:
                 f"keep.also: {unit}: the unit is not decoded; the nearest that is: "
                 f"{place}/{units[after]}"
             )
-
-
-def best_units(r: Iterable[NDArray[np.float32]], n: int) -> Positions:
-    """Positions of the units with the highest mean accuracy in any ROI, ascending.
-
-    Parameters
-    ----------
-    r : iterable of arrays of shape (n_subjects, n_units)
-        Accuracies in each ROI; NaN where there is none.
-    n : int
-        How many; ties go to the lower position, and units without any accuracy are left out.
-    """
-    means = [mean_over_subjects(of_roi).astype(np.float32) for of_roi in r]
-    best = np.fmax.reduce(means)
-    order = np.argsort(-best, kind="stable")  # NaN last
-    return np.sort(order[: min(n, int(np.isfinite(best).sum()))])
 
 
 def keep_units(

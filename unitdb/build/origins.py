@@ -12,8 +12,8 @@ import pyarrow as pa
 
 import unitdb
 from unitdb.activations import LayerInfo
+from unitdb.build.identity import recipe_columns
 from unitdb.build.inputs import Job, plan_sha256
-from unitdb.build.recipe import Recipe
 from unitdb.pictures import thumbnail
 from unitdb.specs import canonical_json
 from unitdb.tables import (
@@ -27,15 +27,7 @@ from unitdb.tables import (
     table_of,
 )
 
-__all__ = ["BY_FORMULA", "input_rows", "recipe_columns", "reference_tables", "scope_of"]
-
-BY_FORMULA = canonical_json({"test": "t", "over_subjects": "stouffer"})
-"""``builds.significance`` of imported accuracies, over subjects as if they were independent."""
-
-BY_FORMULA_AND_PREDICTIONS = canonical_json(
-    {"test": "t", "over_subjects": "stouffer, correlated by intersubject.prediction_r"}
-)
-"""``builds.significance`` of designs whose test images train nothing."""
+__all__ = ["input_rows", "reference_tables", "scope_of"]
 
 
 def reference_tables(jobs: Sequence[Job], inputs: Rows) -> dict[str, pa.Table]:
@@ -200,26 +192,3 @@ def _build_row(job: Job, recipe_sha256: str) -> dict[str, Any]:
         "code_sha256": code_sha256(),
         "packages": canonical_json(package_versions()),
     }
-
-
-def recipe_columns(recipe: Recipe) -> dict[str, Any]:
-    """Columns of table ``builds`` that the recipe alone gives."""
-    control = {"control": recipe.control} if recipe.control else {}
-    return {
-        "recipe": recipe.name,
-        "decoder": canonical_json(recipe.decoder.model_dump(mode="json") | control),
-        "units": canonical_json(recipe.selection),
-        "n_folds": recipe.decoder.folds,
-        "seed": recipe.seed,
-        "significance": _significance(recipe),
-        "reliability": None if recipe.reliability is None else canonical_json(recipe.reliability),
-        "encoding": None if recipe.encoding is None else canonical_json(recipe.encoding),
-    }
-
-
-def _significance(recipe: Recipe) -> str | None:
-    if recipe.n_controls:
-        return canonical_json(
-            {"test": "controls", "n": recipe.n_controls, "over_subjects": "mean accuracy"}
-        )
-    return BY_FORMULA_AND_PREDICTIONS if recipe.decoder.folds is None else None

@@ -19,6 +19,7 @@ from unitdb.activations import Activations, extract
 from unitdb.build.blocks import Block
 from unitdb.build.decode import decode, job_blocks
 from unitdb.build.encoding import EncodingResults, encode
+from unitdb.build.identity import release_info
 from unitdb.build.inputs import (
     Job,
     Progress,
@@ -41,14 +42,14 @@ from unitdb.errors import (
     SchemaVersionError,
 )
 from unitdb.files import locked
-from unitdb.publish import ReleaseInfo, finish, publish_release
+from unitdb.publish import finish, publish_release
 from unitdb.release import open_release
 from unitdb.sealed import is_sealed
 from unitdb.sources import data_folder
 from unitdb.specs import content_sha256
 from unitdb.tables import Rows, Use, describe_files
 
-__all__ = ["build", "release_info"]
+__all__ = ["build"]
 
 _log = logging.getLogger(__name__)
 
@@ -270,40 +271,3 @@ def _workspace(releases: Path, recipe: Recipe, jobs: Sequence[Job]) -> Iterator[
             ) from None
         yield parent / content_sha256([plan_sha256(jobs), [job.build for job in jobs]])[:12]
         shutil.rmtree(parent, ignore_errors=True)
-
-
-def release_info(recipe: Recipe, text: str, *, simulated: bool, recipe_sha256: str) -> ReleaseInfo:
-    """What the release of a recipe says of itself.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    text : str
-        The same, word for word.
-    simulated : bool
-        Whether any responses are.
-    recipe_sha256 : str
-        From :func:`.plan_sha256`.
-    """
-    title, description = recipe.title, recipe.description
-    if recipe.control:
-        title += f" (control: {recipe.control})"
-        description += (
-            " This release is a control: the images were shuffled independently in each subject, "
-            "so its accuracies are what chance gives."
-        )
-    return ReleaseInfo(
-        name=recipe.name,
-        version=recipe.version,
-        title=title,
-        description=description,
-        simulated=simulated,
-        licence=recipe.licence,
-        citation=recipe.citation,
-        recipe_text=text,
-        recipe_sha256=recipe_sha256,
-        changelog=list(recipe.changes.items()) or [(recipe.version, "First version.")],
-        authors=tuple(author.person() for author in recipe.authors),
-        doi=recipe.doi,
-        funding=tuple(recipe.funding),
-    )

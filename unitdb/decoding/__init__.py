@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unitdb.errors import MissingExtraError
-from unitdb.extras import install_hint, need
-
-need("numba", "scipy", "threadpoolctl", by="unitdb.decoding", extra="build")
-
-from unitdb.decoding._metrics import profile_correlation
-from unitdb.decoding.encoding import encoding_accuracies
-from unitdb.decoding.roi import RoiDecoder
 from unitdb.decoding.settings import DecoderSettings
+from unitdb.errors import MissingExtraError
+from unitdb.extras import install_hint, lazily, need
 
 if TYPE_CHECKING:
+    from unitdb.decoding._metrics import profile_correlation
+    from unitdb.decoding.encoding import encoding_accuracies
     from unitdb.decoding.estimators import SparseLinearDecoder, VoxelSelectionRidge
+    from unitdb.decoding.roi import RoiDecoder
 
 __all__ = [
     "DecoderSettings",
@@ -26,18 +23,25 @@ __all__ = [
     "profile_correlation",
 ]
 
+need("numba", "scipy", "threadpoolctl", by="unitdb.decoding", extra="build")
+
 _ESTIMATORS = ("SparseLinearDecoder", "VoxelSelectionRidge")
+_found = lazily(
+    __name__,
+    {
+        **dict.fromkeys(_ESTIMATORS, "estimators"),
+        "RoiDecoder": "roi",
+        "encoding_accuracies": "encoding",
+        "profile_correlation": "_metrics",
+    },
+)
 
 
 def __getattr__(name: str) -> object:
-    """Import the estimators when they are asked for: nothing else here needs scikit-learn."""
-    if name not in _ESTIMATORS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import what decodes when it is asked for; nothing but estimators needs scikit-learn."""
     try:
-        from unitdb.decoding import estimators
+        return _found(name)
     except ModuleNotFoundError as cause:
         if cause.name not in ("joblib", "sklearn"):  # scikit-learn brings joblib
             raise
         raise MissingExtraError(f"{name} needs scikit-learn: {install_hint('build')}") from None
-    found: object = getattr(estimators, name)
-    return found

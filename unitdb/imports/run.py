@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 import unitdb
 from unitdb.analysis import Blocks, channel_blocks
 from unitdb.axes import usual_axes
-from unitdb.build.origins import BY_FORMULA, input_rows
+from unitdb.build.identity import BY_FORMULA
+from unitdb.build.origins import input_rows
 from unitdb.errors import PublishedFileError, ReleaseExistsError
 from unitdb.files import locked
 from unitdb.imports.layouts import Layout, Source, find_sources, get_layout

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
-from unitdb.analysis import channel_blocks
-from unitdb.build.kept import best_units
+from unitdb.analysis import best_units, channel_blocks
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.rows import distinct
 from unitdb.release.verification import Voxels

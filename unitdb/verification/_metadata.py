@@ -146,7 +146,7 @@ def recipe_of(folder: Path, tables: Tables) -> Recipe | None:
 
 
 def _from_recipe(folder: Path, recipe: Recipe, manifest: Manifest, tables: Tables) -> ReleaseInfo:
-    from unitdb.build.run import release_info
+    from unitdb.build.identity import release_info
 
     return release_info(
         recipe,
@@ -194,7 +194,7 @@ def _lacking(folder: Path, info: ReleaseInfo) -> Iterator[str]:
 
 def _against_recipe(recipe: Recipe, tables: Tables) -> Iterator[str]:
     """Columns of ``builds`` that are not as the recipe says."""
-    from unitdb.build.origins import recipe_columns
+    from unitdb.build.identity import recipe_columns
 
     for row in tables["builds"]:
         for name, value in recipe_columns(recipe).items():
@@ -215,7 +215,7 @@ def _known(value: Any, other: Any) -> Any:
 
 def _misnamed(recipe: Recipe, tables: Tables) -> Iterator[str]:
     """Builds whose name is not the hash of what they depend on."""
-    from unitdb.build.inputs import build_id, shown_sha256
+    from unitdb.build.identity import build_id, shown_sha256
 
     layers: dict[str, list[str]] = {}
     for row in sorted(tables["layers"], key=lambda row: int(row["depth"])):
