@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unitdb.activations.expansion import decoded_size
 from unitdb.errors import MissingExtraError, UnitdbError, closest
 from unitdb.extras import install_hint
 from unitdb.reads import in_one_line, note_read
@@ -41,6 +42,10 @@ _LISTED = 12
 
 _FILTERS = {1, 2, 3, 4, 5, 6, 32000}
 """Those that h5py has in itself: gzip, shuffle, fletcher32, szip, nbit, scale-offset, lzf."""
+_GZIP, _ENLARGING = 1, {1, 4, 5, 6, 32000}
+_COUNTED = {5: 2, 6: 2}
+"""Of nbit and scale-offset: which of their parameters is the number of values of a chunk."""
+_DEFLATED = 1032
 
 _PACKED = ("scale_factor", "add_offset")
 _MISSING = ("_FillValue", "missing_value")
@@ -208,6 +213,43 @@ def check_stored(dataset: Any, where: str, *, error: type[UnitdbError]) -> None:
     check_expansion(dataset.nbytes, Path(dataset.file.filename), error=error)
     if dataset.size:
         _check_written(dataset, where, error)
+        if dataset.chunks is not None:
+            _check_chunks(dataset, where, error)
+
+
+def _check_chunks(dataset: Any, where: str, error: type[UnitdbError]) -> None:
+    """Refuse chunks that are larger than all that is stored, or become more than they state."""
+    path = Path(dataset.file.filename)
+    n_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    check_expansion(n_bytes, path, error=error)
+    created = dataset.id.get_create_plist()
+    filters = [created.get_filter(place) for place in range(created.get_nfilters())]
+    codes = [code for code, *_ in filters]
+    if sum(code in _ENLARGING for code in codes) > 1:
+        raise error(f"{where} is compressed more than once; it is not read")
+    for code, _, parameters, _ in filters:
+        if code in _COUNTED and parameters[_COUNTED[code]] != math.prod(dataset.chunks):
+            raise error(f"{where}: filter {code} states another size than that of its chunks")
+    if _GZIP not in codes:
+        return
+    for offset, size in _stored_chunks(dataset):
+        if size * _DEFLATED <= _LARGE:
+            continue
+        check_expansion(size, path, error=error)
+        _, stored = dataset.id.read_direct_chunk(offset)
+        most = max(n_bytes, _LARGE)
+        if decoded_size("zlib", stored, most=most) > most:
+            raise error(
+                f"{where}: the chunk at {list(offset)} becomes more than {most:,} bytes, and "
+                f"states {n_bytes:,}; it is not read"
+            )
+
+
+def _stored_chunks(dataset: Any) -> list[tuple[tuple[int, ...], int]]:
+    """First index of each chunk, and the bytes that it takes in the file."""
+    found: list[tuple[tuple[int, ...], int]] = []
+    dataset.id.chunk_iter(lambda chunk: found.append((chunk.chunk_offset, chunk.size)))
+    return found
 
 
 def _check_written(dataset: Any, where: str, error: type[UnitdbError]) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unitdb.activations.expansion import COMPRESSORS, decoded_size
 from unitdb.activations.hdf5 import check_expansion
 from unitdb.errors import MissingExtraError, UnitdbError
 from unitdb.extras import install_hint
@@ -40,6 +41,7 @@ _SHARDS = "sharding_indexed"
 _INDEX = ["bytes", "crc32c"]  # what all known writers pack the index of a shard with
 _ABSENT = 2**64 - 1
 _LONGEST = 2**20
+_SLACK = 1024
 
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError, AttributeError)
 
@@ -103,11 +105,13 @@ def open_zarr(path: Path, *, error: _Error) -> ZarrArray:
             f"{path}: read with zarr, which is not installed: {install_hint('build')}"
         ) from None
     try:
-        form = _check_metadata(path, error)
+        form, codecs = _check_metadata(path, error)
         store = zarr.storage.LocalStore(path, read_only=True)
         array = zarr.open_array(store, mode="r", zarr_format=form)
         check_expansion(int(array.nbytes), path, error=error)
-        _check_chunks(array, path, error)
+        for shape in (array.chunks, array.shards or array.chunks):
+            check_expansion(math.prod(shape) * array.dtype.itemsize, path, error=error)
+        _check_chunks(array, path, error, _compressor(codecs, path, error))
         marks = [array.fill_value, array.attrs.get("_FillValue"), array.attrs.get("missing_value")]
         known = [float(mark) for mark in marks if isinstance(mark, int | float | np.number)]
     except UnitdbError:
@@ -119,8 +123,8 @@ def open_zarr(path: Path, *, error: _Error) -> ZarrArray:
     return ZarrArray(path=path, array=array, missing=missing, error=error)
 
 
-def _check_metadata(path: Path, error: _Error) -> Literal[2, 3]:
-    """Refuse what is not on the lists; returns the format."""
+def _check_metadata(path: Path, error: _Error) -> tuple[Literal[2, 3], list[str]]:
+    """Refuse what is not on the lists; returns the format, and the codecs as they are applied."""
     newer, older = path / "zarr.json", path / ".zarray"
     if newer.is_file():
         found = _read_json(newer, error)
@@ -138,7 +142,7 @@ def _check_metadata(path: Path, error: _Error) -> Literal[2, 3]:
         _check_names(codecs, _CODECS, newer, error)
         if not isinstance(kind, str) or kind not in _TYPES:
             raise _no_numbers(kind, newer, error)
-        return 3
+        return 3, codecs
     if not older.is_file():
         raise error(f"{path}: is no array of zarr: it has neither zarr.json nor .zarray")
     found = _read_json(older, error)
@@ -146,8 +150,20 @@ def _check_metadata(path: Path, error: _Error) -> Literal[2, 3]:
     if not isinstance(kind, str) or not _TYPE_2.fullmatch(kind):
         raise _no_numbers(kind, older, error)
     steps = [*(found.get("filters") or []), *filter(None, [found.get("compressor")])]
-    _check_names(_names(steps, "id"), _CODECS_2, older, error)
-    return 2
+    codecs = _names(steps, "id")
+    _check_names(codecs, _CODECS_2, older, error)
+    return 2, codecs
+
+
+def _compressor(codecs: list[str], path: Path, error: _Error) -> str | None:
+    """The codec that compresses: one at the most, and the last but for a checksum behind it."""
+    found = [codec for codec in codecs if codec in COMPRESSORS]
+    if len(found) > 1:
+        raise error(f"{path}: is compressed more than once, by {', '.join(found)}; it is not read")
+    last = [codec for codec in codecs if codec != "crc32c"][-1:]
+    if found and found != last:
+        raise error(f"{path}: {last[0]} follows the compression by {found[0]}; it is not read")
+    return found[0] if found else None
 
 
 def _read_json(path: Path, error: _Error) -> dict[str, Any]:
@@ -181,15 +197,28 @@ def _no_numbers(kind: Any, path: Path, error: _Error) -> UnitdbError:
     return error(f"{path}: holds the type {in_one_line(kind)!r}, expected real numbers")
 
 
-def _check_chunks(array: Any, path: Path, error: _Error) -> None:
+def _check_chunks(array: Any, path: Path, error: _Error, codec: str | None) -> None:
     inner, outer = array.chunks, array.shards or array.chunks
+    n_bytes = 8 * math.prod(inner)  # of the largest type: a filter may have stored another
     for place in _grid(array.shape, outer):
         file = path / array.metadata.encode_chunk_key(place)
         if not file.is_file():
             start = [at * size for at, size in zip(place, outer, strict=True)]
             raise _not_there(path, start, error)
-        if array.shards:
-            _check_shard(array, file, place, inner, outer, error)
+        spans = (
+            _check_shard(array, file, place, inner, outer, error) if array.shards else [(0, None)]
+        )
+        if codec is not None:
+            with file.open("rb") as opened:
+                for offset, length in spans:
+                    opened.seek(offset)
+                    if decoded_size(codec, opened.read(length), most=n_bytes + _SLACK) > (
+                        n_bytes + _SLACK
+                    ):
+                        raise error(
+                            f"{file}: a chunk of {n_bytes:,} bytes at the most becomes more; it is "
+                            "not read"
+                        )
 
 
 def _check_shard(
@@ -199,22 +228,28 @@ def _check_shard(
     inner: tuple[int, ...],
     outer: tuple[int, ...],
     error: _Error,
-) -> None:
-    """Look for chunks that the index of a shard says are not there."""
+) -> list[tuple[int, int]]:
+    """Look for chunks that the index of a shard says are not there; gives places and lengths."""
     within = _grid(outer, inner)
     n_bytes = 16 * math.prod(whole // part for whole, part in zip(outer, inner, strict=True))
     at_start = array.metadata.codecs[0].index_location.value == "start"
     with file.open("rb") as opened:  # the index alone: a checksum of four bytes follows it
         opened.seek(0 if at_start else max(0, file.stat().st_size - n_bytes - 4))
-        offsets = np.frombuffer(opened.read(n_bytes), dtype="<u8").reshape(-1, 2)[:, 0]
-    for offset, chunk in zip(offsets, within, strict=True):
+        spans = np.frombuffer(opened.read(n_bytes), dtype="<u8").reshape(-1, 2).tolist()
+    for (offset, _), chunk in zip(spans, within, strict=True):
         start = [
             at * whole + step * part
             for at, whole, step, part in zip(place, outer, chunk, inner, strict=True)
         ]
         inside = all(at < n for at, n in zip(start, array.shape, strict=True))
-        if inside and int(offset) == _ABSENT:
+        if inside and offset == _ABSENT:
             raise _not_there(file, start, error)
+    size = file.stat().st_size
+    there = [(offset, length) for offset, length in spans if offset != _ABSENT]
+    for offset, length in there:
+        if offset + length > size:
+            raise error(f"{file}: is cut short: its index names bytes behind its end")
+    return there
 
 
 def _grid(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
