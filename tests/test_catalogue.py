@@ -18,7 +18,7 @@ from unitdb.publish import add_erratum, finish, publish_release, retract
 from unitdb.release import open_release
 from unitdb.release.catalogue import Catalogue, aliases, default_root, version_key
 from unitdb.release.manifest import METADATA
-from unitdb.release.verification import verify
+from unitdb.verification.reading import verify
 
 
 def listed(version: str, *, reason: str | None = None, name: str = "sample") -> dict:

@@ -16,7 +16,7 @@ from unitdb.analysis import (
     stouffer_p,
 )
 from unitdb.errors import AnalysisError
-from unitdb.release.verification._significance import chance_of_r, p_of_z
+from unitdb.verification.reading._significance import chance_of_r, p_of_z
 
 
 def studentised(r, others):

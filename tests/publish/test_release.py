@@ -24,8 +24,8 @@ from unitdb.files import files_below, read_sums, sha256_file, write_text
 from unitdb.publish import add_erratum, finish, publish_release, retract
 from unitdb.release import open_release
 from unitdb.release.catalogue import Catalogue
-from unitdb.release.verification import verify
 from unitdb.schema import SCHEMA_VERSION, TABLES
+from unitdb.verification.reading import verify
 
 
 def contents(folder: Path) -> dict[str, bytes]:

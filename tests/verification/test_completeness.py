@@ -13,7 +13,7 @@ import pytest
 from tests.tiny import accuracies, stage
 from tests.verification.editing import FC, edit, edit_manifest, resource
 from unitdb.errors import CorruptReleaseError
-from unitdb.release.verification import verify
+from unitdb.verification.reading import verify
 
 SMALL = (
     "layer_summary",

@@ -99,7 +99,7 @@ def test_what_other_code_computed_is_reported(
     release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which of both is wrong, verify cannot know."""
-    monkeypatch.setattr("unitdb.tables.code_sha256", lambda: "0" * 64)
+    monkeypatch.setattr("unitdb.verification.recomputed._metadata.code_sha256", lambda: "0" * 64)
     assert "other code than this built the release" in str(verify(release))
     (change,) = [c for c in changes(release) if c.name == "intersubject.pearson_low: one cell"]
     found = found_by_verify(release, change, tmp_path / "changed")

@@ -11,7 +11,7 @@ from tests.tiny import remake_sums
 from tests.verification.editing import CONV, FC, edit_manifest, resource
 from unitdb.errors import CorruptReleaseError, SchemaVersionError
 from unitdb.files import SUMS, files_below
-from unitdb.release.verification import verify
+from unitdb.verification.reading import verify
 
 
 def test_sound_release(tiny_release: Path) -> None:

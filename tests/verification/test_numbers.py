@@ -20,7 +20,7 @@ from tests.verification.editing import (
     without,
 )
 from unitdb.errors import CorruptReleaseError, SchemaError
-from unitdb.release.verification import verify
+from unitdb.verification.reading import verify
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 from unitdb.analysis import subject_reliability
 from unitdb.errors import SchemaError
 from unitdb.release.rows import check_order, distinct
-from unitdb.release.verification._summaries import (
+from unitdb.schema import TABLES
+from unitdb.verification.reading._summaries import (
     Decoded,
     layer_rows,
     pair_rows,
@@ -20,7 +21,6 @@ from unitdb.release.verification._summaries import (
     reliability_rows,
     unit_columns,
 )
-from unitdb.schema import TABLES
 
 
 def matrices() -> st.SearchStrategy[np.ndarray]:

@@ -23,8 +23,8 @@ from unitdb.release.catalogue import (
 )
 from unitdb.release.manifest import MANIFEST
 from unitdb.release.placing import finish, mark_replaced, place
-from unitdb.release.verification import verify
 from unitdb.schema import TABLES
+from unitdb.verification.reading import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-    from unitdb.release.verification import Report
+    from unitdb.verification import Report
 
 __all__ = ["Tables"]
 

@@ -1,13 +1,14 @@
-"""All that is known of a release, held against each other: what a reader's check cannot import.
+"""Verify a release: read all of it again, and compute again what this installation can.
 
-``unitdb.release.verification`` reads a release again with the core packages alone. This room adds
-what takes the code that builds: the recipe is read, metadata are written anew and compared, the
-identity of each build is computed, and so are intervals, p and BH scores, with their known seeds.
+``reading`` needs the core packages alone: every file, key and number. ``recomputed`` is imported
+where the extra ``build`` is there: it reads the recipe, writes metadata anew, computes the name of
+each build, and intervals, patterns and BH scores with their known seeds.
 """
 
 from __future__ import annotations
 
 from unitdb.verification._explained import Fate, explain
 from unitdb.verification._verify import verify
+from unitdb.verification.reading import Report
 
-__all__ = ["Fate", "explain", "verify"]
+__all__ = ["Fate", "Report", "explain", "verify"]

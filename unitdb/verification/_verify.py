@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import CorruptReleaseError
-from unitdb.release.verification import Report, verify as verify_by_reading
 from unitdb.schema import SCHEMA_VERSION
+from unitdb.verification.reading import Report, verify as verify_by_reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from unitdb.release.manifest import Manifest
-    from unitdb.release.verification import Decoded
-    from unitdb.verification._computed import Computed
+    from unitdb.verification.reading import Decoded
+    from unitdb.verification.recomputed import Computed
 
 __all__ = ["verify"]
 
@@ -53,13 +53,13 @@ def verify(
     Raises
     ------
     CorruptReleaseError, SchemaError, SchemaVersionError
-        As of :func:`unitdb.release.verification.verify`.
+        As of :func:`unitdb.verification.reading.verify`.
     """
     return verify_by_reading(path, also=_Known(quick=quick), progress=progress)
 
 
 class _Known:
-    """Checks that take more than a reader has (:class:`unitdb.release.verification.Also`)."""
+    """Checks that take more than a reader has (:class:`unitdb.verification.reading.Also`)."""
 
     def __init__(self, *, quick: bool) -> None:
         self._quick = quick
@@ -81,12 +81,10 @@ class _Known:
             why = f"needs {', '.join(missing)} (extra build)"
             self._unknown += [f"{check}: {why}" for check in (_SAID_TWICE, _COMPUTED)]
             return
-        from unitdb.tables import code_sha256
-        from unitdb.verification._metadata import check_metadata
+        from unitdb.verification.recomputed import Computed, built_here, check_metadata, recipe_of
 
-        code = code_sha256()
-        self._same_code = all(row["code_sha256"] == code for row in described["builds"])
-        self._unknown += check_metadata(folder, manifest, described, code=code)
+        self._same_code = built_here(described)
+        self._unknown += check_metadata(folder, manifest, described)
         self._checks.append(_SAID_TWICE)
         if manifest.schema != SCHEMA_VERSION:
             why = (
@@ -96,9 +94,6 @@ class _Known:
         elif self._quick:
             why = "left out"
         else:
-            from unitdb.verification._computed import Computed
-            from unitdb.verification._metadata import recipe_of
-
             self._computed = Computed(described, small, recipe_of(folder, described))
             self._checks.append(_COMPUTED)
             return

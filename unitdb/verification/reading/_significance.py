@@ -16,7 +16,7 @@ from unitdb.errors import CorruptReleaseError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from unitdb.release.verification._summaries import Decoded
+    from unitdb.verification.reading._summaries import Decoded
 
 __all__ = ["Significance", "chance_of_r", "check_intervals", "check_q"]
 

@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.rows import coded
-from unitdb.release.verification._references import shown
+from unitdb.verification.reading._references import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from unitdb.release.verification._summaries import Decoded
+    from unitdb.verification.reading._summaries import Decoded
 
 __all__ = ["Kept", "correlations", "rounding"]
 

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from unitdb.analysis import best_units, channel_blocks
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.rows import distinct
-from unitdb.release.verification import Voxels
 from unitdb.tables import (
     AtHand,
     HierarchyTables,
@@ -21,7 +20,8 @@ from unitdb.tables import (
     intersubject_rows,
     layer_reliability_rows,
 )
-from unitdb.verification._patterns import Patterns
+from unitdb.verification.reading import Voxels
+from unitdb.verification.recomputed._patterns import Patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from unitdb.build.recipe import Recipe
-    from unitdb.release.verification import Decoded
+    from unitdb.verification.reading import Decoded
 
 __all__ = ["Computed"]
 

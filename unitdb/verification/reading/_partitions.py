@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.rows import check_order, coded, distinct, read_rows, readable
-from unitdb.release.verification._significance import check_intervals
-from unitdb.release.verification._summaries import (
+from unitdb.verification.reading._significance import check_intervals
+from unitdb.verification.reading._summaries import (
     Decoded,
     bin_rows,
     layer_rows,
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from unitdb.release.verification._significance import Significance
     from unitdb.schema import Table
+    from unitdb.verification.reading._significance import Significance
 
 __all__ = [
     "TOLERANCE",

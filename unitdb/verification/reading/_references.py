@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from unitdb.release.manifest import Manifest
-    from unitdb.release.verification._summaries import Decoded
+    from unitdb.verification.reading._summaries import Decoded
 
 __all__ = ["Plan", "check_references", "shown"]
 

@@ -13,17 +13,18 @@ import pyarrow.compute as pc
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, read_manifest
 from unitdb.release.rows import coded, distinct, read_rows
-from unitdb.release.verification._hierarchy import Hierarchy
-from unitdb.release.verification._kept import Kept
-from unitdb.release.verification._limits import check_limits
-from unitdb.release.verification._listing import check_listed
-from unitdb.release.verification._metadata import (
+from unitdb.schema import TABLES
+from unitdb.verification.reading._hierarchy import Hierarchy
+from unitdb.verification.reading._kept import Kept
+from unitdb.verification.reading._limits import check_limits
+from unitdb.verification.reading._listing import check_listed
+from unitdb.verification.reading._metadata import (
     check_manifest,
     check_metadata,
     check_place,
     check_sums,
 )
-from unitdb.release.verification._partitions import (
+from unitdb.verification.reading._partitions import (
     Pieces,
     Referred,
     Rows,
@@ -32,15 +33,14 @@ from unitdb.release.verification._partitions import (
     decoded,
     read,
 )
-from unitdb.release.verification._recurrence import Recurrence
-from unitdb.release.verification._references import check_references, shown
-from unitdb.release.verification._significance import Significance, check_q
-from unitdb.schema import TABLES
+from unitdb.verification.reading._recurrence import Recurrence
+from unitdb.verification.reading._references import check_references, shown
+from unitdb.verification.reading._significance import Significance, check_q
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from unitdb.release.verification._summaries import Decoded
+    from unitdb.verification.reading._summaries import Decoded
 
 
 __all__ = ["Also", "Report", "verify"]

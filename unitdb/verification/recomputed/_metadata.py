@@ -12,6 +12,7 @@ from unitdb.files import read_sums
 from unitdb.publish import ReleaseInfo, metadata_texts
 from unitdb.release.manifest import MANIFEST, METADATA
 from unitdb.schema import SCHEMA_VERSION
+from unitdb.tables import code_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from unitdb.build.recipe import Recipe
     from unitdb.release.manifest import Manifest
 
-__all__ = ["check_metadata", "recipe_of"]
+__all__ = ["built_here", "check_metadata", "recipe_of"]
 
 _RECIPE = "recipe.yaml"
 _IMPORTED = "import "
@@ -30,7 +31,13 @@ Row = dict[str, Any]
 Tables = Mapping[str, list[Row]]
 
 
-def check_metadata(folder: Path, manifest: Manifest, tables: Tables, *, code: str) -> list[str]:
+def built_here(tables: Tables) -> bool:
+    """Whether the code that runs here built the release, to the last byte."""
+    code = code_sha256()
+    return all(row["code_sha256"] == code for row in tables["builds"])
+
+
+def check_metadata(folder: Path, manifest: Manifest, tables: Tables) -> list[str]:
     """Check that metadata are what recipe and tables give; return what could not be known.
 
     Parameters
@@ -41,8 +48,6 @@ def check_metadata(folder: Path, manifest: Manifest, tables: Tables, *, code: st
         What it says of itself.
     tables : dict of str to list of dict
         Rows of the small tables.
-    code : str
-        Hash of the code that builds here (:func:`unitdb.tables.code_sha256`).
 
     Raises
     ------
@@ -58,7 +63,7 @@ def check_metadata(folder: Path, manifest: Manifest, tables: Tables, *, code: st
         info = _stated(folder, manifest)
     else:
         info = _from_recipe(folder, recipe, manifest, tables)
-    same = all(row["code_sha256"] == code for row in tables["builds"])
+    same = built_here(tables)
     # The authors of an import stand in no recipe: its metadata cannot be written anew.
     whole = same and recipe is not None
     _raise(folder, (_differing if whole else _lacking)(folder, info))

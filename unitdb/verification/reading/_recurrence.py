@@ -13,7 +13,7 @@ from unitdb.errors import CorruptReleaseError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from unitdb.release.verification._summaries import Decoded
+    from unitdb.verification.reading._summaries import Decoded
 
 __all__ = ["Recurrence"]
 

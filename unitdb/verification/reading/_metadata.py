@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from unitdb.errors import CorruptReleaseError
 from unitdb.files import SUMS, files_below, read_sums, sha256_file
 from unitdb.release.manifest import MANIFEST, METADATA
-from unitdb.release.verification._references import shown
 from unitdb.schema import TABLES, frictionless, tables_of
+from unitdb.verification.reading._references import shown
 
 if TYPE_CHECKING:
     from pathlib import Path

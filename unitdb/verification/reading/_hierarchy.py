@@ -10,14 +10,14 @@ import numpy as np
 
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.rows import coded
-from unitdb.release.verification._significance import chance_of_r
+from unitdb.verification.reading._significance import chance_of_r
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pyarrow as pa
 
-    from unitdb.release.verification._summaries import Decoded
+    from unitdb.verification.reading._summaries import Decoded
 
 __all__ = ["Hierarchy"]
 

@@ -1,0 +1,6 @@
+"""What takes the code that builds: intervals, patterns and metadata, made again and compared."""
+
+from unitdb.verification.recomputed._computed import Computed
+from unitdb.verification.recomputed._metadata import built_here, check_metadata, recipe_of
+
+__all__ = ["Computed", "built_here", "check_metadata", "recipe_of"]
