@@ -12,45 +12,30 @@ import argparse
 import json
 import shutil
 import time
-from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack
+from functools import partial
 from itertools import combinations, product
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 from _machine import describe_machine, versions
 from scipy.stats import zscore
 
-from unitdb.analysis import best_units, channel_blocks
-from unitdb.axes import usual_axes
-from unitdb.build.identity import BY_FORMULA
-from unitdb.publish import (
-    ReleaseInfo,
-    publish_release,
-    release as release_module,
-    write_partition,
-    write_table,
-)
-from unitdb.schema import get_table
+from unitdb.analysis import Interval, PairInterval, best_units
+from unitdb.publish import ReleaseInfo, publish_release, write_partition
 from unitdb.tables import (
-    AtHand,
-    HierarchyTables,
-    RecurrenceTable,
+    DatasetInfo,
+    LayerAccuracies,
+    NetworkInfo,
+    Rows,
     Scope,
     accuracy_rows,
-    agreement,
-    by_formula,
-    intersubject_rows,
-    layer_reliability_rows,
-    layer_summary_rows,
     partition_keys,
-    table_of,
+    stage_accuracies,
 )
-from unitdb.tables.discovery import read_p_and_q, save_p, write_q
-from unitdb.tables.rows import histogram_rows, unit_summary_rows
+from unitdb.tables.statistics import Agreement
 
 _ALEXNET = {
     "conv1": (96, 55, 55),
@@ -75,10 +60,9 @@ _VGG19 = {
 NETWORKS = {"alexnet": _ALEXNET, "vgg19": _VGG19}
 ROIS = ("V1", "V2", "V3", "V4", "LOC", "FFA", "PPA", "LVC", "HVC")
 SUBJECTS = ("sim-01", "sim-02", "sim-03", "sim-04", "sim-05")
-_DATASET, _BUILDS = "simulated", {"alexnet": "a" * 12, "vgg19": "b" * 12}
+_DATASET = "simulated"
 _NONE = "0" * 64
 _N_TRAIN, _N_TEST, _KEPT = 1200, 50, 10
-_OF_NETWORKS = ("hierarchy", "best_roi", "recurrence")
 _STIMULI = [
     f"{split}-{i:04d}" for split, n in (("test", _N_TEST), ("train", _N_TRAIN)) for i in range(n)
 ]
@@ -102,28 +86,33 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, help="JSON file of what was measured")
     options = parser.parse_args()
-    staged = options.folder / ".staged" / options.name
+    staged = options.folder / ".staged" / options.name / "tables"
     staged.mkdir(parents=True)
     if options.writing:
         print(json.dumps(_writing(staged, options.scale), indent=1))
         shutil.rmtree(staged)
         return
-    seconds, n_accuracies = _stage(staged, options.scale, bare=options.bare)
-    sizes = {
-        table: sum(path.stat().st_size for path in (staged / table).rglob("*.parquet"))
-        for table in ("accuracy", "unit_summary")
-    }
-    kept = ("activation", "prediction")
-    n_kept = sum((staged / f"{table}.parquet").stat().st_size for table in kept)
-    started = time.perf_counter()
-    with patch.object(release_module, "verify") if options.bare else nullcontext():
-        release = publish_release(staged, options.folder, info=_info(options.name))
+    info, started = _info(options.name), time.perf_counter()
+    with ExitStack() as stack:
+        for name, function in _LEFT_OUT.items() if options.bare else ():
+            stack.enter_context(patch(name, function))
+        _stage(staged, options.scale, info)
+        seconds = {"stage": time.perf_counter() - started}
+        sizes = {
+            table: sum(path.stat().st_size for path in (staged / table).rglob("*.parquet"))
+            for table in ("accuracy", "unit_summary")
+        }
+        kept = ("activation", "prediction")
+        n_kept = sum((staged / f"{table}.parquet").stat().st_size for table in kept)
+        started = time.perf_counter()
+        release = publish_release(staged, options.folder, info=info)
+    shutil.rmtree(staged.parent)
+    n_accuracies = json.loads((release / "datapackage.json").read_text())["unitdb"]["n_accuracies"]
     found = {
         "accuracies": n_accuracies,
         "bytes_per_accuracy": sizes["accuracy"] / n_accuracies,
         "bytes_per_accuracy_with_summary": sum(sizes.values()) / n_accuracies,
         "bytes_image_by_image": n_kept,
-        "accuracies_written_per_second": n_accuracies / seconds["accuracy"],
         "seconds": seconds | {"publish": time.perf_counter() - started},
     }
     print(f"{release}: SIMULATED accuracies")
@@ -136,15 +125,23 @@ def main() -> None:
 def _writing(staged: Path, scale: float) -> dict[str, float]:
     """Write the accuracies of all layers, and nothing else."""
     seconds, n_accuracies, n_bytes = 0.0, 0, 0
-    for model in NETWORKS:
-        for layer, _, r, _ in _layers(model, scale):
-            units = np.arange(r.shape[2], dtype=np.int32)
-            started = time.perf_counter()
-            rows = accuracy_rows(_scope(model), layer, units, r)
-            path = write_partition(staged, "accuracy", partition_keys(_scope(model), layer), rows)
-            seconds += time.perf_counter() - started
-            n_accuracies += r.size
-            n_bytes += path.stat().st_size
+    for model, layer, shape, depth in _layers(scale):
+        r = _simulated(model, shape, depth).reshape(len(ROIS), len(SUBJECTS), -1)
+        scope = Scope(
+            build="0" * 12,
+            dataset=_DATASET,
+            condition="perception",
+            model=model,
+            rois=tuple(sorted(ROIS)),
+            subjects=SUBJECTS,
+        )
+        units = np.arange(r.shape[2], dtype=np.int32)
+        started = time.perf_counter()
+        rows = accuracy_rows(scope, layer, units, r)
+        path = write_partition(staged, "accuracy", partition_keys(scope, layer), rows)
+        seconds += time.perf_counter() - started
+        n_accuracies += r.size
+        n_bytes += path.stat().st_size
     return {
         "accuracies": n_accuracies,
         "bytes_per_accuracy": n_bytes / n_accuracies,
@@ -152,105 +149,75 @@ def _writing(staged: Path, scale: float) -> dict[str, float]:
     }
 
 
-def _stage(staged: Path, scale: float, *, bare: bool) -> tuple[dict[str, float], int]:
-    seconds = dict.fromkeys(("simulate", "accuracy", "unit_summary", "statistics"), 0.0)
-    rows: dict[str, list] = defaultdict(list)
-    n_accuracies = 0
-
-    def timed(step: str, started: float) -> float:
-        now = time.perf_counter()
-        seconds[step] += now - started
-        return now
-
-    now = time.perf_counter()
-    for model in NETWORKS:
-        scope, p = _scope(model), staged.with_name(f"{staged.name}-p-{model}")
-        hierarchy = HierarchyTables(scope, ROIS, n_stimuli=_N_TEST)
-        recurrence = RecurrenceTable(scope)
-        for layer, depth, r, shape in _layers(model, scale):
-            now = timed("simulate", now)
-            keys = partition_keys(scope, layer)
-            units = np.arange(r.shape[2], dtype=np.int32)
-            write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
-            now = timed("accuracy", now)
-            blocks = channel_blocks(shape, units)
-            tests = _statistics(rows, scope, layer, blocks, r, bare=bare)
-            for table, found in histogram_rows(scope, layer, r).items():
-                rows[table] += found
-            save_p(p, layer, tests)
-            if not bare:
-                hierarchy.add(layer, blocks, AtHand(r).accuracies)
-                recurrence.add(AtHand(r).accuracies)
-            rows["layers"].append(
-                {"model": model, "layer": layer, "depth": depth, "module": layer, "kind": "ReLU"}
-                | {"shape": list(shape), "axes": usual_axes(shape), "n_units": len(units)}
-            )
-            for table, found in _kept_rows(scope, layer, r).items():
-                rows[table] += found
-            n_accuracies += r.size
-            now = timed("statistics", now)
-        write_q(p, list(NETWORKS[model]), n_rois=len(ROIS))
-        if not bare:
-            for table, found in (hierarchy.rows() | {"recurrence": recurrence.rows()}).items():
-                rows[table] += found
-        now = timed("statistics", now)
-        for layer, _, r, _ in _layers(model, scale):
-            now = timed("simulate", now)
-            p_and_q = read_p_and_q(p, layer, n_rois=len(ROIS))
-            units = np.arange(r.shape[2], dtype=np.int32)
-            pieces = unit_summary_rows(scope, layer, units, r, p_and_q)
-            write_partition(staged, "unit_summary", partition_keys(scope, layer), pieces)
-            now = timed("unit_summary", now)
-        shutil.rmtree(p)
-    empty: dict[str, list] = {name: [] for name in _OF_NETWORKS}
-    for table, found in (empty | rows | _small_tables()).items():
-        write_table(staged, table, table_of(table, found))
-    return seconds, n_accuracies
-
-
-def _statistics(
-    rows: dict[str, list],
-    scope: Scope,
-    layer: str,
-    blocks: np.ndarray,
-    r: np.ndarray,
-    *,
-    bare: bool,
-) -> list[np.ndarray]:
-    """Add a layer's rows to the tables of summaries; returns p of its units by ROI."""
-    found = []
-    for roi, of_roi in zip(scope.rois, r, strict=True):
-        tested = by_formula(of_roi, [_N_TEST] * len(of_roi))
-        rows["layer_summary"] += layer_summary_rows(scope, layer, roi, of_roi, tested=tested)
-        if bare:
-            rows["intersubject"] += _pearson_rows(scope, layer, roi, of_roi)
-        else:
-            pairs = agreement(of_roi, blocks=blocks)
-            rows["intersubject"] += intersubject_rows(scope, layer, roi, pairs)
-        rows["layer_reliability"] += layer_reliability_rows(
-            scope, layer, roi, of_roi, blocks=blocks
+def _stage(staged: Path, scale: float, info: ReleaseInfo) -> None:
+    tables: dict[str, Rows] = {"stimuli": _stimulus_rows(), "activation": [], "prediction": []}
+    accuracies = []
+    for model, layer, shape, depth in _layers(scale):
+        read = partial(_simulated, model, shape, depth)
+        accuracies.append(
+            LayerAccuracies(model=model, layer=layer, r=read, module=layer, kind="ReLU")
         )
-        found.append(tested.p)
-    return found
+        for table, rows in _kept_rows(model, layer, read()).items():
+            tables[table] += rows
+    stage_accuracies(
+        staged,
+        accuracies,
+        info=info,
+        dataset=_SIMULATED,
+        networks=[NetworkInfo(name=name, title=f"{name}: layer shapes alone") for name in NETWORKS],
+        columns={"recipe": "import simulated", "decoder": '{"simulated":true}'},
+        tables=tables,
+    )
 
 
-def _kept_rows(scope: Scope, layer: str, r: np.ndarray) -> dict[str, list]:
+def _pearson(r: np.ndarray, **_: object) -> list[Agreement]:
+    """Agreement of subjects by numpy, without intervals and ranks."""
+    matrix = np.corrcoef(r)
+    return [
+        Agreement(
+            pair=PairInterval(
+                first=a,
+                second=b,
+                n_units=r.shape[1],
+                n_blocks=0,
+                pearson=Interval(value=matrix[a, b], low=np.nan, high=np.nan),
+                spearman=None,
+                partial=None,
+            ),
+            null=(),
+        )
+        for a, b in combinations(range(len(r)), 2)
+    ]
+
+
+_LEFT_OUT = {
+    "unitdb.tables.network.agreement": _pearson,
+    "unitdb.tables.network.HierarchyTables.add": lambda *_: None,
+    "unitdb.tables.network.RecurrenceTable.add": lambda *_: None,
+    "unitdb.tables.network.RecurrenceTable.rows": lambda _: [],
+    "unitdb.publish.release.verify": lambda *_, **__: None,
+}
+"""What --bare leaves out."""
+
+
+def _kept_rows(model: str, layer: str, r: np.ndarray) -> dict[str, Rows]:
     """Activations of the best units, and predictions that correlate with them by r."""
     rng = np.random.default_rng(len(layer))
-    rows: dict[str, list] = {"activation": [], "prediction": []}
-    keys = partition_keys(scope, layer)
+    rows: dict[str, Rows] = {"activation": [], "prediction": []}
+    r = r.reshape(*r.shape[:2], -1)
     for unit in best_units(r, _KEPT).tolist():
         true = rng.normal(size=len(_STIMULI)).astype(np.float32)
+        keys = {"dataset": _DATASET, "model": model, "layer": layer, "unit": unit}
         rows["activation"] += [
-            keys | {"unit": unit, "stimulus": name, "activation": value}
+            keys | {"stimulus": name, "activation": value}
             for name, value in zip(_STIMULI, true.tolist(), strict=True)
         ]
         t = zscore(true[:_N_TEST].astype(np.float64))
-        for (i, roi), (j, subject) in product(enumerate(scope.rois), enumerate(scope.subjects)):
+        for (i, roi), (j, subject) in product(enumerate(ROIS), enumerate(SUBJECTS)):
             other = rng.normal(size=_N_TEST)
             rest = zscore(other - other.mean() - t * (t @ other) / (t @ t))
             predicted = r[i, j, unit] * t + np.sqrt(1 - r[i, j, unit] ** 2) * rest
-            own = keys | {"unit": unit, "roi": roi, "subject": subject}
+            own = keys | {"condition": "perception", "roi": roi, "subject": subject}
             rows["prediction"] += [
                 own | {"stimulus": name, "predicted": value}
                 for name, value in zip(_STIMULI[:_N_TEST], predicted.tolist(), strict=True)
@@ -258,102 +225,51 @@ def _kept_rows(scope: Scope, layer: str, r: np.ndarray) -> dict[str, list]:
     return rows
 
 
-def _pearson_rows(scope: Scope, layer: str, roi: str, r: np.ndarray) -> list[dict[str, Any]]:
-    columns = dict.fromkeys(get_table("intersubject").column_names)
-    matrix = np.corrcoef(r)
-    return [
-        columns
-        | partition_keys(scope, layer)
-        | {"roi": roi, "subject_a": scope.subjects[a], "subject_b": scope.subjects[b]}
-        | {"n_units": r.shape[1], "pearson_r": matrix[a, b]}
-        for a, b in combinations(range(len(r)), 2)
-    ]
+def _layers(scale: float) -> Iterator[tuple[str, str, tuple[int, ...], float]]:
+    """Network, layer, shape, and depth from 0 to 1."""
+    for model, layers in NETWORKS.items():
+        for depth, (layer, (n_channels, *plane)) in enumerate(layers.items()):
+            shape = (max(1, round(n_channels * scale)), *plane)
+            yield model, layer, shape, depth / (len(layers) - 1)
 
 
-def _layers(model: str, scale: float) -> Iterator[tuple[str, int, np.ndarray, tuple[int, ...]]]:
-    """Layer, depth, simulated accuracies (n_rois, n_subjects, n_units), and shape."""
-    layers = NETWORKS[model]
-    for depth, (layer, (n_channels, *plane)) in enumerate(layers.items()):
-        shape = (max(1, round(n_channels * scale)), *plane)
-        rng = np.random.default_rng([depth, len(model)])
-        yield layer, depth, _simulated(rng, shape, depth / (len(layers) - 1)), shape
-
-
-def _simulated(rng: np.random.Generator, shape: tuple[int, ...], depth: float) -> np.ndarray:
+def _simulated(model: str, shape: tuple[int, ...], depth: float) -> np.ndarray:
     """Units differ by channel and place, the same in everybody; ROIs prefer a depth."""
+    rng = np.random.default_rng([round(depth * (len(NETWORKS[model]) - 1)), len(model)])
     n_units = int(np.prod(shape))
     channel = rng.normal(0.15, 0.08, (shape[0], *[1] * (len(shape) - 1)))
     place = rng.normal(0, 0.03, (1, *shape[1:]))
     shared = (channel + place).astype(np.float32).ravel()
     shared += rng.standard_normal(n_units, dtype=np.float32) * np.float32(0.05)
     r = np.empty((len(ROIS), len(SUBJECTS), n_units), np.float32)
-    for i, roi in enumerate(sorted(ROIS)):
-        preferred = ROIS.index(roi) / (len(ROIS) - 1)
+    for roi in sorted(ROIS):
+        i = ROIS.index(roi)
+        preferred = i / (len(ROIS) - 1)
         gain = np.float32(1.2 - abs(preferred - depth))
         for j in range(len(SUBJECTS)):
             noise = rng.standard_normal(n_units, dtype=np.float32) * np.float32(0.1)
             np.tanh(gain * shared + noise, out=r[i, j])
-    return r
+    return r.reshape(len(ROIS), len(SUBJECTS), *shape)
 
 
-def _scope(model: str) -> Scope:
-    return Scope(
-        build=_BUILDS[model],
-        dataset=_DATASET,
-        condition="perception",
-        model=model,
-        rois=tuple(sorted(ROIS)),
-        subjects=SUBJECTS,
-    )
+_SIMULATED = DatasetInfo(
+    name=_DATASET,
+    rois={roi: f"simulated {roi}" for roi in ROIS},
+    subjects=SUBJECTS,
+    n_test=_N_TEST,
+    title="Simulated accuracies",
+    licence="CC0-1.0",
+    source="benchmarks/make_release.py",
+    citation="none: simulated",
+)
 
 
-def _small_tables() -> dict[str, list]:
-    dataset = {"dataset": _DATASET}
-    unstated = "none: simulated"
-    return {
-        "datasets": [
-            dataset
-            | {"title": "Simulated accuracies", "simulated": True, "licence": "CC0-1.0"}
-            | {"source": "benchmarks/make_release.py", "citation": unstated}
-            | {"n_subjects": len(SUBJECTS), "n_stimuli": len(_STIMULI)}
-            | {"voxel_selection": True, "zscore": True, "pictures": None}
-        ],
-        "rois": [
-            dataset | {"roi": roi, "place": place, "description": f"simulated {roi}"}
-            for place, roi in enumerate(ROIS)
-        ],
-        "subjects": [
-            dataset
-            | {"subject": subject, "roi": roi, "n_voxels": None, "n_train": None, "n_test": _N_TEST}
-            | {"responses_sha256": None}
-            for subject in SUBJECTS
-            for roi in ROIS
-        ],
-        "stimuli": [
-            dataset
-            | {"stimulus": name, "split": name.partition("-")[0], "sha256": _NONE}
-            | {"source": unstated, "thumbnail": None}
-            for name in _STIMULI
-        ],
-        "models": [
-            {"model": model, "title": f"{model}: layer shapes alone", "weights_sha256": None}
-            | {"model_sha256": None, "factory": unstated, "preprocessing": "{}"}
-            | {"licence": unstated, "source": unstated, "citation": unstated}
-            | {"checked_on": None, "n_layers": len(layers)}
-            for model, layers in NETWORKS.items()
-        ],
-        "builds": [
-            {"build": build, "recipe": "simulated", "recipe_sha256": _NONE, "model": model}
-            | dataset
-            | {"decoder": '{"simulated":true}', "units": '{"sample":null,"seed":0}'}
-            | {"n_folds": None, "seed": 0, "inputs": "{}", "unitdb_version": "0.1.0"}
-            | {"code_sha256": _NONE, "packages": "{}"}
-            | {"significance": BY_FORMULA, "reliability": None, "encoding": None}
-            for model, build in _BUILDS.items()
-        ],
-        "inputs": [],
-        "encoding": [],
-    }
+def _stimulus_rows() -> Rows:
+    return [
+        {"dataset": _DATASET, "stimulus": name, "split": name.partition("-")[0], "sha256": _NONE}
+        | {"source": "none: simulated"}
+        for name in _STIMULI
+    ]
 
 
 def _info(name: str) -> ReleaseInfo:

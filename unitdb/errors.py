@@ -259,6 +259,10 @@ class AnalysisError(UnitdbError, ValueError):
     """Arrays or options of which a statistic cannot be computed: shapes, ranges, names."""
 
 
+class AccuraciesError(UnitdbError, ValueError):
+    """Accuracies that no release can be made of: shapes, names, values that are no correlation."""
+
+
 class BuildBusyError(UnitdbError, RuntimeError):
     """Another process builds the same release."""
 

@@ -46,6 +46,15 @@ def test_your_own_network_and_responses(tmp_path):
     assert "mynet/" in printed
 
 
+def test_accuracies_become_a_release_in_ten_lines(tmp_path):
+    (code,) = re.findall(r"## Ten lines.*?```python\n(.*?)```", README, re.DOTALL)
+    assert len([line for line in code.splitlines() if line]) <= 10
+    run(["-c", code], tmp_path)
+    start = ["-c", "from unitdb.cli import main; main()"]
+    assert "mynet/conv1/" in run([*start, "units", "mine", "--roi", "V1", "--top", "3"], tmp_path)
+    assert "tables" in run([*start, "verify", "mine"], tmp_path)
+
+
 @pytest.mark.parametrize("command", re.findall(r"^make ([\w-]+)", README, re.MULTILINE))
 def test_make_targets_exist(command):
     assert f"\n{command}:" in (ROOT / "Makefile").read_text()

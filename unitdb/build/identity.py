@@ -8,16 +8,9 @@ from typing import Any
 from unitdb.build.recipe import Recipe
 from unitdb.publish import ReleaseInfo
 from unitdb.specs import canonical_json, content_sha256
+from unitdb.tables import significance
 
-__all__ = ["BY_FORMULA", "build_id", "recipe_columns", "release_info", "shown_sha256"]
-
-BY_FORMULA = canonical_json({"test": "t", "over_subjects": "stouffer"})
-"""``builds.significance`` of imported accuracies, over subjects as if they were independent."""
-
-BY_FORMULA_AND_PREDICTIONS = canonical_json(
-    {"test": "t", "over_subjects": "stouffer, correlated by intersubject.prediction_r"}
-)
-"""``builds.significance`` of designs whose test images train nothing."""
+__all__ = ["build_id", "recipe_columns", "release_info", "shown_sha256"]
 
 
 def build_id(
@@ -80,18 +73,12 @@ def recipe_columns(recipe: Recipe) -> dict[str, Any]:
         "units": canonical_json(recipe.selection),
         "n_folds": recipe.decoder.folds,
         "seed": recipe.seed,
-        "significance": _significance(recipe),
+        "significance": significance(
+            n_controls=recipe.n_controls, n_folds=recipe.decoder.folds, alike=True
+        ),
         "reliability": None if recipe.reliability is None else canonical_json(recipe.reliability),
         "encoding": None if recipe.encoding is None else canonical_json(recipe.encoding),
     }
-
-
-def _significance(recipe: Recipe) -> str | None:
-    if recipe.n_controls:
-        return canonical_json(
-            {"test": "controls", "n": recipe.n_controls, "over_subjects": "mean accuracy"}
-        )
-    return BY_FORMULA_AND_PREDICTIONS if recipe.decoder.folds is None else None
 
 
 def release_info(recipe: Recipe, text: str, *, simulated: bool, recipe_sha256: str) -> ReleaseInfo:

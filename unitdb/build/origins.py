@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-import unitdb
 from unitdb.activations import LayerInfo
 from unitdb.build.identity import recipe_columns
 from unitdb.build.inputs import Job, plan_sha256
 from unitdb.pictures import thumbnail
 from unitdb.specs import canonical_json
-from unitdb.tables import (
-    InputFile,
-    Rows,
-    Scope,
-    Use,
-    code_sha256,
-    own_commit,
-    package_versions,
-    table_of,
-)
+from unitdb.tables import Rows, Scope, code_columns, table_of
 
-__all__ = ["input_rows", "reference_tables", "scope_of"]
+__all__ = ["reference_tables", "scope_of"]
 
 
 def reference_tables(jobs: Sequence[Job], inputs: Rows) -> dict[str, pa.Table]:
@@ -65,24 +53,6 @@ def scope_of(job: Job) -> Scope:
         rois=job.dataset.rois,
         subjects=tuple(subject.subject for subject in job.dataset.subjects),
     )
-
-
-def input_rows(build: str, uses: Iterable[Use], described: Mapping[Path, InputFile]) -> Rows:
-    """Rows of table ``inputs`` of one build: its files, and the code."""
-    code = {
-        "role": "code",
-        "path": "unitdb",
-        "subject": None,
-        "size": None,
-        "sha256": code_sha256(),
-        "annex_key": None,
-        "datalad_id": None,
-        "git_commit": own_commit(),
-    }
-    files = [
-        {"role": use.role, "subject": use.subject, **asdict(described[use.path])} for use in uses
-    ]
-    return [{"build": build, **row} for row in [code, *files]]
 
 
 def _dataset_row(job: Job) -> dict[str, Any]:
@@ -188,7 +158,5 @@ def _build_row(job: Job, recipe_sha256: str) -> dict[str, Any]:
         "dataset": job.dataset.spec.name,
         "model": job.model.spec.name,
         "inputs": canonical_json(job.inputs),
-        "unitdb_version": unitdb.__version__,
-        "code_sha256": code_sha256(),
-        "packages": canonical_json(package_versions()),
+        **code_columns(),
     }

@@ -28,7 +28,6 @@ from unitdb.build.inputs import (
     read_jobs,
 )
 from unitdb.build.kept import check_kept, keep_units
-from unitdb.build.origins import input_rows
 from unitdb.build.patterns import pattern_steps, summarise_patterns, write_truth
 from unitdb.build.recipe import Recipe, read_recipe
 from unitdb.build.runlog import RunLog, run_log_path
@@ -47,7 +46,7 @@ from unitdb.release import open_release
 from unitdb.sealed import is_sealed
 from unitdb.sources import data_folder
 from unitdb.specs import content_sha256
-from unitdb.tables import Rows, Use, describe_files
+from unitdb.tables import Rows, Use, describe_files, input_rows
 
 __all__ = ["build"]
 

@@ -7,46 +7,29 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-import unitdb
-from unitdb.analysis import Blocks, channel_blocks
-from unitdb.axes import usual_axes
-from unitdb.build.identity import BY_FORMULA
-from unitdb.build.origins import input_rows
 from unitdb.errors import PublishedFileError, ReleaseExistsError
 from unitdb.files import locked
-from unitdb.imports.layouts import Layout, Source, find_sources, get_layout
+from unitdb.imports.layouts import Source, find_sources, get_layout
 from unitdb.imports.matfile import read_accuracy
-from unitdb.publish import ReleaseInfo, publish_release, write_partition, write_table
+from unitdb.publish import ReleaseInfo, publish_release
 from unitdb.release import open_release
 from unitdb.specs import canonical_json, content_sha256
 from unitdb.tables import (
-    AtHand,
-    HierarchyTables,
-    InputFile,
-    RecurrenceTable,
-    Scope,
+    DatasetInfo,
+    LayerAccuracies,
+    NetworkInfo,
+    Origin,
     Use,
-    accuracy_rows,
-    agreement,
-    by_formula,
-    code_sha256,
-    describe_files,
-    intersubject_rows,
-    layer_reliability_rows,
-    layer_summary_rows,
-    package_versions,
-    partition_keys,
-    table_of,
+    stage_accuracies,
 )
-from unitdb.tables.discovery import read_p_and_q, save_p, write_q
-from unitdb.tables.rows import histogram_rows, unit_summary_rows
-from unitdb.tables.statistics import Tested
 
 __all__ = ["Imported", "import_accuracies"]
 
@@ -76,16 +59,6 @@ class Imported:
     release: Path
     missing: tuple[str, ...]
     unchecked: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Build:
-    """Files of a network, and the name of the build that they make."""
-
-    name: str
-    files: Mapping[str, str]
-    uses: tuple[Use, ...]
-    described: Mapping[Path, InputFile]
 
 
 def import_accuracies(
@@ -132,11 +105,11 @@ def import_accuracies(
     source = find_sources(folder, plan, networks=tuple(networks), layers=tuple(layers))
     info = _info(source, name or plan.name, version, simulated=simulated)
     target = releases / info.name / info.version
-    builds = {network: _read_build(source, network) for network in source.layers}
+    origins = {network: _read_origin(source, network) for network in source.layers}
     work = releases / ".work" / f"import-{info.name}-{info.version}"
     with locked(work.with_name(f"{work.name}.lock")):
         if target.exists():
-            if not _is_same(target, info, builds):
+            if not _is_same(target, info, origins):
                 raise ReleaseExistsError(
                     f"{target} exists with other content, and releases are immutable: "
                     "raise --version"
@@ -144,7 +117,19 @@ def import_accuracies(
         else:
             shutil.rmtree(work, ignore_errors=True)  # of an import that was killed
             try:
-                _stage(source, work, info, builds, progress)
+                stage_accuracies(
+                    work / "staged",
+                    _layers(source),
+                    info=info,
+                    dataset=_dataset(source),
+                    networks=[_network(source, origin) for origin in origins.values()],
+                    columns={
+                        "recipe": f"import {plan.name}",
+                        "decoder": canonical_json({"published": plan.citation}),
+                    },
+                    progress=progress,
+                )
+                _check_samples(source, work / "staged")
                 publish_release(
                     work / "staged",
                     releases,
@@ -167,116 +152,19 @@ def _unchecked(source: Source, release: Path) -> tuple[str, ...]:
     )
 
 
-def _stage(
-    source: Source,
-    work: Path,
-    info: ReleaseInfo,
-    builds: Mapping[str, _Build],
-    progress: Callable[[str, int, int], None] | None,
-) -> None:
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    staged = work / "staged"
-    total, done = sum(map(len, source.layers.values())), 0
-    for network, names in source.layers.items():
-        build = builds[network]
-        scope = _scope(source, network, build.name)
-        hierarchy = HierarchyTables(scope, source.rois, n_stimuli=_N_TEST)
-        recurrence = RecurrenceTable(scope)
-        rows["models"].append(_model_row(source.layout, network, len(names)))
-        rows["builds"].append(_build_row(source.layout, network, build, info))
-        rows["inputs"] += input_rows(build.name, build.uses, build.described)
-        depths = {layer: i for i, layer in enumerate(source.layout.networks[network].layers)}
-        counts: dict[str, int] = {}
-        for published in names:
-            r, shape = _read_layer(source, network, published)
-            counts[published] = r.shape[2]
-            layer = _stored_name(published)
-            units, keys = np.arange(r.shape[2], dtype=np.int32), partition_keys(scope, layer)
-            write_partition(staged, "accuracy", keys, accuracy_rows(scope, layer, units, r))
-            # matfile.py reads (C, H, W) and (units,), and no other shapes.
-            blocks = channel_blocks(shape)
-            tested = _add_statistics(rows, scope, layer, blocks, r)
-            for table, found in histogram_rows(scope, layer, r).items():
-                rows[table] += found
-            save_p(work / "p" / network, layer, [of_roi.p for of_roi in tested])
-            hierarchy.add(layer, blocks, AtHand(r).accuracies)
-            recurrence.add(AtHand(r).accuracies)
-            rows["layers"].append(
-                {
-                    "model": network,
-                    "layer": layer,
-                    "depth": depths[published],
-                    "module": published,
-                    "kind": _UNSTATED,
-                    "shape": list(shape),
-                    "axes": usual_axes(shape),
-                    "n_units": len(units),
-                }
-            )
-            done += 1
-            if progress:
-                progress("import", done, total)
-        _check_samples(source, network, counts)
-        for name, found in hierarchy.rows().items():
-            rows[name] += found
-        rows["recurrence"] += recurrence.rows()
-        _write_unit_summary(source, network, scope, work)
-    for name, found in (_dataset_tables(source, simulated=info.simulated) | rows).items():
-        write_table(staged, name, table_of(name, found))
-
-
-def _add_statistics(
-    rows: Mapping[str, list[dict[str, Any]]],
-    scope: Scope,
-    layer: str,
-    blocks: Blocks,
-    r: NDArray[np.float32],
-) -> list[Tested]:
-    """Add what a layer gives to the tables of summaries; returns its significance by ROI."""
-    found = []
-    for roi, of_roi in zip(scope.rois, r, strict=True):
-        tested = by_formula(of_roi, [_N_TEST] * len(of_roi))
-        rows["layer_summary"].extend(layer_summary_rows(scope, layer, roi, of_roi, tested=tested))
-        pairs = agreement(of_roi, blocks=blocks)
-        rows["intersubject"].extend(intersubject_rows(scope, layer, roi, pairs))
-        rows["layer_reliability"].extend(
-            layer_reliability_rows(scope, layer, roi, of_roi, blocks=blocks)
-        )
-        found.append(tested)
-    return found
-
-
-def _write_unit_summary(source: Source, network: str, scope: Scope, work: Path) -> None:
-    """Write unit_summary of a network; false discovery rates take the p of all its layers."""
-    layers = {_stored_name(published): published for published in source.layers[network]}
-    folder, n_rois = work / "p" / network, len(scope.rois)
-    write_q(folder, list(layers), n_rois=n_rois)
-    for layer, published in layers.items():
-        r, _ = _read_layer(source, network, published)
-        units = np.arange(r.shape[2], dtype=np.int32)
-        p_and_q = read_p_and_q(folder, layer, n_rois=n_rois)
-        pieces = unit_summary_rows(scope, layer, units, r, p_and_q)
-        write_partition(work / "staged", "unit_summary", partition_keys(scope, layer), pieces)
-
-
-def _read_build(source: Source, network: str) -> _Build:
+def _read_origin(source: Source, network: str) -> Origin:
     """Hash the files of a network."""
-    uses = tuple(
+    uses = [
         Use(path=source.folder / path, role="accuracies", subject=subject)
         for path, subject in _paths(source, network, source.layers[network]).items()
-    )
-    described = describe_files([use.path for use in uses], bases=[source.folder])
-    files = {
-        use.path.relative_to(source.folder).as_posix(): described[use.path].sha256 for use in uses
-    }
-    name = content_sha256([network, files, unitdb.__version__, code_sha256()])[:12]
-    return _Build(name=name, files=files, uses=uses, described=described)
+    ]
+    return Origin.read(network, uses, folder=source.folder)
 
 
-def _is_same(target: Path, info: ReleaseInfo, builds: Mapping[str, _Build]) -> bool:
+def _is_same(target: Path, info: ReleaseInfo, origins: Mapping[str, Origin]) -> bool:
     """Whether a published release is what would be imported."""
     found = open_release(target).table("builds", ["build", "recipe_sha256"]).astype(str)
-    wanted = {(build.name, info.recipe_sha256) for build in builds.values()}
+    wanted = {(origin.build, info.recipe_sha256) for origin in origins.values()}
     return set(found.itertuples(index=False, name=None)) == wanted
 
 
@@ -295,145 +183,91 @@ def _paths(source: Source, network: str, layers: Sequence[str]) -> dict[str, str
     }
 
 
-def _check_samples(source: Source, network: str, counts: Mapping[str, int]) -> None:
+def _check_samples(source: Source, staged: Path) -> None:
     """Hold samples of units to their common size, which no layer falls short of but for its own."""
     if source.layout.fewest is None:
         return
-    size = max(counts.values())
-    for layer, n in counts.items():
-        n_units = source.layout.networks[network].layers[layer]
-        least = source.layout.fewest if n_units is None else n_units
-        if n < min(size, least):
-            path = next(iter(_paths(source, network, [layer])))
-            raise PublishedFileError(
-                f"{source.folder / path}: {n:,} units; files of {network} hold {size:,} of a layer "
-                f"that has them, and {layer} has {'at least ' if n_units is None else ''}{least:,}"
-            )
+    rows = pq.read_table(staged / "layers.parquet", columns=["model", "module", "n_units"])
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    for network, layer, n in zip(*rows.to_pydict().values(), strict=True):
+        counts[network][layer] = n
+    for network, of_layers in counts.items():
+        size = max(of_layers.values())
+        for layer, n in of_layers.items():
+            n_units = source.layout.networks[network].layers[layer]
+            least = source.layout.fewest if n_units is None else n_units
+            if n < min(size, least):
+                path = next(iter(_paths(source, network, [layer])))
+                raise PublishedFileError(
+                    f"{source.folder / path}: {n:,} units; files of {network} hold {size:,} of a "
+                    f"layer that has them, and {layer} has "
+                    f"{'at least ' if n_units is None else ''}{least:,}"
+                )
 
 
-def _read_layer(
-    source: Source, network: str, layer: str
-) -> tuple[NDArray[np.float32], tuple[int, ...]]:
-    """Accuracies of a layer, (n_rois, n_subjects, n_units), ROIs sorted, and its shape."""
+def _read_layer(source: Source, network: str, layer: str) -> NDArray[np.float32]:
+    """Accuracies of a layer, (n_rois, n_subjects, *shape)."""
     n_units = source.layout.networks[network].layers[layer]
-    expected: tuple[int, ...] | None = None
-    r: NDArray[np.float32] | None = None
-    for i, roi in enumerate(sorted(source.rois)):  # the order of rows: code points
-        for j, subject in enumerate(source.subjects):
-            path = source.folder / source.layout.path(network, layer, subject, roi)
-            values, shape = read_accuracy(path)
-            few = len(values) < (n_units or 0) and source.layout.fewest is None
-            if n_units is not None and (few or len(values) > n_units):
-                raise PublishedFileError(
-                    f"{path}: {len(values):,} units; {network}/{layer} has {n_units:,}"
-                )
-            if expected is not None and shape != expected:
-                raise PublishedFileError(
-                    f"{path}: shape {shape}, but other files of {network}/{layer} have {expected}"
-                )
-            if r is None:
-                r = np.empty((len(source.rois), len(source.subjects), len(values)), np.float32)
-                expected = shape
-            r[i, j] = values
-    assert r is not None and expected is not None  # noqa: S101, PT018 - a layer has files
-    return r, expected
+    found: list[NDArray[np.float32]] = []
+    for roi, subject in product(source.rois, source.subjects):
+        path = source.folder / source.layout.path(network, layer, subject, roi)
+        values, shape = read_accuracy(path)
+        few = len(values) < (n_units or 0) and source.layout.fewest is None
+        if n_units is not None and (few or len(values) > n_units):
+            raise PublishedFileError(
+                f"{path}: {len(values):,} units; {network}/{layer} has {n_units:,}"
+            )
+        if found and shape != found[0].shape:
+            raise PublishedFileError(
+                f"{path}: shape {shape}, but other files of {network}/{layer} have {found[0].shape}"
+            )
+        found.append(values.reshape(shape))
+    return np.reshape(found, (len(source.rois), len(source.subjects), *found[0].shape))
 
 
-def _scope(source: Source, network: str, build: str) -> Scope:
-    return Scope(
-        build=build,
-        dataset=source.layout.name,
-        condition="perception",
-        model=network,
-        rois=tuple(sorted(source.rois)),
-        subjects=tuple(source.subjects),
+def _layers(source: Source) -> list[LayerAccuracies]:
+    """All layers, each of whose files are read when it is needed."""
+    return [
+        LayerAccuracies(
+            model=network,
+            layer=_stored_name(published),
+            r=partial(_read_layer, source, network, published),
+            module=published,
+            kind=_UNSTATED,
+        )
+        for network, names in source.layers.items()
+        for published in names
+    ]
+
+
+def _dataset(source: Source) -> DatasetInfo:
+    layout = source.layout
+    return DatasetInfo(
+        name=layout.name,
+        rois={roi: layout.rois[roi] for roi in source.rois},
+        subjects=source.subjects,
+        n_test=_N_TEST,
+        title=layout.title,
+        licence=_UNSTATED,
+        source=layout.source,
+        citation=layout.citation,
     )
 
 
-def _dataset_tables(source: Source, *, simulated: bool) -> dict[str, list[dict[str, Any]]]:
+def _network(source: Source, origin: Origin) -> NetworkInfo:
     layout = source.layout
-    dataset = {"dataset": layout.name}
-    return {
-        "datasets": [
-            dataset
-            | {
-                "title": layout.title,
-                "simulated": simulated,
-                "licence": _UNSTATED,
-                "source": layout.source,
-                "citation": layout.citation,
-                "n_subjects": len(source.subjects),
-                "n_stimuli": None,
-                "voxel_selection": True,
-                "zscore": True,
-                "pictures": None,
-            }
-        ],
-        "rois": [
-            dataset
-            | {
-                "roi": roi,
-                "place": place,
-                "description": layout.rois[roi],
-            }
-            for place, roi in enumerate(source.rois)
-        ],
-        "subjects": [
-            dataset
-            | {
-                "subject": subject,
-                "roi": roi,
-                "n_voxels": None,
-                "n_train": None,
-                "n_test": _N_TEST,
-                "responses_sha256": None,
-            }
-            for subject in source.subjects
-            for roi in source.rois
-        ],
-        # Which pictures they were, and what was predicted of them, is not part of the publication.
-        "stimuli": [],
-        "encoding": [],
-        "activation": [],
-        "prediction": [],
-    }
-
-
-def _model_row(layout: Layout, network: str, n_layers: int) -> dict[str, Any]:
-    return {
-        "model": network,
-        "title": f"{network}, as published in {layout.name}",
-        "weights_sha256": None,
-        "model_sha256": None,
-        "factory": _UNSTATED,
-        "preprocessing": canonical_json({"note": _UNSTATED}),
-        "licence": _UNSTATED,
-        "source": layout.source,
-        "citation": layout.citation,
-        "checked_on": None,
-        "n_layers": n_layers,
-    }
-
-
-def _build_row(layout: Layout, network: str, build: _Build, info: ReleaseInfo) -> dict[str, Any]:
-    return {
-        "build": build.name,
-        "recipe": f"import {layout.name}",
-        "recipe_sha256": info.recipe_sha256,
-        "dataset": layout.name,
-        "model": network,
-        "decoder": canonical_json({"published": layout.citation}),
-        "units": canonical_json({"sample": None, "seed": 0}),  # all that the files hold
-        "n_folds": None,
-        "seed": None,
-        "inputs": canonical_json({"files": content_sha256(build.files)}),
-        "unitdb_version": unitdb.__version__,
-        "code_sha256": code_sha256(),
-        "packages": canonical_json(package_versions()),
-        "significance": BY_FORMULA,
-        "reliability": None,
-        "encoding": None,
-    }
+    layers = layout.networks[origin.network].layers
+    return NetworkInfo(
+        name=origin.network,
+        title=f"{origin.network}, as published in {layout.name}",
+        factory=_UNSTATED,
+        preprocessing=canonical_json({"note": _UNSTATED}),
+        licence=_UNSTATED,
+        source=layout.source,
+        citation=layout.citation,
+        depths={_stored_name(layer): depth for depth, layer in enumerate(layers)},
+        origin=origin,
+    )
 
 
 def _info(source: Source, name: str, version: str, *, simulated: bool) -> ReleaseInfo:

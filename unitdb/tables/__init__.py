@@ -4,10 +4,13 @@ from unitdb.extras import need
 
 need("numba", "pydantic", "scipy", by="unitdb.tables", extra="build")
 
+from unitdb.tables.accuracies import DatasetInfo, LayerAccuracies, NetworkInfo
 from unitdb.tables.files import InputFile, Role, Use, code_commit, describe_files, merge_uses
 from unitdb.tables.hierarchy import HierarchyTables
 from unitdb.tables.network import DecodedLayer, NetworkTables, Predicted
+from unitdb.tables.origins import Origin, code_columns, input_rows, significance
 from unitdb.tables.provenance import code_sha256, own_commit, package_versions
+from unitdb.tables.publishing import publish_accuracies, stage_accuracies
 from unitdb.tables.recurrence import RecurrenceTable
 from unitdb.tables.results import AtHand, Results
 from unitdb.tables.rows import (
@@ -24,10 +27,14 @@ from unitdb.tables.statistics import agreement, by_formula
 
 __all__ = [
     "AtHand",
+    "DatasetInfo",
     "DecodedLayer",
     "HierarchyTables",
     "InputFile",
+    "LayerAccuracies",
+    "NetworkInfo",
     "NetworkTables",
+    "Origin",
     "Predicted",
     "RecurrenceTable",
     "Results",
@@ -38,9 +45,11 @@ __all__ = [
     "accuracy_rows",
     "agreement",
     "by_formula",
+    "code_columns",
     "code_commit",
     "code_sha256",
     "describe_files",
+    "input_rows",
     "intersubject_rows",
     "layer_reliability_rows",
     "layer_summary_rows",
@@ -48,5 +57,8 @@ __all__ = [
     "own_commit",
     "package_versions",
     "partition_keys",
+    "publish_accuracies",
+    "significance",
+    "stage_accuracies",
     "table_of",
 ]

@@ -74,6 +74,12 @@ class AtHand:
         _, self.n_subjects, self.n_units = r.shape
         self.n_controls = 0 if controls is None else len(controls)
 
+    @property
+    def arrays(self) -> list[Accuracies]:
+        """What there is of accuracies, reliability and controls."""
+        found = (self._r, self._reliability, self._controls)
+        return [array for array in found if array is not None]
+
     def __iter__(self) -> Iterator[Accuracies]:
         return iter(self._r)
 

@@ -52,10 +52,10 @@ _AT_ONCE = 2**16
 
 
 def table_of(name: str, rows: Rows) -> pa.Table:
-    """Rows as an Arrow table of the schema; NaN becomes NULL."""
+    """Rows as an Arrow table of the schema; NaN, and a column that a row lacks, become NULL."""
     schema = get_table(name).arrow_schema()
     columns = [
-        pa.array([row[field.name] for row in rows], type=field.type, from_pandas=True)
+        pa.array([row.get(field.name) for row in rows], type=field.type, from_pandas=True)
         for field in schema
     ]
     return pa.table(columns, schema=schema)

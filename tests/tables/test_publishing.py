@@ -1,0 +1,245 @@
+"""Accuracies in, a release out: whatever the array, the release has it, and what follows."""
+
+from __future__ import annotations
+
+import doctest
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from hypothesis import given, settings, strategies as st
+
+import unitdb
+import unitdb.tables.publishing
+from unitdb.errors import AccuraciesError, ReleaseExistsError, UnknownModelError
+from unitdb.tables import DatasetInfo, LayerAccuracies, NetworkInfo, publish_accuracies
+from unitdb.verification import verify
+
+RNG = np.random.default_rng(0)
+SUBJECTS = ["sub-10", "sub-02", "sub-1"]
+ROIS = {"V2": "early", "V1": "earlier", "HVC": "late"}
+
+
+def dataset(n_rois: int = 2, n_subjects: int = 2, **options: Any) -> DatasetInfo:
+    """Names whose order is not that of their code points."""
+    rois = dict(list(ROIS.items())[:n_rois])
+    return DatasetInfo(
+        **{"name": "mine", "rois": rois, "subjects": SUBJECTS[:n_subjects], "n_test": 20, **options}
+    )
+
+
+def correlations(*shape: int) -> np.ndarray:
+    return np.tanh(RNG.normal(0.2, 0.3, shape))
+
+
+def publish(accuracies: Any, folder: Path, **options: Any) -> Path:
+    about = {"name": "mine", "version": "1.0.0", "title": "Mine", "licence": "CC0-1.0"}
+    about |= {"dataset": dataset(), "citation": "none", "releases": folder, **options}
+    return publish_accuracies(accuracies, **about)
+
+
+def of(layer: str, r: Any, **options: Any) -> LayerAccuracies:
+    return LayerAccuracies(model="net", layer=layer, r=r, **options)
+
+
+SHAPES = st.lists(st.sampled_from([(1,), (6,), (2, 3, 2), (4, 1, 1)]), min_size=1, max_size=3)
+
+
+@settings(max_examples=4)
+@given(
+    n_rois=st.integers(1, 3),
+    n_subjects=st.integers(1, 3),
+    shapes=SHAPES,
+    kind=st.sampled_from(["plain", "folds", "controls", "reliability"]),
+    dtype=st.sampled_from([np.float16, np.float32, np.float64]),
+    missing=st.sampled_from([0.0, 0.3]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_what_goes_in_comes_out(
+    n_rois: int, n_subjects: int, shapes: list, kind: str, dtype: type, missing: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    given_, layers = {}, []
+    for number, shape in enumerate(shapes):
+        r = np.tanh(rng.normal(0.2, 0.3, (n_rois, n_subjects, *shape))).astype(dtype)
+        r[rng.random(r.shape) < missing] = np.nan
+        r.reshape(-1)[0] = 0.5
+        more: dict[str, Any] = {}
+        if kind == "reliability":
+            more["reliability"] = rng.uniform(-1, 1, r.shape)
+        if kind == "controls":
+            more["controls"] = rng.uniform(-0.3, 0.3, (4, *r.shape))
+        given_[f"l{number}"] = r
+        layers.append(of(f"l{number}", r, **more))
+    about = dataset(n_rois, n_subjects, n_folds=5 if kind == "folds" else None)
+    folder = Path(tempfile.mkdtemp())
+    try:
+        release = unitdb.open(publish(layers, folder, dataset=about))
+        for layer, r in given_.items():
+            for place, roi in enumerate(about.rois):
+                expected = r[place].reshape(n_subjects, -1).T.astype(np.float32)
+                found = release.accuracies("net", layer, roi)[list(about.subjects)]
+                np.testing.assert_array_equal(found.to_numpy(), expected)
+        check_summaries(release, given_, about, kind)
+        assert verify(release.path).rows["accuracy"] == sum(r.size for r in given_.values())
+    finally:
+        shutil.rmtree(folder)
+
+
+def check_summaries(release: Any, given_: dict, about: DatasetInfo, kind: str) -> None:
+    """Each number again, a row at a time."""
+    tables = {name: release.table(name) for name in ("unit_summary", "layer_summary")}
+    pairs = release.table("intersubject").set_index(["layer", "roi", "subject_a", "subject_b"])
+    units = tables["unit_summary"].set_index(["layer", "roi", "unit"])
+    layers = tables["layer_summary"].set_index(["layer", "roi", "subject"])
+    for layer, array in given_.items():
+        r = array.reshape(*array.shape[:2], -1).astype(np.float32).astype(np.float64)
+        means = pd.DataFrame(r.transpose(0, 2, 1).reshape(-1, r.shape[1])).mean(axis=1)
+        means = means.to_numpy(np.float32).reshape(len(r), -1)
+        for place, roi in enumerate(about.rois):
+            for unit in range(r.shape[2]):
+                known, row = r[place, :, unit], units.loc[layer, roi, unit]
+                known = known[~np.isnan(known)]
+                assert row.n_subjects == len(known)
+                same(row.mean_r, known.mean() if len(known) else np.nan)
+                same(row.sd_r, known.std(ddof=1) if len(known) > 1 else np.nan)
+                same(row.max_r, known.max() if len(known) else np.nan)
+                others = np.delete(means[:, unit], place)
+                best = np.nan if np.isnan(others).all() else np.nanmax(others)
+                same(row.lead_r, means[place, unit] - best)
+                if kind in {"plain", "reliability"}:
+                    p = scipy.stats.beta(9, 9).sf((known + 1) / 2)  # of r over 20 images
+                    z = scipy.stats.norm.isf(p).sum() / np.sqrt(max(len(known), 1))
+                    same(row.p, scipy.stats.norm.sf(z) if len(known) else np.nan)
+                elif kind == "folds":
+                    assert pd.isna(row.p)
+            ranked = sorted(
+                range(r.shape[2]), key=lambda u: (-np.nan_to_num(means[place, u], nan=-9), u)
+            )
+            assert [units.loc[layer, roi, unit]["rank"] - 1 for unit in ranked] == list(
+                range(len(ranked))
+            )
+            for number, subject in enumerate(about.subjects):
+                own, row = r[place, number], layers.loc[layer, roi, subject]
+                assert (row.n_units, row.n_undefined) == (len(own), np.isnan(own).sum())
+                same(row.mean_r, pd.Series(own).mean())
+                same(row.median_r, pd.Series(own).median())
+                for other, name in enumerate(about.subjects):
+                    if subject < name:
+                        both = pd.DataFrame({"a": own, "b": r[place, other]}).dropna()
+                        pair = pairs.loc[layer, roi, subject, name]
+                        assert pair.n_units == len(both)
+                        varied = len(both) > 1 and both.nunique().min() > 1
+                        same(pair.pearson_r, both.a.corr(both.b) if varied else np.nan)
+    of_units = tables["unit_summary"].dropna(subset=["p"])
+    for _, family in of_units.groupby("roi"):
+        q = scipy.stats.false_discovery_control(family.p.to_numpy(float))
+        np.testing.assert_allclose(family.q.to_numpy(float), q, rtol=1e-5)
+
+
+def same(found: Any, expected: Any) -> None:
+    found = np.nan if pd.isna(found) else float(found)
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
+
+
+ONE = correlations(2, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("layers", "options", "message"),
+    [
+        ([of("a", ONE[:1])], {}, r"net/a: r has shape \(1, 2, 3, 4, 5\); expected \(2 ROIs, 2 sub"),
+        ([of("a", ONE, shape=(3, 4, 6))], {}, "expected .2 ROIs, 2 subjects, 3×4×6 units"),
+        ([of("a", ONE[..., 0])], {}, r"axes of \(3, 4\) are cannot be told: give axes, such as"),
+        ([of("a", ONE, axes="HWT")], {}, "net/a: axes 'HWT' has not one axis of channels"),
+        ([of("a", ONE * 2)], {}, r"net/a: r is 1\.\d+ in V\d of sub-\d+, unit \d+ of 60; a corr"),
+        ([of("a", np.where(ONE.max() == ONE, np.inf, ONE))], {}, "net/a: r is inf in V"),
+        ([of("a", np.full_like(ONE, np.nan))], {}, "net/a: no unit has an accuracy"),
+        ([of("a", ONE.astype(str))], {}, "net/a: r is of <U32, not of real numbers"),
+        ([of("a", ONE), of("a", ONE)], {}, "layer 'net/a' is there twice"),
+        ([of("a/b", ONE)], {}, "layer 'a/b' becomes a folder"),
+        ([], {}, "no accuracies: give a LayerAccuracies"),
+        ([of("a", {"V2": ONE[0]})], {}, "ROI 'V1' is missing in the accuracies of net/a"),
+        ([of("a", dict.fromkeys(ROIS, ONE[0]))], {}, "ROI 'HVC' is missing in the dataset.rois"),
+        (
+            [of("a", {"V2": ONE[0], "V1": ONE[0, :1]})],
+            {},
+            r"other shapes: V2 \(2, 3, 4, 5\), V1 \(1",
+        ),
+        ([of("a", ONE, controls=ONE[None]), of("b", ONE)], {}, "some layers have controls"),
+        ([of("a", ONE, units=[3, 2])], {}, "units are not ascending whole numbers below 60"),
+        ([of("a", ONE)], {"dataset": dataset(n_test=2)}, "n_test is 2, less than 3"),
+        (
+            [of("a", ONE)],
+            {"dataset": dataset(subjects=["sub-1", "sub-1"])},
+            "subject 'sub-1' is there twice",
+        ),
+        ([of("a", ONE, reliability=ONE[:1])], {}, "reliability has shape"),
+        (
+            [of("a", ONE, controls=ONE[None]), of("b", ONE, controls=ONE[None].repeat(2, axis=0))],
+            {},
+            "net/b: 2 controls; other layers have 1",
+        ),
+    ],
+)
+def test_what_is_no_accuracy_is_named(
+    tmp_path: Path, layers: list, options: dict, message: str
+) -> None:
+    with pytest.raises(AccuraciesError, match=message):
+        publish(layers, tmp_path, **options)
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert left == []
+
+
+def test_a_network_without_layers_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnknownModelError, match="nets"):
+        publish([of("a", ONE)], tmp_path, networks=[NetworkInfo(name="nets")])
+
+
+def test_samples_functions_and_rois_by_name(tmp_path: Path) -> None:
+    """A sample of units, read when it is needed, an array for each ROI."""
+    units, calls = np.array([2, 7, 11]), []
+
+    def read() -> dict[str, np.ndarray]:
+        calls.append(1)
+        return {"V1": ONE[1, :, 0, 0, :3], "V2": ONE[0, :, 0, 0, :3]}
+
+    layer = of("a", read, shape=(4, 3), axes="TD", units=units)
+    release = unitdb.open(publish([layer], tmp_path))
+    found = release.accuracies("net", "a", "V1")
+    assert found.index.tolist() == units.tolist()
+    np.testing.assert_array_equal(found["sub-02"], ONE[1, 1, 0, 0, :3].astype(np.float32))
+    assert release.table("layers")[["axes", "n_units"]].to_numpy().tolist() == [["TD", 12]]
+    assert len(calls) > 1
+    assert verify(release.path)
+
+
+def test_published_again_it_stays_and_others_are_refused(tmp_path: Path) -> None:
+    path = publish([of("a", ONE)], tmp_path)
+    before = (path / "SHA256SUMS").stat()
+    assert publish([of("a", ONE)], tmp_path) == path
+    assert (path / "SHA256SUMS").stat() == before
+    with pytest.raises(ReleaseExistsError, match="exists with other content"):
+        publish([of("a", ONE / 2)], tmp_path)
+    assert list((tmp_path / ".work").iterdir()) == [tmp_path / ".work/accuracies-mine-1.0.0.lock"]
+
+
+def test_what_is_said_stands_in_the_release(tmp_path: Path) -> None:
+    network = NetworkInfo(name="net", title="A network", licence="MIT")
+    path = publish([of("a", ONE)], tmp_path, networks=[network], decoder={"alpha": 100})
+    release = unitdb.open(path)
+    assert release.table("models")["title"].tolist() == ["A network"]
+    (build,) = release.table("builds").to_dict("records")
+    assert (build["recipe"], build["decoder"]) == ("import mine", '{"alpha":100}')
+    assert release.table("subjects")["n_voxels"].isna().all()
+    assert list(release.table("rois").sort_values("place")["roi"]) == ["V2", "V1"]
+    assert not release.simulated
+
+
+def test_the_example_runs() -> None:
+    assert doctest.testmod(unitdb.tables.publishing).failed == 0
