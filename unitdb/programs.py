@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import MissingProgramError, ProgramError
 from unitdb.extras import install_hint
+from unitdb.watching import SECONDS, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -103,23 +104,29 @@ def run(*command: str | Path, folder: Path, text: str | None = None, show: bool 
     MissingProgramError
         It is not installed.
     ProgramError
-        It failed; with the last lines that it wrote.
+        It failed, with the last lines that it wrote; or it showed no sign of work for too long
+        (:mod:`unitdb.watching`).
     """
     program, *arguments = map(str, command)
-    done = subprocess.run(  # noqa: S603 - no shell; arguments that may come from files follow `--`
+    with subprocess.Popen(  # noqa: S603 - no shell; arguments that may come from files follow `--`
         [find_program(program), *arguments],
         cwd=folder,
         env=_environment(),
-        input=text or "",
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=None if show else subprocess.PIPE,
         text=True,
-        check=False,
         pass_fds=_inherited.get(),
-    )
-    if done.returncode:
-        raise ProgramError(_failure(command, done.returncode, done.stderr or done.stdout))
-    return done.stdout
+    ) as process:
+        try:
+            with watched(process, _name(command)):
+                said, complaints = process.communicate(text or "")
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise ProgramError(_failure(command, process.returncode, complaints or said))
+    return said
 
 
 def json_lines(*command: str | Path, folder: Path, text: str | None = None) -> Iterator[Any]:
@@ -133,7 +140,7 @@ def json_lines(*command: str | Path, folder: Path, text: str | None = None) -> I
     MissingProgramError
         It is not installed.
     ProgramError
-        It died, or failed without saying of what.
+        It died, failed without saying of what, or showed no sign of work for too long.
     """
     program, *arguments = map(str, command)
     # Files, not pipes: a program that says much on one of them never waits for the other.
@@ -152,11 +159,12 @@ def json_lines(*command: str | Path, folder: Path, text: str | None = None) -> I
         ) as process:
             said = False
             try:
-                for line in process.stdout or ():
-                    if line.strip():
-                        value = json.loads(line)
-                        said = said or value.get("success") is False
-                        yield value
+                with watched(process, _name(command)):
+                    for line in process.stdout or ():
+                        if line.strip():
+                            value = json.loads(line)
+                            said = said or value.get("success") is False
+                            yield value
             except json.JSONDecodeError:
                 pass  # the line that it was writing when it died
             except BaseException:
@@ -204,9 +212,13 @@ def _has_identity(path: str) -> bool:
     """Whether the user has told git a name; where not, commits are unitdb's."""
     git = shutil.which("git", path=path)
     asked = [git or "git", "config", "--get-regexp", r"^user\.(name|email)$"]
-    return git is not None and (
-        subprocess.run(asked, capture_output=True, check=False, cwd=os.sep).stdout.count(b"\n") >= 2  # noqa: S603
-    )
+    if git is None:
+        return False
+    try:
+        done = subprocess.run(asked, capture_output=True, check=False, cwd=os.sep, timeout=SECONDS)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return False
+    return done.stdout.count(b"\n") >= 2
 
 
 def _failure(command: Sequence[str | Path], code: int, output: str) -> str:
@@ -214,4 +226,8 @@ def _failure(command: Sequence[str | Path], code: int, output: str) -> str:
     if len(lines) > _LINES:
         lines = [*lines[: _LINES // 2], "…", *lines[-_LINES // 2 :]]
     said = "; ".join(lines) or f"exit code {code}"
-    return f"{' '.join(map(str, command[:2]))}: {said}"
+    return f"{_name(command)}: {said}"
+
+
+def _name(command: Sequence[str | Path]) -> str:
+    return " ".join(map(str, command[:2]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -143,3 +144,56 @@ def test_a_plan_counts_what_is_built(recipe, monkeypatch):
     assert found.activations_bytes == 4 * 22 * 42
     assert 0 < found.seconds < elapsed
     assert not (folder / "releases" / "small").exists()
+
+
+COMMAND = """
+import multiprocessing, sys, time
+from multiprocessing import resource_tracker
+import click
+from unitdb.build.workers import open_workers
+from unitdb.cli.lazy import Commands
+
+@click.command()
+def work():
+    with open_workers(workers=2) as run:
+        print(list(run(time.sleep, [300])))
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        resource_tracker.ensure_running()
+        multiprocessing.set_executable(sys.argv[1])
+    Commands(commands={"work": work}).main(["work"])
+"""
+
+
+@pytest.mark.robust(
+    "bounds",
+    given="Ctrl-C while workers start, which a terminal sends to them too; workers that do not "
+    "start",
+    before="43 to 118 lines of tracebacks",
+    now="`interrupted` and exit code 130 when they have started; one error and exit code 2",
+)
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_happens_while_workers_start_is_one_line(tmp_path, fails):
+    (tmp_path / "work.py").write_text(COMMAND)
+    command = [sys.executable, str(tmp_path / "work.py"), *([shutil.which("false")] * fails)]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        started = False
+        while not fails and not started and process.poll() is None:
+            children = psutil.Process(process.pid).children(recursive=True)
+            started = any("--multiprocessing-fork" in child.cmdline() for child in children)
+        if started:
+            os.killpg(process.pid, signal.SIGINT)
+        out, said = process.communicate()
+    if fails:
+        assert (process.returncode, out) == (2, "")
+        (line,) = said.splitlines()
+        assert line.startswith("unitdb: error: 2 workers cannot be started: Nanny")
+    else:
+        assert (process.returncode, out, said) == (130, "", "unitdb: interrupted\n")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from multiprocessing.resource_tracker import ensure_running
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from unitdb.errors import MemoryBudgetError, WorkersError
@@ -30,6 +33,7 @@ class Run(Protocol):
 
 _SECONDS_TO_CONNECT = 20
 _SECONDS_WITHOUT_WORKERS = 300.0
+_SECONDS_TO_START = 300
 _SECONDS_TO_ASK = 1.0
 _SECONDS_TO_PAUSE = 0.02
 
@@ -83,7 +87,8 @@ def open_workers(*, workers: int | None = None, scheduler: str | None = None) ->
     Raises
     ------
     WorkersError
-        No scheduler answers; a worker died again and again, or all did and none came back.
+        No scheduler answers; workers do not start; one died again and again, or all did and none
+        came back.
     """
     if workers is not None and workers < 1:
         raise WorkersError(f"workers: there must be at least 1 (got {workers})")
@@ -121,19 +126,65 @@ def _client(workers: int | None, scheduler: str | None) -> Iterator[Client]:
             with client:
                 yield client
             return
-        with (
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                # A free port: None would ask for 8787, which another build may have.
-                dashboard_address="127.0.0.1:0",
-                memory_limit=0,
-                silence_logs=50,
-            ) as cluster,
-            Client(cluster, set_as_default=False) as client,
-        ):
+        options = {
+            "n_workers": workers,
+            "threads_per_worker": 1,
+            "processes": True,
+            # A free port: None would ask for 8787, which another build may have.
+            "dashboard_address": "127.0.0.1:0",
+            "memory_limit": 0,
+            "silence_logs": 50,
+            "death_timeout": _SECONDS_TO_START,
+        }
+        with ExitStack() as opened:
+            try:
+                with _interrupted_later():
+                    cluster = opened.enter_context(_uninterrupted(partial(LocalCluster, **options)))
+                    client = opened.enter_context(Client(cluster, set_as_default=False))
+            except (RuntimeError, OSError, TimeoutError) as cause:
+                raise WorkersError(
+                    f"{workers} workers cannot be started: {_first_cause(cause)}"
+                ) from None
             yield client
+
+
+def _uninterrupted(make: Callable[[], R]) -> R:
+    """Call a function in a thread that Ctrl-C does not reach, nor any process that it starts.
+
+    A terminal interrupts workers too, and their tracebacks would stand in it.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        if os.name == "nt":
+            return pool.submit(make).result()
+        ensure_running()  # which would let the signal through to the first process
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            future = pool.submit(make)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return future.result()
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Hold Ctrl-C back until workers have started, which could not be closed half-way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
+
+
+def _first_cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error) or type(error).__name__
 
 
 def _run_on(client: Client, function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
