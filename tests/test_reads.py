@@ -109,13 +109,14 @@ def test_what_is_not_downloaded_says_the_command(tmp_path, reader, kind):
     where = f"'sub dir/layer/{name}'"
     command = f"unitdb datasets get god --data {top.parent} --file {where}"
     assert command in str(raised.value)
+    assert f"(or: datalad -C {top} get {where})" in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_outside_a_dataset_git_annex_is_named(tmp_path):
     path = tmp_path / "x.bin"
     path.symlink_to("nowhere")
-    assert why_missing(path) == f"not downloaded: git annex get {path}"
+    assert why_missing(path) == f"not downloaded: git -C {tmp_path} annex get x.bin"
     assert why_missing(tmp_path / "y") == "no such file or folder"
 
 

@@ -247,10 +247,6 @@ class ActivationsError(UnitdbError, ValueError):
     """Activations that cannot be used: not finite, or of changing shape."""
 
 
-class NotDownloadedError(DatasetError, ActivationsError):
-    """A file that a dataset knows by name alone: its content is elsewhere."""
-
-
 class PictureError(UnitdbError, ValueError):
     """A folder of pictures, or a picture in it, that cannot be read."""
 
@@ -281,6 +277,10 @@ class SchemaError(UnitdbError, ValueError):
 
 class CorruptReleaseError(UnitdbError, ValueError):
     """A release whose files are missing, truncated, changed or inconsistent."""
+
+
+class NotDownloadedError(DatasetError, ActivationsError, CorruptReleaseError):
+    """A file of which a clone of a dataset or a release has the name alone."""
 
 
 class SchemaVersionError(UnitdbError, ValueError):

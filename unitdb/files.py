@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import contextmanager
+import re
+import shlex
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from unitdb.errors import BusyError, CorruptReleaseError
+from unitdb.errors import BusyError, CorruptReleaseError, NotDownloadedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 __all__ = [
+    "POINTER",
     "SECONDS",
     "SUMS",
+    "check_downloaded",
     "files_below",
+    "is_absent",
+    "is_pointer",
     "locked",
     "read_sums",
     "replacing",
@@ -30,6 +36,10 @@ SUMS = "SHA256SUMS"
 """Name of the file that lists the checksums of all others."""
 SECONDS = 600.0
 """How long another process is waited for."""
+
+POINTER = b"/annex/objects/"
+"""How the text begins that git-annex leaves in place of content."""
+_LONGEST_POINTER = 1 << 15  # of what git-annex takes for one
 
 
 @contextmanager
@@ -111,6 +121,20 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def is_absent(path: Path) -> bool:
+    """Whether git-annex has the name of a file alone: a link to nothing, or a pointer."""
+    return (path.is_symlink() and not path.exists()) or is_pointer(path)
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether a file is the text that git-annex leaves in place of content (adjusted branches)."""
+    with suppress(OSError):
+        if path.is_file() and len(POINTER) < path.stat().st_size <= _LONGEST_POINTER:
+            with path.open("rb") as file:
+                return file.read(len(POINTER)) == POINTER
+    return False
+
+
 def sha256_file(path: Path) -> str:
     """SHA-256 (hex) of the bytes of a file."""
     with path.open("rb") as file:
@@ -137,6 +161,33 @@ def _is_leaf(path: Path) -> bool:
     return path.is_symlink() or not path.is_dir() or not any(path.iterdir())
 
 
+def check_downloaded(folder: Path, names: Iterable[str]) -> None:
+    """See that a clone has some files of a release, and not their names alone.
+
+    Parameters
+    ----------
+    folder : Path
+        The release.
+    names : iterable of str
+        Its files.
+
+    Raises
+    ------
+    NotDownloadedError
+        Names the first that it has not, and the commands that get them.
+    """
+    absent = [name for name in names if is_absent(folder / name)]
+    if absent:
+        others = f" (nor are {len(absent) - 1} others)" if len(absent) > 1 else ""
+        *_, name, version = ("", "", *folder.resolve().parts)
+        elsewhere = f"; or, into another folder: unitdb fetch {name}@{version} --from ADDRESS"
+        raise NotDownloadedError(
+            f"{folder / absent[0]}: not downloaded{others}: "
+            f"{shlex.join(['datalad', '-C', str(folder), 'get', '.'])}"
+            + (elsewhere if re.fullmatch(r"\d+\.\d+\.\d+", version) else "")
+        )
+
+
 def read_sums(folder: Path) -> dict[str, str]:
     """Read ``SHA256SUMS``: the SHA-256 (hex) of each file by its relative path.
 
@@ -144,8 +195,11 @@ def read_sums(folder: Path) -> dict[str, str]:
     ------
     CorruptReleaseError
         The file is missing or not in the format of ``sha256sum``.
+    NotDownloadedError
+        A clone has its name alone.
     """
     path = folder / SUMS
+    check_downloaded(folder, [SUMS])
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as cause:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import glob
 import shlex
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from unitdb.errors import NotDownloadedError
+from unitdb.files import is_absent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +25,6 @@ _LONGEST = 300
 
 _listening: ContextVar[tuple[set[Path], ...]] = ContextVar("_listening", default=())
 
-_POINTER = b"/annex/objects/"
-_LONGEST_POINTER = 1 << 15  # of what git-annex takes for one
-
 
 def note_read(path: Path) -> None:
     """Say that the file at ``path`` is read; called by whatever opens files of users, before it.
@@ -37,7 +35,7 @@ def note_read(path: Path) -> None:
         It is a link to nothing, or a pointer that git-annex leaves in place of content (on
         adjusted branches); with the command that downloads it.
     """
-    if (path.is_symlink() and not path.exists()) or _is_pointer(path):
+    if is_absent(path):
         raise NotDownloadedError(f"{path}: {_not_downloaded(path)}")
     for noted in _listening.get():
         noted.add(path)
@@ -48,14 +46,6 @@ def why_missing(path: Path) -> str:
     return _not_downloaded(path) if path.is_symlink() else "no such file or folder"
 
 
-def _is_pointer(path: Path) -> bool:
-    with suppress(OSError):
-        if path.is_file() and len(_POINTER) < path.stat().st_size <= _LONGEST_POINTER:
-            with path.open("rb") as file:
-                return file.read(len(_POINTER)) == _POINTER
-    return False
-
-
 def _not_downloaded(path: Path) -> str:
     # By hand: to resolve it would follow the link.
     for folder in path.absolute().parents:
@@ -63,8 +53,15 @@ def _not_downloaded(path: Path) -> str:
             name = glob.escape(path.absolute().relative_to(folder).as_posix())
             words = ["unitdb", "datasets", "get", folder.name, "--data", str(folder.parent)]
             command = shlex.join([*words, "--file", name])
-            return f"not downloaded: {command} (or: datalad get {shlex.quote(str(path))})"
-    return f"not downloaded: git annex get {shlex.quote(str(path))}"
+            return f"not downloaded: {command} (or: {_get('datalad', folder, path)})"
+    return f"not downloaded: {_get('git', path.absolute().parent, path)}"
+
+
+def _get(program: str, folder: Path, path: Path) -> str:
+    # Neither program finds the dataset of a path from outside of it.
+    name = path.absolute().relative_to(folder).as_posix()
+    verb = ["annex", "get"] if program == "git" else ["get"]
+    return shlex.join([program, "-C", str(folder), *verb, name])
 
 
 def in_one_line(text: object) -> str:

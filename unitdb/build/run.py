@@ -37,6 +37,7 @@ from unitdb.errors import (
     BuildBusyError,
     BusyError,
     CorruptReleaseError,
+    NotDownloadedError,
     ReleaseExistsError,
     SchemaVersionError,
 )
@@ -189,6 +190,8 @@ def _is_finished(releases: Path, jobs: Sequence[Job], *, replace: bool) -> bool:
 
     Raises
     ------
+    NotDownloadedError
+        It is published, and a clone has the names of its files alone.
     ReleaseExistsError
         It is published, is something else, and is not to be replaced.
     """
@@ -196,8 +199,12 @@ def _is_finished(releases: Path, jobs: Sequence[Job], *, replace: bool) -> bool:
     published = releases / recipe.name / recipe.version
     if not published.exists():
         return False
-    if _is_same(published, jobs):
-        return True
+    try:
+        if _is_same(published, jobs):
+            return True
+    except NotDownloadedError:
+        if not replace:
+            raise
     if replace:
         return False
     raise ReleaseExistsError(
@@ -210,6 +217,8 @@ def _is_same(published: Path, jobs: Sequence[Job]) -> bool:
     """Whether a published release is what these jobs would build."""
     try:
         found = open_release(published).table("builds", ["build", "recipe_sha256"]).astype(str)
+    except NotDownloadedError:
+        raise
     except (CorruptReleaseError, SchemaVersionError):
         return False
     wanted = {(job.build, plan_sha256(jobs)) for job in jobs}

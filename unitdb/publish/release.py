@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from unitdb.errors import CatalogueError, ReleaseExistsError, SchemaError, UnknownReleaseError
-from unitdb.files import SUMS, files_below, locked, read_sums, sha256_file, write_text
+from unitdb.files import (
+    SUMS,
+    files_below,
+    is_absent,
+    locked,
+    read_sums,
+    sha256_file,
+    write_text,
+)
 from unitdb.publish import _card, _datapackage, _prov
 from unitdb.publish._signing import find_signer, sign_entry
 from unitdb.release.catalogue import (
@@ -221,7 +229,8 @@ def is_same(staged: Path, target: Path) -> bool:
 
 def is_whole(target: Path) -> bool:
     """Whether all files are there: of a clone, git-annex may have got none, or only some."""
-    return all((target / path).is_file() for path in read_sums(target))
+    paths = [target / path for path in read_sums(target)]
+    return all(path.is_file() and not is_absent(path) for path in paths)
 
 
 def _write_metadata(staged: Path, info: ReleaseInfo) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import CorruptReleaseError, ProgramError, StoreError
-from unitdb.files import SUMS, locked, read_sums, sha256_file, write_text
+from unitdb.files import SUMS, check_downloaded, locked, read_sums, sha256_file, write_text
 from unitdb.programs import run
 from unitdb.publish._owned import clear_stale, holding, remove_tree
 from unitdb.publish._signing import Signer, sign_entry
@@ -101,6 +101,7 @@ def publish_to_folder(release: Path, store: Path, signer: Signer | None = None) 
             _copy_release(release, target, store)
             _copy_notes(release, store, name, version, signer)
         elif not is_whole(target):
+            check_downloaded(target, read_sums(target))
             missing = [path for path in read_sums(target) if not (target / path).is_file()]
             raise CorruptReleaseError(f"{target / missing[0]}: is missing")
         elif signer is not None:
@@ -211,6 +212,7 @@ def _copy_release(release: Path, target: Path, store: Path) -> None:
     sums = read_sums(release)
     for name, expected in sums.items():
         (staged / name).parent.mkdir(parents=True, exist_ok=True)
+        check_downloaded(release, [name])
         shutil.copyfile(release / name, staged / name)
         if sha256_file(staged / name) != expected:
             shutil.rmtree(staged)

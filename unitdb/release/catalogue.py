@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from unitdb.errors import CatalogueError, CorruptReleaseError, UnknownReleaseError
-from unitdb.files import SUMS, read_sums, sha256_file, write_text
+from unitdb.files import SUMS, check_downloaded, read_sums, sha256_file, write_text
 from unitdb.release.manifest import read_manifest
 from unitdb.release.names import (
     SHA256_PATTERN,
@@ -185,15 +185,15 @@ class Catalogue:
         """
         contents = self.listed()
         releases = contents["releases"]
-        for sums in sorted(self.root.glob(f"*/*/{SUMS}")):
-            folder = sums.parent
-            name, version = folder.parent.name, folder.name
+        for folder in sorted(self.root.glob("*/*")):
+            sums, name, version = folder / SUMS, folder.parent.name, folder.name
             named = not name.startswith(".") and re.fullmatch(VERSION_PATTERN, version)
-            if not named or not sums.is_file():
+            if not named or not (sums.is_file() or sums.is_symlink()):
                 continue
             versions = releases.setdefault(name, {"versions": {}})["versions"]
             try:
                 known = versions.get(version)
+                check_downloaded(folder, [SUMS])
                 if known is not None and known["sha256"] == sha256_file(sums):
                     continue
                 if known is None or backup_of(folder).exists():
@@ -238,6 +238,7 @@ class Catalogue:
     def listed(self) -> dict[str, Any]:
         """What ``releases.json`` holds, whatever stands beside it; raises as :meth:`contents`."""
         path = self.root / CATALOGUE
+        check_downloaded(self.root, [CATALOGUE])
         try:
             text = bounded_text(path)
         except FileNotFoundError:
@@ -251,7 +252,9 @@ class Catalogue:
 def _stated_size(folder: Path) -> dict[str, int]:
     """``bytes``: the size of all files; nothing where git-annex has some of them elsewhere."""
     try:
-        return {"bytes": sum((folder / name).stat().st_size for name in [SUMS, *read_sums(folder)])}
+        names = [SUMS, *read_sums(folder)]
+        check_downloaded(folder, names)
+        return {"bytes": sum((folder / name).stat().st_size for name in names)}
     except (OSError, CorruptReleaseError):
         return {}
 

@@ -15,7 +15,14 @@ from unitdb.errors import (
     ReleaseExistsError,
     UnknownReleaseError,
 )
-from unitdb.files import SUMS, locked, read_sums, sha256_file
+from unitdb.files import (
+    SUMS,
+    check_downloaded,
+    is_pointer,
+    locked,
+    read_sums,
+    sha256_file,
+)
 from unitdb.release.catalogue import (
     CATALOGUE,
     LOCK,
@@ -99,6 +106,9 @@ def fetch(
         The source does not answer, or stops answering; what was fetched is kept for the next call.
     CorruptReleaseError
         A file is not as its checksum says; names it. Nothing is put in place.
+    NotDownloadedError
+        The release is there already, in a clone that has the names of its files alone; or the
+        source is such a clone.
     ReleaseExistsError
         The folder has, or its catalogue lists, other content under this version.
     SignatureError
@@ -119,6 +129,8 @@ def fetch(
     with locked(work.with_name(f"{work.name}.lock")):
         if backup_of(target).exists():
             finish(root, name, version)
+        if target.exists() and not replace:
+            check_downloaded(target, [SUMS])
         other = _what_differs(root, target, entry)
         if other and not replace:
             raise ReleaseExistsError(
@@ -135,8 +147,10 @@ def fetch(
                 if other and not target.exists():
                     mark_replaced(target)
                 place(work, target)
-        elif other:
-            mark_replaced(target)
+        else:
+            check_downloaded(target, read_sums(target))
+            if other:
+                mark_replaced(target)
         finish(root, name, version)
         _list(root, name, version, entry, source)
     return target
@@ -223,6 +237,8 @@ def _fetch_file(base: str, name: str, path: Path, sha256: str, *, most: int | No
     """Fetch a file unless it is there, going on where an earlier call was interrupted."""
     if path.exists():
         return  # renamed only after its checksum was right
+    if not is_address(base):
+        check_downloaded(Path(base), [name])
     part = path.with_name(f"{path.name}{_PART}")
     part.parent.mkdir(parents=True, exist_ok=True)
     resumed = part.exists()
@@ -231,8 +247,16 @@ def _fetch_file(base: str, name: str, path: Path, sha256: str, *, most: int | No
         part.unlink()  # what the earlier call left was of another file
         _download(f"{base}/{name}", part, most)
     if sha256_file(part) != sha256:
+        absent = is_pointer(part)
         part.unlink()
-        raise CorruptReleaseError(f"{base}/{name}: not as its checksum says")
+        raise CorruptReleaseError(
+            f"{base}/{name}: "
+            + (
+                "not downloaded there: the source has a pointer of git-annex in its place"
+                if absent
+                else "not as its checksum says"
+            )
+        )
     part.rename(path)
 
 
@@ -305,6 +329,7 @@ def _read_text(source: str, name: str) -> str:
     try:
         if is_address(source):
             return read(address, most=LARGEST_TEXT)[0].decode("utf-8")
+        check_downloaded(Path(source), [name])
         return bounded_text(Path(address))
     except FileNotFoundError:
         raise FetchError(f"{address}: no such file (is {source} a folder of releases?)") from None

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unitdb.errors import CorruptReleaseError, FetchError, SchemaVersionError
+from unitdb.errors import (
+    CorruptReleaseError,
+    FetchError,
+    NotDownloadedError,
+    SchemaVersionError,
+)
 from unitdb.extras import upgrade_hint
+from unitdb.files import check_downloaded
 from unitdb.release.citing import Person
 from unitdb.release.names import (
     VERSION_PATTERN,
@@ -91,9 +97,12 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises
     ------
+    NotDownloadedError
+        A clone has the name of the file alone.
     CorruptReleaseError
         The file is missing, not JSON, or lacks or misstates a part; names which.
     """
+    check_downloaded(folder, [MANIFEST])
     return parse_manifest(lambda: bounded_text(folder / MANIFEST), str(folder))
 
 
@@ -117,7 +126,7 @@ def parse_manifest(read: Callable[[], str], where: str) -> Manifest:
         content = json.loads(read())
     except FileNotFoundError:
         raise CorruptReleaseError(f"{where} is not a release: it has no {MANIFEST}") from None
-    except FetchError:
+    except (FetchError, NotDownloadedError):
         raise
     except (OSError, ValueError, RecursionError) as cause:
         raise CorruptReleaseError(f"{path}: cannot be read: {cause}") from cause

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from unitdb.errors import CorruptReleaseError, FetchError, SchemaError
+from unitdb.errors import CorruptReleaseError, FetchError, NotDownloadedError, SchemaError
+from unitdb.files import POINTER, is_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from io import RawIOBase
-    from pathlib import Path
     from typing import IO
 
     from unitdb.schema import Table
@@ -79,7 +80,20 @@ def readable(
     except (pa.ArrowException, OSError) as cause:
         first_line = str(cause).partition("\n")[0]
         place = where or str(source)
+        if _is_pointer(source):
+            raise NotDownloadedError(
+                f"{place}: not downloaded: a pointer of git-annex stands in place of the file"
+            ) from None
         raise CorruptReleaseError(f"{place}: not a readable Parquet file: {first_line}") from cause
+
+
+def _is_pointer(source: Path | IO[bytes] | RawIOBase) -> bool:
+    if isinstance(source, Path):
+        return is_pointer(source)
+    with suppress(OSError, ValueError, FetchError):
+        source.seek(0)
+        return source.read(len(POINTER)) == POINTER
+    return False
 
 
 def read_matching(

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from unitdb.errors import FetchError, MissingExtraError
 from unitdb.extras import install_hint
+from unitdb.files import check_downloaded
 from unitdb.release.names import LARGEST_TEXT, bounded_text
 from unitdb.release.rows import read_matching, read_rows
 from unitdb.release.web import is_address, read
@@ -46,7 +47,13 @@ class Storage(Protocol):
         """
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """Files that are not there, as far as that is known without reading them."""
+        """Files that are not there, as far as that is known without reading them.
+
+        Raises
+        ------
+        NotDownloadedError
+            A clone has the names of some alone.
+        """
 
     def rows(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Read a Parquet file, or some of its columns."""
@@ -81,10 +88,13 @@ class Folder:
 
     def read_text(self, name: str) -> str:
         """Read a text file."""
+        check_downloaded(self.path, [name])
         return bounded_text(self.path / name)
 
     def missing(self, names: Iterable[str]) -> list[str]:
         """Files that are not there."""
+        names = list(names)
+        check_downloaded(self.path, names)
         return [name for name in names if not (self.path / name).is_file()]
 
     def rows(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:

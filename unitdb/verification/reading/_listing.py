@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unitdb.errors import CorruptReleaseError
-from unitdb.files import SUMS, sha256_file
+from unitdb.files import SUMS, check_downloaded, sha256_file
 from unitdb.release.catalogue import (
     CATALOGUE,
     backup_of,
@@ -42,6 +42,7 @@ def check_listed(folder: Path, manifest: Manifest) -> tuple[str, ...]:
     root = folder.resolve().parents[1]
     path = root / CATALOGUE
     unknown = "whether it is the build that was published, is retracted or has errata"
+    check_downloaded(root, [CATALOGUE])
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import CorruptReleaseError
-from unitdb.files import SUMS, files_below, read_sums, sha256_file
+from unitdb.files import SUMS, check_downloaded, files_below, read_sums, sha256_file
 from unitdb.release.manifest import MANIFEST, METADATA
 from unitdb.schema import TABLES, frictionless, tables_of
 from unitdb.verification.reading._references import shown
@@ -26,8 +26,11 @@ def check_sums(folder: Path) -> int:
     ------
     CorruptReleaseError
         Names what is missing, too many or changed.
+    NotDownloadedError
+        A clone has the names of some alone.
     """
     sums = read_sums(folder)
+    check_downloaded(folder, sums)
     present = set(files_below(folder)) - {SUMS}
     for problem, names in (
         ("missing", sums.keys() - present),
