@@ -25,7 +25,7 @@ from unitdb.publish import publish, publish_release
 from unitdb.publish.release import is_whole
 from unitdb.release import Catalogue, fetch
 from unitdb.release.manifest import MANIFEST
-from unitdb.release.verification import verify
+from unitdb.verification import verify
 
 KEY = "SHA256E-s3--0000000000000000000000000000000000000000000000000000000000000000.parquet"
 
