@@ -108,6 +108,19 @@ def _check_matrix(
         raise ValueError(f"holds cells within cells, more than {_MOST_DEEP} deep")
     if not len(matrix.body) and depth:
         return Variable("", (0, 0), "double")  # an empty cell
+    variable, class_, is_complex, parts = _read_header(matrix, order)
+    if class_ == _OPAQUE:
+        if depth:
+            raise ValueError(f"holds a cell that is an {variable.kind}: expected numbers or text")
+    elif names is None or variable.name in names:
+        _check_data(variable, class_, list(parts), order, is_complex=is_complex, depth=depth)
+    return variable
+
+
+def _read_header(
+    matrix: _Element, order: Literal["little", "big"]
+) -> tuple[Variable, int, bool, Iterator[_Element]]:
+    """Read what a variable is, its class, whether it is complex, and the elements of its data."""
     parts = _elements(matrix.body, order)
     flags, sizes, name = (next(parts, None) for _ in range(3))
     if flags is None or sizes is None or name is None:
@@ -118,9 +131,7 @@ def _check_matrix(
     class_, is_complex = word & 0xFF, bool((word >> 8) & _COMPLEX)
     if class_ == _OPAQUE:  # in place of a shape its name, then what makes it, then its class
         called, made = (bytes(part.body).decode("latin-1") for part in (sizes, next(parts, name)))
-        if depth:
-            raise ValueError(f"holds a cell of class {made}: expected numbers or text")
-        return Variable(called, (1, 1), f"object of class {made!r}")
+        return Variable(called, (1, 1), f"object of class {made!r}"), class_, is_complex, parts
     if sizes.kind != 5 or len(sizes.body) < 8 or len(sizes.body) % 4:
         raise ValueError("holds a variable whose shape is none")
     shape = [
@@ -133,24 +144,32 @@ def _check_matrix(
     kind = _CLASSES[class_] if class_ < len(_CLASSES) else "unknown"
     if class_ in _NUMBERS and (word >> 8) & _LOGICAL:
         kind = "logical"
-    variable = Variable(called, tuple(shape), kind)
-    if names is not None and called not in names:
-        return variable
+    return Variable(called, tuple(shape), kind), class_, is_complex, parts
+
+
+def _check_data(
+    variable: Variable,
+    class_: int,
+    parts: list[_Element],
+    order: Literal["little", "big"],
+    *,
+    is_complex: bool,
+    depth: int,
+) -> None:
+    shape = list(variable.shape)
     if class_ == _CELL:
-        cells = list(parts)
-        if len(cells) != math.prod(shape):
-            raise ValueError(f"states the shape {shape} and holds {len(cells)} cells")
-        for cell in cells:
+        if len(parts) != math.prod(shape):
+            raise ValueError(f"states the shape {shape} and holds {len(parts)} cells")
+        for cell in parts:
             _check_matrix(cell, order, None, depth=depth + 1)
     elif class_ == _CHAR:
-        _check_text(list(parts), shape)
+        _check_text(parts, shape)
     elif class_ in _NUMBERS:
-        _check_numbers(list(parts), math.prod(shape), n_parts=2 if is_complex else 1)
+        _check_numbers(parts, math.prod(shape), n_parts=2 if is_complex else 1)
     elif class_ == _SPARSE and not depth:
-        _check_sparse(list(parts), shape, n_parts=4 if is_complex else 3)
+        _check_sparse(parts, shape, n_parts=4 if is_complex else 3)
     elif depth:
-        raise ValueError(f"holds a cell of class {kind}: expected numbers or text")
-    return variable
+        raise ValueError(f"holds a cell of class {variable.kind}: expected numbers or text")
 
 
 def _check_sparse(parts: list[_Element], shape: list[int], *, n_parts: int) -> None:

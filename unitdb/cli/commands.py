@@ -44,26 +44,28 @@ _signed = click.option(
 )
 
 LAZY = {
-    "app": Lazy("unitdb.browser.commands:app", "app", "Look at a release in the browser."),
+    "app": Lazy("unitdb.cli.app:app", "app", "Look at a release in the browser."),
     "report": Lazy(
-        "unitdb.browser.commands:report",
+        "unitdb.cli.app:report",
         "app",
         "Write the figures of a release as one static page.",
     ),
-    "build": Lazy("unitdb.build.commands:build", "build", "Run a recipe: publish a release."),
+    "build": Lazy("unitdb.cli.building.build:build", "build", "Run a recipe: publish a release."),
     "datasets": Lazy(
-        "unitdb.build.dataset_commands:datasets", "build", "List, download and check fMRI datasets."
+        "unitdb.cli.building.datasets:datasets", "build", "List, download and check fMRI datasets."
     ),
     "demo": Lazy(
-        "unitdb.build.commands:demo", "demo", "Build and show the (simulated) sample release."
+        "unitdb.cli.building.build:demo", "demo", "Build and show the (simulated) sample release."
     ),
     "doctor": Lazy("unitdb.cli.doctor:doctor", "", "Say what is missing here, and what mends it."),
-    "errata": Lazy("unitdb.publish.commands:errata", "", "List or add what was found wrong."),
-    "import": Lazy("unitdb.imports.commands:import_", "build", "Publish published accuracies."),
-    "models": Lazy("unitdb.build.commands:models", "build", "List networks, or check one."),
-    "plan": Lazy("unitdb.build.commands:show_plan", "build", "Say what a build would take."),
-    "publish": Lazy("unitdb.publish.commands:publish", "datalad", "Publish a release to a store."),
-    "retract": Lazy("unitdb.publish.commands:retract", "", "Mark a release as not to be used."),
+    "errata": Lazy("unitdb.cli.building.publish:errata", "", "List or add what was found wrong."),
+    "import": Lazy("unitdb.cli.building.imports:import_", "build", "Publish published accuracies."),
+    "models": Lazy("unitdb.cli.building.build:models", "build", "List networks, or check one."),
+    "plan": Lazy("unitdb.cli.building.build:show_plan", "build", "Say what a build would take."),
+    "publish": Lazy(
+        "unitdb.cli.building.publish:publish", "datalad", "Publish a release to a store."
+    ),
+    "retract": Lazy("unitdb.cli.building.publish:retract", "", "Mark a release as not to be used."),
 }
 """Commands of the optional extras: imported when they are run, not when they are listed."""
 

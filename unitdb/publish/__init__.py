@@ -10,7 +10,7 @@ from unitdb.publish.release import (
     retract,
 )
 from unitdb.publish.remote import publish
-from unitdb.publish.store import init_store
+from unitdb.publish.store import init_store, save_catalogue_of_store
 from unitdb.publish.tables import write_partition, write_table
 from unitdb.release.placing import finish
 
@@ -23,6 +23,7 @@ __all__ = [
     "publish",
     "publish_release",
     "retract",
+    "save_catalogue_of_store",
     "write_partition",
     "write_table",
 ]

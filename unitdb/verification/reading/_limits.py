@@ -102,6 +102,11 @@ def _patterns(
         yield f"pattern_r is {row['pattern_r']}, but pattern_chance is {row['pattern_chance']}"
     if value is not None and not _is_share(value, 2 * (n - 1), n):
         yield f"identification is {value}: no mean over {n} images of shares of {n - 1} comparisons"
+    yield from _identified_by_chance(row, build)
+
+
+def _identified_by_chance(row: Row, build: Mapping[str, Any]) -> Iterator[str]:
+    n, value = row["n_candidates"], row["identification"]
     n_controls, chance = _n_controls(build), row["identification_chance"]
     if not n_controls:
         expected_chance = 0.5 if build["n_folds"] is None else None

@@ -11,11 +11,9 @@ from typing import Any
 import click
 
 from unitdb.activations import MODELS, get_model, load_model
-from unitdb.build.datalad_run import build_in_datalad
-from unitdb.build.demo import findings
-from unitdb.build.planning import plan as run_plan
-from unitdb.build.run import build as run_build
+from unitdb.build import build as run_build, build_in_datalad, plan as run_plan
 from unitdb.cli import terminal
+from unitdb.cli.findings import findings
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
 from unitdb.release import open_release

@@ -8,8 +8,7 @@ import click
 
 from unitdb.cli import terminal
 from unitdb.cli.progress import progress_bars
-from unitdb.imports.layouts import LAYOUTS
-from unitdb.imports.run import import_accuracies
+from unitdb.imports import LAYOUTS, import_accuracies
 from unitdb.release.catalogue import default_root
 
 __all__ = ["import_"]

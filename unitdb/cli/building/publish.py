@@ -7,9 +7,12 @@ from pathlib import Path
 import click
 
 from unitdb.cli import terminal
-from unitdb.publish.release import add_erratum, retract as retract_release
-from unitdb.publish.remote import publish as publish_release
-from unitdb.publish.store import save_catalogue_of_store
+from unitdb.publish import (
+    add_erratum,
+    publish as publish_release,
+    retract as retract_release,
+    save_catalogue_of_store,
+)
 from unitdb.release import Catalogue, Release, open_release
 
 __all__ = ["errata", "publish", "retract"]

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from unitdb import sources
-from unitdb.build.commands import DATASETS
 from unitdb.cli import terminal
+from unitdb.cli.building.build import DATASETS
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
 from unitdb.errors import DatasetError, SourceError, UnknownSubjectError
