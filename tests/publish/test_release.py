@@ -217,8 +217,9 @@ def test_killed_publisher_leaves_old_or_new(
     if before == "replace":
         shutil.copytree(tiny_release.parent.parent, root)
     staged_copy(changed_tables, root)
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(root), step, before], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    command = [sys.executable, "-c", KILLED, str(root), step, before]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     target = root / "tiny" / "1.0.0"
     assert target.exists() == (
         step == "releases.json" or (before == "replace" and step != "tiny/1.0.0")
