@@ -12,6 +12,24 @@ import pytest
 from hypothesis import given, strategies as st
 from nilearn.signal import clean as nilearn_clean
 
+from tests.responses.raw import (
+    AFFINE,
+    EVENTS,
+    RUNS,
+    SECONDS,
+    SHAPE,
+    bold,
+    events,
+    events_are,
+    mask,
+    part,
+    read,
+    run_name,
+    save_mask,
+    spec,
+    with_numbers,
+    write,
+)
 from unitdb.errors import (
     DatasetError,
     ResponsesError,
@@ -22,91 +40,11 @@ from unitdb.responses import Dataset
 from unitdb.responses.bids import (
     _Event,
     _volumes,
-    bids_responses,
     block_means,
     clean,
     normalised,
 )
 from unitdb.responses.spec import DatasetSpec
-
-SHAPE, N_VOLUMES, SECONDS = (6, 5, 4), 30, 3.0
-AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
-EVENTS = [(6.0, "apple"), (18.0, "bird"), (30.0, "car"), (42.0, "apple"), (66.0, "dog")]
-RUNS = [("perceptionTraining01", "01"), ("perceptionTraining01", "02"), ("perceptionTest01", "01")]
-
-
-def run_name(session, run):
-    return f"sub-01_ses-{session}_task-perception_run-{run}"
-
-
-def write(root):
-    """Lay files out as the published raw and preprocessed images of god are."""
-    rng = np.random.default_rng(0)
-    anatomy = root / "sourcedata" / "sub-01" / "anat"
-    anatomy.mkdir(parents=True)
-    for number, name in enumerate(("LH_V1d", "LH_V1v", "RH_V1d", "LH_V4")):
-        mask = np.zeros(SHAPE, dtype=np.uint8)
-        mask.reshape(-1)[number * 7 : number * 7 + 9] = 1
-        nib.save(nib.Nifti1Image(mask, AFFINE), anatomy / f"sub-01_mask_{name}.nii.gz")
-    for session, run in RUNS:
-        raw = root / "sub-01" / f"ses-{session}" / "func"
-        ready = root / "derivatives" / "sub-01" / f"ses-{session}" / "func"
-        raw.mkdir(parents=True, exist_ok=True)
-        ready.mkdir(parents=True, exist_ok=True)
-        values = 1000 + 30 * rng.normal(size=(*SHAPE, N_VOLUMES)).astype(np.float32)
-        image = nib.Nifti1Image(values, AFFINE)
-        image.header.set_xyzt_units("mm", "sec")
-        image.header.set_zooms((3.0, 3.0, 3.0, SECONDS))
-        nib.save(image, ready / f"{run_name(session, run)}_bold_preproc.nii.gz")
-        lines = ["onset\tduration\ttrial_no\tevent_type\tstim_id"]
-        lines.append("0.0\t6.0\t0\trest\tn/a")
-        shown = ["egg" if session.startswith("perceptionTest") else name for _, name in EVENTS]
-        for number, ((onset, _), name) in enumerate(zip(EVENTS, shown, strict=True), 1):
-            lines.append(f"{onset}\t9.0\t{number}\tstimulus\t{name}")
-        (raw / f"{run_name(session, run)}_events.tsv").write_text("\n".join(lines) + "\n")
-        motion = rng.normal(size=(N_VOLUMES, 2))
-        table = ["trans_x\trot_z", *("\t".join(f"{v:.6f}" for v in row) for row in motion)]
-        table[1] = "n/a\t" + table[1].split("\t")[1]
-        name = f"{run_name(session, run)}_desc-confounds_timeseries.tsv"
-        (ready / name).write_text("\n".join(table) + "\n")
-
-
-def part(kind):
-    sessions = f"sub-*/ses-perception{kind}*/func"
-    return {
-        "bold": f"derivatives/{{subject}}/ses-perception{kind}*/func/*_bold_preproc.nii.gz",
-        "events": f"{{subject}}/ses-perception{kind}*/func/*_events.tsv",
-        "confounds": f"derivatives/{sessions}/*_desc-confounds_timeseries.tsv",
-        "stimulus": "stim_id",
-        "keep": {"event_type": ["stimulus"]},
-    }
-
-
-def spec(**options):
-    return DatasetSpec.model_validate(
-        {
-            "name": "raw",
-            "title": "Raw images",
-            "description": "Made for a test.",
-            "licence": "none",
-            "source": "a test",
-            "citation": "none",
-            "subjects": ["sub-01"],
-            "rois": {"V1": "primary", "V4": "fourth"},
-            "stimuli": {"kind": "folder", "folder": "pictures", "ending": ".png"},
-            "responses": {
-                "kind": "bids",
-                "root": "bids",
-                "parts": {"train": part("Training"), "test": part("Test")},
-                "masks": {
-                    "V1": ["sourcedata/{subject}/anat/{subject}_mask_?H_V1*.nii.gz"],
-                    "V4": ["sourcedata/{subject}/anat/{subject}_mask_LH_V4.nii.gz"],
-                },
-                "shift": 3.0,
-                **options,
-            },
-        }
-    )
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +58,6 @@ def written(tmp_path_factory):
 def data(written, tmp_path):
     """A copy that may be spoiled."""
     return shutil.copytree(written, tmp_path / "data")
-
-
-def read(data, **options):
-    found = spec(**options)
-    return bids_responses(found, found.responses, "sub-01", data)
 
 
 def slow(data, transform):
@@ -262,29 +195,6 @@ def test_only_the_voxels_of_the_rois_are_kept_in_memory(tmp_path):
         tracemalloc.stop()
     assert responses.values.shape == (15, 64)
     assert peak < values.size * 8 * 1.3  # about one slab and its run, not three runs
-
-
-def bold(data, session="perceptionTraining01", run="01"):
-    name = f"{run_name(session, run)}_bold_preproc.nii.gz"
-    return data / "bids" / "derivatives" / "sub-01" / f"ses-{session}" / "func" / name
-
-
-def events(data, session="perceptionTraining01", run="01"):
-    name = f"{run_name(session, run)}_events.tsv"
-    return data / "bids" / "sub-01" / f"ses-{session}" / "func" / name
-
-
-def events_are(rows, header="onset\tduration\tevent_type\tstim_id"):
-    """Change that writes a run's events anew."""
-    return lambda data: events(data).write_text(f"{header}\n{rows}")
-
-
-def mask(data, name="LH_V4"):
-    return data / "bids" / "sourcedata" / "sub-01" / "anat" / f"sub-01_mask_{name}.nii.gz"
-
-
-def save_mask(data, values, affine=AFFINE):
-    nib.save(nib.Nifti1Image(values.astype(np.uint8), affine), mask(data))
 
 
 def write_bomb(path):
@@ -476,18 +386,6 @@ def test_stimuli_told_by_number_are_named(data):
 
 def read_ids(events):
     return [name for _, name in events] * 2 + ["egg"] * 5
-
-
-def with_numbers(folder, *, followed_by="\n"):
-    """Have events tell pictures by number; gives the numbers."""
-    names = ["apple", "bird", "car", "dog", "egg"]
-    numbers = {name: 1443537 + place for place, name in enumerate(names)}
-    for path in folder.rglob("*_events.tsv"):
-        text = path.read_text()
-        for name, number in numbers.items():
-            text = text.replace(f"\t{name}{followed_by}", f"\t{number}.022563{followed_by}")
-        path.write_text(text)
-    return numbers
 
 
 def test_two_images_of_a_run_are_refused(data):

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.responses.test_bids import (
+from tests.responses.raw import (
     AFFINE,
     EVENTS,
     N_VOLUMES,

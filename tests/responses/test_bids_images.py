@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from nibabel.eulerangles import euler2mat
 from nilearn.image import resample_to_img
 
-from tests.responses.test_bids import AFFINE, N_VOLUMES, RUNS, SHAPE, bold, mask, read, write
+from tests.responses.raw import AFFINE, N_VOLUMES, RUNS, SHAPE, bold, mask, read, write
 from unitdb.errors import DatasetError
 from unitdb.responses.bids_images import (
     Grid,

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.responses.test_bids import bold, events, events_are, mask, part, read, spec, write
+from tests.responses.raw import bold, events, events_are, mask, part, read, spec, write
 from unitdb.errors import DatasetError
 from unitdb.responses.bids import bids_responses
 

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.responses.test_bids import AFFINE, N_VOLUMES, SHAPE, bold, mask, read, write
+from tests.responses.raw import AFFINE, N_VOLUMES, SHAPE, bold, mask, read, write
 from unitdb.errors import DatasetError
 
 
@@ -108,7 +108,7 @@ def test_a_file_that_is_whole_is_read(data, ending):
 
 
 def _spec_parts():
-    from tests.responses.test_bids import spec
+    from tests.responses.raw import spec
 
     return spec().responses.parts
 

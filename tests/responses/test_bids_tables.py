@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from nilearn.interfaces.fmriprep import load_confounds
 
-from tests.responses.test_bids import bold, events, part, read, run_name, write
+from tests.responses.raw import bold, events, part, read, run_name, write
 from unitdb.errors import DatasetError
 from unitdb.responses.bids_events import read_confounds, read_events
 from unitdb.responses.spec import BidsPart

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.responses.test_bids import SECONDS, bold, events, read, run_name, spec, write
+from tests.responses.raw import SECONDS, bold, events, read, run_name, spec, write
 from unitdb.errors import DatasetError
 from unitdb.responses.bids import _Event, _volumes
 from unitdb.responses.bids_timing import seconds_removed, sidecars

@@ -1,7 +1,8 @@
 """Builds a release, with the packages of the venv it runs in.
 
 Run as ``python -m tests.versions.building FOLDER``. Without torch, a release is published from
-tables; with it, a network is decoded too. Ends without a word where all is well.
+tables; with it, BIDS images are read and a network is decoded too. Ends without a word where all is
+well.
 """
 
 from __future__ import annotations
@@ -35,6 +36,18 @@ def decode() -> None:
     assert np.corrcoef(predicted[:, 0], units[40:, 0])[0, 1] > 0.5
 
 
+def read_images(folder: Path) -> None:
+    """Read BOLD images, trend and motion regressed out by nilearn; the means of runs stay."""
+    from tests.responses.raw import read, write
+
+    write(folder / "bids")
+    plain = read(folder)
+    cleaned = read(folder, trend=1, regress=["trans_x", "rot_z"])
+    assert cleaned.values.shape == plain.values.shape
+    assert not np.array_equal(cleaned.values, plain.values)
+    np.testing.assert_allclose(cleaned.values.mean(), plain.values.mean(), rtol=0.01)
+
+
 def build(folder: Path) -> None:
     """Decode a network, as a user would, and verify what comes of it."""
     from tests.build.small import lay_out, run
@@ -47,4 +60,5 @@ if __name__ == "__main__":
     publish(folder)
     decode()
     if importlib.util.find_spec("torch") is not None:
+        read_images(folder / "images")
         build(folder)
