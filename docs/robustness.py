@@ -72,9 +72,15 @@ def page() -> str:
     )
     lines = ["# Robustness", "", "Odd but real inputs, and what comes out. Written by `make docs`;"]
     lines += [
-        "do not edit. Each row is a test. *Before* is what the code gave before the mend: seen"
+        "do not edit. Each row is a test, and was seen to fail on the code before the mend, by"
     ]
-    lines += ["when it ran, or read from it where the test cannot run on it.", ""]
+    lines += [
+        "`python -m tests.against FOLDER`, which runs the tests on another checkout. *Before* is"
+    ]
+    lines += [
+        "what that code gave; where it begins with *no key* or *no option*, the test fails as"
+    ]
+    lines += ["there was none, and the rest of the cell was read from the code.", ""]
     for subject, title in SUBJECTS.items():
         rows = [case for case in found if case.subject == subject]
         if rows:

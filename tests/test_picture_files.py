@@ -229,8 +229,9 @@ def test_files_that_are_cut(tmp_path, ending, monkeypatch):
     whole = path.read_bytes()
     for length in (len(whole) // 2, len(whole) * 9 // 10):
         path.write_bytes(whole[:length])
-        with pytest.raises(PictureError, match=r"a\.\w+: cannot be read as a picture: .+"):
-            read_picture(path, error=PictureError)
+        spec = FolderStimuli(kind="folder", folder=tmp_path.name, ending=path.suffix)
+        with pytest.raises(DatasetError, match=r"a\.\w+: cannot be read as a picture: .+"):
+            folder_stimuli(spec, tmp_path.parent).image(0)
     assert PIL.ImageFile.LOAD_TRUNCATED_IMAGES
 
 

@@ -171,15 +171,14 @@ options: {no-op: {depth: [1, 2.5, null, true, "017", 1.0.0, sub-01, '1:30', x:y]
     now="refused after the first million bytes, and at level 40, with the limit",
 )
 def test_long_and_deep_files_are_refused_before_they_are_parsed(tmp_path, monkeypatch):
+    for text in ("options: " + 500_000 * "[", "options: " + 200_000 * "{a: ", 45 * "- " + "a"):
+        with pytest.raises(RecipeError, match="more than 40 lists and mappings"):
+            read_scalars(tmp_path, text)
     monkeypatch.setattr("unitdb.specs.parse_yaml", lambda _: pytest.fail("was parsed"))
     with (tmp_path / "spec.yaml").open("wb") as file:
         file.truncate(100_000_000)  # sparse: no bytes on the disk
     with pytest.raises(RecipeError, match="longer than 1,000,000 bytes"):
         read_spec(tmp_path / "spec.yaml", Scalars, RecipeError)
-    monkeypatch.undo()
-    for text in ("options: " + 500_000 * "[", "options: " + 200_000 * "{a: ", 45 * "- " + "a"):
-        with pytest.raises(RecipeError, match="more than 40 lists and mappings"):
-            read_scalars(tmp_path, text)
 
 
 KEYS = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=5)

@@ -57,13 +57,6 @@ def test_what_pandas_writes_comes_back_or_its_line_is_named(tmp_path_factory, ro
         assert [[row["a"], row["b"]] for _, row in found.rows] == expected
 
 
-@pytest.mark.robust(
-    "arrays",
-    given="text tables (events, confounds, names) with bytes that are not UTF-8, quotes that do "
-    "not close or close some rows later, rows that are longer or shorter than the header",
-    before="two rows became one cell; surplus cells were cut off, missing ones often not seen",
-    now="an error that names the line",
-)
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -261,11 +261,14 @@ def test_a_zarr_of_nothing_is_not_read(tmp_path):
     now="an error that names both",
 )
 def test_the_same_picture_has_the_same_features(tmp_path):
-    model = load_features(spec(format=write(tmp_path / "f", "stacked")), folder=tmp_path)
+    write(tmp_path / "f", "stacked")
+    plain = {"name": "vgg", "title": "t", "licence": "l", "source": "s", "citation": "c"}
+    plain |= {"features": {"folders": ["f"], "format": "stacked"}, "layers": {"f8": "fc8"}}
+    model = load_features(FeatureModel.model_validate(plain), folder=tmp_path)
     images = [make_stimuli().image(index) for index in range(7)]
     images[5] = images[2]
     stimuli = Stimuli(tuple(IDS), tuple(IDS), images.__getitem__)
-    with pytest.raises(ActivationsError, match="'c1': stimuli 's2' and 's5' are one picture"):
+    with pytest.raises(ActivationsError, match="'f8': stimuli 's2' and 's5' are one picture"):
         extract(model, stimuli, folder=tmp_path / "store", units=ALL)
     for layer in SHAPES:
         rows = values(layer)

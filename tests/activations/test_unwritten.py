@@ -11,10 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 import zarr
 
+from unitdb.activations import FeatureModel
 from unitdb.activations.arrayfiles import read_arrays
+from unitdb.activations.features import load_features
 from unitdb.activations.hdf5 import open_hdf5
 from unitdb.activations.zarrfiles import open_zarr
-from unitdb.errors import DatasetError
+from unitdb.errors import ActivationsError, DatasetError
 from unitdb.imports.matfile import read_accuracy
 from unitdb.responses.bdata import open_bdata
 
@@ -187,6 +189,15 @@ def zarr_array(path, **options):
     return path
 
 
+def load_layer(folder, name="a"):
+    """Load a zarr array as the features of a network."""
+    (folder / "stimuli.txt").write_text("s\nt\nu\nv\n")
+    spec = {"name": "n", "title": "t", "licence": "l", "source": "s", "citation": "c"}
+    features = {"folders": [folder.name], "format": "zarr"}
+    model = FeatureModel.model_validate(spec | {"features": features, "layers": {"l": name}})
+    return load_features(model, folder=folder.parent)
+
+
 SHARDED = {"shape": (4, 6), "chunks": (1, 3), "shards": (2, 6)}
 
 
@@ -208,14 +219,14 @@ def test_zarr_is_read(tmp_path, options):
 def test_chunks_that_are_not_there(tmp_path, options):
     shape = {"shape": (4, 6), "chunks": (2, 3), "dtype": "f4"} | options
     zarr.create_array(tmp_path / "a.zarr", **shape)[:2] = 1
-    with pytest.raises(DatasetError, match=r"the chunk at \[2, 0\] is not there"):
-        open_zarr(tmp_path / "a.zarr", error=DatasetError)
+    with pytest.raises(ActivationsError, match=r"the chunk at \[2, 0\] is not there"):
+        load_layer(tmp_path)
     if options is SHARDED:
         array = zarr.create_array(tmp_path / "b.zarr", **shape)
         array[0, :3] = 1
         array[2:] = 1
-        with pytest.raises(DatasetError, match=r"the chunk at \[0, 3\] is not there"):
-            open_zarr(tmp_path / "b.zarr", error=DatasetError)
+        with pytest.raises(ActivationsError, match=r"the chunk at \[0, 3\] is not there"):
+            load_layer(tmp_path, "b")
 
 
 def test_fill_values_of_zarr_are_missing(tmp_path):
@@ -276,8 +287,8 @@ def test_codecs_and_types_are_on_lists(tmp_path, monkeypatch, form, keys):
     change(path / ("zarr.json" if form == 3 else ".zarray"), **keys)
     monkeypatch.setattr(zarr, "open_array", None)  # whoever calls it fails
     message = "asks for the codec|holds the type|asks for transformers|is no array of zarr"
-    with pytest.raises(DatasetError, match=rf"a\.zarr.*({message})"):
-        open_zarr(path, error=DatasetError)
+    with pytest.raises(ActivationsError, match=rf"a\.zarr.*({message})"):
+        load_layer(tmp_path)
 
 
 def test_a_folder_that_is_no_zarr(tmp_path):

@@ -92,8 +92,8 @@ def test_the_release_says_what_the_axes_are(release):
 @pytest.mark.robust(
     "networks",
     given="features stored (H, W, C), and tokens × features (T, D)",
-    before="read as channels of (C, H, W): 3 channels of 20 units for 5 of 12, tokens for "
-    "channels in blocks of the bootstrap, in masks and on pages",
+    before="no key for axes: read as channels of (C, H, W), 3 channels of 20 units for 5 of 12, "
+    "tokens for channels in blocks of the bootstrap, in masks and on pages",
     now="the recipe says `axes: HWC`, `axes: TD`; accuracies, intervals, channels and maps are "
     "those of the same features in another order",
 )

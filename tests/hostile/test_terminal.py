@@ -127,13 +127,6 @@ def test_errors_of_the_system_are_one_line(error: Exception, line: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
-@pytest.mark.robust(
-    "bounds",
-    given="a full disk, or a folder that is not there, in `export`, `units --output`, `sql`",
-    before="43 lines of `leaked instance` behind the error, a traceback of DuckDB, and a "
-    "`.tmp.wal` that stayed; `.duckdb` files made the folder",
-    now="one line, exit code 2, nothing left",
-)
 def test_a_full_disk(tiny_release: Path) -> None:
     command = [*UNITDB, "sql", str(tiny_release), "FROM accuracy", "--format", "csv"]
     with open("/dev/full", "wb") as full:  # noqa: PTH123
@@ -143,6 +136,13 @@ def test_a_full_disk(tiny_release: Path) -> None:
     assert len(lines) == 2  # the other says that it is simulated
 
 
+@pytest.mark.robust(
+    "bounds",
+    given="a full disk, or a folder that is not there, in `export`, `units --output`, `sql`",
+    before="43 lines of `leaked instance` behind the error, a traceback of DuckDB, and a "
+    "`.tmp.wal` that stayed; `.duckdb` files made the folder",
+    now="one line, exit code 2, nothing left",
+)
 @pytest.mark.parametrize("ending", ["csv", "json", "parquet", "arrow", "duckdb"])
 def test_a_disk_that_fills(tiny_release: Path, tmp_path: Path, ending: str) -> None:
     resource = pytest.importorskip("resource")

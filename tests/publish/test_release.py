@@ -107,6 +107,20 @@ def test_croissant(tiny_release: Path) -> None:
                 assert field["references"]["field"]["@id"] in fields
 
 
+@pytest.mark.robust(
+    "publishing",
+    given="a recipe with authors, ORCID, affiliation, DOI and funding; or without any",
+    before="CITATION.cff and croissant.json named 'The unitdb developers' of every release",
+    now="those of the recipe; without, all say that authors are not stated",
+)
+def test_nobody_is_made_an_author(tiny_release: Path) -> None:
+    citation = yaml.safe_load((tiny_release / "CITATION.cff").read_text(encoding="utf-8"))
+    assert [author["name"] for author in citation["authors"]] == ["Authors are not stated."]
+    assert "creator" not in json.loads(
+        (tiny_release / "croissant.json").read_text(encoding="utf-8")
+    )
+
+
 def test_texts_say_that_it_is_simulated(tiny_release: Path) -> None:
     bids = json.loads((tiny_release / "dataset_description.json").read_text())
     assert bids["DatasetType"] == "derivative"

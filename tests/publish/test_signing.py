@@ -170,7 +170,7 @@ CHANGES: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     given="a store in which a file and all checksums up to `releases.json` were changed, an "
     "erratum added, or a signature removed, cut, enlarged to 64 KiB, or taken from another "
     "version or purpose",
-    before="fetched, and called sound: nothing is signed",
+    before="no option to sign: fetched, and called sound",
     now="`publish --sign`; `fetch` and `verify` with the publisher's `--key` refuse each in a line",
 )
 @pytest.mark.filterwarnings("ignore:.*is retracted")
@@ -226,7 +226,7 @@ def test_what_is_no_public_key_is_refused(served: Path, keys: Path, tmp_path: Pa
 @pytest.mark.robust(
     "publishing",
     given="an erratum or a retraction added to a signed release without `--sign`",
-    before="not covered by any signature",
+    before="no option to sign: they were covered by nothing",
     now="refused in one line; with `--sign` they are part of what is signed, and go along",
 )
 @pytest.mark.filterwarnings("ignore:.*is retracted")

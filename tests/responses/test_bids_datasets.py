@@ -35,12 +35,6 @@ def written(tmp_path_factory):
     return folder
 
 
-@pytest.mark.robust(
-    "BIDS",
-    given="masks V3a, V3b, LOC2 beside V3d, V3v and LOC, in `god-bids` and `deeprecon-bids`",
-    before="`V3*` and `LOC*` took them: V3 had 18 voxels in place of 9",
-    now="patterns fit V3d and V3v alone",
-)
 def test_god_as_a_bids_dataset_is_cloned_and_used_in_place(written, tmp_path):
     path = find_dataset("god-bids", [Path(__file__).parents[2] / "datasets"])
     found = read_spec(path, DatasetSpec, DatasetError)
@@ -62,6 +56,27 @@ def test_god_as_a_bids_dataset_is_cloned_and_used_in_place(written, tmp_path):
     options = {"trend": 1, "normalise": "percent", "shift": -6.0}
     expected = read(written, **options)
     np.testing.assert_allclose(responses.roi("V1"), expected.roi("V1")[:11])
+
+
+@pytest.mark.robust(
+    "BIDS",
+    given="masks V3a, V3b, LOC2 beside V3d, V3v and LOC, in `god-bids` and `deeprecon-bids`",
+    before="`V3*` and `LOC*` took them: their voxels were of V3 and LOC",
+    now="patterns fit V3d and V3v alone",
+)
+@pytest.mark.parametrize("name", ["god-bids", "deeprecon-bids"])
+def test_masks_are_those_of_the_region(tmp_path, name):
+    path = find_dataset(name, [Path(__file__).parents[2] / "datasets"])
+    masks = read_spec(path, DatasetSpec, DatasetError).responses.masks
+    folder = tmp_path / Path(masks["V3"][0].replace("{subject}", "sub-01")).parent
+    folder.mkdir(parents=True)
+    for region in ("V3d", "V3v", "LOC", "V3a", "V3b", "V3A", "LOC2"):
+        (folder / f"sub-01_mask_RH_{region}.nii.gz").touch()
+    for roi, regions in (("V3", ["V3d", "V3v"]), ("LOC", ["LOC"])):
+        found = [f for p in masks[roi] for f in tmp_path.glob(p.replace("{subject}", "sub-01"))]
+        assert sorted(file.name for file in found) == [
+            f"sub-01_mask_RH_{region}.nii.gz" for region in regions
+        ]
 
 
 def lay_out_as_god(source, root):

@@ -29,7 +29,8 @@ def confounds(data):
 @pytest.mark.robust(
     "BIDS",
     given="events and confounds with a byte order mark, CR line ends, quotes, N/A",
-    before="CR and quotes as they should be; N/A was the name of a stimulus",
+    before="N/A of events was the name of a stimulus, N/A of confounds refused; "
+    "the rest as it should be",
     now="the same responses as from plain tables",
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -60,6 +61,46 @@ def test_rows_of_events_are_read_or_named(data, rows, message):
         read(data)
 
 
+@pytest.mark.robust(
+    "arrays",
+    given="events with quotes that do not close or close some rows later, rows that are longer or "
+    "shorter than the header, bytes that are not UTF-8",
+    before="two rows became one cell; surplus cells were cut off, missing ones not seen; of bytes "
+    "the line was not named",
+    now="an error that names the line",
+)
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (b'6\t9\tstimulus\t"x\n18\t9\tstimulus\ty"\n', "line 2: a cell in quotes does not end"),
+        (b'6\t9\tstimulus\tx\n18\t9\tstimulus\t"y\n', "line 3: cannot be read: a quote is not"),
+        (b"6\t9\tstimulus\tx\n18\t9\tstimulus\ty\tz\n", "line 3: has 5 cells, the header has 4"),
+        (b"6\t9\tstimulus\tx\n18\t9\trest\n", "line 3: has 3 cells, the header has 4"),
+        (b"6\t9\tstimulus\tx\n18\t9\tstimulus\t\xe9\n", "line 3: the byte 0xe9 is not UTF-8"),
+    ],
+)
+def test_rows_that_cannot_be_known_are_named(data, rows, message):
+    events(data).write_bytes(HEADER.encode() + rows)
+    with pytest.raises(DatasetError, match=message):
+        read(data)
+
+
+@pytest.mark.robust(
+    "BIDS",
+    given="stim_file faces/01.png and houses/01.png, or v1.0 without an ending",
+    before="both the id 01; v1",
+    now="faces/01 and houses/01, as pictures in folders of the folder are named; v1.0",
+)
+def test_ids_of_files_keep_their_folders(data):
+    names = ["faces/01.png", "houses/01.PNG", "v1.0"]
+    lines = [f"{9 * n}\t9\tstimulus\t{name}\n" for n, name in enumerate(names)]
+    for run in ("01", "02"):
+        events(data, run=run).write_text(HEADER.replace("stim_id", "stim_file") + "".join(lines))
+    parts = {"train": part("Training") | {"stimulus": "stim_file"}, "test": part("Test")}
+    ids = read(data, parts=parts).stimulus_ids
+    assert ids[:3].tolist() == ["faces/01", "houses/01", "v1.0"]
+
+
 @pytest.mark.parametrize("name", ["001", "1e5", "NA", "nan", "None", "true", "-1", "null"])
 def test_names_of_stimuli_stay_text(data, name):
     events(data).write_text(
@@ -68,12 +109,6 @@ def test_names_of_stimuli_stay_text(data, name):
     assert read(data, shift=4.0).stimulus_ids[:2].tolist() == [name, "x"]
 
 
-@pytest.mark.robust(
-    "BIDS",
-    given="n/a in the first row of confounds (derivatives), elsewhere, or in a whole column",
-    before="0 in each case: a column of n/a alone was regressed out as zeros",
-    now="first row: the value of the second, as nilearn has it; otherwise an error",
-)
 def test_missing_confounds_are_those_of_nilearn(data, tmp_path):
     axes = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]
     columns = [name for axis in axes for name in (axis, f"{axis}_derivative1")]
@@ -94,6 +129,12 @@ def test_missing_confounds_are_those_of_nilearn(data, tmp_path):
     np.testing.assert_allclose(found, expected.to_numpy())
 
 
+@pytest.mark.robust(
+    "BIDS",
+    given="n/a in the first row of confounds (derivatives), elsewhere, or in a whole column",
+    before="0 in each case: a column of n/a alone was regressed out as zeros",
+    now="first row: the value of the second, as nilearn has it; otherwise an error",
+)
 @pytest.mark.parametrize(
     ("row", "cell", "message"),
     [
@@ -126,7 +167,7 @@ def test_a_volume_of_confounds_that_is_lost_is_seen(data):
 @pytest.mark.robust(
     "BIDS",
     given="one-back tasks: a presentation of the stimulus that was shown just before it",
-    before="one more sample, with no key to leave it out",
+    before="no key to leave it out: one more sample",
     now="`repeats: drop` leaves it out, within a run",
 )
 def test_repeats_are_dropped_within_a_run(data):

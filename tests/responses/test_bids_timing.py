@@ -207,7 +207,7 @@ def test_start_times_are_taken_into_account(data):
 @pytest.mark.robust(
     "BIDS",
     given="images that lack the first volumes of their runs",
-    before="no key for it, and `shift` refused negative numbers: samples came from later volumes",
+    before="no key for it; `shift` refused negative numbers: samples came from later volumes",
     now="`removed: 2 volumes`, or `6 seconds`; shifts from -60 to 60 s",
 )
 def test_removed_volumes(data):

@@ -45,7 +45,8 @@ def save(folder, name, values):
 @pytest.mark.robust(
     "arrays",
     given="RDMs condensed to vectors (squareform, pdist of MATLAB), of all subjects or a file each",
-    before="'rdm' has shape (3, 15), expected (3 subjects, stimuli, stimuli)",
+    before="'rdm' has shape (3, 15), expected (3 subjects, stimuli, stimuli); a file "
+    "each: {subject}.npz: no such file",
     now="the same voxels as of square matrices",
 )
 @pytest.mark.parametrize("name", ["{subject}.npz", "{subject}.mat", "all.npz", "all.mat"])
