@@ -80,7 +80,13 @@ def page() -> str:
     lines += [
         "what that code gave; where it begins with *no key* or *no option*, the test fails as"
     ]
-    lines += ["there was none, and the rest of the cell was read from the code.", ""]
+    lines += [
+        "there was none, and the rest of the cell was read from the code. So it was in the rows of"
+    ]
+    lines += [
+        "`test_chunks_of_zarr` and `test_a_value_that_nothing_has_is_named`, whose tests call what"
+    ]
+    lines += ["was not there in that form.", ""]
     for subject, title in SUBJECTS.items():
         rows = [case for case in found if case.subject == subject]
         if rows:

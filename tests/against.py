@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -40,7 +41,10 @@ class Absent(type):
     def _refuse(cls, *_: Any, **__: Any) -> NoReturn:
         raise NameError(f"there is no {cls.__name__}")
 
-    __call__ = __iter__ = __getitem__ = _refuse
+    __call__ = __getitem__ = _refuse
+
+    def __iter__(cls) -> Iterator[Any]:
+        return iter(())  # so that lists of examples can be made of it
 
     def __getattr__(cls, name: str) -> type:
         if name.startswith("__"):
