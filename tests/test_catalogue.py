@@ -16,7 +16,7 @@ from unitdb.errors import (
 )
 from unitdb.publish import add_erratum, finish, publish_release, retract
 from unitdb.release import open_release
-from unitdb.release.catalogue import Catalogue, aliases, default_root, version_key
+from unitdb.release.catalogue import Catalogue, aliases, default_root, named_version, version_key
 from unitdb.release.manifest import METADATA
 from unitdb.verification.reading import verify
 
@@ -268,3 +268,14 @@ def test_aliases_mean_the_newest_usable_version(versions: dict[tuple[int, ...], 
         **({"latest": max(usable)} if usable else {}),
         **({"stable": max(usable)} if any(n[0] for n in usable) else {}),
     }
+
+
+def test_a_name_means_the_same_wherever_it_is_looked_up(tmp_path: Path) -> None:
+    """In a folder, and at the source of a fetch."""
+    versions = {v: listed(v, reason=v) for v in ("1.0.0", "1.10.0", "1.9.0")}
+    releases = {"sample": {"versions": versions}}
+    assert named_version(releases, "sample", where="x") == ("sample", "1.10.0")
+    assert named_version(releases, "sample@1.9.0", where="x") == ("sample", "1.9.0")
+    versions["1.9.0"]["retracted"] = None
+    for reference in ("sample", "sample@", "sample@latest", "sample@stable"):
+        assert named_version(releases, reference, where="x") == ("sample", "1.9.0")

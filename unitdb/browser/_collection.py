@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from unitdb.errors import QueryError
+from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,8 +50,8 @@ def written(units: Iterable[str]) -> str:
     """Write units as a parameter of a URL: ``model/layer/1,2,3;model/layer2/4``."""
     layers: dict[str, list[str]] = {}
     for unit in units:
-        layer, _, index = unit.rpartition("/")
-        layers.setdefault(layer, []).append(index)
+        of = UnitId.parse(unit)
+        layers.setdefault(of.place, []).append(str(of.unit))
     return ";".join(f"{layer}/{','.join(indices)}" for layer, indices in layers.items())
 
 
@@ -67,13 +68,9 @@ def parsed(text: str) -> list[str]:
         entry = part.strip()
         if not entry or entry.startswith("#"):
             continue
-        layer, slash, indices = entry.rpartition("/")
-        numbers = [one.strip() for one in indices.split(",")]
-        if not slash or not all(
-            one.isascii() and one.isdigit() and len(one) < 10 for one in numbers
-        ):
-            raise QueryError(f"{entry[:60]!r} is not MODEL/LAYER/UNIT, such as alexnet/conv5/1234")
-        found.update(dict.fromkeys(f"{layer}/{int(one)}" for one in numbers))
+        layer, _, indices = entry.rpartition("/")
+        units = [str(UnitId.parse(f"{layer}/{one.strip()}")) for one in indices.split(",")]
+        found.update(dict.fromkeys(units))
         if len(found) > MOST:
             raise QueryError(f"more than {MOST:,} units: a collection holds no more")
     return list(found)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from unitdb.browser import _reads
 from unitdb.query import col
+from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:
     from unitdb.release import Release
@@ -36,7 +37,7 @@ def unit_rows(
     where : dict
         Dataset and condition.
     """
-    model, layer, _ = unit.rsplit("/", 2)
+    model, layer, _ = UnitId.parse(unit)
     found = []
     means = accuracies.mean(axis=1).rename("mean").reset_index()
     for row in means.to_dict("records"):

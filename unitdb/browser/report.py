@@ -12,6 +12,7 @@ from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
 from unitdb.browser._words import WORDS
 from unitdb.files import write_text
 from unitdb.printable import printable
+from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,7 +193,7 @@ def _image_by_image(release: Release) -> Iterator[str]:
     """Predictions and pictures of the best-decoded unit that is kept."""
     for row in release.units().top(_TOP, by="mean_r").to_pandas().to_dict("records"):
         unit, dataset, roi = (str(row[column]) for column in ("unit_id", "dataset", "roi"))
-        if unit not in release.kept(unit.rpartition("/")[0], dataset=dataset):
+        if unit not in release.kept(UnitId.parse(unit).place, dataset=dataset):
             continue
         where = {"dataset": dataset, "condition": str(row["condition"])}
         rows = labelled(_plain(release.predictions(unit, roi=roi, **where)))

@@ -33,6 +33,7 @@ from unitdb.sealed import (
     sealing,
     write_npy,
 )
+from unitdb.unitids import UnitId
 
 __all__ = [
     "TABLES",
@@ -82,13 +83,14 @@ def check_kept(jobs: Sequence[Job]) -> None:
         for layer in job.model.layers
     }
     for unit in jobs[0].recipe.keep.also:
-        place, _, index = unit.rpartition("/")
+        model, layer, index = UnitId.parse(unit)
+        place = f"{model}/{layer}"
         if place not in layers:
             near = " or ".join(closest(place, layers) or list(layers)[:3])
             raise RecipeError(f"keep.also: {unit}: no such layer is decoded; there is {near}")
         units = select_units(*layers[place])
-        if int(index) not in units:
-            after = min(int(np.searchsorted(units, int(index))), len(units) - 1)
+        if index not in units:
+            after = min(int(np.searchsorted(units, index)), len(units) - 1)
             raise RecipeError(
                 f"keep.also: {unit}: the unit is not decoded; the nearest that is: "
                 f"{place}/{units[after]}"
@@ -203,9 +205,8 @@ def _predicted(block: Block, units: Positions) -> NDArray[np.floating]:
 def _positions(
     job: Job, layer: LayerInfo, units: NDArray[np.int32], blocks: Sequence[Block]
 ) -> Positions:
-    place = f"{job.model.spec.name}/{layer.name}"
-    named = [unit.rpartition("/") for unit in job.recipe.keep.also]
-    also = [int(index) for layer_of, _, index in named if layer_of == place]
+    named = [UnitId.parse(unit) for unit in job.recipe.keep.also]
+    also = [of.unit for of in named if of[:2] == (job.model.spec.name, layer.name)]
     best = best_units(LayerResults(blocks, layer.name), job.recipe.keep.units)
     return np.union1d(best, np.searchsorted(units, np.array(also, dtype=np.int32)))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
@@ -18,8 +19,8 @@ from unitdb.activations import FeatureModel, ModelSpec, UnitSelection
 from unitdb.build.authors import Author, Doi, Line
 from unitdb.decoding import DecoderSettings
 from unitdb.errors import RecipeError
-from unitdb.schema import NAME_PATTERN
 from unitdb.specs import Name, Spec, read_spec
+from unitdb.unitids import UnitId
 
 __all__ = [
     "DecoderSpec",
@@ -33,7 +34,8 @@ __all__ = [
 ]
 
 
-_UNIT = rf"^{NAME_PATTERN}/{NAME_PATTERN}/(0|[1-9][0-9]{{0,9}})$"
+def _unit_id(text: str) -> str:
+    return str(UnitId.parse(text))
 
 
 def _text(value: object) -> object:
@@ -163,7 +165,7 @@ class KeepSpec(Spec):
     """
 
     units: Annotated[int, Field(ge=0, le=1000)] = 10
-    also: list[Annotated[str, Field(pattern=_UNIT)]] = Field(default_factory=list)
+    also: list[Annotated[str, AfterValidator(_unit_id)]] = Field(default_factory=list)
 
 
 _Rois = Annotated[list[Name], Field(min_length=1)]

@@ -9,6 +9,7 @@ from unitdb.errors import QueryError
 from unitdb.query.layers import channel_place, parse_unit
 from unitdb.query.relation import KEY, Relation, quoted
 from unitdb.schema import TABLES
+from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -256,7 +257,7 @@ def _by_layer(source: Source, value: Callable[[Layer], int]) -> str:
     return f"CASE {cases} END"
 
 
-def parsed_unit(source: Source, unit: str) -> tuple[str, str, int]:
+def parsed_unit(source: Source, unit: str) -> UnitId:
     """Model, layer and index of ``model/layer/unit``, if the release has such a layer."""
     return parse_unit(unit, source.layers(), where=f"release {source.label}")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from unitdb.axes import Place, axes_problem, place_of
 from unitdb.errors import QueryError, UnknownLayerError, UnknownNameError, closest
+from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -198,8 +199,8 @@ def _is_pattern(name: str) -> bool:
     return "*" in name or "?" in name
 
 
-def parse_unit(unit: str, layers: Sequence[Layer], *, where: str) -> tuple[str, str, int]:
-    """Read ``model/layer/unit``.
+def parse_unit(unit: str, layers: Sequence[Layer], *, where: str) -> UnitId:
+    """Read ``model/layer/unit`` of a layer that a release has.
 
     Raises
     ------
@@ -208,15 +209,12 @@ def parse_unit(unit: str, layers: Sequence[Layer], *, where: str) -> tuple[str, 
     UnknownLayerError
         No such layer; gives the nearest.
     """
-    parts = unit.rsplit("/", 2) if isinstance(unit, str) else []
-    if len(parts) != 3 or not parts[2].isdecimal():
-        raise QueryError(f"{unit!r} is not MODEL/LAYER/UNIT, such as {layers[0].name}/0")
+    found = UnitId.parse(unit, example=f"{layers[0].name}/0")
     by_name = {layer.name: layer for layer in layers}
-    name = f"{parts[0]}/{parts[1]}"
-    if name not in by_name:
-        near = closest(name, by_name) or list(by_name)
-        raise UnknownLayerError(name, near, where=where, hint="release.values('layer')")
-    n_units = by_name[name].n_units
-    if int(parts[2]) >= n_units:
-        raise QueryError(f"{unit}: {name} has {n_units:,} units, 0 to {n_units - 1}")
-    return parts[0], parts[1], int(parts[2])
+    if found.place not in by_name:
+        near = closest(found.place, by_name) or list(by_name)
+        raise UnknownLayerError(found.place, near, where=where, hint="release.values('layer')")
+    n_units = by_name[found.place].n_units
+    if found.unit >= n_units:
+        raise QueryError(f"{unit}: {found.place} has {n_units:,} units, 0 to {n_units - 1}")
+    return found

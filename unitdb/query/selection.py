@@ -15,6 +15,7 @@ from unitdb.query.paging import Page, cursor, following
 from unitdb.query.relation import Relation, written_out
 from unitdb.query.sandbox import explain_sql, run_sql, stream_sql
 from unitdb.query.source import Source
+from unitdb.unitids import UNIT_ID_SQL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Selection", "positive"]
 
-_UNIT_ID = "model || '/' || layer || '/' || unit AS unit_id"
+_UNIT_ID = f"{UNIT_ID_SQL} AS unit_id"
 
 
 class Selection:

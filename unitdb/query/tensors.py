@@ -15,6 +15,7 @@ from unitdb.extras import install_hint
 from unitdb.query.conditions import check_numeric
 from unitdb.query.layers import channel_place
 from unitdb.query.sandbox import run_sql
+from unitdb.unitids import UNIT_ID_SQL
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,7 +154,7 @@ def unit_weights(
     # max() and avg() leave NULL out, and give NULL where there is nothing else.
     combined = {"max": f"max({by})", "mean": f"avg({by})", None: f"any_value({by})"}[over]
     rows = selection.read_over(
-        f"SELECT layer, unit, model || '/' || layer || '/' || unit AS unit_id, "  # noqa: S608
+        f"SELECT layer, unit, {UNIT_ID_SQL} AS unit_id, "  # noqa: S608
         f"count(*) AS n_rows, {combined} AS value FROM {{}} "
         "GROUP BY model, layer, unit ORDER BY layer, unit"
     )

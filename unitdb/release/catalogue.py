@@ -12,6 +12,7 @@ import json
 import os
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ __all__ = [
     "backup_of",
     "default_root",
     "listed_entry",
+    "named_version",
     "parse_catalogue",
     "save_catalogue",
     "version_key",
@@ -155,20 +157,9 @@ class Catalogue:
         CatalogueError
             ``releases.json`` is damaged.
         """
-        place = {"where": f"catalogue {self.root}", "hint": "unitdb releases"}
-        name, _, version = reference.partition("@")
-        entries = self.entries()
-        versions = [entry for entry in entries if entry.name == name]
-        if not versions:
-            raise UnknownReleaseError(name, sorted({entry.name for entry in entries}), **place)
-        for entry in versions:
-            if version == entry.version or (version or "latest") in entry.aliases:
-                break
-        else:
-            if version:
-                known = [f"{name}@{known}" for e in versions for known in (e.version, *e.aliases)]
-                raise UnknownReleaseError(reference, known, **place)
-            entry = versions[0]  # all are retracted
+        releases, where = self.contents()["releases"], f"catalogue {self.root}"
+        name, version = named_version(releases, reference, where=where, hint="unitdb releases")
+        entry = _entry(self.root, name, version, releases[name])
         warn_if_retracted(entry)
         return entry.path
 
@@ -384,6 +375,40 @@ def warn_if_lost(root: Path) -> None:
             f"store's history has it: git -C {root} checkout HEAD -- {CATALOGUE}",
             stacklevel=4,
         )
+
+
+def named_version(
+    releases: Mapping[str, Any], reference: str, *, where: str, hint: str = ""
+) -> tuple[str, str]:
+    """Name and version that ``name``, ``name@version`` or ``name@alias`` means.
+
+    Without a version it is the latest; the newest, where all are retracted.
+
+    Parameters
+    ----------
+    releases : mapping
+        ``releases`` of a ``releases.json``.
+    reference : str
+    where, hint : str
+        For the error.
+
+    Raises
+    ------
+    UnknownReleaseError
+        No such name or version; gives the nearest.
+    """
+    name, _, version = reference.partition("@")
+    if name not in releases:
+        raise UnknownReleaseError(name, sorted(releases), where=where, hint=hint)
+    versions = releases[name]["versions"]
+    newest = sorted(versions, key=version_key, reverse=True)
+    named = dict(zip(newest, newest, strict=True)) | aliases(versions)
+    if not version and newest:
+        return name, named.get("latest", newest[0])
+    if version not in named:
+        known = [f"{name}@{one}" for one in named]
+        raise UnknownReleaseError(reference, known, where=where, hint=hint)
+    return name, named[version]
 
 
 def aliases(versions: dict[str, Any]) -> dict[str, str]:

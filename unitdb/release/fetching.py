@@ -13,7 +13,6 @@ from unitdb.errors import (
     CorruptReleaseError,
     FetchError,
     ReleaseExistsError,
-    UnknownReleaseError,
 )
 from unitdb.files import (
     SUMS,
@@ -31,6 +30,7 @@ from unitdb.release.catalogue import (
     backup_of,
     default_root,
     listed_entry,
+    named_version,
     parse_catalogue,
     save_catalogue,
 )
@@ -120,7 +120,7 @@ def fetch(
     listed = parse_catalogue(
         _read_text(source, CATALOGUE), where=f"{source.rstrip('/')}/{CATALOGUE}"
     )
-    name, version = _resolve(listed["releases"], reference, source)
+    name, version = named_version(listed["releases"], reference, where=source)
     entry = listed["releases"][name]["versions"][version]
     if key is not None:
         check_signature(listed_entry(listed, name, version), key)
@@ -170,18 +170,6 @@ def _what_differs(root: Path, target: Path, entry: dict[str, Any]) -> str | None
     if listed is not None and listed.sha256 != entry["sha256"]:
         return f"{root / CATALOGUE} lists {name} {version} with other content"
     return None
-
-
-def _resolve(releases: dict[str, Any], reference: str, source: str) -> tuple[str, str]:
-    name, _, version = reference.partition("@")
-    if name not in releases:
-        raise UnknownReleaseError(name, sorted(releases), where=source)
-    versions = releases[name]["versions"]
-    names = {**{known: known for known in versions}, **aliases(versions)}
-    wanted = version or "latest"
-    if wanted not in names:
-        raise UnknownReleaseError(f"{name}@{wanted}", [f"{name}@{n}" for n in names], where=source)
-    return name, names[wanted]
 
 
 def _list(root: Path, name: str, version: str, entry: dict[str, Any], source: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import NotKeptError
+from unitdb.unitids import UNIT_ID_SQL, UnitId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,12 +21,12 @@ NEEDS = "prediction"
 """Table without which a release, of an older schema, keeps nothing."""
 _LISTED = 5
 
-_UNITS = """
-SELECT DISTINCT model || '/' || layer || '/' || unit AS unit_id, model, layer, unit
+_UNITS = f"""
+SELECT DISTINCT {UNIT_ID_SQL} AS unit_id, model, layer, unit
 FROM activation
 WHERE dataset = ? AND model = ? AND layer = ?
 ORDER BY model, layer, unit
-""".strip()
+""".strip()  # noqa: S608 - values are bound
 
 # Constants on both sides of the join, so that neither table is read beyond the unit's rows.
 _PREDICTIONS = """
@@ -100,7 +101,7 @@ def recipe_line(unit: str) -> str:
 
 def not_kept(unit: str, known: Sequence[str], *, where: str) -> NotKeptError:
     """Make the error that a unit is not among those kept; says which of its layer are."""
-    layer, _, _ = unit.rpartition("/")
+    layer = UnitId.parse(unit).place
     more = f", … ({len(known)} in all)" if len(known) > _LISTED else ""
     listed = ", ".join(known[:_LISTED]) + more
     there = f"those of {listed} are" if known else f"none of {layer} are"

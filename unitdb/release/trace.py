@@ -13,6 +13,7 @@ from unitdb.errors import (
     UnknownRoiError,
     UnknownSubjectError,
 )
+from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +147,7 @@ def trace(
     UnknownModelError, UnknownLayerError, UnknownRoiError, UnknownSubjectError
         No such name; gives the nearest.
     """
-    model, layer, index = _parsed(unit)
+    model, layer, index = UnitId.parse(unit)
     where = f"release {release.label}"
     layers = release.table("layers", ["model", "layer"]).astype(str)
     if model not in set(layers["model"]):
@@ -187,14 +188,6 @@ def trace(
         ],
         inputs=inputs,
     )
-
-
-def _parsed(unit: str) -> tuple[str, str, int]:
-    parts = unit.split("/")
-    # int() also takes signs, spaces, underscores and digits of other scripts.
-    if len(parts) != 3 or not (parts[2].isascii() and parts[2].isdigit()) or len(parts[2]) > 9:
-        raise QueryError(f"{unit!r} is not MODEL/LAYER/UNIT, as in alexnet/conv5/1234")
-    return parts[0], parts[1], int(parts[2])
 
 
 def _missing(release: Release, model: str, layer: str, unit: int) -> str:

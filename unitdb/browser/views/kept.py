@@ -10,6 +10,7 @@ from unitdb.browser import _figure, _links, _reads, _state, charts
 from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
 from unitdb.browser._words import help_on
 from unitdb.release.kept import NEEDS, recipe_line
+from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,7 @@ def show(release: Release, unit: str, roi: str, chosen: dict[str, str]) -> None:
     chosen : dict
         Dataset and condition.
     """
-    layer = unit.rpartition("/")[0]
+    layer = UnitId.parse(unit).place
     known: list[str] = _reads.read(release, "kept", layer, dataset=chosen["dataset"])
     if unit not in known:
         _say_what_keeps_it(release, unit, known)

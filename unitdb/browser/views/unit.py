@@ -18,6 +18,7 @@ from unitdb.browser.views.overview import scope
 from unitdb.errors import UnitdbError, closest
 from unitdb.query import col
 from unitdb.query.layers import parse_unit
+from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,11 +39,11 @@ def show(release: Release) -> None:
     unit = _asked(release)
     if unit is None:
         return
-    model, layer, index = unit.rsplit("/", 2)
+    model, layer, index = UnitId.parse(unit)
     accuracies: pd.DataFrame = _reads.read(release, "unit", unit)
     this = layer_of(release, model, layer)
     st.markdown(f"### {_state.code(unit)}")
-    st.caption(_place(this, int(index)))
+    st.caption(_place(this, index))
     with st.container(horizontal=True):
         _collection.add_button(st, [unit])
         _links.to(st, "layer", f"All of {layer}", {"model": model, "layer": layer})
@@ -56,7 +57,7 @@ def show(release: Release) -> None:
     roi = _state.one_of(st, "Region of interest", "roi", rois, help=help_on("roi"))
     left, right = st.columns(2)
     with left:
-        _map(release, this, roi, int(index), chosen)
+        _map(release, this, roi, index, chosen)
     with right:
         _neighbours(release, unit, this.shape, chosen)
     _ceilings(release, unit, chosen)

@@ -20,6 +20,7 @@ from unitdb.tables import (
     intersubject_rows,
     layer_reliability_rows,
 )
+from unitdb.unitids import UnitId
 from unitdb.verification.reading import Voxels
 from unitdb.verification.recomputed._patterns import Patterns
 
@@ -144,9 +145,9 @@ class Computed:
         expected = set()
         if self._recipe is not None:
             best = best_units(list(r), self._recipe.keep.units)
-            also = [unit.rpartition("/") for unit in self._recipe.keep.also]
+            also = [UnitId.parse(unit) for unit in self._recipe.keep.also]
             expected = set(units[best].tolist())
-            expected |= {int(unit) for place, _, unit in also if place == f"{model}/{layer}"}
+            expected |= {of.unit for of in also if of[:2] == (model, layer)}
         differ = sorted(expected ^ set(pc.unique(kept["unit"]).to_pylist()))
         if differ:
             raise CorruptReleaseError(
