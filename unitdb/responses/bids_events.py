@@ -2,7 +2,8 @@
 
 Events are taken by ``keep``, those without a stimulus (``n/a``) are left out, and the rest stands
 in the order of its onsets. A trial often shows its stimulus in several rows (cue, imagery,
-evaluation): which of them are presentations is for ``keep`` to say. With ``repeats: drop`` a
+evaluation): which of them are presentations is for ``keep`` to say
+(:mod:`unitdb.responses.bids_trials`). With ``repeats: drop`` a
 presentation of the stimulus that was shown just before it, in the same run, is left out.
 """
 
@@ -10,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import DatasetError, closest
+from unitdb.responses.bids_trials import check_presentations
 from unitdb.responses.naming import file_id, stimulus_id
 from unitdb.responses.spec import BidsPart
 from unitdb.specs import as_id
@@ -25,12 +26,9 @@ from unitdb.texts import Table, is_missing, number, read_table
 __all__ = ["Event", "check_kept", "read_confounds", "read_events"]
 
 Floats = NDArray[np.float64]
-Shown = tuple["Event", Mapping[str, str]]
 
 _LISTED = 5
 _HUGE = 1e15  # neighbouring floats are then an eighth apart: no time and no number of a picture
-_KINDS = ("event_type", "trial_type")
-_TRIALS = ("trial_no", "trial", "trial_number", "trial_num", "trial_index", "trial_id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +71,7 @@ def read_events(
         kept = ", ".join(f"{key}: {values}" for key, values in part.keep.items())
         raise DatasetError(f"{path}: no event names a stimulus ({kept or part.stimulus})")
     shown.sort(key=lambda pair: pair[0].onset)
-    _check_choice(path, shown, part)
+    check_presentations(path, shown, stimulus=part.stimulus, keep=part.keep)
     events = [event for event, _ in shown]
     return list(_without_repeats(events)) if part.repeats == "drop" else events
 
@@ -191,39 +189,6 @@ def _stimulus(cell: str, part: BidsPart, names: Mapping[float, str] | None, wher
     value = _number(cell, part.stimulus, where)
     where = f"{where}: {part.stimulus!r}"
     return stimulus_id(value, pattern=part.pattern or "", names=names, where=where)
-
-
-def _check_choice(path: Path, shown: Sequence[Shown], part: BidsPart) -> None:
-    for (one, row), (other, next_row) in pairwise(shown):
-        if one.onset == other.onset:
-            raise DatasetError(
-                f"{path}: lines {one.line} and {other.line} both show a stimulus at "
-                f"{one.onset:g} s ({one.stimulus}, {other.stimulus}); choose one with `keep`"
-            )
-        kind = next((key for key in _KINDS if row.get(key) != next_row.get(key)), None)
-        if one.stimulus == other.stimulus and kind and kind not in part.keep:
-            raise DatasetError(
-                f"{path}: lines {one.line} and {other.line} show {one.stimulus!r} one after the "
-                f"other as {kind} {row[kind]!r} and {next_row[kind]!r}; say with `keep` which are "
-                f"presentations, as in `keep: {{{kind}: [{next_row[kind]}]}}`"
-            )
-    trial_column = next((key for key in _TRIALS if key in shown[0][1]), None)
-    if trial_column and not set(_KINDS) & set(part.keep):
-        _check_trials(path, shown, trial_column)
-
-
-def _check_trials(path: Path, shown: Sequence[Shown], column: str) -> None:
-    """See that no trial shows a stimulus twice; trials may be counted anew in each block."""
-    trial, lines = None, dict[str, int]()
-    for event, row in shown:
-        if row[column] != trial or is_missing(row[column]):
-            trial, lines = row[column], {}
-        before = lines.setdefault(event.stimulus, event.line)
-        if before != event.line:
-            raise DatasetError(
-                f"{path}: lines {before} and {event.line} show {event.stimulus!r} in one trial "
-                f"({column} {trial}); say with `keep` which of them are presentations"
-            )
 
 
 def _without_repeats(events: Sequence[Event]) -> Iterator[Event]:
