@@ -29,6 +29,7 @@ from unitdb.activations.store import (
 from unitdb.activations.threads import run_in_threads
 from unitdb.activations.units import UnitSelection, select_units
 from unitdb.activations.workspace import clear_abandoned, new_folder
+from unitdb.chance import Generators
 from unitdb.errors import ActivationsError
 from unitdb.specs import content_sha256
 from unitdb.steady import ROUNDING, deviation
@@ -73,7 +74,7 @@ def extract(
     ActivationsError
         An activation is not finite or changes its shape (names layer and stimulus), or the store
         that exists is damaged (names the file), or files have different activations of one picture
-        under two names.
+        under two names; or random numbers were drawn for some picture.
     StimulusMismatchError
         A stimulus that the files do not have, or whose picture is not at hand for the network.
     """
@@ -150,9 +151,17 @@ def _write(
             stop = min(start + batch_size, len(stimuli))
             yield start, [stimuli.image(index) for index in range(start, stop)]
 
+    # Python's generator is shared with threads of other packages; the check at loading sees it.
+    generators = Generators(model.module, python=False)
+    before = generators.states()
     for done in run_in_threads(model.module, run, read(), n_items=len(starts)):
         if progress is not None:
             progress(done, len(stimuli))
+    if which := generators.moved(before):
+        raise ActivationsError(
+            f"model {model.spec.name!r}: random numbers were drawn while pictures passed "
+            f"(generator: {which}); an activation must depend on its picture alone"
+        )
     for array in arrays.values():
         array.flush()
 

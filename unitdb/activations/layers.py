@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,7 @@ def forward(
     receive: Callable[[str, torch.Tensor], None],
     *,
     where: str,
+    guard: Callable[[], AbstractContextManager[object]] | None = None,
 ) -> None:
     """Run a batch through a network, handing over each layer's activation as soon as it is there.
 
@@ -70,6 +71,8 @@ def forward(
         may overwrite that memory later: copy what is kept.
     where : str
         The model, for messages.
+    guard : callable, optional
+        Gives the context that the network runs in; by default ``torch.inference_mode``.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def forward(
         calls[name] += 1
         receive(name, _checked(output, len(batch), where=f"{where}: layer {name!r}"))
 
-    with _hooks(layers, catch), torch.inference_mode():
+    with _hooks(layers, catch), (guard or torch.inference_mode)():
         network(batch)
     for name, times in calls.items():
         if times != 1:

@@ -22,7 +22,7 @@ from unitdb.activations.stimuli import Image
 from unitdb.activations.threads import network_copies, one_thread
 from unitdb.errors import ModelError, UnknownLayerError
 from unitdb.specs import content_sha256
-from unitdb.steady import ROUNDING, check_steady, deviation
+from unitdb.steady import N_MATES, Guard, Receive, Run, check_same_bits, check_steady
 
 __all__ = ["LoadedModel", "load_model"]
 
@@ -183,30 +183,41 @@ def _check_steady(network: nn.Module, spec: ModelSpec) -> None:
     """See that activations are a function of the picture, in copies of the network too."""
     where = f"model {spec.name!r}"
 
-    def run(batch: torch.Tensor, place: int, of: nn.Module = network) -> dict[str, torch.Tensor]:
-        rows: dict[str, torch.Tensor] = {}
-
-        def receive(name: str, activation: torch.Tensor) -> None:
-            rows[name] = activation[place].clone()
-
+    def run_of(of: nn.Module) -> Run:
         modules = {name: of.get_submodule(path) for name, path in spec.layers.items()}
-        forward(of, batch, modules, receive, where=where)
-        return {name: rows[name] for name in spec.layers}
+
+        def run(batch: torch.Tensor, receive: Receive, guard: Guard) -> None:
+            forward(of, batch, modules, receive, where=where, guard=guard)
+
+        return run
 
     picture, *mates = (to_tensor(image, spec.preprocessing) for image in _check_pictures(spec))
-    alone = check_steady(run, picture, torch.stack(mates), network=network, where=where)
+    alone = check_steady(run_of(network), picture, torch.stack(mates), network=network, where=where)
     for copied in network_copies(network, 2)[1:]:
-        for name, activation in run(picture[None], 0, copied).items():
-            if deviation(alone[name], activation) > ROUNDING:
-                raise ModelError(
-                    f"{where}: layer {name!r}: a copy of the network, as threads use it, gives "
-                    "another activation of the same picture"
-                )
+        check_same_bits(
+            alone,
+            run_of(copied),
+            picture,
+            network=network,
+            how="in a copy, as threads use",
+            where=where,
+        )
 
 
 def _check_pictures(spec: ModelSpec) -> list[Image]:
-    """Three pictures unlike each other: noise, dim noise, and white."""
+    """Pictures unlike each other: noise, dimmer, coarser, on white; grey levels, edges, black."""
     size = spec.preprocessing.size
     rng = np.random.Generator(np.random.PCG64(0))
-    noise = rng.integers(0, 256, (2, size, size, 3), dtype=np.uint8)
-    return [noise[0], noise[1] // 4, np.full((size, size, 3), 255, np.uint8)]
+    noise = rng.integers(0, 256, (2 + N_MATES, size, size, 3), dtype=np.uint8)
+    ramp = np.broadcast_to(np.linspace(0, 255, size)[:, None, None], (size, size, 3))
+    coarse = noise[2][np.arange(size) // 2][:, np.arange(size) // 2]
+    return [
+        noise[0],
+        noise[1] // 4,
+        np.full((size, size, 3), 255, np.uint8),
+        coarse,
+        ramp.astype(np.uint8),
+        np.zeros((size, size, 3), np.uint8),
+        255 - noise[3] // 2,
+        np.where(np.arange(size)[None, :, None] < size // 2, noise[4], 128).astype(np.uint8),
+    ]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from unitdb.chance import Generators
 from unitdb.errors import ModelError
 from unitdb.nn.modes import modes_kept
 from unitdb.nn.picking import Pick, no_tensor
@@ -107,10 +108,14 @@ def trace_pass(
     """
     whole = _Network(network, picks)
     graphs = {}
+    generators = Generators(network, python=False)
+    before = generators.states()
     with modes_kept(network):
         for training in (True, False):
             network.train(training)
             graphs[training] = _cut_graph(whole, layers)
+    if which := generators.moved(before):
+        raise fx.proxy.TraceError(f"it draws random numbers (generator: {which}), once for all")
     if _targets(graphs[True]) != _targets(graphs[False]):
         raise fx.proxy.TraceError("it runs other modules in training than in evaluation")
     return fx.GraphModule(whole, graphs[network.training], "SelectedPass"), graphs

@@ -12,7 +12,7 @@ from unitdb.nn.modes import device_of, modes_kept
 from unitdb.nn.picking import Resolution
 from unitdb.nn.selected import SelectedActivations
 from unitdb.nn.wiring import Units
-from unitdb.steady import check_steady
+from unitdb.steady import N_MATES, Guard, Receive, check_steady
 
 __all__ = ["brain_readout", "in_batches"]
 
@@ -87,8 +87,6 @@ def in_batches(
                 f"a batch of images must be a tensor, not {type(batch).__name__}; of a DataLoader "
                 "with labels: (images for images, _ in loader)"
             )
-        if not before and len(batch):
-            _check_steady(selected, batch[0].to(device))
         with torch.inference_mode():
             found = selected(batch.to(device)).to("cpu", torch.float32)
         finite = found.isfinite()
@@ -98,18 +96,18 @@ def in_batches(
                 f"the activation of unit {selected.unit_ids[column]} to image {before + image} is "
                 "not finite"
             )
+        if not before and len(batch):
+            _check_steady(selected, batch[0].to(device))
         before += len(batch)
         yield found.clone()  # a tensor like any other, not one of inference mode
 
 
 def _check_steady(selected: SelectedActivations, image: torch.Tensor) -> None:
-    def run(batch: torch.Tensor, place: int) -> dict[str, torch.Tensor]:
-        with torch.inference_mode():
-            return {
-                layer: columns[place].clone()
-                for layer, columns in selected.split(selected(batch)).items()
-            }
+    def run(batch: torch.Tensor, receive: Receive, guard: Guard) -> None:
+        with guard():
+            for layer, columns in selected.split(selected(batch)).items():
+                receive(layer, columns)
 
-    noise = torch.rand((2, *image.shape), generator=torch.Generator().manual_seed(0))
+    noise = torch.rand((N_MATES, *image.shape), generator=torch.Generator().manual_seed(0))
     mates = (noise if image.is_floating_point() else 255 * noise).to(image)
     check_steady(run, image, mates, network=selected.network, where="the network")
