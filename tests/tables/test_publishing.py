@@ -173,13 +173,21 @@ ONE = correlations(2, 2, 3, 4, 5)
         ),
         ([of("a", ONE, controls=ONE[None]), of("b", ONE)], {}, "some layers have controls"),
         ([of("a", ONE, units=[3, 2])], {}, "units are not ascending whole numbers below 60"),
-        ([of("a", ONE)], {"dataset": dataset(n_test=2)}, "n_test is 2, less than 3"),
+        (
+            [of("a", ONE)],
+            {"dataset": dataset(n_test=2)},
+            "n_test is 2, not a number of test images from 3",
+        ),
         (
             [of("a", ONE)],
             {"dataset": dataset(subjects=["sub-1", "sub-1"])},
             "subject 'sub-1' is there twice",
         ),
         ([of("a", ONE, reliability=ONE[:1])], {}, "reliability has shape"),
+        ([of("a", ONE[..., 0, 0, 0])], {}, r"shape \(2, 2\); expected \(n_rois, n_subjects, \*sh"),
+        ([of("a", ONE)], {"dataset": dataset(rois=["V1", "V2"])}, "rois is .'V1', 'V2'.; expected"),
+        ([of("a", ONE)], {"dataset": dataset(subjects="S1")}, "subjects is the text 'S1'"),
+        ([of("a", ONE)], {"networks": [NetworkInfo(name="net", depths={"b": 1})]}, "net/a: not in"),
         (
             [of("a", ONE, controls=ONE[None]), of("b", ONE, controls=ONE[None].repeat(2, axis=0))],
             {},
@@ -217,6 +225,14 @@ def test_samples_functions_and_rois_by_name(tmp_path: Path) -> None:
     assert release.table("layers")[["axes", "n_units"]].to_numpy().tolist() == [["TD", 12]]
     assert len(calls) > 1
     assert verify(release.path)
+
+
+def test_what_is_masked_has_no_accuracy(tmp_path: Path) -> None:
+    masked = np.ma.MaskedArray(ONE, mask=ONE > 0.4)
+    release = unitdb.open(publish([of("a", masked)], tmp_path))
+    found = release.accuracies("net", "a", "V2")["sub-10"].to_numpy()
+    expected = np.where(ONE > 0.4, np.nan, ONE)[0, 0].ravel().astype(np.float32)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_published_again_it_stays_and_others_are_refused(tmp_path: Path) -> None:

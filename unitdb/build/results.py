@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +10,15 @@ from numpy.typing import NDArray
 
 from unitdb.build.blocks import Block
 from unitdb.sealed import map_npy
+from unitdb.tables import Results
 
 __all__ = ["LayerResults"]
 
 Accuracies = NDArray[np.float32]
 
 
-class LayerResults:
+class LayerResults(Results):
     """Accuracies of a layer and of its controls; in memory is what was asked for last.
-
-    Iterating gives those of each ROI: arrays of shape (n_subjects, n_units), NaN where a unit has
-    none.
 
     Parameters
     ----------
@@ -42,28 +40,9 @@ class LayerResults:
         self.n_controls = first[0].n_controls
         self.has_repeats = first[0].n_divisions > 0
 
-    def __iter__(self) -> Iterator[Accuracies]:
-        return (self.accuracies(roi) for roi in range(self.n_rois))
-
-    def accuracies(self, roi: int, control: int = 0) -> Accuracies:
-        """Accuracies of all subjects, or those of a control, counted from 1."""
-        found: Accuracies = self.read(roi, slice(control, control + 1), 0, self.n_units)[0]
-        return found
-
-    def controls(self, roi: int, size: int) -> Iterator[Accuracies]:
-        """Accuracies of all controls, (n_controls, n_subjects, n_units), some units at a time."""
-        for start in range(0, self.n_units, size):
-            yield self.read(roi, slice(1, None), start, min(start + size, self.n_units))
-
     def reliability(self, roi: int) -> Accuracies | None:
         """Reliability of the predictions of all subjects, (n_subjects, n_units)."""
         return self._of_repeats(roi, slice(0, 1))[0] if self.has_repeats else None
-
-    def reliabilities(self) -> Iterator[Accuracies] | None:
-        """Those of each ROI, as iterating gives accuracies."""
-        if not self.has_repeats:
-            return None
-        return (self._of_repeats(roi, slice(0, 1))[0] for roi in range(self.n_rois))
 
     def halves(self, roi: int) -> Accuracies | None:
         """Accuracies in either half of the presentations, (2, n_subjects, n_units)."""
@@ -73,12 +52,7 @@ class LayerResults:
         return self._read(roi, lambda block: block.repeats, rows, 3, 0, self.n_units)
 
     def read(self, roi: int, rows: slice, start: int, stop: int) -> Accuracies:
-        """Rows of the files of blocks, side by side, of units from start up to stop.
-
-        Returns
-        -------
-        array of shape (n_rows, n_subjects, stop - start)
-        """
+        """Rows of the files of blocks, side by side; see :meth:`Results.read`."""
         return self._read(roi, lambda block: block.target, rows, 1 + self.n_controls, start, stop)
 
     def _read(

@@ -149,6 +149,10 @@ class LayerAccuracies:
             Names the layer, and the value that is not an accuracy or does not fit.
         """
         r = self._stacked(self.r, dataset)
+        if r.ndim < 3:
+            raise AccuraciesError(
+                f"{self.where}: r has shape {r.shape}; expected (n_rois, n_subjects, *shape)"
+            )
         shape = tuple(map(int, r.shape[2:] if self.shape is None else self.shape))
         axes = usual_axes(shape) if self.axes is None else self.axes
         if axes is None:
@@ -197,12 +201,12 @@ class LayerAccuracies:
     def _stacked(self, given: Given, dataset: DatasetInfo) -> Array:
         found = given() if callable(given) else given
         if not isinstance(found, Mapping):
-            return np.asarray(found)
+            return _filled(found)
         for roi in dict.fromkeys([*dataset.rois, *found]):
             if roi not in found or roi not in dataset.rois:
                 lacking = f"accuracies of {self.where}" if roi in dataset.rois else "dataset.rois"
                 raise AccuraciesError(f"{self.where}: ROI {roi!r} is missing in the {lacking}")
-        parts = [np.asarray(found[roi]) for roi in dataset.rois]
+        parts = [_filled(found[roi]) for roi in dataset.rois]
         if len({part.shape for part in parts}) > 1:
             shapes = ", ".join(
                 f"{roi} {part.shape}" for roi, part in zip(found, parts, strict=True)
@@ -220,7 +224,7 @@ class LayerAccuracies:
         *,
         least: float = -1.0,
     ) -> NDArray[np.float32]:
-        values = np.asarray(values)
+        values = _filled(values)
         if values.dtype.kind not in "fiu":
             raise AccuraciesError(f"{self.where}: {name} is of {values.dtype}, not of real numbers")
         outer = (len(dataset.rois), len(dataset.subjects))
@@ -251,6 +255,13 @@ class LayerAccuracies:
         return found
 
 
+def _filled(values: Any) -> Array:
+    """As an array; what is masked has no accuracy, and what lies below the mask does not count."""
+    if isinstance(values, np.ma.MaskedArray):
+        return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
+    return np.asarray(values)
+
+
 def check_names(accuracies: Sequence[LayerAccuracies], dataset: DatasetInfo) -> None:
     """See that names can be names in the database, and that none is there twice.
 
@@ -261,6 +272,15 @@ def check_names(accuracies: Sequence[LayerAccuracies], dataset: DatasetInfo) -> 
     """
     if not accuracies:
         raise AccuraciesError("no accuracies: give a LayerAccuracies for each layer")
+    if not isinstance(dataset.rois, Mapping):
+        raise AccuraciesError(
+            f"dataset {dataset.name}: rois is {dataset.rois!r}; expected what each is, as in "
+            "{'V1': 'primary visual cortex'}"
+        )
+    if isinstance(dataset.subjects, str):
+        raise AccuraciesError(
+            f"dataset {dataset.name}: subjects is the text {dataset.subjects!r}; expected a list"
+        )
     known: dict[str, Iterable[str]] = {
         "dataset": [dataset.name],
         "ROI": dataset.rois,
@@ -284,8 +304,11 @@ def check_names(accuracies: Sequence[LayerAccuracies], dataset: DatasetInfo) -> 
         twice = [name for name, n in counted.items() if n > 1]
         if twice:
             raise AccuraciesError(f"{what} {twice[0]!r} is there twice")
-    if dataset.n_test < 3:
-        raise AccuraciesError(f"dataset {dataset.name}: n_test is {dataset.n_test}, less than 3")
+    if not isinstance(dataset.n_test, int | np.integer) or dataset.n_test < 3:
+        raise AccuraciesError(
+            f"dataset {dataset.name}: n_test is {dataset.n_test!r}, not a number of test images "
+            "from 3"
+        )
     if len({of.controls is None for of in accuracies}) > 1:
         raise AccuraciesError("some layers have controls, and others have none")
 

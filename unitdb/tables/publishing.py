@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def publish_accuracies(
-    accuracies: Sequence[LayerAccuracies],
+    accuracies: Iterable[LayerAccuracies],
     *,
     dataset: DatasetInfo,
     releases: str | Path,
@@ -58,7 +58,7 @@ def publish_accuracies(
 
     Parameters
     ----------
-    accuracies : sequence of LayerAccuracies
+    accuracies : iterable of LayerAccuracies
         All layers, those of a network from early to late.
     dataset : DatasetInfo
         What was decoded: ROIs, subjects, test images.
@@ -171,7 +171,7 @@ def _told(info: DatasetInfo | NetworkInfo) -> dict[str, Any]:
 
 def stage_accuracies(
     folder: Path,
-    accuracies: Sequence[LayerAccuracies],
+    accuracies: Iterable[LayerAccuracies],
     *,
     info: ReleaseInfo,
     dataset: DatasetInfo,
@@ -195,6 +195,7 @@ def stage_accuracies(
     tables : mapping of str to list of dict, optional
         Rows of tables that accuracies do not give: ``stimuli``, ``activation``, ``prediction``.
     """
+    accuracies = list(accuracies)
     check_names(accuracies, dataset)
     models = list(dict.fromkeys(of.model for of in accuracies))
     for network in networks:
@@ -283,6 +284,9 @@ def _stage_network(
     rows: dict[str, Rows] = defaultdict(list)
     n_units: dict[str, tuple[int, int]] = {}
     depths = network.depths or {name: depth for depth, name in enumerate(names)}
+    for name in names:
+        if name not in depths:
+            raise AccuraciesError(f"{network.name}/{name}: not in the depths of the network")
     for done, (of, (layer, results)) in enumerate(zip(accuracies, layers(), strict=True), 1):
         for table, found in tables.add(layer, results)[0].items():
             rows[table] += found
