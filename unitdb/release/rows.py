@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_order", "coded", "distinct", "read_matching", "read_rows", "readable"]
 
+_COUNTED = 2**20  # combinations that are counted rather than sorted
 _AT_ONCE = 2**20
 """Rows whose codes are in memory at once."""
 
@@ -242,11 +244,13 @@ def distinct(table: pa.Table, columns: Sequence[str]) -> set[tuple[Any, ...]]:
 
 def _distinct(table: pa.Table, columns: Sequence[str]) -> set[tuple[Any, ...]]:
     coded_columns = [coded(table[name]) for name in columns]
-    key = np.zeros(table.num_rows, dtype=np.int64)
+    key = np.zeros(1, dtype=np.int64)
     for codes, names in coded_columns:
         if len(names) > 1:
             key = key * len(names) + codes
-    # Rows come in long runs: sort only their beginnings.
-    starts = np.flatnonzero(np.diff(key, prepend=-1))
-    rows = starts[np.unique(key[starts], return_index=True)[1]]
-    return {tuple(names[codes[row]] for codes, names in coded_columns) for row in rows}
+    shape = [len(names) for _, names in coded_columns]
+    n = math.prod(shape)
+    found = np.flatnonzero(np.bincount(key, minlength=n)) if n <= _COUNTED else np.unique(key)
+    places = zip(*(place.tolist() for place in np.unravel_index(found, shape)), strict=True)
+    every = [names for _, names in coded_columns]
+    return {tuple(names[at] for names, at in zip(every, place, strict=True)) for place in places}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from unitdb.release.rows import coded
 from unitdb.verification.reading._significance import chance_of_r
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -113,7 +114,7 @@ class Hierarchy:
         for roi in row["rois"]:
             r = encoded.accuracies(key[:3], layers, roi)
             n_units += r.shape[1]
-            best, doubtful = _best(r[:, None], row["n_stimuli"], published=published)
+            best, doubtful = _best(_Top.of(list(r)), row["n_stimuli"], published=published)
             for layer, n in zip(layers, best, strict=True):
                 self._check_count(key, layer, roi, n, doubtful)
         if n_units != row["n_units"]:
@@ -144,11 +145,15 @@ class Hierarchy:
         """
         *network, layer = keys
         by_roi = {roi: r for roi, _, r in data.parts}
+        tops: dict[tuple[str, ...], _Top] = {}
         for key, row in self._scores.items():
             if key[:3] != tuple(network) or row["kind"] != "decoding":
                 continue
-            r = np.stack([by_roi[roi] for roi in row["rois"]]).astype(np.float64)
-            expected, doubtful = _best(r, row["n_stimuli"], published=row["method"] == "nonaka2021")
+            rois = tuple(row["rois"])
+            if rois not in tops:
+                tops[rois] = _Top.of([by_roi[roi] for roi in rois])
+            published = row["method"] == "nonaka2021"
+            expected, doubtful = _best(tops[rois], row["n_stimuli"], published=published)
             for roi, n in zip(row["rois"], expected, strict=True):
                 self._check_count(key, layer, roi, n, doubtful)
 
@@ -234,36 +239,70 @@ def _key(row: Row) -> tuple[str, ...]:
     return tuple(row[name] for name in ("dataset", "condition", "model", "kind", "method"))
 
 
-def _best(r: np.ndarray, n_stimuli: int, *, published: bool) -> tuple[list[int], int]:
+@dataclass(frozen=True)
+class _Top:
+    """The highest accuracy of each unit that has a positive one, in any subject.
+
+    Parameters
+    ----------
+    r : array of shape (n,)
+        It.
+    roi : array of shape (n,)
+        Place of the first ROI that has it.
+    n_given : array of shape (n,)
+        ROIs with an accuracy.
+    tied : array of bool of shape (n,)
+        Another ROI has the same.
+    n_rois : int
+    """
+
+    r: np.ndarray
+    roi: np.ndarray
+    n_given: np.ndarray
+    tied: np.ndarray
+    n_rois: int
+
+    @classmethod
+    def of(cls, rois: Sequence[np.ndarray]) -> _Top:
+        """From the accuracies in each ROI: arrays of any shape, the same for all."""
+        top = np.fmax.reduce(rois)
+        chosen = top > 0
+        r = top[chosen]
+        values = [of_roi[chosen] for of_roi in rois]
+        highest = np.stack([value == r for value in values])
+        return cls(
+            r=r.astype(np.float64),
+            roi=highest.argmax(axis=0),
+            n_given=np.sum([~np.isnan(value) for value in values], axis=0),
+            tied=highest.sum(axis=0) > 1,
+            n_rois=len(rois),
+        )
+
+
+def _best(top: _Top, n_stimuli: int, *, published: bool) -> tuple[list[int], int]:
     """Units best decoded from each ROI, and how many of them chance or rounding decides.
 
     Parameters
     ----------
-    r : array of shape (n_rois, n_subjects, n_units)
+    top : _Top
         Accuracies.
     n_stimuli : int
         Test images.
     published : bool
         As published, or corrected.
     """
-    chance, given = chance_of_r(n_stimuli), np.isfinite(r).sum(axis=0)
-    positive = np.where(r > 0, r, 0.0)
-    top = positive.max(axis=0)
+    chance = chance_of_r(n_stimuli)
     if published:
         critical = chance.r(_z(0.025))
         limit = critical / np.sqrt(1 - critical**2)
-        value = top * np.sqrt(np.clip(1 - top**2, 0.0, None))
-        near = np.abs(value - limit) < _NEAR
-        ties = np.zeros(top.shape, dtype=bool)
+        value = top.r * np.sqrt(np.clip(1 - top.r**2, 0.0, None))
     else:
-        limits = np.array([np.inf] + [chance.r(_z(0.025 / k)) for k in range(1, len(r) + 1)])
-        limit, value = limits[given], top
-        near = np.abs(value - limit) < _NEAR
-        ties = (positive == top).sum(axis=0) > 1
-    kept = (value > limit) & (top > 0)
-    best = positive.argmax(axis=0)
-    doubtful = int(((near | (ties & kept)) & (top > 0)).sum())
-    return [int((kept & (best == roi)).sum()) for roi in range(len(r))], doubtful
+        limits = [np.inf] + [chance.r(_z(0.025 / k)) for k in range(1, top.n_rois + 1)]
+        limit, value = np.array(limits)[top.n_given], top.r
+    near, kept = np.abs(value - limit) < _NEAR, value > limit
+    doubtful = near if published else near | (top.tied & kept)
+    counts = np.bincount(top.roi[kept], minlength=top.n_rois)
+    return counts.tolist(), int(doubtful.sum())
 
 
 def _z(p: float) -> float:

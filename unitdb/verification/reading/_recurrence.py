@@ -67,20 +67,23 @@ class Recurrence:
             self._n_units[place] += int(complete.sum())
             self._subjects[place] = subjects
             kept = r[:, complete]
+            total = kept.sum(axis=0)
             for subject, own in zip(subjects, kept, strict=True):
                 self._rank((*place, "subject", subject), own, depth)
                 if len(subjects) > 1:
-                    others = (kept.sum(axis=0) - own) / (len(subjects) - 1)
+                    others = (total - own) / (len(subjects) - 1)
                     self._rank((*place, "others", subject), others, depth)
 
     def _rank(self, ranking: tuple[str, ...], r: np.ndarray, depth: int) -> None:
-        high = np.arange(len(r))
-        if len(r) > _MOST:  # those that may be among the best, in their order
-            high = np.flatnonzero(r >= np.partition(r, -_MOST - 1)[-_MOST - 1])
+        known = self._best.get(ranking)
+        least = known[0][-1] if known is not None and len(known[0]) > _MOST else -np.inf
+        high = np.flatnonzero(r >= least)  # those that may be among the best, in their order
+        if len(high) > _MOST:
+            high = high[r[high] >= np.partition(r[high], -_MOST - 1)[-_MOST - 1]]
         at = high[np.argsort(-r[high], kind="stable")[: _MOST + 1]]
         found = (r[at], np.full(len(at), depth), at)
-        if ranking in self._best:
-            joined = [np.concatenate(pair) for pair in zip(self._best[ranking], found, strict=True)]
+        if known is not None:
+            joined = [np.concatenate(pair) for pair in zip(known, found, strict=True)]
             order = np.lexsort((joined[2], joined[1], -joined[0]))[: _MOST + 1]
             found = (joined[0][order], joined[1][order], joined[2][order])
         self._best[ranking] = found

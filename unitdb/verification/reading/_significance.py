@@ -27,6 +27,7 @@ _NEAR = 1e-3
 """Part of a p by which it may differ from the one computed here: both interpolate or round."""
 
 _ALPHA = 0.05
+_UNLIKELY = -NormalDist().inv_cdf(0.06)
 _VALUES = {
     **{name: f"{name}_r" for name in ("pearson", "spearman", "partial")},
     "reliability": "reliability",
@@ -197,8 +198,10 @@ class Significance:
         for pair, r in zip(data.groups, rows, strict=True):
             stated = n_significant[pair]
             if self._test == "t":
-                p = p_of_z(self._z(*pair, r[~np.isnan(r)]))
-                low, high = (_n_discoveries(p * (1 + sign * _NEAR)) for sign in (1, -1))
+                # Above .06 none can be: of the z that are left, p is computed.
+                z = self._z(*pair, r[~np.isnan(r)])
+                p = p_of_z(z[z > _UNLIKELY])
+                low, high = (_n_discoveries(p * (1 + sign * _NEAR), len(z)) for sign in (1, -1))
             elif self._test == "controls":
                 low, high = 0, int((~np.isnan(r)).sum())
             if (stated is None) != (self._test is None) or (
@@ -211,10 +214,10 @@ class Significance:
                 )
 
 
-def _n_discoveries(p: np.ndarray) -> int:
-    """Units below q = .05: the largest k of which k are at .05 k / m or below."""
+def _n_discoveries(p: np.ndarray, m: int) -> int:
+    """Of m units, those below q = .05: the largest k of which k are at .05 k / m or below."""
     rising = np.sort(p)
-    below = np.flatnonzero(rising < _ALPHA * np.arange(1, len(p) + 1) / len(p))
+    below = np.flatnonzero(rising < _ALPHA * np.arange(1, len(p) + 1) / m)
     return int(below[-1]) + 1 if len(below) else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -184,17 +185,7 @@ def reliability_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[s
         if not half:
             continue
         r = with_gaps[:, np.isfinite(with_gaps).all(axis=0)]
-        sd = r.std(axis=1, ddof=1) if r.shape[1] > 1 else np.zeros(n)
-        of_division: dict[tuple[tuple[int, ...], ...], float] = {}
-        total = 0.0
-        for order in _divisions(n):
-            halves = (tuple(sorted(order[:half])), tuple(sorted(order[half : 2 * half])))
-            if halves not in of_division:
-                sums = np.stack([r[list(part)].sum(axis=0) for part in halves])
-                least = [_ROUNDING * sd[list(part)].sum() ** 2 for part in halves]
-                constant = sums.shape[1] < 2 or (sums.var(axis=1, ddof=1) <= least).any()
-                of_division[halves] = np.nan if constant else _pearson(sums)[0, 1]
-            total += of_division[halves] / _DIVISIONS
+        total = _of_halves(r, half)
         factor = n / half
         below = 1 + (factor - 1) * total
         values = {
@@ -203,6 +194,24 @@ def reliability_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[s
             "reliability": factor * total / below if below >= _POLE else np.nan,
         }
         yield (roi,), values
+
+
+def _of_halves(r: np.ndarray, half: int) -> float:
+    """Mean correlation of the sums of two halves of the subjects, over divisions.
+
+    With c the covariance of subjects, that of two sums is  Σ c_ij  over i in one, j in the other.
+    """
+    if r.shape[1] < 2:
+        return math.nan
+    c = np.atleast_2d(np.cov(r))
+    first, second = np.zeros((2, _DIVISIONS, len(r)))
+    for division, order in enumerate(_divisions(len(r))):
+        first[division, order[:half]] = second[division, order[half : 2 * half]] = 1
+    both = np.einsum("di,ij,dj->d", first, c, second, optimize=True)
+    variances = [np.einsum("di,ij,dj->d", h, c, h, optimize=True) for h in (first, second)]
+    for found, members in zip(variances, (first, second), strict=True):
+        found[found <= _ROUNDING * (members @ np.sqrt(np.diag(c))) ** 2] = np.nan
+    return float(np.mean(both / np.sqrt(variances[0] * variances[1])))
 
 
 def _divisions(n: int) -> list[list[int]]:
@@ -216,7 +225,7 @@ def _divisions(n: int) -> list[list[int]]:
 
 def pair_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     """Rows of ``intersubject``: (roi, subject_a, subject_b), and the values."""
-    for roi, subjects, with_gaps in decoded.rois():
+    for roi, subjects, with_gaps in decoded.parts:
         r = with_gaps[:, np.isfinite(with_gaps).any(axis=0)]
         defined = np.isfinite(r)
         order = np.argsort(r, axis=1)
@@ -238,7 +247,7 @@ def _correlations(
     r: np.ndarray, order: np.ndarray, chosen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pearson and Spearman correlations of all pairs of rows, over the chosen columns."""
-    pearson = _pearson(r[:, chosen])
+    pearson = _pearson(r[:, chosen].astype(np.float64))
     ranks = np.empty((len(r), chosen.sum()))
     for row, values, sorting in zip(ranks, r, order, strict=True):
         row[:] = _ranks(values, sorting, chosen)
