@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -93,24 +94,24 @@ def accuracies() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def follow(table: str, **tables: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a derived table, by the SELECTs of the schema (tests/verification tests those)."""
+    spec, found = TABLES[table], pd.DataFrame()
+    with duckdb.connect() as connection:
+        for name, frame in tables.items():
+            connection.register(name, pa.Table.from_pandas(frame, preserve_index=False))
+        for follows in spec.follows:
+            rows = connection.sql(follows.sql).to_arrow_table().to_pandas()
+            found = rows if found.empty else found.merge(rows, on=list(spec.primary_key))
+            published = found.astype({n: np.float32 for n in found if n in ("mean_r", "lead_r")})
+            connection.register(table, pa.Table.from_pandas(published, preserve_index=False))
+    return found.sort_values(list(spec.order), ignore_index=True)
+
+
 def summarise_units(accuracy: pd.DataFrame) -> pd.DataFrame:
     keys = ["dataset", "condition", "model", "layer", "roi"]
-    accuracy = accuracy.astype({"r": np.float64})
-    summary = (
-        accuracy.groupby([*keys, "unit"])["r"]
-        .agg(n_subjects="count", mean_r="mean", sd_r="std", min_r="min", max_r="max")
-        .reset_index()
-    )
-    mean = summary["mean_r"].astype(np.float32)
-    ranks = mean.groupby([summary[key] for key in keys])
-    summary["rank"] = ranks.rank(method="first", ascending=False, na_option="bottom").astype(
-        "Int32"
-    )
-    units = [summary[key] for key in ["dataset", "condition", "model", "layer", "unit"]]
-    for roi in ROIS:
-        others = mean.where(summary["roi"] != roi).groupby(units).transform("max")
-        summary.loc[summary["roi"] == roi, "lead_r"] = mean - others
-    tested = accuracy[accuracy["dataset"] == "sim-a"].dropna(subset=["r"])
+    summary = follow("unit_summary", accuracy=accuracy)
+    tested = accuracy[accuracy["dataset"] == "sim-a"].dropna(subset=["r"]).astype({"r": float})
     z = scipy.stats.norm.isf(chance(tested["r"]))
     combined = tested.assign(z=z).groupby([*keys, "unit"])["z"].agg(["sum", "count"])
     n = combined["count"]
@@ -120,33 +121,6 @@ def summarise_units(accuracy: pd.DataFrame) -> pd.DataFrame:
     families = ["dataset", "condition", "model", "roi"]
     summary["q"] = summary.groupby(families)["p"].transform(discovery)
     return summary
-
-
-def count_bins(values: pd.DataFrame, column: str, keys: list[str]) -> pd.DataFrame:
-    """Units in each hundredth of an accuracy."""
-    values = values.dropna(subset=[column]).astype({column: np.float32})
-    most = 200 if column == "lead_r" else 100
-    bins = np.floor(values[column].astype(np.float64) * 100).clip(-most, most - 1).astype(int)
-    counts = values.assign(bin=bins).groupby([*keys, "bin"]).size()
-    return counts.rename("n_units").reset_index()
-
-
-def count_measures(summary: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Units in each hundredth of four measures, and how many are complete, preferred, or both."""
-    complete = summary["n_subjects"] == summary["dataset"].map(SUBJECTS).map(len)
-    preferred = summary["lead_r"].astype(np.float32) > 0
-    found = []
-    for measure in ("mean_r", "min_r", "max_r", "lead_r"):
-        counts = count_bins(summary, measure, keys).assign(measure=measure)
-        for name, rows in (
-            ("n_complete", summary[complete]),
-            ("n_preferred", summary[preferred]),
-            ("n_complete_preferred", summary[complete & preferred]),
-        ):
-            some = count_bins(rows, measure, keys).rename(columns={"n_units": name})
-            counts = counts.merge(some, how="left", on=[*keys, "bin"])
-        found.append(counts.fillna(0))
-    return pd.concat(found)
 
 
 def chance(r: pd.Series) -> pd.Series:
@@ -163,29 +137,11 @@ def discovery(p: pd.Series) -> pd.Series:
 
 
 def summarise_layers(accuracy: pd.DataFrame) -> pd.DataFrame:
-    r = accuracy.astype({"r": np.float64}).groupby(
-        ["dataset", "condition", "model", "layer", "roi", "subject"]
-    )["r"]
-    summary = pd.DataFrame(
-        {
-            "n_units": r.size(),
-            "n_undefined": r.size() - r.count(),
-            "mean_r": r.mean(),
-            "sd_r": r.std(),
-            "q05_r": r.quantile(0.05),
-            "q25_r": r.quantile(0.25),
-            "median_r": r.median(),
-            "q75_r": r.quantile(0.75),
-            "q95_r": r.quantile(0.95),
-            "n_significant": r.agg(lambda of_row: (discovery(chance(of_row)) < 0.05).sum()),
-        }
-    )
-    summary.loc[["sim-b"], "n_significant"] = np.nan
-    reliability = accuracy.assign(reliability=accuracy["reliability"].astype(float))
-    summary["mean_reliability"] = reliability.groupby(list(summary.index.names))[
-        "reliability"
-    ].mean()
-    return summary.reset_index().astype({"n_significant": "Int32"})
+    keys = ["dataset", "condition", "model", "layer", "roi", "subject"]
+    r = accuracy[accuracy["dataset"] == "sim-a"].astype({"r": float}).groupby(keys)["r"]
+    n = r.agg(lambda of_row: (discovery(chance(of_row)) < 0.05).sum()).rename("n_significant")
+    summary = follow("layer_summary", accuracy=accuracy).join(n, on=keys)
+    return summary.astype({"n_significant": "Int32"})
 
 
 def hierarchy(accuracy: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -458,14 +414,14 @@ def stage(folder: Path, accuracy: pd.DataFrame | None = None) -> Path:
     )
     for table, rows in made.items():
         write_table(folder, table, arrow(table, rows))
-    keys = ["dataset", "condition", "model", "layer", "roi"]
     summary = summarise_units(accuracy)
-    for table, found in (
-        ("accuracy_histogram", count_bins(accuracy, "r", [*keys, "subject"])),
-        ("unit_histogram", count_bins(summary, "mean_r", keys)),
-        ("summary_histogram", count_measures(summary, keys)),
-    ):
-        write_table(folder, table, arrow(table, found))
+    frames = {
+        "accuracy": accuracy,
+        "unit_summary": arrow("unit_summary", summary).to_pandas(),
+        "subjects": pd.DataFrame(small_tables()["subjects"]),
+    }
+    for table in ("accuracy_histogram", "unit_histogram", "summary_histogram"):
+        write_table(folder, table, arrow(table, follow(table, **frames)))
     for table, frame in (("accuracy", accuracy), ("unit_summary", summary)):
         spec = TABLES[table]
         for values, part in frame.groupby(list(spec.partition_by)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -9,18 +11,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.tiny import follow
 from unitdb.analysis import subject_reliability
 from unitdb.errors import SchemaError
 from unitdb.release.rows import check_order, distinct
 from unitdb.schema import TABLES
-from unitdb.verification.reading._summaries import (
-    Decoded,
-    layer_rows,
-    pair_rows,
-    ranks_by,
-    reliability_rows,
-    unit_columns,
-)
+from unitdb.verification.reading._summaries import Decoded, pair_rows, reliability_rows
 
 
 def matrices() -> st.SearchStrategy[np.ndarray]:
@@ -35,28 +31,95 @@ def matrices() -> st.SearchStrategy[np.ndarray]:
     )
 
 
-@settings(deadline=None)
+KEYS = {"dataset": "d", "condition": "c", "model": "m", "layer": "l"}
+
+
+def accuracies(rois: list[np.ndarray]) -> pd.DataFrame:
+    """Rows of ``accuracy`` from matrices (n_subjects, n_units) of each ROI."""
+    return pd.DataFrame(
+        {**KEYS, "roi": f"V{i}", "unit": unit, "subject": f"S{subject}", "r": r, "reliability": r}
+        for i, matrix in enumerate(rois)
+        for (subject, unit), r in np.ndenumerate(matrix)
+    ).astype({"r": np.float32, "reliability": np.float32})
+
+
+@settings(deadline=None, max_examples=25)
+@given(matrices(), st.integers(0, 8))
+def test_units_follow_as_pandas_says(r: np.ndarray, shift: int) -> None:
+    rois = [r, np.roll(r, shift, axis=1), np.full_like(r, np.nan)]
+    found = follow("unit_summary", accuracy=accuracies(rois))
+    means = []
+    for i, matrix in enumerate(rois):
+        frame = pd.DataFrame(matrix.astype(np.float64))
+        own = found[found["roi"] == f"V{i}"].sort_values("unit")
+        expected = {
+            "n_subjects": frame.count(),
+            "mean_r": frame.mean(),
+            "sd_r": frame.std(),
+            "min_r": frame.min(),
+            "max_r": frame.max(),
+        }
+        for column, values in expected.items():
+            np.testing.assert_allclose(own[column], values, atol=1e-12, err_msg=column)
+        means.append(frame.mean().astype(np.float32))
+        ranks = means[-1].rank(method="first", ascending=False, na_option="bottom")
+        np.testing.assert_array_equal(own["rank"], ranks)
+    for i, mean in enumerate(means):
+        others = pd.concat(means[:i] + means[i + 1 :], axis=1).max(axis=1)
+        own = found[found["roi"] == f"V{i}"].sort_values("unit")
+        np.testing.assert_allclose(own["lead_r"], mean - others, atol=1e-7)
+
+
+@settings(deadline=None, max_examples=25)
 @given(matrices())
-def test_unit_columns_against_pandas(r: np.ndarray) -> None:
-    found = unit_columns(r.astype(np.float64))
-    frame = pd.DataFrame(r.astype(np.float64))
-    expected = {
-        "n_subjects": frame.count(),
-        "mean_r": frame.mean(),
-        "sd_r": frame.std(),
-        "min_r": frame.min(),
-        "max_r": frame.max(),
+def test_layers_follow_as_pandas_says(r: np.ndarray) -> None:
+    found = follow("layer_summary", accuracy=accuracies([r])).set_index("subject")
+    for i, row in enumerate(r.astype(np.float64)):
+        own, values = found.loc[f"S{i}"], pd.Series(row)
+        assert (own["n_units"], own["n_undefined"]) == (len(row), values.isna().sum())
+        expected = [values.mean(), values.std(), *values.quantile([0.05, 0.25, 0.5, 0.75, 0.95])]
+        names = ["mean_r", "sd_r", "q05_r", "q25_r", "median_r", "q75_r", "q95_r"]
+        np.testing.assert_allclose(own[names].astype(float), expected, atol=1e-12)
+        np.testing.assert_allclose(own["mean_reliability"], values.mean(), atol=1e-12)
+
+
+@settings(deadline=None, max_examples=10)
+@given(matrices(), st.integers(0, 8))
+def test_bins_follow_as_numpy_says(r: np.ndarray, shift: int) -> None:
+    accuracy = accuracies([r, np.roll(r, shift, axis=1)])
+    units = follow("unit_summary", accuracy=accuracy).astype(
+        dict.fromkeys(("mean_r", "min_r", "max_r", "lead_r"), np.float32)
+    )
+    subjects = pd.DataFrame({"dataset": "d", "subject": ["S0", "S1", "S2", "S0"]})
+    found = follow("summary_histogram", unit_summary=units, subjects=subjects)
+    expected: Counter[tuple[object, ...]] = Counter()
+    for _, unit in units.iterrows():
+        kinds = ["n_units"]
+        kinds += ["n_complete"] * (unit["n_subjects"] == 3) + ["n_preferred"] * (unit["lead_r"] > 0)
+        kinds += ["n_complete_preferred"] * (len(kinds) == 3)
+        for measure in ("mean_r", "min_r", "max_r", "lead_r"):
+            if not np.isnan(unit[measure]):
+                most = 200 if measure == "lead_r" else 100
+                bin_ = np.clip(np.floor(100 * np.float64(unit[measure])), -most, most - 1)
+                expected.update((unit["roi"], measure, bin_, kind) for kind in kinds)
+    kinds = ("n_units", "n_complete", "n_preferred", "n_complete_preferred")
+    stated = {
+        (row["roi"], row["measure"], row["bin"], kind): row[kind]
+        for _, row in found.iterrows()
+        for kind in kinds
+        if row[kind]
     }
-    for column, values in expected.items():
-        np.testing.assert_allclose(found[column], values, atol=1e-12, err_msg=column)
-    mean = found["mean_r"].astype(np.float32)
-    ranks = pd.Series(mean).rank(method="first", ascending=False, na_option="bottom")
-    np.testing.assert_array_equal(ranks_by(mean), ranks)
+    assert stated == expected
+    means = found[found["measure"] == "mean_r"]
+    of_means = follow("unit_histogram", unit_summary=units)
+    np.testing.assert_array_equal(of_means[["bin", "n_units"]], means[["bin", "n_units"]])
+    of_subjects = follow("accuracy_histogram", accuracy=accuracy)
+    assert of_subjects["n_units"].sum() == 2 * np.isfinite(r).sum()
 
 
 @settings(deadline=None)
 @given(matrices())
-def test_pairs_and_layers_against_pandas(r: np.ndarray) -> None:
+def test_pairs_against_pandas(r: np.ndarray) -> None:
     data = Decoded([("V1", ["a", "b", "c"], r)], np.arange(r.shape[1]))
     frame = pd.DataFrame(r.T.astype(np.float64), columns=["a", "b", "c"])
     for (_, a, b), values in pair_rows(data):
@@ -70,12 +133,6 @@ def test_pairs_and_layers_against_pandas(r: np.ndarray) -> None:
             ranks = both.rank()
             assert values["pearson_r"] == pytest.approx(both[a].corr(both[b]))
             assert values["spearman_r"] == pytest.approx(ranks[a].corr(ranks[b]))
-    for (_, subject), values in layer_rows(data):
-        column = frame[subject]
-        assert values["n_undefined"] == column.isna().sum()
-        assert values["mean_r"] == pytest.approx(column.mean(), nan_ok=True)
-        assert values["sd_r"] == pytest.approx(column.std(), nan_ok=True)
-        assert values["q25_r"] == pytest.approx(column.quantile(0.25), nan_ok=True)
 
 
 names = st.sampled_from(["V1", "V10", "V2", "ä", "z"])

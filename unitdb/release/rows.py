@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from unitdb.schema import Table
 
-__all__ = ["check_order", "coded", "distinct", "read_matching", "read_rows", "readable"]
+__all__ = ["check_order", "coded", "distinct", "read_matching", "read_rows", "readable", "split"]
 
 _COUNTED = 2**20  # combinations that are counted rather than sorted
 _AT_ONCE = 2**20
@@ -223,6 +223,25 @@ def _check_order(table: pa.Table, spec: Table, where: str, first_row: int) -> No
 def _row_text(table: pa.Table, row: int, columns: Sequence[str]) -> str:
     """Values of some columns of a row, for a message: ``V1/S1/17``."""
     return "/".join(str(table[name][row].as_py()) for name in columns)
+
+
+def split(table: pa.Table, columns: Sequence[str]) -> dict[tuple[str, ...], pa.Table]:
+    """Rows by the values of columns of names that their order begins with; nothing is copied."""
+    if not table.num_rows:
+        return {}
+    coded_columns = [coded(table[name]) for name in columns]
+    begins = np.zeros(table.num_rows, dtype=bool)
+    begins[0] = True
+    for codes, names in coded_columns:
+        if len(names) > 1:
+            begins[1:] |= codes[1:] != codes[:-1]
+    starts = np.flatnonzero(begins).tolist()
+    return {
+        tuple(names[codes[start]] for codes, names in coded_columns): table.slice(
+            start, stop - start
+        )
+        for start, stop in zip(starts, [*starts[1:], table.num_rows], strict=True)
+    }
 
 
 def distinct(table: pa.Table, columns: Sequence[str]) -> set[tuple[Any, ...]]:

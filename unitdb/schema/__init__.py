@@ -13,7 +13,7 @@ Two conventions hold for all tables:
 
 from unitdb.schema.columns import NAME_PATTERN
 from unitdb.schema.dictionary import data_dictionary, frictionless
-from unitdb.schema.spec import SCHEMA_VERSION, Column, ForeignKey, Table
+from unitdb.schema.spec import SCHEMA_VERSION, Column, Follows, ForeignKey, Table
 from unitdb.schema.tables import TABLES, get_table, tables_of
 from unitdb.schema.views import VIEWS, View, views_of
 
@@ -23,6 +23,7 @@ __all__ = [
     "TABLES",
     "VIEWS",
     "Column",
+    "Follows",
     "ForeignKey",
     "Table",
     "View",

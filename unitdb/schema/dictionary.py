@@ -32,10 +32,16 @@ def data_dictionary() -> str:
         for key in table.foreign_keys:
             lines += [f"{_code(key.columns)} refers to `{key.table}`.  "]
         lines += ["", *_columns(table.columns), ""]
+        for follows in table.follows:
+            lines += ["Follows from:", "", *_sql(follows.sql), ""]
     for view in VIEWS.values():
         lines += [f"## {view.name}", "", f"A view, no file. A row is {view.row}.", ""]
-        lines += [*_columns(view.columns), "", "```sql", *view.sql.splitlines(), "```", ""]
+        lines += [*_columns(view.columns), "", *_sql(view.sql), ""]
     return "\n".join(lines)
+
+
+def _sql(text: str) -> list[str]:
+    return ["```sql", *text.splitlines(), "```"]
 
 
 def _columns(columns: Iterable[Column]) -> list[str]:

@@ -33,6 +33,12 @@ from unitdb.schema.columns import (
     name_column,
     share,
 )
+from unitdb.schema.following import (
+    ACCURACY_HISTOGRAM,
+    LAYER_SUMMARY,
+    SUMMARY_HISTOGRAM,
+    UNIT_HISTOGRAM,
+)
 from unitdb.schema.spec import Column, Table
 
 _NO_HALVES = (
@@ -151,6 +157,7 @@ TABLES = (
             ),
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "subject"),
+        follows=LAYER_SUMMARY,
         foreign_keys=(
             OF_SUBJECT,
             OF_LAYER,
@@ -192,6 +199,7 @@ TABLES = (
         row="a bin of accuracies of a layer, an ROI and a subject",
         columns=(DATASET, CONDITION, MODEL, LAYER, ROI, SUBJECT, BIN, N_IN_BIN),
         primary_key=("dataset", "condition", "model", "layer", "roi", "subject", "bin"),
+        follows=ACCURACY_HISTOGRAM,
         foreign_keys=(
             OF_SUBJECT,
             OF_LAYER,
@@ -202,6 +210,7 @@ TABLES = (
         row="a bin of mean accuracies over subjects (unit_summary.mean_r) of a layer and an ROI",
         columns=(DATASET, CONDITION, MODEL, LAYER, ROI, BIN, N_IN_BIN),
         primary_key=("dataset", "condition", "model", "layer", "roi", "bin"),
+        follows=UNIT_HISTOGRAM,
         foreign_keys=(
             OF_ROI,
             OF_LAYER,
@@ -235,6 +244,7 @@ TABLES = (
             count("n_complete_preferred", "Of these, both", unit="units"),
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "measure", "bin"),
+        follows=SUMMARY_HISTOGRAM,
         foreign_keys=(
             OF_ROI,
             OF_LAYER,

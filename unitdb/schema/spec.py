@@ -115,6 +115,22 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Follows:
+    """A SELECT over tables of a release that gives columns of one of them.
+
+    Parameters
+    ----------
+    sql : str
+        In the SQL of DuckDB: the primary key, and the columns that follow.
+    since : str
+        Schema version whose tables have what it reads.
+    """
+
+    sql: str
+    since: str = "2.0"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """One published table.
 
@@ -134,6 +150,8 @@ class Table:
         References to other tables.
     partition_by : tuple of str
         Leading columns of the order that become folders; empty for a single file.
+    follows : tuple of Follows
+        How columns follow from other tables, or from other columns of this one.
     row_group : int, optional
         Rows of a row group, where a few rows are read at a time; by default the writer's.
     since : str
@@ -147,6 +165,7 @@ class Table:
     order: tuple[str, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     partition_by: tuple[str, ...] = ()
+    follows: tuple[Follows, ...] = ()
     row_group: int | None = None
     since: str = "2.0"
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
@@ -177,7 +196,9 @@ class Table:
             MAJOR.MINOR.
         """
         known = tuple(c for c in self.columns if numbers(c.since) <= numbers(version))
-        return self if known == self.columns else replace(self, columns=known)
+        follows = tuple(f for f in self.follows if numbers(f.since) <= numbers(version))
+        same = known == self.columns and follows == self.follows
+        return self if same else replace(self, columns=known, follows=follows)
 
     def arrow_schema(self) -> pa.Schema:
         """Arrow schema of the Parquet file, descriptions in the fields' metadata."""

@@ -25,6 +25,7 @@ from unitdb.schema.columns import (
     share,
     unit_correlation,
 )
+from unitdb.schema.following import UNIT_SUMMARY
 from unitdb.schema.spec import Column, Table
 
 TABLES = (
@@ -123,6 +124,7 @@ TABLES = (
             ),
         ),
         primary_key=("dataset", "condition", "model", "layer", "roi", "unit"),
+        follows=UNIT_SUMMARY,
         # The best come first, so that a search reads no further than it must.
         order=("dataset", "condition", "model", "layer", "roi", "rank"),
         foreign_keys=(

@@ -14,17 +14,9 @@ import pyarrow as pa
 
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.rows import check_order, coded, distinct, read_rows, readable
+from unitdb.verification.reading._derived import TOLERANCE
 from unitdb.verification.reading._significance import check_intervals
-from unitdb.verification.reading._summaries import (
-    Decoded,
-    bin_rows,
-    layer_rows,
-    lead_over_others,
-    pair_rows,
-    ranks_by,
-    reliability_rows,
-    unit_columns,
-)
+from unitdb.verification.reading._summaries import Decoded, pair_rows, reliability_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,22 +26,14 @@ if TYPE_CHECKING:
     from unitdb.verification.reading._significance import Significance
 
 __all__ = [
-    "TOLERANCE",
     "Pieces",
     "Referred",
     "Rows",
     "check_derived_rows",
-    "check_units",
     "decoded",
     "read",
+    "summaries",
 ]
-
-TOLERANCE = 1e-6
-"""Largest difference of a stored summary from the one computed anew: float32 and summing order.
-
-Counts, ranks, and the extremes, which are values of the accuracies themselves, must be equal."""
-
-_EXACT = {"n_subjects", "n_units", "n_undefined", "min_r", "max_r", "rank"}
 
 Referred = dict[tuple[str, tuple[str, ...]], set[tuple[Any, ...]]]
 """Rows that foreign keys may refer to, by table and columns."""
@@ -179,48 +163,48 @@ def decoded(pieces: Pieces, *, n_units: int, where: str) -> Decoded:
     parts: list[tuple[str, list[str], np.ndarray]] = []
     first: np.ndarray | None = None
     first_place = ""
-    columns = ["unit", "subject", *(name for name in _MEASURED if name in pieces.columns)]
-    reliability: dict[tuple[str, str], float] = {}
-    for roi, table in pieces.by_roi(columns):
+    for roi, table in pieces.by_roi(("unit", "subject", "r")):
         codes, names = coded(table["subject"])
         unit, r = table["unit"].to_numpy(), table["r"].to_numpy()
-        subjects = []
-        for code in np.unique(codes):
-            found, subject = unit[codes == code], names[code]
-            if first is None:
-                first, first_place = found, f"{roi}/{subject}"
-            if not np.array_equal(found, first):
-                raise CorruptReleaseError(
-                    f"{where}: {roi}/{subject} has {len(found)} units and {first_place} "
-                    f"{len(first)}, or not the same ones"
-                )
-            subjects.append(subject)
-            if "reliability" in columns:
-                reliability[roi, subject] = _mean(table["reliability"].filter(codes == code))
+        n = int(np.searchsorted(unit, unit[0], side="right"))
+        subjects = [names[code] for code in codes[:n]]
+        if first is None:
+            first = unit[np.flatnonzero(np.diff(unit, prepend=unit[0] - 1))]
+            first_place = f"{roi}/{subjects[0]}"
         # Units rise, and subjects within each: what is complete is a matrix.
-        parts.append((roi, subjects, np.ascontiguousarray(r.reshape(-1, len(subjects)).T)))
+        whole = unit.shape == (len(first) * n,) and np.array_equal(
+            unit.reshape(-1, n), np.broadcast_to(first[:, None], (len(first), n))
+        )
+        if not whole or (codes.reshape(-1, n) != codes[:n]).any():
+            raise CorruptReleaseError(
+                f"{where}: {_odd(unit, codes, names, first, roi)} and {first_place} "
+                f"{len(first)}, or not the same ones"
+            )
+        parts.append((roi, subjects, np.ascontiguousarray(r.reshape(-1, n).T)))
     if first is None:
         raise CorruptReleaseError(f"{where}: there is no row")
     if first[-1] >= n_units:
         raise CorruptReleaseError(
             f"{where}: unit {first[-1]} does not exist: the layer has {n_units} units"
         )
-    return Decoded(parts, first, reliability)
+    return Decoded(parts, first)
 
 
-def _mean(values: pa.ChunkedArray) -> float:
-    known = values.drop_null().to_numpy().astype(np.float64)
-    return float(known.mean()) if len(known) else math.nan
+def _odd(
+    unit: np.ndarray, codes: np.ndarray, names: Sequence[str], expected: np.ndarray, roi: str
+) -> str:
+    """The first subject whose units are not those expected, and how many it has."""
+    for code, name in enumerate(names):
+        own = unit[codes == code]
+        if not np.array_equal(own, expected):
+            return f"{roi}/{name} has {len(own)} units"
+    return f"{roi} has {len(unit)} rows"
 
 
-_MEASURED = ("r", "reliability")
-_STORED = ("unit", "n_subjects", "mean_r", "sd_r", "min_r", "max_r", "rank", "lead_r", "p")
-
-
-def check_units(
-    data: Decoded, pieces: Pieces, significance: Significance, alike: Alike, *, where: str
-) -> None:
-    """Raise CorruptReleaseError unless ``unit_summary`` is what the accuracies give.
+def summaries(
+    data: Decoded, pieces: Pieces, *, where: str
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Columns ``mean_r`` and ``p`` of ``unit_summary`` in each ROI, in the order of units.
 
     Parameters
     ----------
@@ -228,54 +212,25 @@ def check_units(
         Accuracies of the partition.
     pieces : Pieces
         Rows of ``unit_summary``.
-    significance : Significance
-        Of the build.
-    alike : mapping of (str, str, str) to float
-        From :func:`check_derived_rows`.
     where : str
         The file, for the message.
+
+    Raises
+    ------
+    CorruptReleaseError
+        Units or ROIs are not those of the accuracies.
     """
-    means, leads = [], []
-    rois = list(data.rois())
-    stored_rois = pieces.by_roi(_STORED)
-    for roi, _, r in rois:
-        name, table = next(stored_rois, (None, None))
-        if name != roi or table is None:
-            raise CorruptReleaseError(f"{where}: ROIs are not those of the accuracies: {name}")
-        stored = _by_unit(table, data.units, where=f"{where}: {roi}")
-        expected = unit_columns(r)
-        # The mean is right to within rounding, and the ranks follow from it exactly.
-        expected["rank"] = ranks_by(stored["mean_r"])
-        for column, values in expected.items():
-            _check_column(column, stored[column], values, data.units, where=f"{where}: {roi}")
-        significance.check_p(data, roi, stored["mean_r"], stored["p"], alike, where=where)
-        means.append(stored["mean_r"])
-        leads.append(stored["lead_r"])
-    more = next(stored_rois, None)
-    if more is not None:
-        raise CorruptReleaseError(f"{where}: ROIs are not those of the accuracies: {more[0]}")
-    for (roi, _, _), found, expected_lead in zip(rois, leads, lead_over_others(means), strict=True):
-        _check_column("lead_r", found, expected_lead, data.units, where=f"{where}: {roi}")
-
-
-def _by_unit(table: pa.Table, units: np.ndarray, *, where: str) -> dict[str, np.ndarray]:
-    """Columns of an ROI in the order of units."""
-    stored = table["unit"].to_numpy()
-    order = np.argsort(stored)
-    if not np.array_equal(stored[order], units):
-        raise CorruptReleaseError(f"{where}: units are not those of the accuracies")
-    return {name: table[name].to_numpy()[order] for name in table.column_names}
-
-
-def _check_column(
-    column: str, found: np.ndarray, expected: np.ndarray, units: np.ndarray, *, where: str
-) -> None:
-    wrong = ~np.isclose(found, expected, rtol=0, atol=_tolerance(column), equal_nan=True)
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise CorruptReleaseError(
-            f"{where}/{units[at]}: {column} is {found[at]}, but the accuracies give {expected[at]}"
-        )
+    found = {}
+    for roi, table in pieces.by_roi(("unit", "mean_r", "p")):
+        unit = table["unit"].to_numpy()
+        order = np.argsort(unit)
+        if not np.array_equal(unit[order], data.units):
+            raise CorruptReleaseError(f"{where}: {roi}: units are not those of the accuracies")
+        found[roi] = (table["mean_r"].to_numpy()[order], table["p"].to_numpy()[order])
+    differ = sorted(found.keys() ^ {roi for roi, _, _ in data.parts})
+    if differ:
+        raise CorruptReleaseError(f"{where}: ROIs are not those of the accuracies: {differ[0]}")
+    return found
 
 
 def check_derived_rows(
@@ -293,8 +248,8 @@ def check_derived_rows(
     keys : tuple of str
         The partition: dataset, condition, model, layer.
     stored : mapping of str to Rows
-        Rows of ``layer_summary``, ``layer_reliability``, ``intersubject`` and the histograms; those
-        of this partition are removed.
+        Rows of ``layer_summary``, ``layer_reliability`` and ``intersubject``; those of this
+        partition are removed.
     significance : Significance
         Of the build.
 
@@ -308,7 +263,7 @@ def check_derived_rows(
     CorruptReleaseError
         Names the row that is missing, or the value that the accuracies do not give.
     """
-    layers = _check_rows("layer_summary", keys, layer_rows(data), stored["layer_summary"])
+    layers = {keys + place: stored["layer_summary"].pop(keys + place) for place in data.groups}
     pairs = _check_rows("intersubject", keys, pair_rows(data), stored["intersubject"])
     with_intervals = {"layer_summary": layers, "intersubject": pairs}
     if "layer_reliability" in stored:
@@ -319,9 +274,6 @@ def check_derived_rows(
         check_intervals(table, checked)
     stated = {(key[-2], key[-1]): row["n_significant"] for key, row in layers.items()}
     significance.check_counts(data, stated, where="/".join(keys))
-    for table, rows in bin_rows(data).items():
-        if table in stored:  # an older release has fewer
-            _check_rows(table, keys, rows, stored[table])
     alike = {key[-3:]: row.get("prediction_r") for key, row in pairs.items()}
     return {pair: 1.0 if value is None else value for pair, value in alike.items()}
 
@@ -343,12 +295,8 @@ def _check_rows(
         for column, value in values.items():
             found = math.nan if row[column] is None else row[column]
             both_missing = math.isnan(found) and math.isnan(value)
-            if not (both_missing or abs(found - value) <= _tolerance(column)):
+            if not (both_missing or abs(found - value) <= TOLERANCE):
                 raise CorruptReleaseError(
                     f"{place}: {column} is {found}, but the accuracies give {value}"
                 )
     return taken
-
-
-def _tolerance(column: str) -> float:
-    return 0.0 if column in _EXACT else TOLERANCE

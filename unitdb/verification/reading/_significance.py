@@ -136,8 +136,7 @@ class Significance:
         self,
         data: Decoded,
         roi: str,
-        mean_r: np.ndarray,
-        p: np.ndarray,
+        stated: tuple[np.ndarray, np.ndarray],
         alike: Mapping[tuple[str, ...], float],
         *,
         where: str,
@@ -150,13 +149,14 @@ class Significance:
             Accuracies of the partition.
         roi : str
             The ROI.
-        mean_r, p : arrays of shape (n_units,)
-            Columns of ``unit_summary``.
+        stated : arrays of shape (n_units,)
+            Columns ``mean_r`` and ``p`` of ``unit_summary``.
         alike : mapping of (str, str, str) to float
             Correlation of predictions, by ROI and both subjects.
         where : str
             Its file, for the message.
         """
+        mean_r, p = stated
         if self._test == "t":
             subjects, r = next((names, r) for name, names, r in data.rois() if name == roi)
             z = np.stack([self._z(roi, *pair) for pair in zip(subjects, r, strict=True)])

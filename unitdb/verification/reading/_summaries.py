@@ -1,26 +1,21 @@
-"""Summaries of accuracies, computed anew from their definitions in the schema."""
+"""Agreement of subjects, computed anew from its definitions in the schema."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 __all__ = [
     "Decoded",
-    "bin_rows",
-    "layer_rows",
-    "lead_over_others",
     "pair_rows",
-    "ranks_by",
     "reliability_rows",
-    "unit_columns",
 ]
 
 
@@ -40,14 +35,10 @@ class Decoded:
         is none.
     units : array of shape (n_units,)
         The units, the same everywhere.
-    reliability : mapping of (str, str) to float
-        Mean reliability by ROI and subject, NaN where there is none; empty where the schema has
-        none.
     """
 
     parts: list[tuple[str, list[str], np.ndarray]]
     units: np.ndarray
-    reliability: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     @property
     def groups(self) -> list[tuple[str, str]]:
@@ -58,124 +49,6 @@ class Decoded:
         """Each ROI, its subjects, and their accuracies in float64."""
         for roi, subjects, r in self.parts:
             yield roi, subjects, r.astype(np.float64)
-
-
-def unit_columns(r: np.ndarray) -> dict[str, np.ndarray]:
-    """Columns of ``unit_summary`` over subjects, but for the rank.
-
-    Parameters
-    ----------
-    r : array of shape (n_subjects, n_units)
-        Accuracies in an ROI.
-    """
-    n = np.isfinite(r).sum(axis=0)
-    mean = _ratio(np.nansum(r, axis=0), n)
-    variance = _ratio(np.nansum((r - mean) ** 2, axis=0), n - 1)
-    return {
-        "n_subjects": n,
-        "mean_r": mean,
-        "sd_r": np.sqrt(variance),
-        "min_r": np.fmin.reduce(r),
-        "max_r": np.fmax.reduce(r),
-    }
-
-
-def _ratio(total: np.ndarray, n: np.ndarray) -> np.ndarray:
-    ratio = np.full(n.shape, np.nan)
-    np.divide(total, n, out=ratio, where=n > 0)
-    return ratio
-
-
-def ranks_by(mean: np.ndarray) -> np.ndarray:
-    """Ranks by the published mean, 1 for the highest, ties to the lower unit; NaN last.
-
-    Parameters
-    ----------
-    mean : array of float32 of shape (n_units,)
-        Column ``mean_r`` of an ROI, in the order of the units.
-    """
-    ranks = np.empty(len(mean))
-    ranks[np.argsort(-mean, kind="stable")] = np.arange(1, len(mean) + 1)
-    return ranks
-
-
-def lead_over_others(means: list[np.ndarray]) -> list[np.ndarray]:
-    """Published mean in each ROI minus the highest in any other; NaN where either is missing.
-
-    Parameters
-    ----------
-    means : list of arrays of float32 of shape (n_units,)
-        Column ``mean_r`` of each ROI, in the order of the units.
-    """
-    nothing = np.full(len(means[0]), np.nan, np.float32)
-    return [
-        own - np.fmax.reduce([nothing, *means[:i], *means[i + 1 :]]) for i, own in enumerate(means)
-    ]
-
-
-def bin_rows(decoded: Decoded) -> dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]]:
-    """Rows of ``accuracy_histogram``, ``unit_histogram`` and ``summary_histogram``."""
-    subjects, means, measures = [], [], []
-    published = [unit_columns(r)["mean_r"].astype(np.float32) for _, _, r in decoded.rois()]
-    leads = lead_over_others(published)
-    for (roi, names, r), mean, lead in zip(decoded.parts, published, leads, strict=True):
-        for subject, row in zip(names, r, strict=True):
-            subjects += [((roi, subject, bin_), n) for bin_, n in _bins(row)]
-        means += [((roi, bin_), n) for bin_, n in _bins(mean)]
-        complete, preferred = np.isfinite(r).all(axis=0), lead > 0
-        for measure, values, most in (
-            ("mean_r", mean, 100),
-            ("min_r", np.fmin.reduce(r), 100),
-            ("max_r", np.fmax.reduce(r), 100),
-            ("lead_r", lead, 200),
-        ):
-            rows = _bins(values, most, complete=complete, preferred=preferred)
-            measures += [((roi, measure, bin_), n) for bin_, n in rows]
-    return {
-        "accuracy_histogram": subjects,
-        "unit_histogram": means,
-        "summary_histogram": measures,
-    }
-
-
-def _bins(
-    r: np.ndarray, most: int = 100, **kinds: np.ndarray
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each bin that holds a value, and how many; of these also how many are of two kinds."""
-    edges = np.floor(r.astype(np.float64) * 100)
-    place = np.maximum(np.minimum(edges, most - 1), -most)
-    some = {"n_units": ~np.isnan(r)}
-    some |= {f"n_{name}": some["n_units"] & chosen for name, chosen in kinds.items()}
-    if kinds:
-        some["n_complete_preferred"] = some["n_complete"] & some["n_preferred"]
-    found = {
-        name: dict(zip(*np.unique(place[chosen], return_counts=True), strict=True))
-        for name, chosen in some.items()
-    }
-    for bin_ in found["n_units"]:
-        yield int(bin_), {name: int(counts.get(bin_, 0)) for name, counts in found.items()}
-
-
-def layer_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Rows of ``layer_summary``: (roi, subject), and the values."""
-    rows = ((roi, *row) for roi, names, r in decoded.parts for row in zip(names, r, strict=True))
-    for roi, subject, r in rows:
-        values = r[~np.isnan(r)].astype(np.float64)
-        n = len(values)
-        quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]) if n else [np.nan] * 5
-        names = ("q05_r", "q25_r", "median_r", "q75_r", "q95_r")
-        mean = decoded.reliability.get((roi, subject))
-        yield (
-            (roi, subject),
-            ({} if mean is None else {"mean_reliability": mean})
-            | {
-                "n_units": len(r),
-                "n_undefined": len(r) - n,
-                "mean_r": values.mean() if n else np.nan,
-                "sd_r": values.std(ddof=1) if n > 1 else np.nan,
-                **dict(zip(names, quantiles, strict=True)),
-            },
-        )
 
 
 def reliability_rows(decoded: Decoded) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:

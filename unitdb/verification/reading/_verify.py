@@ -14,6 +14,7 @@ from unitdb.errors import CorruptReleaseError
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, read_manifest
 from unitdb.release.rows import coded, distinct, read_rows
 from unitdb.schema import TABLES
+from unitdb.verification.reading._derived import Derived
 from unitdb.verification.reading._hierarchy import Hierarchy
 from unitdb.verification.reading._kept import Kept
 from unitdb.verification.reading._limits import check_limits
@@ -29,9 +30,9 @@ from unitdb.verification.reading._partitions import (
     Referred,
     Rows,
     check_derived_rows,
-    check_units,
     decoded,
     read,
+    summaries,
 )
 from unitdb.verification.reading._recurrence import Recurrence
 from unitdb.verification.reading._references import check_references, shown
@@ -61,7 +62,7 @@ _CHECKS = (
     "predictions and activations of the units kept give their accuracies",
 )
 _HISTOGRAMS = ("accuracy_histogram", "unit_histogram", "summary_histogram")
-_DERIVED = ("layer_summary", "layer_reliability", "intersubject", *_HISTOGRAMS)
+_DERIVED = ("layer_summary", "layer_reliability", "intersubject")
 """Small tables whose rows belong to partitions."""
 _KEPT = ("activation", "prediction")
 
@@ -177,7 +178,7 @@ def verify(
     described = {
         name: table.to_pylist()
         for name, table in small.items()
-        if name not in stored and name not in (*_KEPT, "encoding")
+        if name not in (*stored, *_HISTOGRAMS, *_KEPT, "encoding")
     }
     plan = check_references(described, manifest)
     significance = {
@@ -203,6 +204,7 @@ def verify(
             for row in described["subjects"]
         },
     )
+    derived = Derived(folder, manifest.schema, small)
     rows = {name: small[name].num_rows if name in small else 0 for name in manifest.files}
 
     if also is not None:
@@ -216,16 +218,18 @@ def verify(
         build = plan.take(keys, accuracy.builds, where=where)
         plan.check_complete(data, keys, build, where=where)
         tested = significance[build["build"]]
+        spec = TABLES["unit_summary"].at(manifest.schema)
+        units = Pieces(folder, files["unit_summary"], spec, keys, referred)
+        of_units = summaries(data, units, where=files["unit_summary"])
+        derived.check(keys, files)
         alike = check_derived_rows(data, keys, stored, tested)
+        for roi, stated in of_units.items():
+            tested.check_p(data, roi, stated, alike, where=files["unit_summary"])
         hierarchy.check(data, keys)
         recurrence.add(data, keys)
         kept.check(data, keys)
         if also is not None:
             also.check(data, keys)
-        where = files["unit_summary"]
-        spec = TABLES["unit_summary"].at(manifest.schema)
-        units = Pieces(folder, where, spec, keys, referred)
-        check_units(data, units, tested, alike, where=where)
         rows["accuracy"] += accuracy.n_rows
         rows["unit_summary"] += units.n_rows
         del data
@@ -234,6 +238,7 @@ def verify(
             progress(done + 1, len(partitions))
 
     plan.check_all_taken()
+    derived.check_all_taken()
     kept.check_all_taken()
     recurrence.check()
     if "q" in TABLES["unit_summary"].at(manifest.schema).column_names:
