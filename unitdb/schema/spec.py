@@ -120,14 +120,25 @@ class Follows:
 
     Parameters
     ----------
-    sql : str
-        In the SQL of DuckDB: the primary key, and the columns that follow.
+    template : str
+        In the SQL of DuckDB: the primary key, and the columns that follow. ``{place}`` stands for
+        dataset, condition, model and layer.
     since : str
         Schema version whose tables have what it reads.
     """
 
-    sql: str
+    template: str
     since: str = "2.0"
+
+    @property
+    def sql(self) -> str:
+        """The SELECT, of a whole release."""
+        return self.template.replace("{place}", "dataset, condition, model, layer")
+
+    @property
+    def within(self) -> str:
+        """The same where all rows are of one layer: without what names it, which takes longer."""
+        return self.template.replace("{place}, ", "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,7 +74,7 @@ class Derived:
         for name, table in self._tables.items():
             rest = [column for column in table.primary_key if column not in _PLACE]
             for follows in table.follows:
-                self._check(name, keys, rest, follows.sql)
+                self._check(name, keys, rest, follows.within)
 
     def check_all_taken(self) -> None:
         """Raise CorruptReleaseError where rows are of no partition."""
@@ -85,7 +85,7 @@ class Derived:
 
     def _check(self, name: str, keys: Keys, rest: list[str], sql: str) -> None:
         head = self._duckdb.execute(f"SELECT * FROM ({sql}) LIMIT 0").description or []
-        values = [column[0] for column in head if column[0] not in (*_PLACE, *rest)]
+        values = [column[0] for column in head if column[0] not in rest]
         both = ", ".join(f"stated.{value}, given.{value}" for value in values)
         wrong = " OR ".join(_differs(value) for value in values)
         by = ", ".join(rest)

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from unitdb.errors import CorruptReleaseError
-from unitdb.release.rows import coded
+from unitdb.release.rows import coded, split
 from unitdb.verification.reading._references import shown
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ __all__ = ["Kept", "correlations", "rounding"]
 _TOLERANCE = 1e-6  # of sums, and of r in float32
 _HALF_UNIT = 2.0**-24  # what rounding to float32 changes, relative to the value
 _PLACE = ("dataset", "condition", "model", "layer")
+_NETWORK = ("dataset", "model", "layer")
 
 
 class Kept:
@@ -41,8 +41,10 @@ class Kept:
         prediction: pa.Table | None,
         n_test: Mapping[tuple[str, str, str], int],
     ) -> None:
-        self._activation, self._prediction, self._n_test = activation, prediction, n_test
-        self._n_rows = {"activation": 0, "prediction": 0}
+        self._stated, self._n_test = activation is not None and prediction is not None, n_test
+        self._activation = _split(activation, _NETWORK)
+        self._prediction = _split(prediction, _PLACE)
+        self._taken: set[tuple[str, ...]] = set()
 
     def check(self, data: Decoded, keys: tuple[str, ...]) -> None:
         """Raise CorruptReleaseError unless the predictions give the accuracies of a partition.
@@ -54,40 +56,38 @@ class Kept:
         keys : tuple of str
             The partition: dataset, condition, model, layer.
         """
-        if self._activation is None or self._prediction is None:
+        network = (keys[0], *keys[2:])
+        activation, prediction = self._activation.get(network), self._prediction.pop(keys, None)
+        self._taken.add(network)
+        if not self._stated or (activation is None and prediction is None):
             return
         where = f"prediction: {'/'.join(keys)}"
-        activation = _rows_of(self._activation, dict(zip(_PLACE, keys, strict=True)))
-        prediction = _rows_of(self._prediction, dict(zip(_PLACE, keys, strict=True)))
-        self._n_rows["activation"] += activation.num_rows
-        self._n_rows["prediction"] += prediction.num_rows
+        if activation is None or prediction is None:
+            raise CorruptReleaseError(f"{where}: units are not those of table 'activation'")
         units = np.unique(activation["unit"].to_numpy())
         if not np.array_equal(units, np.unique(prediction["unit"].to_numpy())):
             raise CorruptReleaseError(f"{where}: units are not those of table 'activation'")
         missing = np.setdiff1d(units, data.units)
         if len(missing):
             raise CorruptReleaseError(f"{where}: not decoded: {shown(map(str, missing))}")
-        true = dict(zip(_keys(activation), activation["activation"].to_numpy(), strict=True))
+        true = _of_images(prediction, activation)
         predicted = prediction["predicted"].to_numpy()
         groups = _groups(prediction)
-        images = list(_keys(prediction))
-        place = {unit: at for at, unit in enumerate(data.units.tolist())}
-        for roi, subjects, r in data.rois():
-            for subject, of_subject in zip(subjects, r, strict=True):
-                for unit in units.tolist():
+        places = np.searchsorted(data.units, units)
+        for roi, subjects, r in data.parts:
+            for subject, of_subject in zip(subjects, r[:, places].tolist(), strict=True):
+                for unit, own in zip(units.tolist(), of_subject, strict=True):
                     there = groups.get((unit, roi, subject), slice(0, 0))
                     here = f"{where}/{unit}, {roi}, {subject}"
-                    self._check_images(keys[0], roi, subject, images[there], here)
-                    try:
-                        t = np.array([true[key] for key in images[there]], dtype=np.float64)
-                    except KeyError as cause:
-                        raise CorruptReleaseError(
-                            f"{here}: no activation for stimulus {cause.args[0][1]!r}"
-                        ) from None
-                    _check_r(predicted[there], t, of_subject[place[unit]], where=here)
+                    self._check_images(keys[0], roi, subject, predicted[there], here)
+                    if np.isnan(true[there]).any():
+                        at = there.start + int(np.argmax(np.isnan(true[there])))
+                        name = prediction["stimulus"][at].as_py()
+                        raise CorruptReleaseError(f"{here}: no activation for stimulus {name!r}")
+                    _check_r(predicted[there], true[there], own, where=here)
 
     def _check_images(
-        self, dataset: str, roi: str, subject: str, images: Sequence[object], where: str
+        self, dataset: str, roi: str, subject: str, images: np.ndarray, where: str
     ) -> None:
         expected = self._n_test[dataset, roi, subject]
         if len(images) != expected:
@@ -97,11 +97,14 @@ class Kept:
 
     def check_all_taken(self) -> None:
         """Raise CorruptReleaseError where rows are of no partition of ``accuracy``."""
-        for name, table in (("activation", self._activation), ("prediction", self._prediction)):
-            if table is not None and self._n_rows[name] != table.num_rows:
-                raise CorruptReleaseError(
-                    f"{name}: {table.num_rows - self._n_rows[name]} rows without accuracies"
-                )
+        left = {
+            "activation": [key for key in self._activation if key not in self._taken],
+            "prediction": list(self._prediction),
+        }
+        for name, keys in left.items():
+            if keys:
+                names = shown("/".join(key) for key in keys)
+                raise CorruptReleaseError(f"{name}: rows without accuracies: {names}")
 
 
 def correlations(predicted: np.ndarray, true: np.ndarray) -> float:
@@ -130,21 +133,22 @@ def _check_r(predicted: np.ndarray, true: np.ndarray, r: float, *, where: str) -
         raise CorruptReleaseError(f"{where}: predictions give r = {found}, but accuracy.r is {r}")
 
 
-def _rows_of(table: pa.Table, names: Mapping[str, str]) -> pa.Table:
-    kept = [
-        pc.equal(table[column], value)
-        for column, value in names.items()
-        if column in table.column_names
-    ]
-    mask = kept[0]
-    for other in kept[1:]:
-        mask = pc.and_(mask, other)
-    return table.filter(mask)
+def _split(table: pa.Table | None, names: Sequence[str]) -> dict[tuple[str, ...], pa.Table]:
+    return {} if table is None else split(table, names)
 
 
-def _keys(table: pa.Table) -> zip[tuple[int, str]]:
-    """Unit and stimulus of each row."""
-    return zip(table["unit"].to_pylist(), table["stimulus"].to_pylist(), strict=True)
+def _of_images(prediction: pa.Table, activation: pa.Table) -> np.ndarray:
+    """True activation of each row of predictions; NaN where there is none."""
+    (shown_, names), (images, own) = coded(activation["stimulus"]), coded(prediction["stimulus"])
+    codes = {name: code for code, name in enumerate(names)}
+    images = np.array([codes.get(name, -1) for name in own])[images]
+    # Rows are sorted by unit and stimulus: a place among them is one number that rises.
+    there = activation["unit"].to_numpy().astype(np.int64) * len(names) + shown_
+    asked = prediction["unit"].to_numpy().astype(np.int64) * len(names) + images
+    at = np.minimum(np.searchsorted(there, asked), len(there) - 1)
+    true: np.ndarray = activation["activation"].to_numpy()[at].astype(np.float64)
+    true[(there[at] != asked) | (images < 0)] = np.nan
+    return true
 
 
 def _groups(table: pa.Table) -> dict[tuple[int, str, str], slice]:

@@ -150,7 +150,8 @@ def _ranks(values: np.ndarray, order: np.ndarray, chosen: np.ndarray) -> np.ndar
     chosen : array of bool of shape (n,)
         The values to rank, all finite.
     """
-    order = order[chosen[order]]
+    if not chosen.all():
+        order = order[chosen[order]]
     rising = values[order]
     first = np.diff(rising, prepend=-np.inf) > 0
     starts = np.flatnonzero(first)
