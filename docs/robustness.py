@@ -15,6 +15,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+HEAD = """\
+# Robustness
+
+Odd but real inputs, and what comes out. Written by `make docs`; do not edit.
+
+Each row is a test. `python -m tests.against FOLDER` runs the tests on another checkout, and on
+the code before the mend they were seen to fail, but for rows whose *before* begins with *right
+already*. *Before* is what that code gave. Where it begins with *no key* or *no option*, the test
+fails as there was none, and the rest of the cell was read from the code; so it was in the rows of
+`test_chunks_of_zarr` and `test_a_value_that_nothing_has_is_named`, whose tests call what was not
+there in that form.
+"""
 ROOT = Path(__file__).parents[1]
 SUBJECTS = {
     "numbers": "Numbers",
@@ -70,23 +82,7 @@ def page() -> str:
     found = sorted(
         case for file in sorted((ROOT / "tests").rglob("test_*.py")) for case in cases(file)
     )
-    lines = ["# Robustness", "", "Odd but real inputs, and what comes out. Written by `make docs`;"]
-    lines += [
-        "do not edit. Each row is a test, and was seen to fail on the code before the mend, by"
-    ]
-    lines += [
-        "`python -m tests.against FOLDER`, which runs the tests on another checkout. *Before* is"
-    ]
-    lines += [
-        "what that code gave; where it begins with *no key* or *no option*, the test fails as"
-    ]
-    lines += [
-        "there was none, and the rest of the cell was read from the code. So it was in the rows of"
-    ]
-    lines += [
-        "`test_chunks_of_zarr` and `test_a_value_that_nothing_has_is_named`, whose tests call what"
-    ]
-    lines += ["was not there in that form.", ""]
+    lines = [*HEAD.splitlines(), ""]
     for subject, title in SUBJECTS.items():
         rows = [case for case in found if case.subject == subject]
         if rows:
