@@ -21,6 +21,7 @@ from unitdb.responses.bids_images import (
     roi_voxels,
     time_series,
 )
+from unitdb.responses.bids_masks import MaskTest
 
 FINE_SHAPE = (10, 9, 8)
 FINE = np.array(
@@ -89,7 +90,7 @@ def test_nearest_is_that_of_nilearn(tmp_path):
     expected = np.asarray(expected.dataobj) > 0
     assert 0 < expected.sum() < expected.size
     grid = Grid(path=path, shape=SHAPE, affine=AFFINE)
-    found = roi_voxels("V1", [path], grid, resample="nearest")
+    found = roi_voxels("V1", [(path, MaskTest())], grid, resample="nearest")
     np.testing.assert_array_equal(found, expected)
 
 
@@ -117,7 +118,7 @@ def test_nearest_voxels_by_affine_arithmetic(tmp_path_factory, size, turn, shift
     expected = nearest_by_hand(values, stored, SHAPE, AFFINE)
     if not (expected & ~undecided).any():
         return
-    found = roi_voxels("V1", [path], grid, resample="nearest")
+    found = roi_voxels("V1", [(path, MaskTest())], grid, resample="nearest")
     np.testing.assert_array_equal(found[~undecided], expected[~undecided])
 
 

@@ -23,6 +23,7 @@ from unitdb.activations.hdf5 import check_expansion
 from unitdb.errors import DatasetError, MissingExtraError
 from unitdb.extras import install_hint
 from unitdb.reads import note_read
+from unitdb.responses.bids_masks import MaskTest, inside
 
 __all__ = ["Grid", "bold_grid", "bold_times", "roi_voxels", "time_series"]
 
@@ -132,16 +133,20 @@ def time_series(path: Path, voxels: Voxels, grid: Grid) -> Floats:
 
 
 def roi_voxels(
-    name: str, paths: Sequence[Path], grid: Grid, *, resample: Literal["nearest"] | None
+    name: str,
+    images: Sequence[tuple[Path, MaskTest]],
+    grid: Grid,
+    *,
+    resample: Literal["nearest"] | None,
 ) -> Voxels:
-    """Voxels of an ROI on the grid of the BOLD images: the union of its masks, where above 0.
+    """Voxels of an ROI on the grid of the BOLD images: the union of its masks.
 
     Parameters
     ----------
     name : str
         The ROI, for messages.
-    paths : sequence of Path
-        Its mask images.
+    images : sequence of (Path, MaskTest)
+        Its mask images, and what the voxels of the ROI pass there.
     grid : Grid
         Of the BOLD images.
     resample : {'nearest'} or None
@@ -154,12 +159,12 @@ def roi_voxels(
     Raises
     ------
     DatasetError
-        A mask is damaged or on another grid, or the ROI has no voxels.
+        A mask is damaged, no mask or on another grid, or the ROI has no voxels.
     """
     voxels = np.zeros(grid.shape, dtype=np.bool_)
     n_drawn = 0
-    for path in paths:
-        mask, affine = _load_mask(path)
+    for path, test in images:
+        mask, affine = _load_mask(path, test)
         n_drawn += int(mask.sum())
         difference = grid.difference(mask.shape, affine)
         if difference and resample is None:
@@ -168,11 +173,12 @@ def roi_voxels(
                 "the grid of the BOLD images"
             )
         voxels |= _nearest(path, mask, affine, grid) if difference else mask
+    first = images[0][0]
     if not n_drawn:
-        raise DatasetError(f"{paths[0]}: ROI {name!r} has no voxels")
+        raise DatasetError(f"{first}: ROI {name!r} has no voxels")
     if not voxels.any():
         raise DatasetError(
-            f"{paths[0]}: ROI {name!r} has no voxels on the grid of {grid.path}: none of its "
+            f"{first}: ROI {name!r} has no voxels on the grid of {grid.path}: none of its "
             f"{n_drawn} is the nearest to one there; is it in the space of the BOLD images?"
         )
     return voxels
@@ -191,19 +197,14 @@ def _nearest(path: Path, mask: Voxels, affine: Floats, grid: Grid) -> Voxels:
         return np.asarray(moved.dataobj) > 0
 
 
-def _load_mask(path: Path) -> tuple[Voxels, Floats]:
+def _load_mask(path: Path, test: MaskTest) -> tuple[Voxels, Floats]:
     image = _load(path)
     if len(image.shape) < 3 or math.prod(image.shape[3:]) != 1:
         raise DatasetError(f"{path}: has shape {image.shape}, expected one volume (x, y, z)")
     _check_whole(path, image)
     with _naming(path):
         values = np.asarray(image.dataobj)
-    if np.isnan(values).any():
-        raise DatasetError(
-            f"{path}: {int(np.isnan(values).sum())} voxels are NaN, neither inside nor outside; "
-            "save the mask with 0 there"
-        )
-    return (values > 0).reshape(image.shape[:3]), image.affine
+    return inside(values.reshape(image.shape[:3]), test, path), image.affine
 
 
 def _load_bold(path: Path) -> Any:

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from unitdb.errors import DatasetError, closest
 from unitdb.files import visible
 from unitdb.responses.bids_files import Run, entities_in, files_of, told_by
+from unitdb.responses.bids_masks import MaskTest, mask_path, mask_test
 
 __all__ = ["check_absent", "check_left_out", "masks_of", "without"]
 
@@ -83,8 +84,8 @@ def masks_of(
     subject: str,
     subjects: Sequence[str],
     absent: Sequence[str],
-) -> list[Path]:
-    """Files of the masks of an ROI, of which none that is known of is missing.
+) -> list[tuple[Path, MaskTest]]:
+    """Files of the masks of an ROI, of which none that is known of is missing, each with its test.
 
     Letters in brackets are a list: each of them, in each combination, must fit a file. What other
     subjects have, by the names of the files, each must have.
@@ -94,7 +95,8 @@ def masks_of(
     root : Path
         The dataset.
     patterns : sequence of str
-        Of the masks; ``{subject}`` stands for the subject's id.
+        Of the masks, as :mod:`unitdb.responses.bids_masks` describes; ``{subject}`` stands for the
+        subject's id.
     subject : str
         Whose masks.
     subjects : sequence of str
@@ -107,9 +109,10 @@ def masks_of(
     DatasetError
         A mask is missing, not downloaded, or there though it is said not to be.
     """
-    found: list[Path] = []
+    found: list[tuple[Path, MaskTest]] = []
     names = set[str]()
-    for pattern in patterns:
+    paths = [mask_path(text) for text in patterns]
+    for text, pattern in zip(patterns, paths, strict=True):
         for one in _alternatives(pattern.replace("{subject}", subject)):
             said = [path for path in absent if fnmatchcase(path, one)]
             there = next((path for path in said if os.path.lexists(root / path)), None)
@@ -117,14 +120,14 @@ def masks_of(
                 raise DatasetError(f"{root / there}: is there, though `absent_masks` names it")
             names |= {_without_subject(PurePosixPath(path).name, subject) for path in said}
             if not said or _inside(root, one):
-                found += _called_for(root, one, pattern, subject)
+                found += [(p, mask_test(text)) for p in _called_for(root, one, pattern, subject)]
     if not found:
-        raise DatasetError(f"{root}: `absent_masks` names all masks of {subject}: {patterns[0]}")
-    names |= {_without_subject(path.name, subject) for path in found}
+        raise DatasetError(f"{root}: `absent_masks` names all masks of {subject}: {paths[0]}")
+    names |= {_without_subject(path.name, subject) for path, _ in found}
     for other in subjects:
         theirs = {
             _without_subject(path.name, other): path
-            for pattern in patterns
+            for pattern in paths
             if "{subject}" in pattern and other != subject
             for path in _inside(root, pattern.replace("{subject}", other))
         }
@@ -132,7 +135,7 @@ def masks_of(
         if lacking:
             raise DatasetError(
                 f"{theirs[lacking[0]]}: {subject} has no such mask ({len(lacking)} of the "
-                f"{len(theirs)} of {other} are missing); get it, narrow {patterns[0]!r}, or name "
+                f"{len(theirs)} of {other} are missing); get it, narrow {paths[0]!r}, or name "
                 "the path that it would have in `absent_masks`"
             )
     return sorted(set(found))
@@ -158,7 +161,8 @@ def check_absent(absent: Sequence[str], patterns: Sequence[str], subjects: Seque
     DatasetError
         A path fits no pattern.
     """
-    asked = [pattern.replace("{subject}", name) for pattern in patterns for name in subjects]
+    paths = [mask_path(text) for text in patterns]
+    asked = [pattern.replace("{subject}", name) for pattern in paths for name in subjects]
     for path in absent:
         if not any(fnmatchcase(path, pattern) for pattern in asked):
             near = closest(path, asked) or asked[:_LISTED]

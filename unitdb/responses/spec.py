@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from unitdb.responses.bids_masks import Mask
 from unitdb.responses.naming import StimulusNaming
 from unitdb.responses.selectors import Selector
 from unitdb.responses.stimuli_spec import (
@@ -214,7 +215,7 @@ class BDataResponses(Spec):
 _REMOVED = r"^(\d{1,4} volumes?|\d{1,4}(\.\d{1,6})? seconds?)$"
 _ENTITY = "(sub|ses|task|acq|dir|run)-[A-Za-z0-9]+"
 _ENTITIES = f"^{_ENTITY}(_{_ENTITY})*$"
-Masks = Annotated[list[RelativePath], Field(min_length=1)]
+Masks = Annotated[list[Mask], Field(min_length=1)]
 
 
 class BidsPart(StimulusNaming):
@@ -260,9 +261,10 @@ class BidsResponses(Spec):
     parts : mapping
         Runs of the splits ``train`` and ``test``, or of ``cross-validation``.
     masks : mapping
-        For each ROI patterns of mask images, whose union it is: voxels above 0. Letters in brackets
-        are a list: ``[LR]H_V1[dv]`` stands for four masks, and each must be there; ``?`` and ``*``
-        stand for anything. A mask that another subject has must be there too.
+        For each ROI patterns of mask images, whose union it is. A mask holds 0 and 1; of other
+        images the voxels are named: ``atlas.nii.gz = 3``, ``prob.nii.gz > 0.5``. Letters in
+        brackets are a list: ``[LR]H_V1[dv]`` stands for four masks, and each must be there; ``?``
+        and ``*`` stand for anything. A mask that another subject has must be there too.
     absent_masks : list of str
         Paths of masks that subjects do not have, as is known of them.
     resample_masks : {'nearest'}, optional
