@@ -18,6 +18,7 @@ import unitdb
 import unitdb.tables.publishing
 from unitdb.errors import AccuraciesError, ReleaseExistsError, UnknownModelError
 from unitdb.tables import DatasetInfo, LayerAccuracies, NetworkInfo, publish_accuracies
+from unitdb.tables.accuracies import hash_of
 from unitdb.verification import verify
 
 RNG = np.random.default_rng(0)
@@ -225,6 +226,19 @@ def test_samples_functions_and_rois_by_name(tmp_path: Path) -> None:
     assert release.table("layers")[["axes", "n_units"]].to_numpy().tolist() == [["TD", 12]]
     assert len(calls) > 1
     assert verify(release.path)
+
+
+def test_builds_are_named_by_all_that_accuracies_are_of() -> None:
+    changed: list[tuple[LayerAccuracies, DatasetInfo]] = [
+        (of("a", ONE), dataset()),
+        (of("a", ONE * np.float32(0.99)), dataset()),
+        (of("b", ONE), dataset()),
+        (of("a", ONE, axes="HWC"), dataset()),
+        (of("a", ONE), dataset(subjects=["sub-10", "sub-03"])),
+        (of("a", ONE), dataset(n_test=30)),
+    ]
+    hashes = {hash_of([layer.read(about)], about) for layer, about in changed}
+    assert len(hashes) == len(changed)
 
 
 def test_what_is_masked_has_no_accuracy(tmp_path: Path) -> None:

@@ -313,9 +313,10 @@ def check_names(accuracies: Sequence[LayerAccuracies], dataset: DatasetInfo) -> 
         raise AccuraciesError("some layers have controls, and others have none")
 
 
-def hash_of(layers: Iterable[tuple[DecodedLayer, AtHand]]) -> str:
+def hash_of(layers: Iterable[tuple[DecodedLayer, AtHand]], dataset: DatasetInfo) -> str:
     """SHA-256 of accuracies, and of what they are of."""
-    digest = hashlib.sha256()
+    names = [dataset.name, dataset.condition, sorted(dataset.rois), sorted(dataset.subjects)]
+    digest = hashlib.sha256(repr([*names, dataset.n_test, dataset.n_folds]).encode())
     for layer, results in layers:
         about = [layer.name, list(layer.shape), layer.axes, results.n_controls]
         digest.update(repr(about).encode() + layer.units.tobytes())

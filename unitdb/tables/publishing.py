@@ -264,7 +264,7 @@ def _stage_network(
 
     n_controls = accuracies[0].read(dataset)[1].n_controls
     names = [of.layer for of in accuracies]
-    build, inputs = _identity(network, layers)
+    build, inputs = _identity(network, dataset, layers)
     tables = NetworkTables(
         Scope(
             build=build,
@@ -316,12 +316,14 @@ def _stage_network(
 
 
 def _identity(
-    network: NetworkInfo, layers: Callable[[], Iterator[tuple[DecodedLayer, AtHand]]]
+    network: NetworkInfo,
+    dataset: DatasetInfo,
+    layers: Callable[[], Iterator[tuple[DecodedLayer, AtHand]]],
 ) -> tuple[str, dict[str, str]]:
     """Name of the build, and the hash of what it is of: of files where these are known."""
     if network.origin is not None:
         return network.origin.build, {"files": content_sha256(network.origin.files)}
-    inputs = {"accuracies": hash_of(layers())}
+    inputs = {"accuracies": hash_of(layers(), dataset)}
     return build_name(network.name, inputs), inputs
 
 
