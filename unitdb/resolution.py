@@ -1,4 +1,4 @@
-"""What counts as constant: one rule for activations, voxels and all that is computed from them.
+"""What counts as constant, and what squares can hold: one rule for all that is computed.
 
 Dividing by what a column varies by means nothing where that is rounding. Whoever scales, ranks or
 correlates asks here.
@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DOUBLE", "SINGLE", "is_constant"]
+Floats = NDArray[np.float64]
+
+__all__ = ["DOUBLE", "SINGLE", "is_constant", "scaled"]
 
 SINGLE = 2.0**-16
 """What a forward pass in float32 resolves, in parts of the largest activation of a unit.
@@ -49,4 +51,50 @@ def is_constant(
     """
     high = values.max(axis=axis).astype(np.float64)
     low = values.min(axis=axis).astype(np.float64)
-    return np.asarray(high - low <= resolution * np.maximum(np.abs(high), np.abs(low)))
+    largest, exponent = _exponents(high, low)
+    span = np.ldexp(high, -exponent) - np.ldexp(low, -exponent)  # neither over- nor underflows
+    return np.asarray(span <= resolution * largest)
+
+
+def scaled(
+    values: NDArray[Any], *, axis: int = 0
+) -> tuple[NDArray[np.floating], NDArray[np.int32]]:
+    """Columns times a power of two each, so that their sums and squares can be held:  y · 2⁻ᵉ.
+
+    Exact: what follows has the same bits as of columns of usual size, whose e is 0. What divides
+    by a norm or an SD scales here first. Without it the square of 1e-170 is 0, that of 1e160
+    infinite, and that of 1e-160 has two digits.
+
+    Parameters
+    ----------
+    values : array of shape (n_rows, n_columns)
+        Of float32 and float64 as they are; others become float64.
+    axis : int
+        Along which a column lies.
+
+    Returns
+    -------
+    scaled : array of the given shape
+        The given array, where no column has another size than usual.
+    exponents : array of shape (n_columns,)
+        e, of the values that are not NaN; 0 where one is infinite, too.
+    """
+    floats = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+    if not floats.size:
+        return floats, np.zeros(np.delete(floats.shape, axis), dtype=np.int32)
+    high, low = np.fmax.reduce(floats, axis=axis), np.fmin.reduce(floats, axis=axis)
+    _, exponent = _exponents(high.astype(np.float64), low.astype(np.float64))
+    exponent[np.abs(exponent) <= _USUAL[floats.dtype]] = 0
+    if not exponent.any():
+        return floats, exponent
+    return np.ldexp(floats, -np.expand_dims(exponent, axis)), exponent
+
+
+_USUAL = {np.dtype(np.float32): 30, np.dtype(np.float64): 200}
+"""Exponents of columns whose products lose no bit that counts beside the largest."""
+
+
+def _exponents(high: Floats, low: Floats) -> tuple[Floats, NDArray[np.int32]]:
+    """Largest size of each column as m · 2ᵉ, 1/2 ≤ m < 1; e is 0 where it is not finite."""
+    largest, exponent = np.frexp(np.maximum(np.abs(high), np.abs(low)))
+    return largest, np.where(np.isfinite(largest), exponent, 0).astype(np.int32)

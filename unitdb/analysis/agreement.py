@@ -14,6 +14,7 @@ from unitdb.analysis.intersubject import PairAgreement, intersubject_correlation
 from unitdb.analysis.intervals import Interval
 from unitdb.analysis.moments import BlockMoments, Blocks, correlation_matrix
 from unitdb.errors import AnalysisError
+from unitdb.resolution import scaled
 
 __all__ = ["PairInterval", "agreement_intervals", "agreement_null", "cross_correlations"]
 
@@ -181,7 +182,7 @@ def cross_correlations(x: NDArray[np.floating], y: NDArray[np.floating]) -> Arra
     """
     if x.shape != y.shape:
         raise AnalysisError(f"accuracies of shapes {x.shape} and {y.shape}: the same")
-    rows = np.concatenate([x, y])
+    rows = scaled(np.concatenate([x, y]), axis=1)[0]
     moments = BlockMoments(len(rows), 1)
     moments.add(rows, np.zeros(rows.shape[1], dtype=np.int32))
     _, _, scatter = moments.totals()
@@ -205,7 +206,7 @@ def _group(
     spearman: bool,
 ) -> Iterator[PairInterval]:
     """Pairs of subjects whose units are the same."""
-    rows = np.concatenate([r, covariates]) if len(covariates) else r
+    rows = scaled(np.concatenate([r, covariates]) if len(covariates) else r, axis=1)[0]
     moments = BlockMoments(len(rows), int(blocks.max(initial=-1)) + 1)
     moments.add(rows, blocks)
     moments.drop_empty()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import AnalysisError
-from unitdb.resolution import DOUBLE, is_constant
+from unitdb.resolution import DOUBLE, is_constant, scaled
 
 __all__ = ["prediction_correlations"]
 
@@ -67,7 +67,7 @@ def prediction_correlations(
 
 def _scaled(predicted: NDArray[np.floating]) -> Array:
     """Predictions of each unit, centred and of length 1; NaN where they do not vary."""
-    values = np.asarray(predicted, dtype=np.float64)
+    values = scaled(np.asarray(predicted, dtype=np.float64))[0]
     constant = is_constant(values, resolution=DOUBLE)
     values = values - values.mean(axis=0)
     length = np.sqrt(np.einsum("iu,iu->u", values, values))

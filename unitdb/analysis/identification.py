@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unitdb.analysis.intervals import Interval
 from unitdb.errors import AnalysisError
-from unitdb.resolution import DOUBLE, SINGLE, is_constant
+from unitdb.resolution import DOUBLE, SINGLE, is_constant, scaled
 
 __all__ = [
     "Identification",
@@ -230,7 +230,7 @@ class MeanProfile:
 
 def _scaled(values: NDArray[np.floating], resolution: float) -> Array:
     """Columns with mean 0 and variance 1; NaN where one does not vary."""
-    x = values.astype(np.float64)
+    x = scaled(values.astype(np.float64))[0]
     constant = is_constant(x, resolution=resolution)
     x -= x.mean(axis=0)
     sd = np.sqrt(np.einsum("iu,iu->u", x, x) / len(x))

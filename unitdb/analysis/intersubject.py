@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.resolution import DOUBLE, is_constant
+from unitdb.resolution import DOUBLE, is_constant, scaled
 
 __all__ = ["PairAgreement", "intersubject_correlations"]
 
@@ -97,7 +97,7 @@ def _correlations(r: Array, transform: Callable[[Array], Array]) -> Array:
     if r.shape[1] < 2:
         return np.full((len(r), len(r)), np.nan)
     constant = is_constant(r, axis=1, resolution=DOUBLE)
-    rows = np.stack([transform(row) for row in r])
+    rows = np.stack([transform(row) for row in scaled(r, axis=1)[0]])
     rows -= rows.mean(axis=1, keepdims=True)
     norm = np.sqrt(np.einsum("su,su->s", rows, rows))
     norm[constant] = np.nan

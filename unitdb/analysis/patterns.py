@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import AnalysisError
+from unitdb.resolution import scaled
 
 __all__ = ["PatternSimilarity"]
 
@@ -44,6 +45,7 @@ class PatternSimilarity:
     def __init__(self, n_images: int, n_candidates: int) -> None:
         self.n_units = 0
         self._shifts: tuple[Array, Array] | None = None
+        self._exponents = (0, 0)  # of the first units: squares of sizes like theirs can be held
         self._shape = (n_images, n_candidates)
         self._products = np.zeros(self._shape)
         self._sums = (np.zeros(n_images), np.zeros(n_candidates))
@@ -103,6 +105,9 @@ class PatternSimilarity:
             p, c = p[:, complete], c[:, complete]
         if not p.shape[1]:
             return
+        if self._shifts is None:
+            self._exponents = int(scaled(p.ravel())[1]), int(scaled(c.ravel())[1])
+        p, c = (np.ldexp(x, -e) if e else x for x, e in zip((p, c), self._exponents, strict=True))
         if self._shifts is None:
             self._shifts = p[:, 0].copy(), c[:, 0].copy()
         p, c = p - self._shifts[0][:, None], c - self._shifts[1][:, None]

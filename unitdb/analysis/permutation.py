@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unitdb.errors import AnalysisError
-from unitdb.resolution import DOUBLE, SINGLE, is_constant
+from unitdb.resolution import DOUBLE, SINGLE, is_constant, scaled
 
 __all__ = ["permutation_p", "permuted_orders"]
 
@@ -127,7 +127,7 @@ def permutation_p(
 
 def _normalised(values: NDArray[np.floating], resolution: float) -> Array:
     """Columns with mean 0 and norm 1; NaN where one does not vary."""
-    x = values.astype(np.float64)
+    x = scaled(values.astype(np.float64))[0]
     constant = is_constant(x, resolution=resolution)
     x -= x.mean(axis=0)
     norm = np.sqrt(np.einsum("iu,iu->u", x, x))

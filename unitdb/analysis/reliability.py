@@ -11,7 +11,7 @@ from unitdb.analysis.bootstrap import BlockBootstrap, standard_errors
 from unitdb.analysis.intervals import Interval
 from unitdb.analysis.moments import BlockMoments, Blocks
 from unitdb.errors import AnalysisError
-from unitdb.resolution import DOUBLE, is_constant
+from unitdb.resolution import DOUBLE, is_constant, scaled
 
 __all__ = [
     "Explainable",
@@ -104,6 +104,8 @@ def repeat_reliability(
         )
     n_repeats = len(repeats)
     half = n_repeats // 2
+    columns = np.reshape(repeats, (-1, repeats.shape[2]))
+    repeats = np.reshape(scaled(columns)[0], repeats.shape)
     total = np.zeros(repeats.shape[2])
     for order in _orders(n_repeats, n_splits, seed):
         first = repeats[order[:half]].mean(axis=0, dtype=np.float64)
@@ -145,6 +147,7 @@ def subject_reliability(
         Fewer than two subjects, or no splits.
     """
     halves = _Halves.of(r, n_splits, seed)
+    r = _of_usual_size(r)
     complete = r[:, ~np.isnan(r).any(axis=0)]
     if complete.shape[1] < 2:
         return np.nan
@@ -202,7 +205,7 @@ def subject_reliability_interval(
     halves = _Halves.of(r, n_splits, seed)
     draw = BlockBootstrap(n_bootstrap, seed, confidence)
     moments = BlockMoments(len(r), int(blocks.max(initial=-1)) + 1)
-    moments.add(r, blocks)
+    moments.add(_of_usual_size(r), blocks)
     moments.drop_empty()
     value, used = subject_reliability(r, n_splits=n_splits, seed=seed), len(moments.n)
     nothing = Interval(value=value, low=np.nan, high=np.nan)
@@ -216,6 +219,12 @@ def subject_reliability_interval(
     if np.isnan(ends).any():
         return nothing
     return Interval(value=value, low=float(ends[0]), high=float(ends[1]))
+
+
+def _of_usual_size(r: NDArray[np.floating]) -> NDArray[np.floating]:
+    """All times one power of two, so that rows can still be added."""
+    _, exponent = scaled(r.ravel())
+    return np.ldexp(r, -exponent) if exponent else r
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,7 +322,8 @@ def _orders(n: int, n_splits: int, seed: int) -> NDArray[np.int64]:
 
 def _column_correlations(a: Array, b: Array) -> Array:
     constant = is_constant(a, resolution=DOUBLE) | is_constant(b, resolution=DOUBLE)
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    x, y = scaled(a)[0], scaled(b)[0]
+    a, b = x - x.mean(axis=0), y - y.mean(axis=0)
     scale = np.sqrt(np.einsum("iu,iu->u", a, a) * np.einsum("iu,iu->u", b, b))
     scale[constant | (scale == 0)] = np.nan
     return np.asarray(np.einsum("iu,iu->u", a, b) / scale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.resolution import is_constant
+from unitdb.resolution import is_constant, scaled
 
 __all__ = ["activation_covariates"]
 
@@ -30,12 +30,12 @@ def activation_covariates(y: NDArray[np.floating]) -> NDArray[np.float64]:
     ----------
     Vinje & Gallant 2000, doi:10.1126/science.287.5456.1273.
     """
-    values = np.asarray(y, dtype=np.float64)
+    values, exponent = scaled(np.asarray(y, dtype=np.float64))
     n = len(values)
     varies = ~is_constant(values)
     found = np.full((2, values.shape[1]), np.nan)
     kept = values[:, varies]
-    found[0, varies] = np.log(kept.var(axis=0))
+    found[0, varies] = np.log(kept.var(axis=0)) + 2 * np.log(2.0) * exponent[varies]
     mean, square = np.abs(kept).mean(axis=0), (kept**2).mean(axis=0)
     found[1, varies] = (1 - mean**2 / square) / (1 - 1 / n)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.resolution import DOUBLE, is_constant
+from unitdb.resolution import DOUBLE, is_constant, scaled
 
 __all__ = ["profile_correlation"]
 
@@ -29,6 +29,7 @@ def profile_correlation(
     array of shape (n_units,)
         NaN where either side is constant (:func:`unitdb.resolution.is_constant`).
     """
+    predicted, true = scaled(predicted)[0], scaled(true)[0]
     p = predicted - predicted.mean(axis=0)
     t = true - true.mean(axis=0)
     covariance = np.einsum("iu,iu->u", p, t)

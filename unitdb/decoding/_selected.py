@@ -85,10 +85,10 @@ class SelectedRidge:
             A unit's system is singular; names its column.
         """
         z = np.ascontiguousarray(z.T)
-        live = z.any(axis=1)
+        live = z.any(axis=1) & np.isfinite(z.sum(axis=1))
         if live.all():
             return self._weights(z)
-        # A constant unit has no weights, and all voxels would tie for it.
+        # A unit that is constant, or not finite, has no weights: all voxels would tie for it.
         weights = np.zeros((len(z), self._train.shape[1]), dtype=self._dtype)
         try:
             if live.any():

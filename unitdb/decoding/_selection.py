@@ -25,7 +25,7 @@ def most_correlated(
     Parameters
     ----------
     score : array of shape (n_units, n_roi_voxels)
-        |Pearson r|, up to a factor of each unit.
+        |Pearson r|, up to a factor of each unit; what is NaN comes last.
     n_voxels : int
         Voxels kept, fewer than the ROI has.
     tolerance : float
@@ -38,9 +38,11 @@ def most_correlated(
     array of shape (n_units, n_voxels)
         Indices, ascending.
     """
+    if np.isnan(score.sum()):  # compares with nothing: places would stay unfilled
+        score = np.where(np.isnan(score), score.dtype.type(-1), score)
     last = score.shape[1] - n_voxels
     threshold = np.partition(score, last, axis=1)[:, last]
-    kept = np.empty((len(score), n_voxels), dtype=np.int32)
+    kept = np.zeros((len(score), n_voxels), dtype=np.int32)
     near = _voxels_from(score, threshold, tolerance, kept)
     for unit in np.flatnonzero(near > 1):
         distance = score[unit] - threshold[unit]

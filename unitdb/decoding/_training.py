@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.decoding._scaling import normalise
+from unitdb.decoding._scaling import check_held, normalise, statistics
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._selection import Correlations
 from unitdb.decoding._shared import ridge_weights
@@ -67,7 +67,7 @@ class Training:
         Raises
         ------
         ResponsesError
-            No voxel varies.
+            No voxel varies, or float64 cannot hold the coefficients of one in raw units.
         """
         varying = ~is_constant(x)
         if not varying.any():
@@ -75,16 +75,21 @@ class Training:
                 f"none of the {x.shape[1]} voxels varies over the {len(x)} training samples"
             )
         used = x[:, varying]
-        constant = is_constant(y)
-        y_scale = y.std(axis=0, ddof=1)
-        y_scale[constant] = 1.0
+        centred = normalise(used, used[:0], zscore=zscore)[0]
+        columns, double = np.flatnonzero(varying), np.dtype(np.float64)
+        check_held(centred, centred[:0], columns=columns, dtype=double)
+        x_mean, x_scale, _ = statistics(used)
+        y_mean, y_scale, _ = statistics(y)
+        if not zscore:
+            x_scale = np.ones(used.shape[1])
+        _check_coefficients(x_scale, y_scale, columns)
         return cls(
-            x=normalise(used, used[:0], zscore=zscore)[0],
+            x=centred,
             z=normalise(y, y[:0], zscore=True)[0],
             varying=varying,
-            x_mean=used.mean(axis=0),
-            x_scale=used.std(axis=0, ddof=1) if zscore else np.ones(used.shape[1]),
-            y_mean=np.where(constant, y[0], y.mean(axis=0)),
+            x_mean=x_mean,
+            x_scale=x_scale,
+            y_mean=y_mean,
             y_scale=y_scale,
         )
 
@@ -106,6 +111,23 @@ class Training:
         coefficients = np.zeros((len(weights), len(self.varying)))
         coefficients[:, self.varying] = scaled
         return coefficients, self.y_mean - scaled @ self.x_mean
+
+
+def _check_coefficients(x_scale: Array, y_scale: Array, columns: NDArray[np.intp]) -> None:
+    """Refuse voxels whose coefficients in raw units, of size s_y / s_x, float64 cannot hold."""
+    digits = np.finfo(np.float64).nmant
+    power = np.frexp(x_scale)[1]
+    targets = np.frexp(y_scale)[1]
+    lost = (int(targets.max()) - power > 1023 - digits) | (
+        int(targets.min()) - power < digits - 1022
+    )
+    if lost.any():
+        first = int(lost.argmax())
+        raise ResponsesError(
+            f"voxel {columns[first]} has an SD of {x_scale[first]:.3g} and a target one of "
+            f"{y_scale.min():.3g} to {y_scale.max():.3g}: float64 cannot hold their coefficients; "
+            "give them in other units"
+        )
 
 
 def kept_voxels(training: Training, n_voxels: int | None) -> Kept:

@@ -14,6 +14,7 @@ from sklearn.linear_model import ARDRegression
 from sklearn.model_selection import GroupKFold, check_cv
 from threadpoolctl import threadpool_limits
 
+from unitdb.decoding._scaling import statistics
 from unitdb.decoding._training import Training, kept_voxels, ridge
 from unitdb.decoding._voxel_decoder import VoxelDecoder
 from unitdb.decoding.settings import DecoderSettings
@@ -193,7 +194,7 @@ class VoxelSelectionRidge(VoxelDecoder):
         splitter = GroupKFold(self.cv) if whole_folds else check_cv(self.cv)
         n_jobs = effective_n_jobs(self.n_jobs)
         # One scale for all folds: a target may be constant over the training samples of a fold.
-        y_scale = Training.of(x, y, zscore=False).y_scale
+        y_scale = statistics(y)[1]
         error = np.zeros((len(alphas), y.shape[1]))
         n_held_out = 0
         for train, test in splitter.split(x, y, groups):

@@ -14,12 +14,12 @@ from threadpoolctl import ThreadpoolController
 
 from unitdb.decoding._metrics import profile_correlation
 from unitdb.decoding._parts import Part, SelectedPart, Smoother, smoother_matrix
-from unitdb.decoding._scaling import normalise
+from unitdb.decoding._scaling import check_held, normalise
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._torch import TorchSelectedRidge, find_device
 from unitdb.decoding.settings import DecoderSettings
 from unitdb.errors import IllConditionedError, ResponsesError
-from unitdb.resolution import is_constant
+from unitdb.resolution import is_constant, scaled
 
 __all__ = ["TILE", "Decoded", "RoiDecoder", "UnitColumns"]
 
@@ -94,7 +94,8 @@ class RoiDecoder:
     Raises
     ------
     ResponsesError
-        No voxel varies over the training rows, or repeats are of another shape.
+        No voxel varies over the training rows, one is not finite or cannot be computed with, or
+        repeats are of another shape.
     IllConditionedError
         The penalty is too small for regression on all voxels.
     DeviceError
@@ -116,6 +117,9 @@ class RoiDecoder:
         device: str | None = None,
     ) -> None:
         responses = np.asarray(x, dtype=np.float64)
+        unknown = ~np.isfinite(responses).all(axis=0)
+        if unknown.any():
+            raise ResponsesError(f"voxel {int(unknown.argmax())} holds NaN or infinity")
         self._splits = tuple(splits)
         self._settings = settings
         self._dtype = np.dtype(np.float32 if settings.precision == "single" else np.float64)
@@ -162,8 +166,9 @@ class RoiDecoder:
         def decode(start: int, stop: int) -> None:
             # Beside presentations, where there are any: to the last bit as :meth:`decode` has it.
             repeats = len(self._repeats) > 0
-            tile = self._read(y, start, stop)
-            predicted[:, start:stop] = self._decoded(tile, start, repeats=repeats)[0]
+            tile, exponent = self._read(y, start, stop)
+            decoded = self._decoded(tile, start, repeats=repeats)[0]
+            predicted[:, start:stop] = np.ldexp(decoded, exponent)
 
         self._each_tile(y, decode, n_jobs)
         return predicted
@@ -219,7 +224,7 @@ class RoiDecoder:
         values: dict[int, Array] = {}
 
         def decode(start: int, stop: int) -> None:
-            true = self._read(y, start, stop)
+            true, exponent = self._read(y, start, stop)
             tests = true[self._tests].astype(np.float64, copy=False)
             decoded, *single = self._decoded(true, start, repeats=of_repeats is not None)
             constant = self._undecodable(true[self._trains], decoded)
@@ -229,7 +234,8 @@ class RoiDecoder:
                 values[start] = of_repeats(np.stack(single), tests)
                 values[start][:, constant] = np.nan
             first, last = np.searchsorted(keep, [start, stop])
-            predicted[:, first:last] = decoded[:, keep[first:last] - start]
+            columns = keep[first:last] - start
+            predicted[:, first:last] = np.ldexp(decoded[:, columns], exponent[columns])
 
         self._each_tile(y, decode, n_jobs)
         together = np.concatenate([values[at] for at in sorted(values)], axis=1) if values else None
@@ -245,9 +251,10 @@ class RoiDecoder:
         # Predictions are sums about the training mean: beside that they may vary little.
         return constant | is_constant(decoded - train.mean(axis=0, dtype=np.float64))
 
-    def _read(self, y: UnitColumns, start: int, stop: int) -> Floats:
-        tile = np.ascontiguousarray(y[:, start:stop])
-        return tile if tile.dtype == np.float32 else tile.astype(np.float64, copy=False)
+    def _read(self, y: UnitColumns, start: int, stop: int) -> tuple[Floats, NDArray[np.int32]]:
+        """Activations of some units, times 2⁻ᵉ where they are very large or small; and e."""
+        tile, exponent = scaled(np.ascontiguousarray(y[:, start:stop]))
+        return np.ascontiguousarray(tile), exponent
 
     def _decoded(self, tile: Floats, start: int, *, repeats: bool) -> list[Array]:
         """Predictions (n_test, n_units) from averages, then from each presentation if asked."""
@@ -294,7 +301,11 @@ class RoiDecoder:
         averages[:, still] = averages[0, still]
         self._all_still &= bool(still[useful].all())
         x_test = np.concatenate([averages, *repeats])[:, useful]
-        return normalise(x[np.ix_(train, useful)], x_test, zscore=self._settings.zscore)
+        fold = normalise(x[np.ix_(train, useful)], x_test, zscore=self._settings.zscore)
+        selects = self._settings.n_voxels is not None and self._settings.n_voxels < useful.sum()
+        dtype = self._dtype if selects else np.float64
+        check_held(*fold, columns=np.flatnonzero(useful), dtype=dtype)
+        return fold
 
     def _make_parts(self, x: Array, device: str | None) -> list[Part]:
         settings, dtype = self._settings, self._dtype

@@ -218,6 +218,10 @@ def _unit_variance(values: torch.Tensor, *, dim: tuple[int, ...]) -> torch.Tenso
 
     Constant as of :func:`unitdb.resolution.is_constant`, or by what shorter floats resolve.
     """
+    # Times a power of two, so that squares neither over- nor underflow; what it cancels is 1.
+    exponent = torch.frexp(values.detach().abs().amax(dim=dim).float()).exponent
+    most = 15 if values.dtype == torch.float16 else 126
+    values = values * torch.exp2(-exponent.clamp(-most, most).float()).to(values.dtype)
     given = values.detach()
     least = max(SINGLE, 16 * torch.finfo(values.dtype).eps) * given.abs().amax(dim=0)
     varies = given.amax(dim=0) - given.amin(dim=0) > least

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from unitdb.resolution import is_constant
+from unitdb.resolution import is_constant, scaled
 from unitdb.responses.spec import DatasetSpec, SimulatedResponses
 from unitdb.responses.types import TEST, TRAIN, Responses
 
@@ -171,6 +171,7 @@ def _smooth_noise(
 
 def _zscore(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Columns with mean 0 and SD 1; 0 where one is constant."""
+    values = np.asarray(scaled(values)[0])
     constant = is_constant(values)
     centred = (values - values.mean(axis=0)) / np.where(constant, 1.0, values.std(axis=0))
     centred[:, constant] = 0.0
