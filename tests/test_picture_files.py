@@ -216,6 +216,24 @@ def test_turned_pictures(tmp_path, ending):
 
 @pytest.mark.robust(
     "pictures",
+    given="a photograph whose EXIF orientation is 0, as cameras write that do not know it",
+    before='refused: "an EXIF tag turns or mirrors it"',
+    now="read as it is; only 2 to 8 turn or mirror",
+)
+@pytest.mark.parametrize("orientation", range(10))
+def test_orientations_that_turn_nothing(tmp_path, orientation):
+    path, exif = tmp_path / "a.png", Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(COLOURS).save(path, exif=exif)
+    if orientation in (0, 1):
+        np.testing.assert_array_equal(read_picture(path, error=PictureError), COLOURS)
+    else:
+        with pytest.raises(PictureError, match="EXIF tag turns"):
+            read_picture(path, error=PictureError)
+
+
+@pytest.mark.robust(
+    "pictures",
     given="a file that is cut, while the program allows Pillow to read such",
     before="the missing rows are grey or black",
     now="an error",

@@ -63,7 +63,8 @@ def read_picture(path: Path, *, error: type[UnitdbError], turn: bool = False) ->
         with _strict_pillow(), PIL.Image.open(path, formats=_FORMATS) as image:
             problem, turned = _problem(image), False
             if not problem:
-                turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+                # 0 is no orientation, and what cameras write that do not know it.
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
                 image.load()
                 upright = PIL.ImageOps.exif_transpose(image) if turn else image
                 pixels = np.array(upright.convert("RGBA"))

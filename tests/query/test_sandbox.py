@@ -50,6 +50,49 @@ def test_reading_statements_run(source: Source, sql: str) -> None:
     assert run_sql(source.connect(), sql).num_rows > 0
 
 
+@pytest.mark.robust(
+    "numbers",
+    given="`SELECT md5_number('b')`: an unsigned integer of 128 bits, 190532336368…",
+    before="−149750030552…: from 2¹²⁷ on the bits were read with a sign; in lists and structs too",
+    now="an error with the column's name: CAST it AS VARCHAR; 38 digits are read exactly",
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "md5_number('b')",
+        "340282366920938463463374607431768211455::UHUGEINT",
+        "[1::UHUGEINT, md5_number('b')]",
+        "{'a': MAP {'k': md5_number('b')}}",
+        "MAP {md5_number('b'): -1::HUGEINT}",
+        "170141183460469231731687303715884105727::HUGEINT",
+        "-(100000000000000000000000000000000000000::HUGEINT)",
+    ],
+)
+def test_integers_of_more_digits_than_arrow_holds_are_refused(source: Source, value: str) -> None:
+    sql = f"SELECT {value} AS x"
+    with pytest.raises(QueryError, match="column 'x' holds integers of more than 38 digits: CAST"):
+        run_sql(source.connect(), sql)
+    with pytest.raises(QueryError, match="column 'x' holds integers of more than 38 digits: CAST"):
+        sandbox.stream_sql(source.connect(), sql, size=9).read_all()
+
+
+def test_integers_of_up_to_38_digits_are_exact(source: Source) -> None:
+    sql = (
+        f"SELECT {{'a': [{10**38 - 1}::UHUGEINT, 0, NULL], 'b': -({10**38 - 1}::HUGEINT)}} AS x, "
+        "sum(1) AS n, -1::DECIMAL(38, 0) AS d, NULL::UHUGEINT AS e, []::UHUGEINT[] AS f"
+    )
+    [row] = run_sql(source.connect(), sql).to_pylist()
+    assert row == {
+        "x": {"a": [10**38 - 1, 0, None], "b": -(10**38 - 1)},
+        "n": 1,
+        "d": -1,
+        "e": None,
+        "f": [],
+    }
+    md5 = run_sql(source.connect(), "SELECT md5_number('b')::VARCHAR AS x")["x"].to_pylist()
+    assert md5 == ["190532336368564675417118094528692087698"]
+
+
 def test_parameters_by_place_and_by_name(source: Source) -> None:
     connection = source.connect()
     assert run_sql(connection, "SELECT ? + ? AS x", [1, 2])["x"].to_pylist() == [3]

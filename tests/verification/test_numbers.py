@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.verification.editing import (
@@ -21,6 +22,7 @@ from tests.verification.editing import (
 )
 from unitdb.errors import CorruptReleaseError, SchemaError
 from unitdb.verification.reading import verify
+from unitdb.verification.reading._kept import correlations, rounding
 
 
 @pytest.mark.parametrize(
@@ -200,3 +202,22 @@ def test_numbers_that_do_not_follow(tiny_copy: Path, file: str, change, message:
         edit(tiny_copy, "inputs.parquet", list.clear)  # which refer to builds
     with pytest.raises((CorruptReleaseError, SchemaError), match=message):
         verify(tiny_copy)
+
+
+@pytest.mark.robust(
+    "verification",
+    given="a softmax layer: predictions of a unit lie below 1e-38, where float32 has few digits",
+    before="after all decoding the build ends: `predictions give r = 0.71610, but accuracy.r is "
+    "0.716086`",
+    now="the release: the step of the smallest float32 values is allowed for",
+)
+@pytest.mark.parametrize("size", [1e-44, 1e-43, 1e-40, 1e-38, 1e-30, 1.0])
+def test_rounding_of_predictions_of_any_size_is_allowed_for(size):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        true = rng.normal(size=12)
+        exact = size * (true + rng.normal(size=12))
+        stored = exact.astype(np.float32).astype(np.float64)
+        away = abs(correlations(stored, true) - correlations(exact, true))
+        assert np.isnan(away) or away <= rounding(stored) * (1 + 1e-6) + 1e-12
+        assert rounding(stored) < (np.inf if size < 1e-42 else 1e-3)

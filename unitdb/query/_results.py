@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,12 +11,16 @@ import pyarrow.compute as pc
 from unitdb.errors import QueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from duckdb.sqltypes import DuckDBPyType
 
 __all__ = ["check_values", "distinct_names"]
 
 _DAYS = (-719_162, 2_932_896)  # of the years 1 and 9999, which Python's dates have
 _A_DAY = 86_400
+_NESTED = {"list", "array", "struct", "map"}
+_LARGEST = 10**38 - 1  # that a decimal of 128 bits holds
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -35,45 +39,62 @@ def distinct_names(names: list[str]) -> list[str]:
     return found
 
 
-def check_values(table: pa.Table | pa.RecordBatch) -> None:
+def check_values(table: pa.Table | pa.RecordBatch, types: Sequence[DuckDBPyType]) -> None:
     """See that every value has a form in pandas, CSV and JSON alike.
+
+    Parameters
+    ----------
+    table : pyarrow.Table or RecordBatch
+    types : sequence of DuckDBPyType
+        What DuckDB says that the columns are: of integers of 128 bits Arrow has the bits alone.
 
     Raises
     ------
     QueryError
-        A column has a type of DuckDB's own, or a date or time that Python's do not reach.
+        A column has a type of DuckDB's own, a date or time that Python's do not reach, or an
+        integer of more than 38 digits.
     """
-    for name, column in zip(table.schema.names, table.columns, strict=True):
-        for leaf in _leaves(column):
-            why = _unfit(leaf)
+    for name, column, of_column in zip(table.schema.names, table.columns, types, strict=True):
+        for leaf, of_leaf in _leaves(column, of_column):
+            why = _unfit(leaf, of_leaf)
             if why:
                 raise QueryError(f"column {name!r} holds {why}: CAST it AS VARCHAR")
 
 
-def _leaves(values: pa.ChunkedArray | pa.Array) -> Iterator[pa.ChunkedArray | pa.Array]:
-    """Values, or those inside lists, structs and maps."""
+def _leaves(
+    values: pa.ChunkedArray | pa.Array, of: DuckDBPyType
+) -> Iterator[tuple[pa.ChunkedArray | pa.Array, DuckDBPyType]]:
+    """Values, or those inside lists, structs and maps; each with DuckDB's type."""
     kind = values.type
+    inside: list[Any] = (
+        [found for _, found in of.children] if of.id in _NESTED else [of] * kind.num_fields
+    )
     if pa.types.is_map(kind):
         chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
         for chunk in chunks:
-            yield from _leaves(chunk.keys)
-            yield from _leaves(chunk.items)
+            yield from _leaves(chunk.keys, inside[0])
+            yield from _leaves(chunk.items, inside[1])
     elif pa.types.is_struct(kind):
         for place in range(kind.num_fields):
-            yield from _leaves(pc.struct_field(values, place))
+            yield from _leaves(pc.struct_field(values, place), inside[place])
     elif (
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     ):
-        yield from _leaves(pc.list_flatten(values))
+        yield from _leaves(pc.list_flatten(values), inside[0])
     else:
-        yield values
+        yield values, of
 
 
-def _unfit(values: pa.ChunkedArray | pa.Array) -> str:
+def _unfit(values: pa.ChunkedArray | pa.Array, of: DuckDBPyType) -> str:
     """Say why values cannot be shown; nothing where they can."""
     kind = values.type
     if pa.types.is_union(kind) or getattr(kind, "extension_name", "") == "arrow.opaque":
         return f"values of type {getattr(kind, 'type_name', 'UNION')}"
+    if of.id in ("hugeint", "uhugeint") and len(values):
+        # Of bits that Arrow takes for a signed number of 38 digits.
+        least = 0 if of.id == "uhugeint" else -_LARGEST
+        inside = _within(values, least, _LARGEST)
+        return "" if inside else "integers of more than 38 digits"
     if pa.types.is_date(kind):
         days = values.cast(pa.date32()).cast(pa.int32())
         return "" if _within(days, *_DAYS) else "dates beyond the years 1 to 9999"

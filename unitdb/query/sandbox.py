@@ -221,14 +221,16 @@ def stream_sql(
     cursor = connection.cursor()
     try:
         _check_reads(cursor, sql)
-        reader = cursor.sql(sql, params=parameters).to_arrow_reader(size)
+        relation = cursor.sql(sql, params=parameters)
+        types = relation.types
+        reader = relation.to_arrow_reader(size)
     except duckdb.Error as error:
         raise _translated(error, _readable_files(cursor)) from error
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
             for batch in reader:
-                check_values(batch)
+                check_values(batch, types)
                 yield batch
         except (duckdb.Error, OSError) as error:  # Arrow gives DuckDB's errors as its own
             raise _translated(duckdb.Error(str(error)), _readable_files(connection)) from error
@@ -263,7 +265,7 @@ def _read(
     if limit is not None:
         relation = relation.limit(limit)
     table = relation.to_arrow_table()
-    check_values(table)
+    check_values(table, relation.types)
     return table.rename_columns(distinct_names(table.column_names))
 
 

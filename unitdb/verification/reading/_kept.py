@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Kept", "correlations", "rounding"]
 
 _TOLERANCE = 1e-6  # of sums, and of r in float32
-_HALF_UNIT = 2.0**-24  # what rounding to float32 changes, relative to the value
+_HALF_UNIT = 2.0**-24  # what rounding to float32 changes, relative to the value,
+_HALF_STEP = 2.0**-150  # and of the smallest values at the least
 _PLACE = ("dataset", "condition", "model", "layer")
 _NETWORK = ("dataset", "model", "layer")
 
@@ -120,7 +121,7 @@ def rounding(predicted: np.ndarray) -> float:
     |r(p + δ, t) − r(p, t)| ≤ 2 ‖δ‖ / ‖p − p̄‖
     """
     deviation = float(np.linalg.norm(predicted - predicted.mean()))
-    changed = _HALF_UNIT * float(np.linalg.norm(predicted))
+    changed = float(np.linalg.norm(np.maximum(_HALF_UNIT * np.abs(predicted), _HALF_STEP)))
     return 2 * changed / deviation if deviation else np.inf
 
 
