@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-__all__ = ["DOUBLE", "SINGLE", "is_constant", "scaled"]
+__all__ = ["DOUBLE", "HALF", "SINGLE", "flattened", "is_constant", "resolution_of", "scaled"]
 
 SINGLE = 2.0**-16
 """What a forward pass in float32 resolves, in parts of the largest activation of a unit.
@@ -26,8 +26,22 @@ DOUBLE = 2.0**-45
 """The same of sums in float64, such as averages and predictions: 128 of its steps."""
 
 
+_HALF = {"float16": 2.0**-7, "bfloat16": 2.0**-4}
+"""The same of half precisions: 8 of their steps, beside the largest value. A unit that rounding
+leaves nine values or fewer is constant. (128 steps of bfloat16 would be the whole of a number.)"""
+
+
+HALF = tuple(sorted(_HALF, key=lambda name: -_HALF[name]))
+"""Names of half precisions, the coarsest first."""
+
+
+def resolution_of(precision: object) -> float:
+    """Resolution of a precision, by name or NumPy's type; :data:`SINGLE` of all but half ones."""
+    return _HALF.get(str(precision), SINGLE)
+
+
 def is_constant(
-    values: NDArray[Any], *, axis: int = 0, resolution: float = SINGLE
+    values: NDArray[Any], *, axis: int = 0, resolution: float | None = None
 ) -> NDArray[np.bool_]:
     """Columns that hold one value, as far as can be told:  max y − min y ≤ resolution · max |y|.
 
@@ -42,18 +56,36 @@ def is_constant(
     axis : int
         Along which values are compared.
     resolution : float
-        :data:`SINGLE` of activations and responses, :data:`DOUBLE` of what float64 was summed to.
+        :data:`SINGLE` of activations and responses, :data:`DOUBLE` of what float64 was summed to;
+        by default that of the array's type.
 
     Returns
     -------
     array of shape (n_columns,)
         False where a value is NaN.
     """
+    if resolution is None:
+        resolution = resolution_of(values.dtype)
     high = values.max(axis=axis).astype(np.float64)
     low = values.min(axis=axis).astype(np.float64)
     largest, exponent = _exponents(high, low)
     span = np.ldexp(high, -exponent) - np.ldexp(low, -exponent)  # neither over- nor underflows
     return np.asarray(span <= resolution * largest)
+
+
+def flattened(values: NDArray[Any], *, resolution: float) -> NDArray[Any]:
+    """Values whose constant columns hold their first value alone: what follows sees no rounding.
+
+    Parameters
+    ----------
+    values : array of shape (n_rows, n_columns)
+        Raw.
+    resolution : float
+        Of :func:`is_constant`. At :data:`SINGLE` the array is given back: who asks finds out there.
+    """
+    if resolution <= SINGLE or not len(values):
+        return values
+    return np.where(is_constant(values, resolution=resolution), values[0], values)
 
 
 def scaled(

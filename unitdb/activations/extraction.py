@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from unitdb.activations.digits import Digits
 from unitdb.activations.features import LoadedFeatures
 from unitdb.activations.identity import environment
 from unitdb.activations.layers import LayerInfo, forward
@@ -131,6 +132,7 @@ def _write(
         layer.name: _new_array(folder, layer, selected[layer.name], len(stimuli))
         for layer in model.layers
     }
+    digits = {name: Digits(len(chosen)) for name, chosen in selected.items()}
     starts = range(0, len(stimuli), batch_size)
 
     def run(network: nn.Module, batch: tuple[int, list[Image]]) -> int:
@@ -142,6 +144,7 @@ def _write(
             torch.stack([to_tensor(image, model.spec.preprocessing) for image in images]),
             selected,
             {name: array[start:stop] for name, array in arrays.items()},
+            digits,
             stimuli.ids[start:stop],
         )
         return stop
@@ -162,7 +165,8 @@ def _write(
             f"model {model.spec.name!r}: random numbers were drawn while pictures passed "
             f"(generator: {which}); an activation must depend on its picture alone"
         )
-    for array in arrays.values():
+    for name, array in arrays.items():
+        digits[name].check(where=f"model {model.spec.name!r}: layer {name!r}")
         array.flush()
 
 
@@ -181,9 +185,12 @@ def _copy(
     for number, layer in enumerate(model.layers):
         chosen = select_units(layer, units)
         array = _new_array(folder, layer, chosen, len(stimuli))
+        digits = Digits(len(chosen))
         first: dict[str, tuple[str, npt.NDArray[np.float32]]] = {}
         for row, stimulus in enumerate(stimuli.ids):
-            values = model.read(layer, stimulus)
+            given = model.given(layer, stimulus)
+            digits.add(given[None, chosen])
+            values: npt.NDArray[np.float32] = given.astype(np.float32)
             if shown[pictures[row]] > 1:
                 _check_alike(
                     *first.setdefault(pictures[row], (stimulus, values)),
@@ -194,6 +201,7 @@ def _copy(
             array[row] = values[chosen]
             if progress is not None:
                 progress(number * len(stimuli) + row + 1, total)
+        digits.check(where=f"model {model.spec.name!r}: layer {layer.name!r}")
         array.flush()
 
 
@@ -232,6 +240,7 @@ def _run(
     batch: torch.Tensor,
     selected: Mapping[str, npt.NDArray[np.int32]],
     rows: Mapping[str, npt.NDArray[np.float32]],
+    digits: Mapping[str, Digits],
     ids: Sequence[str],
 ) -> None:
     where = f"model {model.spec.name!r}"
@@ -241,8 +250,11 @@ def _run(
     def receive(name: str, activation: torch.Tensor) -> None:
         place = f"{where}: layer {name!r}"
         _check_shape(activation, layers[name], where=place)
-        kept = _keep(activation, selected[name], layers[name].n_units)
+        given = _keep(activation, selected[name], layers[name].n_units)
+        with np.errstate(over="ignore"):  # refused in the next line
+            kept = given.astype(np.float32, copy=False)
         _check_finite(kept, ids, where=place)
+        digits[name].add(given)
         rows[name][:] = kept
 
     forward(network, batch, modules, receive, where=where)
@@ -250,12 +262,14 @@ def _run(
 
 def _keep(
     activation: torch.Tensor, chosen: npt.NDArray[np.int32], n_units: int
-) -> npt.NDArray[np.float32]:
+) -> npt.NDArray[Any]:
     flat = activation.reshape(len(activation), n_units)
     if len(chosen) < n_units:
         flat = flat.index_select(1, torch.from_numpy(chosen))
-    kept: npt.NDArray[np.float32] = flat.to(torch.float32).numpy()
-    return kept
+    if flat.dtype == torch.bfloat16:  # that NumPy has not
+        flat = flat.to(torch.float32)
+    given: npt.NDArray[Any] = flat.numpy()
+    return given
 
 
 def _check_shape(activation: torch.Tensor, layer: LayerInfo, *, where: str) -> None:
@@ -294,6 +308,7 @@ def _describe(
                 name=layer.name,
                 activations=describe_array(_activations_path(folder, layer)),
                 units=describe_array(_units_path(folder, layer)),
+                precision=layer.precision,
             )
             for layer in model.layers
         ),

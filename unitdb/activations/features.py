@@ -55,11 +55,15 @@ class FeatureFiles(Spec):
         As the module describes.
     key : str
         Name of the array in ``.mat`` files.
+    precision : {'float16', 'bfloat16'}, optional
+        What they were computed in, where the files hold more: which units are constant follows it.
+        Files of type float16 need not say so.
     """
 
     folders: Annotated[list[RelativePath], Field(min_length=1)]
     format: Literal["mat", "npy", "stacked", "zarr"] = "mat"
     key: str = "feat"
+    precision: Literal["float16", "bfloat16"] | None = None
 
 
 class FeatureModel(Spec):
@@ -153,13 +157,23 @@ class LoadedFeatures:
     checked_on: tuple[str, ...] = ()
 
     def read(self, layer: LayerInfo, stimulus: str) -> npt.NDArray[np.float32]:
-        """Activation of a stimulus, array of shape (n_units,) in C order.
+        """Activation of a stimulus as it is stored, array of shape (n_units,) in C order.
 
         Raises
         ------
         ActivationsError
-            It cannot be read, is not numbers, not finite, or has another shape than the others of
-            the layer; names the file.
+            As of :meth:`given`.
+        """
+        return self.given(layer, stimulus).astype(np.float32)
+
+    def given(self, layer: LayerInfo, stimulus: str) -> Array:
+        """Activation of a stimulus as the file has it, array of shape (n_units,) in C order.
+
+        Raises
+        ------
+        ActivationsError
+            It cannot be read, is not numbers, not finite in float32, of half precision where others
+            are not, or has another shape than the others of the layer; names the file.
         """
         table = self.tables[layer.name]
         place = table.place(stimulus)
@@ -172,8 +186,15 @@ class LoadedFeatures:
                 f"{place}: has shape {shape}, the other stimuli of layer {layer.name!r} "
                 f"{layer.shape}"
             )
-        flat: npt.NDArray[np.float32] = values.reshape(-1).astype(np.float32)
-        if not np.isfinite(flat).all():
+        if _precision(self.spec, values) != layer.precision:
+            raise ActivationsError(
+                f"{place}: holds {values.dtype}, the other stimuli of layer {layer.name!r} do not; "
+                "say features: {precision: float16}, if all were computed in it"
+            )
+        flat = values.reshape(-1)
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(flat.astype(np.float32)).all()
+        if not finite:
             raise ActivationsError(f"{place}: the activation is not finite")
         return flat
 
@@ -240,7 +261,8 @@ def load_features(
 
 
 def _describe(name: str, depth: int, spec: FeatureModel, table: _Table) -> LayerInfo:
-    shape = _shape(table.row(table.ids[0]), stated_axes(spec.axes, name))
+    values = table.row(table.ids[0])
+    shape = _shape(values, stated_axes(spec.axes, name))
     axes = axes_of(
         shape,
         stated=spec.axes,
@@ -257,7 +279,12 @@ def _describe(name: str, depth: int, spec: FeatureModel, table: _Table) -> Layer
         shape=shape,
         axes=axes,
         n_units=math.prod(shape),
+        precision=_precision(spec, values),
     )
+
+
+def _precision(spec: FeatureModel, values: Array) -> str:
+    return spec.features.precision or ("float16" if values.dtype == np.float16 else "float32")
 
 
 def _shape(values: Array, axes: str | None) -> tuple[int, ...]:

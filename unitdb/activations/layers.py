@@ -36,6 +36,8 @@ class LayerInfo:
         What its axes are, a letter each (:mod:`unitdb.axes`).
     n_units : int
         Product of ``shape``.
+    precision : str
+        ``float16`` or ``bfloat16`` where activations are computed or given in it.
     """
 
     name: str
@@ -45,6 +47,7 @@ class LayerInfo:
     shape: tuple[int, ...]
     axes: str
     n_units: int
+    precision: str = "float32"
 
 
 def forward(

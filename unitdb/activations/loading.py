@@ -21,6 +21,7 @@ from unitdb.activations.preprocessing import to_tensor
 from unitdb.activations.stimuli import Image
 from unitdb.activations.threads import network_copies, one_thread
 from unitdb.errors import ModelError, UnknownLayerError
+from unitdb.resolution import HALF
 from unitdb.specs import content_sha256
 from unitdb.steady import N_MATES, Guard, Receive, Run, check_same_bits, check_steady
 
@@ -101,7 +102,7 @@ def load_model(
     modules = _find_modules(network, spec)
     with one_thread():
         with features_last(network) as last:
-            shapes = _measure_shapes(network, modules, spec)
+            shapes, precisions = _measure(network, modules, spec)
         _check_steady(network, spec)
         checked_on = check_classification(network, modules, spec)
     weights = weights_sha256(network)
@@ -132,6 +133,7 @@ def load_model(
             shape=shapes[name],
             axes=axes[name],
             n_units=math.prod(shapes[name]),
+            precision=precisions[name],
         )
         for depth, (name, path) in enumerate(spec.layers.items())
     )
@@ -158,14 +160,20 @@ def _find_modules(network: nn.Module, spec: ModelSpec) -> dict[str, nn.Module]:
     return {name: known[path] for name, path in spec.layers.items()}
 
 
-def _measure_shapes(
+def _measure(
     network: nn.Module, modules: Mapping[str, nn.Module], spec: ModelSpec
-) -> dict[str, tuple[int, ...]]:
+) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
+    """Shape of each layer's activation of one image, and the precision that it is computed in."""
     shapes: dict[str, tuple[int, ...]] = {}
+    precisions: dict[str, str] = {}
+    weights = {str(weight.dtype).removeprefix("torch.") for weight in network.parameters()}
 
     def receive(name: str, activation: torch.Tensor) -> None:
         # One number an image is a layer of one unit.
         shapes[name] = tuple(activation.shape[1:]) or (1,)
+        # Of weights in half precision activations are no better, whatever they are turned to.
+        known = weights | {str(activation.dtype).removeprefix("torch.")}
+        precisions[name] = next((half for half in HALF if half in known), "float32")
 
     size = spec.preprocessing.size
     where = f"model {spec.name!r}"
@@ -176,7 +184,7 @@ def _measure_shapes(
         raise ModelError(
             f"{where}: the network does not take input of shape (n, 3, {size}, {size}): {cause}"
         ) from cause
-    return shapes
+    return shapes, precisions
 
 
 def _check_steady(network: nn.Module, spec: ModelSpec) -> None:

@@ -16,6 +16,7 @@ from pydantic import ValidationError, model_validator
 from unitdb.activations.units import UnitSelection
 from unitdb.errors import ActivationsError, StimulusMismatchError, UnknownLayerError
 from unitdb.npy import map_npy
+from unitdb.resolution import resolution_of
 from unitdb.specs import Name, Spec
 
 __all__ = ["FORMAT", "Activations", "StoreMeta", "StoredArray", "StoredLayer", "describe_array"]
@@ -45,6 +46,8 @@ class StoredLayer(Spec):
     name: str
     activations: StoredArray
     units: StoredArray
+    precision: str = "float32"
+    """What they were computed or given in, where that is less than the array's type."""
 
 
 class StoreMeta(Spec):
@@ -135,6 +138,10 @@ class Activations:
     def n_units(self, layer: str) -> int:
         """Count the selected units of a layer."""
         return self._layer(layer).activations.shape[1]
+
+    def resolution(self, layer: str) -> float:
+        """By which units of a layer are constant, of the precision that they were computed in."""
+        return resolution_of(self._layer(layer).precision)
 
     def block(self, layer: str, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Read the activations of consecutive selected units.

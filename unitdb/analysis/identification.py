@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unitdb.analysis.intervals import Interval
 from unitdb.errors import AnalysisError
-from unitdb.resolution import DOUBLE, SINGLE, is_constant, scaled
+from unitdb.resolution import DOUBLE, is_constant, resolution_of, scaled
 
 __all__ = [
     "Identification",
@@ -205,7 +205,8 @@ class MeanProfile:
         for start in range(0, true.shape[1], 1024):
             part = slice(start, start + 1024)
             r = self._replicates(
-                _scaled(predicted[:, part], DOUBLE), _scaled(true[:, part], SINGLE)
+                _scaled(predicted[:, part], DOUBLE),
+                _scaled(true[:, part], resolution_of(true.dtype)),
             )
             kept = r[:, ~np.isnan(r[0])]
             self.n_units += kept.shape[1]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unitdb.errors import AnalysisError
-from unitdb.resolution import DOUBLE, SINGLE, is_constant, scaled
+from unitdb.resolution import DOUBLE, is_constant, resolution_of, scaled
 
 __all__ = ["permutation_p", "permuted_orders"]
 
@@ -113,7 +113,7 @@ def permutation_p(
     def of_tile(start: int) -> None:
         stop = min(start + _TILE, n_units)
         left = _normalised(predicted[:, start:stop], DOUBLE)
-        right = _normalised(true[:, start:stop], SINGLE)
+        right = _normalised(true[:, start:stop], resolution_of(true.dtype))
         found = np.zeros(stop - start, dtype=np.int64)
         count(left, right, orders, _ROUNDING, found)
         tile = (1.0 + found) / (1.0 + len(orders))

@@ -10,7 +10,9 @@ from unitdb.resolution import is_constant, scaled
 __all__ = ["activation_covariates"]
 
 
-def activation_covariates(y: NDArray[np.floating]) -> NDArray[np.float64]:
+def activation_covariates(
+    y: NDArray[np.floating], *, resolution: float | None = None
+) -> NDArray[np.float64]:
     """Log variance and sparseness of each unit's activations over images.
 
     sparseness = (1 − (Σ|y|/n)² / (Σy²/n)) / (1 − 1/n):  0 where all images drive the unit alike, 1
@@ -20,6 +22,8 @@ def activation_covariates(y: NDArray[np.floating]) -> NDArray[np.float64]:
     ----------
     y : array of shape (n_images, n_units)
         Activations, raw.
+    resolution : float, optional
+        Of :func:`unitdb.resolution.is_constant`; by default that of the array's type.
 
     Returns
     -------
@@ -32,7 +36,7 @@ def activation_covariates(y: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     values, exponent = scaled(np.asarray(y, dtype=np.float64))
     n = len(values)
-    varies = ~is_constant(values)
+    varies = ~is_constant(np.asarray(y), resolution=resolution)
     found = np.full((2, values.shape[1]), np.nan)
     kept = values[:, varies]
     found[0, varies] = np.log(kept.var(axis=0)) + 2 * np.log(2.0) * exponent[varies]

@@ -34,6 +34,7 @@ __all__ = [
     "images_by_name",
     "load_responses",
     "predict_units",
+    "resolution_of_layer",
     "write_responses",
 ]
 
@@ -185,7 +186,12 @@ def decode_block(block: Block) -> Block:
                 keep = block.patterns if control < len(predicted) else block.patterns[:0]
                 summary = partial(_of_repeats, n_divisions=block.n_divisions, averaged=averaged)
                 asked = summary if block.n_divisions and control == 0 else None
-                found = decoder.decode(y[of_samples], keep=keep, of_repeats=asked)
+                found = decoder.decode(
+                    y[of_samples],
+                    keep=keep,
+                    of_repeats=asked,
+                    resolution=activations.resolution(block.layer),
+                )
                 r[control] = found.r
                 if control < len(predicted):
                     predicted[control] = found.predicted
@@ -263,6 +269,11 @@ def _of_repeats(
     )
 
 
+def resolution_of_layer(block: Block) -> float:
+    """By which the units of a block's layer are constant."""
+    return _activations(block.activations).resolution(block.layer)
+
+
 def predict_units(block: Block, units: NDArray[np.intp]) -> NDArray[np.float64]:
     """Predict some units of a block that is done, to the last bit as when it was decoded.
 
@@ -287,7 +298,8 @@ def predict_units(block: Block, units: NDArray[np.intp]) -> NDArray[np.float64]:
             of_tile = units // TILE == tile
             start = block.start + int(tile) * TILE
             y = activations.block(block.layer, start, min(start + TILE, block.stop))
-            predicted[:, of_tile] = decoder.predict(y[rows[0]])[:, units[of_tile] % TILE]
+            found = decoder.predict(y[rows[0]], resolution=activations.resolution(block.layer))
+            predicted[:, of_tile] = found[:, units[of_tile] % TILE]
     return predicted
 
 

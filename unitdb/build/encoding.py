@@ -44,6 +44,8 @@ class EncodingStep:
         ROIs whose voxels are predicted.
     units : Path
         ``.npy`` file: activations of shape (n_stimuli, n_units).
+    resolution : float
+        By which units are constant.
     settings : DecoderSettings
         How.
     control : int
@@ -62,6 +64,7 @@ class EncodingStep:
     responses: Path
     rois: tuple[str, ...]
     units: Path
+    resolution: float
     settings: DecoderSettings
     control: int
     n_voxels: int
@@ -112,6 +115,7 @@ def encode(
             responses=responses_path(folder, number),
             rois=job.dataset.rois,
             units=folder / layer.name / "encoding-units.npy",
+            resolution=activations.resolution(layer.name),
             settings=settings,
             control=control,
             n_voxels=sum(int(mask.sum()) for mask in subject.rois.values()),
@@ -163,7 +167,9 @@ def _encode(step: EncodingStep) -> EncodingStep:
     of_samples = units[rows[step.control]]
     with threadpool_limits(1):
         try:
-            (r,) = encoding_accuracies([of_samples], responses, splits, step.settings)
+            (r,) = encoding_accuracies(
+                [of_samples], responses, splits, step.settings, resolutions=[step.resolution]
+            )
         except UnitdbError as cause:
             raise ResponsesError(f"{step.name}: encoding: {cause}") from None
     write_npy(step.target, r[places].astype(np.float32))

@@ -20,8 +20,8 @@ from unitdb.analysis import (
     pairwise_identification,
     pattern_correlation,
 )
-from unitdb.build.blocks import Block, images_by_name, load_responses
-from unitdb.resolution import is_constant
+from unitdb.build.blocks import Block, images_by_name, load_responses, resolution_of_layer
+from unitdb.resolution import flattened, is_constant
 from unitdb.sealed import read_npy, write_npy, write_text
 
 __all__ = [
@@ -94,6 +94,7 @@ def summarise_patterns(step: PatternStep) -> PatternStep:
     from what a release holds.
     """
     splits, rows = load_responses(step.blocks[0].responses)
+    resolution = resolution_of_layer(step.blocks[0])
     train = np.unique(np.concatenate([train for train, _ in splits]))
     by_name = images_by_name(step.blocks[0].responses)
     test = np.concatenate([test for _, test in splits])[by_name]
@@ -101,12 +102,12 @@ def summarise_patterns(step: PatternStep) -> PatternStep:
     truth = read_npy(step.truth)
     with threadpool_limits(1):
         true, *controls = (
-            _similarity(of_control, truth[samples[test]], truth[samples[train]])
+            _similarity(of_control, truth[samples[test]], truth[samples[train]], resolution)
             for of_control, samples in zip(predicted, rows[: len(predicted)], strict=True)
         )
         columns = _columns(true)
         profile = MeanProfile(len(test))
-        profile.add(predicted[0], truth[rows[0, test]])
+        profile.add(predicted[0], flattened(truth[rows[0, test]], resolution=resolution))
         columns |= _ends("mean", profile.mean())
         columns["mean_of_patterns"] = profile.mean().value
         columns["identification_chance"] = _CHANCE if len(splits) == 1 else None
@@ -131,11 +132,15 @@ def load_predictions(step: PatternStep) -> NDArray[np.float32]:
 
 
 def _similarity(
-    predicted: NDArray[np.float32], true: NDArray[np.float32], train: NDArray[np.float32]
+    predicted: NDArray[np.float32],
+    true: NDArray[np.float32],
+    train: NDArray[np.float32],
+    resolution: float,
 ) -> PatternSimilarity:
     found = PatternSimilarity(len(true), len(true))
     values = train.astype(np.float64)
-    sd = np.where(is_constant(train), 0.0, values.std(axis=0, ddof=1))
+    constant = is_constant(train, resolution=resolution)
+    sd = np.where(constant, 0.0, values.std(axis=0, ddof=1))
     found.add(predicted, true, mean=values.mean(axis=0), sd=sd)
     return found
 

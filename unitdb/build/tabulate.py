@@ -107,7 +107,10 @@ def _covariates(activations: Activations, layer: str) -> NDArray[np.float64]:
     n_units = activations.n_units(layer)
     return np.concatenate(
         [
-            activation_covariates(activations.block(layer, start, min(start + _AT_ONCE, n_units)))
+            activation_covariates(
+                activations.block(layer, start, min(start + _AT_ONCE, n_units)),
+                resolution=activations.resolution(layer),
+            )
             for start in range(0, n_units, _AT_ONCE)
         ],
         axis=1,

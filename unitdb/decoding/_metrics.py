@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.resolution import DOUBLE, is_constant, scaled
+from unitdb.resolution import DOUBLE, is_constant, resolution_of, scaled
 
 __all__ = ["profile_correlation"]
 
@@ -29,13 +29,14 @@ def profile_correlation(
     array of shape (n_units,)
         NaN where either side is constant (:func:`unitdb.resolution.is_constant`).
     """
+    resolution = resolution_of(true.dtype)
     predicted, true = scaled(predicted)[0], scaled(true)[0]
     p = predicted - predicted.mean(axis=0)
     t = true - true.mean(axis=0)
     covariance = np.einsum("iu,iu->u", p, t)
     scale = np.sqrt(np.einsum("iu,iu->u", p, p)) * np.sqrt(np.einsum("iu,iu->u", t, t))
     same = is_constant(predicted, resolution=DOUBLE)  # may vary little beside its mean
-    undefined = same | is_constant(true) | (scale == 0)
+    undefined = same | is_constant(true, resolution=resolution) | (scale == 0)
     r = np.full(covariance.shape, np.nan)
     np.divide(covariance, scale, out=r, where=~undefined)
     return r

@@ -22,10 +22,11 @@ Rows = NDArray[np.intp]
 class Part(Protocol):
     """Predicts some held-out rows."""
 
-    def predict(self, y: Floats, *, repeats: bool) -> Array:
+    def predict(self, y: Floats, *, repeats: bool, resolution: float) -> Array:
         """Predictions (n_test, n_units) from raw activations (n_rows, n_units).
 
-        Below those from averages are those from single presentations, with ``repeats``.
+        Below those from averages are those from single presentations, with ``repeats``. Units that
+        ``resolution`` finds constant in training are predicted by their mean.
         """
 
 
@@ -46,7 +47,13 @@ class Smoother:
         self._matrix = matrix.astype(dtype)
         self._n_averages = n_averages
 
-    def predict(self, y: Floats, *, repeats: bool) -> Array:
+    def predict(
+        self,
+        y: Floats,
+        *,
+        repeats: bool,
+        resolution: float,  # noqa: ARG002 - one matrix does for all units
+    ) -> Array:
         """Predictions (n_test, n_units) from raw activations (n_rows, n_units)."""
         matrix = self._matrix if repeats else self._matrix[: self._n_averages]
         some = y[0]  # any value near the unit's will do: a large mean would cost digits
@@ -85,11 +92,11 @@ class SelectedPart:
         self._x_test = x_test.astype(dtype)
         self._train = train
 
-    def predict(self, y: Floats, *, repeats: bool) -> Array:
+    def predict(self, y: Floats, *, repeats: bool, resolution: float) -> Array:
         """Predictions (n_test, n_units) from raw activations (n_rows, n_units)."""
         x_test = self._x_test if repeats else self._x_test[: self._n_averages]
         train: Array = y[self._train].astype(np.float64, copy=False)
-        z, mean, sd = standardise(train)
+        z, mean, sd = standardise(train, resolution=resolution)
         decoded = x_test @ self._ridge.weights(z).T
         return np.asarray(mean + sd * decoded)
 

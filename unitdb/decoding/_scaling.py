@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 __all__ = ["check_held", "normalise", "penalty", "standardise", "statistics"]
 
 
-def standardise(train: Array) -> tuple[Array, Array, Array]:
+def standardise(train: Array, *, resolution: float | None = None) -> tuple[Array, Array, Array]:
     """Columns with mean 0 and SD 1 (ddof=1), and both as they were.
 
     A column that is constant becomes exactly zero, its mean is its first value and its SD 1: what
@@ -23,6 +23,8 @@ def standardise(train: Array) -> tuple[Array, Array, Array]:
     Parameters
     ----------
     train : array of shape (n_train, n_columns)
+    resolution : float, optional
+        Of :func:`unitdb.resolution.is_constant`.
 
     Returns
     -------
@@ -30,7 +32,7 @@ def standardise(train: Array) -> tuple[Array, Array, Array]:
     mean, sd : arrays of shape (n_columns,)
     """
     small, exponent = _scaled(train)
-    mean, sd, constant = _moments(small)
+    mean, sd, constant = _moments(small, resolution)
     z = (small - mean) / sd
     z[:, constant] = 0.0
     return z, *_raw(mean, sd, constant, exponent)
@@ -119,8 +121,11 @@ def _scaled(train: Array) -> tuple[Array, NDArray[np.int32]]:
     return np.asarray(small, dtype=np.float64), exponent
 
 
-def _moments(train: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
-    mean, sd, constant = train.mean(axis=0), train.std(axis=0, ddof=1), is_constant(train)
+def _moments(
+    train: Array, resolution: float | None = None
+) -> tuple[Array, Array, NDArray[np.bool_]]:
+    mean, sd = train.mean(axis=0), train.std(axis=0, ddof=1)
+    constant = is_constant(train, resolution=resolution)
     mean[constant] = train[0, constant]
     sd[constant] = 1.0
     return mean, sd, constant

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from unitdb.decoding.roi import RoiDecoder
 from unitdb.decoding.settings import DecoderSettings
 from unitdb.errors import ResponsesError
-from unitdb.resolution import is_constant
+from unitdb.resolution import is_constant, resolution_of
 
 __all__ = ["encoding_accuracies"]
 
@@ -23,6 +23,7 @@ def encoding_accuracies(
     splits: Sequence[tuple[Rows, Rows]],
     settings: DecoderSettings,
     *,
+    resolutions: Sequence[float] | None = None,
     n_jobs: int = 1,
 ) -> NDArray[np.float64]:
     """Voxel-wise encoding models of each layer: Pearson r over held-out images.
@@ -42,6 +43,9 @@ def encoding_accuracies(
     splits : sequence of (train_rows, test_rows)
         Integer arrays. Held-out predictions of all pairs are pooled.
     settings : DecoderSettings
+    resolutions : sequence of float, optional
+        By which the units of each layer are constant (:func:`unitdb.resolution.resolution_of`); by
+        default that of the array's type.
     n_jobs : int
         Threads.
 
@@ -68,9 +72,11 @@ def encoding_accuracies(
                 f"layer {number} has {len(layer)} rows of activations, the responses have "
                 f"{len(responses)}"
             )
-        if any(is_constant(layer[train]).all() for train, _ in splits):
+        least = resolution_of(layer.dtype) if resolutions is None else resolutions[number]
+        if any(is_constant(layer[train], resolution=least).all() for train, _ in splits):
             raise ResponsesError(
                 f"none of the {layer.shape[1]} units of layer {number} varies in training"
             )
-        found[number] = RoiDecoder(layer, splits, settings).accuracy(responses, n_jobs=n_jobs)
+        decoder = RoiDecoder(layer, splits, settings, resolution=least)
+        found[number] = decoder.accuracy(responses, n_jobs=n_jobs)
     return found

@@ -19,7 +19,7 @@ from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._torch import TorchSelectedRidge, find_device
 from unitdb.decoding.settings import DecoderSettings
 from unitdb.errors import IllConditionedError, ResponsesError
-from unitdb.resolution import is_constant, scaled
+from unitdb.resolution import flattened, is_constant, resolution_of, scaled
 
 __all__ = ["TILE", "Decoded", "RoiDecoder", "UnitColumns"]
 
@@ -85,6 +85,9 @@ class RoiDecoder:
     device : str, optional
         A torch device, such as ``cuda`` or ``cuda:1``, to solve on; None is LAPACK on the
         processor, which is faster there than torch's ``cpu``.
+    resolution : float, optional
+        By which voxels are constant (:func:`unitdb.resolution.is_constant`); by default that of the
+        array's type.
 
     Attributes
     ----------
@@ -115,7 +118,9 @@ class RoiDecoder:
         *,
         repeats: NDArray[np.floating] | None = None,
         device: str | None = None,
+        resolution: float | None = None,
     ) -> None:
+        self._resolution = resolution_of(x.dtype) if resolution is None else resolution
         responses = np.asarray(x, dtype=np.float64)
         unknown = ~np.isfinite(responses).all(axis=0)
         if unknown.any():
@@ -140,7 +145,7 @@ class RoiDecoder:
         self._all_still = True
         self._parts = self._make_parts(responses, device)
 
-    def predict(self, y: UnitColumns, *, n_jobs: int = 1) -> Array:
+    def predict(self, y: UnitColumns, *, resolution: float | None = None, n_jobs: int = 1) -> Array:
         """Held-out predictions of activations.
 
         Parameters
@@ -148,6 +153,8 @@ class RoiDecoder:
         y : array of shape (n_rows, n_units)
             Activations, raw; rows as in ``x``. Held-out rows do not enter their own prediction.
             Anything that is sliced like an array will do: it is read a tile of units at a time.
+        resolution : float, optional
+            As of :meth:`decode`.
         n_jobs : int
             Threads.
 
@@ -166,20 +173,24 @@ class RoiDecoder:
         def decode(start: int, stop: int) -> None:
             # Beside presentations, where there are any: to the last bit as :meth:`decode` has it.
             repeats = len(self._repeats) > 0
-            tile, exponent = self._read(y, start, stop)
-            decoded = self._decoded(tile, start, repeats=repeats)[0]
+            tile, exponent, least = self._read(y, start, stop, resolution)
+            decoded = self._decoded(tile, start, repeats=repeats, resolution=least)[0]
             predicted[:, start:stop] = np.ldexp(decoded, exponent)
 
         self._each_tile(y, decode, n_jobs)
         return predicted
 
-    def accuracy(self, y: UnitColumns, *, n_jobs: int = 1) -> Array:
+    def accuracy(
+        self, y: UnitColumns, *, resolution: float | None = None, n_jobs: int = 1
+    ) -> Array:
         """Decoding accuracy of each unit: profile correlation over the held-out images.
 
         Parameters
         ----------
         y : array of shape (n_rows, n_units)
             Activations, raw. Read a tile of units at a time: memory does not grow with units.
+        resolution : float, optional
+            As of :meth:`decode`.
         n_jobs : int
             Threads.
 
@@ -194,10 +205,17 @@ class RoiDecoder:
         IllConditionedError
             The penalty is too small for the voxels of a unit; names its column.
         """
-        return self.decode(y, keep=np.empty(0, dtype=np.intp), n_jobs=n_jobs).r
+        nothing = np.empty(0, dtype=np.intp)
+        return self.decode(y, keep=nothing, resolution=resolution, n_jobs=n_jobs).r
 
     def decode(
-        self, y: UnitColumns, *, keep: Rows, of_repeats: OfRepeats | None = None, n_jobs: int = 1
+        self,
+        y: UnitColumns,
+        *,
+        keep: Rows,
+        of_repeats: OfRepeats | None = None,
+        resolution: float | None = None,
+        n_jobs: int = 1,
     ) -> Decoded:
         """Decoding accuracy of each unit, and the predictions of some of them.
 
@@ -211,6 +229,10 @@ class RoiDecoder:
             What to compute of predictions from single presentations, for some units at a time:
             from arrays (n_repeats, n_test, n_units), and the true (n_test, n_units), one of
             (n_values, n_units). NaN takes its place for units that are constant in training.
+        resolution : float, optional
+            By which units are constant (:func:`unitdb.resolution.resolution_of`); by default that
+            of the array's type. Say it of activations that were computed in less than they are
+            stored in.
         n_jobs : int
             Threads.
 
@@ -224,10 +246,12 @@ class RoiDecoder:
         values: dict[int, Array] = {}
 
         def decode(start: int, stop: int) -> None:
-            true, exponent = self._read(y, start, stop)
+            true, exponent, least = self._read(y, start, stop, resolution)
             tests = true[self._tests].astype(np.float64, copy=False)
-            decoded, *single = self._decoded(true, start, repeats=of_repeats is not None)
-            constant = self._undecodable(true[self._trains], decoded)
+            tests = flattened(tests, resolution=least)
+            repeats = of_repeats is not None
+            decoded, *single = self._decoded(true, start, repeats=repeats, resolution=least)
+            constant = self._undecodable(true[self._trains], decoded, least)
             found[start:stop] = profile_correlation(decoded, tests)
             found[start:stop][constant] = np.nan
             if of_repeats is not None:
@@ -241,9 +265,9 @@ class RoiDecoder:
         together = np.concatenate([values[at] for at in sorted(values)], axis=1) if values else None
         return Decoded(r=found, predicted=predicted, of_repeats=together)
 
-    def _undecodable(self, train: Floats, decoded: Array) -> NDArray[np.bool_]:
+    def _undecodable(self, train: Floats, decoded: Array, resolution: float) -> NDArray[np.bool_]:
         """Units that do not vary in training, or whose predictions vary by rounding alone."""
-        constant = is_constant(train)
+        constant = is_constant(train, resolution=resolution)
         if len(self._splits) > 1:
             return constant
         if self._all_still:  # equal rows, whose products some processors round differently
@@ -251,15 +275,23 @@ class RoiDecoder:
         # Predictions are sums about the training mean: beside that they may vary little.
         return constant | is_constant(decoded - train.mean(axis=0, dtype=np.float64))
 
-    def _read(self, y: UnitColumns, start: int, stop: int) -> tuple[Floats, NDArray[np.int32]]:
-        """Activations of some units, times 2⁻ᵉ where they are very large or small; and e."""
-        tile, exponent = scaled(np.ascontiguousarray(y[:, start:stop]))
-        return np.ascontiguousarray(tile), exponent
+    def _read(
+        self, y: UnitColumns, start: int, stop: int, resolution: float | None
+    ) -> tuple[Floats, NDArray[np.int32], float]:
+        """Activations of some units, times 2⁻ᵉ where they are extreme; e; resolution."""
+        raw = np.ascontiguousarray(y[:, start:stop])
+        tile, exponent = scaled(raw)
+        least = resolution_of(raw.dtype) if resolution is None else resolution
+        return np.ascontiguousarray(tile), exponent, least
 
-    def _decoded(self, tile: Floats, start: int, *, repeats: bool) -> list[Array]:
+    def _decoded(
+        self, tile: Floats, start: int, *, repeats: bool, resolution: float
+    ) -> list[Array]:
         """Predictions (n_test, n_units) from averages, then from each presentation if asked."""
         try:
-            rows = np.concatenate([part.predict(tile, repeats=repeats) for part in self._parts])
+            rows = np.concatenate(
+                [part.predict(tile, repeats=repeats, resolution=resolution) for part in self._parts]
+            )
         except IllConditionedError as cause:
             if cause.unit is None:
                 raise
@@ -291,13 +323,14 @@ class RoiDecoder:
         Below the averages of held-out images are their single presentations.
         """
         train, test = split
-        useful = ~is_constant(x[train])
+        useful = ~is_constant(x[train], resolution=self._resolution)
         if not useful.any():
             raise ResponsesError(
                 f"none of the {x.shape[1]} voxels varies over the {len(train)} training samples"
             )
         averages = x[test]
-        still = is_constant(averages)  # averages of unequally many presentations differ by an ulp
+        # Averages of unequally many presentations differ by an ulp.
+        still = is_constant(averages, resolution=self._resolution)
         averages[:, still] = averages[0, still]
         self._all_still &= bool(still[useful].all())
         x_test = np.concatenate([averages, *repeats])[:, useful]
