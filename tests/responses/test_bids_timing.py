@@ -265,3 +265,49 @@ def test_times_that_touch_are_apart(data):
     events(data).write_text(f"onset\tduration\tevent_type\tstim_id\n{rows}")
     assert read(data).stimulus_ids[:4].tolist() == ["x", "y", "z", "w"]
     assert run_name("a", "1") in str(events(data, "a", "1"))
+
+
+@pytest.mark.robust(
+    "BIDS",
+    given="a sidecar whose RepetitionTime is 1 with 400 zeros",
+    before="a traceback (OverflowError)",
+    now="one error that names the file, as for all that is no number of seconds",
+)
+@pytest.mark.parametrize("key", ["RepetitionTime", "DelayTime", "StartTime"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(f"1{'0' * 400}", f"-1{'0' * 400}", "1e400", "-1e400", "1e10", "NaN", "Infinity"),
+        *("-Infinity", "true", "false", '"3"', '""', "[3.0]", "{}", f"[{'3,' * 400}3]"),
+    ],
+)
+def test_times_are_numbers_of_seconds(data, key, value):
+    own(data).write_text(f'{{"{key}": {value}}}')
+    with pytest.raises(DatasetError, match=rf"preproc\.json: {key} is .*, expected a n") as caught:
+        read(data)
+    assert len(str(caught.value).split(f"{key} is ")[1]) < 100
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f'{{"RepetitionTime": 1{"0" * 5000}}}', "not valid JSON"),
+        ('{"RepetitionTime": 3,}', "not valid JSON"),
+        ("3", "must be an object"),
+        ('{"RepetitionTime": 0}', "a repetition time of|one of 0 s"),
+        ('{"RepetitionTime": -3}', "one of -3 s"),
+        ('{"StartTime": -1}', "StartTime is -1, expected"),
+        ('{"DelayTime": -1}', "states a DelayTime of -1 s"),
+        ('{"VolumeTiming": false}', "states VolumeTiming"),
+    ],
+)
+def test_sidecars_that_say_nothing_are_refused(data, text, message):
+    own(data).write_text(text)
+    with pytest.raises(DatasetError, match=message):
+        read(data)
+
+
+def test_null_in_a_sidecar_states_nothing(data):
+    before = read(data).sha256
+    own(data).write_text('{"RepetitionTime": null, "DelayTime": null, "VolumeTiming": null}')
+    assert read(data).sha256 == before

@@ -195,5 +195,5 @@ def _ids(
     where = f"{path}: {part.stimulus_ids!r}"
     if told.size != rows.n:  # those of the next part would make up for it
         raise DatasetError(f"{where} holds {told.size} ids for {rows.n} {rows.what}")
-    names = None if part.names is None else read_names(data / part.names)
+    names = None if part.names is None else read_names(data / part.names, column=part.stimulus_ids)
     return array_ids(told.ravel()[rows.chosen], pattern=part.pattern, names=names, where=where)

@@ -153,7 +153,8 @@ class BData:
             if rounded.setdefault(round(value, _DIGITS), name) != name:
                 raise DatasetError(f"{self.path}: {key!r}: {value:.15g} stands for two names")
         return [
-            stimulus_id(value, names=rounded, where=where) for value, where in self._told(key, rows)
+            stimulus_id(value, names=rounded, where=where, dtype=self.samples.dtype)
+            for value, where in self._told(key, rows)
         ]
 
     def numbered(self, key: str, pattern: str, *, rows: NDArray[np.intp]) -> list[str]:
@@ -165,7 +166,7 @@ class BData:
             A number is missing, or not one that the pattern takes.
         """
         return [
-            stimulus_id(value, pattern=pattern, where=where)
+            stimulus_id(value, pattern=pattern, where=where, dtype=self.samples.dtype)
             for value, where in self._told(key, rows)
         ]
 
@@ -326,7 +327,7 @@ def _check_one_kind(bdata: BData, part: BDataPart, rows: NDArray[np.intp]) -> No
 
 def _stimulus_ids(bdata: BData, part: BDataPart, data: Path, rows: NDArray[np.intp]) -> list[str]:
     if part.pattern is None:
-        names = None if part.names is None else read_names(data / part.names)
+        names = read_names(data / part.names, column=part.stimulus) if part.names else None
         return bdata.labels(part.stimulus, rows=rows, names=names)
     return bdata.numbered(part.stimulus, part.pattern, rows=rows)
 

@@ -104,7 +104,7 @@ def bids_responses(
     _check_used(files, spec)
     runs: list[_Run] = []
     for split, part in spec.parts.items():
-        names = read_names(data / part.names) if part.names else None
+        names = read_names(data / part.names, column=part.stimulus) if part.names else None
         runs += _runs(root, spec, split, subject, files[split], names)
     if stimuli is not None:
         _check_stimuli(runs, stimuli, dataset.name)

@@ -9,7 +9,6 @@ principle). For a preprocessed image, sidecars of the raw run hold too, before i
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,8 @@ __all__ = ["Timing", "run_timing", "seconds_removed", "sidecars"]
 
 _KEYS = ("RepetitionTime", "VolumeTiming", "DelayTime", "StartTime")
 _SHORTEST, _LONGEST = 0.05, 30.0
+_LARGEST = 1e9  # s
+_SHOWN = 60
 _SAME = 1e-3  # headers and sidecars are rounded to milliseconds
 
 Stated = Mapping[str, tuple[Any, Path]]
@@ -157,8 +158,11 @@ def _time(stated: Stated, key: str) -> float | None:
     if key not in stated:
         return None
     value, path = stated[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise DatasetError(f"{path}: {key} is {value!r}, expected a number of seconds")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not -_LARGEST <= value <= _LARGEST:  # an int of JSON has any number of digits
+        told = repr(value)
+        told = told if len(told) <= _SHOWN else f"{told[:_SHOWN]}…"
+        raise DatasetError(f"{path}: {key} is {told}, expected a number of seconds")
     return float(value)
 
 

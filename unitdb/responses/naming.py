@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from pydantic import Field, model_validator
 
 from unitdb.activations.hdf5 import text_of
@@ -30,7 +30,12 @@ __all__ = ["StimulusNaming", "array_ids", "file_id", "read_names", "stimulus_id"
 
 _DIGITS = 6
 _SHOWN = 60
-_NO_NUMBER = ("n/a", "na", "nan", "inf", "infinity", "none", "null")
+_WHOLE = 2.0**53  # from there on, neighbouring whole numbers are one float
+_HEADER = re.compile(
+    r"((stim|stimulus|image|img|picture|category|object|item)[ _-]?)?"
+    r"(number|num|nr|index|idx|id|key|code|value|label)s?|stimulus|image|picture|category",
+    re.IGNORECASE,
+)
 _ENDINGS = {
     ".avi", ".bmp", ".gif", ".jpeg", ".jpg", ".mkv", ".mov", ".mp3", ".mp4", ".npy", ".pgm", ".png",
     ".ppm", ".tif", ".tiff", ".wav", ".webp",
@@ -62,7 +67,12 @@ class StimulusNaming(Spec):
 
 
 def stimulus_id(
-    value: float, *, pattern: str = "", names: Mapping[float, str] | None = None, where: str
+    value: float,
+    *,
+    pattern: str = "",
+    names: Mapping[float, str] | None = None,
+    where: str,
+    dtype: DTypeLike = np.float64,
 ) -> str:
     """Make the id of a stimulus of its number.
 
@@ -76,12 +86,17 @@ def stimulus_id(
         In place of a pattern: the ids, by numbers of six decimals.
     where : str
         What holds the number, for messages.
+    dtype : data type
+        What it was stored as: single precision has no 1443537.022563.
 
     Raises
     ------
     DatasetError
-        A number that the pattern does not take, or without a name.
+        A number that the pattern does not take, without a name, or that its neighbours of other
+        ids were rounded to.
     """
+    if math.isfinite(value):
+        _check_exact(value, pattern, names, np.dtype(dtype), where)
     if names is not None:
         if round(value, _DIGITS) not in names:
             raise DatasetError(f"{where} is {value:.15g}, which has no name")
@@ -133,7 +148,11 @@ def array_ids(
         raise DatasetError(f"{where} holds {values.dtype}, expected {wanted}")
     rows = [(value, f"{where}: row {row}") for row, value in enumerate(values.ravel())]
     if by_number:
-        return [stimulus_id(float(v), pattern=pattern or "", names=names, where=w) for v, w in rows]
+        made_of, kind = pattern or "", values.dtype
+        return [
+            stimulus_id(float(value), pattern=made_of, names=names, where=where, dtype=kind)
+            for value, where in rows
+        ]
     if values.dtype.kind in "US":
         return [_written(value, w) for value, w in rows]
     return [_whole(value, w) for value, w in rows]
@@ -151,14 +170,39 @@ def _written(value: np.str_ | np.bytes_, where: str) -> str:
 def _whole(value: np.integer[Any] | np.floating[Any], where: str) -> str:
     if not np.isfinite(value):
         raise DatasetError(f"{where} is missing ({value:g}), expected an id")
-    # Beyond, neighbouring whole numbers are one float.
+    # From there on, neighbouring whole numbers are one float.
     largest = 2 ** (np.finfo(value).nmant + 1) if isinstance(value, np.floating) else math.inf
-    if int(value) != value or abs(int(value)) > largest:
+    if int(value) != value or abs(int(value)) >= largest:
         raise DatasetError(
             f"{where} is {float(value):.15g}, no whole number that a {value.dtype} tells from its "
             "neighbours: say with `pattern` or `names` how ids are made of it"
         )
     return str(int(value))
+
+
+def _check_exact(
+    value: float,
+    pattern: str,
+    names: Mapping[float, str] | None,
+    dtype: np.dtype[Any],
+    where: str,
+) -> None:
+    """Refuse a number whose neighbours, in its type, lie farther apart than ids do."""
+    single = dtype.kind == "f" and dtype.itemsize < np.dtype(np.float64).itemsize
+    stored = dtype if single else np.dtype(np.float64)  # whole numbers come as such
+    step = float(np.spacing(stored.type(abs(value))))
+    if names is not None:
+        digits = 0 if all(number == round(number) for number in names) else _DIGITS
+    elif "d}" in pattern:
+        digits = 0
+    else:
+        decimals = re.search(r"\.(\d+)f\}", pattern)
+        digits = int(decimals[1]) if decimals else _DIGITS
+    if step > 10.0**-digits:
+        raise DatasetError(
+            f"{where} is {value:.15g} in {stored}, which has no number nearer to it than "
+            f"{step:.3g}: ids by {repr(pattern) if names is None else 'names'} cannot be told"
+        )
 
 
 def file_id(path: str) -> str:
@@ -171,11 +215,18 @@ def file_id(path: str) -> str:
     return as_id(str(found.with_suffix("") if found.suffix.lower() in _ENDINGS else found))
 
 
-def read_names(path: Path) -> dict[float, str]:
+def read_names(path: Path, *, column: str | None = None) -> dict[float, str]:
     """Ids by number, from the first two columns of a text file, by tabs, or two by a comma.
 
     Numbers are rounded to six decimals, to which those of a picture agree. A first row whose first
-    cell is a word without digits is a header.
+    cell is a usual name of a column (``number``, ``id``, ``image_index``, …) is a header.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    column : str, optional
+        What dataset.yaml calls the numbers; may be the name of the column too.
 
     Raises
     ------
@@ -186,12 +237,17 @@ def read_names(path: Path) -> dict[float, str]:
     by_tabs = "\t" in read_text(path, error=DatasetError)
     rows = read_rows(path, delimiter="\t" if by_tabs else ",", error=DatasetError)
     for place, (line, cells) in enumerate(rows):
-        if place == 0 and _is_header(cells[0]):
+        if place == 0 and (cells[0] == column or _HEADER.fullmatch(cells[0])):
             continue
         value = number(cells[0])
         if value is None or len(cells) < 2 or not cells[1]:
             given = ", ".join(cells)[:_SHOWN]
-            raise DatasetError(f"{path}: line {line}: expected a number and an id: {given!r}")
+            header = "" if place else ", or a header: number, id"
+            raise DatasetError(
+                f"{path}: line {line}: expected a number and an id{header}: {given!r}"
+            )
+        if abs(value) >= _WHOLE:
+            raise DatasetError(f"{path}: line {line}: {cells[0]} is too large to be told exactly")
         if any(cells[2:]) and not by_tabs:
             raise DatasetError(
                 f"{path}: line {line}: has {len(cells)} cells; an id with commas stands in quotes"
@@ -200,10 +256,3 @@ def read_names(path: Path) -> dict[float, str]:
         if names.setdefault(round(value, _DIGITS), name) != name:
             raise DatasetError(f"{path}: line {line}: {cells[0]} stands for two ids")
     return names
-
-
-def _is_header(cell: str) -> bool:
-    # What is neither a number nor a word for one is a row that is wrong, not a header.
-    return bool(re.search(r"[^\W\d_]", cell)) and not (
-        re.search(r"\d", cell) or cell.lower() in _NO_NUMBER
-    )

@@ -23,6 +23,7 @@ from unitdb.errors import DatasetError
 __all__ = ["Selector", "evaluate", "keys_of", "parse"]
 
 _NEAREST = 5
+_WHOLE = 2.0**53  # from there on, neighbouring whole numbers are one float
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,8 @@ def _equals(tokens: list[tuple[str, str]], place: int, text: str) -> tuple[Equal
         value = math.nan
     if not math.isfinite(value):
         raise ValueError(f"in {text!r}: expected a number after {key} =")
+    if abs(value) >= _WHOLE:
+        raise ValueError(f"in {text!r}: {number} is too large to be told exactly")
     return Equals(key, -value if minus else value), place
 
 
