@@ -112,7 +112,7 @@ def test_without_the_extra_it_says_what_it_left_out(
     release: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("unitdb.verification._verify.find_spec", lambda _: None)
-    assert "needs numba, pydantic, scipy, sklearn, torch, yaml (extra build)" in str(
+    assert "needs numba, pydantic, scipy, sklearn, threadpoolctl, torch, yaml (extra build)" in str(
         verify(release)
     )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["verify"]
 
-_PACKAGES = ("numba", "pydantic", "scipy", "sklearn", "torch", "yaml")
+_PACKAGES = ("numba", "pydantic", "scipy", "sklearn", "threadpoolctl", "torch", "yaml")
 
 _SAID_TWICE = "what recipe, tables and metadata say twice is the same"
 _COMPUTED = "intervals over units, and BH scores with theirs, are what their bootstrap gives again"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
+from threadpoolctl import threadpool_limits
 
 from unitdb.analysis import best_units, channel_blocks
 from unitdb.errors import CorruptReleaseError
@@ -102,6 +103,10 @@ class Computed:
         keys : sequence of str
             Dataset, condition, model and layer; layers of a network in their order.
         """
+        with threadpool_limits(1):  # as it was built
+            self._check(data, keys)
+
+    def _check(self, data: Decoded, keys: Sequence[str]) -> None:
         dataset, condition, model, layer = keys
         scope = Scope(
             build=self._builds[dataset, model]["build"],
@@ -189,7 +194,8 @@ class Computed:
     def finish(self) -> None:
         """Check the scores of the last network."""
         if self._network:
-            self._check_scores()
+            with threadpool_limits(1):
+                self._check_scores()
 
     def _check_scores(self) -> None:
         """Compare the BH scores of a network, all of whose layers are counted."""
