@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
@@ -12,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 
 from unitdb.errors import UnitdbError, closest
 from unitdb.reads import note_read
-from unitdb.schema import NAME_PATTERN
+from unitdb.schema import NAME_PATTERN, alike_names, name_problem
 from unitdb.yamltext import MOST_BYTES, parse_yaml
 
 __all__ = [
@@ -21,12 +22,36 @@ __all__ = [
     "Spec",
     "as_id",
     "canonical_json",
+    "check_alike",
     "content_sha256",
     "read_spec",
 ]
 
-Name = Annotated[str, StringConstraints(pattern=rf"^{NAME_PATTERN}$", max_length=100)]
+
+def _is_name(text: str) -> str:
+    if problem := name_problem(text):
+        raise ValueError(problem)
+    return text
+
+
+Name = Annotated[
+    str, StringConstraints(pattern=rf"^{NAME_PATTERN}$", max_length=100), AfterValidator(_is_name)
+]
 """A name that may become a folder and a part of a URL."""
+
+
+def check_alike(names: Iterable[str], what: str) -> None:
+    """See that no two names differ in case alone: they would be one folder on some systems.
+
+    Raises
+    ------
+    ValueError
+        Two do.
+    """
+    if alike := alike_names(names):
+        raise ValueError(
+            f"{what}: {alike[0]!r} and {alike[1]!r} are one folder on some systems; change one"
+        )
 
 
 def _inside(path: str) -> str:

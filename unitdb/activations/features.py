@@ -33,7 +33,7 @@ from unitdb.errors import (
 )
 from unitdb.files import visible
 from unitdb.reads import note_read
-from unitdb.specs import Name, RelativePath, Spec, as_id, content_sha256
+from unitdb.specs import Name, RelativePath, Spec, as_id, check_alike, content_sha256
 from unitdb.texts import read_list
 
 __all__ = ["FeatureFiles", "FeatureModel", "LoadedFeatures", "load_features"]
@@ -101,6 +101,7 @@ class FeatureModel(Spec):
     @model_validator(mode="after")
     def _axes_have_their_layers(self) -> FeatureModel:
         check_layers(self.axes, self.layers)
+        check_alike(self.layers, "layers")
         return self
 
     @property

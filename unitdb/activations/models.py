@@ -18,7 +18,7 @@ from unitdb.activations.axes import StatedAxes, check_layers
 from unitdb.activations.photographs import PHOTOGRAPHS
 from unitdb.activations.preprocessing import Preprocessing
 from unitdb.errors import RecipeError, UnknownModelError, closest
-from unitdb.specs import Name, RelativePath, Spec
+from unitdb.specs import Name, RelativePath, Spec, check_alike
 
 __all__ = ["MODELS", "ClassificationCheck", "ModelSpec", "get_model"]
 
@@ -127,6 +127,7 @@ class ModelSpec(Spec):
     @model_validator(mode="after")
     def _axes_have_their_layers(self) -> ModelSpec:
         check_layers(self.axes, self.layers)
+        check_alike(self.layers, "layers")
         return self
 
     @model_validator(mode="after")

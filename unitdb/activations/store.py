@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError, model_validator
+from pydantic import StringConstraints, ValidationError, model_validator
 
 from unitdb.activations.units import UnitSelection
 from unitdb.errors import ActivationsError, StimulusMismatchError, UnknownLayerError
 from unitdb.npy import map_npy
 from unitdb.resolution import resolution_of
-from unitdb.specs import Name, Spec
+from unitdb.schema import NAME_PATTERN
+from unitdb.specs import Spec
 
 __all__ = ["FORMAT", "Activations", "StoreMeta", "StoredArray", "StoredLayer", "describe_array"]
 
@@ -26,6 +27,10 @@ FORMAT = 1
 
 META = "meta.json"
 
+_FILE = rf"^{NAME_PATTERN}$"
+_LONGEST = 200
+"""A layer's name with its depth before and an ending after it."""
+
 _LISTED = 5
 _REMEDY = "(remove the folder to extract it again)"
 
@@ -33,7 +38,7 @@ _REMEDY = "(remove the folder to extract it again)"
 class StoredArray(Spec):
     """A ``.npy`` file of the store: what it must be, and the hash of its bytes."""
 
-    file: Name
+    file: Annotated[str, StringConstraints(pattern=_FILE, max_length=_LONGEST)]
     dtype: str
     shape: tuple[int, ...]
     n_bytes: int

@@ -39,7 +39,7 @@ from unitdb.responses import (
     shuffle_images,
 )
 from unitdb.sources import data_folder
-from unitdb.specs import Spec, content_sha256
+from unitdb.specs import Spec, check_alike, content_sha256
 from unitdb.tables import Use, code_sha256, merge_uses, package_versions
 
 __all__ = [
@@ -326,6 +326,10 @@ def read_datasets(
     names = [dataset.spec.name for dataset, _ in opened]
     if len(set(names)) < len(names):
         raise RecipeError(f"two datasets have the same name: {', '.join(names)}")
+    try:
+        check_alike(names, "datasets")
+    except ValueError as cause:
+        raise RecipeError(f"{cause}") from None
     return tuple(_read(dataset, uses, recipe, progress) for dataset, uses in opened)
 
 

@@ -19,7 +19,7 @@ from unitdb.activations import FeatureModel, ModelSpec, UnitSelection
 from unitdb.build.authors import Author, Doi, Line
 from unitdb.decoding import DecoderSettings
 from unitdb.errors import RecipeError
-from unitdb.specs import Name, Spec, read_spec
+from unitdb.specs import Name, Spec, check_alike, read_spec
 from unitdb.unitids import UnitId
 
 __all__ = [
@@ -270,6 +270,7 @@ class Recipe(Spec):
             repeated = sorted({name for name in names if names.count(name) > 1})
             if repeated:
                 raise ValueError(f"{what}: {', '.join(repeated)} stands twice")
+        check_alike([model.name for model in self.models], "models")
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from unitdb.errors import RecipeError
 from unitdb.release.citing import Person
 from unitdb.release.manifest import VERSION_PATTERN
-from unitdb.schema import NAME_PATTERN
+from unitdb.schema import name_problem
 
 __all__ = ["ReleaseInfo"]
 
@@ -65,8 +65,8 @@ class ReleaseInfo:
     funding: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(NAME_PATTERN, self.name):
-            raise RecipeError(f"release name {self.name!r} does not match {NAME_PATTERN!r}")
+        if problem := name_problem(self.name):
+            raise RecipeError(f"release name {self.name!r} {problem}")
         if not re.fullmatch(VERSION_PATTERN, self.version):
             raise RecipeError(f"release version {self.version!r} is not MAJOR.MINOR.PATCH")
 

@@ -141,7 +141,7 @@ class Catalogue:
         """
         return [
             _entry(self.root, name, version, release)
-            for name, release in self.contents()["releases"].items()
+            for name, release in self.contents(needed="")["releases"].items()
             for version in sorted(release["versions"], key=version_key, reverse=True)
         ]
 
@@ -157,32 +157,39 @@ class Catalogue:
         CatalogueError
             ``releases.json`` is damaged.
         """
-        releases, where = self.contents()["releases"], f"catalogue {self.root}"
+        needed = reference.partition("@")[0]
+        releases, where = self.contents(needed=needed)["releases"], f"catalogue {self.root}"
         name, version = named_version(releases, reference, where=where, hint="unitdb releases")
         entry = _entry(self.root, name, version, releases[name])
         warn_if_retracted(entry)
         return entry.path
 
-    def contents(self) -> dict[str, Any]:
+    def contents(self, *, needed: str | None = None) -> dict[str, Any]:
         """What ``releases.json`` should hold: what it lists, and the releases beside it.
 
         Where a folder holds other bytes than are listed, the listed hash stays, with a warning;
         but for a release whose replacement is not finished.
+
+        Parameters
+        ----------
+        needed : str, optional
+            The release that is looked for, as in :func:`parse_catalogue`: not where it is written.
 
         Raises
         ------
         CatalogueError
             ``releases.json`` is damaged.
         """
-        contents = self.listed()
+        contents = self.listed(needed=needed)
         releases = contents["releases"]
         for folder in sorted(self.root.glob("*/*")):
             sums, name, version = folder / SUMS, folder.parent.name, folder.name
             named = not name.startswith(".") and re.fullmatch(VERSION_PATTERN, version)
             if not named or not (sums.is_file() or sums.is_symlink()):
                 continue
-            versions = releases.setdefault(name, {"versions": {}})["versions"]
             try:
+                _check_names(name, version)
+                versions = releases.setdefault(name, {"versions": {}})["versions"]
                 known = versions.get(version)
                 check_downloaded(folder, [SUMS])
                 if known is not None and known["sha256"] == sha256_file(sums):
@@ -196,7 +203,7 @@ class Catalogue:
                         "unitdb verify says more",
                         stacklevel=2,
                     )
-            except (CorruptReleaseError, OSError) as cause:
+            except (CorruptReleaseError, OSError, ValueError) as cause:
                 warnings.warn(f"passed over in the catalogue: {cause}", stacklevel=2)
         for release in releases.values():
             release["aliases"] = aliases(release["versions"])
@@ -226,8 +233,8 @@ class Catalogue:
             "retracted": None,
         }
 
-    def listed(self) -> dict[str, Any]:
-        """What ``releases.json`` holds, whatever stands beside it; raises as :meth:`contents`."""
+    def listed(self, *, needed: str | None = None) -> dict[str, Any]:
+        """What ``releases.json`` holds, whatever stands beside it; else as :meth:`contents`."""
         path = self.root / CATALOGUE
         check_downloaded(self.root, [CATALOGUE])
         try:
@@ -237,7 +244,7 @@ class Catalogue:
             return {"catalogue": _FORMAT, "releases": {}}
         except (OSError, ValueError) as cause:
             raise CatalogueError(f"{path}: cannot be read: {cause}") from cause
-        return parse_catalogue(text, where=str(path))
+        return parse_catalogue(text, where=str(path), needed=needed)
 
 
 def _stated_size(folder: Path) -> dict[str, int]:
@@ -250,7 +257,7 @@ def _stated_size(folder: Path) -> dict[str, int]:
         return {}
 
 
-def parse_catalogue(text: str, *, where: str) -> dict[str, Any]:
+def parse_catalogue(text: str, *, where: str, needed: str | None = None) -> dict[str, Any]:
     """Read the text of a ``releases.json``, and see that each entry of it can be used.
 
     Parameters
@@ -259,11 +266,14 @@ def parse_catalogue(text: str, *, where: str) -> dict[str, Any]:
         The text.
     where : str
         Where it is from, for messages.
+    needed : str, optional
+        The release that is looked for, or an empty text: entries of others that cannot be used
+        are left out, with a warning. What is written back must have all of them.
 
     Raises
     ------
     CatalogueError
-        It is damaged, of another format, or names a path that leaves its folder.
+        It is damaged, of another format, or an entry names a path that leaves its folder.
     """
     try:
         contents = json.loads(text)
@@ -271,18 +281,36 @@ def parse_catalogue(text: str, *, where: str) -> dict[str, Any]:
             raise CatalogueError(
                 f"{where}: format {contents['catalogue']!r}; this unitdb reads {_FORMAT}"
             )
-        for name, release in contents["releases"].items():
-            release["aliases"] = {}
-            for version in typed(release["versions"], dict):
-                _check_names(name, version)
-                _entry(Path(), name, version, release)
+        for name, release in list(contents["releases"].items()):
+            try:
+                release["aliases"] = {}
+                for version in typed(release["versions"], dict):
+                    _check_names(name, version)
+                    _entry(Path(), name, version, release)
+            except _NOT_AS_WRITTEN as cause:
+                del contents["releases"][name]
+                named = name if contents["releases"] else needed  # where none is left
+                _pass_over(f"{where}: release {name[:80]!r}: {_told(cause)}", named, needed)
     except json.JSONDecodeError as cause:
         raise CatalogueError(f"{where}: cannot be read: {cause}") from cause
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as cause:
+    except _NOT_AS_WRITTEN as cause:
         if isinstance(cause, CatalogueError):
             raise
-        raise CatalogueError(f"{where}: not as unitdb writes it: {cause!r}") from cause
+        raise CatalogueError(f"{where}: not as unitdb writes it: {_told(cause)}") from cause
     return dict(contents)
+
+
+_NOT_AS_WRITTEN = (KeyError, TypeError, AttributeError, ValueError, RecursionError)
+
+
+def _pass_over(problem: str, name: str | None, needed: str | None) -> None:
+    if needed is None or name == needed:
+        raise CatalogueError(f"{problem}; the entry is not as unitdb writes it")
+    warnings.warn(f"passed over in the catalogue: {problem}", stacklevel=4)
+
+
+def _told(cause: Exception) -> str:
+    return f"{cause}" if type(cause) in (ValueError, TypeError) else f"{cause!r}"
 
 
 def _check_names(name: str, version: str) -> None:

@@ -118,7 +118,9 @@ def fetch(
     """
     root = Path(releases) if releases is not None else default_root()
     listed = parse_catalogue(
-        _read_text(source, CATALOGUE), where=f"{source.rstrip('/')}/{CATALOGUE}"
+        _read_text(source, CATALOGUE),
+        where=f"{source.rstrip('/')}/{CATALOGUE}",
+        needed=reference.partition("@")[0],
     )
     name, version = named_version(listed["releases"], reference, where=source)
     entry = listed["releases"][name]["versions"][version]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from unitdb.schema import is_device
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -28,7 +30,6 @@ SHA256_PATTERN = r"[0-9a-f]{64}"
 
 # What every file system takes as one name, and no shell, glob, address or git reads otherwise.
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=-]{0,199}(?<!\.)")
-_OF_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _LONGEST = 1000
 
 
@@ -64,7 +65,7 @@ def check_paths(paths: Iterable[Any]) -> None:
 
 
 def _is_name(part: str) -> bool:
-    return bool(_PART.fullmatch(part)) and not _OF_DEVICES.fullmatch(part)
+    return bool(_PART.fullmatch(part)) and not is_device(part)
 
 
 def bounded_text(path: Path) -> str:

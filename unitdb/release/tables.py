@@ -183,7 +183,7 @@ class Tables:
             return None  # it stands alone
         except ValueError as cause:  # no UTF-8
             raise CatalogueError(f"{root}/{CATALOGUE}: cannot be read: {cause}") from None
-        contents = parse_catalogue(text, where=f"{root}/{CATALOGUE}")
+        contents = parse_catalogue(text, where=f"{root}/{CATALOGUE}", needed=self.name)
         return listed_entry(contents, self.name, self.version)
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:

@@ -11,7 +11,7 @@ Two conventions hold for all tables:
   then leave it out by themselves, and Parquet statistics stay usable. pandas shows it as NaN.
 """
 
-from unitdb.schema.columns import NAME_PATTERN
+from unitdb.schema.columns import NAME_PATTERN, alike_names, is_device, name_problem
 from unitdb.schema.dictionary import data_dictionary, frictionless
 from unitdb.schema.spec import SCHEMA_VERSION, Column, Follows, ForeignKey, Table
 from unitdb.schema.tables import TABLES, get_table, tables_of
@@ -27,9 +27,12 @@ __all__ = [
     "ForeignKey",
     "Table",
     "View",
+    "alike_names",
     "data_dictionary",
     "frictionless",
     "get_table",
+    "is_device",
+    "name_problem",
     "tables_of",
     "views_of",
 ]

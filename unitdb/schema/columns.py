@@ -2,12 +2,50 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from unitdb.schema.spec import Column, ForeignKey
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
-"""Names of datasets, models, layers, ROIs and subjects: they become folder names and URLs."""
+"""Names of datasets, models, layers, ROIs and subjects: they become folder names and URLs.
+
+Releases may hold any such name; :func:`name_problem` says which new ones may be.
+"""
+
+LONGEST_NAME = 100
+
+_OF_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+
+
+def is_device(name: str) -> bool:
+    """Whether Windows takes a name, with any ending, for a device."""
+    return bool(_OF_DEVICES.fullmatch(name))
+
+
+def name_problem(name: str) -> str | None:
+    """Why a text cannot be a name, which becomes a folder on any system; None where it can."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        return "must be of letters, digits and ._+- alone, a letter or digit first"
+    if len(name) > LONGEST_NAME:
+        return f"has {len(name)} characters; {LONGEST_NAME} are the most"
+    if name.endswith("."):
+        return "ends with a dot, which no folder of Windows does; take another"
+    if is_device(name):
+        return "is the name of a device of Windows, and no folder there; take another"
+    return None
+
+
+def alike_names(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two names that differ in case alone, which are one folder on some systems."""
+    known: dict[str, str] = {}
+    for name in names:
+        if (other := known.setdefault(name.casefold(), name)) != name:
+            return other, name
+    return None
+
 
 # Names repeat over millions of rows; dictionary encoding keeps them at a few bytes in memory too.
 NAME = pa.dictionary(pa.int32(), pa.string())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from unitdb.axes import axes_problem, usual_axes
 from unitdb.errors import AccuraciesError
-from unitdb.schema import NAME_PATTERN
+from unitdb.schema import alike_names, name_problem
 from unitdb.specs import canonical_json
 from unitdb.tables.network import DecodedLayer
 from unitdb.tables.origins import Origin
@@ -292,11 +291,9 @@ def check_names(accuracies: Sequence[LayerAccuracies], dataset: DatasetInfo) -> 
         if not names:
             raise AccuraciesError(f"dataset {dataset.name}: there is no {what}")
         for name in names:
-            if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
-                raise AccuraciesError(
-                    f"{what} {name!r} becomes a folder and part of an address: letters, digits and "
-                    "._+- alone, a letter or digit first"
-                )
+            if problem := name_problem(name) if isinstance(name, str) else "must be a text":
+                raise AccuraciesError(f"{what} {name!r} becomes a folder: it {problem}")
+    _check_folders(accuracies)
     for what, counted in {
         "subject": Counter(dataset.subjects),
         "layer": Counter(of.where for of in accuracies),
@@ -311,6 +308,12 @@ def check_names(accuracies: Sequence[LayerAccuracies], dataset: DatasetInfo) -> 
         )
     if len({of.controls is None for of in accuracies}) > 1:
         raise AccuraciesError("some layers have controls, and others have none")
+
+
+def _check_folders(accuracies: Sequence[LayerAccuracies]) -> None:
+    paths = sorted({f"{of.model}/{of.layer}" for of in accuracies})
+    if alike := alike_names(paths):
+        raise AccuraciesError(f"{alike[0]!r} and {alike[1]!r} are one folder on some systems")
 
 
 def hash_of(layers: Iterable[tuple[DecodedLayer, AtHand]], dataset: DatasetInfo) -> str:

@@ -50,7 +50,8 @@ def check_listed(folder: Path, manifest: Manifest) -> tuple[str, ...]:
         return (f"{unknown}: there is no {CATALOGUE} above it",)
     except (OSError, ValueError) as cause:
         raise CorruptReleaseError(f"{path}: cannot be read: {cause}") from cause
-    entry = listed_entry(parse_catalogue(text, where=str(path)), manifest.name, manifest.version)
+    listed = parse_catalogue(text, where=str(path), needed=manifest.name)
+    entry = listed_entry(listed, manifest.name, manifest.version)
     if entry is None:
         return (f"{unknown}: {path} does not list it",)
     if backup_of(folder.resolve()).exists():
