@@ -234,9 +234,10 @@ def test_orientations_that_turn_nothing(tmp_path, orientation):
 
 @pytest.mark.robust(
     "pictures",
-    given="a file that is cut, while the program allows Pillow to read such",
+    given="a file that ends before its pixels do, while the program allows Pillow to read such",
     before="the missing rows are grey or black",
-    now="an error",
+    now="an error; a JPEG that is damaged within, or cut and closed by an end marker, is read: "
+    "its SHA-256 in `inputs` tells",
 )
 @pytest.mark.parametrize("ending", ["png", "jpg", "gif", "bmp", "tif", "ppm", "webp"])
 def test_files_that_are_cut(tmp_path, ending, monkeypatch):
@@ -251,6 +252,16 @@ def test_files_that_are_cut(tmp_path, ending, monkeypatch):
         with pytest.raises(DatasetError, match=r"a\.\w+: cannot be read as a picture: .+"):
             folder_stimuli(spec, tmp_path.parent).image(0)
     assert PIL.ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_checksums_of_png_are_held(tmp_path):
+    path = _saved(Image.fromarray(COLOURS), tmp_path / "a.png")
+    whole = path.read_bytes()
+    start = whole.index(b"IDAT") + 4
+    for place in (start + 4, start + 12, start + 20):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(PictureError, match=r"a\.png: cannot be read as a picture"):
+            read_picture(path, error=PictureError)
 
 
 def test_any_damage_is_one_line(tmp_path):

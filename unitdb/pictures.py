@@ -37,7 +37,9 @@ _RESAMPLING = {
 def read_picture(path: Path, *, error: type[UnitdbError], turn: bool = False) -> NDArray[np.uint8]:
     """Pixels of a picture of 8 bits a channel; what a conversion would change unasked is refused.
 
-    BMP, GIF, JPEG, PNG, PPM, TIFF and WebP. Grey ones, and those with a palette, become RGB.
+    BMP, GIF, JPEG, PNG, PPM, TIFF and WebP. Grey ones, and those with a palette, become RGB. Damage
+    is found where the decoder tells of it: PNG has checksums; of a JPEG that is damaged within, or
+    cut and closed by an end marker, libjpeg makes what it can, and it is read.
 
     Parameters
     ----------
@@ -56,8 +58,8 @@ def read_picture(path: Path, *, error: type[UnitdbError], turn: bool = False) ->
     Raises
     ------
     UnitdbError
-        The file is damaged, cut, of another format, of more than 2²⁶ pixels, of 16 bits, floats or
-        CMYK, transparent in places, or an animation: one line that names it.
+        The file ends too early, cannot be decoded, is of another format, of more than 2²⁶ pixels,
+        of 16 bits, floats or CMYK, transparent in places, or an animation: one line that names it.
     """
     try:
         with _strict_pillow(), PIL.Image.open(path, formats=_FORMATS) as image:

@@ -1,9 +1,10 @@
-"""HDF5 files of others, read so that nothing outside the file is opened and nothing unwritten read.
+"""HDF5 files of others, read so that nothing outside of them is opened.
 
 HDF5 lets a name in one file stand for another file (external links, external and virtual storage),
 lets an array name a program that decodes it (filters from ``HDF5_PLUGIN_PATH``), and gives a fill
-value where nothing was ever written. All of these are refused, however an array is come by, and so
-are arrays that are out of all proportion to their file.
+value where no storage was ever taken. All of these are refused, however an array is come by, and so
+are arrays that are out of all proportion to their file. Storage that was written in part cannot be
+told from zeros.
 """
 
 from __future__ import annotations
