@@ -172,6 +172,44 @@ def test_a_percentage_of_nothing_is_refused():
     assert not normalised(rounds, "zscore").any()
 
 
+@pytest.mark.robust(
+    "numbers",
+    given="`normalise: percent` of runs whose mean was taken away over all but the first volumes",
+    before='"percent" from −5.4e4 to 1.7e5',
+    now="refused where most means are below their SD; noise alone has a mean of 1.9 SD",
+)
+@pytest.mark.parametrize("n_first", [1, 3, 10])
+@pytest.mark.parametrize("shift", [0.1, 50.0])
+def test_a_percentage_of_nearly_nothing_is_refused(n_first, shift):
+    rng = np.random.default_rng(0)
+    run = 1000 + 10 * rng.normal(size=(30, 20))
+    run[:n_first] += shift
+    centred = run - run[n_first:].mean(axis=0)
+    with pytest.raises(DatasetError, match="of 20 voxels have a mean below their SD"):
+        normalised(centred, "percent")
+    np.testing.assert_allclose(normalised(run, "percent").mean(axis=0), 0, atol=1e-9)
+    noise = np.abs(rng.normal(size=(30, 20)) + 1j * rng.normal(size=(30, 20)))  # no brain at all
+    assert np.isfinite(normalised(noise, "percent")).all()
+
+
+@pytest.mark.robust(
+    "numbers",
+    given="a voxel, its mean taken away, that equals a regressor",
+    before="what rounding leaves of it is z-scored: SD 1",
+    now="0: constant, beside what it was",
+)
+@pytest.mark.parametrize("mean", [0.0, 1000.0])
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_residuals_of_rounding_are_constant(mean, kind):
+    rng = np.random.default_rng(0)
+    confounds = rng.normal(size=(40, 2))
+    run = np.column_stack([confounds @ [3.0, 1.0], rng.normal(size=40)]) + mean
+    cleaned = clean(run.astype(kind).astype(np.float64), confounds, trend=0)
+    found = normalised(cleaned, "zscore")
+    assert not found[:, 0].any()
+    np.testing.assert_allclose(found[:, 1].std(ddof=1), 1)
+
+
 def test_only_the_voxels_of_the_rois_are_kept_in_memory(tmp_path):
     write(tmp_path / "bids")
     large = (64, 64, 40, 60)  # 75 MB as float64

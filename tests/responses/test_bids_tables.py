@@ -156,6 +156,30 @@ def test_confounds_that_are_missing_are_named(data, row, cell, message):
     read(data, regress=["rot_z"])  # the column is not asked for
 
 
+@pytest.mark.robust(
+    "numbers",
+    given="a confound of 1e9 that varies by 1e-7",
+    before="standardised and regressed out: time series change by up to .48 SD",
+    now="an error that names the column and its values; an exactly constant one takes nothing away",
+)
+def test_confounds_that_round_are_refused(data):
+    lines = [line.split("\t") for line in confounds(data).read_text().splitlines()]
+    rng = np.random.default_rng(0)
+
+    def put(values):
+        for line, value in zip(lines[1:], values, strict=True):
+            line[0] = repr(float(value))
+        confounds(data).write_text("\n".join("\t".join(line) for line in lines) + "\n")
+        return read_confounds(confounds(data), ["trans_x"], len(values))
+
+    n = len(lines) - 1
+    for values in (1e9 + 2e-7 * rng.integers(0, 9, n), 0.1 + 2e-17 * (np.arange(n) % 3)):
+        with pytest.raises(DatasetError, match="column 'trans_x' varies by rounding alone, from "):
+            put(values)
+    for values in (np.full(n, 0.1), np.zeros(n), 1e-30 * rng.normal(size=n), 1e4 + np.arange(n)):
+        np.testing.assert_array_equal(put(values)[:, 0], values)
+
+
 def test_a_volume_of_confounds_that_is_lost_is_seen(data):
     lines = confounds(data).read_text().splitlines()
     lines[7] = ""

@@ -281,7 +281,8 @@ def clean(run: Floats, confounds: Floats, *, trend: int) -> Floats:
     Returns
     -------
     array of shape (n_volumes, n_voxels)
-        y − X β̂, as the module says.
+        y − X β̂, as the module says. A voxel of which that leaves rounding alone, beside what it
+        was, is constant.
     """
     time = np.linspace(-1, 1, len(run))
     design = np.column_stack([*(time**power for power in range(1, trend + 1)), confounds])
@@ -292,7 +293,9 @@ def clean(run: Floats, confounds: Floats, *, trend: int) -> Floats:
 
     # Confounds are standardised there, so that the means of the series stay.
     residuals = without(run, confounds=design, detrend=False, standardize=None, filter=False)
-    return np.asarray(residuals, dtype=np.float64)
+    found = np.asarray(residuals, dtype=np.float64)
+    explained = np.ptp(found, axis=0) <= SINGLE * np.abs(run).max(axis=0)
+    return np.where(explained, found.mean(axis=0), found)
 
 
 def normalised(run: Floats, way: str | None) -> Floats:
@@ -307,7 +310,8 @@ def normalised(run: Floats, way: str | None) -> Floats:
     Raises
     ------
     DatasetError
-        A voxel that varies has no mean to be a percentage of: its mean is taken away already.
+        A voxel that varies has no mean to be a percentage of, or most have one below their SD, as
+        no BOLD signal has: it is taken away already, of the run or of a part of it.
     """
     if way is None:
         return run
@@ -321,6 +325,15 @@ def normalised(run: Floats, way: str | None) -> Floats:
             raise DatasetError(
                 f"{int(about_zero.sum())} of {len(mean)} voxels vary about 0, of which nothing is "
                 "a percentage; `normalise: zscore`, or leave it out"
+            )
+        # Noise alone in magnitude images has a mean of 1.9 SD; a series that is centred over all
+        # volumes but k of n has at the most √(k / (n − k)).
+        low = ~still & (mean < run.std(axis=0))
+        if 2 * low.sum() > (~still).sum():
+            raise DatasetError(
+                f"{int(low.sum())} of {len(mean)} voxels have a mean below their SD, as no BOLD "
+                "signal has: it is taken away already, and nothing to be a percentage of; "
+                "`normalise: zscore`, or leave it out"
             )
     return np.where(still, 0.0, centred / np.where(still, 1.0, scale))
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import DatasetError, closest
+from unitdb.resolution import is_constant
 from unitdb.responses.bids_trials import check_presentations
 from unitdb.responses.naming import file_id, stimulus_id
 from unitdb.responses.spec import BidsPart
@@ -126,7 +127,8 @@ def read_confounds(path: Path, columns: Sequence[str], n_volumes: int) -> Floats
     Raises
     ------
     DatasetError
-        A column is missing or without numbers, a value is missing elsewhere, or rows are not as
+        A column is missing, without numbers or varies by rounding alone
+        (:func:`unitdb.resolution.is_constant`), a value is missing elsewhere, or rows are not as
         many as volumes.
     """
     table = read_table(path, error=DatasetError)
@@ -157,7 +159,15 @@ def _confound(table: Table, column: str) -> list[float]:
         raise DatasetError(f"{table.path}: the column {column!r} holds no numbers")
     if len(cells) > 1 and is_missing(cells[0][1]):
         cells[0] = cells[1]
-    return [_number(cell, column, f"{table.path}: line {line}") for line, cell in cells]
+    found = [_number(cell, column, f"{table.path}: line {line}") for line, cell in cells]
+    low, high = min(found), max(found)
+    # A constant takes nothing away; what it rounds by, standardised, would be a regressor.
+    if low < high and is_constant(np.array(found)):
+        raise DatasetError(
+            f"{table.path}: the column {column!r} varies by rounding alone, from {low!r} to "
+            f"{high!r}; leave it out of `regress`, or take its mean away"
+        )
+    return found
 
 
 def _number(cell: str, column: str, where: str, *, least: float = -_HUGE) -> float:
