@@ -29,6 +29,7 @@ from unitdb.tables import (
     DatasetInfo,
     LayerAccuracies,
     NetworkInfo,
+    Origin,
     Rows,
     Scope,
     accuracy_rows,
@@ -126,21 +127,22 @@ def _writing(staged: Path, scale: float) -> dict[str, float]:
     """Write the accuracies of all layers, and nothing else."""
     seconds, n_accuracies, n_bytes = 0.0, 0, 0
     for model, layer, shape, depth in _layers(scale):
-        r = _simulated(model, shape, depth).reshape(len(ROIS), len(SUBJECTS), -1)
+        read = partial(_simulated, model, shape, depth)
+        given = LayerAccuracies(model=model, layer=layer, r=read)
+        decoded, results = given.read(_SIMULATED)
         scope = Scope(
-            build="0" * 12,
+            build=_origin(model).build,
             dataset=_DATASET,
             condition="perception",
             model=model,
             rois=tuple(sorted(ROIS)),
             subjects=SUBJECTS,
         )
-        units = np.arange(r.shape[2], dtype=np.int32)
         started = time.perf_counter()
-        rows = accuracy_rows(scope, layer, units, r)
+        rows = accuracy_rows(scope, layer, decoded.units, results)
         path = write_partition(staged, "accuracy", partition_keys(scope, layer), rows)
         seconds += time.perf_counter() - started
-        n_accuracies += r.size
+        n_accuracies += len(decoded.units) * len(ROIS) * len(SUBJECTS)
         n_bytes += path.stat().st_size
     return {
         "accuracies": n_accuracies,
@@ -164,10 +166,18 @@ def _stage(staged: Path, scale: float, info: ReleaseInfo) -> None:
         accuracies,
         info=info,
         dataset=_SIMULATED,
-        networks=[NetworkInfo(name=name, title=f"{name}: layer shapes alone") for name in NETWORKS],
+        networks=[
+            NetworkInfo(name=name, title=f"{name}: layer shapes alone", origin=_origin(name))
+            for name in NETWORKS
+        ],
         columns={"recipe": "import simulated", "decoder": '{"simulated":true}'},
         tables=tables,
     )
+
+
+def _origin(model: str) -> Origin:
+    """No files: the build is named by the network, and accuracies are not hashed for a name."""
+    return Origin(network=model, uses=(), described={}, folder=Path())
 
 
 def _pearson(r: np.ndarray, **_: object) -> list[Agreement]:
