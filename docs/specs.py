@@ -34,14 +34,15 @@ def specs(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def meanings(spec: type[BaseModel]) -> dict[str, tuple[str, str]]:
     """Type and meaning of each key, as the docstring has them."""
-    _, _, text = cleandoc(spec.__doc__ or "").partition("Parameters\n----------\n")
     found: dict[str, tuple[str, str]] = {}
-    for match in re.finditer(
-        r"^(\w[\w, ]*?) : (.+)\n((?:    .+\n?|\n(?=    ))+)", text, re.MULTILINE
-    ):
-        names, kind, meaning = match.groups()
-        for name in names.split(", "):
-            found[name] = kind.removesuffix(", optional"), " ".join(meaning.split())
+    for cls in reversed(spec.__mro__):  # what a class takes over, the others explain
+        _, _, text = cleandoc(cls.__doc__ or "").partition("Parameters\n----------\n")
+        for match in re.finditer(
+            r"^(\w[\w, -]*?) : (.+)\n((?:    .+\n?|\n(?=    ))+)", text, re.MULTILINE
+        ):
+            names, kind, meaning = match.groups()
+            for name in names.split(", "):
+                found[name] = kind.removesuffix(", optional"), " ".join(meaning.split())
     return found
 
 
@@ -63,7 +64,7 @@ def section(title: str, spec: type[BaseModel]) -> Iterator[str]:
     for name, field in spec.model_fields.items():
         if name == "kind":  # the heading says it
             continue
-        kind, meaning = explained[name]
+        kind, meaning = explained[field.alias or name]
         yield f"| `{field.alias or name}` | {kind} | {default(field)} | {meaning} |"
     yield ""
 
@@ -76,7 +77,7 @@ def default(field: Any) -> str:
     if value is PydanticUndefined or value is None:
         return "none"
     if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json")
+        value = value.model_dump(mode="json", by_alias=True)
     return f"`{json.dumps(value, default=list)}`"
 
 
@@ -105,7 +106,8 @@ def page() -> str:
                         which = kind if holders[inner] == 1 else ""
                         if kinds:
                             which = f", kind: {', '.join(kinds)}"
-                        waiting.append((f"{path}.{name}" if path else name, which, inner))
+                        key = field.alias or name
+                        waiting.append((f"{path}.{key}" if path else key, which, inner))
     return "\n".join(lines).rstrip()
 
 

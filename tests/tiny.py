@@ -266,7 +266,7 @@ def kept(accuracy: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, A
                 predicted = np.ones(N_TEST)
             place = {key: row[key] for key in ("condition", "roi", "subject")}
             predictions += [
-                {**own, **place, "stimulus": name, "predicted": float(value)}
+                {**own, **place, "stimulus": name, "presentation": 1, "predicted": float(value)}
                 for name, value in zip(stimuli, predicted, strict=True)
             ]
     return activations, predictions
@@ -308,6 +308,22 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
         for dataset, names in SUBJECTS.items()
         for subject in names
         for roi in ROIS
+    ]
+    test_sets = [
+        {
+            "dataset": dataset,
+            "condition": "perception",
+            "time": None,
+            "level": None,
+            "prior": None,
+            "targets": "pictures",
+            "labels": None,
+            "n_samples": N_TEST,
+            "n_targets": N_TEST,
+            "averaged": True,
+            "n_presentations": 2 if dataset == "sim-a" else None,
+        }
+        for dataset in SUBJECTS
     ]
     stimuli = [
         {
@@ -380,6 +396,7 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
         "datasets": datasets,
         "rois": rois,
         "subjects": subjects,
+        "test_sets": test_sets,
         "stimuli": stimuli,
         "models": models,
         "layers": layers,

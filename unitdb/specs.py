@@ -77,6 +77,10 @@ class Spec(BaseModel):
     no_number: ClassVar[frozenset[str]] = frozenset()
     """Keys that no number of a release depends on: words, and where files are downloaded from."""
 
+    @classmethod
+    def check_form(cls, content: dict[str, Any]) -> None:
+        """Raise ValueError where a file is of an older form; says how it is written now."""
+
     def identity(self, *, words: bool = False) -> Any:
         """All that numbers depend on, and with ``words`` the rest, for :func:`content_sha256`.
 
@@ -159,6 +163,10 @@ def read_spec(path: Path, spec: type[S], error: type[UnitdbError]) -> S:
     if not isinstance(content, dict):
         raise error(f"{path}: must be a mapping of keys to values")
     try:
+        spec.check_form(content)
+    except ValueError as cause:
+        raise error(f"{path}: {cause}") from None
+    try:
         # As JSON, where a list is good for a tuple; strictly: no other type is taken for another.
         return spec.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as cause:
@@ -191,11 +199,16 @@ def _keys(spec: Any, location: tuple[Any, ...]) -> list[str]:
     for part in location:
         inner = []
         for candidate in specs:
-            found = candidate.model_fields.get(part)
+            found = _fields(candidate).get(part)
             # A discriminated union adds its tag to the place: stay with the same candidates.
             inner += _specs_in(found.annotation) if found else []
         specs = inner or specs
-    return list(dict.fromkeys(key for candidate in specs for key in candidate.model_fields))
+    return list(dict.fromkeys(key for candidate in specs for key in _fields(candidate)))
+
+
+def _fields(spec: Any) -> dict[str, Any]:
+    """Fields by the keys that stand for them in YAML."""
+    return {field.alias or name: field for name, field in spec.model_fields.items()}
 
 
 def _specs_in(annotation: Any) -> list[Any]:

@@ -41,9 +41,9 @@ stimuli: {kind: folder, folder: pictures, ending: .png}
 responses:
   kind: arrays
   file: "{subject}.npz"
-  parts:
-    train: {responses: x_train, stimulus_ids: ids_train}
-    test: {responses: x_test, stimulus_ids: ids_test}
+  train: {responses: x_train, stimulus_ids: ids_train}
+  tests:
+    perception: {responses: x_test, stimulus_ids: ids_test}
   masks: {V1: is_v1, IT: is_it}
 """
 

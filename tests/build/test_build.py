@@ -343,7 +343,7 @@ def test_a_dataset_without_test_split_is_cross_validated(recipe):
     edit(recipe, "{voxels: 10, alpha: 10}", "{voxels: all, zscore: false, alpha: 10, folds: 7}")
     spec = recipe.parent / "mine.yaml"
     edit(spec, "train: {responses: x_train, stimulus_ids: ids_train}", "")
-    edit(spec, "test: {responses: x_test", "cross-validation: {responses: x_test")
+    edit(spec, "tests:\n    perception: {responses: x_test", "cross-validation: {responses: x_test")
     release = unitdb.open(run(recipe))
     assert set(release.table("stimuli")["split"]) == {"cross-validation"}
     assert release.table("builds")["n_folds"].tolist() == [7]

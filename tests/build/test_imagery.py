@@ -1,4 +1,4 @@
-"""Imagery of god: trained on what was seen, tested on categories that were imagined."""
+"""Imagery, a test set of god: trained on what was seen, tested on categories that were imagined."""
 
 from __future__ import annotations
 
@@ -60,34 +60,44 @@ def write_responses(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The card of god-imagery, followed with made-up files of one subject."""
+    """The card of god, followed with made-up files of one subject."""
     folder = tmp_path_factory.mktemp("imagery")
     (folder / "god").mkdir()
     write_features(folder / "god" / "ImageFeatures.h5")
     write_responses(folder / "god" / "sub-01.h5")
-    card = (DATASETS / "god-imagery" / "README.md").read_text()
+    card = (DATASETS / "god" / "README.md").read_text()
     script, recipe = (
         re.search(f"```{kind}\n(.*?)```", card, re.DOTALL) for kind in ("python", "yaml")
     )
     subprocess.run([sys.executable, "-W", "error", "-c", script[1]], cwd=folder, check=True)
-    dataset = (DATASETS / "god-imagery" / "dataset.yaml").read_text()
-    text, n = re.subn(r"subjects: .*", "subjects: [sub-01]", dataset)
-    assert n == 1
-    (folder / "god-imagery.yaml").write_text(text)
-    recipe = RECIPE + recipe[1].replace("[god-imagery]", "[god-imagery.yaml]\nrois: [V1]")
+    dataset = (DATASETS / "god" / "dataset.yaml").read_text()
+    stimuli = "stimuli: {kind: names, file: god-features/stimuli.txt}\nresponses:"
+    for old, new in (
+        (r"subjects: .*", "subjects: [sub-01]"),
+        (r"(?s)stimuli:.*?\nresponses:", stimuli),
+    ):
+        dataset, n = re.subn(old, new, dataset)
+        assert n == 1
+    (folder / "god.yaml").write_text(dataset)
+    text = recipe[1].replace(
+        "voxels: {default: 500, LVC: 1000, HVC: 1000, VC: 1000}", "voxels: 500"
+    )
+    recipe = RECIPE + text.replace("[god.yaml]", "[god.yaml]\nrois: [V1]")
     (folder / "recipe.yaml").write_text(recipe)
     return folder
 
 
 def test_a_category_is_decoded_from_what_was_imagined(lab):
     release = unitdb.open(build(lab / "recipe.yaml", releases=lab / "releases", data=lab))
-    found = release.sql("SELECT * FROM accuracy WHERE layer = 'cnn3' ORDER BY unit")
-    assert set(found["condition"]) == {"imagery"}
-    assert release.table("subjects")[["n_train", "n_test"]].to_numpy().tolist() == [[12, 4]]
+    found = release.sql(
+        "SELECT * FROM accuracy WHERE layer = 'cnn3' AND condition = 'imagery' ORDER BY unit"
+    )
+    assert release.values("condition") == ["imagery", "perception"]
+    assert release.table("subjects")[["n_train", "n_test"]].to_numpy().tolist() == [[12, 8]]
 
     features = BData(str(lab / "god" / "ImageFeatures.h5"))
     kind = features.select("FeatureType").ravel()
-    y = features.select("cnn3")[(kind == 1) | (kind == 3)].astype("float32").astype(float)
+    y = features.select("cnn3")[kind != 2].astype("float32").astype(float)
     responses = BData(str(lab / "god" / "sub-01.h5"))
     voxels, data_type = responses.select("ROI_V1"), responses.select("DataType").ravel()
     imagined = voxels[data_type == 3].reshape(len(CATEGORIES), N_TIMES, -1).mean(axis=1)

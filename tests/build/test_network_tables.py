@@ -75,7 +75,7 @@ def presentation_by_presentation(design, mask, y):
     n = len(design.values)
     test_rows = np.concatenate([test for _, test in design.splits])
     found = []
-    for presentation in design.repeats:
+    for presentation in design.sets[0].repeats:
         place = {row: n + at for at, row in enumerate(test_rows)}
         splits = [(train, np.array([place[row] for row in test])) for train, test in design.splits]
         x = np.concatenate([design.values, presentation])[:, mask]
@@ -426,8 +426,8 @@ def test_noise_is_not_reliable_and_images_may_be_shown_unequally_often(recipe, t
     often = unitdb.open(run(recipe)).table("layer_summary")["mean_reliability"]
     averaged = 8 / (1 / 2 + 7 / 6)
     for subject, design, rois, y in read(recipe.parent / "releases" / "small" / "1.1.0"):
-        assert design.averaged == pytest.approx(averaged)
-        assert len(design.repeats) == 2
+        assert design.sets[0].averaged == pytest.approx(averaged)
+        assert len(design.sets[0].repeats) == 2
         predicted, _ = presentation_by_presentation(design, rois["V1"], y["scores"])
         varies = np.ptp(y["scores"], axis=0) > 0
         halves = correlations(*predicted[:, :, varies])

@@ -24,7 +24,7 @@ N_CONTROLS = 10
 def folded(recipe, controls=None):
     """Make the recipe a cross-validation."""
     spec = recipe.parent / "mine.yaml"
-    edit(spec, "test: {responses: x_test, stimulus_ids: ids_test}", "")
+    edit(spec, "tests:\n    perception: {responses: x_test, stimulus_ids: ids_test}", "")
     edit(spec, "train: {responses", "cross-validation: {responses")
     edit(recipe, "alpha: 10}", "alpha: 10, folds: 7}")
     if controls:

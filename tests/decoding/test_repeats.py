@@ -31,7 +31,7 @@ def test_equals_a_decoder_that_is_tested_on_presentations(
     decoder = RoiDecoder(x, splits, settings, repeats=repeats)
     seen = []
 
-    def of_repeats(predicted, true):
+    def of_repeats(_, predicted, true):
         seen.append(true.shape)
         return np.concatenate([predicted.reshape(-1, true.shape[1]), true])
 
@@ -39,13 +39,13 @@ def test_equals_a_decoder_that_is_tested_on_presentations(
     found = decoder.decode(y, keep=keep, of_repeats=of_repeats, n_jobs=2)
     alone = RoiDecoder(x, splits, settings)
     tolerance = 1e-4 if precision == "single" else 1e-9
-    np.testing.assert_allclose(found.r, alone.accuracy(y), atol=tolerance)
+    np.testing.assert_allclose(found.r[0], alone.accuracy(y), atol=tolerance)
     np.testing.assert_allclose(found.predicted, alone.predict(y)[:, keep], atol=tolerance)
     np.testing.assert_allclose(decoder.predict(y), alone.predict(y), atol=tolerance)
     assert sum(n for _, n in seen) == 300
-    *single, true = np.split(found.of_repeats, 1 + n_repeats)
+    *single, true = np.split(found.of_repeats[0], 1 + n_repeats)
     varies = np.arange(300) != 3
-    assert np.isnan(found.of_repeats[:, 3]).all()
+    assert np.isnan(found.of_repeats[0][:, 3]).all()
     np.testing.assert_array_equal(true[:, varies], y[test_rows][:, varies])
     for presentation, predicted in zip(repeats, single, strict=True):
         shown = np.concatenate([x, presentation])
@@ -55,9 +55,9 @@ def test_equals_a_decoder_that_is_tested_on_presentations(
         np.testing.assert_allclose(predicted[:, varies], expected[:, varies], atol=tolerance)
     # Prediction is affine: that of the average is the average of predictions.
     averaged = RoiDecoder(x, splits, settings, repeats=x[test_rows][None])
-    again = averaged.decode(y, keep=keep, of_repeats=lambda p, _: p[0])
+    again = averaged.decode(y, keep=keep, of_repeats=lambda _, p, __: p[0])
     np.testing.assert_allclose(
-        again.of_repeats[:, keep[[0, 2]]], found.predicted[:, [0, 2]], atol=tolerance
+        again.of_repeats[0][:, keep[[0, 2]]], found.predicted[:, [0, 2]], atol=tolerance
     )
 
 

@@ -64,7 +64,13 @@ def part(kind):
     }
 
 
-def spec(**options):
+def sets(parts):
+    """Keys of dataset.yaml from parts named train and test, or cross-validation."""
+    tests = {} if "test" not in parts else {"tests": {"perception": parts["test"]}}
+    return {name: parts[name] for name in parts if name != "test"} | tests
+
+
+def spec(parts=None, **options):
     return DatasetSpec.model_validate(
         {
             "name": "raw",
@@ -79,7 +85,7 @@ def spec(**options):
             "responses": {
                 "kind": "bids",
                 "root": "bids",
-                "parts": {"train": part("Training"), "test": part("Test")},
+                **sets(parts or {"train": part("Training"), "test": part("Test")}),
                 "masks": {
                     "V1": ["sourcedata/{subject}/anat/{subject}_mask_?H_V1*.nii.gz"],
                     "V4": ["sourcedata/{subject}/anat/{subject}_mask_LH_V4.nii.gz"],

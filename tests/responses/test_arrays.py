@@ -31,8 +31,7 @@ stimuli: {kind: names, file: stimuli.txt}
 responses:
   kind: arrays
   file: FILE
-  parts:
-    cross-validation: {responses: x, stimulus_ids: ids}
+  cross-validation: {responses: x, stimulus_ids: ids}
   masks: {all: null}
 """
 NAMES = ["2001", "2002", "2003"]
@@ -110,7 +109,8 @@ def test_ids_of_a_part_do_not_make_up_for_those_of_another(tmp_path):
     """Five ids for four rows and three for four: the sum fits."""
     spec = SPEC.replace("FILE", "a.npz").replace(
         "cross-validation: {responses: x, stimulus_ids: ids}",
-        "train: {responses: x, stimulus_ids: ids}\n    test: {responses: y, stimulus_ids: jds}",
+        "train: {responses: x, stimulus_ids: ids}\n"
+        "  tests: {perception: {responses: y, stimulus_ids: jds}}",
     )
     arrays = {"x": X, "y": X, "ids": ["a", "b", "c", "d"], "jds": ["e", "f"]}
     np.savez(tmp_path / "a.npz", **arrays)
@@ -134,8 +134,8 @@ def test_patterns_and_tables_name_numbers(tmp_path):
 
 
 def test_rows_are_chosen_by_conditions(tmp_path):
-    both = "train: {responses: x, rows: kind = 1, stimulus_ids: ids}\n    "
-    both += "test: {responses: x, rows: kind = 2 & run = 1, stimulus_ids: ids}"
+    both = "train: {responses: x, rows: kind = 1, stimulus_ids: ids}\n  "
+    both += "tests: {perception: {responses: x, rows: kind = 2 & run = 1, stimulus_ids: ids}}"
     spec = SPEC.replace("cross-validation: {responses: x, stimulus_ids: ids}", both)
     found = saved(
         tmp_path, np.array([2001.0, 2002, 2003]), spec, kind=[[1], [2], [2]], run=[1, np.nan, 1]

@@ -26,9 +26,9 @@ rois: {V1: both sides, LVC: V1 and V2}
 stimuli: {kind: names, file: stimuli.txt}
 responses:
   kind: bdata
-  parts:
-    train: {file: "{subject}.h5", rows: DataType = 1}
-    test: {file: "{subject}.h5", rows: DataType = 2}
+  train: {file: "{subject}.h5", rows: DataType = 1}
+  tests:
+    perception: {file: "{subject}.h5", rows: DataType = 2}
   rois:
     V1: ROI_lh_V1 = 1 + ROI_rh_V1 = 1
     LVC: (ROI_lh_V1 = 1 | ROI_rh_V1 = 1) + "ROI_hcp.R_V2-a"
@@ -82,7 +82,7 @@ def edit(folder, change):
 def test_the_numbers_are_those_of_bdpy(folder):
     found, bdata = read(folder), BData(str(folder / "S1.h5"))
     kinds = bdata.select("DataType").ravel()
-    for split, kind in (("train", 1), ("test", 2)):
+    for split, kind in (("train", 1), ("perception", 2)):
         mine = found.split == split
         expected = bdata.select("ROI_lh_V1 = 1 + ROI_rh_V1 = 1")[kinds == kind]
         np.testing.assert_array_equal(found.roi("V1")[mine], expected)
@@ -94,7 +94,7 @@ def test_the_numbers_are_those_of_bdpy(folder):
 
 def test_repeats_stay_single_and_the_design_averages_them(folder):
     found = read(folder)
-    assert (found.split == "test").sum() == 6
+    assert (found.split == "perception").sum() == 6
     design = decoding_design(found, n_folds=None, seed=0)
     ((train, test),) = design.splits
     assert (len(train), len(test)) == (3, 3)
@@ -149,9 +149,11 @@ def test_voxels_of_two_files_must_be_the_same(folder):
 
 
 def test_imagery_is_a_condition_of_its_own(folder):
-    spec = SPEC.replace("subjects:", "condition: imagery\nsubjects:")
-    cross = spec.replace('    test: {file: "{subject}.h5", rows: DataType = 2}\n', "")
-    cross = cross.replace("train: {", "cross-validation: {").replace("Type = 1", "Type = 3")
+    cross = SPEC.replace(
+        '  tests:\n    perception: {file: "{subject}.h5", rows: DataType = 2}\n', ""
+    )
+    cross = cross.replace("train: {", "cross-validation: {condition: imagery, ")
+    cross = cross.replace("Type = 1", "Type = 3")
     found = read(folder, cross)
     assert (found.condition, found.stimulus_ids.tolist()) == ("imagery", ["cat"])
     with pytest.raises(DatasetError, match="DataType 1, 2, 3; say which to take"):
@@ -180,7 +182,7 @@ def test_runs_choose_samples(folder):
         ("DataType = 2", "DataType = 2 & Run = 1", "none of 10 samples has DataType = 2 & Run = 1"),
         ("DataType = 2", "Datatype = 2", "no metadata 'Datatype'; there are: DataType"),
         ("DataType = 2", "VoxelData = 2", "'VoxelData' has 8 columns, expected one"),
-        (", rows: DataType = 2", "", "test: .* holds several parts"),
+        (", rows: DataType = 2", "", "perception: .* holds several parts"),
         (
             "rows: DataType = 2",
             "rows: DataType = 2, stimulus: Run",

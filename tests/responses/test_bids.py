@@ -90,7 +90,7 @@ def test_samples_are_means_of_shifted_blocks(written):
     np.testing.assert_allclose(responses.values, expected, rtol=1e-12)
     np.testing.assert_array_equal(responses.rois["V1"], v1)
     assert responses.stimulus_ids.tolist() == [name for _, name in EVENTS] * 2 + ["egg"] * 5
-    assert responses.split.tolist() == ["train"] * 10 + ["test"] * 5
+    assert responses.split.tolist() == ["train"] * 10 + ["perception"] * 5
 
 
 def test_trend_and_motion_are_regressed_out_as_by_nilearn(written):
@@ -391,10 +391,14 @@ def test_a_subject_that_is_not_there_is_named(data):
 
 def test_labels_that_stand_twice_are_named(data):
     with pytest.raises(ValueError, match="subjects: an id stands twice"):
-        DatasetSpec.model_validate(spec().model_dump() | {"subjects": ["sub-01", "sub-01"]})
+        DatasetSpec.model_validate(
+            spec().model_dump(by_alias=True) | {"subjects": ["sub-01", "sub-01"]}
+        )
     path = events(data, "perceptionTest01")
     path.write_text(path.read_text().replace("\tegg", "\tapple", 1))
-    with pytest.raises(ResponsesError, match=r"raw/sub-01: 1 stimuli are both in .* test: apple"):
+    with pytest.raises(
+        ResponsesError, match=r"raw/sub-01: 1 stimuli are both in .* perception: apple"
+    ):
         read(data)
     with_numbers(data / "bids" / "sub-01")
     (data / "names.tsv").write_text("1443537.022563\tapple\n1443537.022563\tpear\n")
@@ -442,5 +446,5 @@ def test_halves_of_a_volume_are_rounded_up(onset, first):
 def test_regressing_needs_files_of_confounds():
     parts = {"train": part("Training"), "test": part("Test")}
     del parts["test"]["confounds"]
-    with pytest.raises(ValueError, match=r"parts\.test: `regress` needs"):
+    with pytest.raises(ValueError, match=r"perception: `regress` needs"):
         spec(parts=parts, regress=["trans_x"])

@@ -46,9 +46,9 @@ def test_god_as_a_bids_dataset_is_cloned_and_used_in_place(written, tmp_path):
     files = DatasetFiles(datalad=str(theirs), version=version, fetch=found.files.fetch)
     install("god-bids", files, data=data)
     with pytest.raises(DatasetError, match=r"\.nii\.gz: not downloaded: unitdb datasets get"):
-        bids_responses(found, found.responses, "sub-01", data)
+        bids_responses(found, found.responses, "sub-01", data, tests=["perception"])
     get("god-bids", files, data=data, subjects=["sub-01"])
-    responses = bids_responses(found, found.responses, "sub-01", data)
+    responses = bids_responses(found, found.responses, "sub-01", data, tests=["perception"])
     assert responses.stimulus_ids[-1] == "n01443541_22563"
     counts = {roi: int(mask.sum()) for roi, mask in responses.rois.items()}
     assert counts == {"V1": 23, **dict.fromkeys(("V2", "V3", "V4", "LOC", "FFA", "PPA"), 9)}
@@ -110,8 +110,10 @@ def test_deeprecon_as_a_bids_dataset_reads_what_fmriprep_writes(written, tmp_pat
     path = find_dataset("deeprecon-bids", [Path(__file__).parents[2] / "datasets"])
     found = read_spec(path, DatasetSpec, DatasetError)
     lay_out_as_deeprecon(written / "bids", tmp_path / "deeprecon-bids")
-    responses = bids_responses(found, found.responses, "sub-01", tmp_path)
-    assert responses.split.tolist() == ["train"] * 8 + ["test"] * 4  # repetitions are left out
+    responses = bids_responses(found, found.responses, "sub-01", tmp_path, tests=["perception"])
+    assert (
+        responses.split.tolist() == ["train"] * 8 + ["perception"] * 4
+    )  # repetitions are left out
     assert responses.stimulus_ids[-1] == "n01443541_22563"
     # The masks, of another grid than the images, are the same voxels there.
     assert {roi: int(mask.sum()) for roi, mask in responses.rois.items()} == {

@@ -66,10 +66,10 @@ def test_runs_that_are_left_out_have_neither_image_nor_events_read(data):
 @pytest.mark.parametrize(
     ("left_out", "message"),
     [
-        (["run-3"], r"parts\.train\.leave_out: 'run-3' is no run of sub-01; there are: sub-01_ses"),
+        (["run-3"], r"train\.leave_out: 'run-3' is no run of sub-01; there are: sub-01_ses"),
         (["sub-01_run-3"], r"'sub-01_run-3' is no run of sub-01"),
         (["sub-09_run-1"], r"'sub-09_run-1' is no run of sub-01"),
-        (["ses-perceptionTraining01"], r"parts\.train\.leave_out: leaves no run of sub-01"),
+        (["ses-perceptionTraining01"], r"train\.leave_out: leaves no run of sub-01"),
     ],
 )
 def test_runs_to_leave_out_that_are_none_are_named(data, left_out, message):

@@ -110,7 +110,8 @@ def test_a_file_that_is_whole_is_read(data, ending):
 def _spec_parts():
     from tests.responses.raw import spec
 
-    return spec().responses.parts
+    responses = spec().responses
+    return {"train": responses.train, "test": responses.tests["perception"]}
 
 
 @pytest.mark.robust(

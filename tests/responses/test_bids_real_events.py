@@ -13,10 +13,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from tests.responses.raw import sets
 from unitdb.errors import DatasetError
 from unitdb.responses import find_dataset
 from unitdb.responses.bids import bids_responses
-from unitdb.responses.spec import BidsPart, DatasetSpec
+from unitdb.responses.bids_spec import BidsPart
+from unitdb.responses.spec import DatasetSpec
 from unitdb.specs import read_spec
 
 ROOT = Path(__file__).parents[2]
@@ -31,9 +33,10 @@ def shipped(name):
 
 def lay_out(root, source, sessions, *, image, n_volumes, seconds, first=0):
     """Link the real events, and write an image of each run; its voxels are volume numbers."""
-    (root / "sub-01").mkdir(parents=True)
+    (root / "sub-01").mkdir(parents=True, exist_ok=True)
     for sidecar in source.glob("*.json"):
-        (root / sidecar.name).symlink_to(sidecar)
+        if not (root / sidecar.name).exists():
+            (root / sidecar.name).symlink_to(sidecar)
     content = nib.Nifti1Image(
         np.broadcast_to(np.arange(first, first + n_volumes, dtype=np.int16), (2, 1, 1, n_volumes)),
         np.eye(4),
@@ -72,10 +75,11 @@ def presentations(source, sessions, *, stimulus, keep=None):
 
 def plain(spec, *, gz):
     """The spec without what changes values: samples are then mean numbers of volumes."""
-    content = spec.model_dump()
+    content = spec.model_dump(by_alias=True)
     content["responses"] |= {"trend": 0, "normalise": None, "regress": []}
     if not gz:
-        for part in content["responses"]["parts"].values():
+        parts = [content["responses"]["train"], *content["responses"]["tests"].values()]
+        for part in parts:
             part["bold"] = part["bold"].removesuffix(".gz")
     return DatasetSpec.model_validate(content)
 
@@ -96,7 +100,7 @@ def test_god_reads_the_version_that_it_pins(tmp_path):
     lay_out(root, source, "ses-perception*", image=image, n_volumes=175, seconds=3.0, first=3)
     write_masks(root, MASKS)
     spec = plain(shipped("god-bids"), gz=False)
-    responses = bids_responses(spec, spec.responses, "sub-01", tmp_path)
+    responses = bids_responses(spec, spec.responses, "sub-01", tmp_path, tests=["perception"])
     shown = [
         *presentations(source, "ses-perceptionTraining*", stimulus="stimulus_name"),
         *presentations(source, "ses-perceptionTest*", stimulus="stimulus_name"),
@@ -104,7 +108,7 @@ def test_god_reads_the_version_that_it_pins(tmp_path):
     assert len(shown) == 1320 + 1925
     assert [sum(again for *_, again in part) for part in (shown[:1320], shown[1320:])] == [120, 175]
     shown = [found for found in shown if not found[3]]
-    assert responses.split.tolist() == ["train"] * 1200 + ["test"] * 1750
+    assert responses.split.tolist() == ["train"] * 1200 + ["perception"] * 1750
     assert responses.stimulus_ids.tolist() == [name for _, _, name, _ in shown]
     # Of the volumes that are measured from 3 to 12 s after the onset.
     expected = [np.mean([(onset + 3) / 3 + volume for volume in range(3)]) for onset, *_ in shown]
@@ -125,7 +129,7 @@ def test_god_as_published_needs_the_first_volumes_to_be_gone(tmp_path):
     source_spec = spec.responses.model_copy(update={"removed": None})
     message = r"event at 519 s .* needs the volumes 174 to 176; the run has 175.*`removed` says"
     with pytest.raises(DatasetError, match=message):
-        bids_responses(spec, source_spec, "sub-01", tmp_path)
+        bids_responses(spec, source_spec, "sub-01", tmp_path, tests=["perception"])
 
 
 def test_the_real_sidecar_is_held_against_the_header(tmp_path):
@@ -136,9 +140,10 @@ def test_the_real_sidecar_is_held_against_the_header(tmp_path):
     spec = plain(shipped("god-bids"), gz=False)
     message = r"time of 2 s, .*task-perception_bold\.json one of 3 s"
     with pytest.raises(DatasetError, match=message):
-        bids_responses(spec, spec.responses, "sub-01", tmp_path)
+        bids_responses(spec, spec.responses, "sub-01", tmp_path, tests=["perception"])
     given = spec.responses.model_copy(update={"repetition_time": 3.0})
-    assert len(bids_responses(spec, given, "sub-01", tmp_path).values) == 1000
+    found = bids_responses(spec, given, "sub-01", tmp_path, tests=["perception"])
+    assert len(found.values) == 1000
 
 
 def test_deeprecon_reads_the_version_that_it_pins(tmp_path):
@@ -148,7 +153,7 @@ def test_deeprecon_reads_the_version_that_it_pins(tmp_path):
     lay_out(root, source, sessions, image=image, n_volumes=239, seconds=2.0)
     write_masks(root, MASKS)
     content = plain(shipped("deeprecon-bids"), gz=False)
-    responses = bids_responses(content, content.responses, "sub-01", tmp_path)
+    responses = bids_responses(content, content.responses, "sub-01", tmp_path, tests=["perception"])
     shown = [
         found
         for kind in ("Training", "Test")
@@ -159,10 +164,102 @@ def test_deeprecon_reads_the_version_that_it_pins(tmp_path):
             keep=lambda row: row["event_type"] == "1",
         )
     ]
-    assert responses.split.tolist() == ["train"] * 6000 + ["test"] * 1200
+    assert responses.split.tolist() == ["train"] * 6000 + ["perception"] * 1200
     assert responses.stimulus_ids.tolist() == [name for _, _, name, _ in shown]
     expected = [np.mean([(onset + 4) / 2 + volume for volume in range(4)]) for onset, *_ in shown]
     np.testing.assert_allclose(responses.values[:, 0], expected)
+
+
+def of_test(responses, name):
+    """Stimuli, targets and volume numbers of a test set."""
+    rows = responses.split == name
+    return responses.stimulus_ids[rows], responses.target_ids[rows], responses.values[rows, 0]
+
+
+def test_imagery_of_god_is_read_as_a_whole_and_over_time(tmp_path):
+    source, root = REAL / "ds001246", tmp_path / "god-bids"
+    image = "derivatives/preproc-spm/output/sub-01/{session}/func/{run}_bold_preproc.nii"
+    options = {"image": image, "seconds": 3.0, "first": 3}
+    lay_out(root, source, "ses-perceptionTraining01", n_volumes=175, **options)
+    lay_out(root, source, "ses-imagery*", n_volumes=210, **options)
+    write_masks(root, MASKS)
+    spec = plain(shipped("god-bids"), gz=False)
+    asked = ["imagery", "imagery@*"]
+    responses = bids_responses(spec, spec.responses, "sub-01", tmp_path, tests=asked)
+    shown = list(
+        presentations(
+            source,
+            "ses-imagery*",
+            stimulus="category_name",
+            keep=lambda row: row["event_type"] == "imagery",
+        )
+    )
+    assert len(shown) == 500
+    ids, targets, values = of_test(responses, "imagery")
+    assert ids.tolist() == targets.tolist() == [name for _, _, name, _ in shown]
+    expected = [np.mean([(onset + 3) / 3 + volume for volume in range(5)]) for onset, *_ in shown]
+    np.testing.assert_allclose(values, expected)
+    # A volume a time, from six seconds before; of a run of 639 s without its first 9 s.
+    times = range(-6, 31, 3)
+    assert list(responses.tests) == ["imagery", *(f"imagery@{time:+d}s" for time in times)]
+    for time in times:
+        there = [(onset, name) for onset, _, name, _ in shown if onset + time < 639]
+        ids, _, values = of_test(responses, f"imagery@{time:+d}s")
+        assert ids.tolist() == [name for _, name in there]
+        np.testing.assert_allclose(values, [(onset + time) / 3 for onset, _ in there])
+        assert responses.tests[f"imagery@{time:+d}s"].time == time
+        assert responses.tests[f"imagery@{time:+d}s"].targets == "categories"
+
+
+def test_deeprecon_reads_shapes_letters_and_imagery(tmp_path):
+    source, root = REAL / "ds001506", tmp_path / "deeprecon-bids"
+    image = "derivatives/fmriprep/sub-01/{session}/func/{run}_space-T1w_desc-preproc_bold.nii"
+    for sessions in ("*NaturalImageTraining01", "*Artificial*", "*Letter*", "ses-imagery*"):
+        lay_out(root, source, sessions, image=image, n_volumes=239, seconds=2.0)
+    write_masks(root, MASKS)
+    (tmp_path / "deeprecon-stimuli").mkdir()
+    table = "".join(f"{number}\timagined-{number:02d}\n" for number in range(1, 27))
+    (tmp_path / "deeprecon-stimuli" / "names_imagery.tsv").write_text(table)
+    spec = plain(shipped("deeprecon-bids"), gz=False)
+    asked = ["shapes", "letters", "imagery"]
+    responses = bids_responses(spec, spec.responses, "sub-01", tmp_path, tests=asked)
+    sizes = {name: np.unique(of_test(responses, name)[0], return_counts=True) for name in asked}
+    assert [(len(names), set(times)) for names, times in sizes.values()] == [
+        (40, {20}),
+        (10, {12}),
+        (26, {20}),
+    ]
+    ids, _, values = of_test(responses, "letters")
+    assert ids[0] == "letter_black_img028_R"
+    assert values[0] == np.mean(range(18, 24))  # of 12 s from 32 s + 4 s on
+    assert of_test(responses, "imagery")[0][0] == "imagined-07"
+    assert of_test(responses, "shapes")[0][0] == "colorExpStim19_yellow_+"
+
+
+def test_blur_decodes_the_sharp_original(tmp_path):
+    source, root = REAL / "ds003661", tmp_path / "blur"
+    image = "derivatives/preproc-spm/output/sub-01/{session}/func/{run}_bold_preproc.nii"
+    lay_out(root, source, "ses-*", image=image, n_volumes=239, seconds=2.0)
+    write_masks(root, ("V1", *MASKS[2:]))
+    spec = plain(shipped("blur"), gz=False)
+    responses = bids_responses(spec, spec.responses, "sub-01", tmp_path)
+    assert (responses.split == "train").sum() == 1000
+    levels = {"25": "3", "12": "2", "06": "1", "00": "0"}
+    sets = {
+        f"blur-{level}{ending}": (folder, suffix)
+        for ending, folder in (("", "nocategory"), ("-category", "category"))
+        for level, suffix in levels.items()
+    }
+    assert list(responses.tests) == list(sets)
+    for name, (folder, suffix) in sets.items():
+        ids, targets, _ = of_test(responses, name)
+        assert len(set(ids)) == 20
+        assert all(one.startswith(f"{folder}/IMG") and one.endswith(f"._{suffix}") for one in ids)
+        assert targets.tolist() == [f"{one[:-1]}0" for one in ids]
+        assert responses.tests[name].level == float(name.split("-")[1])
+        assert responses.tests[name].prior == ("none" if folder == "nocategory" else "category")
+    ids, _, values = of_test(responses, "blur-25-category")
+    assert (ids[0], values[0]) == ("category/IMG00105._3", np.mean([18, 19, 20, 21]))
 
 
 def own(root, parts):
@@ -178,7 +275,7 @@ def own(root, parts):
                 "kind": "bids",
                 "root": root,
                 "shift": 4.0,
-                "parts": parts,
+                **sets(parts),
                 "masks": {"V1": ["sourcedata/{subject}/anat/{subject}_mask_LH_V1.nii.gz"]},
             },
         }
@@ -200,7 +297,7 @@ def test_events_of_blurred_images(tmp_path):
     parts = {"train": runs_of("training", **named), "test": runs_of("test", **named)}
     spec = own("blur", parts)
     responses = bids_responses(spec, spec.responses, "sub-01", tmp_path)
-    assert responses.split.tolist() == ["train"] * 1000 + ["test"] * 160
+    assert responses.split.tolist() == ["train"] * 1000 + ["perception"] * 160
     assert responses.stimulus_ids[0] == "n07892512_7601"
     assert "IMG00105._3" in responses.stimulus_ids
     assert responses.values[0, 0] == np.mean([18, 19, 20, 21])  # from 32 s + 4 s on

@@ -10,7 +10,7 @@ from nilearn.interfaces.fmriprep import load_confounds
 from tests.responses.raw import bold, events, part, read, run_name, write
 from unitdb.errors import DatasetError
 from unitdb.responses.bids_events import read_confounds, read_events
-from unitdb.responses.spec import BidsPart
+from unitdb.responses.bids_spec import BidsPart
 
 HEADER = "onset\tduration\tevent_type\tstim_id\n"
 

@@ -93,12 +93,13 @@ def test_single_presentations_of_held_out_images_are_kept_in_the_order_of_time(n
     given_ = responses(ids, split)
     design = decoding_design(given_, n_folds=n_folds, seed=0, repeats=True)
     held_out = design.stimulus_ids[np.concatenate([test for _, test in design.splits])]
-    assert design.repeats.shape == (2, 3, 3)  # b and c were shown twice, a three times
-    assert design.averaged == pytest.approx(3 / (1 / 2 + 1 / 2 + 1 / 3))
+    (of_set,) = design.sets
+    assert of_set.repeats.shape == (2, 3, 3)  # b and c were shown twice, a three times
+    assert of_set.averaged == pytest.approx(3 / (1 / 2 + 1 / 2 + 1 / 3))
     for column, image in enumerate(held_out):
         expected = given_.values[given_.stimulus_ids == image]
-        np.testing.assert_array_equal(design.repeats[:, column], expected[:2])
-    assert decoding_design(given_, n_folds=n_folds, seed=0).repeats is None
+        np.testing.assert_array_equal(of_set.repeats[:, column], expected[:2])
+    assert decoding_design(given_, n_folds=n_folds, seed=0).sets[0].repeats is None
 
 
 def test_an_image_that_was_shown_once_has_no_repeats():

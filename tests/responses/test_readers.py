@@ -21,9 +21,9 @@ stimuli: {kind: folder, folder: pictures, ending: .png}
 responses:
   kind: arrays
   file: "{subject}.npz"
-  parts:
-    train: {responses: x_train, stimulus_ids: ids_train}
-    test: {responses: x_test, stimulus_ids: ids_test}
+  train: {responses: x_train, stimulus_ids: ids_train}
+  tests:
+    perception: {responses: x_test, stimulus_ids: ids_test}
   masks: {V1: is_v1, all: null}
 """
 
@@ -58,7 +58,7 @@ def test_arrays_and_a_folder_of_pictures(folder):
     assert dataset.stimuli.image(0).shape == (7, 9, 3)
     found = dataset.responses("sub-02")
     assert found.stimulus_ids.tolist() == ["dog", "egg", "cat"]
-    assert found.split.tolist() == ["train", "train", "test"]
+    assert found.split.tolist() == ["train", "train", "perception"]
     np.testing.assert_array_equal(found.roi("V1")[1], [4, 6])
     assert found.roi("all").shape == (3, 4)
 
@@ -78,7 +78,7 @@ def test_arrays_and_a_folder_of_pictures(folder):
         (SPEC.replace("is_v1", "x_train"), "a mask holds 0 and 1"),
         (SPEC.replace("x_test,", "ids_test,"), "'ids_test' holds .*, expected real numbers"),
         (SPEC.replace("licence: l", "license: l"), "unknown key 'license'; did you mean 'licence'"),
-        (SPEC.replace("parts:", "partz:"), "unknown key 'responses.arrays.partz'"),
+        (SPEC.replace("tests:", "testz:"), "unknown key 'responses.arrays.testz'"),
         (SPEC.replace("rois: {V1", "rois: &a {V1") + "\nsubjects: *a", "aliases"),
         (SPEC + "\nname: again", "'name' stands twice"),
         ("- a list", "must be a mapping"),

@@ -45,7 +45,10 @@ def test_rois_have_realistic_sizes_and_hvc_holds_its_parts(spec, activations, id
 def test_test_stimuli_are_repeated_with_fresh_noise(spec, activations, ids):
     found = simulate(spec, spec.responses, "sub-01", ids, activations)
     names, counts = np.unique(found.stimulus_ids, return_counts=True)
-    repeats = {name: 1 if name.startswith("train") else spec.responses.repeats for name in names}
+    repeats = {
+        name: 1 if name.startswith("train") else spec.responses.tests["perception"].repeats
+        for name in names
+    }
     assert dict(zip(names, counts, strict=True)) == repeats
     presentations = found.values[found.stimulus_ids == "test-001"]
     assert np.abs(presentations[0] - presentations[1]).mean() > 0.5

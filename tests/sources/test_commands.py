@@ -32,7 +32,7 @@ stimuli: {{kind: folder, folder: some/pictures}}
 responses:
   kind: arrays
   file: some/{{subject}}.npz
-  parts: {{cross-validation: {{responses: x, stimulus_ids: ids}}}}
+  cross-validation: {{responses: x, stimulus_ids: ids}}
   masks: {{V1: null}}
 files:
   download:

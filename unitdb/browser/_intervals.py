@@ -15,7 +15,9 @@ _Z = 1.959963984540054
 """Quantile of the normal distribution below which 97.5 % lie."""
 
 
-def with_intervals(rows: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
+def with_intervals(
+    rows: pd.DataFrame, subjects: pd.DataFrame, sets: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Add the 95 % interval by Fisher's z: tanh(artanh r ± 1.96 / √(n − 3)).
 
     It takes the n test images as independent draws, and speaks of other images, not other people.
@@ -23,17 +25,22 @@ def with_intervals(rows: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     rows : DataFrame
-        ``dataset``, ``subject``, ``roi``, ``r``.
+        ``dataset``, ``condition``, ``subject``, ``roi``, ``r``.
     subjects : DataFrame
-        Table ``subjects``, whose ``n_test`` is n.
+        Table ``subjects``, whose ``n_test`` is n in releases without test sets.
+    sets : DataFrame, optional
+        Table ``test_sets``, whose ``n_targets`` is n: what differs between samples.
 
     Returns
     -------
     DataFrame
         With ``n_test``, ``low`` and ``high``; these are NaN for n < 4 or r = ±1.
     """
-    keys = ["dataset", "subject", "roi"]
-    found = rows.merge(subjects[[*keys, "n_test"]], on=keys, how="left")
+    keys, sizes = ["dataset", "subject", "roi"], subjects
+    if sets is not None:
+        keys, sizes = ["dataset", "condition"], sets.rename(columns={"n_targets": "n_test"})
+        sizes = sizes.astype(dict.fromkeys(keys, str))
+    found = rows.merge(sizes[[*keys, "n_test"]], on=keys, how="left")
     r, n = found["r"].astype(float), found["n_test"].astype(float)
     inside = (r.abs() < 1) & (n > 3)
     z = np.arctanh(r.where(inside))

@@ -7,10 +7,11 @@ decode it. A result that is there is whole: it is put in place by a rename, and 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from unitdb.activations import Activations
 from unitdb.analysis import repeat_reliability
+from unitdb.build.arranged import Arranged, arranged_of, load_arranged, true_rows
 from unitdb.build.inputs import SubjectInput
 from unitdb.decoding import DecoderSettings, RoiDecoder, profile_correlation
 from unitdb.decoding.roi import TILE
@@ -31,8 +33,6 @@ __all__ = [
     "Block",
     "check_worker",
     "decode_block",
-    "images_by_name",
-    "load_responses",
     "predict_units",
     "resolution_of_layer",
     "write_responses",
@@ -46,7 +46,10 @@ _DECODERS = 2  # blocks of an ROI come together; one of 4,500 voxels holds 150 M
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Block:
-    """Units of a layer to decode from an ROI of a subject.
+    """Units of a layer to decode from an ROI of a subject, over each of some test sets.
+
+    Weights are solved once for all sets. What is known of one of them is read by a block of this
+    set alone (:meth:`of`), whose files lie in a folder of their own.
 
     Parameters
     ----------
@@ -68,13 +71,14 @@ class Block:
         Positions, of these, of the units whose predictions are kept.
     n_controls : int
         How often the block is decoded again with shuffled images.
-    n_divisions : int
-        Random divisions of presentations that reliability is over; 0 for none.
+    tests : tuple of str
+        Names of the test sets.
+    divisions : tuple of int
+        Random divisions of presentations that reliability is over, for each set; 0 for none.
     settings : DecoderSettings
         How.
-    target : Path
-        ``.npy`` file for the accuracies, float32 of shape (1 + n_controls, stop - start), the true
-        ones first.
+    folder : Path
+        For the results.
     code : str
         Hash of the code that must do it.
     """
@@ -89,9 +93,10 @@ class Block:
     stop: int
     patterns: NDArray[np.intp]
     n_controls: int
-    n_divisions: int
+    tests: tuple[str, ...]
+    divisions: tuple[int, ...]
     settings: DecoderSettings
-    target: Path
+    folder: Path
     code: str
 
     @property
@@ -99,9 +104,38 @@ class Block:
         """Count the units."""
         return self.stop - self.start
 
+    def of(self, test: str) -> Block:
+        """The same of one test set."""
+        n_divisions = self.divisions[self.tests.index(test)]
+        return replace(self, tests=(test,), divisions=(n_divisions,))
+
+    @property
+    def test(self) -> str:
+        """Name of the only test set."""
+        (name,) = self.tests
+        return name
+
+    @property
+    def n_divisions(self) -> int:
+        """Divisions of the presentations of the only test set."""
+        (number,) = self.divisions
+        return number
+
+    @property
+    def target(self) -> Path:
+        """``.npy`` file of the accuracies over the only test set, the true ones first.
+
+        float32 of shape (1 + n_controls, stop - start).
+        """
+        subject, roi = self.place[1], self.place[0]
+        return (
+            self.folder / self.test / self.layer / f"{subject:03d}-{roi:03d}"
+            / f"{self.start:09d}.npy"
+        )  # fmt: skip
+
     @property
     def predictions(self) -> Path:
-        """``.npy`` file: float32 of shape (1 + some controls, n_test, n_kept)."""
+        """``.npy`` file: float32 of shape (1 + some controls, n_held_out, n_kept)."""
         return self.target.with_name(f"{self.target.stem}-predicted.npy")
 
     @property
@@ -111,6 +145,9 @@ class Block:
 
     def is_done(self) -> bool:
         """Whether the results are there, as they were written, and of the right shape."""
+        return all(self.of(test)._is_done() for test in self.tests)
+
+    def _is_done(self) -> bool:
         if self.n_divisions and sealed_shape(self.repeats) != (3, self.n_units):
             return False
         if len(self.patterns):
@@ -123,13 +160,10 @@ class Block:
 def write_responses(
     path: Path, subject: SubjectInput, activations: Activations, *, n_controls: int, seed: int
 ) -> None:
-    """Write what decoding needs of a subject to an ``.npz`` file.
+    """Write what decoding needs of a subject to an ``.npz`` file (:mod:`unitdb.build.arranged`).
 
-    Its array ``rows``, of shape (1 + n_controls, n_rows), has the row of the activations for each
-    sample; then the same with the images shuffled. A control shuffles them alike in all subjects
-    who saw the same ones: people's responses to an image are alike, and what chance gives over
-    subjects depends on that. ``by_name`` has the places of held-out samples in the order of their
-    stimuli's ids, as a release has them.
+    A control shuffles images alike in all subjects who saw the same ones: people's responses to an
+    image are alike, and what chance gives over subjects depends on that.
 
     Parameters
     ----------
@@ -147,14 +181,7 @@ def write_responses(
     design = subject.design
     # The second number is 0 here, and a subject's from 1 on where a whole release is a control.
     designs = [design, *(shuffle_images(design, seed=[seed, 0, k + 1]) for k in range(n_controls))]
-    rows = np.stack([activations.rows(each.stimulus_ids.tolist()) for each in designs])
-    arrays: dict[str, Any] = {"values": design.values, "rows": rows}
-    held_out = np.concatenate([test for _, test in design.splits])
-    arrays["by_name"] = np.argsort(design.stimulus_ids[held_out], kind="stable")
-    if design.repeats is not None:
-        arrays |= {"repeats": design.repeats, "averaged": np.float64(design.averaged)}
-    arrays |= {f"train-{i}": train for i, (train, _) in enumerate(design.splits)}
-    arrays |= {f"test-{i}": test for i, (_, test) in enumerate(design.splits)}
+    arrays = arranged_of(designs, activations, subject.categories)
     arrays |= {f"roi-{roi}": mask for roi, mask in subject.rois.items()}
     with sealing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
@@ -173,30 +200,34 @@ def decode_block(block: Block) -> Block:
         Names the dataset, subject, ROI, and the unit if it is one.
     """
     check_worker(block.code, block.responses)
+    of_tests = [block.of(test) for test in block.tests]
     with threadpool_limits(1):
         activations = _activations(block.activations)
         try:
-            decoder, rows, averaged = _decoder(block.responses, block.roi, block.settings)
-            y = activations.block(block.layer, block.start, block.stop)
-            r = np.empty((len(rows), block.n_units), dtype=np.float32)
+            made = _decoder(block.responses, block.roi, block.settings)
+            decoder, rows, sets = made.decoder, made.arranged.rows, made.arranged.sets
+            y = true_rows(activations.block(block.layer, block.start, block.stop), made.arranged)
+            numbers = [list(sets).index(test) for test in block.tests]
+            r = np.empty((len(sets), len(rows), block.n_units), dtype=np.float32)
             shape = (len(rows[: 1 + PATTERN_CONTROLS]), len(decoder.test_rows), len(block.patterns))
             predicted = np.empty(shape, dtype=np.float32)
-            of_repeats = None
+            of_repeats: tuple[NDArray[np.float64] | None, ...] = ()
             for control, of_samples in enumerate(rows):
                 keep = block.patterns if control < len(predicted) else block.patterns[:0]
-                summary = partial(_of_repeats, n_divisions=block.n_divisions, averaged=averaged)
-                asked = summary if block.n_divisions and control == 0 else None
+                divisions = dict(zip(numbers, block.divisions, strict=True))
+                summary = partial(_of_repeats, divisions=divisions, averaged=made.averaged)
+                asked = summary if any(block.divisions) and control == 0 else None
                 found = decoder.decode(
                     y[of_samples],
                     keep=keep,
                     of_repeats=asked,
                     resolution=activations.resolution(block.layer),
                 )
-                r[control] = found.r
+                r[:, control] = found.r
                 if control < len(predicted):
                     predicted[control] = found.predicted
-                if found.of_repeats is not None:
-                    of_repeats = found.of_repeats.astype(np.float32)
+                if asked is not None:
+                    of_repeats = found.of_repeats
         except IllConditionedError as cause:
             unit = None
             if cause.unit is not None:
@@ -206,11 +237,12 @@ def decode_block(block: Block) -> Block:
             raise ResponsesError(f"{block.name}: {again}") from None
         except UnitdbError as cause:
             raise ResponsesError(f"{block.name}: {cause}") from None
-    if len(block.patterns):
-        write_npy(block.predictions, predicted)
-    if of_repeats is not None:
-        write_npy(block.repeats, of_repeats)
-    write_npy(block.target, r)
+    for number, of_test in zip(numbers, of_tests, strict=True):
+        if len(block.patterns):
+            write_npy(of_test.predictions, predicted[:, sets[of_test.test]])
+        if of_test.n_divisions:
+            write_npy(of_test.repeats, np.asarray(of_repeats[number], dtype=np.float32))
+        write_npy(of_test.target, r[number])
     return block
 
 
@@ -235,11 +267,12 @@ def check_worker(code: str, responses: Path) -> None:
 
 
 def _of_repeats(
+    number: int,
     predicted: NDArray[np.float64],
     true: NDArray[np.float64],
     *,
-    n_divisions: int,
-    averaged: float,
+    divisions: Mapping[int, int],
+    averaged: Sequence[float],
 ) -> NDArray[np.float64]:
     """Reliability of each unit's predictions, and its accuracy in either half of presentations.
 
@@ -247,13 +280,15 @@ def _of_repeats(
 
     Parameters
     ----------
-    predicted : array of shape (n_repeats, n_test, n_units)
+    number : int
+        Of the test set.
+    predicted : array of shape (n_repeats, n_held_out, n_units)
         From single presentations.
-    true : array of shape (n_test, n_units)
-    n_divisions : int
-        Of the presentations into halves, for reliability.
-    averaged : float
-        Presentations that the accuracies are of.
+    true : array of shape (n_held_out, n_units)
+    divisions : mapping of int to int
+        Of the presentations of each set into halves, for reliability.
+    averaged : sequence of float
+        Presentations that the accuracies of each set are of.
 
     Returns
     -------
@@ -263,7 +298,7 @@ def _of_repeats(
     halves = [predicted[first:n:2].mean(axis=0) for first in (0, 1)]
     return np.stack(
         [
-            repeat_reliability(predicted, n_splits=n_divisions, averaged=averaged),
+            repeat_reliability(predicted, n_splits=divisions[number], averaged=averaged[number]),
             *(profile_correlation(half, true) for half in halves),
         ]
     )
@@ -280,26 +315,28 @@ def predict_units(block: Block, units: NDArray[np.intp]) -> NDArray[np.float64]:
     Parameters
     ----------
     block : Block
-        Where they are.
+        Where they are; of one test set.
     units : array of shape (n_kept,)
         Positions in it, ascending.
 
     Returns
     -------
-    array of shape (n_test, n_kept)
+    array of shape (n_held_out, n_kept)
         Raw activations.
     """
     with threadpool_limits(1):
         activations = _activations(block.activations)
-        decoder, rows, _ = _decoder(block.responses, block.roi, block.settings)
-        predicted = np.empty((len(decoder.test_rows), len(units)))
+        made = _decoder(block.responses, block.roi, block.settings)
+        held_out = made.arranged.sets[block.test]
+        predicted = np.empty((len(held_out), len(units)))
         # Whole tiles: what is predicted of a unit follows from its tile.
         for tile in np.unique(units // TILE):
             of_tile = units // TILE == tile
             start = block.start + int(tile) * TILE
-            y = activations.block(block.layer, start, min(start + TILE, block.stop))
-            found = decoder.predict(y[rows[0]], resolution=activations.resolution(block.layer))
-            predicted[:, of_tile] = found[:, units[of_tile] % TILE]
+            stored = activations.block(block.layer, start, min(start + TILE, block.stop))
+            y = true_rows(stored, made.arranged)[made.arranged.rows[0]]
+            found = made.decoder.predict(y, resolution=activations.resolution(block.layer))
+            predicted[:, of_tile] = found[:, units[of_tile] % TILE][held_out]
     return predicted
 
 
@@ -311,40 +348,38 @@ def _activations(folder: Path) -> Activations:
 _one_at_a_time = threading.Lock()
 
 
-def _decoder(
-    path: Path, roi: str, settings: DecoderSettings
-) -> tuple[RoiDecoder, NDArray[np.intp], float]:
+class _Made(NamedTuple):
+    """A decoder of an ROI, with the arrangement of its samples.
+
+    ``averaged`` are the presentations that the rows of each test set average over.
+    """
+
+    decoder: RoiDecoder
+    arranged: Arranged
+    averaged: tuple[float, ...]
+
+
+def _decoder(path: Path, roi: str, settings: DecoderSettings) -> _Made:
     with _one_at_a_time:  # or threads would make the same decoder side by side
         return _made_decoder(path, roi, settings)
 
 
 @lru_cache(maxsize=_DECODERS)
-def _made_decoder(
-    path: Path, roi: str, settings: DecoderSettings
-) -> tuple[RoiDecoder, NDArray[np.intp], float]:
-    """Decoder, rows of the activations, and how many presentations test rows average over."""
-    arrays = read_npz(path, {f"roi-{roi}", "values", "repeats", "averaged"}.__contains__)
-    mask, repeats = arrays[f"roi-{roi}"], arrays.get("repeats")
-    splits, rows = load_responses(path)
+def _made_decoder(path: Path, roi: str, settings: DecoderSettings) -> _Made:
+    arranged = load_arranged(path)
+    arrays = read_npz(
+        path, lambda name: name in {f"roi-{roi}", "values"} or name.startswith(("rep", "ave"))
+    )
+    mask = arrays[f"roi-{roi}"]
+    repeats = [arrays.get(f"repeats-{number}") for number in range(len(arranged.sets))]
     decoder = RoiDecoder(
         arrays["values"][:, mask],
-        splits,
+        arranged.splits,
         settings,
-        repeats=None if repeats is None else repeats[:, :, mask],
+        sets=arranged.set_rows,
+        repeats=[None if one is None else one[:, :, mask] for one in repeats],
     )
-    return decoder, rows, float(arrays.get("averaged", 1.0))
-
-
-def load_responses(
-    path: Path,
-) -> tuple[list[tuple[NDArray[np.intp], NDArray[np.intp]]], NDArray[np.intp]]:
-    """Splits and rows of the activations that :func:`write_responses` wrote."""
-    arrays = read_npz(path, lambda name: name.startswith(("train-", "test-", "rows")))
-    splits = [(arrays[f"train-{i}"], arrays[f"test-{i}"]) for i in range(len(arrays) // 2)]
-    return splits, arrays["rows"]
-
-
-def images_by_name(path: Path) -> NDArray[np.intp]:
-    """Places of the held-out samples that :func:`write_responses` wrote, by their stimuli's ids."""
-    found: NDArray[np.intp] = read_npz(path, "by_name".__eq__)["by_name"]
-    return found
+    averaged = tuple(
+        float(arrays.get(f"averaged-{number}", 1.0)) for number in range(len(arranged.sets))
+    )
+    return _Made(decoder, arranged, averaged)

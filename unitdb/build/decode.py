@@ -64,7 +64,7 @@ def decode(
     # Later steps read responses too.
     damaged = [block for block in blocks if not is_sealed(block.responses)]
     subjects = {block.place[1] for block in (*to_do, *damaged)}
-    write_job_responses(job, activations, blocks[0].responses.parent, subjects)
+    write_job_responses(job, activations, blocks[0].folder, subjects)
     name = f"{job.dataset.spec.name}/{job.model.spec.name}"
     total = _count(blocks)
     done = total - _count(to_do)
@@ -100,7 +100,10 @@ def job_blocks(
     MemoryBudgetError
         It is too little.
     """
-    settings = job.recipe.decoder.settings()
+    # Reliability is of the sets whose samples are averages of presentations that can be told apart.
+    divisions = tuple(
+        0 if each.repeats is None else job.recipe.n_divisions for each in job.dataset.sets
+    )
     patterns = {
         layer.name: sample_positions(
             layer,
@@ -124,9 +127,10 @@ def job_blocks(
                 stop=min(start + size, activations.n_units(layer)),
                 patterns=_within(patterns[layer], start, start + size),
                 n_controls=job.recipe.n_controls,
-                n_divisions=job.recipe.n_divisions,
-                settings=settings,
-                target=folder / layer / f"{j:03d}-{i:03d}" / f"{start:09d}.npy",
+                tests=job.dataset.conditions,
+                divisions=divisions,
+                settings=job.recipe.decoder.settings(roi),
+                folder=folder,
                 code=code_sha256(),
             )
             for layer in activations.layers
@@ -166,8 +170,9 @@ def block_sizes(
                 n_rows=len(subject.design.values),
                 n_voxels=int(subject.rois[roi].sum()),
                 n_splits=len(subject.design.splits),
-                settings=job.recipe.decoder.settings(),
+                settings=job.recipe.decoder.settings(roi),
                 n_controls=job.recipe.n_controls,
+                n_sets=len(subject.design.sets),
                 n_presentations=subject.n_presentations,
             )
             yield (i, roi), (j, subject), size

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from unitdb.activations import Activations, LayerInfo
-from unitdb.build.blocks import check_worker, load_responses
+from unitdb.build.arranged import load_arranged, true_rows
+from unitdb.build.blocks import check_worker
 from unitdb.build.decode import responses_path, sample_positions, write_job_responses
 from unitdb.build.inputs import Job, Progress
 from unitdb.build.origins import scope_of
@@ -52,8 +53,10 @@ class EncodingStep:
         Which images are shuffled, from 1; 0 for the true ones.
     n_voxels : int
         Of all ROIs.
+    n_sets : int
+        Test sets.
     target : Path
-        ``.npy`` file: float32 of shape (n_voxels,), voxels of one ROI after the other.
+        ``.npy`` file: float32 of shape (n_sets, n_voxels), voxels of one ROI after the other.
     code : str
         Hash of the code that must do it.
     """
@@ -68,12 +71,13 @@ class EncodingStep:
     settings: DecoderSettings
     control: int
     n_voxels: int
+    n_sets: int
     target: Path
     code: str
 
     def is_done(self) -> bool:
         """Whether the result is there, as it was written, and of the right shape."""
-        return sealed_shape(self.target) == (self.n_voxels,)
+        return sealed_shape(self.target) == (self.n_sets, self.n_voxels)
 
 
 def encode(
@@ -114,12 +118,13 @@ def encode(
             subject=number,
             responses=responses_path(folder, number),
             rois=job.dataset.rois,
-            units=folder / layer.name / "encoding-units.npy",
+            units=folder / "encoding" / layer.name / "units.npy",
             resolution=activations.resolution(layer.name),
             settings=settings,
             control=control,
             n_voxels=sum(int(mask.sum()) for mask in subject.rois.values()),
-            target=folder / layer.name / f"encoding-{number:03d}-{control:04d}.npy",
+            n_sets=len(job.dataset.sets),
+            target=folder / "encoding" / layer.name / f"{number:03d}-{control:04d}.npy",
             code=code_sha256(),
         )
         for layer in job.model.layers
@@ -129,7 +134,7 @@ def encode(
     to_do = [step for step in steps if not step.is_done()]
     write_job_responses(job, activations, folder, {step.subject for step in to_do})
     for layer in job.model.layers:
-        path = folder / layer.name / "encoding-units.npy"
+        path = folder / "encoding" / layer.name / "units.npy"
         if any(step.units == path for step in to_do):
             n, seed = job.recipe.encoding.units, job.recipe.selection.seed
             _write_units(path, activations, layer, n=n, seed=seed)
@@ -161,18 +166,23 @@ def _encode(step: EncodingStep) -> EncodingStep:
     masks = np.stack([arrays[f"roi-{roi}"] for roi in step.rois])
     voxels = np.flatnonzero(masks.any(axis=0))  # each once, however many ROIs it is in
     responses = arrays["values"][:, voxels]
-    splits, rows = load_responses(step.responses)
-    units = read_npy(step.units)
+    arranged = load_arranged(step.responses)
+    units = true_rows(read_npy(step.units), arranged)
     places = np.concatenate([np.searchsorted(voxels, np.flatnonzero(mask)) for mask in masks])
-    of_samples = units[rows[step.control]]
+    of_samples = units[arranged.rows[step.control]]
     with threadpool_limits(1):
         try:
             (r,) = encoding_accuracies(
-                [of_samples], responses, splits, step.settings, resolutions=[step.resolution]
+                [of_samples],
+                responses,
+                arranged.splits,
+                step.settings,
+                sets=arranged.set_rows,
+                resolutions=[step.resolution],
             )
         except UnitdbError as cause:
             raise ResponsesError(f"{step.name}: encoding: {cause}") from None
-    write_npy(step.target, r[places].astype(np.float32))
+    write_npy(step.target, r[:, places].astype(np.float32))
     return step
 
 
@@ -187,32 +197,37 @@ class EncodingResults:
     """
 
     def __init__(self, job: Job, steps: Sequence[EncodingStep]) -> None:
-        self._scope: Scope = scope_of(job)
+        self._scopes: dict[str, Scope] = {
+            condition: scope_of(job, condition) for condition in job.dataset.conditions
+        }
+        self._rois = job.dataset.rois
+        self._subjects = [subject.subject for subject in job.dataset.subjects]
         self._layers = [layer.name for layer in job.model.layers]
         self._files = {(step.layer, step.subject, step.control): step.target for step in steps}
         self._sizes = [
-            [int(subject.rois[roi].sum()) for roi in self._scope.rois]
-            for subject in job.dataset.subjects
+            [int(subject.rois[roi].sum()) for roi in self._rois] for subject in job.dataset.subjects
         ]
 
-    def accuracies(self, roi: str, control: int = 0) -> list[NDArray[np.float32]]:
-        """Accuracies of an ROI, of each subject (n_layers, n_voxels)."""
-        place = self._scope.rois.index(roi)
+    def accuracies(self, condition: str, roi: str, control: int = 0) -> list[NDArray[np.float32]]:
+        """Accuracies over a test set, of an ROI, of each subject (n_layers, n_voxels)."""
+        place, of_set = self._rois.index(roi), list(self._scopes).index(condition)
         found = []
         for subject, sizes in enumerate(self._sizes):
             start = sum(sizes[:place])
             files = (self._files[layer, subject, control] for layer in self._layers)
-            rows = [map_npy(file)[start : start + sizes[place]] for file in files]
+            rows = [map_npy(file)[of_set, start : start + sizes[place]] for file in files]
             found.append(np.stack(rows))
         return found
 
     def table(self) -> pa.Table:
         """Rows of table ``encoding``, in any order."""
-        scope, parts = self._scope, []
-        for roi in scope.rois:
-            for subject, r in zip(scope.subjects, self.accuracies(roi), strict=True):
-                for layer, of_layer in zip(self._layers, r.tolist(), strict=True):
-                    keys = partition_keys(scope, layer) | {"roi": roi, "subject": subject}
-                    rows = [keys | {"voxel": n, "r": value} for n, value in enumerate(of_layer)]
-                    parts.append(table_of("encoding", rows))
+        parts = []
+        for condition, scope in self._scopes.items():
+            for roi in self._rois:
+                accuracies = self.accuracies(condition, roi)
+                for subject, r in zip(self._subjects, accuracies, strict=True):
+                    for layer, of_layer in zip(self._layers, r.tolist(), strict=True):
+                        keys = partition_keys(scope, layer) | {"roi": roi, "subject": subject}
+                        rows = [keys | {"voxel": n, "r": value} for n, value in enumerate(of_layer)]
+                        parts.append(table_of("encoding", rows))
         return pa.concat_tables(parts)

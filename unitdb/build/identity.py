@@ -10,7 +10,7 @@ from unitdb.publish import ReleaseInfo
 from unitdb.specs import canonical_json, content_sha256
 from unitdb.tables import significance
 
-__all__ = ["build_id", "recipe_columns", "release_info", "shown_sha256"]
+__all__ = ["build_id", "recipe_columns", "release_info", "sets_sha256", "shown_sha256"]
 
 
 def build_id(
@@ -62,6 +62,11 @@ def shown_sha256(rows: Iterable[Mapping[str, Any]]) -> str:
     """Hash of the pictures that were shown, whatever their order: rows of table ``stimuli``."""
     names = ("stimulus", "split", "sha256", "source")
     return content_sha256(sorted([str(row[name]) for name in names] for row in rows))
+
+
+def sets_sha256(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Hash of the test sets, whatever their order: rows of table ``test_sets``."""
+    return content_sha256(sorted(sorted([key, str(row[key])] for key in row) for row in rows))
 
 
 def recipe_columns(recipe: Recipe) -> dict[str, Any]:

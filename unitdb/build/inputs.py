@@ -19,8 +19,9 @@ from unitdb.activations import (
     load_features,
     load_model,
 )
-from unitdb.build.identity import build_id, shown_sha256
+from unitdb.build.identity import build_id, sets_sha256, shown_sha256
 from unitdb.build.recipe import ModelChoice, Recipe
+from unitdb.build.shown import set_rows, stimulus_rows
 from unitdb.errors import (
     RecipeError,
     ResponsesError,
@@ -31,9 +32,12 @@ from unitdb.errors import (
 )
 from unitdb.reads import noting_reads
 from unitdb.responses import (
+    CROSS_VALIDATION,
+    TRAIN,
     Dataset,
     DatasetSpec,
     Design,
+    HeldOut,
     decoding_design,
     open_dataset,
     shuffle_images,
@@ -52,7 +56,6 @@ __all__ = [
     "read_datasets",
     "read_jobs",
     "read_models",
-    "stimulus_rows",
 ]
 
 Progress = Callable[[str, int, int], None]
@@ -76,6 +79,8 @@ class SubjectInput:
         Samples and splits.
     rois : dict of str to array of shape (n_voxels,), bool
         The ROIs to decode, by name in code-point order.
+    categories : dict of str to tuple of str
+        Stimuli of each category that a test set decodes.
     sha256 : str
         Hash of the responses.
     """
@@ -83,24 +88,29 @@ class SubjectInput:
     subject: str
     design: Design
     rois: dict[str, NDArray[np.bool_]]
+    categories: dict[str, tuple[str, ...]]
     sha256: str
 
     @property
     def n_test(self) -> int:
-        """Test images that an accuracy is over."""
+        """Held-out samples of all test sets."""
         return sum(len(test) for _, test in self.design.splits)
 
-    @property
-    def test_ids(self) -> NDArray[np.str_]:
-        """Stimuli of the held-out rows, in the order of predictions."""
-        held_out = np.concatenate([test for _, test in self.design.splits])
-        ids: NDArray[np.str_] = self.design.stimulus_ids[held_out]
+    def shown(self, condition: str) -> NDArray[np.str_]:
+        """Stimuli of the held-out rows of a test set, in the order of predictions."""
+        ids: NDArray[np.str_] = self.design.stimulus_ids[self.design.held_out(condition).rows]
+        return ids
+
+    def targets(self, condition: str) -> NDArray[np.str_]:
+        """What is decoded from these."""
+        ids: NDArray[np.str_] = self.design.target_ids[self.design.held_out(condition).rows]
         return ids
 
     @property
     def n_presentations(self) -> int:
         """Single presentations of test images that are decoded besides their averages."""
-        return 0 if self.design.repeats is None else self.design.repeats[..., 0].size
+        repeats = (each.repeats for each in self.design.sets)
+        return sum(each[..., 0].size for each in repeats if each is not None)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,6 +129,8 @@ class DatasetInput:
         In code-point order of their ids.
     rois : tuple of str
         The ROIs to decode, in code-point order.
+    categories : dict of str to tuple of str
+        Stimuli of each category that a test set decodes.
     hierarchy : tuple of str
         Those that BH scores are over, from early to late.
     uses : tuple of Use
@@ -130,8 +142,28 @@ class DatasetInput:
     split_of: dict[str, str]
     subjects: tuple[SubjectInput, ...]
     rois: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]]
     hierarchy: tuple[str, ...]
     uses: tuple[Use, ...]
+
+    @property
+    def sets(self) -> tuple[HeldOut, ...]:
+        """The test sets, as those of the first subject are."""
+        return self.subjects[0].design.sets
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the test sets."""
+        return tuple(each.name for each in self.sets)
+
+    def n_samples(self, condition: str) -> int:
+        """Held-out samples of a test set, of each subject."""
+        return len(self.subjects[0].shown(condition))
+
+    def are_alike(self, condition: str) -> bool:
+        """Whether samples of a test set share targets: they are then not independent images."""
+        targets = [subject.targets(condition).tolist() for subject in self.subjects]
+        return any(len(set(of_subject)) < len(of_subject) for of_subject in targets)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -163,6 +195,7 @@ class Job:
             "responses": {s.subject: s.sha256 for s in self.dataset.subjects},
             "stimuli": self.dataset.stimuli.key,
             "shown": shown_sha256(stimulus_rows(self.dataset)),
+            "tests": sets_sha256(set_rows(self.dataset)),
             "specs": {
                 "dataset": content_sha256(self.dataset.spec.identity()),
                 "model": content_sha256(self.model.spec.identity()),
@@ -186,18 +219,6 @@ class Job:
             code=code_sha256(),
             packages=package_versions(),
         )
-
-
-def stimulus_rows(dataset: DatasetInput) -> list[dict[str, str]]:
-    """Columns of table ``stimuli`` that say which pictures were shown, and what they are."""
-    stimuli, split_of = dataset.stimuli, dataset.split_of
-    return [
-        {"stimulus": name, "split": split_of[name], "sha256": sha256, "source": source}
-        for name, sha256, source in zip(
-            stimuli.ids, stimuli.sha256s(), stimuli.sources, strict=True
-        )
-        if name in split_of
-    ]
 
 
 def plan_sha256(jobs: Sequence[Job]) -> str:
@@ -316,10 +337,15 @@ def read_datasets(
             )
         opened.append((dataset, [Use(path=path, role="dataset") for path in sorted(files)]))
     known = [dataset.spec.name for dataset, _ in opened]
-    for key, given in (("rois", recipe.rois), ("hierarchy", recipe.hierarchy)):
+    for key in ("rois", "hierarchy", "tests"):
+        given = getattr(recipe, key)
         for name in given if isinstance(given, dict) else ():
             if name not in known:
                 raise UnknownDatasetError(name, known, where=f"`{key}` of the recipe")
+    decoded = sorted({roi for dataset, _ in opened for roi in _rois(dataset.spec, recipe)})
+    for roi in recipe.decoder.voxels if isinstance(recipe.decoder.voxels, dict) else ():
+        if roi not in ("default", *decoded):
+            raise UnknownRoiError(roi, decoded, where="decoder.voxels of the recipe")
     for dataset, _ in opened:
         _check_transformations(dataset.spec, recipe)
         _hierarchy(dataset.spec, recipe)
@@ -339,17 +365,17 @@ def _read(
     spec = dataset.spec
     rois = _rois(spec, recipe)
     subjects: list[SubjectInput] = []
-    split_of: dict[str, str] = {}
+    trained, tested = set[str](), set[str]()
     with noting_reads() as files:
         dataset.stimuli.sha256s()  # of all of them, so that what follows reads responses alone
     uses = [*uses, *(Use(path=path, role="stimuli") for path in sorted(files))]
     for number, subject in enumerate(sorted(spec.subjects)):
         with noting_reads() as files:
-            responses = dataset.responses(subject)
+            responses = dataset.responses(subject, tests=recipe.tests_of(spec.name))
         uses += [Use(path=path, role="responses", subject=subject) for path in sorted(files)]
-        split_of |= dict(
-            zip(responses.stimulus_ids.tolist(), responses.split.tolist(), strict=True)
-        )
+        trains = responses.split == TRAIN
+        trained |= set(responses.stimulus_ids[trains].tolist())
+        tested |= {*responses.stimulus_ids[~trains].tolist(), *responses.target_ids.tolist()}
         design = decoding_design(
             responses,
             n_folds=recipe.decoder.folds,
@@ -364,24 +390,36 @@ def _read(
                 subject=subject,
                 design=design,
                 rois={roi: responses.rois[roi] for roi in rois},
+                categories=dataset.categories,
                 sha256=responses.sha256,
             )
         )
         if progress:
             progress(f"read {spec.name}", number + 1, len(spec.subjects))
-    shapes = {len(subject.design.values) for subject in subjects}
-    if len(shapes) > 1:
-        held_out = {s.subject: len(s.design.values) for s in subjects}
-        raise ResponsesError(f"{spec.name}: subjects have different numbers of rows: {held_out}")
+    _check_alike(spec.name, subjects)
+    held_out = "test" if trained else CROSS_VALIDATION
+    split_of = {name: TRAIN if name in trained else held_out for name in trained | tested}
     return DatasetInput(
         spec=spec,
         stimuli=dataset.stimuli,
         split_of=split_of,
         subjects=tuple(subjects),
         rois=rois,
+        categories={name: of for name, of in dataset.categories.items() if name in tested},
         hierarchy=_hierarchy(spec, recipe),
         uses=merge_uses(uses),
     )
+
+
+def _check_alike(dataset: str, subjects: Sequence[SubjectInput]) -> None:
+    """Refuse subjects whose test sets or numbers of samples differ."""
+    sizes = {
+        s.subject: {"in all": len(s.design.values)}
+        | {each.name: len(each.rows) for each in s.design.sets}
+        for s in subjects
+    }
+    if any(found != sizes[subjects[0].subject] for found in sizes.values()):
+        raise ResponsesError(f"{dataset}: subjects have different numbers of rows: {sizes}")
 
 
 def _rois(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:
@@ -421,7 +459,7 @@ def _check_transformations(spec: DatasetSpec, recipe: Recipe) -> None:
             f"dataset {spec.name!r} does not allow voxels to be looked at one by one (encoding in "
             f"the recipe; leave it out): {allowed.reason}"
         )
-    if decoder.voxels != "all" and not allowed.voxel_selection:
+    if decoder.all_voxels != {"all"} and not allowed.voxel_selection:
         raise TransformationError(
             f"dataset {spec.name!r} does not allow voxel selection (decoder.voxels: "
             f"{decoder.voxels}; use `voxels: all`): {allowed.reason}"

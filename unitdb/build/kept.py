@@ -6,6 +6,7 @@ nothing is computed again; of others their tiles are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 
 from unitdb.activations import Activations, LayerInfo, select_units
 from unitdb.analysis import best_units
-from unitdb.build.blocks import Block, load_responses, predict_units
-from unitdb.build.inputs import Job, Progress
+from unitdb.build.arranged import load_arranged
+from unitdb.build.blocks import Block, predict_units
+from unitdb.build.inputs import Job, Progress, SubjectInput
 from unitdb.build.patterns import pattern_steps
 from unitdb.build.results import LayerResults
 from unitdb.build.workers import Run
@@ -51,7 +53,7 @@ Positions = NDArray[np.intp]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KeptStep:
-    """Units to keep of a layer, predicted from an ROI of a subject.
+    """Units to keep of a layer, predicted from an ROI of a subject, of a test set.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ class KeptStep:
 
     @property
     def target(self) -> Path:
-        """``.npy`` file: float32 of shape (n_test, n_kept)."""
+        """``.npy`` file: float32 of shape (n_held_out, n_kept)."""
         return self.blocks[0].target.with_name("kept.npy")
 
     def is_done(self) -> bool:
@@ -123,13 +125,21 @@ def keep_units(
     progress : callable, optional
         Called with what is done and to do.
     """
-    to_do = [layer for layer in job.model.layers if not is_sealed(_paths(folder, layer.name)[-1])]
+    conditions = job.dataset.conditions
+    to_do = [
+        layer
+        for layer in job.model.layers
+        if not is_sealed(_prediction_path(folder, conditions[-1], layer.name))
+    ]
+    of_sets = {name: [block.of(name) for block in blocks] for name in conditions}
     positions = {
-        layer.name: _positions(job, layer, activations.units(layer.name), blocks) for layer in to_do
+        layer.name: _positions(job, layer, activations.units(layer.name), of_sets)
+        for layer in to_do
     }
     steps = [
         KeptStep(blocks=step.blocks, positions=positions[step.layer])
-        for step in pattern_steps(blocks)
+        for of_set in of_sets.values()
+        for step in pattern_steps(of_set)
         if len(positions.get(step.layer, ()))
     ]
     left = [step for step in steps if not step.is_done()]
@@ -137,17 +147,18 @@ def keep_units(
         if progress:
             progress("keep", number, len(steps))
     for layer in to_do:
-        found = {
-            step.blocks[0].place: read_npy(step.target)
-            for step in steps
-            if step.blocks[0].layer == layer.name
-        }
         kept = positions[layer.name]
-        tables = (
-            _activation_rows(job, layer, activations, kept),
-            _prediction_rows(job, layer, activations.units(layer.name)[kept], found),
-        )
-        paths = _paths(folder, layer.name)
+        paths = [_activation_path(folder, layer.name)]
+        tables = [_activation_rows(job, layer, activations, kept)]
+        for condition in conditions:
+            found = {
+                step.blocks[0].place: read_npy(step.target)
+                for step in steps
+                if step.blocks[0].layer == layer.name and step.blocks[0].test == condition
+            }
+            units = activations.units(layer.name)[kept]
+            paths.append(_prediction_path(folder, condition, layer.name))
+            tables.append(_prediction_rows(job, condition, layer, units, found))
         for path, table in zip(paths, tables, strict=True):
             # The last of them is looked for: its seal is of all before it.
             with sealing(path, others=paths[:-1] if path == paths[-1] else ()) as temporary:
@@ -164,14 +175,20 @@ def kept_pieces(table: str, jobs: Sequence[Job], folders: Mapping[str, Path]) ->
     folders : mapping of str to Path
         Folder of each job's rows, by its build.
     """
-    schema, which = get_table(table).arrow_schema(), TABLES.index(table)
+    schema = get_table(table).arrow_schema()
     in_order = sorted(
-        (job.dataset.spec.name, job.model.spec.name, layer.name, job.build)
+        (job.dataset.spec.name, condition, job.model.spec.name, layer.name, job.build)
         for job in jobs
         for layer in job.model.layers
+        for condition in (job.dataset.conditions if table == "prediction" else ("",))
     )
-    for _, _, layer, build in in_order:
-        path = _paths(folders[build], layer)[which]
+    for _, condition, _, layer, build in in_order:
+        folder = folders[build]
+        path = (
+            _prediction_path(folder, condition, layer)
+            if condition
+            else _activation_path(folder, layer)
+        )
         check_seal(path)
         read = pq.read_table(path, schema=schema)
         yield read.replace_schema_metadata(schema.metadata)
@@ -179,8 +196,8 @@ def kept_pieces(table: str, jobs: Sequence[Job], folders: Mapping[str, Path]) ->
 
 def predict_kept(step: KeptStep) -> KeptStep:
     """Write the predictions of a step; gives it back."""
-    n_test = sum(len(test) for _, test in load_responses(step.blocks[0].responses)[0])
-    found = np.empty((n_test, len(step.positions)), dtype=np.float32)
+    n_held_out = len(load_arranged(step.blocks[0].responses).sets[step.blocks[0].test])
+    found = np.empty((n_held_out, len(step.positions)), dtype=np.float32)
     for block in step.blocks:
         first, last = np.searchsorted(step.positions, [block.start, block.stop])
         if first < last:
@@ -203,11 +220,15 @@ def _predicted(block: Block, units: Positions) -> NDArray[np.floating]:
 
 
 def _positions(
-    job: Job, layer: LayerInfo, units: NDArray[np.int32], blocks: Sequence[Block]
+    job: Job,
+    layer: LayerInfo,
+    units: NDArray[np.int32],
+    of_sets: Mapping[str, Sequence[Block]],
 ) -> Positions:
     named = [UnitId.parse(unit) for unit in job.recipe.keep.also]
     also = [of.unit for of in named if of[:2] == (job.model.spec.name, layer.name)]
-    best = best_units(LayerResults(blocks, layer.name), job.recipe.keep.units)
+    results = (LayerResults(of_set, layer.name) for of_set in of_sets.values())
+    best = best_units((r for of_set in results for r in of_set), job.recipe.keep.units)
     return np.union1d(best, np.searchsorted(units, np.array(also, dtype=np.int32)))
 
 
@@ -215,11 +236,21 @@ def _activation_rows(
     job: Job, layer: LayerInfo, activations: Activations, kept: Positions
 ) -> pa.Table:
     """Rows of ``activation``: what the kept units of a layer answer to all pictures shown."""
-    shown = sorted(job.dataset.split_of)
-    rows, units = activations.rows(shown), activations.units(layer.name)[kept]
-    values = [activations.block(layer.name, at, at + 1)[rows, 0] for at in kept.tolist()]
+    dataset, units = job.dataset, activations.units(layer.name)[kept]
+    shown = sorted(dataset.split_of)
+    categories = [name for name in shown if name in dataset.categories]
+    stored = activations.rows([name for name in shown if name not in dataset.categories])
+    members = [activations.rows(list(dataset.categories[name])) for name in categories]
+    is_category = np.isin(shown, categories)
+    values = []
+    for at in kept.tolist():
+        of_unit = activations.block(layer.name, at, at + 1)[:, 0]
+        answers = np.empty(len(shown), dtype=np.float32)
+        answers[~is_category] = of_unit[stored]
+        answers[is_category] = [of_unit[rows].mean(dtype=np.float64) for rows in members]
+        values.append(answers)
     columns = {
-        "dataset": [job.dataset.spec.name] * len(shown) * len(kept),
+        "dataset": [dataset.spec.name] * len(shown) * len(kept),
         "model": [job.model.spec.name] * len(shown) * len(kept),
         "layer": [layer.name] * len(shown) * len(kept),
         "unit": np.repeat(units, len(shown)),
@@ -231,28 +262,30 @@ def _activation_rows(
 
 def _prediction_rows(
     job: Job,
+    condition: str,
     layer: LayerInfo,
     units: NDArray[np.int32],
     found: Mapping[tuple[int, int], NDArray[np.float32]],
 ) -> pa.Table:
     """Rows of ``prediction`` of a layer, for each unit, ROI and subject by stimulus."""
     rois, subjects = job.dataset.rois, job.dataset.subjects
-    tests = [subject.design.stimulus_ids[_held_out(subject.design.splits)] for subject in subjects]
-    orders = [np.argsort(ids) for ids in tests]
-    rows: dict[str, list[object]] = {name: [] for name in ("unit", "roi", "subject", "stimulus")}
+    samples = [_samples(subject, condition) for subject in subjects]
+    names = ("unit", "roi", "subject", "stimulus", "presentation", "target")
+    rows: dict[str, list[object]] = {name: [] for name in names}
     values: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
     for at, unit in enumerate(units.tolist()):
         for i, roi in enumerate(rois):
-            for j, (subject, order) in enumerate(zip(subjects, orders, strict=True)):
+            for j, (subject, (order, of_samples)) in enumerate(zip(subjects, samples, strict=True)):
                 values.append(found[i, j][order, at])
                 rows["unit"] += [unit] * len(order)
                 rows["roi"] += [roi] * len(order)
                 rows["subject"] += [subject.subject] * len(order)
-                rows["stimulus"] += tests[j][order].tolist()
+                for name, column in of_samples.items():
+                    rows[name] += column
     n_rows = len(rows["unit"])
-    columns = {
+    columns: dict[str, object] = {
         "dataset": [job.dataset.spec.name] * n_rows,
-        "condition": [job.dataset.spec.condition] * n_rows,
+        "condition": [condition] * n_rows,
         "model": [job.model.spec.name] * n_rows,
         "layer": [layer.name] * n_rows,
         "predicted": np.concatenate(values),
@@ -261,9 +294,22 @@ def _prediction_rows(
     return _table("prediction", columns)
 
 
-def _held_out(splits: Sequence[tuple[Positions, Positions]]) -> Positions:
-    """Rows that are held out, in the order of the predictions."""
-    return np.concatenate([test for _, test in splits])
+def _samples(subject: SubjectInput, condition: str) -> tuple[Positions, dict[str, list[object]]]:
+    """Order of the held-out samples of a test set by stimulus, and what they are of."""
+    shown, targets = subject.shown(condition), subject.targets(condition)
+    order = np.argsort(shown, kind="stable")
+    times: Counter[str] = Counter()
+    presentations: list[object] = []
+    for name in shown[order].tolist():
+        times[name] += 1
+        presentations.append(times[name])
+    pairs = zip(shown[order].tolist(), targets[order].tolist(), strict=True)
+    columns: dict[str, list[object]] = {
+        "stimulus": shown[order].tolist(),
+        "presentation": presentations,
+        "target": [None if target == name else target for name, target in pairs],
+    }
+    return order, columns
 
 
 def _table(name: str, columns: Mapping[str, object]) -> pa.Table:
@@ -272,6 +318,11 @@ def _table(name: str, columns: Mapping[str, object]) -> pa.Table:
     return pa.table(arrays, schema=schema)
 
 
-def _paths(folder: Path, layer: str) -> tuple[Path, Path]:
-    """Files of a layer's rows, for each of :data:`TABLES`."""
-    return folder / f"{layer}-activation.parquet", folder / f"{layer}-prediction.parquet"
+def _activation_path(folder: Path, layer: str) -> Path:
+    """File of a layer's rows of ``activation``."""
+    return folder / f"{layer}-activation.parquet"
+
+
+def _prediction_path(folder: Path, condition: str, layer: str) -> Path:
+    """File of a layer's rows of ``prediction`` of a test set."""
+    return folder / f"{layer}@{condition}-prediction.parquet"

@@ -11,6 +11,7 @@ import pyarrow as pa
 from unitdb.activations import LayerInfo
 from unitdb.build.identity import recipe_columns
 from unitdb.build.inputs import Job, plan_sha256
+from unitdb.build.shown import set_rows, stimulus_rows
 from unitdb.pictures import thumbnail
 from unitdb.specs import canonical_json
 from unitdb.tables import Rows, Scope, code_columns, table_of
@@ -34,6 +35,7 @@ def reference_tables(jobs: Sequence[Job], inputs: Rows) -> dict[str, pa.Table]:
         "datasets": [_dataset_row(job) for job in datasets],
         "rois": [row for job in datasets for row in _roi_rows(job)],
         "subjects": [row for job in datasets for row in _subject_rows(job)],
+        "test_sets": [row for job in datasets for row in set_rows(job.dataset)],
         "stimuli": [row for job in datasets for row in _stimulus_rows(job)],
         "models": [_model_row(job) for job in models],
         "layers": [_layer_row(job, layer) for job in models for layer in job.model.layers],
@@ -43,12 +45,12 @@ def reference_tables(jobs: Sequence[Job], inputs: Rows) -> dict[str, pa.Table]:
     return {name: table_of(name, found) for name, found in rows.items()}
 
 
-def scope_of(job: Job) -> Scope:
-    """Scope of what a recipe's job decodes."""
+def scope_of(job: Job, condition: str) -> Scope:
+    """Scope of what a recipe's job decodes of a test set."""
     return Scope(
         build=job.build,
         dataset=job.dataset.spec.name,
-        condition=job.dataset.spec.condition,
+        condition=condition,
         model=job.model.spec.name,
         rois=job.dataset.rois,
         subjects=tuple(subject.subject for subject in job.dataset.subjects),
@@ -101,24 +103,15 @@ def _subject_rows(job: Job) -> Rows:
 
 
 def _stimulus_rows(job: Job) -> Rows:
-    stimuli, split_of = job.dataset.stimuli, job.dataset.split_of
-    shown = job.dataset.spec.shown
-    return [
-        {
-            "dataset": job.dataset.spec.name,
-            "stimulus": stimulus,
-            "split": split_of[stimulus],
-            "sha256": sha256,
-            "source": source,
-            "thumbnail": thumbnail(stimuli.image(place))
-            if shown is not None and shown.allows(source)
-            else None,
-        }
-        for place, (stimulus, sha256, source) in enumerate(
-            zip(stimuli.ids, stimuli.sha256s(), stimuli.sources, strict=True)
-        )
-        if stimulus in split_of
-    ]
+    stimuli, shown = job.dataset.stimuli, job.dataset.spec.shown
+    place_of = {name: place for place, name in enumerate(stimuli.ids)}
+    rows: Rows = []
+    for row in stimulus_rows(job.dataset):
+        place = place_of.get(row["stimulus"])
+        is_shown = place is not None and shown is not None and shown.allows(row["source"])
+        picture = thumbnail(stimuli.image(place)) if is_shown and place is not None else None
+        rows.append({"dataset": job.dataset.spec.name, **row, "thumbnail": picture})
+    return rows
 
 
 def _model_row(job: Job) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from unitdb.analysis import (
     pairwise_identification,
     pattern_correlation,
 )
-from unitdb.build.blocks import Block, images_by_name, load_responses, resolution_of_layer
+from unitdb.build.arranged import load_arranged, true_rows
+from unitdb.build.blocks import Block, resolution_of_layer
 from unitdb.resolution import flattened, is_constant
 from unitdb.sealed import read_npy, write_npy, write_text
 
@@ -32,13 +33,18 @@ __all__ = [
     "write_truth",
 ]
 
+_NOTHING = (
+    *("n_pattern_units", "n_candidates", "pattern_r", "pattern_low", "pattern_high"),
+    *("pattern_chance", "identification", "identification_low", "identification_high"),
+    *("identification_chance", "mean_low", "mean_high", "mean_of_patterns"),
+)
 _CHANCE = 0.5
 """Identification by a pattern that knows nothing, where no test image trains the decoder."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatternStep:
-    """Predictions of a layer from an ROI of a subject.
+    """Predictions of a layer from an ROI of a subject, of a test set.
 
     Parameters
     ----------
@@ -61,11 +67,11 @@ class PatternStep:
     @property
     def truth(self) -> Path:
         """``.npy`` file by :func:`write_truth`."""
-        return self.target.parent.with_name("truth.npy")
+        return self.blocks[0].folder / "truth" / f"{self.layer}.npy"
 
 
 def pattern_steps(blocks: Sequence[Block]) -> list[PatternStep]:
-    """One step for each layer, ROI and subject of a job."""
+    """One step for each layer, ROI and subject of the blocks, which are of one test set."""
 
     def key(block: Block) -> tuple[str, tuple[int, int]]:
         return block.layer, block.place
@@ -91,15 +97,20 @@ def summarise_patterns(step: PatternStep) -> PatternStep:
 
     Units are normalised with the mean and SD of the images that train, over all folds. The
     candidates are the test images, in the order of their ids: bootstraps over images then follow
-    from what a release holds.
+    from what a release holds. Where samples of a test set share what is decoded from them, nothing
+    is written of it: intervals and candidates are over images that differ.
     """
-    splits, rows = load_responses(step.blocks[0].responses)
+    arranged = load_arranged(step.blocks[0].responses)
     resolution = resolution_of_layer(step.blocks[0])
-    train = np.unique(np.concatenate([train for train, _ in splits]))
-    by_name = images_by_name(step.blocks[0].responses)
-    test = np.concatenate([test for _, test in splits])[by_name]
+    train = np.unique(np.concatenate([train for train, _ in arranged.splits]))
+    by_name = arranged.by_name[step.blocks[0].test]
+    test = arranged.held_out(step.blocks[0].test)[by_name]
+    rows = arranged.rows
+    if len(np.unique(rows[0, test])) < len(test):
+        write_text(step.target, json.dumps(dict.fromkeys(_NOTHING)))
+        return step
     predicted = load_predictions(step)[:, by_name]
-    truth = read_npy(step.truth)
+    truth = true_rows(read_npy(step.truth), arranged)
     with threadpool_limits(1):
         true, *controls = (
             _similarity(of_control, truth[samples[test]], truth[samples[train]], resolution)
@@ -110,7 +121,7 @@ def summarise_patterns(step: PatternStep) -> PatternStep:
         profile.add(predicted[0], flattened(truth[rows[0, test]], resolution=resolution))
         columns |= _ends("mean", profile.mean())
         columns["mean_of_patterns"] = profile.mean().value
-        columns["identification_chance"] = _CHANCE if len(splits) == 1 else None
+        columns["identification_chance"] = _CHANCE if len(arranged.splits) == 1 else None
         if controls:
             columns["identification_chance"] = float(
                 np.mean([_rate(similarity.similarity()) for similarity in controls])

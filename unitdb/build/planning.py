@@ -44,6 +44,8 @@ class JobPlan:
         Threads or processes that work.
     n_controls : int
         How often everything is decoded again with shuffled images.
+    conditions : tuple of str
+        Test sets; weights are solved once for all of them.
     """
 
     dataset: str
@@ -57,16 +59,21 @@ class JobPlan:
     units_per_second: float
     n_threads: int
     n_controls: int
+    conditions: tuple[str, ...]
 
     @property
     def n_accuracies(self) -> int:
         """Count the rows of the table ``accuracy``."""
+        return self._n_decoded * len(self.conditions)
+
+    @property
+    def _n_decoded(self) -> int:
         return self.n_units * self.n_subjects * self.n_rois
 
     @property
     def seconds(self) -> float:
         """Estimated time of decoding, controls included; not that of encoding and of tables."""
-        return self.n_accuracies * (1 + self.n_controls) / self.units_per_second / self.n_threads
+        return self._n_decoded * (1 + self.n_controls) / self.units_per_second / self.n_threads
 
 
 def plan(
@@ -135,6 +142,7 @@ def _plan(job: Job, memory: int, *, seconds: float, threads: int) -> JobPlan:
         units_per_second=1 / float(np.mean(times)),
         n_threads=threads,
         n_controls=job.recipe.n_controls,
+        conditions=dataset.conditions,
     )
 
 
@@ -146,7 +154,10 @@ def _seconds_per_unit(
     y = np.random.default_rng(0).normal(size=(len(design.values), TILE)).astype(np.float32)
     start = time.perf_counter()
     decoder = RoiDecoder(
-        design.values[:, subject.rois[roi]], design.splits, job.recipe.decoder.settings()
+        design.values[:, subject.rois[roi]],
+        design.splits,
+        job.recipe.decoder.settings(roi),
+        sets=[each.rows for each in design.sets],
     )
     shared = time.perf_counter() - start
     decoder.accuracy(y[:, :1])  # compiles

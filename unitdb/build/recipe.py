@@ -44,13 +44,17 @@ def _text(value: object) -> object:
     return value
 
 
+_Voxels = Annotated[int, Field(ge=1)] | Literal["all"]
+
+
 class DecoderSpec(Spec):
     """The decoder; the defaults are those of the published work.
 
     Parameters
     ----------
-    voxels : int or 'all'
-        Voxels of the ROI kept for each unit.
+    voxels : int, 'all', or mapping of str to these
+        Voxels of the ROI kept for each unit; of some ROIs another number than ``default``:
+        ``{default: 500, VC: 1000}``.
     alpha : float
         Ridge penalty.
     alpha_unit : {'absolute', 'mean-eigenvalue'}
@@ -64,7 +68,7 @@ class DecoderSpec(Spec):
         Folds over images, for datasets without a test split.
     """
 
-    voxels: Annotated[int, Field(ge=1)] | Literal["all"] = 500
+    voxels: _Voxels | dict[Name, _Voxels] = 500
     alpha: Annotated[float, Field(ge=0)] = 100.0
     alpha_unit: Literal["absolute", "mean-eigenvalue"] = "absolute"
     zscore: bool = True
@@ -73,14 +77,28 @@ class DecoderSpec(Spec):
 
     @model_validator(mode="after")
     def _relative_alpha_needs_all_voxels(self) -> DecoderSpec:
-        if self.alpha_unit == "mean-eigenvalue" and self.voxels != "all":
+        if isinstance(self.voxels, dict) and "default" not in self.voxels:
+            raise ValueError("voxels: by ROI, they need `default`, for the ROIs not named")
+        if self.alpha_unit == "mean-eigenvalue" and self.all_voxels != {"all"}:
             raise ValueError("alpha_unit mean-eigenvalue is defined only with `voxels: all`")
         return self
 
-    def settings(self) -> DecoderSettings:
-        """The settings that the decoding engine takes."""
+    @property
+    def all_voxels(self) -> set[int | str]:
+        """Numbers of voxels that any ROI may have."""
+        return set(self.voxels.values()) if isinstance(self.voxels, dict) else {self.voxels}
+
+    def voxels_of(self, roi: str | None) -> int | str:
+        """Voxels of an ROI kept for each unit, or those of the ROIs not named."""
+        if not isinstance(self.voxels, dict):
+            return self.voxels
+        return self.voxels.get(roi or "default", self.voxels["default"])
+
+    def settings(self, roi: str | None = None) -> DecoderSettings:
+        """The settings that the decoding engine takes, for an ROI; by default those not named."""
+        voxels = self.voxels_of(roi)
         return DecoderSettings(
-            n_voxels=None if self.voxels == "all" else self.voxels,
+            n_voxels=voxels if isinstance(voxels, int) else None,
             alpha=self.alpha,
             alpha_relative=self.alpha_unit == "mean-eigenvalue",
             zscore=self.zscore,
@@ -169,6 +187,7 @@ class KeepSpec(Spec):
 
 
 _Rois = Annotated[list[Name], Field(min_length=1)]
+_Tests = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 _Order = Annotated[list[Name], Field(min_length=2)]
 
 
@@ -189,6 +208,9 @@ class Recipe(Spec):
     rois : list of str, mapping of str to list of str, or 'all'
         ROIs that are decoded. Where datasets have other ROIs, a list for each dataset by its name;
         of a dataset that is not in the mapping all are.
+    tests : list of str, mapping of str to list of str, or 'all'
+        Test sets that are decoded, of all datasets or of each by its name; ``*`` stands for
+        anything: ``imagery@*`` for the times of windows. By default (`all`) those of no such time.
     units : 'all' or UnitSelection
         Units of each layer that are decoded.
     decoder : DecoderSpec
@@ -224,8 +246,8 @@ class Recipe(Spec):
             *("name", "version", "title", "description", "licence", "citation", "changes"),
             *("authors", "doi", "funding"),
             # Of these a build has its part, which is in its identity: its own dataset and network,
-            # and the ROIs that they give.
-            *("datasets", "models", "own_models", "rois", "hierarchy"),
+            # the ROIs that they give, and in the hash of the responses the test sets.
+            *("datasets", "models", "own_models", "rois", "hierarchy", "tests"),
         }
     )
 
@@ -244,6 +266,7 @@ class Recipe(Spec):
     own_models: list[OwnModel] = Field(default_factory=list)
     rois: _Rois | dict[Name, _Rois] | Literal["all"] = "all"
     hierarchy: _Order | dict[Name, _Order] | Literal["all"] = "all"
+    tests: _Tests | dict[Name, _Tests] | Literal["all"] = "all"
     units: UnitSelection | Literal["all"] = "all"
     decoder: DecoderSpec = DecoderSpec()
     control: Literal["shuffled-images"] | None = None
@@ -265,6 +288,7 @@ class Recipe(Spec):
             ("own_models", [model.name for model in self.own_models]),
             *_lists("rois", self.rois),
             *_lists("hierarchy", self.hierarchy),
+            *_lists("tests", self.tests),
             ("keep.also", self.keep.also),
         ):
             repeated = sorted({name for name in names if names.count(name) > 1})
@@ -295,6 +319,10 @@ class Recipe(Spec):
     def rois_of(self, dataset: str) -> list[str] | None:
         """The ROIs of a dataset that are decoded; None for all that it has."""
         return _of(self.rois, dataset)
+
+    def tests_of(self, dataset: str) -> list[str] | None:
+        """The test sets of a dataset that are decoded; None for all that are of no window."""
+        return _of(self.tests, dataset)
 
     def hierarchy_of(self, dataset: str) -> list[str] | None:
         """The ROIs of a dataset's BH scores, from early to late; None for all in its own order."""

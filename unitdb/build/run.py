@@ -240,8 +240,12 @@ def _extract(job: Job, cache: Path, progress: Progress | None) -> Activations:
 def _compare_patterns(
     activations: Activations, blocks: Sequence[Block], *, run: Run, progress: Progress | None
 ) -> None:
-    """Summarise the patterns of each layer, ROI and subject that are not summarised yet."""
-    steps = pattern_steps(blocks)
+    """Summarise the patterns of each set, layer, ROI and subject that are not summarised yet."""
+    steps = [
+        step
+        for test in blocks[0].tests
+        for step in pattern_steps([block.of(test) for block in blocks])
+    ]
     to_do = [step for step in steps if not is_sealed(step.target)]
     for step in {step.layer: step for step in to_do}.values():
         write_truth(step, activations)

@@ -7,7 +7,7 @@ are, which are written last, and sealed with what else the layer has.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +26,15 @@ from unitdb.build.patterns import PatternStep, load_predictions, pattern_steps
 from unitdb.build.results import LayerResults
 from unitdb.publish import write_table
 from unitdb.sealed import is_sealed, read_text, write_text
-from unitdb.tables import DecodedLayer, NetworkTables, Predicted, Results, Rows, table_of
+from unitdb.tables import (
+    DecodedLayer,
+    NetworkTables,
+    Predicted,
+    Results,
+    Rows,
+    Scope,
+    table_of,
+)
 
 __all__ = ["kept_folder", "tabulate", "write_tables"]
 
@@ -46,41 +54,68 @@ def tabulate(
 
     Twice over the layers: the false discovery rate of a unit takes the p of all of them.
     """
-    names = [layer.name for layer in job.model.layers]
-    steps, tables = 2 * len(names), _network_tables(job, work)
-    patterns = pattern_steps(blocks)
+    for condition in job.dataset.conditions:
+        of_set = [block.of(condition) for block in blocks]
+        _tabulate_set(job, condition, activations, of_set, encoded, work, progress)
+
+
+def _tabulate_set(
+    job: Job,
+    condition: str,
+    activations: Activations,
+    blocks: Sequence[Block],
+    encoded: EncodingResults | None,
+    work: Path,
+    progress: Progress | None,
+) -> None:
+    """Write the tables of a test set."""
+    scope, names = scope_of(job, condition), [layer.name for layer in job.model.layers]
+    steps, tables = 2 * len(names), _network_tables(job, scope, work)
+    patterns, report = pattern_steps(blocks), _named(progress, job, condition)
     for number, (layer, results) in enumerate(_decoded(job, activations, blocks), 1):
-        rows = _rows_path(work, job, layer.name)
+        rows = _rows_path(work, scope, layer.name)
         if not is_sealed(rows):
             of_layer = {step.place: step for step in patterns if step.layer == layer.name}
             small, files = tables.add(
                 layer,
                 results,
                 covariates=_covariates(activations, layer.name),
-                predicted=partial(_predicted, job, of_layer),
+                predicted=partial(_predicted, job, condition, of_layer),
             )
             # Written last: where it is, all else of the layer is complete, and as its seal says.
             write_text(rows, json.dumps(small), others=files)
-        if progress:
-            progress("tables", number, steps)
-    done = _rows_path(work, job, _HIERARCHY)
+        report(number, steps)
+    done = _rows_path(work, scope, _HIERARCHY)
     if not is_sealed(done):
-        again = _decoded(job, activations, blocks, progress)
-        voxels = None if encoded is None else encoded.accuracies
+        again = _decoded(job, activations, blocks, report)
+        voxels = None if encoded is None else partial(encoded.accuracies, condition)
         small, files = tables.finish(again, names=names, encoded=voxels)
         write_text(done, json.dumps(small), others=files)  # last again
-    if progress:
-        progress("tables", steps, steps)
+    report(steps, steps)
 
 
-def _network_tables(job: Job, work: Path) -> NetworkTables:
+def _named(progress: Progress | None, job: Job, condition: str) -> Callable[[int, int], None]:
+    """Progress callback of one test set, which is named where there are several."""
+    step = "tables" if len(job.dataset.conditions) == 1 else f"tables, {condition}"
+
+    def report(done: int, total: int) -> None:
+        if progress:
+            progress(step, done, total)
+
+    return report
+
+
+def _network_tables(job: Job, scope: Scope, work: Path) -> NetworkTables:
+    condition = scope.condition
+    n_samples = job.dataset.n_samples(condition)
     return NetworkTables(
-        scope_of(job),
+        scope,
         staged=work / "staged",
-        scratch=work / "p" / job.build,
+        scratch=work / "p" / job.build / condition,
         hierarchy=job.dataset.hierarchy,
-        n_test=[subject.n_test for subject in job.dataset.subjects],
-        formula=job.recipe.decoder.folds is None,
+        n_test=[n_samples] * len(job.dataset.subjects),
+        # Samples that share what is decoded from them are not as many as they look.
+        formula=job.recipe.decoder.folds is None and not job.dataset.are_alike(condition),
         n_controls=job.recipe.n_controls,
         seed=job.recipe.seed,
     )
@@ -90,7 +125,7 @@ def _decoded(
     job: Job,
     activations: Activations,
     blocks: Sequence[Block],
-    progress: Progress | None = None,
+    report: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[DecodedLayer, Results]]:
     """Layers with their accuracies; says of each but the last that it is done."""
     n = len(job.model.layers)
@@ -98,8 +133,8 @@ def _decoded(
         units = activations.units(layer.name)
         decoded = DecodedLayer(name=layer.name, shape=layer.shape, axes=layer.axes, units=units)
         yield decoded, LayerResults(blocks, layer.name)
-        if progress:
-            progress("tables", number, 2 * n)
+        if report:
+            report(number, 2 * n)
 
 
 def _covariates(activations: Activations, layer: str) -> NDArray[np.float64]:
@@ -117,17 +152,19 @@ def _covariates(activations: Activations, layer: str) -> NDArray[np.float64]:
     )
 
 
-def _predicted(job: Job, steps: Mapping[tuple[int, int], PatternStep], roi: int) -> Predicted:
+def _predicted(
+    job: Job, condition: str, steps: Mapping[tuple[int, int], PatternStep], roi: int
+) -> Predicted:
     """What the predictions of the units of a layer's patterns give, of an ROI."""
     subjects = job.dataset.subjects
     of_roi = [steps[roi, subject] for subject in range(len(subjects))]
-    return Predicted(
-        patterns=[json.loads(read_text(step.target)) for step in of_roi],
-        alike=prediction_correlations(
+    alike = None
+    if not job.dataset.are_alike(condition):
+        alike = prediction_correlations(
             [load_predictions(step)[0] for step in of_roi],
-            [subject.test_ids for subject in subjects],
-        ),
-    )
+            [subject.targets(condition) for subject in subjects],
+        )
+    return Predicted(patterns=[json.loads(read_text(step.target)) for step in of_roi], alike=alike)
 
 
 def write_tables(
@@ -150,11 +187,11 @@ def write_tables(
     for name, table in reference_tables(jobs, inputs).items():
         write_table(staged, name, table)
     small = [
-        json.loads(read_text(_rows_path(work, job, layer.name)))
+        json.loads(read_text(_rows_path(work, scope_of(job, condition), name)))
         for job in jobs
-        for layer in job.model.layers
+        for condition in job.dataset.conditions
+        for name in (*(layer.name for layer in job.model.layers), _HIERARCHY)
     ]
-    small += [json.loads(read_text(_rows_path(work, job, _HIERARCHY))) for job in jobs]
     for name in (
         "layer_summary",
         "layer_reliability",
@@ -180,5 +217,5 @@ def kept_folder(work: Path, job: Job) -> Path:
     return work / "kept" / job.build
 
 
-def _rows_path(work: Path, job: Job, layer: str) -> Path:
-    return work / "rows" / job.build / f"{layer}.json"
+def _rows_path(work: Path, scope: Scope, layer: str) -> Path:
+    return work / "rows" / scope.build / scope.condition / f"{layer}.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -20,10 +21,14 @@ Rows = NDArray[np.intp]
 
 
 class Part(Protocol):
-    """Predicts some held-out rows."""
+    """Predicts held-out rows of a split, in groups whose products are apart.
 
-    def predict(self, y: Floats, *, repeats: bool, resolution: float) -> Array:
-        """Predictions (n_test, n_units) from raw activations (n_rows, n_units).
+    Rounding of a row depends on the rows beside it: with products of its own, what is predicted of
+    a test set does not depend on which others are decoded.
+    """
+
+    def predict(self, y: Floats, *, repeats: bool, resolution: float) -> list[Array]:
+        """Predictions of each group, (n_rows, n_units), from raw activations (n_rows, n_units).
 
         Below those from averages are those from single presentations, with ``repeats``. Units that
         ``resolution`` finds constant in training are predicted by their mean.
@@ -35,17 +40,20 @@ class Smoother:
 
     Parameters
     ----------
-    matrix : array of shape (n_test, n_rows)
-        Rows sum to 1, so that a unit's mean passes through.
+    matrices : sequence of arrays of shape (n_group, n_rows)
+        Of each group. Rows sum to 1, so that a unit's mean passes through.
     dtype : dtype
         Of the product.
-    n_averages : int
-        Rows before those of single presentations.
+    n_averages : sequence of int
+        Rows of each group before those of single presentations.
     """
 
-    def __init__(self, matrix: Array, dtype: DTypeLike, n_averages: int) -> None:
-        self._matrix = matrix.astype(dtype)
-        self._n_averages = n_averages
+    def __init__(
+        self, matrices: Sequence[Array], dtype: DTypeLike, n_averages: Sequence[int]
+    ) -> None:
+        self._groups = [
+            (matrix.astype(dtype), n) for matrix, n in zip(matrices, n_averages, strict=True)
+        ]
 
     def predict(
         self,
@@ -53,13 +61,17 @@ class Smoother:
         *,
         repeats: bool,
         resolution: float,  # noqa: ARG002 - one matrix does for all units
-    ) -> Array:
-        """Predictions (n_test, n_units) from raw activations (n_rows, n_units)."""
-        matrix = self._matrix if repeats else self._matrix[: self._n_averages]
+    ) -> list[Array]:
+        """Predictions of each group, (n_rows, n_units), from raw activations (n_rows, n_units)."""
         some = y[0]  # any value near the unit's will do: a large mean would cost digits
-        exact = np.result_type(y, matrix)
-        centred = np.subtract(y, some, dtype=exact).astype(matrix.dtype, copy=False)
-        return np.asarray(matrix @ centred + some.astype(np.float64))
+        found, centred = [], None
+        for whole, n in self._groups:
+            matrix = whole if repeats else whole[:n]
+            if centred is None:
+                exact = np.result_type(y, matrix)
+                centred = np.subtract(y, some, dtype=exact).astype(matrix.dtype, copy=False)
+            found.append(np.asarray(matrix @ centred + some.astype(np.float64)))
+        return found
 
 
 class SelectedPart:
@@ -69,36 +81,39 @@ class SelectedPart:
     ----------
     ridge : SelectedRidge
         Made from the training responses.
-    x_test : array of shape (n_test, n_voxels)
-        Normalised with the training statistics.
+    x_tests : sequence of arrays of shape (n_group, n_voxels)
+        Of each group, normalised with the training statistics.
     train : array of int
         Training rows.
     dtype : dtype
         Of the product.
-    n_averages : int
-        Rows of ``x_test`` before those of single presentations.
+    n_averages : sequence of int
+        Rows of each group before those of single presentations.
     """
 
     def __init__(
         self,
         ridge: SelectedRidge,
-        x_test: Array,
+        x_tests: Sequence[Array],
         train: Rows,
         dtype: DTypeLike,
-        n_averages: int,
+        n_averages: Sequence[int],
     ) -> None:
         self._ridge = ridge
-        self._n_averages = n_averages
-        self._x_test = x_test.astype(dtype)
+        self._groups = [
+            (x_test.astype(dtype), n) for x_test, n in zip(x_tests, n_averages, strict=True)
+        ]
         self._train = train
 
-    def predict(self, y: Floats, *, repeats: bool, resolution: float) -> Array:
-        """Predictions (n_test, n_units) from raw activations (n_rows, n_units)."""
-        x_test = self._x_test if repeats else self._x_test[: self._n_averages]
+    def predict(self, y: Floats, *, repeats: bool, resolution: float) -> list[Array]:
+        """Predictions of each group, (n_rows, n_units), from raw activations (n_rows, n_units)."""
         train: Array = y[self._train].astype(np.float64, copy=False)
         z, mean, sd = standardise(train, resolution=resolution)
-        decoded = x_test @ self._ridge.weights(z).T
-        return np.asarray(mean + sd * decoded)
+        weights = self._ridge.weights(z).T
+        return [
+            np.asarray(mean + sd * ((x_test if repeats else x_test[:n]) @ weights))
+            for x_test, n in self._groups
+        ]
 
 
 def smoother_matrix(

@@ -23,6 +23,7 @@ def encoding_accuracies(
     splits: Sequence[tuple[Rows, Rows]],
     settings: DecoderSettings,
     *,
+    sets: Sequence[Rows] | None = None,
     resolutions: Sequence[float] | None = None,
     n_jobs: int = 1,
 ) -> NDArray[np.float64]:
@@ -43,6 +44,8 @@ def encoding_accuracies(
     splits : sequence of (train_rows, test_rows)
         Integer arrays. Held-out predictions of all pairs are pooled.
     settings : DecoderSettings
+    sets : sequence of integer arrays, optional
+        Held-out rows of each test set, as of :class:`.RoiDecoder`.
     resolutions : sequence of float, optional
         By which the units of each layer are constant (:func:`unitdb.resolution.resolution_of`); by
         default that of the array's type.
@@ -51,7 +54,7 @@ def encoding_accuracies(
 
     Returns
     -------
-    array of shape (n_layers, n_voxels)
+    array of shape (n_layers, n_voxels), or (n_layers, n_sets, n_voxels) where ``sets`` are given
         NaN for a voxel that is constant over the training or the held-out rows.
 
     Raises
@@ -65,7 +68,7 @@ def encoding_accuracies(
     ----------
     Nonaka, Majima, Aoki & Kamitani 2021, doi:10.1016/j.isci.2021.103013.
     """
-    found = np.empty((len(activations), responses.shape[1]))
+    found = []
     for number, layer in enumerate(activations):
         if len(layer) != len(responses):
             raise ResponsesError(
@@ -77,6 +80,6 @@ def encoding_accuracies(
             raise ResponsesError(
                 f"none of the {layer.shape[1]} units of layer {number} varies in training"
             )
-        decoder = RoiDecoder(layer, splits, settings, resolution=least)
-        found[number] = decoder.accuracy(responses, n_jobs=n_jobs)
-    return found
+        decoder = RoiDecoder(layer, splits, settings, sets=sets, resolution=least)
+        found.append(decoder.accuracy(responses, n_jobs=n_jobs))
+    return np.stack(found)

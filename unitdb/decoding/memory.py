@@ -24,6 +24,7 @@ def block_units(
     n_splits: int,
     settings: DecoderSettings,
     n_controls: int = 0,
+    n_sets: int = 1,
     n_presentations: int = 0,
 ) -> int:
     """Choose the number of units to decode at a time, a multiple of :data:`TILE`.
@@ -43,6 +44,8 @@ def block_units(
     settings : DecoderSettings
     n_controls : int
         Accuracies of each unit besides the true one.
+    n_sets : int
+        Test sets, whose accuracies are held side by side.
     n_presentations : int
         Single presentations that are predicted too, over all held-out images.
 
@@ -63,6 +66,7 @@ def block_units(
     else:
         fixed += 8 * n_rows * (2 * n_voxels + 3 * n_rows + n_presentations)
     of_unit = 4 * (n_stimuli + n_rows + n_controls) + 16
+    of_unit += (4 * n_controls + 16) * (n_sets - 1)
     tiles = (memory - fixed) // (of_unit * TILE)
     if tiles < 1:
         raise MemoryBudgetError(

@@ -47,22 +47,42 @@ class Decoded:
 
     Parameters
     ----------
-    r : array of shape (n_units,)
-        Decoding accuracy.
+    r : array of shape (n_sets, n_units)
+        Decoding accuracy over the held-out rows of each set.
     predicted : array of shape (n_test, n_kept)
         Predictions of the units that were to be kept, raw.
-    of_repeats : array of shape (n_values, n_units), optional
-        What was to be computed of each unit's predictions from single presentations.
+    of_repeats : tuple of (array of shape (n_values, n_units) or None)
+        What was to be computed of each unit's predictions from single presentations, for each set;
+        None where it has none.
     """
 
     r: Array
     predicted: Array
-    of_repeats: Array | None = None
+    of_repeats: tuple[Array | None, ...]
 
 
-OfRepeats = Callable[[Array, Array], Array]
-"""Predictions from single presentations (n_repeats, n_test, n_units) and true activations
-(n_test, n_units) → (n_values, n_units)."""
+OfRepeats = Callable[[int, Array, Array], Array]
+"""Number of a set, predictions from its single presentations (n_repeats, n_held_out, n_units), and
+true activations (n_held_out, n_units) → (n_values, n_units)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Set:
+    """Held-out rows that accuracies are over together.
+
+    Parameters
+    ----------
+    rows : array of shape (n_held_out,)
+        Rows of the responses.
+    places : slice
+        Where they stand among the predictions.
+    repeats : array of shape (n_repeats, n_held_out, n_voxels)
+        Their single presentations; n_repeats may be 0.
+    """
+
+    rows: Rows | slice
+    places: slice
+    repeats: Array
 
 
 class RoiDecoder:
@@ -80,8 +100,12 @@ class RoiDecoder:
     splits : sequence of (train_rows, test_rows)
         Integer arrays. Held-out predictions of all pairs are pooled.
     settings : DecoderSettings
-    repeats : array of shape (n_repeats, n_test, n_voxels), optional
-        Single presentations of the held-out images, raw, in the order of ``test_rows``.
+    sets : sequence of integer arrays, optional
+        Held-out rows of each test set, all of those of the one split in their order: accuracies are
+        over the rows of a set. By default all held-out rows are one.
+    repeats : array of shape (n_repeats, n_test, n_voxels), or sequence of such, optional
+        Single presentations of the held-out images, raw, in the order of ``test_rows``. Where there
+        are ``sets``, those of each, or None.
     device : str, optional
         A torch device, such as ``cuda`` or ``cuda:1``, to solve on; None is LAPACK on the
         processor, which is faster there than torch's ``cpu``.
@@ -97,8 +121,8 @@ class RoiDecoder:
     Raises
     ------
     ResponsesError
-        No voxel varies over the training rows, one is not finite or cannot be computed with, or
-        repeats are of another shape.
+        No voxel varies over the training rows, one is not finite or cannot be computed with, sets
+        are not the held-out rows, or repeats are of another shape.
     IllConditionedError
         The penalty is too small for regression on all voxels.
     DeviceError
@@ -116,7 +140,8 @@ class RoiDecoder:
         splits: Sequence[Split],
         settings: DecoderSettings,
         *,
-        repeats: NDArray[np.floating] | None = None,
+        sets: Sequence[Rows] | None = None,
+        repeats: NDArray[np.floating] | Sequence[NDArray[np.floating] | None] | None = None,
         device: str | None = None,
         resolution: float | None = None,
     ) -> None:
@@ -131,19 +156,39 @@ class RoiDecoder:
         self._n_rows = len(responses)
         self.test_rows: Rows = np.concatenate([test for _, test in self._splits])
         self._trains = _slice(np.unique(np.concatenate([train for train, _ in self._splits])))
-        self._tests = _slice(self.test_rows)
-        self._repeats = np.empty((0, len(self.test_rows), responses.shape[1]))
-        if repeats is not None:
-            self._repeats = np.asarray(repeats, dtype=np.float64)
-        if self._repeats.shape[1:] != (len(self.test_rows), responses.shape[1]):
-            raise ResponsesError(
-                f"repeats of shape {self._repeats.shape}; they should be (n_repeats, "
-                f"{len(self.test_rows)} held-out rows, {responses.shape[1]} voxels)"
-            )
+        self._is_one = sets is None
+        if sets is None:
+            sets, repeats = [self.test_rows], [None if repeats is None else np.asarray(repeats)]
+        elif len(self._splits) > 1 and len(sets) > 1:
+            raise ResponsesError("several test sets need one split, not folds")
+        self._sets = self._make_sets(sets, repeats or [None] * len(sets), responses.shape[1])
         if device is not None:
             find_device(device)
-        self._all_still = True
+        self._are_still = [True] * len(self._sets)
         self._parts = self._make_parts(responses, device)
+
+    def _make_sets(
+        self,
+        sets: Sequence[Rows],
+        repeats: NDArray[np.floating] | Sequence[NDArray[np.floating] | None],
+        n_voxels: int,
+    ) -> list[_Set]:
+        if not np.array_equal(np.concatenate(list(sets)), self.test_rows):
+            raise ResponsesError("the rows of the test sets are not the held-out rows")
+        found, start = [], 0
+        for rows, single in zip(sets, repeats, strict=True):
+            own = np.empty((0, len(rows), n_voxels))
+            if single is not None:
+                own = np.asarray(single, dtype=np.float64)
+            if own.shape[1:] != (len(rows), n_voxels):
+                raise ResponsesError(
+                    f"repeats of shape {own.shape}; they should be (n_repeats, {len(rows)} "
+                    f"held-out rows, {n_voxels} voxels)"
+                )
+            places = slice(start, start + len(rows))
+            found.append(_Set(rows=_slice(np.asarray(rows)), places=places, repeats=own))
+            start += len(rows)
+        return found
 
     def predict(self, y: UnitColumns, *, resolution: float | None = None, n_jobs: int = 1) -> Array:
         """Held-out predictions of activations.
@@ -172,10 +217,10 @@ class RoiDecoder:
 
         def decode(start: int, stop: int) -> None:
             # Beside presentations, where there are any: to the last bit as :meth:`decode` has it.
-            repeats = len(self._repeats) > 0
             tile, exponent, least = self._read(y, start, stop, resolution)
-            decoded = self._decoded(tile, start, repeats=repeats, resolution=least)[0]
-            predicted[:, start:stop] = np.ldexp(decoded, exponent)
+            of_sets = self._decoded(tile, start, repeats=True, resolution=least)
+            for of_set, (decoded, *_) in zip(self._sets, of_sets, strict=True):
+                predicted[of_set.places, start:stop] = np.ldexp(decoded, exponent)
 
         self._each_tile(y, decode, n_jobs)
         return predicted
@@ -196,7 +241,7 @@ class RoiDecoder:
 
         Returns
         -------
-        array of shape (n_units,)
+        array of shape (n_units,), or (n_sets, n_units) where the decoder was given ``sets``
             Pearson r; NaN for a unit that is constant over the training or the held-out images, by
             :func:`unitdb.resolution.is_constant`.
 
@@ -206,7 +251,8 @@ class RoiDecoder:
             The penalty is too small for the voxels of a unit; names its column.
         """
         nothing = np.empty(0, dtype=np.intp)
-        return self.decode(y, keep=nothing, resolution=resolution, n_jobs=n_jobs).r
+        r = self.decode(y, keep=nothing, resolution=resolution, n_jobs=n_jobs).r
+        return r[0] if self._is_one else r
 
     def decode(
         self,
@@ -227,8 +273,9 @@ class RoiDecoder:
             Columns whose predictions are returned too, ascending.
         of_repeats : callable, optional
             What to compute of predictions from single presentations, for some units at a time:
-            from arrays (n_repeats, n_test, n_units), and the true (n_test, n_units), one of
-            (n_values, n_units). NaN takes its place for units that are constant in training.
+            of a set, by its number, from arrays (n_repeats, n_held_out, n_units), and the true
+            (n_held_out, n_units), one of (n_values, n_units). NaN takes its place for units that
+            are constant in training.
         resolution : float, optional
             By which units are constant (:func:`unitdb.resolution.resolution_of`); by default that
             of the array's type. Say it of activations that were computed in less than they are
@@ -241,36 +288,45 @@ class RoiDecoder:
         IllConditionedError
             The penalty is too small for the voxels of a unit; names its column.
         """
-        found = np.empty(y.shape[1])
+        found = np.empty((len(self._sets), y.shape[1]))
         predicted = np.empty((len(self.test_rows), len(keep)))
-        values: dict[int, Array] = {}
+        values: list[dict[int, Array]] = [{} for _ in self._sets]
 
         def decode(start: int, stop: int) -> None:
             true, exponent, least = self._read(y, start, stop, resolution)
-            tests = true[self._tests].astype(np.float64, copy=False)
-            tests = flattened(tests, resolution=least)
-            repeats = of_repeats is not None
-            decoded, *single = self._decoded(true, start, repeats=repeats, resolution=least)
-            constant = self._undecodable(true[self._trains], decoded, least)
-            found[start:stop] = profile_correlation(decoded, tests)
-            found[start:stop][constant] = np.nan
-            if of_repeats is not None:
-                values[start] = of_repeats(np.stack(single), tests)
-                values[start][:, constant] = np.nan
             first, last = np.searchsorted(keep, [start, stop])
-            columns = keep[first:last] - start
-            predicted[:, first:last] = np.ldexp(decoded[:, columns], exponent[columns])
+            columns, train = keep[first:last] - start, true[self._trains]
+            repeats = of_repeats is not None
+            of_sets = self._decoded(true, start, repeats=repeats, resolution=least)
+            for number, (of_set, (decoded, *single)) in enumerate(
+                zip(self._sets, of_sets, strict=True)
+            ):
+                tests = true[of_set.rows].astype(np.float64, copy=False)
+                tests = flattened(tests, resolution=least)
+                constant = self._undecodable(number, train, decoded, least)
+                found[number, start:stop] = profile_correlation(decoded, tests)
+                found[number, start:stop][constant] = np.nan
+                if of_repeats is not None and single:
+                    values[number][start] = of_repeats(number, np.stack(single), tests)
+                    values[number][start][:, constant] = np.nan
+                kept = np.ldexp(decoded[:, columns], exponent[columns])
+                predicted[of_set.places, first:last] = kept
 
         self._each_tile(y, decode, n_jobs)
-        together = np.concatenate([values[at] for at in sorted(values)], axis=1) if values else None
-        return Decoded(r=found, predicted=predicted, of_repeats=together)
+        together = (
+            np.concatenate([of_set[at] for at in sorted(of_set)], axis=1) if of_set else None
+            for of_set in values
+        )
+        return Decoded(r=found, predicted=predicted, of_repeats=tuple(together))
 
-    def _undecodable(self, train: Floats, decoded: Array, resolution: float) -> NDArray[np.bool_]:
+    def _undecodable(
+        self, number: int, train: Floats, decoded: Array, resolution: float
+    ) -> NDArray[np.bool_]:
         """Units that do not vary in training, or whose predictions vary by rounding alone."""
         constant = is_constant(train, resolution=resolution)
         if len(self._splits) > 1:
             return constant
-        if self._all_still:  # equal rows, whose products some processors round differently
+        if self._are_still[number]:  # equal rows, whose products some processors round differently
             return np.ones_like(constant)
         # Predictions are sums about the training mean: beside that they may vary little.
         return constant | is_constant(decoded - train.mean(axis=0, dtype=np.float64))
@@ -286,25 +342,32 @@ class RoiDecoder:
 
     def _decoded(
         self, tile: Floats, start: int, *, repeats: bool, resolution: float
-    ) -> list[Array]:
-        """Predictions (n_test, n_units) from averages, then from each presentation if asked."""
+    ) -> list[list[Array]]:
+        """For each set predictions from averages, then from each presentation if asked.
+
+        Arrays of shape (n_held_out, n_units).
+        """
         try:
-            rows = np.concatenate(
-                [part.predict(tile, repeats=repeats, resolution=resolution) for part in self._parts]
-            )
+            groups = [
+                group
+                for part in self._parts
+                for group in part.predict(tile, repeats=repeats, resolution=resolution)
+            ]
         except IllConditionedError as cause:
             if cause.unit is None:
                 raise
             raise IllConditionedError(cause.alpha, unit=start + cause.unit) from None
-        if not repeats:
-            return [rows]
+        if len(self._sets) > 1:
+            return [
+                list(rows.reshape(-1, of_set.repeats.shape[1], tile.shape[1]))
+                for of_set, rows in zip(self._sets, groups, strict=True)
+            ]
+        if not repeats or not len(self._sets[0].repeats):
+            return [[np.concatenate(groups) if len(groups) > 1 else groups[0]]]
         # A split has its averages, then its first presentations, …
-        ends = np.cumsum([len(test) for _, test in self._splits])[:-1] * (1 + len(self._repeats))
-        splits = [
-            split.reshape(1 + len(self._repeats), -1, tile.shape[1])
-            for split in np.split(rows, ends)
-        ]
-        return list(np.concatenate(splits, axis=1))
+        n = 1 + len(self._sets[0].repeats)
+        splits = [rows.reshape(n, -1, tile.shape[1]) for rows in groups]
+        return [list(np.concatenate(splits, axis=1))]
 
     def _each_tile(self, y: UnitColumns, decode: Callable[[int, int], None], n_jobs: int) -> None:
         if y.shape[0] != self._n_rows:
@@ -317,65 +380,76 @@ class RoiDecoder:
             for done in [pool.submit(decode, *tile) for tile in _tiles(y.shape[1])]:
                 done.result()
 
-    def _fold(self, x: Array, split: Split, repeats: Array) -> tuple[Array, Array]:
-        """Normalised responses of a split, without the voxels that are constant in training.
-
-        Below the averages of held-out images are their single presentations.
-        """
-        train, test = split
-        useful = ~is_constant(x[train], resolution=self._resolution)
-        if not useful.any():
-            raise ResponsesError(
-                f"none of the {x.shape[1]} voxels varies over the {len(train)} training samples"
+    def _folds(self) -> Iterator[tuple[Split, list[tuple[Rows, Array]]]]:
+        """Each split with its held-out rows and their repeats: those of each set, or its own."""
+        if len(self._sets) > 1:
+            rows = [self.test_rows[of_set.places] for of_set in self._sets]
+            yield (
+                self._splits[0],
+                [(own, of_set.repeats) for own, of_set in zip(rows, self._sets, strict=True)],
             )
-        averages = x[test]
-        # Averages of unequally many presentations differ by an ulp.
-        still = is_constant(averages, resolution=self._resolution)
-        averages[:, still] = averages[0, still]
-        self._all_still &= bool(still[useful].all())
-        x_test = np.concatenate([averages, *repeats])[:, useful]
-        fold = normalise(x[np.ix_(train, useful)], x_test, zscore=self._settings.zscore)
-        selects = self._settings.n_voxels is not None and self._settings.n_voxels < useful.sum()
-        dtype = self._dtype if selects else np.float64
-        check_held(*fold, columns=np.flatnonzero(useful), dtype=dtype)
-        return fold
+            return
+        ends = np.cumsum([len(test) for _, test in self._splits])[:-1]
+        repeats = np.split(self._sets[0].repeats, ends, axis=1)
+        for split, of_split in zip(self._splits, repeats, strict=True):
+            yield split, [(split[1], of_split)]
 
     def _make_parts(self, x: Array, device: str | None) -> list[Part]:
         settings, dtype = self._settings, self._dtype
         parts: list[Part] = []
         smoothers: list[Array] = []
-        ends = np.cumsum([len(test) for _, test in self._splits])[:-1]
-        repeats = np.split(self._repeats, ends, axis=1)
-        for split, of_split in zip(self._splits, repeats, strict=True):
-            fold = self._fold(x, split, of_split)
-            if settings.n_voxels is not None and settings.n_voxels < fold[0].shape[1]:
-                parts.append(self._selected(fold, split, settings.n_voxels, device))
+        for (train, _), held_out in self._folds():
+            useful = ~is_constant(x[train], resolution=self._resolution)
+            if not useful.any():
+                raise ResponsesError(
+                    f"none of the {x.shape[1]} voxels varies over the {len(train)} training samples"
+                )
+            x_train = x[np.ix_(train, useful)]
+            selects = settings.n_voxels is not None and settings.n_voxels < x_train.shape[1]
+            folds = []
+            for number, (rows, repeats) in enumerate(held_out):
+                x_test, still = self._test_rows(x[:, useful], rows, repeats[:, :, useful])
+                self._are_still[number] &= still
+                fold = normalise(x_train, x_test, zscore=settings.zscore)
+                held = dtype if selects else np.float64
+                check_held(*fold, columns=np.flatnonzero(useful), dtype=held)
+                folds.append(fold)
+            n_averages = [len(rows) for rows, _ in held_out]
+            if settings.n_voxels is not None and selects:
+                ridge = self._ridge(folds[0][0], settings.n_voxels, device)
+                tests = [x_test for _, x_test in folds]
+                parts.append(SelectedPart(ridge, tests, train, dtype, n_averages))
             else:
-                smoothers.append(smoother_matrix(fold, split[0], self._n_rows, settings))
-                parts.append(Smoother(smoothers[-1], dtype, len(split[1])))
-        if len(smoothers) < len(parts) or len(self._repeats):
+                matrices = [smoother_matrix(fold, train, self._n_rows, settings) for fold in folds]
+                smoothers += matrices
+                parts.append(Smoother(matrices, dtype, n_averages))
+        has_groups = len(self._sets) > 1 or len(self._sets[0].repeats)
+        if len(smoothers) < len(parts) or has_groups:
             return parts
         matrix = np.concatenate(smoothers)  # one product instead of many
-        return [Smoother(matrix, dtype, len(matrix))]
+        return [Smoother([matrix], dtype, [len(matrix)])]
 
-    def _selected(
-        self, fold: tuple[Array, Array], split: Split, n_voxels: int, device: str | None
-    ) -> SelectedPart:
-        x_train, x_test = fold
+    def _test_rows(self, x: Array, rows: Rows, repeats: Array) -> tuple[Array, bool]:
+        """Held-out images of a set, below them single presentations; whether all are the same."""
+        averages = x[rows]
+        # Averages of unequally many presentations differ by an ulp.
+        still = is_constant(averages, resolution=self._resolution)
+        averages[:, still] = averages[0, still]
+        return np.concatenate([averages, *repeats]), bool(still.all())
+
+    def _ridge(self, x_train: Array, n_voxels: int, device: str | None) -> SelectedRidge:
         make = (
             SelectedRidge
             if device is None
             else partial(TorchSelectedRidge, device=find_device(device))
         )
-        ridge = make(
+        return make(
             x_train,
             n_voxels=n_voxels,
             alpha=self._settings.alpha,
             scaled=self._settings.zscore,
             dtype=self._dtype,
         )
-        train, test = split
-        return SelectedPart(ridge, x_test, train, self._dtype, len(test))
 
 
 def _slice(rows: Rows) -> Rows | slice:

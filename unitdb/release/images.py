@@ -70,9 +70,11 @@ class Images(Tables):
         dataset: str | None = None,
         condition: str | None = None,
     ) -> pd.DataFrame:
-        """Predicted and true activation of a unit, for each test image.
+        """Predicted and true activation of a unit, for each sample of a test set.
 
-        Their correlation over the images of an ROI and subject is the unit's accuracy there.
+        The true one is that of what is decoded from the sample: the picture shown, its category, or
+        another stimulus. Their correlation over the samples of an ROI and subject is
+        the unit's accuracy there.
 
         Parameters
         ----------
@@ -105,7 +107,10 @@ UnknownSubjectError
             if name is not None:
                 check_names(self._source, column, name)
         place = self._kept_unit(unit, names[0])
-        return _kept.predictions(self.sql, names, place, roi=roi, subject=subject)
+        has_targets = "test_sets" in self.tables
+        return _kept.predictions(
+            self.sql, names, place, roi=roi, subject=subject, has_targets=has_targets
+        )
 
     def stimuli(
         self, unit: str, n: int | None = None, *, dataset: str | None = None

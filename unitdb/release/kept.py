@@ -32,13 +32,14 @@ ORDER BY model, layer, unit
 _PREDICTIONS = """
 SELECT predicted.roi, predicted.subject, stimulus, activation, predicted
 FROM (
-  SELECT roi, subject, stimulus, predicted FROM prediction
+  SELECT roi, subject, stimulus, {decoded} AS decoded, {presentation} AS presentation, predicted
+  FROM prediction
   WHERE dataset = ? AND condition = ? AND model = ? AND layer = ? AND unit = ?{kept}
 ) AS predicted JOIN (
-  SELECT stimulus, activation FROM activation
+  SELECT stimulus AS decoded, activation FROM activation
   WHERE dataset = ? AND model = ? AND layer = ? AND unit = ?
-) AS activation USING (stimulus)
-ORDER BY roi, subject, stimulus
+) AS activation USING (decoded)
+ORDER BY roi, subject, stimulus, presentation
 """.strip()
 
 _RANKED = """
@@ -68,6 +69,7 @@ def predictions(
     *,
     roi: str | None,
     subject: str | None,
+    has_targets: bool,
 ) -> pd.DataFrame:
     """Predicted and true activations of a unit (see ``Release.predictions``)."""
     named = {
@@ -76,7 +78,10 @@ def predictions(
     kept = "".join(f" AND {column} = ?" for column in named)
     dataset, condition = scope
     asked = [dataset, condition, *unit, *named.values(), dataset, *unit]
-    return sql(_PREDICTIONS.format(kept=kept), asked)
+    decoded = {"decoded": "stimulus", "presentation": "1"}
+    if has_targets:  # not in releases of older schemas
+        decoded = {"decoded": "coalesce(target, stimulus)", "presentation": "presentation"}
+    return sql(_PREDICTIONS.format(kept=kept, **decoded), asked)
 
 
 def stimuli(sql: Sql, dataset: str, unit: Unit, n: int | None) -> pd.DataFrame:

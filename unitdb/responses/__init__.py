@@ -1,17 +1,23 @@
 """fMRI in: dataset.yaml and its files → stimuli and Responses."""
 
 from unitdb.responses.dataset import Dataset, dataset_specs, find_dataset, open_dataset
-from unitdb.responses.design import Design, decoding_design, shuffle_images
+from unitdb.responses.design import Design, HeldOut, decoding_design, shuffle_images
 from unitdb.responses.rdm import virtual_voxels
+from unitdb.responses.sets_spec import CROSS_VALIDATION, TRAIN, TestSpec
 from unitdb.responses.simulation import Truth, simulated_truth
 from unitdb.responses.spec import DatasetSpec, Transformations
-from unitdb.responses.types import Responses
+from unitdb.responses.types import Responses, TestSet
 
 __all__ = [
+    "CROSS_VALIDATION",
+    "TRAIN",
     "Dataset",
     "DatasetSpec",
     "Design",
+    "HeldOut",
     "Responses",
+    "TestSet",
+    "TestSpec",
     "Transformations",
     "Truth",
     "dataset_specs",

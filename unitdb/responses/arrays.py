@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from unitdb.activations import Stimuli, arrayfiles
 from unitdb.errors import DatasetError
+from unitdb.responses.arrays_spec import ArrayPart, ArrayResponses
 from unitdb.responses.naming import array_ids, read_names
+from unitdb.responses.presentations import ShownRows, presentations, runs_of
 from unitdb.responses.selectors import evaluate, keys_of, parse
-from unitdb.responses.spec import ArrayPart, ArrayResponses, DatasetSpec
+from unitdb.responses.sets import Chosen, Found, assemble
+from unitdb.responses.sets_spec import CROSS_VALIDATION, TRAIN, time_name
+from unitdb.responses.spec import DatasetSpec
 from unitdb.responses.stimuli_spec import ArrayStimuli, ImagePart
 from unitdb.responses.types import Responses
 
@@ -47,13 +51,14 @@ def array_stimuli(spec: ArrayStimuli, data: Path) -> Stimuli:
         Images of another shape or type than described.
     """
     path = data / spec.file
-    arrays = read_arrays(path, _keys(spec, "images"))
+    named = [part.stimulus_ids for part in spec.parts.values() if part.stimulus_ids]
+    arrays = read_arrays(path, [*(part.images for part in spec.parts.values()), *named])
     ids: list[str] = []
     images: list[NDArray[np.uint8]] = []
     for split, part in spec.parts.items():
         stack = _images(arrays[part.images], spec, where=f"{path}: {part.images!r}")
         rows = _Rows(split, np.arange(len(stack)), len(stack), f"images of {part.images!r}")
-        ids += _ids(arrays.get(part.stimulus_ids or ""), part, rows, data, path)
+        ids += _ids(part.stimulus_ids, arrays, part, rows, data, path)
         images += list(stack)
     return Stimuli(
         ids=tuple(ids), sources=(spec.file,) * len(ids), read=lambda index: images[index]
@@ -84,9 +89,24 @@ def _images(stack: NDArray[Any], spec: ArrayStimuli, *, where: str) -> NDArray[n
 
 
 def array_responses(
-    dataset: DatasetSpec, spec: ArrayResponses, subject: str, data: Path
+    dataset: DatasetSpec,
+    spec: ArrayResponses,
+    subject: str,
+    data: Path,
+    *,
+    tests: Collection[str] | None = None,
 ) -> Responses:
     """Responses of one subject that stand in arrays.
+
+    Parameters
+    ----------
+    dataset, spec : DatasetSpec, ArrayResponses
+        Its dataset.yaml.
+    subject : str
+    data : Path
+        Folder that the paths in the spec are relative to.
+    tests : collection of str, optional
+        Test sets that are read, as of :class:`~unitdb.responses.sets.Chosen`.
 
     Raises
     ------
@@ -94,45 +114,112 @@ def array_responses(
         Arrays that are missing or not two-dimensional.
     ResponsesError
         Arrays that contradict each other.
+    UnknownConditionError
+        A test set that there is not.
     """
     path = data / spec.file.replace("{subject}", subject)
-    masks = [key for key in spec.masks.values() if key is not None]
-    conditions = [part.rows for part in spec.parts.values() if part.rows is not None]
-    named_in = {key for condition in conditions for key in keys_of(parse(condition))}
-    arrays = read_arrays(path, [*_keys(spec, "responses"), *masks, *sorted(named_in)])
-    values: list[NDArray[np.float64]] = []
-    ids: list[str] = []
-    splits: list[str] = []
-    for split, part in spec.parts.items():
+    chosen = Chosen(spec, tests, where=dataset.name)
+    arrays = read_arrays(path, _keys_of(spec, [part for _, part in chosen.parts]))
+    found: list[Found] = []
+    for name, part in chosen.parts:
         block = arrays[part.responses]
         if block.dtype.kind not in "fiub":
             raise DatasetError(
                 f"{path}: {part.responses!r} holds {block.dtype}, expected real numbers"
             )
-        if block.ndim != 2 or not block.size or (values and block.shape[1] != values[0].shape[1]):
+        n_voxels = found[0].values.shape[1] if found else block.shape[-1]
+        if block.ndim != 2 or not block.size or block.shape[1] != n_voxels:
             raise DatasetError(
                 f"{path}: {part.responses!r} has shape {block.shape}, expected (samples, voxels) "
-                "with the same voxels in every split"
+                "with the same voxels in every set"
             )
-        rows = _rows(arrays, part, len(block), path)
-        values.append(np.asarray(block[rows], dtype=np.float64))
-        of_part = _Rows(split, rows, len(block), f"rows of {part.responses!r}")
-        ids += _ids(arrays.get(part.stimulus_ids or ""), part, of_part, data, path)
-        splits += [split] * len(rows)
-    return Responses(
-        dataset=dataset.name,
-        subject=subject,
-        values=np.concatenate(values),
-        stimulus_ids=np.array(ids, dtype=np.str_),
-        split=np.array(splits, dtype=np.str_),
-        rois={
-            roi: np.ones(values[0].shape[1], dtype=bool)
-            if key is None
-            else _mask(arrays[key], spec.order, where=f"{path}: {key!r}")
-            for roi, key in ((roi, spec.masks[roi]) for roi in dataset.rois)
-        },
-        condition=dataset.condition,
-    )
+        read = _samples if spec.volumes is None else _presented
+        found += read(name, part, spec, arrays, chosen, path=path, data=data)
+    chosen.check([each.split for each in found], near=_times(spec))
+    rois = {
+        roi: np.ones(found[0].values.shape[1], dtype=bool)
+        if key is None
+        else _mask(arrays[key], spec.order, where=f"{path}: {key!r}")
+        for roi, key in ((roi, spec.masks[roi]) for roi in dataset.rois)
+    }
+    return assemble(dataset, subject, found, rois, data=data)
+
+
+def _times(spec: ArrayResponses) -> list[str]:
+    """Names of the test sets that all windows make."""
+    return [
+        time_name(name, time)
+        for name, part in spec.tests.items()
+        if spec.volumes is not None and part.windows is not None
+        for time in part.windows.times(spec.volumes.repetition_time)
+    ]
+
+
+def _keys_of(spec: ArrayResponses, parts: Sequence[ArrayPart]) -> list[str]:
+    """Keys of all arrays that some parts take."""
+    masks = [key for key in spec.masks.values() if key is not None]
+    conditions = [part.rows for part in parts if part.rows is not None]
+    named_in = {key for condition in conditions for key in keys_of(parse(condition))}
+    columns = [getattr(part, "target_column", None) for part in parts]
+    runs = None if spec.volumes is None else spec.volumes.runs
+    keys = [part.responses for part in parts] + [part.stimulus_ids for part in parts]
+    keys += [*columns, runs, *masks, *sorted(named_in)]
+    return list(dict.fromkeys(key for key in keys if key is not None))
+
+
+def _samples(
+    name: str,
+    part: ArrayPart,
+    spec: ArrayResponses,  # noqa: ARG001 - as of _presented
+    arrays: Mapping[str, NDArray[Any]],
+    chosen: Chosen,  # noqa: ARG001
+    *,
+    path: Path,
+    data: Path,
+) -> list[Found]:
+    """Samples of a part whose rows are samples."""
+    block = arrays[part.responses]
+    rows = _rows(arrays, part, len(block), path)
+    split = name if name in (TRAIN, CROSS_VALIDATION) else "test"
+    of_part = _Rows(split, rows, len(block), f"rows of {part.responses!r}")
+    column = getattr(part, "target_column", None)
+    return [
+        Found(
+            name=name,
+            part=part,
+            values=np.asarray(block[rows], dtype=np.float64),
+            ids=_ids(part.stimulus_ids, arrays, part, of_part, data, path),
+            targets=None if column is None else _ids(column, arrays, part, of_part, data, path),
+        )
+    ]
+
+
+def _presented(
+    name: str,
+    part: ArrayPart,
+    spec: ArrayResponses,
+    arrays: Mapping[str, NDArray[Any]],
+    chosen: Chosen,
+    *,
+    path: Path,
+    data: Path,
+) -> list[Found]:
+    """Samples of a part whose rows are volumes: means over presentations, and single volumes."""
+    assert spec.volumes is not None  # noqa: S101 - who calls has seen it
+    block = np.asarray(arrays[part.responses], dtype=np.float64)
+    runs = runs_of(spec.volumes, arrays, len(block), where=str(path))
+    rows = _rows(arrays, part, len(block), path)
+    if part.runs is not None:
+        unknown = sorted(set(part.runs) - set(runs.tolist()))
+        if unknown:
+            raise DatasetError(f"{path}: there is no run {unknown[0]}; there are 1 to {runs.max()}")
+        rows = rows[np.isin(runs[rows], part.runs)]
+    of_part = _Rows(name, rows, len(block), f"rows of {part.responses!r}")
+    ids = _ids(part.stimulus_ids, arrays, part, of_part, data, path)
+    column = getattr(part, "target_column", None)
+    targets = None if column is None else _ids(column, arrays, part, of_part, data, path)
+    shown = ShownRows(name=name, part=part, rows=rows, ids=ids, targets=targets)
+    return presentations(shown, spec.volumes, block, runs, chosen, where=str(path))
 
 
 def _mask(array: NDArray[Any], order: Literal["C", "F"] | None, *, where: str) -> NDArray[np.bool_]:
@@ -149,7 +236,7 @@ def _mask(array: NDArray[Any], order: Literal["C", "F"] | None, *, where: str) -
 
 
 def _rows(
-    arrays: dict[str, NDArray[Any]], part: ArrayPart, n_rows: int, path: Path
+    arrays: Mapping[str, NDArray[Any]], part: ArrayPart, n_rows: int, path: Path
 ) -> NDArray[np.intp]:
     """Samples that a part chooses."""
     if part.rows is None:
@@ -171,11 +258,6 @@ def _rows(
     return chosen
 
 
-def _keys(spec: ArrayStimuli | ArrayResponses, values: str) -> list[str]:
-    named = [getattr(part, values) for part in spec.parts.values()]
-    return named + [part.stimulus_ids for part in spec.parts.values() if part.stimulus_ids]
-
-
 class _Rows(NamedTuple):
     """Rows of an array that a part takes: which of how many, and what they are, for messages."""
 
@@ -186,13 +268,18 @@ class _Rows(NamedTuple):
 
 
 def _ids(
-    told: NDArray[Any] | None, part: ArrayPart | ImagePart, rows: _Rows, data: Path, path: Path
+    key: str | None,
+    arrays: Mapping[str, NDArray[Any]],
+    part: ArrayPart | ImagePart,
+    rows: _Rows,
+    data: Path,
+    path: Path,
 ) -> list[str]:
     """Ids of some rows of a part; without any in the file they count the rows."""
-    if told is None:
+    if key is None:
         width = max(3, len(str(len(rows.chosen))))
         return [f"{rows.split}-{row:0{width}d}" for row in range(1, len(rows.chosen) + 1)]
-    where = f"{path}: {part.stimulus_ids!r}"
+    told, where = arrays[key], f"{path}: {key!r}"
     if told.size != rows.n:  # those of the next part would make up for it
         raise DatasetError(f"{where} holds {told.size} ids for {rows.n} {rows.what}")
     names = None if part.names is None else read_names(data / part.names, column=part.stimulus_ids)

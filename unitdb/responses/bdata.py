@@ -10,7 +10,7 @@ maps (``vmap``), from numbers to names. The layout is that of bdpy 0.26, ``bdpy/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +30,11 @@ from unitdb.activations.hdf5 import (
 )
 from unitdb.errors import DatasetError, closest
 from unitdb.reads import why_missing
+from unitdb.responses.arrays_spec import BDataPart, BDataResponses
 from unitdb.responses.naming import read_names, stimulus_id
 from unitdb.responses.selectors import evaluate, keys_of, parse
-from unitdb.responses.spec import BDataPart, BDataResponses, DatasetSpec
+from unitdb.responses.sets import Chosen, Found, assemble
+from unitdb.responses.spec import DatasetSpec
 from unitdb.responses.types import Responses
 
 __all__ = ["BData", "bdata_responses", "open_bdata"]
@@ -246,9 +248,24 @@ def open_bdata(path: Path) -> Iterator[BData]:
 
 
 def bdata_responses(
-    dataset: DatasetSpec, spec: BDataResponses, subject: str, data: Path
+    dataset: DatasetSpec,
+    spec: BDataResponses,
+    subject: str,
+    data: Path,
+    *,
+    tests: Collection[str] | None = None,
 ) -> Responses:
     """Responses of one subject in BData files, as they stand there; a sample is a presentation.
+
+    Parameters
+    ----------
+    dataset, spec : DatasetSpec, BDataResponses
+        Its dataset.yaml.
+    subject : str
+    data : Path
+        Folder that the paths in the spec are relative to.
+    tests : collection of str, optional
+        Test sets that are read, as of :class:`~unitdb.responses.sets.Chosen`.
 
     Raises
     ------
@@ -256,28 +273,28 @@ def bdata_responses(
         Files that are missing or not as described, or whose voxels differ.
     ResponsesError
         Responses that contradict themselves.
+    UnknownConditionError
+        A test set that there is not.
     """
-    read = [_read(spec, part, subject, data) for part in spec.parts.values()]
+    chosen = Chosen(spec, tests, where=dataset.name)
+    read = [_read(spec, part, subject, data) for _, part in chosen.parts]
     _check_same_voxels(read)
-    counts = [len(part.ids) for part in read]
-    return Responses(
-        dataset=dataset.name,
-        subject=subject,
-        values=np.concatenate([part.values for part in read]),
-        stimulus_ids=np.array([name for part in read for name in part.ids], dtype=np.str_),
-        split=np.repeat(np.array(list(spec.parts), dtype=np.str_), counts),
-        rois={roi: read[0].rois[roi] for roi in dataset.rois},
-        condition=dataset.condition,
-    )
+    found = [
+        Found(name=name, part=part, values=each.values, ids=each.ids, targets=each.targets)
+        for (name, part), each in zip(chosen.parts, read, strict=True)
+    ]
+    rois = {roi: read[0].rois[roi] for roi in dataset.rois}
+    return assemble(dataset, subject, found, rois, data=data)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Part:
-    """Samples of one split, and what is known of their voxels."""
+    """Samples of one set, and what is known of their voxels."""
 
     path: Path
     values: Floats
     ids: list[str]
+    targets: list[str] | None
     rois: dict[str, NDArray[np.bool_]]
     places: dict[str, Floats]
 
@@ -289,10 +306,12 @@ def _read(spec: BDataResponses, part: BDataPart, subject: str, data: Path) -> _P
         union = np.logical_or.reduce(list(rois.values()))
         rows = bdata.rows(part.rows)
         _check_one_kind(bdata, part, rows)
+        column = getattr(part, "target_column", None)
         return _Part(
             path=bdata.path,
             values=bdata.values(rows, union),
-            ids=_stimulus_ids(bdata, part, data, rows),
+            ids=_ids(bdata, part.stimulus, part, data, rows),
+            targets=None if column is None else _ids(bdata, column, part, data, rows),
             rois={roi: mask[union] for roi, mask in rois.items()},
             places={
                 key: bdata.metadata[key][union]
@@ -325,14 +344,16 @@ def _check_one_kind(bdata: BData, part: BDataPart, rows: NDArray[np.intp]) -> No
             )
 
 
-def _stimulus_ids(bdata: BData, part: BDataPart, data: Path, rows: NDArray[np.intp]) -> list[str]:
+def _ids(
+    bdata: BData, column: str, part: BDataPart, data: Path, rows: NDArray[np.intp]
+) -> list[str]:
     if part.pattern is None:
-        names = read_names(data / part.names, column=part.stimulus) if part.names else None
-        return bdata.labels(part.stimulus, rows=rows, names=names)
-    return bdata.numbered(part.stimulus, part.pattern, rows=rows)
+        names = read_names(data / part.names, column=column) if part.names else None
+        return bdata.labels(column, rows=rows, names=names)
+    return bdata.numbered(column, part.pattern, rows=rows)
 
 
-def _check_same_voxels(parts: list[_Part]) -> None:
+def _check_same_voxels(parts: Sequence[_Part]) -> None:
     first, *others = parts
     for part in others:
         for roi, mask in first.rois.items():

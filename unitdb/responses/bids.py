@@ -13,12 +13,13 @@ is. Then, per run, in this order:
 4. the sample of an event is the mean of its volumes: from round((onset + shift − removed − start)
    / TR) on, as many as round(duration / TR), at least one; halves are rounded up. ``removed`` are
    the seconds at the start of the run that the image has no longer, ``start`` is the StartTime of
-   its sidecar.
+   its sidecar. Windows take single volumes: round((onset + time − removed − start) / TR).
+
+Test sets may share runs, which are read once.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -39,29 +40,46 @@ from unitdb.responses.bids_events import (
 from unitdb.responses.bids_files import Run, by_run, of_run
 from unitdb.responses.bids_images import Grid, bold_grid, bold_times, roi_voxels, time_series
 from unitdb.responses.bids_missing import check_absent, check_left_out, masks_of, without
+from unitdb.responses.bids_spec import BidsPart, BidsResponses
 from unitdb.responses.bids_timing import Timing, run_timing, seconds_removed
 from unitdb.responses.naming import read_names
-from unitdb.responses.spec import BidsPart, BidsResponses, DatasetSpec
-from unitdb.responses.stimuli_spec import Split
+from unitdb.responses.sets import Chosen, Found, assemble
+from unitdb.responses.sets_spec import time_name
+from unitdb.responses.spec import DatasetSpec
 from unitdb.responses.types import Responses
+from unitdb.responses.volumes import block_of, volume_at
 
 __all__ = ["bids_responses", "block_means", "clean", "normalised"]
 
 Floats = NDArray[np.float64]
 
 _LISTED = 5
-_ROUNDING = 1e-6  # of a volume: what the division of two decimal times may be off
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """Files of a run, the events in it that show a stimulus, and the volumes of each."""
+    """Files of a run, and the events in it that show a stimulus of a set."""
 
-    split: str
+    name: str
+    part: BidsPart
     bold: Path
     confounds: Path | None
     events: Path
     shown: Sequence[_Event]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Taken:
+    """Volumes of some presentations of a run: those of a set, or of a time of its windows."""
+
+    run: _Run
+    time: float | None
+    events: Sequence[_Event]
+    blocks: Sequence[slice]
+
+    @property
+    def key(self) -> tuple[str, float | None]:
+        return self.run.name, self.time
 
 
 def bids_responses(
@@ -70,6 +88,7 @@ def bids_responses(
     subject: str,
     data: Path,
     *,
+    tests: Collection[str] | None = None,
     stimuli: Collection[str] | None = None,
 ) -> Responses:
     """Responses of one subject in a BIDS dataset; no more than one run is in memory.
@@ -82,6 +101,8 @@ def bids_responses(
         The subject.
     data : Path
         Folder that the paths in the spec are relative to.
+    tests : collection of str, optional
+        Test sets that are read, as of :class:`~unitdb.responses.sets.Chosen`.
     stimuli : collection of str, optional
         Ids that there are. Events are held to them before any image is read.
 
@@ -93,22 +114,26 @@ def bids_responses(
         Responses that contradict themselves.
     StimulusMismatchError
         An event shows a stimulus that is not among ``stimuli``; names the file and the line.
+    UnknownConditionError
+        A test set that there is not.
     MissingExtraError
         nibabel is not installed.
     """
     root = data / spec.root
+    chosen = Chosen(spec, tests, where=dataset.name)
     check_absent(spec.absent_masks, [p for of in spec.masks.values() for p in of], dataset.subjects)
-    files = {
-        split: _files(root, dataset, split, part, subject) for split, part in spec.parts.items()
-    }
-    _check_used(files, spec)
-    runs: list[_Run] = []
-    for split, part in spec.parts.items():
-        names = read_names(data / part.names, column=part.stimulus) if part.names else None
-        runs += _runs(root, spec, split, subject, files[split], names)
+    files = {name: _files(root, dataset, name, part, subject) for name, part in chosen.parts}
+    _check_used(files, dict(chosen.parts))
+    runs = [
+        run
+        for name, part in chosen.parts
+        for run in _runs(root, spec, name, part, subject, files[name], data)
+    ]
     if stimuli is not None:
         _check_stimuli(runs, stimuli, dataset.name)
-    blocks = [_blocks(run, spec, root) for run in runs]
+    taken = [each for run in runs for each in _blocks(run, spec, root, chosen)]
+    order = list(dict.fromkeys(each.key for each in taken))
+    chosen.check([name if time is None else time_name(name, time) for name, time in order])
     grid = bold_grid(runs[0].bold)
     masks = {
         roi: roi_voxels(
@@ -120,19 +145,25 @@ def bids_responses(
         for roi in dataset.rois
     }
     union = np.logical_or.reduce(list(masks.values()))
-    return Responses(
-        dataset=dataset.name,
-        subject=subject,
-        values=np.concatenate(
-            [
-                _samples(run, of_events, spec, union, grid)
-                for run, of_events in zip(runs, blocks, strict=True)
-            ]
-        ),
-        stimulus_ids=np.array([e.stimulus for run in runs for e in run.shown], dtype=np.str_),
-        split=np.array([run.split for run in runs for _ in run.shown], dtype=np.str_),
-        rois={roi: mask[union] for roi, mask in masks.items()},
-        condition=dataset.condition,
+    samples = _samples(taken, spec, union, grid)
+    found = []
+    for key in order:
+        of_set = [(each, values) for each, values in samples if each.key == key]
+        first = of_set[0][0].run
+        events = [event for each, _ in of_set for event in each.events]
+        column = getattr(first.part, "target_column", None)
+        found.append(
+            Found(
+                name=first.name,
+                part=first.part,
+                time=key[1],
+                values=np.concatenate([values for _, values in of_set]),
+                ids=[event.stimulus for event in events],
+                targets=None if column is None else [event.target or "" for event in events],
+            )
+        )
+    return assemble(
+        dataset, subject, found, {roi: mask[union] for roi, mask in masks.items()}, data=data
     )
 
 
@@ -144,7 +175,7 @@ class _Files:
     events: Mapping[Run, Path]
 
 
-def _files(root: Path, dataset: DatasetSpec, split: Split, part: BidsPart, subject: str) -> _Files:
+def _files(root: Path, dataset: DatasetSpec, name: str, part: BidsPart, subject: str) -> _Files:
     bold, events = (by_run(root, pattern, subject) for pattern in (part.bold, part.events))
     people = sorted({run[0] or "" for run in bold})
     if len(people) > 1:
@@ -152,7 +183,7 @@ def _files(root: Path, dataset: DatasetSpec, split: Split, part: BidsPart, subje
             f"{root}: {part.bold!r} fits files of several subjects, "
             f"{', '.join(people[:_LISTED])}: write {{subject}} where their ids stand"
         )
-    where = f"{root}: parts.{split}.leave_out"
+    where = f"{root}: {name}.leave_out"
     runs = bold.keys() | events.keys()
     check_left_out(part.leave_out, runs, subject, dataset.subjects, where=where)
     kept = _Files(bold=without(bold, part.leave_out), events=without(events, part.leave_out))
@@ -161,36 +192,38 @@ def _files(root: Path, dataset: DatasetSpec, split: Split, part: BidsPart, subje
     return kept
 
 
-def _check_used(files: Mapping[Split, _Files], spec: BidsResponses) -> None:
+def _check_used(files: Mapping[str, _Files], parts: Mapping[str, BidsPart]) -> None:
     """Refuse events that no image is read for: of the run the image is missing, or misnamed."""
     images = {run: path for of_part in files.values() for run, path in of_part.bold.items()}
-    for split, of_part in files.items():
+    for name, of_part in files.items():
         unused = [path for run, path in of_part.events.items() if run not in images]
         if unused:
             near = closest(unused[0].name, [path.name for path in images.values()])
             raise DatasetError(
                 f"{unused[0]}: there is no BOLD image of this run, nor of {len(unused) - 1} others "
                 f"with events; near: {', '.join(near)}; get it, narrow `events` "
-                f"({spec.parts[split].events!r}), or name the run in `leave_out`"
+                f"({parts[name].events!r}), or name the run in `leave_out`"
             )
 
 
 def _runs(
     root: Path,
     spec: BidsResponses,
-    split: Split,
+    name: str,
+    part: BidsPart,
     subject: str,
     files: _Files,
-    names: Mapping[float, str] | None,
+    data: Path,
 ) -> Iterator[_Run]:
-    part = spec.parts[split]
+    names = read_names(data / part.names, column=part.stimulus) if part.names else None
     events = {run: of_run(files.events, run, path, "events") for run, path in files.bold.items()}
     check_kept(list(events.values()), part)
     regressed = part.confounds if spec.regress else None
     confounds = by_run(root, regressed, subject) if regressed else {}
     for run, path in files.bold.items():
         yield _Run(
-            split=split,
+            name=name,
+            part=part,
             bold=path,
             confounds=of_run(confounds, run, path, "confounds") if regressed else None,
             events=events[run],
@@ -214,21 +247,40 @@ def _check_stimuli(runs: Sequence[_Run], stimuli: Collection[str], dataset: str)
     )
 
 
-def _blocks(run: _Run, spec: BidsResponses, root: Path) -> list[slice]:
+def _blocks(run: _Run, spec: BidsResponses, root: Path, chosen: Chosen) -> Iterator[_Taken]:
     """Volumes of each event of a run; of its image the header alone is read."""
     n_volumes, header = bold_times(run.bold)
     timing = run_timing(run.bold, run.events, root, header=header, given=spec.repetition_time)
-    removed = seconds_removed(spec.removed, timing.seconds)
-    shift = spec.shift - removed - timing.start
-    try:
-        blocks = [
-            _volumes(event, timing.seconds, shift, n_volumes, where=run.bold) for event in run.shown
-        ]
-    except DatasetError as cause:
-        hint = "" if spec.removed else "; `removed` says that volumes were taken from its start"
-        raise DatasetError(f"{cause}{hint}") from None
-    _check_apart(run, blocks, timing)
-    return blocks
+    seconds = timing.seconds
+    gone = seconds_removed(spec.removed, seconds) + timing.start
+    windows = getattr(run.part, "windows", None)
+    if windows is None or chosen.takes(run.name):
+        own = getattr(run.part, "shift", None)
+        shift = (spec.shift if own is None else own) - gone
+        try:
+            blocks = [_volumes(e, seconds, shift, n_volumes, where=run.bold) for e in run.shown]
+        except DatasetError as cause:
+            hint = "" if spec.removed else "; `removed` says that volumes were taken from its start"
+            raise DatasetError(f"{cause}{hint}") from None
+        _check_apart(run, blocks, timing)
+        yield _Taken(run=run, time=None, events=run.shown, blocks=blocks)
+    if windows is None:
+        return
+    for time in windows.times(seconds):
+        if chosen.takes(time_name(run.name, time)):
+            at = [(e, volume_at(e.onset + time - gone, seconds)) for e in run.shown]
+            inside = [(event, volume) for event, volume in at if 0 <= volume < n_volumes]
+            if not inside:
+                raise DatasetError(
+                    f"{run.bold}: has no volume {time:g} s from the onset of any of its "
+                    f"{len(at)} events; it has {n_volumes}, one every {seconds:g} s (`windows`)"
+                )
+            yield _Taken(
+                run=run,
+                time=time,
+                events=[event for event, _ in inside],
+                blocks=[slice(volume, volume + 1) for _, volume in inside],
+            )
 
 
 def _check_apart(run: _Run, blocks: Sequence[slice], timing: Timing) -> None:
@@ -243,29 +295,37 @@ def _check_apart(run: _Run, blocks: Sequence[slice], timing: Timing) -> None:
 
 
 def _samples(
-    run: _Run,
-    blocks: Sequence[slice],
-    spec: BidsResponses,
-    voxels: NDArray[np.bool_],
-    grid: Grid,
+    taken: Sequence[_Taken], spec: BidsResponses, voxels: NDArray[np.bool_], grid: Grid
+) -> list[tuple[_Taken, Floats]]:
+    """Samples (n_events, n_voxels) of all that is taken of each run, which is read once."""
+    together: dict[tuple[Path, Path | None], list[_Taken]] = {}
+    for each in taken:
+        together.setdefault((each.run.bold, each.run.confounds), []).append(each)
+    values: dict[int, Floats] = {}
+    for (bold, confounds), sets in together.items():
+        series = _series(bold, confounds, spec, voxels, grid)
+        values |= {id(each): block_means(series, each.blocks) for each in sets}
+    return [(each, values[id(each)]) for each in taken]
+
+
+def _series(
+    bold: Path, path: Path | None, spec: BidsResponses, voxels: NDArray[np.bool_], grid: Grid
 ) -> Floats:
-    """Samples of a run; array of shape (n_events, n_voxels)."""
-    series = time_series(run.bold, voxels, grid)
+    """Time series of a run, cleaned and normalised; array of shape (n_volumes, n_voxels)."""
+    series = time_series(bold, voxels, grid)
     n = len(series)
-    confounds = (
-        read_confounds(run.confounds, spec.regress, n) if run.confounds else np.empty((n, 0))
-    )
+    confounds = read_confounds(path, spec.regress, n) if path else np.empty((n, 0))
     n_regressors = spec.trend + confounds.shape[1]
     if n_regressors and n_regressors >= n - 1:
         raise DatasetError(
-            f"{run.bold}: the run has {n} volumes, of which {n_regressors} regressors and the mean "
+            f"{bold}: the run has {n} volumes, of which {n_regressors} regressors and the mean "
             "leave nothing"
         )
     cleaned = clean(series, confounds, trend=spec.trend)
     try:
-        return block_means(normalised(cleaned, spec.normalise), blocks)
+        return normalised(cleaned, spec.normalise)
     except DatasetError as cause:
-        raise DatasetError(f"{run.bold}: {cause}") from cause
+        raise DatasetError(f"{bold}: {cause}") from cause
 
 
 def clean(run: Floats, confounds: Floats, *, trend: int) -> Floats:
@@ -344,12 +404,11 @@ def block_means(run: Floats, blocks: Sequence[slice]) -> Floats:
 
 
 def _volumes(event: _Event, seconds: float, shift: float, n: int, *, where: Path) -> slice:
-    # Half up, not to the even neighbour: blocks half a volume off would be early and late by turns.
-    first = math.floor((event.onset + shift) / seconds + 0.5 + _ROUNDING)
-    stop = first + max(1, math.floor(event.duration / seconds + 0.5 + _ROUNDING))
-    if first < 0 or stop > n:
+    block = block_of(event.onset + shift, event.duration, seconds)
+    if block.start < 0 or block.stop > n:
         raise DatasetError(
-            f"{where}: the event at {event.onset:g} s ({event.stimulus}) needs the volumes {first} "
-            f"to {stop - 1}; the run has {n}, one every {seconds:g} s (shift: {shift:g} s)"
+            f"{where}: the event at {event.onset:g} s ({event.stimulus}) needs the volumes "
+            f"{block.start} to {block.stop - 1}; the run has {n}, one every {seconds:g} s (shift: "
+            f"{shift:g} s)"
         )
-    return slice(first, stop)
+    return block

@@ -9,6 +9,7 @@ presentation of the stimulus that was shown just before it, in the same run, is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,9 @@ from numpy.typing import NDArray
 
 from unitdb.errors import DatasetError, closest
 from unitdb.resolution import is_constant
+from unitdb.responses.bids_spec import BidsPart
 from unitdb.responses.bids_trials import check_presentations
 from unitdb.responses.naming import file_id, stimulus_id
-from unitdb.responses.spec import BidsPart
 from unitdb.specs import as_id
 from unitdb.texts import Table, is_missing, number, read_table
 
@@ -34,12 +35,16 @@ _HUGE = 1e15  # neighbouring floats are then an eighth apart: no time and no num
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """A presentation: onset and duration in seconds, and the line that it stands in."""
+    """A presentation: onset and duration in seconds, and the line that it stands in.
+
+    ``target`` is the stimulus that is decoded from it, where a column tells it.
+    """
 
     onset: float
     duration: float
     stimulus: str
     line: int
+    target: str | None = None
 
 
 def read_events(
@@ -93,11 +98,11 @@ def check_kept(paths: Sequence[Path], part: BidsPart) -> None:
         kept = {row[column] for row in rows if _is_presentation(row, part)}
         there = sorted({row[column] for row in rows})
         for value in values:
-            if value not in kept:
+            if not any(_is_one_of(cell, [value]) for cell in kept):
                 near = closest(value, there) or there[:_LISTED]
                 why = (
                     "its events name no stimulus, or `keep` leaves them out by other columns"
-                    if value in there
+                    if any(_is_one_of(cell, [value]) for cell in there)
                     else f"there are: {', '.join(map(repr, near)) or 'no events'}"
                 )
                 raise DatasetError(
@@ -142,14 +147,16 @@ def read_confounds(path: Path, columns: Sequence[str], n_volumes: int) -> Floats
 
 def _table(path: Path, part: BidsPart) -> Table:
     table = read_table(path, error=DatasetError)
+    target = getattr(part, "target_column", None)
     if table.rows:
-        for column in ("onset", "duration", part.stimulus, *part.keep):
+        named = (part.stimulus,) if target is None else (part.stimulus, target)
+        for column in ("onset", "duration", *named, *part.keep):
             table.check_column(column)
     return table
 
 
 def _is_presentation(row: Mapping[str, str], part: BidsPart) -> bool:
-    kept = all(row[key] in values for key, values in part.keep.items())
+    kept = all(_is_one_of(row[key], values) for key, values in part.keep.items())
     return kept and not is_missing(row[part.stimulus])
 
 
@@ -178,6 +185,14 @@ def _number(cell: str, column: str, where: str, *, least: float = -_HUGE) -> flo
     return value
 
 
+def _is_one_of(cell: str, values: Sequence[str]) -> bool:
+    """Whether a cell is one of some values, in which ``*`` stands for anything."""
+    return any(
+        cell == value or re.fullmatch(".*".join(map(re.escape, value.split("*"))), cell)
+        for value in values
+    )
+
+
 def _event(
     row: Mapping[str, str],
     part: BidsPart,
@@ -185,20 +200,31 @@ def _event(
     where: str,
     line: int,
 ) -> Event:
+    target = getattr(part, "target_column", None)
+    if target is not None and is_missing(row[target]):
+        raise DatasetError(f"{where}: {target} is {row[target]!r}, expected the target")
     return Event(
         onset=_number(row["onset"], "onset", where),
         duration=_number(row["duration"], "duration", where, least=0),
-        stimulus=_stimulus(row[part.stimulus], part, names, where),
+        stimulus=_stimulus(row, part.stimulus, part, names, where),
         line=line,
+        target=None if target is None else _stimulus(row, target, part, names, where),
     )
 
 
-def _stimulus(cell: str, part: BidsPart, names: Mapping[float, str] | None, where: str) -> str:
+def _stimulus(
+    row: Mapping[str, str],
+    column: str,
+    part: BidsPart,
+    names: Mapping[float, str] | None,
+    where: str,
+) -> str:
+    cell = row[column]
     if part.pattern is None and names is None:
-        return file_id(cell) if part.stimulus == "stim_file" else as_id(cell)
-    value = _number(cell, part.stimulus, where)
-    where = f"{where}: {part.stimulus!r}"
-    return stimulus_id(value, pattern=part.pattern or "", names=names, where=where)
+        return part.prefix + (file_id(cell) if column == "stim_file" else as_id(cell))
+    value = _number(cell, column, where)
+    where = f"{where}: {column!r}"
+    return part.prefix + stimulus_id(value, pattern=part.pattern or "", names=names, where=where)
 
 
 def _without_repeats(events: Sequence[Event]) -> Iterator[Event]:

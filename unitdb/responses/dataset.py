@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -22,21 +22,20 @@ from unitdb.errors import (
 )
 from unitdb.files import visible
 from unitdb.responses.arrays import array_responses, array_stimuli
+from unitdb.responses.arrays_spec import ArrayResponses, BDataResponses
 from unitdb.responses.bdata import bdata_responses
 from unitdb.responses.bids import bids_responses
+from unitdb.responses.bids_spec import BidsResponses
+from unitdb.responses.categories import members_of
 from unitdb.responses.rdm import rdm_responses
+from unitdb.responses.sets import check_chosen
+from unitdb.responses.sets_spec import CROSS_VALIDATION, TRAIN, named_parts
 from unitdb.responses.simulation import simulate
-from unitdb.responses.spec import (
-    ArrayResponses,
-    BDataResponses,
-    BidsResponses,
-    DatasetSpec,
-    RdmResponses,
-    SimulatedResponses,
-)
+from unitdb.responses.simulation_spec import SimulatedResponses
+from unitdb.responses.spec import DatasetSpec, RdmResponses
 from unitdb.responses.stimuli import crop_stimuli, folder_stimuli, named_stimuli
 from unitdb.responses.stimuli_spec import ArrayStimuli, CropStimuli, FolderStimuli, NamedStimuli
-from unitdb.responses.types import CROSS_VALIDATION, Responses
+from unitdb.responses.types import Responses
 from unitdb.sources import data_folder
 from unitdb.specs import read_spec
 
@@ -45,6 +44,11 @@ __all__ = ["Dataset", "dataset_specs", "find_dataset", "open_dataset"]
 Progress = Callable[[int, int], None]
 
 _SHOWN = 5
+_NOW = {
+    "god-imagery": "is now the test set `imagery` of `god`: write `datasets: [god]` and "
+    "`tests: {god: [imagery]}` in the recipe"
+}
+"""Datasets that were, and how what they held is named now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +100,33 @@ class Dataset:
             case None:
                 raise self._no_responses()
 
-    def responses(self, subject: str) -> Responses:
+    @cached_property
+    def categories(self) -> dict[str, tuple[str, ...]]:
+        """Stimuli of each category that is not a stimulus itself; the rule is the spec's.
+
+        Raises
+        ------
+        DatasetError
+            The table of categories cannot be read.
+        """
+        return members_of(self.spec.stimuli, self.stimuli.ids, self.data)
+
+    def responses(self, subject: str, *, tests: Collection[str] | None = None) -> Responses:
         """Responses of one subject.
+
+        Parameters
+        ----------
+        subject : str
+        tests : collection of str, optional
+            Test sets that are read, ``*`` for anything: ``imagery@*``. By default all that are of
+            no time of a window.
 
         Raises
         ------
         UnknownSubjectError
             No such subject.
+        UnknownConditionError
+            No such test set.
         DatasetError
             Files that are missing or not as described.
         ResponsesError
@@ -110,29 +134,56 @@ class Dataset:
         StimulusMismatchError
             Responses to stimuli that the dataset does not have.
         """
-        responses = self._read(subject, joined=True)
-        unknown = np.setdiff1d(responses.stimulus_ids, self.stimuli.ids)
-        if len(unknown):
-            near = closest(str(unknown[0]), self.stimuli.ids)
-            raise StimulusMismatchError(
-                f"{self.spec.name}/{subject}: {len(unknown)} stimulus ids of the responses are not "
-                f"among the {len(self.stimuli)} stimuli: {', '.join(unknown[:_SHOWN])}"
-                + (f"; near {unknown[0]}: {', '.join(near)}" if near else "")
-            )
+        responses = self._read(subject, tests, joined=True)
+        self._check_known(responses)
         self._check_counted(responses)
         return responses
 
+    def _check_known(self, responses: Responses) -> None:
+        """Refuse samples of what is neither a stimulus nor, where it may be, a category."""
+        place = f"{self.spec.name}/{responses.subject}"
+        trained = set(responses.stimulus_ids[responses.split == TRAIN].tolist())
+        for name in dict.fromkeys(responses.split.tolist()):
+            rows, test = responses.split == name, responses.tests.get(name)
+            targets = np.unique(responses.target_ids[rows])
+            of_categories = test is not None and test.targets == "categories"
+            known = [*self.stimuli.ids, *(self.categories if of_categories else ())]
+            shown = targets if of_categories else np.unique(responses.stimulus_ids[rows])
+            named = (("stimulus ids of the responses", shown), (f"targets of {name}", targets))
+            for what, ids in named:
+                unknown = np.setdiff1d(ids, known)
+                if len(unknown):
+                    near = closest(str(unknown[0]), known)
+                    there = f"{len(self.stimuli)} stimuli"
+                    if of_categories:
+                        there += f" and {len(self.categories)} categories (`stimuli.categories`)"
+                    raise StimulusMismatchError(
+                        f"{place}: {len(unknown)} {what} are not among the {there}: "
+                        f"{', '.join(unknown[:_SHOWN])}"
+                        + (f"; near {unknown[0]}: {', '.join(near)}" if near else "")
+                    )
+            if test is None or test.seen_in_training:
+                continue
+            for category in targets if of_categories else ():
+                both = sorted(trained & set(self.categories.get(category, ())))
+                if both:
+                    raise StimulusMismatchError(
+                        f"{place}: {both[0]} trains, and is one of the stimuli of {category}, "
+                        f"which {name} decodes; `seen_in_training: true` says that it is meant"
+                    )
+
     def _check_counted(self, responses: Responses) -> None:
         """Refuse ids that only count rows where there are more stimuli so named than rows."""
+        patterns: list[tuple[str, str]] = []
         match self.spec.responses:
             case RdmResponses() as source:
-                patterns = {CROSS_VALIDATION: source.stimulus_ids}
+                patterns = [(CROSS_VALIDATION, source.stimulus_ids)]
             case ArrayResponses() as source:
-                parts = source.parts.items()
-                patterns = {split: f"{split}-{{}}" for split, p in parts if p.stimulus_ids is None}
-            case _:
-                return
-        for split, pattern in patterns.items():
+                for name, part in named_parts(source):
+                    kind = name if name in (TRAIN, CROSS_VALIDATION) else "test"
+                    if part.stimulus_ids is None and (responses.split == name).any():
+                        patterns.append((name, f"{kind}-{{}}"))
+        for split, pattern in patterns:
             before, after = re.split(r"\{.*\}", pattern)
             counted = re.compile(rf"{re.escape(before)}\d+{re.escape(after)}")
             n_rows = int((responses.split == split).sum())
@@ -152,34 +203,31 @@ class Dataset:
         UnknownSubjectError, DatasetError, ResponsesError
             As of :meth:`responses`.
         """
-        rois = self._read(subject).rois
+        rois = self._read(subject, None).rois
         return {roi: int(rois[roi].sum()) for roi in self.spec.rois}
 
-    def _read(self, subject: str, *, joined: bool = False) -> Responses:
+    def _read(
+        self, subject: str, tests: Collection[str] | None, *, joined: bool = False
+    ) -> Responses:
         """Read the responses of a subject, to be joined to stimuli or by themselves."""
-        if subject not in self.spec.subjects:
-            raise UnknownSubjectError(
-                subject, self.spec.subjects, where=f"dataset {self.spec.name!r}"
-            )
-        match self.spec.responses:
+        spec = self.spec
+        if subject not in spec.subjects:
+            raise UnknownSubjectError(subject, spec.subjects, where=f"dataset {spec.name!r}")
+        match spec.responses:
             case RdmResponses() as source:
-                return rdm_responses(self.spec, source, subject, self._data_folder())
+                check_chosen([source.condition], tests, where=spec.name)
+                return rdm_responses(spec, source, subject, self._data_folder())
             case ArrayResponses() as source:
-                return array_responses(self.spec, source, subject, self._data_folder())
+                return array_responses(spec, source, subject, self._data_folder(), tests=tests)
             case BDataResponses() as source:
-                return bdata_responses(self.spec, source, subject, self._data_folder())
+                return bdata_responses(spec, source, subject, self._data_folder(), tests=tests)
             case BidsResponses() as source:
-                known = self.stimuli.ids if joined else None
+                known = {*self.stimuli.ids, *self.categories} if joined else None
                 folder = self._data_folder()
-                return bids_responses(self.spec, source, subject, folder, stimuli=known)
+                return bids_responses(spec, source, subject, folder, tests=tests, stimuli=known)
             case SimulatedResponses() as source:
-                return simulate(
-                    self.spec,
-                    source,
-                    subject,
-                    self.stimuli.ids,
-                    self._activations_behind(source),
-                )
+                behind = self._activations_behind(source)
+                return simulate(spec, source, subject, self.stimuli.ids, behind, tests=tests)
             case None:
                 raise self._no_responses()
 
@@ -244,9 +292,13 @@ def find_dataset(name: str, extra: Sequence[Path] = ()) -> Path:
     ------
     UnknownDatasetError
         No dataset of that name; lists the nearest.
+    DatasetError
+        It is no longer one; says how it is named now.
     """
     if name.endswith(".yaml"):
         return Path(name)
+    if name in _NOW:
+        raise DatasetError(f"{name} {_NOW[name]}")
     known = dataset_specs(extra)
     if name not in known:
         raise UnknownDatasetError(name, known, hint="unitdb datasets list")

@@ -9,13 +9,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import ResponsesError
-from unitdb.responses.types import TEST, TRAIN, Responses
+from unitdb.responses.sets_spec import TRAIN
+from unitdb.responses.types import Responses, TestSet
 
-__all__ = ["Design", "average_repeats", "decoding_design", "image_folds", "shuffle_images"]
+__all__ = [
+    "Design",
+    "HeldOut",
+    "average_repeats",
+    "decoding_design",
+    "image_folds",
+    "shuffle_images",
+]
 
 Rows = NDArray[np.intp]
 
 _FEWEST_TEST_IMAGES = 3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeldOut:
+    """Held-out rows that accuracies are over together: those of a test set, or of all folds.
+
+    Parameters
+    ----------
+    name : str
+        Of the test set; of what is cross-validated the condition.
+    rows : array of shape (n_held_out,)
+        Rows of the design, in the order of predictions.
+    test : TestSet
+        What the set is of.
+    repeats : array of shape (n_repeats, n_held_out, n_voxels), optional
+        Single presentations of each, in the order in which they were read.
+    averaged : float
+        How many presentations the rows average over: where images differ, the harmonic mean, by
+        which the noise of an average goes.
+    """
+
+    name: str
+    rows: Rows
+    test: TestSet
+    repeats: NDArray[np.floating] | None = None
+    averaged: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,25 +59,29 @@ class Design:
     Parameters
     ----------
     values : array of shape (n_rows, n_voxels)
-        Responses; rows that are held out are averages over an image's presentations.
+        Responses; rows that are held out are averages over an image's presentations, or single
+        ones where a test set keeps them.
     stimulus_ids : array of shape (n_rows,), str
         Stimulus of each row.
+    target_ids : array of shape (n_rows,), str
+        Stimulus or category whose activation is decoded from it.
     splits : tuple of pairs of integer arrays
-        ``(train_rows, test_rows)``; no stimulus is on both sides of a pair, and every held-out
-        row is so in one pair only.
-    repeats : array of shape (n_repeats, n_test, n_voxels), optional
-        Single presentations of the held-out images, in the order in which they were read; images
-        in the order of the held-out rows of all splits.
-    averaged : float
-        How many presentations the held-out rows average over: where images differ, the harmonic
-        mean, by which the noise of an average goes.
+        ``(train_rows, test_rows)``; no stimulus is on both sides of a pair, unless a test set says
+        that it may be, and every held-out row is so in one pair only.
+    sets : tuple of HeldOut
+        The held-out rows by test sets. Where there are several there is one split, whose held-out
+        rows are those of all of them, one after the other.
     """
 
     values: NDArray[np.floating]
     stimulus_ids: NDArray[np.str_]
+    target_ids: NDArray[np.str_]
     splits: tuple[tuple[Rows, Rows], ...]
-    repeats: NDArray[np.floating] | None = None
-    averaged: float = 1.0
+    sets: tuple[HeldOut, ...]
+
+    def held_out(self, name: str) -> HeldOut:
+        """Held-out rows of a test set."""
+        return next(each for each in self.sets if each.name == name)
 
 
 def average_repeats(
@@ -124,80 +162,116 @@ def decoding_design(
         Seed of the folds.
     repeats : bool
         Keep the single presentations of held-out images too: as many of each, the first ones, as
-        of the one that was shown least.
+        of the one that was shown least. Of several test sets, those have them whose images were
+        all shown twice.
 
     Raises
     ------
     ResponsesError
         ``n_folds`` missing, superfluous, or more than there are images; fewer than three
-        held-out images, over which no correlation means anything; or a held-out image that was
-        shown once, where repeats are asked for.
+        held-out images, over which no correlation means anything; or, where repeats are asked
+        for, no test set all of whose images were shown twice.
     """
-    design = _arrange(responses, n_folds=n_folds, seed=seed)
-    if repeats:
-        shown = _presentations(responses, design)
-        averaged = len(shown) / sum(1 / len(rows) for rows in shown)
-        design = replace(design, repeats=_repeats(responses, shown), averaged=averaged)
-    n_test = sum(len(test) for _, test in design.splits)
-    if n_test < _FEWEST_TEST_IMAGES:
-        raise ResponsesError(
-            f"{responses.dataset}/{responses.subject}: {n_test} test images; at least "
-            f"{_FEWEST_TEST_IMAGES} are needed for a correlation"
-        )
-    return design
-
-
-def _arrange(responses: Responses, *, n_folds: int | None, seed: int) -> Design:
-    place = f"{responses.dataset}/{responses.subject}"
     if responses.has_test_split:
         if n_folds is not None:
-            raise ResponsesError(f"{place}: has a test split; leave out the folds of the recipe")
-        train, test = responses.split == TRAIN, responses.split == TEST
-        shown = responses.stimulus_ids
-        test_values, test_ids = average_repeats(responses.values[test], shown[test])
-        n_train = int(train.sum())
-        return Design(
-            values=np.concatenate([responses.values[train], test_values]),
-            stimulus_ids=np.concatenate([shown[train], test_ids]),
-            splits=((np.arange(n_train), np.arange(n_train, n_train + len(test_ids))),),
-        )
+            raise ResponsesError(
+                f"{_place(responses)}: has a test split; leave out the folds of the recipe"
+            )
+        design = _of_sets(responses)
+    else:
+        design = _of_folds(responses, n_folds, seed=seed)
+    for each in design.sets:
+        if len(each.rows) < _FEWEST_TEST_IMAGES:
+            of_set = f" of {each.name}" if len(design.sets) > 1 else ""
+            raise ResponsesError(
+                f"{_place(responses)}: {len(each.rows)} test images{of_set}; at least "
+                f"{_FEWEST_TEST_IMAGES} are needed for a correlation"
+            )
+    return _with_repeats(design, responses) if repeats else design
+
+
+def _place(responses: Responses) -> str:
+    return f"{responses.dataset}/{responses.subject}"
+
+
+def _of_sets(responses: Responses) -> Design:
+    """Training rows, and below them those of each test set."""
+    train = responses.split == TRAIN
+    values, sets = [responses.values[train]], list[HeldOut]()
+    ids, targets = [responses.stimulus_ids[train]], [responses.target_ids[train]]
+    n_rows = n_train = int(train.sum())
+    for name, test in responses.tests.items():
+        of_set = responses.split == name
+        samples, shown = responses.values[of_set], responses.stimulus_ids[of_set]
+        target_of = dict(zip(shown.tolist(), responses.target_ids[of_set].tolist(), strict=True))
+        if test.average:
+            samples, shown = average_repeats(samples, shown)
+        sets.append(HeldOut(name=name, rows=np.arange(n_rows, n_rows + len(shown)), test=test))
+        n_rows += len(shown)
+        values.append(samples)
+        ids.append(shown)
+        targets.append(np.array([target_of[name] for name in shown.tolist()], dtype=np.str_))
+    return Design(
+        values=np.concatenate(values),
+        stimulus_ids=np.concatenate(ids),
+        target_ids=np.concatenate(targets),
+        splits=((np.arange(n_train), np.arange(n_train, n_rows)),),
+        sets=tuple(sets),
+    )
+
+
+def _of_folds(responses: Responses, n_folds: int | None, *, seed: int) -> Design:
     if n_folds is None:
         raise ResponsesError(
-            f"{place}: has no test split; name `folds` in the recipe's decoder to cross-validate"
+            f"{_place(responses)}: has no test split; name `folds` in the recipe's decoder to "
+            "cross-validate"
         )
     values, ids = average_repeats(responses.values, responses.stimulus_ids)
     # Folds follow the order of ids, so that they do not depend on the order of presentation.
     order = np.argsort(ids)
+    splits = image_folds(len(ids), n_folds, seed=seed)
+    rows = np.concatenate([test for _, test in splits])
     return Design(
         values=values[order],
         stimulus_ids=ids[order],
-        splits=image_folds(len(ids), n_folds, seed=seed),
+        target_ids=ids[order],
+        splits=splits,
+        sets=(HeldOut(name=responses.condition, rows=rows, test=TestSet()),),
     )
 
 
-def _presentations(responses: Responses, design: Design) -> list[Rows]:
-    """Rows of the responses to each held-out image."""
-    held_out = design.stimulus_ids[np.concatenate([test for _, test in design.splits])]
-    return [np.flatnonzero(responses.stimulus_ids == stimulus) for stimulus in held_out]
-
-
-def _repeats(responses: Responses, shown: Sequence[Rows]) -> NDArray[np.floating]:
-    """Single presentations of the held-out images, (n_repeats, n_test, n_voxels)."""
-    least = min(shown, key=len)
-    if len(least) < 2:
+def _with_repeats(design: Design, responses: Responses) -> Design:
+    """The design with single presentations of the sets all of whose images were shown twice."""
+    sets, once = list[HeldOut](), None
+    for each in design.sets:
+        of_set = responses.split == each.name if responses.has_test_split else responses.split != ""
+        shown = [
+            np.flatnonzero(of_set & (responses.stimulus_ids == stimulus))
+            for stimulus in design.stimulus_ids[each.rows]
+        ]
+        least = min(shown, key=len)
+        if len(least) < 2 or not each.test.average:
+            once = once if len(least) > 1 else str(responses.stimulus_ids[least[0]])
+            sets.append(each)
+            continue
+        first = np.stack([rows[: len(least)] for rows in shown], axis=1)
+        averaged = len(shown) / sum(1 / len(rows) for rows in shown)
+        sets.append(replace(each, repeats=responses.values[first], averaged=averaged))
+    if all(each.repeats is None for each in sets):
+        what = "no test set averages presentations" if once is None else f"{once!r} was shown once"
         raise ResponsesError(
-            f"{responses.dataset}/{responses.subject}: {str(responses.stimulus_ids[least[0]])!r} "
-            "was shown once; reliability over presentations needs two of each test image: leave "
-            "out `reliability` in the recipe"
+            f"{_place(responses)}: {what}; reliability over presentations needs two of each test "
+            "image: leave out `reliability` in the recipe"
         )
-    return responses.values[np.stack([rows[: len(least)] for rows in shown], axis=1)]
+    return replace(design, sets=tuple(sets))
 
 
 def shuffle_images(design: Design, *, seed: Sequence[int]) -> Design:
     """Give each image's responses to another image of the same side: the null of no relation.
 
-    Training images are permuted among themselves and test images among themselves; images that are
-    cross-validated are permuted all together. Presentations of an image stay together.
+    Training images are permuted among themselves, and what is decoded from the rows of a test set
+    among its own; images that are cross-validated are permuted all together. Presentations of an
+    image stay together.
 
     Parameters
     ----------
@@ -207,10 +281,13 @@ def shuffle_images(design: Design, *, seed: Sequence[int]) -> Design:
         Of the permutation; different for each subject.
     """
     rng = np.random.Generator(np.random.PCG64(list(seed)))
-    ids = design.stimulus_ids.copy()
-    sides = [side for pair in design.splits for side in pair]
-    groups = sides if len(design.splits) == 1 else [np.arange(len(ids))]
+    targets = design.target_ids.copy()
+    groups = [np.arange(len(targets))]
+    if len(design.splits) == 1:
+        groups = [design.splits[0][0], *(each.rows for each in design.sets)]
     for rows in groups:
-        images, of_row = np.unique(design.stimulus_ids[rows], return_inverse=True)
-        ids[rows] = rng.permutation(images)[of_row]
-    return replace(design, stimulus_ids=ids)
+        images, of_row = np.unique(design.target_ids[rows], return_inverse=True)
+        targets[rows] = rng.permutation(images)[of_row]
+    # What is decoded is what was shown, but for test sets that say otherwise.
+    shown = np.where(design.stimulus_ids == design.target_ids, targets, design.stimulus_ids)
+    return replace(design, stimulus_ids=shown, target_ids=targets)

@@ -13,8 +13,9 @@ from scipy.spatial.distance import squareform
 from unitdb.errors import DatasetError
 from unitdb.resolution import DOUBLE
 from unitdb.responses.arrays import read_arrays
+from unitdb.responses.sets_spec import CROSS_VALIDATION
 from unitdb.responses.spec import DatasetSpec, RdmResponses
-from unitdb.responses.types import CROSS_VALIDATION, Responses
+from unitdb.responses.types import Responses
 
 __all__ = ["full_rdm", "rdm_responses", "virtual_voxels"]
 
@@ -145,7 +146,7 @@ def rdm_responses(dataset: DatasetSpec, spec: RdmResponses, subject: str, data: 
         stimulus_ids=np.array([spec.stimulus_ids.format(i) for i in range(1, n_stimuli + 1)]),
         split=np.full(n_stimuli, CROSS_VALIDATION),
         rois={roi: of_roi == roi for roi in blocks},
-        condition=dataset.condition,
+        condition=spec.condition,
     )
 
 

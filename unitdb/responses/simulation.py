@@ -8,7 +8,7 @@ must then find the preferred layers in each ROI, and the visible units in every 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +16,21 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from unitdb.resolution import is_constant, scaled
-from unitdb.responses.spec import DatasetSpec, SimulatedResponses
-from unitdb.responses.types import TEST, TRAIN, Responses
+from unitdb.responses.sets import Chosen, Found, assemble
+from unitdb.responses.sets_spec import TRAIN
+from unitdb.responses.simulation_spec import SimulatedResponses, SimulatedTest
+from unitdb.responses.spec import DatasetSpec
+from unitdb.responses.types import Responses
 
 __all__ = ["Truth", "simulate", "simulated_truth"]
+
+Rows = NDArray[np.intp]
 
 _UNITS_PER_VOXEL = 6
 _VISIBILITY_SPREAD = 1.5
 _SMOOTHNESS = 2.0
 _SIZE_JITTER = 0.1
+_TEST = "test-"  # how ids of stimuli begin that do not train
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,6 +77,8 @@ def simulate(
     subject: str,
     stimulus_ids: Sequence[str],
     activations: Mapping[str, NDArray[np.floating]],
+    *,
+    tests: Collection[str] | None = None,
 ) -> Responses:
     """Simulate one subject.
 
@@ -83,9 +91,11 @@ def simulate(
     subject : str
         One of the dataset's subjects.
     stimulus_ids : sequence of str, n_stimuli long
-        ``train-…`` are shown once, ``test-…`` ``spec.repeats`` times.
+        ``train-…`` are shown once, ``test-…`` as often as each test set says.
     activations : mapping of str to array of shape (n_stimuli, n_units)
         For each layer the raw activations of the units that the brain computes.
+    tests : collection of str, optional
+        Test sets that are simulated, as of :class:`~unitdb.responses.sets.Chosen`.
 
     Returns
     -------
@@ -100,26 +110,52 @@ def simulate(
         members.append(np.full(signal.shape[1], roi))
     signal, member = np.concatenate(signals, axis=1), np.concatenate(members)
 
-    is_test = np.array([name.startswith(f"{TEST}-") for name in stimulus_ids])
-    shown = np.concatenate(
-        [np.flatnonzero(~is_test), np.repeat(np.flatnonzero(is_test), spec.repeats)]
-    )
-    noise = np.concatenate(
+    chosen = Chosen(spec, tests, where=dataset.name)
+    sizes = {roi: int((member == roi).sum()) for roi in spec.rois}
+    is_test = np.array([name.startswith(_TEST) for name in stimulus_ids])
+    trained, tested = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    found: list[Found] = []
+
+    def add(name: str, part: SimulatedTest | None, shown: Rows, noise: NDArray[np.float64]) -> None:
+        values = (part.signal if part else 1.0) * signal[shown] + _noise_of(spec, part) * noise
+        found.append(
+            Found(
+                name=name,
+                part=part,
+                values=values.astype(np.float32),
+                ids=[stimulus_ids[place] for place in shown],
+            )
+        )
+
+    for number, (name, part) in enumerate(spec.tests.items()):
+        shown = np.repeat(tested, part.repeats)
+        if number == 0:  # training and the first test set: one stream of noise
+            both = _noise(spec, len(trained) + len(shown), sizes, "noise", subject)
+            add(TRAIN, None, trained, both[: len(trained)])
+            noise = both[len(trained) :]
+        elif chosen.takes(name):
+            noise = _noise(spec, len(shown), sizes, "noise", subject, name)
+        if chosen.takes(name):
+            add(name, part, shown, noise)
+    rois = {roi: np.isin(member, [roi, *wish.of]) for roi, wish in spec.rois.items()}
+    return assemble(dataset, subject, found, rois, data=None)
+
+
+def _noise_of(spec: SimulatedResponses, part: SimulatedTest | None) -> float:
+    return spec.noise if part is None or part.noise is None else part.noise
+
+
+def _noise(
+    spec: SimulatedResponses, n_samples: int, sizes: Mapping[str, int], *purpose: str
+) -> NDArray[np.float64]:
+    """Noise of unit variance of all voxels, ROI by ROI, (n_samples, n_voxels)."""
+    kind, subject, *of_set = purpose
+    return np.concatenate(
         [
-            _smooth_noise(_rng(spec, "noise", subject, roi), len(shown), int(size), spec)
-            for roi, size in ((roi, (member == roi).sum()) for roi in spec.rois)
+            _smooth_noise(_rng(spec, kind, subject, roi, *of_set), n_samples, size, spec)
+            for roi, size in sizes.items()
         ],
         axis=1,
-    )
-    values = signal[shown] + spec.noise * noise
-    return Responses(
-        dataset=dataset.name,
-        subject=subject,
-        values=values.astype(np.float32),
-        stimulus_ids=np.asarray(stimulus_ids, dtype=np.str_)[shown],
-        split=np.where(is_test[shown], TEST, TRAIN),
-        rois={roi: np.isin(member, [roi, *wish.of]) for roi, wish in spec.rois.items()},
-        condition=dataset.condition,
     )
 
 

@@ -14,6 +14,7 @@ from unitdb.specs import Name, RelativePath, Spec
 
 __all__ = [
     "ArrayStimuli",
+    "CategoryRule",
     "CropStimuli",
     "FolderStimuli",
     "ImagePart",
@@ -63,6 +64,28 @@ class ShownPictures(Spec):
                 )
 
 
+class CategoryRule(Spec):
+    """How stimuli tell their category, which test sets of ``targets: categories`` decode.
+
+    Parameters
+    ----------
+    table : str, optional
+        CSV file below the data folder with the columns stimulus and category.
+    before : str, optional
+        The category is what stands in an id before the last of this: ``n01443537`` of
+        ``n01443537_22563`` with ``_``, and with ``/`` the folder. Ids without it have none.
+    """
+
+    table: RelativePath | None = None
+    before: Annotated[str, Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> CategoryRule:
+        if (self.table is None) == (self.before is None):
+            raise ValueError("give `table` or `before`, one of them")
+        return self
+
+
 class FolderStimuli(Spec):
     """Image files of a folder; the id of a stimulus is its file name without the ending.
 
@@ -74,6 +97,8 @@ class FolderStimuli(Spec):
         Below the data folder.
     ending : str
         Ending of the files, with the dot.
+    categories : CategoryRule, optional
+        How stimuli tell their category.
     shown : ShownPictures, optional
         That the pictures may be shown.
     """
@@ -83,6 +108,7 @@ class FolderStimuli(Spec):
     kind: Literal["folder"]
     folder: RelativePath
     ending: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+$")] = ".jpg"
+    categories: CategoryRule | None = None
     shown: ShownPictures | None = None
 
 
@@ -119,6 +145,8 @@ class ArrayStimuli(Spec):
         Height and width, where images are flattened.
     order : {'C', 'F'}, optional
         How they were flattened: C is row by row, F column by column, as MATLAB does.
+    categories : CategoryRule, optional
+        How stimuli tell their category.
     shown : ShownPictures, optional
         That the pictures may be shown.
     """
@@ -130,6 +158,7 @@ class ArrayStimuli(Spec):
     parts: dict[Split, ImagePart]
     shape: tuple[int, int] | None = None
     order: Literal["C", "F"] | None = None
+    categories: CategoryRule | None = None
     shown: ShownPictures | None = None
 
 
@@ -142,10 +171,13 @@ class NamedStimuli(Spec):
     ----------
     file : str
         Text file below the data folder, one id a line.
+    categories : CategoryRule, optional
+        How stimuli tell their category.
     """
 
     kind: Literal["names"]
     file: RelativePath
+    categories: CategoryRule | None = None
 
 
 class CropStimuli(Spec):
@@ -163,6 +195,8 @@ class CropStimuli(Spec):
         Side of the smallest crop as a share of the photograph's shorter side.
     seed : int
         Of the places and sizes.
+    categories : CategoryRule, optional
+        How stimuli tell their category.
     shown : ShownPictures, optional
         That the pictures may be shown.
     """
@@ -175,6 +209,7 @@ class CropStimuli(Spec):
     size: Annotated[int, Field(ge=8)] = 224
     smallest: Annotated[float, Field(gt=0, le=1)] = 0.3
     seed: Annotated[int, Field(ge=0)] = 0
+    categories: CategoryRule | None = None
     shown: ShownPictures | None = None
 
     @model_validator(mode="after")

@@ -4,21 +4,52 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import ResponsesError, UnknownRoiError
+from unitdb.responses.sets_spec import CROSS_VALIDATION, TRAIN
 from unitdb.specs import as_id
 
-__all__ = ["SPLITS", "Responses"]
-
-TRAIN, TEST, CROSS_VALIDATION = "train", "test", "cross-validation"
-SPLITS = (TRAIN, TEST, CROSS_VALIDATION)
+__all__ = ["Responses", "TestSet"]
 
 _SHOWN = 5
+_NO_TEST = (TRAIN, CROSS_VALIDATION)
+_NO_IDS: NDArray[np.str_] = np.empty(0, dtype=np.str_)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestSet:
+    """What a test set is of, and what it is at; its samples are rows of :class:`Responses`.
+
+    Parameters
+    ----------
+    average : bool
+        Whether presentations of a stimulus are averaged before they are decoded.
+    targets : {'pictures', 'categories', 'stimuli'}
+        What is decoded: the stimulus shown, its category, or another stimulus.
+    seen_in_training : bool
+        That its stimuli may train the decoder too.
+    time, level : float, optional
+        Seconds from the onset of a presentation, and how strong a manipulation is.
+    prior : str, optional
+        What the subject knew beforehand.
+    labels : str
+        Anything else, for people.
+    """
+
+    __test__ = False  # no class of tests, for pytest
+
+    average: bool = True
+    targets: str = "pictures"
+    seen_in_training: bool = False
+    time: float | None = None
+    level: float | None = None
+    prior: str | None = None
+    labels: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,17 +67,22 @@ class Responses:
     stimulus_ids : array of shape (n_samples,), str
         Stimulus of each sample. Repeated presentations repeat the id.
     split : array of shape (n_samples,), str
-        ``"train"`` or ``"test"`` for each sample, or ``"cross-validation"`` for all of them.
+        ``"train"`` or the name of a test set for each sample, or ``"cross-validation"`` for all.
+    target_ids : array of shape (n_samples,), str, optional
+        What each sample is of: a stimulus or a category whose activation is decoded from it. By
+        default the stimulus that was shown.
+    tests : mapping of str to TestSet, optional
+        The test sets, by name.
     rois : mapping of str to array of shape (n_voxels,), bool
         Voxels of each region of interest. Regions may overlap.
     condition : str
-        What the subject did.
+        Name of what is cross-validated; where there are test sets, these have names of their own.
 
     Raises
     ------
     ResponsesError
-        Shapes that disagree, values that are not finite, an empty region, a stimulus in both
-        splits, or only one of the two splits.
+        Shapes that disagree, values that are not finite, an empty region, a stimulus that trains
+        and is tested, or nothing that trains, or is tested.
     """
 
     dataset: str
@@ -56,11 +92,18 @@ class Responses:
     split: NDArray[np.str_]
     rois: Mapping[str, NDArray[np.bool_]]
     condition: str = "perception"
+    target_ids: NDArray[np.str_] = field(default_factory=lambda: _NO_IDS)
+    tests: Mapping[str, TestSet] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         place = f"{self.dataset}/{self.subject}"
-        ids = np.array([as_id(str(name)) for name in self.stimulus_ids.ravel()], dtype=np.str_)
+        ids = _as_ids(self.stimulus_ids)
         object.__setattr__(self, "stimulus_ids", ids)
+        targets = ids if self.target_ids is _NO_IDS else _as_ids(self.target_ids)
+        object.__setattr__(self, "target_ids", targets)
+        if not self.tests:
+            names = dict.fromkeys(name for name in self.split.tolist() if name not in _NO_TEST)
+            object.__setattr__(self, "tests", {name: TestSet() for name in names})
         if (ids == "").any():
             raise ResponsesError(f"{place}: sample {int((ids == '').argmax())} has an empty id")
         if self.values.ndim != 2:
@@ -68,7 +111,11 @@ class Responses:
                 f"{place}: responses have shape {self.values.shape}, expected (samples, voxels)"
             )
         n_samples, n_voxels = self.values.shape
-        for name, array in (("stimulus ids", self.stimulus_ids), ("splits", self.split)):
+        for name, array in (
+            ("stimulus ids", self.stimulus_ids),
+            ("targets", self.target_ids),
+            ("splits", self.split),
+        ):
             if array.shape != (n_samples,):
                 raise ResponsesError(
                     f"{place}: {n_samples} rows of responses but {array.size} {name}"
@@ -92,24 +139,27 @@ class Responses:
 
     def _check_splits(self, place: str) -> None:
         found = set(self.split.tolist())
-        if found not in ({TRAIN, TEST}, {CROSS_VALIDATION}):
+        if (found != {CROSS_VALIDATION} and found != {TRAIN, *self.tests}) or found == {TRAIN}:
             raise ResponsesError(
-                f"{place}: splits are {sorted(found)}; expected train and test, or "
+                f"{place}: splits are {sorted(found)}; expected train and test sets, or "
                 "cross-validation alone"
             )
-        both = set(self.stimulus_ids[self.split == TRAIN].tolist()) & set(
-            self.stimulus_ids[self.split == TEST].tolist()
-        )
-        if both:
-            raise ResponsesError(
-                f"{place}: {len(both)} stimuli are both in train and in test: "
-                f"{', '.join(sorted(both)[:_SHOWN])}"
-            )
+        trains = self.split == TRAIN
+        trained = set(self.stimulus_ids[trains].tolist())
+        for name, test in self.tests.items():
+            tested = self.split == name
+            named = {*self.stimulus_ids[tested].tolist(), *self.target_ids[tested].tolist()}
+            both = sorted(trained & named)
+            if both and not test.seen_in_training:
+                raise ResponsesError(
+                    f"{place}: {len(both)} stimuli are both in train and in {name}: "
+                    f"{', '.join(both[:_SHOWN])}; `seen_in_training: true` says that it is meant"
+                )
 
     @property
     def has_test_split(self) -> bool:
-        """Whether the dataset names its test images; otherwise images are cross-validated."""
-        return bool((self.split == TEST).any())
+        """Whether the dataset names its test sets; otherwise images are cross-validated."""
+        return bool(self.tests)
 
     def roi(self, name: str) -> NDArray[np.floating]:
         """Responses of the voxels of a region.
@@ -131,12 +181,17 @@ class Responses:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of values, ids, splits, masks and condition: the identity of these responses."""
+        """Hash of values, ids, targets, splits and masks: the identity of these responses."""
         digest = hashlib.sha256()
         parts = [self.values, *(self.rois[roi] for roi in sorted(self.rois))]
         for array in parts:
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
-        names = [*self.stimulus_ids.tolist(), *self.split.tolist(), *sorted(self.rois)]
+        names = [*self.stimulus_ids.tolist(), *self.target_ids.tolist(), *self.split.tolist()]
+        names += [*sorted(self.rois), *(f"{name} {test}" for name, test in self.tests.items())]
         digest.update("\0".join([self.condition, *names]).encode())
         return digest.hexdigest()
+
+
+def _as_ids(ids: NDArray[np.str_]) -> NDArray[np.str_]:
+    return np.array([as_id(str(name)) for name in ids.ravel()], dtype=np.str_)

@@ -47,6 +47,9 @@ def alike_names(names: Iterable[str]) -> tuple[str, str] | None:
     return None
 
 
+CONDITION_PATTERN = rf"{NAME_PATTERN}(@[+-][0-9.]+s)?"
+"""Names of test sets."""
+
 # Names repeat over millions of rows; dictionary encoding keeps them at a few bytes in memory too.
 NAME = pa.dictionary(pa.int32(), pa.string())
 TEXT = pa.string()
@@ -66,8 +69,9 @@ DATASET = name_column("dataset", "Name of the fMRI dataset")
 CONDITION = Column(
     name="condition",
     type=NAME,
-    description="What the subject did: perception, imagery, or viewing blurred images",
-    pattern=r"perception|imagery|blur-[A-Za-z0-9.]+",
+    description="Name of the test set, which says what the subject did: perception, imagery, …; "
+    "of a window the time from onset follows, as in imagery@+6s",
+    pattern=CONDITION_PATTERN,
 )
 MODEL = name_column("model", "Name of the network")
 LAYER = name_column("layer", "Name of the layer within the network")

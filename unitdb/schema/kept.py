@@ -16,6 +16,8 @@ from unitdb.schema.columns import (
     ROI,
     SUBJECT,
     UNIT,
+    count,
+    text,
 )
 from unitdb.schema.spec import Column, Table
 
@@ -60,6 +62,20 @@ TABLES = (
             UNIT,
             SUBJECT,
             _STIMULUS,
+            count(
+                "presentation",
+                "Which sample of the stimulus in its test set, from 1: of samples that average "
+                "presentations 1, of single ones a number",
+                unit="index from 1",
+                minimum=1,
+                since="2.3",
+            ),
+            text(
+                "target",
+                "Stimulus or category of stimuli whose activation is decoded",
+                null="NULL where it is the stimulus itself",
+                since="2.3",
+            ),
             Column(
                 name="predicted",
                 type=pa.float32(),
@@ -77,9 +93,13 @@ TABLES = (
             "unit",
             "subject",
             "stimulus",
+            "presentation",
         ),
         # All of a unit lies together: it is asked for by unit.
-        order=("dataset", "condition", "model", "layer", "unit", "roi", "subject", "stimulus"),
+        order=(
+            *("dataset", "condition", "model", "layer", "unit", "roi", "subject", "stimulus"),
+            "presentation",
+        ),
         foreign_keys=(
             OF_SUBJECT,
             OF_STIMULUS,

@@ -7,6 +7,7 @@ import pyarrow as pa
 from unitdb.axes import AXES_PATTERN
 from unitdb.schema.columns import (
     BUILD,
+    CONDITION,
     DATASET,
     LAYER,
     MODEL,
@@ -100,7 +101,8 @@ TABLES = (
             ),
             count(
                 "n_test",
-                "Test images (after averaging of repeats) that the accuracy is taken over",
+                "Held-out samples of all test sets together; accuracies are taken over those of "
+                "each (test_sets.n_samples). An average over presentations is one",
                 unit="images",
                 minimum=1,
             ),
@@ -117,8 +119,64 @@ TABLES = (
         ),
     ),
     Table(
+        name="test_sets",
+        row="a test set of a dataset: samples that decoders trained on others are tested on",
+        columns=(
+            DATASET,
+            CONDITION,
+            Column(
+                name="time",
+                type=pa.float64(),
+                description="Time from the onset of a presentation that samples are measured at",
+                unit="s",
+                null="NULL where samples are of whole presentations",
+                since="2.3",
+            ),
+            Column(
+                name="level",
+                type=pa.float64(),
+                description="Strength of a manipulation, such as a blur, as the dataset gives it",
+                unit="as the dataset gives it",
+                null="NULL where there is none",
+                since="2.3",
+            ),
+            text("prior", "What the subject knew beforehand", null="NULL where nothing is said"),
+            Column(
+                name="targets",
+                type=NAME,
+                description="What is decoded: the picture shown (pictures), the mean over the "
+                "pictures of its category (categories), or another stimulus (stimuli)",
+                pattern="pictures|categories|stimuli",
+            ),
+            text("labels", "Anything else, in words", null="NULL where nothing is said"),
+            count("n_samples", "Samples of each subject", unit="samples", minimum=1),
+            count(
+                "n_targets",
+                "Different stimuli or categories that are decoded from them; where fewer than "
+                "samples, p takes controls, and nothing is given that rests on images that differ",
+                unit="stimuli",
+                minimum=1,
+            ),
+            Column(
+                name="averaged",
+                type=pa.bool_(),
+                description="Whether a sample is the average over presentations of its stimulus",
+            ),
+            count(
+                "n_presentations",
+                "Single presentations of each sample that were decoded for reliability",
+                unit="presentations",
+                minimum=2,
+                null="NULL where none were",
+            ),
+        ),
+        primary_key=("dataset", "condition"),
+        foreign_keys=(OF_DATASET,),
+        since="2.3",
+    ),
+    Table(
         name="stimuli",
-        row="a picture that was shown",
+        row="a picture that was shown, or a category that was decoded",
         columns=(
             DATASET,
             Column(name="stimulus", type=TEXT, description="Identifier of the stimulus"),
@@ -130,7 +188,8 @@ TABLES = (
             ),
             sha256(
                 "sha256",
-                "Hash of the picture's shape and RGB pixels, or of its name where it is missing",
+                "Hash of the picture's shape and RGB pixels, or of its name where it is missing; "
+                "of a category that of its pictures",
             ),
             text("source", "Photograph or file that the stimulus was made from"),
             Column(

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from unitdb.errors import SchemaError, UnknownColumnError
 
-SCHEMA_VERSION = "2.2"
+SCHEMA_VERSION = "2.3"
 """MAJOR.MINOR. MINOR adds tables or nullable columns; MAJOR changes what is there."""
 
 # Nothing is clamped: a correlation of equal vectors may be 1 + 2e-16, and is stored so.
@@ -208,8 +208,14 @@ class Table:
         """
         known = tuple(c for c in self.columns if numbers(c.since) <= numbers(version))
         follows = tuple(f for f in self.follows if numbers(f.since) <= numbers(version))
-        same = known == self.columns and follows == self.follows
-        return self if same else replace(self, columns=known, follows=follows)
+        if known == self.columns and follows == self.follows:
+            return self
+        names = {column.name for column in known}
+        key, order = (
+            tuple(name for name in given if name in names)
+            for given in (self.primary_key, self.order)
+        )
+        return replace(self, columns=known, primary_key=key, order=order, follows=follows)
 
     def arrow_schema(self) -> pa.Schema:
         """Arrow schema of the Parquet file, descriptions in the fields' metadata."""

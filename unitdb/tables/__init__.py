@@ -21,6 +21,7 @@ from unitdb.tables.rows import (
     layer_reliability_rows,
     layer_summary_rows,
     partition_keys,
+    set_row,
     table_of,
 )
 from unitdb.tables.statistics import agreement, by_formula
@@ -58,6 +59,7 @@ __all__ = [
     "package_versions",
     "partition_keys",
     "publish_accuracies",
+    "set_row",
     "significance",
     "stage_accuracies",
     "table_of",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from unitdb.analysis import BestTally, BHMethod, Blocks, Interval, Over
 from unitdb.tables.rows import Rows, Scope
 
-__all__ = ["HierarchyTables"]
+__all__ = ["Encoded", "HierarchyTables"]
 
 _DRAWS = {"n_layers": 5, "n_repeats": 100}
 """Layers a draw, and draws: those of Nonaka et al. 2021."""

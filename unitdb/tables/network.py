@@ -67,12 +67,12 @@ class Predicted:
     ----------
     patterns : sequence of mapping
         For each subject columns of ``layer_summary``, and ``mean_of_patterns``.
-    alike : array of shape (n_subjects, n_subjects)
+    alike : array of shape (n_subjects, n_subjects), optional
         Correlations of the subjects' predictions.
     """
 
     patterns: Sequence[Mapping[str, Any]]
-    alike: NDArray[np.float64]
+    alike: NDArray[np.float64] | None
 
 
 class NetworkTables:

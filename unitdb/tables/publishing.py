@@ -26,7 +26,7 @@ from unitdb.tables.accuracies import (
 from unitdb.tables.network import DecodedLayer, NetworkTables
 from unitdb.tables.origins import build_name, code_columns, input_rows, significance
 from unitdb.tables.results import AtHand
-from unitdb.tables.rows import Rows, Scope, table_of
+from unitdb.tables.rows import Rows, Scope, set_row, table_of
 
 __all__ = ["publish_accuracies", "stage_accuracies"]
 
@@ -203,6 +203,7 @@ def stage_accuracies(
             raise UnknownModelError(network.name, models, where="the accuracies")
     known = {network.name: network for network in networks}
     rows: dict[str, Rows] = defaultdict(list, tables or {})
+    rows["prediction"] = [{"presentation": 1, **row} for row in rows["prediction"]]
     rows |= _dataset_rows(dataset, info, rows["stimuli"])
     for model in models:
         layers = [of for of in accuracies if of.model == model]
@@ -241,6 +242,7 @@ def _dataset_rows(dataset: DatasetInfo, info: ReleaseInfo, stimuli: Rows) -> dic
             for subject in dataset.subjects
             for roi in dataset.rois
         ],
+        "test_sets": [set_row(dataset.name, dataset.condition, n_samples=dataset.n_test)],
     }
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "layer_reliability_rows",
     "layer_summary_rows",
     "partition_keys",
+    "set_row",
     "table_of",
     "unit_summary_rows",
 ]
@@ -81,6 +82,36 @@ class Scope:
     model: str
     rois: tuple[str, ...]
     subjects: tuple[str, ...]
+
+
+def set_row(
+    dataset: str,
+    condition: str,
+    *,
+    n_samples: int,
+    n_targets: int | None = None,
+    n_presentations: int | None = None,
+    targets: str = "pictures",
+    averaged: bool = True,
+    time: float | None = None,
+    level: float | None = None,
+    prior: str | None = None,
+    labels: str | None = None,
+) -> dict[str, Any]:
+    """Row of ``test_sets``; as many targets as samples by default."""
+    return {
+        "dataset": dataset,
+        "condition": condition,
+        "time": time,
+        "level": level,
+        "prior": prior,
+        "targets": targets,
+        "labels": labels,
+        "n_samples": n_samples,
+        "n_targets": n_samples if n_targets is None else n_targets,
+        "averaged": averaged,
+        "n_presentations": n_presentations,
+    }
 
 
 def partition_keys(scope: Scope, layer: str) -> dict[str, str]:

@@ -41,6 +41,7 @@ class Fate:
 
 _KEYS: tuple[Kind, str] = ("held", "keys: sorted, unique, complete, and known to other tables")
 _PROV: tuple[Kind, str] = ("held", "against croissant.json")
+_SETS: tuple[Kind, str] = ("held", "against a hash in builds.inputs")
 _IDENTITY: tuple[Kind, str] = ("held", "the name of the build is a hash of it; recipe.yaml")
 _R: tuple[Kind, str] = ("computed", "from accuracy.r")
 _BOOTSTRAP: tuple[Kind, str] = ("computed", "from accuracy.r, the bootstrap done again")
@@ -70,8 +71,14 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
     "subjects": {
         "n_voxels": ("held", "against croissant.json, and table encoding where there is one"),
         "n_train": _PROV,
-        "n_test": ("held", "against croissant.json, p, and table prediction"),
+        "n_test": ("held", "against croissant.json, and test_sets.n_samples"),
         "responses_sha256": ("held", "against builds.inputs"),
+    },
+    "test_sets": {
+        **dict.fromkeys(("time", "level", "prior", "targets", "labels", "averaged"), _SETS),
+        "n_samples": ("held", "against subjects.n_test, p, and table prediction"),
+        "n_targets": _SETS,
+        "n_presentations": _SETS,
     },
     "stimuli": {
         **dict.fromkeys(("split", "sha256", "source"), ("held", "against a hash in builds.inputs")),
@@ -124,7 +131,7 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         **dict.fromkeys(("identification_low", "identification_high"), _IMAGES),
         "identification_chance": ("held", ".5 without controls; else a share of comparisons"),
         "n_pattern_units": ("bounded", "by n_units and the sample that builds take"),
-        "n_candidates": ("held", "against subjects.n_test"),
+        "n_candidates": ("held", "against test_sets.n_samples"),
         "chance_r": _CONTROLS,
         "mean_reliability": ("computed", "from accuracy.reliability"),
     },
@@ -164,7 +171,7 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         "chance_score": _CONTROLS,
         "p": _COUNTED,
         "rois": ("held", "against best_roi"),
-        "n_stimuli": ("held", "against subjects.n_test"),
+        "n_stimuli": ("held", "against test_sets.n_samples"),
     },
     "best_roi": {"n_units": ("computed", "from accuracy.r and encoding.r")},
     "activation": {
@@ -177,7 +184,9 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         "predicted": (
             "held",
             "with activations it must give accuracy.r, which stays when a unit's are scaled",
-        )
+        ),
+        "target": ("held", "with the activations of that stimulus, accuracy.r"),
+        "presentation": ("computed", "from the rows of its stimulus"),
     },
 }
 

@@ -137,7 +137,8 @@ def _accuracies(
     people = _reads.table(release, "subjects")
     # Each keeps its colour, with an accuracy or without.
     subjects = sorted(people[people["dataset"] == chosen["dataset"]]["subject"].unique())
-    rows = with_intervals(rows.dropna(subset="r"), people)
+    sets = _reads.table(release, "test_sets") if "test_sets" in release.tables else None
+    rows = with_intervals(rows.dropna(subset="r"), people, sets)
     rois = _rois(release, chosen["dataset"])
     if rows.empty:
         st.info("This unit has no accuracy: it answers the same to all test pictures.")

@@ -146,7 +146,10 @@ def show_plan(root: Path | None, /, recipe: Path, **options: Any) -> None:
     for found in plans:
         minutes, seconds = divmod(round(found.seconds), 60)
         each = f"{found.n_subjects} subjects × {found.n_rois} ROIs"
+        if len(found.conditions) > 1:
+            each += f" × {len(found.conditions)} test sets"
         rows = [
+            ["test sets", ", ".join(found.conditions)],
             ["layers", f"{found.n_layers:,}"],
             ["units", f"{found.n_units:,}"],
             [

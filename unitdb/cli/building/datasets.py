@@ -16,7 +16,13 @@ from unitdb.cli.building.build import DATASETS
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
 from unitdb.errors import DatasetError, SourceError, UnknownSubjectError
-from unitdb.responses import DatasetSpec, dataset_specs, find_dataset, open_dataset
+from unitdb.responses import (
+    DatasetSpec,
+    TestSpec,
+    dataset_specs,
+    find_dataset,
+    open_dataset,
+)
 from unitdb.specs import read_spec
 
 __all__ = ["datasets"]
@@ -83,12 +89,39 @@ def show_dataset(name: str, voxels: bool, datasets: tuple[Path, ...], data: Path
     terminal.echo(f"source:          {spec.source}")
     terminal.echo(f"cite as:         {spec.citation}\n")
     print_table(["ROI", "meaning"], [[roi, meaning] for roi, meaning in spec.rois.items()])
+    _print_sets(spec)
     if voxels:
         terminal.echo()
         _print_voxels(name, datasets, data)
     if spec.files is not None:
         terminal.echo(f"\nfiles:           {sources.data_folder(data) / spec.name}")
         _print_files(spec, spec.files, data)
+
+
+def _print_sets(spec: DatasetSpec) -> None:
+    """Print the test sets, and what each is of and at."""
+    tests: dict[str, TestSpec] = getattr(spec.responses, "tests", {})
+    rows = [[name, _targets(test), *_at(test)] for name, test in tests.items()]
+    if rows:
+        terminal.echo()
+        print_table(["test set", "decoded", "samples", "windows", "level", "prior"], rows)
+    elif spec.responses is not None:
+        terminal.echo("\ntest sets:       none; images are held out in folds")
+
+
+def _targets(test: TestSpec) -> str:
+    return test.targets if isinstance(test.targets, str) else "other stimuli"
+
+
+def _at(test: TestSpec) -> list[str]:
+    windows = test.windows
+    step = "" if windows is None else f"{windows.step}" + " s" * (windows.step != "TR")
+    return [
+        "averages" if test.average else "single presentations",
+        "" if windows is None else f"{windows.start:g} to {windows.to:g} s, every {step}",
+        "" if test.level is None else f"{test.level:g}",
+        test.prior or "",
+    ]
 
 
 def _print_voxels(name: str, datasets: tuple[Path, ...], data: Path | None) -> None:

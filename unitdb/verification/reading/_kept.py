@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.rows import coded, split
 from unitdb.verification.reading._references import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from unitdb.verification.reading._sets import Sets
     from unitdb.verification.reading._summaries import Decoded
 
 __all__ = ["Kept", "correlations", "rounding"]
@@ -32,17 +34,17 @@ class Kept:
     ----------
     activation, prediction : pyarrow.Table, optional
         All rows; None where the release is of an older schema.
-    n_test : mapping of (str, str, str) to int
-        Test images of each dataset, ROI and subject.
+    sets : Sets
+        Test sets, with the samples of each.
     """
 
     def __init__(
         self,
         activation: pa.Table | None,
         prediction: pa.Table | None,
-        n_test: Mapping[tuple[str, str, str], int],
+        sets: Sets,
     ) -> None:
-        self._stated, self._n_test = activation is not None and prediction is not None, n_test
+        self._stated, self._sets = activation is not None and prediction is not None, sets
         self._activation = _split(activation, _NETWORK)
         self._prediction = _split(prediction, _PLACE)
         self._taken: set[tuple[str, ...]] = set()
@@ -74,13 +76,14 @@ class Kept:
         true = _of_images(prediction, activation)
         predicted = prediction["predicted"].to_numpy()
         groups = _groups(prediction)
+        _check_presentations(prediction, groups.values(), where=where)
         places = np.searchsorted(data.units, units)
         for roi, subjects, r in data.parts:
             for subject, of_subject in zip(subjects, r[:, places].tolist(), strict=True):
                 for unit, own in zip(units.tolist(), of_subject, strict=True):
                     there = groups.get((unit, roi, subject), slice(0, 0))
                     here = f"{where}/{unit}, {roi}, {subject}"
-                    self._check_images(keys[0], roi, subject, predicted[there], here)
+                    self._check_images(keys[:2], roi, subject, predicted[there], here)
                     if np.isnan(true[there]).any():
                         at = there.start + int(np.argmax(np.isnan(true[there])))
                         name = prediction["stimulus"][at].as_py()
@@ -88,9 +91,9 @@ class Kept:
                     _check_r(predicted[there], true[there], own, where=here)
 
     def _check_images(
-        self, dataset: str, roi: str, subject: str, images: np.ndarray, where: str
+        self, keys: tuple[str, ...], roi: str, subject: str, images: np.ndarray, where: str
     ) -> None:
-        expected = self._n_test[dataset, roi, subject]
+        expected = self._sets.n_samples(keys[0], keys[1], roi, subject)
         if len(images) != expected:
             raise CorruptReleaseError(
                 f"{where}: {len(images)} test images; table 'subjects' says {expected}"
@@ -139,8 +142,13 @@ def _split(table: pa.Table | None, names: Sequence[str]) -> dict[tuple[str, ...]
 
 
 def _of_images(prediction: pa.Table, activation: pa.Table) -> np.ndarray:
-    """True activation of each row of predictions; NaN where there is none."""
-    (shown_, names), (images, own) = coded(activation["stimulus"]), coded(prediction["stimulus"])
+    """True activation of what is decoded in each row of predictions; NaN where there is none."""
+    decoded = prediction["stimulus"]
+    if "target" in prediction.column_names:
+        target = prediction["target"]
+        if target.null_count < len(target):
+            decoded = pc.coalesce(target, decoded.cast(pa.string())).dictionary_encode()
+    (shown_, names), (images, own) = coded(activation["stimulus"]), coded(decoded)
     codes = {name: code for code, name in enumerate(names)}
     images = np.array([codes.get(name, -1) for name in own])[images]
     # Rows are sorted by unit and stimulus: a place among them is one number that rises.
@@ -150,6 +158,24 @@ def _of_images(prediction: pa.Table, activation: pa.Table) -> np.ndarray:
     true: np.ndarray = activation["activation"].to_numpy()[at].astype(np.float64)
     true[(there[at] != asked) | (images < 0)] = np.nan
     return true
+
+
+def _check_presentations(table: pa.Table, groups: Iterable[slice], *, where: str) -> None:
+    """Check that samples of a stimulus are counted from 1."""
+    if "presentation" not in table.column_names:
+        return
+    codes, counted = np.asarray(coded(table["stimulus"])[0]), table["presentation"].to_numpy()
+    starts = np.zeros(len(codes), dtype=bool)
+    starts[[group.start for group in groups]] = True
+    starts[1:] |= codes[1:] != codes[:-1]
+    at = np.arange(len(codes))
+    expected = at - np.maximum.accumulate(np.where(starts, at, 0)) + 1
+    wrong = np.flatnonzero(counted != expected)
+    if len(wrong):
+        raise CorruptReleaseError(
+            f"{where}: row {wrong[0]}: presentation is {counted[wrong[0]]}, not "
+            f"{expected[wrong[0]]}, of its stimulus"
+        )
 
 
 def _groups(table: pa.Table) -> dict[tuple[int, str, str], slice]:

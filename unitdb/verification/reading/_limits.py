@@ -10,6 +10,8 @@ from unitdb.errors import CorruptReleaseError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from unitdb.verification.reading._sets import Sets
+
 __all__ = ["check_limits"]
 
 _NEAR = 1e-9
@@ -21,7 +23,9 @@ _PATTERNS = tuple(
 Row = dict[str, Any]
 
 
-def check_limits(tables: Mapping[str, list[Row]], builds: Iterable[Mapping[str, Any]]) -> None:
+def check_limits(
+    tables: Mapping[str, list[Row]], builds: Iterable[Mapping[str, Any]], sets: Sets
+) -> None:
     """Check what is over predictions and controls, which are no part of a release.
 
     Parameters
@@ -30,6 +34,8 @@ def check_limits(tables: Mapping[str, list[Row]], builds: Iterable[Mapping[str, 
         Rows of ``subjects``, ``layer_summary``, ``intersubject``, ``recurrence``, ``hierarchy``.
     builds : iterable of mapping
         Rows of ``builds``.
+    sets : Sets
+        Test sets, with the samples of each.
 
     Raises
     ------
@@ -37,9 +43,6 @@ def check_limits(tables: Mapping[str, list[Row]], builds: Iterable[Mapping[str, 
         Names the row and the limit.
     """
     known = {(row["dataset"], row["model"]): row for row in builds}
-    n_test: dict[tuple[str, ...], int] = {
-        (row["dataset"], row["roi"], row["subject"]): row["n_test"] for row in tables["subjects"]
-    }
     _check_pattern_units(tables["layer_summary"])
     for table, check in (
         ("layer_summary", _patterns),
@@ -50,7 +53,7 @@ def check_limits(tables: Mapping[str, list[Row]], builds: Iterable[Mapping[str, 
     ):
         for row in tables.get(table, []):
             build = known[row["dataset"], row["model"]]
-            for problem in check(row, build, n_test):
+            for problem in check(row, build, sets):
                 keys = [
                     row[name]
                     for name in ("dataset", "condition", "model", "layer", "roi", "kind", "method")
@@ -76,9 +79,7 @@ def _check_pattern_units(summaries: Iterable[Row]) -> None:
             )
 
 
-def _patterns(
-    row: Row, build: Mapping[str, Any], n_test: Mapping[tuple[str, ...], int]
-) -> Iterator[str]:
+def _patterns(row: Row, build: Mapping[str, Any], sets: Sets) -> Iterator[str]:
     """What is wrong with the columns of decoded patterns."""
     if "n_candidates" not in row:
         return
@@ -90,7 +91,7 @@ def _patterns(
         if not build["recipe"].startswith("import ") and _has(row, "n_pattern_units"):
             yield "n_candidates is NULL, but n_pattern_units is not"
         return
-    expected = n_test[row["dataset"], row["roi"], row["subject"]]
+    expected = sets.n_samples(row["dataset"], row["condition"], row["roi"], row["subject"])
     if n != expected:
         yield f"n_candidates is {n}, but table 'subjects' has {expected} test images"
     if row["n_pattern_units"] is None or row["n_pattern_units"] > row["n_units"]:
@@ -119,11 +120,9 @@ def _identified_by_chance(row: Row, build: Mapping[str, Any]) -> Iterator[str]:
         yield f"identification_chance is {chance}: no mean over controls of shares of comparisons"
 
 
-def _controls(
-    row: Row, build: Mapping[str, Any], n_test: Mapping[tuple[str, ...], int]
-) -> Iterator[str]:
+def _controls(row: Row, build: Mapping[str, Any], sets: Sets) -> Iterator[str]:
     """What is wrong with p and chance by controls."""
-    del n_test
+    del sets
     n = _n_controls(build)
     of_controls = [name for name in ("chance_r", "chance_score", "n_chance", "p") if name in row]
     if not n:

@@ -11,7 +11,7 @@ import numpy as np
 from unitdb.errors import CorruptReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from unitdb.verification.reading._summaries import Decoded
 
@@ -34,15 +34,15 @@ class Recurrence:
         Rows of the table; None where the schema has none.
     depths : mapping of (str, str) to int
         Place of each layer, by model and layer.
-    with_halves : set of (str, str)
-        Datasets and models of which single presentations were decoded.
+    with_halves : callable
+        Given dataset, condition and model, whether single presentations were decoded.
     """
 
     def __init__(
         self,
         rows: list[dict[str, Any]] | None,
         depths: Mapping[tuple[str, str], int],
-        with_halves: set[tuple[str, str]],
+        with_halves: Callable[[str, str, str], bool],
     ) -> None:
         self._depths, self._stated = depths, rows is not None
         self._with_halves = with_halves
@@ -96,7 +96,7 @@ class Recurrence:
             k = min(_MOST, -(-n // 10))
             expected = {("subject", *pair) for pair in combinations(subjects, 2)}
             expected |= {("others", name, name) for name in subjects if len(subjects) > 1}
-            if (place[0], place[2]) in self._with_halves:
+            if self._with_halves(*place[:3]):
                 expected |= {("halves", name, name) for name in subjects}
             differ = expected ^ rows.keys()
             if differ:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from unitdb.release.manifest import Manifest
+    from unitdb.verification.reading._sets import Sets
     from unitdb.verification.reading._summaries import Decoded
 
 __all__ = ["Plan", "check_references", "shown"]
@@ -24,6 +25,7 @@ __all__ = ["Plan", "check_references", "shown"]
 _SHOWN = 5
 
 Row = dict[str, Any]
+_ANY = "*"
 Tables = dict[str, list[Row]]
 
 
@@ -39,14 +41,15 @@ class Plan:
         Units of each layer, by model and layer.
     groups : mapping of str to list of (str, str)
         ROI and subject of all accuracies of a dataset, sorted.
-    awaited : set of (str, str)
-        Build and layer of the partitions that were not seen yet.
+    awaited : set of (str, str, str)
+        Build, layer and test set of the partitions that were not seen yet; the test set is ``*``
+        where the schema does not say which there are.
     """
 
     builds: Mapping[str, Row]
     n_units: Mapping[tuple[str, ...], int]
     groups: Mapping[str, list[tuple[str, str]]]
-    awaited: set[tuple[str, str]]
+    awaited: set[tuple[str, str, str]]
 
     def take(self, keys: tuple[str, ...], builds: set[tuple[str, ...]], *, where: str) -> Row:
         """Cross off the partition with these keys, and return the build it must be of.
@@ -63,9 +66,10 @@ class Plan:
         Raises
         ------
         CorruptReleaseError
-            It is of several builds, of one of another dataset or model, or a second time of one.
+            It is of several builds, of one of another dataset or model, of no test set, or a second
+            time of one.
         """
-        dataset, _, model, layer = keys
+        dataset, condition, model, layer = keys
         if len(builds) > 1:
             names = ", ".join(sorted("/".join(build) for build in builds))
             raise CorruptReleaseError(f"{where}: rows of several builds: {names}")
@@ -75,10 +79,13 @@ class Plan:
             raise CorruptReleaseError(
                 f"{where}: build {name} is of {build['dataset']}/{build['model']}"
             )
-        if (name, layer) not in self.awaited:
-            raise CorruptReleaseError(f"{where}: a second partition of build {name}, layer {layer}")
-        self.awaited.remove((name, layer))
-        return build
+        for test in (condition, _ANY):
+            if (name, layer, test) in self.awaited:
+                self.awaited.remove((name, layer, test))
+                return build
+        raise CorruptReleaseError(
+            f"{where}: a second partition of build {name}, layer {layer}, or of no test set"
+        )
 
     def check_complete(
         self, data: Decoded, keys: tuple[str, ...], build: Row, *, where: str
@@ -100,11 +107,13 @@ class Plan:
     def check_all_taken(self) -> None:
         """Raise CorruptReleaseError where a layer of a build has no partition."""
         if self.awaited:
-            names = shown("/".join(pair) for pair in sorted(self.awaited))
-            raise CorruptReleaseError(f"accuracy: no partition of build and layer: {names}")
+            names = shown("/".join(key).removesuffix("/*") for key in sorted(self.awaited))
+            raise CorruptReleaseError(
+                f"accuracy: no partition of build, layer and test set: {names}"
+            )
 
 
-def check_references(tables: Tables, manifest: Manifest) -> Plan:
+def check_references(tables: Tables, manifest: Manifest, sets: Sets) -> Plan:
     """Check what the small tables say of each other beyond keys.
 
     Parameters
@@ -113,6 +122,8 @@ def check_references(tables: Tables, manifest: Manifest) -> Plan:
         Rows of the tables datasets, rois, subjects, stimuli, models, layers and builds.
     manifest : Manifest
         What the release says of itself.
+    sets : Sets
+        The test sets.
 
     Returns
     -------
@@ -138,9 +149,10 @@ def check_references(tables: Tables, manifest: Manifest) -> Plan:
         n_units={(row["model"], row["layer"]): row["n_units"] for row in layers},
         groups=groups,
         awaited={
-            (name, row["layer"])
+            (name, row["layer"], condition)
             for name, build in builds.items()
             for row in layers
+            for condition in sets.conditions(build["dataset"]) or [_ANY]
             if row["model"] == build["model"]
         },
     )

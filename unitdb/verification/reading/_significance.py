@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from functools import cache
+from functools import cache, partial
 from itertools import combinations, pairwise
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,9 @@ import numpy as np
 from unitdb.errors import CorruptReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
+    from unitdb.verification.reading._sets import Sets
     from unitdb.verification.reading._summaries import Decoded
 
 __all__ = ["Significance", "chance_of_r", "check_intervals", "check_q"]
@@ -96,8 +97,10 @@ class Significance:
     ----------
     build : mapping of str to object
         Row of ``builds``.
-    subjects : iterable of mapping
-        Rows of ``subjects``.
+    condition : str
+        The test set; empty to see no more than whether the row can be read.
+    sets : Sets
+        Test sets, with the samples of each.
 
     Raises
     ------
@@ -105,7 +108,7 @@ class Significance:
         ``builds.significance`` cannot be read.
     """
 
-    def __init__(self, build: Mapping[str, Any], subjects: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, build: Mapping[str, Any], condition: str, sets: Sets) -> None:
         text = build.get("significance")
         try:
             stated: Any = {"test": None} if text is None else json.loads(text)
@@ -123,14 +126,12 @@ class Significance:
                 f"builds: {build['build']}: significance is {text!r}; it should name the test: t "
                 "or controls"
             )
-        self._n_test = {
-            (row["roi"], row["subject"]): row["n_test"]
-            for row in subjects
-            if row["dataset"] == build["dataset"]
-        }
+        if self._test == "t" and condition and sets.are_alike(build["dataset"], condition):
+            self._test = None
+        self._n_samples = partial(sets.n_samples, build["dataset"], condition)
 
     def _z(self, roi: str, subject: str, r: np.ndarray) -> np.ndarray:
-        return chance_of_r(self._n_test[roi, subject]).z(r)
+        return chance_of_r(self._n_samples(roi, subject)).z(r)
 
     def check_p(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,10 +37,11 @@ from unitdb.verification.reading._partitions import (
 )
 from unitdb.verification.reading._recurrence import Recurrence
 from unitdb.verification.reading._references import check_references, shown
+from unitdb.verification.reading._sets import Sets
 from unitdb.verification.reading._significance import Significance, check_q
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from unitdb.verification.reading._summaries import Decoded
 
@@ -180,29 +182,27 @@ def verify(
         for name, table in small.items()
         if name not in (*stored, *_HISTOGRAMS, *_KEPT, "encoding")
     }
-    plan = check_references(described, manifest)
-    significance = {
-        row["build"]: Significance(row, described["subjects"]) for row in described["builds"]
-    }
+    sets = Sets(described)
+    plan = check_references(described, manifest, sets)
+    for row in described["builds"]:
+        Significance(row, "", sets)  # what it states can be read
     limited = ("layer_summary", "intersubject", "recurrence", "hierarchy")
     check_limits(
         {name: list(stored[name].values()) for name in limited if name in stored} | described,
         described["builds"],
+        sets,
     )
     depths = {(row["model"], row["layer"]): row["depth"] for row in described["layers"]}
     hierarchy = _hierarchy(described, small.get("encoding"), depths)
     recurrence = Recurrence(
         described.get("recurrence"),
         depths,
-        {(row["dataset"], row["model"]) for row in described["builds"] if row.get("reliability")},
+        partial(_with_halves, described["builds"], sets),
     )
     kept = Kept(
         small.get("activation"),
         small.get("prediction"),
-        n_test={
-            (row["dataset"], row["roi"], row["subject"]): row["n_test"]
-            for row in described["subjects"]
-        },
+        sets,
     )
     derived = Derived(folder, manifest.schema, small)
     rows = {name: small[name].num_rows if name in small else 0 for name in manifest.files}
@@ -217,7 +217,7 @@ def verify(
         data = decoded(accuracy, n_units=plan.n_units[keys[2:]], where=where)
         build = plan.take(keys, accuracy.builds, where=where)
         plan.check_complete(data, keys, build, where=where)
-        tested = significance[build["build"]]
+        tested = Significance(build, keys[1], sets)
         spec = TABLES["unit_summary"].at(manifest.schema)
         units = Pieces(folder, files["unit_summary"], spec, keys, referred)
         of_units = summaries(data, units, where=files["unit_summary"])
@@ -262,6 +262,18 @@ def verify(
         unknown=(*unknown, *more),
         checks=(*_CHECKS, *checks),
     )
+
+
+def _with_halves(
+    builds: Iterable[Mapping[str, Any]], sets: Sets, dataset: str, condition: str, model: str
+) -> bool:
+    """Whether single presentations were decoded of a test set."""
+    stated = any(
+        row.get("reliability")
+        for row in builds
+        if (row["dataset"], row["model"]) == (dataset, model)
+    )
+    return stated and sets.has_halves(dataset, condition)
 
 
 def _read_small(folder: Path, manifest: Manifest) -> tuple[dict[str, pa.Table], Referred]:

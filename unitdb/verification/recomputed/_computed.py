@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits
 
-from unitdb.analysis import best_units, channel_blocks
+from unitdb.analysis import best_units, channel_blocks, mean_over_subjects
 from unitdb.errors import CorruptReleaseError
 from unitdb.release.rows import distinct
 from unitdb.tables import (
@@ -74,6 +74,10 @@ class Computed:
         for row in sorted(described["rois"], key=lambda row: int(row["place"])):
             self._rois[row["dataset"]].append(row["roi"])
         self._n_test = {row["dataset"]: row["n_test"] for row in described["subjects"][::-1]}
+        sets = described.get("test_sets", [])
+        self._n_samples = {(row["dataset"], row["condition"]): row["n_samples"] for row in sets}
+        self._n_sets = Counter(row["dataset"] for row in sets)
+        self._highest: dict[tuple[str, ...], list[NDArray[np.float32]]] = defaultdict(list)
         self._patterns = Patterns(described, small)
         self._summaries = _by_place(small["layer_summary"].to_pylist())
         self._builds = {(row["dataset"], row["model"]): row for row in described["builds"]}
@@ -144,12 +148,17 @@ class Computed:
         )
 
     def _check_kept(self, keys: Sequence[str], units: np.ndarray, r: np.ndarray) -> None:
-        """The units kept image by image are those that the recipe asks for."""
+        """The units kept image by image are those that the recipe asks for, of all test sets."""
         dataset, _, model, layer = keys
+        seen = self._highest[dataset, model, layer]
+        seen.append(np.fmax.reduce([mean_over_subjects(of).astype(np.float32) for of in r]))
+        if len(seen) < self._n_sets.get(dataset, 1):
+            return
+        highest = [of_set[None] for of_set in self._highest.pop((dataset, model, layer))]
         kept = _matching(self._small["activation"], dataset=dataset, model=model, layer=layer)
         expected = set()
         if self._recipe is not None:
-            best = best_units(list(r), self._recipe.keep.units)
+            best = best_units(highest, self._recipe.keep.units)
             also = [UnitId.parse(unit) for unit in self._recipe.keep.also]
             expected = set(units[best].tolist())
             expected |= {of.unit for of in also if of[:2] == (model, layer)}
@@ -188,7 +197,8 @@ class Computed:
         rois = self._rois[scope.dataset]
         if self._recipe is not None:
             rois = self._recipe.hierarchy_of(scope.dataset) or rois
-        n_stimuli = self._n_test[scope.dataset]
+        place = (scope.dataset, scope.condition)
+        n_stimuli = self._n_samples.get(place, self._n_test[scope.dataset])
         self._hierarchy = HierarchyTables(scope, rois, n_stimuli=n_stimuli, seed=seed)
 
     def finish(self) -> None:

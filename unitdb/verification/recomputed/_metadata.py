@@ -220,7 +220,7 @@ def _known(value: Any, other: Any) -> Any:
 
 def _misnamed(recipe: Recipe, tables: Tables) -> Iterator[str]:
     """Builds whose name is not the hash of what they depend on."""
-    from unitdb.build.identity import build_id, shown_sha256
+    from unitdb.build.identity import build_id, sets_sha256, shown_sha256
 
     layers: dict[str, list[str]] = {}
     for row in sorted(tables["layers"], key=lambda row: int(row["depth"])):
@@ -233,6 +233,9 @@ def _misnamed(recipe: Recipe, tables: Tables) -> Iterator[str]:
         shown = [one for one in tables["stimuli"] if one["dataset"] == row["dataset"]]
         if inputs.get("shown") != shown_sha256(shown):
             yield f"{where}: inputs: the pictures shown are not those of table 'stimuli'"
+        tests = [one for one in tables["test_sets"] if one["dataset"] == row["dataset"]]
+        if inputs.get("tests") != sets_sha256(tests):
+            yield f"{where}: inputs: the test sets are not those of table 'test_sets'"
         found = build_id(
             recipe,
             inputs=inputs,

@@ -75,6 +75,10 @@ class Patterns:
             return  # of most layers a few units are kept
         names = {"dataset": dataset, "condition": condition, "model": model, "layer": layer}
         predicted = _rows(self._small["prediction"], **names).to_pandas()
+        if "target" in predicted and (
+            predicted["target"].notna().any() or (predicted["presentation"] > 1).any()
+        ):
+            return  # of other stimuli than those shown, or of single presentations
         true = activation.to_pandas().pivot_table(
             index="stimulus", columns="unit", values="activation", observed=True
         )

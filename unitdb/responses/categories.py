@@ -1,0 +1,49 @@
+"""Categories of stimuli, by the rule that dataset.yaml gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from unitdb.errors import DatasetError
+from unitdb.responses.sets import read_pairs
+from unitdb.sources import data_folder
+
+__all__ = ["members_of"]
+
+
+def members_of(stimuli: Any, ids: Sequence[str], data: Path | None) -> dict[str, tuple[str, ...]]:
+    """Stimuli of each category, in their order; none of categories that are stimuli themselves.
+
+    Parameters
+    ----------
+    stimuli : Spec
+        The part of dataset.yaml, with the rule if there is one.
+    ids : sequence of str
+        Of all stimuli.
+    data : Path, optional
+        Data folder, which a table is in.
+
+    Raises
+    ------
+    DatasetError
+        The table cannot be read, or names no stimulus of the dataset.
+    """
+    rule = getattr(stimuli, "categories", None)
+    if rule is None:
+        return {}
+    if rule.before is not None:
+        cut = ((name, name.rpartition(rule.before)[0]) for name in ids)
+        pairs = [(name, category) for name, category in cut if category]
+    else:
+        path = data_folder(data) / rule.table
+        table = read_pairs(path, "stimulus", "category")
+        pairs = [(name, table[name]) for name in ids if name in table]
+        if not pairs:
+            raise DatasetError(f"{path}: names none of the {len(ids)} stimuli of the dataset")
+    known, found = frozenset(ids), dict[str, list[str]]()
+    for name, category in pairs:
+        if category not in known:
+            found.setdefault(category, []).append(name)
+    return {category: tuple(names) for category, names in found.items()}

@@ -1,0 +1,256 @@
+"""From the samples that a reader finds of each set of dataset.yaml to responses and targets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.errors import DatasetError, UnknownConditionError, closest
+from unitdb.responses.sets_spec import (
+    CROSS_VALIDATION,
+    TRAIN,
+    HasSets,
+    OtherTargets,
+    TestSpec,
+    named_parts,
+    time_name,
+)
+from unitdb.responses.spec import DatasetSpec
+from unitdb.responses.types import Responses, TestSet
+from unitdb.specs import as_id
+from unitdb.texts import read_rows
+
+__all__ = ["Chosen", "Found", "assemble", "check_chosen", "read_pairs"]
+
+_LISTED = 5
+
+
+class Chosen:
+    """Which test sets are read.
+
+    Parameters
+    ----------
+    spec : HasSets
+        Of the responses.
+    tests : collection of str, optional
+        Names, ``*`` for anything; by default all that are of no time of a window.
+    where : str
+        The dataset, for messages.
+
+    Raises
+    ------
+    UnknownConditionError
+        A name that the spec cannot give; says which are near.
+    """
+
+    def __init__(self, spec: HasSets, tests: Collection[str] | None, *, where: str) -> None:
+        self._asked = None if tests is None else tuple(tests)
+        self._where = where
+        self._known = list(spec.tests)
+        held_out = spec.cross_validation
+        self._held_out = None if held_out is None else held_out.condition
+        for asked in self._asked or ():
+            base = asked.partition("@")[0]
+            if not any(_fits(name, base) for name in [*self._known, self._held_out or ""]):
+                self._refuse(asked, [])
+        self.parts = [
+            (name, part)
+            for name, part in named_parts(spec)
+            if name in (TRAIN, CROSS_VALIDATION) or self.takes(name) or self.takes_times(name, part)
+        ]
+
+    def takes(self, name: str) -> bool:
+        """Whether a test set is read."""
+        if self._asked is None:
+            return "@" not in name
+        return any(_fits(name, asked) for asked in self._asked)
+
+    def takes_times(self, name: str, part: Any) -> bool:
+        """Whether any time of the windows of a test set may be read."""
+        if self._asked is None or getattr(part, "windows", None) is None:
+            return False
+        return any("@" in asked and _fits(name, asked.partition("@")[0]) for asked in self._asked)
+
+    def check(self, found: Collection[str], *, near: Collection[str] = ()) -> None:
+        """Raise UnknownConditionError where a test set that was asked for is not among those.
+
+        Parameters
+        ----------
+        found : collection of str
+            What was read.
+        near : collection of str
+            Names that there are besides, for the message.
+        """
+        for asked in self._asked or ():
+            if not any(_fits(name, asked) for name in [*found, self._held_out or ""]):
+                self._refuse(asked, [*found, *near])
+
+    def _refuse(self, asked: str, found: Collection[str]) -> None:
+        known = list(dict.fromkeys([*self._known, *found]))
+        known = [name for name in known if name not in (TRAIN, CROSS_VALIDATION)]
+        known += [] if self._held_out is None else [self._held_out]
+        raise UnknownConditionError(asked, known, where=f"the test sets of dataset {self._where!r}")
+
+
+def check_chosen(known: Sequence[str], tests: Collection[str] | None, *, where: str) -> None:
+    """Raise UnknownConditionError where a test set that is asked for is none of those known."""
+    for asked in tests or ():
+        if not any(_fits(name, asked) for name in known):
+            raise UnknownConditionError(asked, known, where=f"dataset {where!r}")
+
+
+def _fits(name: str, asked: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, asked.split("*"))), name) is not None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Found:
+    """Samples of a training or test set.
+
+    Parameters
+    ----------
+    name : str
+        ``train``, ``cross-validation``, or the name of a test set in dataset.yaml.
+    part : Spec
+        What dataset.yaml says of it.
+    values : array of shape (n_samples, n_voxels)
+    ids : sequence of str, n_samples long
+        Stimuli.
+    targets : sequence of str, optional
+        Where a column holds them.
+    time : float, optional
+        Of the window that the samples are of, in seconds.
+    """
+
+    name: str
+    part: Any
+    values: NDArray[np.floating]
+    ids: Sequence[str]
+    targets: Sequence[str] | None = None
+    time: float | None = None
+
+    @property
+    def split(self) -> str:
+        """Name of the set, with its time."""
+        return self.name if self.time is None else time_name(self.name, self.time)
+
+
+def assemble(
+    dataset: DatasetSpec,
+    subject: str,
+    found: Sequence[Found],
+    rois: Mapping[str, NDArray[np.bool_]],
+    *,
+    data: Path | None,
+) -> Responses:
+    """Responses of a subject from the samples of each set, with the targets of each sample.
+
+    Parameters
+    ----------
+    dataset : DatasetSpec
+    subject : str
+    found : sequence of Found
+        Training samples first.
+    rois : mapping of str to array of shape (n_voxels,), bool
+    data : Path, optional
+        Data folder, which tables of targets are in.
+
+    Raises
+    ------
+    DatasetError
+        A stimulus without target.
+    ResponsesError
+        Responses that contradict themselves.
+    """
+    held_out = [each.part.condition for each in found if each.name == CROSS_VALIDATION]
+    return Responses(
+        dataset=dataset.name,
+        subject=subject,
+        values=found[0].values if len(found) == 1 else np.concatenate([e.values for e in found]),
+        stimulus_ids=np.array([name for each in found for name in each.ids], dtype=np.str_),
+        target_ids=np.array(
+            [name for each in found for name in _targets(each, data)], dtype=np.str_
+        ),
+        split=np.array([each.split for each in found for _ in each.ids], dtype=np.str_),
+        rois=rois,
+        condition=held_out[0] if held_out else "perception",
+        tests={
+            each.split: _test_set(each.part, each.time)
+            for each in found
+            if each.name not in (TRAIN, CROSS_VALIDATION)
+        },
+    )
+
+
+def _test_set(part: TestSpec, time: float | None) -> TestSet:
+    return TestSet(
+        average=part.average,
+        targets="stimuli" if isinstance(part.targets, OtherTargets) else part.targets,
+        seen_in_training=part.seen_in_training,
+        time=part.time if time is None else time,
+        level=part.level,
+        prior=part.prior,
+        labels=part.labels,
+    )
+
+
+def _targets(found: Found, data: Path | None) -> Sequence[str]:
+    ways = getattr(found.part, "targets", "pictures")
+    if not isinstance(ways, OtherTargets):
+        return found.ids
+    if ways.column is not None:
+        assert found.targets is not None  # noqa: S101 - readers read it
+        return found.targets
+    if ways.table is not None:
+        assert data is not None  # noqa: S101 - simulated data alone has none, and no tables
+        return list(_by_table(found.ids, data / ways.table))
+    return list(_by_ending(found, ways.ending or "", ways.by or ""))
+
+
+def _by_table(ids: Sequence[str], path: Path) -> Iterator[str]:
+    targets = read_pairs(path, "stimulus", "target")
+    for name in ids:
+        if name not in targets:
+            near = closest(name, targets)
+            raise DatasetError(
+                f"{path}: has no target of {name!r}"
+                + (f"; near: {', '.join(near)}" if near else "")
+            )
+        yield targets[name]
+
+
+def _by_ending(found: Found, ending: str, by: str) -> Iterator[str]:
+    for name in found.ids:
+        if not name.endswith(ending):
+            raise DatasetError(
+                f"{found.name}: the stimulus {name!r} does not end with {ending!r} (`targets`)"
+            )
+        yield name.removesuffix(ending) + by
+
+
+def read_pairs(path: Path, key: str, value: str) -> dict[str, str]:
+    """Read a CSV file of two columns with these names; each key once.
+
+    Raises
+    ------
+    DatasetError
+        The file is missing or has another form; names the line.
+    """
+    rows = list(read_rows(path, delimiter=",", error=DatasetError))
+    if not rows or rows[0][1][:2] != [key, value]:
+        given = ",".join(rows[0][1])[:60] if rows else "nothing"
+        raise DatasetError(f"{path}: begins with {given!r}, expected the columns {key},{value}")
+    found: dict[str, str] = {}
+    for line, cells in rows[1:]:
+        if len(cells) < 2 or not cells[0] or not cells[1]:
+            raise DatasetError(f"{path}: line {line}: expected a {key} and a {value}")
+        name, of = as_id(cells[0]), as_id(cells[1])
+        if found.setdefault(name, of) != of:
+            raise DatasetError(f"{path}: line {line}: {name!r} has another {value} above")
+    return found

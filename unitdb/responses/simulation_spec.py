@@ -1,0 +1,118 @@
+"""The part of dataset.yaml on simulated responses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from unitdb.responses.sets_spec import TestSpec
+from unitdb.specs import Name, Spec
+
+__all__ = ["RoiPreference", "SimulatedResponses", "SimulatedTest"]
+
+
+class RoiPreference(Spec):
+    """A simulated ROI: its size and the layers it prefers.
+
+    Parameters
+    ----------
+    n_voxels : int
+        Voxels over all subjects, on average (each subject varies by up to 10 %).
+    depth : float
+        Relative depth, 0 (first layer) to 1 (last), that the ROI prefers.
+    of : list of str
+        ROIs that are part of this one; ``n_voxels`` includes theirs.
+    """
+
+    n_voxels: Annotated[int, Field(ge=1)]
+    depth: Annotated[float, Field(ge=0, le=1)]
+    of: list[Name] = Field(default_factory=list)
+
+
+class SimulatedTest(TestSpec):
+    """A simulated test set: presentations of all stimuli named ``test-…``.
+
+    Parameters
+    ----------
+    repeats : int
+        Presentations of each; training stimuli are shown once.
+    noise : float, optional
+        In place of that of the dataset.
+    signal : float
+        Factor of the signal: below 1 the stimuli are imagined, say.
+    """
+
+    repeats: Annotated[int, Field(ge=1)] = 4
+    noise: Annotated[float, Field(ge=0)] | None = None
+    signal: Annotated[float, Field(ge=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _of_pictures(self) -> SimulatedTest:
+        if self.targets != "pictures" or self.windows is not None:
+            raise ValueError("simulated test sets are of pictures, without windows")
+        return self
+
+
+class SimulatedResponses(Spec):
+    """Responses that a program makes from activations of a network: never measured.
+
+    Parameters
+    ----------
+    model : str
+        Registered network.
+    layers : list of str
+        Layers that the simulated brain computes.
+    units : int
+        Units of each layer that it computes, sampled with ``seed``.
+    rois : mapping
+        Preferences of each ROI.
+    tests : mapping of str to SimulatedTest
+        Test sets, by name. Noise of the first does not depend on the others.
+    noise : float
+        SD of the noise of one presentation, relative to the SD of the signal of a voxel.
+    noise_correlation : float
+        Share of the noise's variance that is smooth over neighbouring voxels.
+    tuning_width : float
+        SD, in relative depth, of an ROI's preference for layers.
+    agreement : float
+        Share, 0 to 1, of the log visibility's variance that all subjects have in common.
+    seed : int
+        Of everything random.
+    """
+
+    kind: Literal["simulated"]
+    model: Name
+    layers: list[Name]
+    units: Annotated[int, Field(ge=1)]
+    rois: dict[Name, RoiPreference]
+    tests: Annotated[dict[Name, SimulatedTest], Field(min_length=1)]
+    noise: Annotated[float, Field(ge=0)] = 2.0
+    noise_correlation: Annotated[float, Field(ge=0, le=1)] = 0.5
+    tuning_width: Annotated[float, Field(gt=0)] = 0.2
+    agreement: Annotated[float, Field(ge=0, le=1)] = 0.8
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def train(self) -> None:
+        """Stimuli named ``train-…`` train; there is no more to say."""
+        return None
+
+    @property
+    def cross_validation(self) -> None:
+        """Nothing is held out in folds."""
+        return None
+
+    def roi_names(self) -> set[str]:
+        """Names of the ROIs that are simulated."""
+        return set(self.rois)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> SimulatedResponses:
+        for roi, wish in self.rois.items():
+            unknown = sorted(set(wish.of) - set(self.rois))
+            if unknown:
+                raise ValueError(f"rois.{roi}.of names no simulated ROI: {', '.join(unknown)}")
+            if sum(self.rois[part].n_voxels for part in wish.of) > wish.n_voxels:
+                raise ValueError(f"rois.{roi}: its parts have more voxels than it has")
+        return self
