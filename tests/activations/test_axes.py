@@ -145,3 +145,83 @@ def test_places_are_those_of_the_array_with_its_axes_exchanged(order, sizes):
         place = place_of(axes, shape, letter)
         found = np.arange(np.prod(shape)) // place.step % place.size
         np.testing.assert_array_equal(found, expected)
+
+
+MOVED = """
+import torch
+from torch import nn
+
+
+class Moved(nn.Module):
+    def __init__(self, *order):
+        super().__init__()
+        self.order = order
+
+    def forward(self, x):
+        return x.permute(self.order) if x.ndim == len(self.order) else x.flatten(2).transpose(1, 2)
+
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weights = nn.Identity()
+
+    def forward(self, x):
+        x = x.flatten(2).reshape(len(x), 4, 4, 4)
+        return self.weights((x @ x).softmax(-1)).sum(1)
+
+
+def make(which):
+    after = {
+        "relu": lambda: (Moved(0, 2, 3, 1), nn.ReLU()),
+        "pool": lambda: (Moved(0, 2, 3, 1), nn.AvgPool2d((1, 2))),
+        "norm": lambda: (Moved(0), nn.BatchNorm1d(16)),
+        "pool1": lambda: (Moved(0), nn.AdaptiveAvgPool1d(2)),
+        "map": lambda: (Attention(), nn.Identity()),
+        "plain": lambda: (nn.Identity(), nn.AvgPool2d((1, 2))),
+        "bn": lambda: (nn.Identity(), nn.BatchNorm2d(4)),
+        "square": lambda: (nn.ReLU(), nn.Dropout(0.1)),
+    }
+    return nn.Sequential(nn.Conv2d(3, 4, 1), *after[which]())
+"""
+
+
+def _moved(tmp_path, which: str, axes: str | None = None, path: str = "2"):
+    spec = write_model(
+        tmp_path, MOVED, layers={"x": path}, axes=axes, factory_options={"which": which}
+    )
+    return load_model(spec, folder=tmp_path).layers[0].axes
+
+
+@pytest.mark.robust(
+    "networks",
+    given="(H, W, C) with as many channels as columns, attention maps (heads, T, T), pooling of "
+    "channels-last maps, BatchNorm1d over tokens",
+    before="CHW, or DT; stating HWC or TD was refused",
+    now="an error that asks for `axes` where the network moves axes; what is stated counts, but "
+    "against convolutions and transformers",
+)
+@pytest.mark.parametrize(
+    ("which", "stated"),
+    [("relu", "HWC"), ("pool", "HWC"), ("norm", "TD"), ("pool1", "TD"), ("map", "CHW")],
+)
+def test_axes_that_move_are_asked_for(tmp_path, which, stated):
+    path = "1.weights" if which == "map" else "2"
+    with pytest.raises(ModelError, match="say in the recipe which axis is which"):
+        _moved(tmp_path, which, path=path)
+    assert _moved(tmp_path, which, stated, path) == stated
+
+
+@pytest.mark.parametrize("which", ["plain", "bn", "square"])
+def test_axes_that_stay_behind_a_convolution(tmp_path, which):
+    assert _moved(tmp_path, which) == "CHW"
+    assert _moved(tmp_path, which, "HWC") == "HWC"
+
+
+def test_groups_that_are_shuffled_leave_the_map(tmp_path):
+    source = MOVED.replace("nn.Identity(), nn.BatchNorm2d(4)", "Shuffle(), nn.Identity()") + (
+        "\n\nclass Shuffle(nn.Module):\n    def forward(self, x):\n"
+        "        return x.unflatten(1, (2, 2)).transpose(1, 2).flatten(1, 2)\n"
+    )
+    spec = write_model(tmp_path, source, layers={"x": "2"}, factory_options={"which": "bn"})
+    assert load_model(spec, folder=tmp_path).layers[0].axes == "CHW"

@@ -114,7 +114,7 @@ def test_wrong_module_path(tmp_path):
         ("def make() return 1", {}, "expected ':'"),
         ("import no_such_package", {}, "No module named 'no_such_package'"),
         ("def make(): return 3", {}, "must return a torch.nn.Module, not int"),
-        (SOURCE.replace("3 * 2 * 2", "7"), {}, r"input of shape \(n, 3, 4, 4\)"),
+        (SOURCE.replace("3 * 2 * 2", "7"), {}, r"input of shape \(2, 3, 4, 4\)"),
         (SOURCE.replace("self.relu(self.conv1(x))", "x[:, :2]"), {}, "'conv1' ran 0 times"),
         (SOURCE.replace("self.relu(", "self.relu(self.conv1(x) + "), {}, "'conv1' ran 2 times"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = [
+    "AxesMoved",
     "StatedAxes",
     "axes_of",
     "check_layers",
@@ -29,21 +30,27 @@ _Axes = Annotated[str, StringConstraints(pattern=rf"^({AXES_PATTERN})$")]
 StatedAxes = _Axes | dict[Name, _Axes] | None
 """Of all layers with so many axes, or by layer."""
 
-_MODULES = {
-    "CHW": (
-        *("Conv2d", "ConvTranspose2d", "BatchNorm2d", "InstanceNorm2d", "PixelShuffle"),
-        *("MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"),
-    ),
-    "DT": (
-        *("Conv1d", "ConvTranspose1d", "BatchNorm1d", "InstanceNorm1d"),
-        *("MaxPool1d", "AvgPool1d", "AdaptiveAvgPool1d", "AdaptiveMaxPool1d"),
-    ),
+_CERTAIN = {
+    "CHW": ("Conv2d", "ConvTranspose2d"),
+    "DT": ("Conv1d", "ConvTranspose1d"),
     "TD": (
         *("TransformerEncoderLayer", "TransformerEncoder"),
         *("TransformerDecoderLayer", "TransformerDecoder"),
     ),
 }
-"""Modules of ``torch.nn`` whose output has these axes."""
+"""Modules of ``torch.nn`` whose output has these axes, whatever is stated."""
+
+_USUAL = {"CHW": ("BatchNorm2d", "InstanceNorm2d", "PixelShuffle")}
+"""Modules that take these axes, but are of use with others."""
+
+_FOLLOWING = {
+    "CHW": ("MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"),
+    "DT": (
+        *("BatchNorm1d", "InstanceNorm1d"),
+        *("MaxPool1d", "AvgPool1d", "AdaptiveAvgPool1d", "AdaptiveMaxPool1d"),
+    ),
+}
+"""Modules that give the axes of their input, which are these behind a convolution alone."""
 
 
 def check_layers(stated: StatedAxes, layers: Iterable[str]) -> None:
@@ -130,28 +137,95 @@ def known_axes(module: nn.Module, shape: Sequence[int]) -> str | None:
     shape : sequence of int
         Of its activation of one image.
     """
-    from torch import nn
-
-    if len(shape) == 1:
-        return "N"
-    for axes, names in _MODULES.items():
-        kinds = tuple(getattr(nn, name) for name in names)
-        if len(shape) == len(axes) and isinstance(module, kinds):
-            return axes
-    if isinstance(module, nn.LayerNorm) and len(shape) == 2 and len(module.normalized_shape) == 1:
-        return "TD"
-    return None
+    return "N" if len(shape) == 1 else _axes_in(_CERTAIN, module, shape)
 
 
-def likely_axes(network: nn.Module, shape: Sequence[int]) -> str | None:
-    """(C, H, W) of three axes in a network that convolves; None where that is not clear.
+def likely_axes(
+    network: nn.Module, module: nn.Module, shape: Sequence[int], *, moved: bool
+) -> str | None:
+    """Axes of a layer where nothing is stated; None where that is not clear.
 
-    Input is square, and so are maps: of (8, 8, 3) the last axis is likely to be the channels.
+    Behind convolutions, in a network that moves no axes, three axes of a square map are (C, H, W).
+
+    Parameters
+    ----------
+    network, module : torch.nn.Module
+        The network, and its module whose output the layer is.
+    shape : sequence of int
+        Of its activation of one image.
+    moved : bool
+        Whether the network changes the order of axes, or has features last.
     """
     from torch import nn
 
-    convolves = any(isinstance(module, nn.Conv2d) for module in network.modules())
-    return "CHW" if convolves and len(shape) == 3 and shape[1] == shape[2] else None
+    if isinstance(module, nn.LayerNorm) and len(shape) == 2 and len(module.normalized_shape) == 1:
+        return "TD"
+    if (usual := _axes_in(_USUAL, module, shape)) or moved:
+        return usual
+    convolution = {2: nn.Conv1d, 3: nn.Conv2d}.get(len(shape))
+    if convolution is None or not any(isinstance(each, convolution) for each in network.modules()):
+        return None
+    square = len(shape) == 3 and shape[1] == shape[2]
+    return "CHW" if square else _axes_in(_FOLLOWING, module, shape)
+
+
+def _axes_in(
+    table: Mapping[str, tuple[str, ...]], module: nn.Module, shape: Sequence[int]
+) -> str | None:
+    from torch import nn
+
+    for axes, names in table.items():
+        kinds = tuple(getattr(nn, name) for name in names)
+        if len(shape) == len(axes) and isinstance(module, kinds):
+            return axes
+    return None
+
+
+class AxesMoved:
+    """Notes whether operations change the order of axes, or make axes of products (attention).
+
+    Attributes
+    ----------
+    found : bool
+        Whether any did, while :meth:`noted`.
+    """
+
+    def __init__(self) -> None:
+        self.found = False
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Run a network within this."""
+        import torch
+        from torch.utils._python_dispatch import TorchDispatchMode
+
+        aten, outer = torch.ops.aten, self
+
+        class Watch(TorchDispatchMode):
+            def __torch_dispatch__(
+                self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+            ) -> Any:
+                if func is aten.bmm.default or (
+                    func in (aten.permute.default, aten.transpose.int)
+                    and _moves_places(args[0].ndim, args[1:])
+                ):
+                    outer.found = True
+                return func(*args, **(kwargs or {}))
+
+        watch: Any = Watch
+        with torch.no_grad(), watch():
+            yield
+
+
+def _moves_places(ndim: int, to: Sequence[Any]) -> bool:
+    """Whether one of the last two axes moves: groups of channels may be shuffled before them."""
+    if ndim < 3:
+        return False
+    if isinstance(to[0], int):
+        first, second = to[0] % ndim, to[1] % ndim
+        return bool(first != second and max(first, second) >= max(2, ndim - 2))
+    order = [place % ndim for place in to[0]]
+    return order[-2:] != [ndim - 2, ndim - 1] or (ndim < 5 and order != sorted(order))
 
 
 @contextmanager

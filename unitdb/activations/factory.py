@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from unitdb.activations.foreign import as_model_error
 from unitdb.activations.models import ModelSpec
 from unitdb.errors import ModelError, closest
 from unitdb.reads import note_read
@@ -56,13 +57,14 @@ def make_network(spec: ModelSpec, *, folder: Path | None, seed: int) -> nn.Modul
     factory = _find_factory(spec, folder)
     try:
         inspect.signature(factory).bind(**spec.factory_options)
-    except TypeError as cause:
+    except (TypeError, ValueError) as cause:  # a builtin may have no signature
         raise ModelError(
             f"model {spec.name!r}: factory_options of {spec.factory}: {cause}"
         ) from None
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network = factory(**spec.factory_options)
+        with as_model_error(f"model {spec.name!r}: factory {spec.factory}"):
+            network = factory(**spec.factory_options)
     if not isinstance(network, nn.Module):
         raise ModelError(
             f"model {spec.name!r}: {spec.factory} must return a torch.nn.Module, "
@@ -70,7 +72,8 @@ def make_network(spec: ModelSpec, *, folder: Path | None, seed: int) -> nn.Modul
         )
     if spec.weights is not None:
         _load_weights(network, _resolve(spec, spec.weights, folder), spec)
-    return network.cpu().eval()
+    with as_model_error(f"model {spec.name!r}: the network cannot be put into evaluation mode"):
+        return network.cpu().eval()
 
 
 def factory_file_sha256(spec: ModelSpec, *, folder: Path | None) -> str | None:
@@ -108,10 +111,8 @@ def _split(spec: ModelSpec) -> tuple[str, str]:
 def _find_factory(spec: ModelSpec, folder: Path | None) -> Any:
     place, attribute = _split(spec)
     path = _resolve(spec, place, folder) if place.endswith(".py") else None
-    try:
+    with as_model_error(f"model {spec.name!r}: factory {spec.factory} cannot be imported"):
         module = _import_file(path) if path else importlib.import_module(place)
-    except (ModuleNotFoundError, SyntaxError) as cause:
-        raise ModelError(f"model {spec.name!r}: factory {spec.factory}: {cause}") from cause
     factory = getattr(module, attribute, None)
     if not callable(factory):
         names = [name for name, value in vars(module).items() if callable(value)]

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from unitdb.activations.foreign import as_model_error
 from unitdb.errors import ActivationsError, ModelError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def forward(
     ActivationsError
         A layer's output is not a tensor whose first axis is the image.
     ModelError
-        A layer's module does not run exactly once a pass.
+        A layer's module does not run exactly once a pass, or the network raises an error.
     """
     import torch
 
@@ -92,7 +93,8 @@ def forward(
         calls[name] += 1
         receive(name, _checked(output, len(batch), where=f"{where}: layer {name!r}"))
 
-    with _hooks(layers, catch), (guard or torch.inference_mode)():
+    taken = f"{where}: the network does not take input of shape {tuple(batch.shape)}"
+    with _hooks(layers, catch), (guard or torch.inference_mode)(), as_model_error(taken):
         network(batch)
     for name, times in calls.items():
         if times != 1:
@@ -122,6 +124,12 @@ def _checked(output: Any, n_images: int, *, where: str) -> torch.Tensor:
         raise ActivationsError(
             f"{where}: the module returns {type(output).__name__}, not a tensor; "
             "name a module inside it that returns the tensor"
+        )
+    if output.layout != torch.strided or output.is_quantized or output.is_nested:
+        kind = "quantised" if output.is_quantized else "sparse or nested"
+        raise ActivationsError(
+            f"{where}: the activation is {kind}; name a module that returns a plain tensor, such "
+            "as one behind it that calls dequantize() or to_dense()"
         )
     if output.is_complex():
         raise ActivationsError(f"{where}: the activation is complex; it must be real")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from unitdb.activations.axes import axes_of, features_last, known_axes, likely_axes
+from unitdb.activations.axes import AxesMoved, axes_of, features_last, known_axes, likely_axes
 from unitdb.activations.checking import check_classification
 from unitdb.activations.factory import factory_file_sha256, make_network, weights_sha256
 from unitdb.activations.identity import model_packages
@@ -102,7 +102,8 @@ def load_model(
     modules = _find_modules(network, spec)
     with one_thread():
         with features_last(network) as last:
-            shapes, precisions = _measure(network, modules, spec)
+            moves = AxesMoved()
+            shapes, precisions = _measure(network, modules, spec, moves.noted)
         _check_steady(network, spec)
         checked_on = check_classification(network, modules, spec)
     weights = weights_sha256(network)
@@ -119,7 +120,9 @@ def load_model(
             layer=name,
             where=f"model {spec.name!r}: layer {name!r}",
             known=known_axes(modules[name], shapes[name]),
-            likely=None if last else likely_axes(network, shapes[name]),
+            likely=likely_axes(
+                network, modules[name], shapes[name], moved=bool(last) or moves.found
+            ),
             error=ModelError,
         )
         for name in spec.layers
@@ -161,7 +164,7 @@ def _find_modules(network: nn.Module, spec: ModelSpec) -> dict[str, nn.Module]:
 
 
 def _measure(
-    network: nn.Module, modules: Mapping[str, nn.Module], spec: ModelSpec
+    network: nn.Module, modules: Mapping[str, nn.Module], spec: ModelSpec, guard: Guard
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
     """Shape of each layer's activation of one image, and the precision that it is computed in."""
     shapes: dict[str, tuple[int, ...]] = {}
@@ -177,13 +180,9 @@ def _measure(
 
     size = spec.preprocessing.size
     where = f"model {spec.name!r}"
-    try:
-        # Two images: of one, the axis of the image could not be told from another of length 1.
-        forward(network, torch.zeros(2, 3, size, size), modules, receive, where=where)
-    except RuntimeError as cause:
-        raise ModelError(
-            f"{where}: the network does not take input of shape (n, 3, {size}, {size}): {cause}"
-        ) from cause
+    # Two images: of one, the axis of the image could not be told from another of length 1.
+    images = torch.zeros(2, 3, size, size)
+    forward(network, images, modules, receive, where=where, guard=guard)
     return shapes, precisions
 
 
