@@ -6,7 +6,7 @@ import pytest
 
 from unitdb.errors import DatasetError
 from unitdb.responses.bids_events import read_events
-from unitdb.responses.spec import BidsPart
+from unitdb.responses.bids_spec import BidsPart
 
 
 def found(path, columns, rows, **how):
