@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from unitdb.sources.datasets import FileState, check, drop, get, install, states
+from unitdb.sources.annexed import FileState
+from unitdb.sources.datasets import check, drop, get, install, states
 from unitdb.sources.folder import data_folder
 from unitdb.sources.spec import DatasetFile, DatasetFiles
 

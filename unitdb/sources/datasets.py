@@ -6,7 +6,6 @@ records one; from then on they are held to it like the rest.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import time
@@ -14,62 +13,31 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from unitdb.errors import ProgramError, SourceError
 from unitdb.files import locked
 from unitdb.programs import find_program, json_lines, run
+from unitdb.sources.annexed import (
+    FileState,
+    record_checksums,
+    register,
+    registered,
+    states_of,
+    tracked,
+)
 from unitdb.sources.choice import chosen, fitting
 from unitdb.sources.folder import data_folder
-from unitdb.sources.spec import DatasetFile, DatasetFiles
+from unitdb.sources.spec import DatasetFiles
 
-__all__ = ["FileState", "check", "drop", "get", "install", "states"]
+__all__ = ["check", "drop", "get", "install", "states"]
 
 Progress = Callable[[str, int, int], None]
-State = Literal["here", "not here", "damaged"]
 
-_HERE = "here"  # what git-annex calls this repository
-_UNVERIFIED = ("VURL", "URL")  # keys without a checksum
-_RECORDED = "SHA256E"
 _SECONDS_TO_ANSWER = 10
 _BUSY = "transfer already in progress"
 _ATTEMPTS, _SECONDS_BETWEEN = 5, 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileState:
-    """What is known of a file of an installed dataset.
-
-    Parameters
-    ----------
-    path : str
-        Below the dataset's folder.
-    key : str
-        Its key in git-annex.
-    state : {'here', 'not here', 'damaged'}
-        Whether its content is here; found damaged only by :func:`check`.
-    detail : str
-        What is wrong, in words.
-    """
-
-    path: str
-    key: str
-    state: State
-    detail: str = ""
-
-    @property
-    def has_checksum(self) -> bool:
-        """Whether the key says what the content must be."""
-        return self.key.partition("-")[0] not in _UNVERIFIED
-
-    @property
-    def size(self) -> int | None:
-        """Bytes, where the key states them."""
-        fields = self.key.partition("--")[0].split("-")[1:]
-        sizes = [int(field[1:]) for field in fields if field.startswith("s")]
-        return sizes[0] if sizes else None
 
 
 def install(name: str, files: DatasetFiles, *, data: Path | None = None) -> Path:
@@ -109,7 +77,7 @@ def install(name: str, files: DatasetFiles, *, data: Path | None = None) -> Path
         if not folder.exists():
             _new(folder, files)
         elif files.datalad is None:
-            _register(folder, files.download)
+            register(folder, files.download)
     return folder
 
 
@@ -152,10 +120,10 @@ def get(
     folder = install(name, files, data=data)
     with _alone(folder):
         if files.datalad is not None:
-            paths = fitting(name, files, _tracked(folder), subjects, patterns)
+            paths = fitting(name, files, tracked(folder), subjects, patterns)
         failed = _download(folder, paths, progress)
-        _record_checksums(folder, paths)
-        found = _states(folder, paths)
+        record_checksums(folder, paths)
+        found = states_of(folder, paths)
     if failed:
         why = _why_not(folder, failed[0], files)
         more = f" ({len(failed)} files in all)" if len(failed) > 1 else ""
@@ -200,7 +168,7 @@ def states(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[
         It is not installed.
     """
     folder = _installed(name, data)
-    return _states(folder, _registered(folder, chosen(name, files)))
+    return states_of(folder, registered(folder, chosen(name, files)))
 
 
 def check(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[FileState]:
@@ -215,8 +183,8 @@ def check(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[F
     """
     folder = _installed(name, data)
     with _alone(folder):
-        paths = _registered(folder, chosen(name, files))
-        before = {state.path: state for state in _states(folder, paths)}
+        paths = registered(folder, chosen(name, files))
+        before = {state.path: state for state in states_of(folder, paths)}
         here = [path for path, state in before.items() if state.state == "here"]
         command = ("git-annex", "fsck", "--json", "--json-error-messages", "--")
         lines = list(json_lines(*command, *here, folder=folder)) if here else []
@@ -270,14 +238,14 @@ def drop(
     with _alone(folder):
         asked = chosen(name, files, subjects, rois, patterns, shared=False)
         if files.datalad is not None:
-            asked = fitting(name, files, _tracked(folder), subjects, patterns)
-        paths = _registered(folder, asked)
+            asked = fitting(name, files, tracked(folder), subjects, patterns)
+        paths = registered(folder, asked)
         options = ("--force",) if force else ()
         command = ("git-annex", "drop", "--json", "--json-error-messages", *options, "--")
         failed = [
             line for line in json_lines(*command, *paths, folder=folder) if not line["success"]
         ]
-        found = _states(folder, paths)
+        found = states_of(folder, paths)
     if failed:
         raise SourceError(
             f"{name}: {failed[0]['file']} is kept: no other place is sure to have it "
@@ -310,7 +278,7 @@ def _new(folder: Path, files: DatasetFiles) -> None:
         else:
             settings = ("-c", "text2git", "--description", "unitdb")
             run("datalad", "create", *settings, temporary, folder=folder.parent)
-            _register(temporary, files.download)
+            register(temporary, files.download)
         temporary.rename(folder)
     except BaseException:
         _remove(temporary)
@@ -332,106 +300,6 @@ def _remove(folder: Path) -> None:
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o755)  # git-annex takes the right to write from what holds its objects
     shutil.rmtree(folder)
-
-
-def _register(folder: Path, files: Sequence[DatasetFile]) -> None:
-    """Add files that the dataset does not know yet, by key and address."""
-    known = {state.path: state for state in _states(folder, ["."])}
-    for file in files:
-        if file.path in known:
-            _check_same(folder, file, known[file.path])
-    new = [file for file in files if file.path not in known]
-    keyed = [file for file in new if file.key is not None]
-    if keyed:
-        keys = "".join(f"{file.key} {file.path}\n" for file in keyed)
-        addresses = "".join(f"{file.key} {file.address}\n" for file in keyed)
-        _each(("git-annex", "fromkey", "--force", "--batch"), folder, text=keys)
-        _each(("git-annex", "registerurl", "--batch"), folder, text=addresses)
-    for file in new:
-        if file.key is None:
-            command = ("git-annex", "addurl", "--relaxed", "--raw", "--file", file.path)
-            _each(command, folder, [file.address])
-    if new:
-        paths = [file.path for file in new]
-        _commit(folder, f"Register {len(new)} files by their addresses", paths)
-
-
-def _check_same(folder: Path, file: DatasetFile, known: FileState) -> None:
-    """See that a file that is registered is the one that dataset.yaml means."""
-    if file.md5 is None or file.md5 in known.key or not known.has_checksum:
-        return
-    path = folder / file.path
-    if known.state == "here" and not known.key.startswith("MD5"):
-        with path.open("rb") as content:
-            if hashlib.file_digest(content, "md5").hexdigest() == file.md5:
-                return
-    raise SourceError(
-        f"{path} is registered as {known.key}, which is not known to be what dataset.yaml has (md5 "
-        f"{file.md5}); move {folder} away and install it anew"
-    )
-
-
-def _each(
-    command: tuple[str, ...],
-    folder: Path,
-    arguments: Sequence[str] = (),
-    *,
-    text: str | None = None,
-) -> None:
-    """Run a git-annex command of which every step must succeed."""
-    options = ("--json", "--json-error-messages", "--")
-    for line in json_lines(*command, *options, *arguments, folder=folder, text=text):
-        if not line["success"]:
-            raise ProgramError(f"{' '.join(command[:2])}: {' '.join(line['error-messages'])}")
-
-
-def _commit(folder: Path, message: str, paths: Sequence[str]) -> None:
-    # What users put beside these files is theirs, and may not be published.
-    run("git", "add", "--", *paths, folder=folder)
-    run("git", "commit", "--quiet", "--message", message, "--", *paths, folder=folder)
-
-
-def _record_checksums(folder: Path, paths: Sequence[str]) -> None:
-    """Give files that came without a checksum that of what arrived."""
-    arrived = [
-        state
-        for state in _states(folder, paths)
-        if state.state == "here" and not state.has_checksum
-    ]
-    if not arrived:
-        return
-    paths = [state.path for state in arrived]
-    _each(("git-annex", "migrate", "--backend", _RECORDED), folder, paths)
-    _commit(folder, f"Record the checksums of {len(arrived)} files as first downloaded", paths)
-    for state in arrived:  # their other name would keep the content on disk when they are dropped
-        run("git-annex", "drop", "--force", "--key", state.key, folder=folder)
-
-
-def _registered(folder: Path, paths: Sequence[str]) -> list[str]:
-    """Those of some paths that the dataset knows: dataset.yaml may have got new ones since."""
-    known = _tracked(folder)
-    found = [path for path in paths if path == "." or path in known]
-    folders = [path for path in paths if any(name.startswith(f"{path}/") for name in known)]
-    if not found + folders:
-        raise SourceError(f"{folder}: has none of {', '.join(paths[:3])}")
-    return found + folders
-
-
-def _tracked(folder: Path) -> list[str]:
-    """Paths that git knows, below a dataset's folder."""
-    return run("git", "ls-files", "-z", folder=folder).split("\0")[:-1]
-
-
-def _states(folder: Path, paths: Sequence[str]) -> list[FileState]:
-    def find(where: str) -> dict[str, str]:
-        command = ("git-annex", "find", where, "--json", "--")
-        return {line["file"]: line["key"] for line in json_lines(*command, *paths, folder=folder)}
-
-    known, here = find("--anything"), find(f"--in={_HERE}")
-    return [
-        FileState(path=path, key=key, state="here" if path in here else "not here")
-        for path, key in sorted(known.items())
-    ]
 
 
 def _installed(name: str, data: Path | None) -> Path:
@@ -459,7 +327,7 @@ def _why_not(folder: Path, line: dict[str, Any], files: DatasetFiles) -> str:
         return f"{addresses[0]} answers {cause.code} {cause.reason}"
     except OSError as cause:
         return f"{addresses[0]} does not answer ({cause}); what has arrived is kept, try again"
-    key = next((state.key for state in _states(folder, [line["file"]])), "")
+    key = next((state.key for state in states_of(folder, [line["file"]])), "")
     return (
         f"{addresses[0]} answers, but what came is not {key}: the transfer broke off (try again), "
         f"or the file there is another one now. git-annex: {said}"
