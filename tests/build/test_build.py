@@ -128,7 +128,7 @@ def test_progress_counts_to_the_end_of_every_step(recipe):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import unitdb.build.run, unitdb.tables.network, unitdb.publish.release
+import unitdb.build.run, unitdb.tables.network, unitdb.publish.release, unitdb.release.placing
 from unitdb.build import build, read_recipe
 from unitdb.build.inputs import read_jobs
 
@@ -162,7 +162,7 @@ MOMENTS = {
     ),
     "before publishing": ("never", 0, "unitdb.build.run.publish_release = die"),
     "before verifying": ("never", 0, "unitdb.publish.release.verify = die"),
-    "before listing": ("never", 0, "unitdb.publish.release.save_catalogue = die"),
+    "before listing": ("never", 0, "unitdb.release.placing.save_catalogue = die"),
 }
 
 
