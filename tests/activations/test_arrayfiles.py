@@ -107,6 +107,18 @@ def test_parquet_columns(tmp_path):
     assert read(tmp_path / "b.parquet", "picture").tolist() == NAMES
 
 
+@pytest.mark.robust(
+    "arrays",
+    given="a Parquet key such as `v[1]` or `what?`, beside columns `v[1]` and `v1`",
+    before="both columns, as one array",
+    now="the column of that name; `*` alone stands for others",
+)
+@pytest.mark.parametrize("name", ["v[1]", "v?", "[!w]1"])
+def test_names_of_parquet_columns_are_no_patterns(tmp_path, name):
+    pq.write_table(pa.table({name: [1.0], "v1": [3.0]}), tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet", name).tolist() == [1]
+
+
 @pytest.mark.parametrize(
     ("columns", "key", "message"),
     [

@@ -291,6 +291,48 @@ def test_codecs_and_types_are_on_lists(tmp_path, monkeypatch, form, keys):
         load_layer(tmp_path)
 
 
+@pytest.mark.robust(
+    "arrays",
+    given="a zarr array that is packed (scale_factor), or whose attributes state missing values: a "
+    "list, text, or Base64 as xarray writes it",
+    before="the packed numbers, and the marks, were numbers of the network",
+    now="refused as in HDF5",
+)
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"scale_factor": 0.5}, "is packed .*'scale_factor'"),
+        ({"add_offset": 10}, "is packed .*'add_offset'"),
+        ({"missing_value": [-1.0, 3.0]}, "row 0 has the value 3"),
+        ({"missing_value": "3"}, "row 0 has the value 3"),
+        ({"missing_value": 0}, "row 0 has the value 0"),
+        ({"_FillValue": "AAAAAAAACEA="}, "row 0 has the value 3"),  # 3.0
+        ({"_FillValue": "none"}, "'_FillValue' is 'none': which values are missing is not known"),
+        ({"_FillValue": {"of": 3}}, "which values are missing is not known"),
+    ],
+)
+def test_attributes_of_zarr_say_what_numbers_mean(tmp_path, attributes, message):
+    path = zarr_array(tmp_path / "a.zarr")
+    zarr.open_array(path).attrs.update(attributes)
+    with pytest.raises(DatasetError, match=rf"a\.zarr: .*{message}"):
+        open_zarr(path, error=DatasetError)[0:4]
+
+
+def test_missing_numbers_of_zarr_are_nan(tmp_path):
+    path = zarr_array(tmp_path / "a.zarr")
+    zarr.open_array(path).attrs["_FillValue"] = "NaN"
+    assert open_zarr(path, error=DatasetError)[0:4].shape == (4, 6)
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0)])
+def test_zarr_arrays_without_values(tmp_path, shape):
+    zarr.create_array(tmp_path / "a.zarr", shape=shape, chunks=(2, 2), dtype="f4")
+    assert open_zarr(tmp_path / "a.zarr", error=DatasetError).shape == shape
+    change(tmp_path / "a.zarr" / "zarr.json", shape=[4, 4])
+    with pytest.raises(DatasetError, match=r"a\.zarr: "):
+        open_zarr(tmp_path / "a.zarr", error=DatasetError)
+
+
 def test_a_folder_that_is_no_zarr(tmp_path):
     (tmp_path / "a.zarr").mkdir()
     with pytest.raises(DatasetError, match=r"neither zarr\.json nor \.zarray"):

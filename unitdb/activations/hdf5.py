@@ -48,8 +48,9 @@ _COUNTED = {5: 2, 6: 2}
 """Of nbit and scale-offset: which of their parameters is the number of values of a chunk."""
 _DEFLATED = 1032
 
-_PACKED = ("scale_factor", "add_offset")
-_MISSING = ("_FillValue", "missing_value")
+PACKED = ("scale_factor", "add_offset")
+MISSING = ("_FillValue", "missing_value")
+"""Attributes by which CF and netCDF say that numbers stand for others, or for missing ones."""
 
 _DAMAGE = (
     OSError,
@@ -205,7 +206,7 @@ def check_stored(dataset: Any, where: str, *, error: type[UnitdbError]) -> None:
                 f"{where} is stored through filter {code}, which needs a program beside h5py; "
                 "it is not read: store it with gzip or lzf, or uncompressed"
             )
-    for name in _PACKED:
+    for name in PACKED:
         if name in dataset.attrs:
             raise error(
                 f"{where} is packed (it has the attribute {name!r}); store the numbers that are "
@@ -321,7 +322,7 @@ def check_filled(
     if values.dtype.kind not in "iuf":
         return
     h5py = importlib.import_module("h5py")
-    marks = [dataset.attrs[name] for name in _MISSING if name in dataset.attrs]
+    marks = [dataset.attrs[name] for name in MISSING if name in dataset.attrs]
     created = dataset.id.get_create_plist()
     if created.fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED and dataset.fillvalue != 0:
         marks.append(dataset.fillvalue)

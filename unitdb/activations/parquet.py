@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ def read_parquet(
 
     with pq.ParquetFile(path) as file:
         known, metadata = file.schema_arrow.names, file.metadata
-    chosen = {key: [n for n in known if n == key or fnmatchcase(n, key)] for key in keys}
+    chosen = {key: [n for n in known if _stands_for(key, n)] for key in keys}
     names = list(dict.fromkeys(name for found in chosen.values() for name in found))
     for name in names:
         if known.count(name) > 1:
@@ -58,6 +57,11 @@ def read_parquet(
         for key, found in chosen.items()
         if found
     }, known
+
+
+def _stands_for(key: str, name: str) -> bool:
+    """Whether a key means a column: by its name, or with ``*`` for any letters in it."""
+    return re.fullmatch(".*".join(map(re.escape, key.split("*"))), name, re.DOTALL) is not None
 
 
 def _n_values(path: Path, names: list[str]) -> int:

@@ -8,11 +8,13 @@ can tell, so a missing chunk is an error.
 
 from __future__ import annotations
 
+import base64
 import importlib
 import itertools
 import json
 import math
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.activations.expansion import COMPRESSORS, decoded_size
-from unitdb.activations.hdf5 import check_expansion
+from unitdb.activations.hdf5 import MISSING, PACKED, check_expansion
 from unitdb.errors import MissingExtraError, UnitdbError
 from unitdb.extras import install_hint
 from unitdb.reads import in_one_line
@@ -43,7 +45,16 @@ _ABSENT = 2**64 - 1
 _LONGEST = 2**20
 _SLACK = 1024
 
-_DAMAGE = (OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError, AttributeError)
+_DAMAGE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    RuntimeError,
+    MemoryError,
+    AttributeError,
+    ArithmeticError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,15 +123,46 @@ def open_zarr(path: Path, *, error: _Error) -> ZarrArray:
         for shape in (array.chunks, array.shards or array.chunks):
             check_expansion(math.prod(shape) * array.dtype.itemsize, path, error=error)
         _check_chunks(array, path, error, _compressor(codecs, path, error))
-        marks = [array.fill_value, array.attrs.get("_FillValue"), array.attrs.get("missing_value")]
-        known = [float(mark) for mark in marks if isinstance(mark, int | float | np.number)]
+        missing = _missing(array, path, error)
     except UnitdbError:
         raise
     except _DAMAGE as cause:
         raise error(f"{path}: cannot be read: {in_one_line(cause)}") from cause
-    # 0 is what zarr writes unless told otherwise, NaN is refused wherever a number is needed.
-    missing = tuple(mark for mark in known if mark != 0 and not math.isnan(mark))
     return ZarrArray(path=path, array=array, missing=missing, error=error)
+
+
+def _missing(array: Any, path: Path, error: _Error) -> tuple[float, ...]:
+    """Values that stand for missing ones; refuses numbers that stand for others."""
+    for name in PACKED:
+        if name in array.attrs:
+            raise error(
+                f"{path}: is packed (it has the attribute {name!r}); store the numbers that are "
+                "meant"
+            )
+    # 0 is what zarr writes unless told otherwise; where an attribute says it, it is meant.
+    marks = [] if array.fill_value is None or array.fill_value == 0 else [array.fill_value]
+    for name in MISSING:
+        stated = array.attrs.get(name, [])
+        of_name = stated if isinstance(stated, list) else [stated]
+        marks += [_number(mark, name, path, error) for mark in of_name]
+    # NaN is refused wherever a number is needed.
+    return tuple(float(mark) for mark in marks if not math.isnan(mark))
+
+
+def _number(mark: Any, name: str, path: Path, error: _Error) -> float:
+    """Number of an attribute; xarray writes a float as Base64 of eight bytes, or as text."""
+    try:
+        return float(mark)
+    except (TypeError, ValueError):
+        pass
+    try:
+        (found,) = struct.unpack("<d", base64.b64decode(mark, validate=True))
+    except (TypeError, ValueError, struct.error):
+        raise error(
+            f"{path}: its attribute {name!r} is {in_one_line(mark)!r}: which values are missing is "
+            "not known"
+        ) from None
+    return float(found)
 
 
 def _check_metadata(path: Path, error: _Error) -> tuple[Literal[2, 3], list[str]]:
@@ -253,7 +295,7 @@ def _check_shard(
 
 
 def _grid(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    counts = [math.ceil(n / size) for n, size in zip(shape, chunks, strict=True)]
+    counts = [math.ceil(n / size) if n else 0 for n, size in zip(shape, chunks, strict=True)]
     return itertools.product(*map(range, counts))
 
 
