@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -16,6 +17,11 @@ from unitdb.publish import publish_release
 hypothesis.settings.register_profile("unitdb", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("random", deadline=None, derandomize=False, print_blob=True)
 hypothesis.settings.load_profile("unitdb")
+
+# A shell that starts the tests with & has them ignore Ctrl-C, and so would the programs that tests
+# interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SLOW_TIMEOUT = 3600
 """Seconds of a slow test; of the others pyproject.toml says how many."""
