@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from tests.build.small import edit, lay_out, run
 from tests.test_export import block
 from unitdb import open as open_release
-from unitdb.errors import SchemaError
+from unitdb.errors import RecipeError
 from unitdb.specs import Name
 
 LAYERS = ["0", "1", "001", "1e5", "2020-01-01", "nan", "NULL", "True", "inf", "1" * 30]
@@ -83,7 +83,7 @@ def test_the_queries_of_the_page(release, tool, capsys):
 def test_names_that_differ_in_case_alone(tmp_path):
     recipe = lay_out(tmp_path)
     edit(recipe, 'layers: {conv: "1", scores: "3"}', 'layers: {fc: "3", FC: "3"}')
-    with pytest.raises(SchemaError, match="the names 'fc' and 'FC' differ in case alone"):
+    with pytest.raises(RecipeError, match="layers: 'fc' and 'FC' are one folder on some systems"):
         run(recipe)
 
 
