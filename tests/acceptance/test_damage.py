@@ -68,7 +68,7 @@ def test_a_damaged_release_names_the_file(tiny_copy, damage, arguments, message)
     [
         ("voxels: 10", "voxel: 10", "did you mean 'voxels'"),
         ("mine.yaml", "algonauts29", "did you mean 'algonauts92'"),
-        ("{name: mynet}", "{name: mynet, layers: [con]}", "did you mean 'conv'"),
+        ("{name: mynet}", "{name: mynet, layers: [cov]}", "did you mean 'conv'"),
     ],
 )
 def test_a_bad_recipe_writes_nothing(tmp_path, old, new, message):

@@ -38,7 +38,7 @@ def test_unknown_name():
 def test_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     photographs._read.cache_clear()
-    with pytest.raises(MissingExtraError, match=r"scikit-image/data/camera.png.*unitdb\[demo\]"):
+    with pytest.raises(MissingExtraError, match=r"scikit-image/data/camera.png.*\[demo\]"):
         photograph("camera")
 
 

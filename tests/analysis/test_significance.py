@@ -242,7 +242,8 @@ def test_in_cross_validation_only_whole_shuffled_builds_are_calibrated(alpha):
             predicted[test] = ridge(x, y, train, test, alpha)
         r.append(accuracies(predicted, y))
         late.append(permutation_p(predicted, y, permuted_orders(30, 199, seed=0)))
-        design = Design(values=x, stimulus_ids=np.arange(30).astype(str), splits=folds)
+        ids = np.arange(30).astype(str)
+        design = Design(values=x, stimulus_ids=ids, target_ids=ids, splits=folds, sets=())
         controls = []
         for seed in range(99):
             order = shuffle_images(design, seed=[simulation, seed]).stimulus_ids.astype(int)

@@ -100,7 +100,7 @@ def one_subject(tmp_path: Path) -> Path:
     """A release of one person: nobody agrees with anybody."""
     values = accuracies()
     staged = stage(tmp_path / "staged", values[values["dataset"] == "sim-b"])
-    for table in ("datasets", "rois", "subjects", "stimuli", "builds", "inputs"):
+    for table in ("datasets", "rois", "subjects", "stimuli", "test_sets", "builds", "inputs"):
         rows = small_tables()[table]
         kept = [row for row in rows if row.get("dataset", "sim-b") == "sim-b"]
         builds = {row["build"] for row in small_tables()["builds"] if row["dataset"] == "sim-b"}

@@ -324,7 +324,13 @@ def test_folds_and_shuffles_are_drawn_apart():
     n = 40
     drawn = np.concatenate([test for _, test in image_folds(n, n, seed=3)])
     ids = np.array([f"{i:02d}" for i in range(n)])
-    design = Design(values=np.zeros((n, 1)), stimulus_ids=ids, splits=image_folds(n, 4, seed=3))
+    design = Design(
+        values=np.zeros((n, 1)),
+        stimulus_ids=ids,
+        target_ids=ids,
+        splits=image_folds(n, 4, seed=3),
+        sets=(),
+    )
     for subject in range(3):
         shuffled = shuffle_images(design, seed=[3, subject + 1]).stimulus_ids
         assert (shuffled != ids[drawn]).any()

@@ -23,7 +23,7 @@ WORDS = {
     "Recipe": {"name", "version", "title", "description", "licence", "citation", "changes"}
     | {"authors", "doi", "funding"}
     # A build has its part of these, and the test below changes that.
-    | {"datasets", "models", "own_models", "rois", "hierarchy"},
+    | {"datasets", "models", "own_models", "rois", "hierarchy", "tests"},
     "DatasetSpec": {"name", "title", "description", "licence", "source", "citation", "files"},
     "ModelSpec": {"name", "title", "licence", "source", "citation", "check"},
     "FeatureModel": {"name", "title", "licence", "source", "citation"},
@@ -31,6 +31,10 @@ WORDS = {
     "FolderStimuli": {"shown"},
     "ArrayStimuli": {"shown"},
     "CropStimuli": {"shown"},
+    **{
+        f"{kind}Test": {"level", "prior", "labels"}
+        for kind in ("Array", "BData", "Bids", "Simulated")
+    },
 }
 
 

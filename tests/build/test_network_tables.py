@@ -322,9 +322,7 @@ def test_controls_say_what_scores_chance_gives():
     assert found["encoding"]["n_units"] == 115
 
 
-@pytest.mark.parametrize(
-    ("killed", "size"), [("-repeats.npy", None), ("encoding-001-0000.npy", 150)]
-)
+@pytest.mark.parametrize(("killed", "size"), [("-repeats.npy", None), ("001-0000.npy", 150)])
 def test_a_lost_or_cut_file_is_made_again_to_the_same_bytes(
     whole, tmp_path, killed, size, monkeypatch
 ):

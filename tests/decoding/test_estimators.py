@@ -353,7 +353,8 @@ for name in ("SparseLinearDecoder", "VoxelSelectionRidge"):
     try:
         getattr(unitdb.decoding, name)
     except MissingExtraError as error:
-        assert str(error).startswith(f"{name} needs scikit-learn: pip install"), error
+        assert str(error).startswith(f"{name} needs scikit-learn: "), error
+        assert "pip install" in str(error), error
     else:
         raise AssertionError
 """

@@ -102,7 +102,7 @@ def test_only_the_door_prints() -> None:
     package = Path(terminal.__file__).parents[1]
     files = [path for path in package.rglob("*.py") if "click.echo(" in path.read_text("utf-8")]
     found = {path.relative_to(package).as_posix() for path in files}
-    assert found == {"cli/terminal.py", "cli/lazy.py", "browser/commands.py"}
+    assert found == {"cli/terminal.py", "cli/lazy.py", "cli/app.py"}
 
 
 @pytest.mark.parametrize(

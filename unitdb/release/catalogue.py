@@ -192,6 +192,8 @@ class Catalogue:
                 versions = releases.setdefault(name, {"versions": {}})["versions"]
                 known = versions.get(version)
                 check_downloaded(folder, [SUMS])
+                if not sums.is_file():  # a link to a device, which never ends
+                    continue
                 if known is not None and known["sha256"] == sha256_file(sums):
                     continue
                 if known is None or backup_of(folder).exists():
