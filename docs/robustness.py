@@ -24,8 +24,11 @@ Each row is a test. `python -m tests.against FOLDER` runs the tests on another c
 the code before the mend they were seen to fail, but for rows whose *before* begins with *right
 already*. *Before* is what that code gave. Where it begins with *no key* or *no option*, the test
 fails as there was none, and the rest of the cell was read from the code; so it was in the rows of
-`test_chunks_of_zarr`, `test_a_value_that_nothing_has_is_named` and
-`test_parts_of_a_trial_are_told_by_the_table`, whose tests call what was not there in that form.
+`test_chunks_of_zarr`, `test_a_value_that_nothing_has_is_named`,
+`test_parts_of_a_trial_are_told_by_the_table`,
+`test_units_that_half_precision_rounds_have_no_accuracy` and
+`test_rounding_of_predictions_of_any_size_is_allowed_for`, whose tests call what was not there in
+that form.
 """
 ROOT = Path(__file__).parents[1]
 SUBJECTS = {
