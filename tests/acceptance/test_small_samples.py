@@ -5,6 +5,8 @@ Truth is what very many images give with the decoder as it was trained.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,7 +48,7 @@ def dataset(seed: int) -> DatasetSpec:
                 "layers": list(LAYERS),
                 "units": N_UNITS,
                 "seed": seed,
-                "repeats": 2,
+                "tests": {"test": {"repeats": 2}},
                 "noise": 1.5,
                 "tuning_width": 0.1,
                 "rois": {
@@ -110,10 +112,13 @@ def one(seed: int) -> tuple[dict[str, list[bool]], dict[str, float]]:
         responses = simulate(spec, spec.responses, subject, IDS, y)
         design = decoding_design(responses, n_folds=None, seed=0)
         ((train, test),) = design.splits
+        (held_out,) = design.sets
         short = type(design)(
             values=design.values[: N_TRAIN + N_TEST],
             stimulus_ids=design.stimulus_ids[: N_TRAIN + N_TEST],
+            target_ids=design.target_ids[: N_TRAIN + N_TEST],
             splits=((train, test[:N_TEST]),),
+            sets=(replace(held_out, rows=test[:N_TEST]),),
         )
         place = {name: at for at, name in enumerate(IDS)}
         for j, roi in enumerate(ROIS):
