@@ -13,7 +13,8 @@ import unitdb
 from tests.build.small import contents, edit, lay_out, run
 from unitdb.activations import FeatureModel, ModelSpec, UnitSelection
 from unitdb.activations.identity import NO_NUMBER_OF, SOURCES
-from unitdb.build.inputs import Job, plan_sha256, read_jobs
+from unitdb.build.inputs import read_jobs
+from unitdb.build.jobs import Job, plan_sha256
 from unitdb.build.recipe import DecoderSpec, Recipe, read_recipe
 from unitdb.errors import UnitdbError
 from unitdb.responses import DatasetSpec

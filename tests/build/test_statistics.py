@@ -214,7 +214,7 @@ def test_few_of_the_units_called_significant_are_not():
         x = truth * y + np.sqrt(1 - truth**2) * noise
         x, y = (v - v.mean(axis=1, keepdims=True) for v in (x, y))
         r = (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-        p = by_formula(r.astype(np.float32), [n_images] * 5).p
+        p = by_formula(r.astype(np.float32), n_images).p
         called = scipy.stats.false_discovery_control(p) < 0.05
         shares.append(called[n_units // 3 :].sum() / max(called.sum(), 1))
     assert 0.025 < np.mean(shares) <= 0.05

@@ -65,6 +65,9 @@ def lab(tmp_path_factory):
             "ids_blurred": np.array([f"{name}-blurred" for name in TESTED]),
             "x_single": x,
             "ids_single": ids,
+            "x_twice": x,
+            "ids_twice": ids,
+            "of_repeat": pd.Series(ids).groupby(ids).cumcount().to_numpy(),
             "x_again": arrays["x_train"],
             "ids_again": arrays["ids_train"],
         }
@@ -281,6 +284,29 @@ def test_stimuli_may_be_seen_in_training_where_a_set_says_so(lab, tmp_path):
     }
     mean = release.sql("SELECT condition, avg(r) AS r FROM accuracy GROUP BY ALL")
     assert mean.set_index("condition")["r"]["perception"] > 0.9  # what was trained is no test
+
+
+def test_images_of_a_set_must_be_shown_twice_to_all_or_to_none(lab):
+    """Else reliability would be there for one subject and not for another, in one column."""
+    old = dict(np.load(lab / "sub-02.npz"))
+    once = old | {name: old[name][old["of_repeat"] == 0] for name in ("x_twice", "ids_twice")}
+    np.savez(lab / "sub-02.npz", **once)
+    try:
+        recipe = spoil(
+            lab, None, "x_test, stimulus_ids: ids_test", "x_twice, stimulus_ids: ids_twice"
+        )
+        with pytest.raises(
+            ResponsesError, match="of perception were shown twice to sub-01, not so"
+        ):
+            run(recipe)
+    finally:
+        np.savez(lab / "sub-02.npz", **old)
+
+
+def test_bh_scores_count_targets(release):
+    """A unit of samples that share targets is significant by as many images as there are."""
+    scores = release.table("hierarchy").set_index("condition")["n_stimuli"]
+    assert scores.to_dict() == {"perception": 8, "imagery": 4, "blurred": 8, "single": 8}
 
 
 def test_a_dataset_that_became_a_test_set_says_so(lab):

@@ -236,9 +236,28 @@ def test_builds_are_named_by_all_that_accuracies_are_of() -> None:
         (of("a", ONE, axes="HWC"), dataset()),
         (of("a", ONE), dataset(subjects=["sub-10", "sub-03"])),
         (of("a", ONE), dataset(n_test=30)),
+        (of("a", ONE), dataset(rois=dict(reversed(list(dataset().rois.items()))))),
     ]
     hashes = {hash_of([layer.read(about)], about) for layer, about in changed}
     assert len(hashes) == len(changed)
+
+
+def test_numbers_and_names_of_numpy_do(tmp_path: Path) -> None:
+    about = dataset(n_test=np.int64(20), subjects=np.array(SUBJECTS[:2]))
+    release = unitdb.open(publish([of("a", ONE)], tmp_path, dataset=about))
+    assert release.values("subject") == sorted(SUBJECTS[:2])
+    assert set(release.table("subjects")["n_test"]) == {20}
+
+
+@pytest.mark.parametrize("condition", ["a/b", "..", "imagery@", "Imagery 2", ""])
+def test_a_condition_becomes_a_folder(tmp_path: Path, condition: str) -> None:
+    with pytest.raises(AccuraciesError, match=r"condition .* becomes a folder: it must be written"):
+        publish([of("a", ONE)], tmp_path, dataset=dataset(condition=condition))
+
+
+def test_accuracies_may_come_one_by_one(tmp_path: Path) -> None:
+    release = unitdb.open(publish((of(name, ONE) for name in "ab"), tmp_path))
+    assert release.values("layer") == ["a", "b"]
 
 
 def test_what_is_masked_has_no_accuracy(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for end in ("low", "high")
         ),
         ("layer_summary.identification_chance: one cell", "identification_chance is .*, not 0.5"),
-        ("layer_summary.n_candidates: one cell", "n_candidates is 9, but table 'subjects' has 8"),
+        ("layer_summary.n_candidates: one cell", "n_candidates is 9, but the release states 8"),
         ("stimuli.split: one cell", "the pictures shown are not those of table 'stimuli'"),
         ("datasets.licence: one cell", "croissant.json does not follow from recipe and tables"),
         ("subjects.n_voxels: one cell", "table 'subjects' has"),

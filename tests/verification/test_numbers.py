@@ -81,7 +81,7 @@ def test_rows_that_break_the_schema(tiny_copy: Path, file: str, change, message:
         # units kept image by image
         ("prediction.parquet", set_(0, predicted=9.0), "net/conv1/7, V1, S1: predictions give r"),
         ("activation.parquet", set_(0, activation=9.0), "predictions give r"),
-        ("prediction.parquet", lambda rows: rows[1:], "99 test images; table 'subjects' says 100"),
+        ("prediction.parquet", lambda rows: rows[1:], "99 test images; the release states 100"),
         ("prediction.parquet", lambda rows: rows[600:], "not those of table 'activation'"),
         ("activation.parquet", lambda rows: rows[1:], "no activation for stimulus 'sim-a 00'"),
         ("activation.parquet", set_(0, stimulus="other"), "not in table 'stimuli': sim-a/other"),

@@ -23,7 +23,7 @@ from unitdb.activations import Activations
 from unitdb.responses import Design
 from unitdb.sealed import read_npz
 
-__all__ = ["Arranged", "arranged_of", "load_arranged", "true_rows"]
+__all__ = ["Arranged", "arranged_of", "category_means", "load_arranged", "true_rows"]
 
 Rows = NDArray[np.intp]
 
@@ -75,11 +75,8 @@ def arranged_of(
     design = designs[0]
     targets = np.unique(design.target_ids).tolist()
     averages = [name for name in targets if name in categories]
-    row_of = {
-        name: row
-        for names in ([name for name in targets if name not in categories],)
-        for name, row in zip(names, activations.rows(names).tolist(), strict=True)
-    }
+    pictures = [name for name in targets if name not in categories]
+    row_of = dict(zip(pictures, activations.rows(pictures).tolist(), strict=True))
     row_of |= {name: len(activations.stimulus_ids) + place for place, name in enumerate(averages)}
     members = [activations.rows(list(categories[name])) for name in averages]
     arrays: dict[str, Any] = {
@@ -135,5 +132,27 @@ def true_rows(stored: NDArray[np.floating], arranged: Arranged) -> NDArray[np.fl
     """
     if not arranged.members:
         return stored
-    means = [stored[rows].mean(axis=0, dtype=np.float64) for rows in arranged.members]
-    return np.concatenate([stored, np.stack(means).astype(stored.dtype)])
+    return np.concatenate([stored, category_means(stored, arranged.members)])
+
+
+def category_means(stored: NDArray[np.floating], members: Sequence[Rows]) -> NDArray[np.floating]:
+    """Mean activation of each category, rounded as activations are.
+
+    Summed one by one: the same bits however many units stand side by side.
+
+    Parameters
+    ----------
+    stored : array of shape (n_stimuli, n_units)
+    members : sequence of array of int
+        Rows of each category.
+
+    Returns
+    -------
+    array of shape (n_categories, n_units)
+    """
+    means = np.zeros((len(members), stored.shape[1]))
+    for mean, rows in zip(means, members, strict=True):
+        for row in rows.tolist():
+            mean += stored[row]
+        mean /= len(rows)
+    return means.astype(stored.dtype)

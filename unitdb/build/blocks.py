@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from unitdb.activations import Activations
 from unitdb.analysis import repeat_reliability
 from unitdb.build.arranged import Arranged, arranged_of, load_arranged, true_rows
-from unitdb.build.inputs import SubjectInput
+from unitdb.build.dataset import SubjectInput
 from unitdb.decoding import DecoderSettings, RoiDecoder, profile_correlation
 from unitdb.decoding.roi import TILE
 from unitdb.errors import IllConditionedError, ResponsesError, UnitdbError, WorkersError

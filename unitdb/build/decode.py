@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from unitdb.activations import Activations, LayerInfo, UnitSelection, select_units
 from unitdb.build.blocks import Block, decode_block, write_responses
-from unitdb.build.inputs import Job, Progress, SubjectInput
+from unitdb.build.dataset import SubjectInput
+from unitdb.build.jobs import Job, Progress
 from unitdb.build.workers import Run
 from unitdb.decoding.memory import block_units
 from unitdb.sealed import is_sealed

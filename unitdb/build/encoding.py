@@ -15,7 +15,7 @@ from unitdb.activations import Activations, LayerInfo
 from unitdb.build.arranged import load_arranged, true_rows
 from unitdb.build.blocks import check_worker
 from unitdb.build.decode import responses_path, sample_positions, write_job_responses
-from unitdb.build.inputs import Job, Progress
+from unitdb.build.jobs import Job, Progress
 from unitdb.build.origins import scope_of
 from unitdb.build.workers import Run
 from unitdb.decoding import DecoderSettings, encoding_accuracies

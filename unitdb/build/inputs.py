@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from unitdb.activations import (
     MODELS,
     FeatureModel,
     LoadedFeatures,
     LoadedModel,
-    Stimuli,
     get_model,
     load_features,
     load_model,
 )
-from unitdb.build.identity import build_id, sets_sha256, shown_sha256
+from unitdb.build.dataset import DatasetInput, SubjectInput
+from unitdb.build.jobs import Job, Progress, named
 from unitdb.build.recipe import ModelChoice, Recipe
-from unitdb.build.shown import set_rows, stimulus_rows
 from unitdb.errors import (
     RecipeError,
     ResponsesError,
@@ -36,197 +31,15 @@ from unitdb.responses import (
     TRAIN,
     Dataset,
     DatasetSpec,
-    Design,
-    HeldOut,
     decoding_design,
     open_dataset,
     shuffle_images,
 )
 from unitdb.sources import data_folder
-from unitdb.specs import Spec, check_alike, content_sha256
-from unitdb.tables import Use, code_sha256, merge_uses, package_versions
+from unitdb.specs import check_alike
+from unitdb.tables import Use, merge_uses
 
-__all__ = [
-    "DatasetInput",
-    "Job",
-    "Progress",
-    "SubjectInput",
-    "named",
-    "plan_sha256",
-    "read_datasets",
-    "read_jobs",
-    "read_models",
-]
-
-Progress = Callable[[str, int, int], None]
-"""Called with the name of a step, what is done and what is to do."""
-
-
-def named(progress: Progress | None, step: str) -> Callable[[int, int], None] | None:
-    """Progress callback of one step, without the step's name."""
-    return None if progress is None else lambda done, total: progress(step, done, total)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SubjectInput:
-    """Responses of one subject, arranged for decoding.
-
-    Parameters
-    ----------
-    subject : str
-        Identifier.
-    design : Design
-        Samples and splits.
-    rois : dict of str to array of shape (n_voxels,), bool
-        The ROIs to decode, by name in code-point order.
-    categories : dict of str to tuple of str
-        Stimuli of each category that a test set decodes.
-    sha256 : str
-        Hash of the responses.
-    """
-
-    subject: str
-    design: Design
-    rois: dict[str, NDArray[np.bool_]]
-    categories: dict[str, tuple[str, ...]]
-    sha256: str
-
-    @property
-    def n_test(self) -> int:
-        """Held-out samples of all test sets."""
-        return sum(len(test) for _, test in self.design.splits)
-
-    def shown(self, condition: str) -> NDArray[np.str_]:
-        """Stimuli of the held-out rows of a test set, in the order of predictions."""
-        ids: NDArray[np.str_] = self.design.stimulus_ids[self.design.held_out(condition).rows]
-        return ids
-
-    def targets(self, condition: str) -> NDArray[np.str_]:
-        """What is decoded from these."""
-        ids: NDArray[np.str_] = self.design.target_ids[self.design.held_out(condition).rows]
-        return ids
-
-    @property
-    def n_presentations(self) -> int:
-        """Single presentations of test images that are decoded besides their averages."""
-        repeats = (each.repeats for each in self.design.sets)
-        return sum(each[..., 0].size for each in repeats if each is not None)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class DatasetInput:
-    """A dataset, read.
-
-    Parameters
-    ----------
-    spec : DatasetSpec
-        Its description.
-    stimuli : Stimuli
-        Its pictures.
-    split_of : dict of str to str
-        Use of each stimulus that was shown.
-    subjects : tuple of SubjectInput
-        In code-point order of their ids.
-    rois : tuple of str
-        The ROIs to decode, in code-point order.
-    categories : dict of str to tuple of str
-        Stimuli of each category that a test set decodes.
-    hierarchy : tuple of str
-        Those that BH scores are over, from early to late.
-    uses : tuple of Use
-        The files that were read, and what for.
-    """
-
-    spec: DatasetSpec
-    stimuli: Stimuli
-    split_of: dict[str, str]
-    subjects: tuple[SubjectInput, ...]
-    rois: tuple[str, ...]
-    categories: dict[str, tuple[str, ...]]
-    hierarchy: tuple[str, ...]
-    uses: tuple[Use, ...]
-
-    @property
-    def sets(self) -> tuple[HeldOut, ...]:
-        """The test sets, as those of the first subject are."""
-        return self.subjects[0].design.sets
-
-    @property
-    def conditions(self) -> tuple[str, ...]:
-        """Names of the test sets."""
-        return tuple(each.name for each in self.sets)
-
-    def n_samples(self, condition: str) -> int:
-        """Held-out samples of a test set, of each subject."""
-        return len(self.subjects[0].shown(condition))
-
-    def are_alike(self, condition: str) -> bool:
-        """Whether samples of a test set share targets: they are then not independent images."""
-        targets = [subject.targets(condition).tolist() for subject in self.subjects]
-        return any(len(set(of_subject)) < len(of_subject) for of_subject in targets)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Job:
-    """One network decoded from one dataset: a row of the table ``builds``.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        What to do.
-    dataset : DatasetInput
-        Responses.
-    model : LoadedModel or LoadedFeatures
-        Network and layers, or files of its activations.
-    uses : tuple of Use
-        The files that dataset and model are from, and what each is to them.
-    """
-
-    recipe: Recipe
-    dataset: DatasetInput
-    model: LoadedModel | LoadedFeatures
-    uses: tuple[Use, ...]
-
-    @property
-    def inputs(self) -> dict[str, object]:
-        """Content hashes of all that the job reads."""
-        return {
-            "model": self.model.model_sha256,
-            "responses": {s.subject: s.sha256 for s in self.dataset.subjects},
-            "stimuli": self.dataset.stimuli.key,
-            "shown": shown_sha256(stimulus_rows(self.dataset)),
-            "tests": sets_sha256(set_rows(self.dataset)),
-            "specs": {
-                "dataset": content_sha256(self.dataset.spec.identity()),
-                "model": content_sha256(self.model.spec.identity()),
-            },
-        }
-
-    @property
-    def build(self) -> str:
-        """Identifier: changes with anything that numbers depend on.
-
-        That is all of the recipe and of both specs but what they name in ``no_number``.
-        """
-        return build_id(
-            self.recipe,
-            inputs=self.inputs,
-            dataset=self.dataset.spec.name,
-            model=self.model.spec.name,
-            layers=[layer.name for layer in self.model.layers],
-            rois=self.dataset.rois,
-            hierarchy=self.dataset.hierarchy,
-            code=code_sha256(),
-            packages=package_versions(),
-        )
-
-
-def plan_sha256(jobs: Sequence[Job]) -> str:
-    """Hash of a recipe and of the specs of all datasets and networks that it names: every word."""
-    datasets = {job.dataset.spec.name: job.dataset.spec for job in jobs}
-    models = {job.model.spec.name: job.model.spec for job in jobs}
-    specs: list[Spec] = [jobs[0].recipe, *datasets.values(), *models.values()]
-    return content_sha256([spec.identity(words=True) for spec in specs])
+__all__ = ["read_datasets", "read_jobs", "read_models"]
 
 
 def read_jobs(
@@ -396,7 +209,7 @@ def _read(
         )
         if progress:
             progress(f"read {spec.name}", number + 1, len(spec.subjects))
-    _check_alike(spec.name, subjects)
+    _check_same_samples(spec.name, subjects)
     held_out = "test" if trained else CROSS_VALIDATION
     split_of = {name: TRAIN if name in trained else held_out for name in trained | tested}
     return DatasetInput(
@@ -411,8 +224,8 @@ def _read(
     )
 
 
-def _check_alike(dataset: str, subjects: Sequence[SubjectInput]) -> None:
-    """Refuse subjects whose test sets or numbers of samples differ."""
+def _check_same_samples(dataset: str, subjects: Sequence[SubjectInput]) -> None:
+    """Refuse subjects whose test sets, numbers of samples or sets with presentations differ."""
     sizes = {
         s.subject: {"in all": len(s.design.values)}
         | {each.name: len(each.rows) for each in s.design.sets}
@@ -420,6 +233,14 @@ def _check_alike(dataset: str, subjects: Sequence[SubjectInput]) -> None:
     }
     if any(found != sizes[subjects[0].subject] for found in sizes.values()):
         raise ResponsesError(f"{dataset}: subjects have different numbers of rows: {sizes}")
+    for each in subjects[0].design.sets:
+        of_set = [s.design.held_out(each.name).repeats is None for s in subjects]
+        if len(set(of_set)) > 1:
+            once, twice = (subjects[of_set.index(none)].subject for none in (True, False))
+            raise ResponsesError(
+                f"{dataset}: all images of {each.name} were shown twice to {twice}, not so to "
+                f"{once}: leave out `reliability` in the recipe"
+            )
 
 
 def _rois(spec: DatasetSpec, recipe: Recipe) -> tuple[str, ...]:

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from unitdb.activations import Activations, LayerInfo, select_units
 from unitdb.analysis import best_units
-from unitdb.build.arranged import load_arranged
+from unitdb.build.arranged import category_means, load_arranged
 from unitdb.build.blocks import Block, predict_units
-from unitdb.build.inputs import Job, Progress, SubjectInput
+from unitdb.build.dataset import SubjectInput
+from unitdb.build.jobs import Job, Progress
 from unitdb.build.patterns import pattern_steps
 from unitdb.build.results import LayerResults
 from unitdb.build.workers import Run
@@ -244,10 +245,10 @@ def _activation_rows(
     is_category = np.isin(shown, categories)
     values = []
     for at in kept.tolist():
-        of_unit = activations.block(layer.name, at, at + 1)[:, 0]
+        of_unit = activations.block(layer.name, at, at + 1)
         answers = np.empty(len(shown), dtype=np.float32)
-        answers[~is_category] = of_unit[stored]
-        answers[is_category] = [of_unit[rows].mean(dtype=np.float64) for rows in members]
+        answers[~is_category] = of_unit[stored, 0]
+        answers[is_category] = category_means(of_unit, members)[:, 0]
         values.append(answers)
     columns = {
         "dataset": [dataset.spec.name] * len(shown) * len(kept),

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from unitdb.activations import LayerInfo
 from unitdb.build.identity import recipe_columns
-from unitdb.build.inputs import Job, plan_sha256
+from unitdb.build.jobs import Job, plan_sha256
 from unitdb.build.shown import set_rows, stimulus_rows
 from unitdb.pictures import thumbnail
 from unitdb.specs import canonical_json

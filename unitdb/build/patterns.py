@@ -33,11 +33,6 @@ __all__ = [
     "write_truth",
 ]
 
-_NOTHING = (
-    *("n_pattern_units", "n_candidates", "pattern_r", "pattern_low", "pattern_high"),
-    *("pattern_chance", "identification", "identification_low", "identification_high"),
-    *("identification_chance", "mean_low", "mean_high", "mean_of_patterns"),
-)
 _CHANCE = 0.5
 """Identification by a pattern that knows nothing, where no test image trains the decoder."""
 
@@ -107,7 +102,7 @@ def summarise_patterns(step: PatternStep) -> PatternStep:
     test = arranged.held_out(step.blocks[0].test)[by_name]
     rows = arranged.rows
     if len(np.unique(rows[0, test])) < len(test):
-        write_text(step.target, json.dumps(dict.fromkeys(_NOTHING)))
+        write_text(step.target, json.dumps({}))
         return step
     predicted = load_predictions(step)[:, by_name]
     truth = true_rows(read_npy(step.truth), arranged)

@@ -11,8 +11,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from unitdb.activations import select_units
+from unitdb.build.dataset import SubjectInput
 from unitdb.build.decode import block_sizes
-from unitdb.build.inputs import Job, SubjectInput, read_jobs
+from unitdb.build.inputs import read_jobs
+from unitdb.build.jobs import Job
 from unitdb.build.recipe import read_recipe
 from unitdb.build.workers import memory_of_thread, n_threads
 from unitdb.decoding import RoiDecoder

@@ -20,13 +20,8 @@ from unitdb.build.blocks import Block
 from unitdb.build.decode import decode, job_blocks
 from unitdb.build.encoding import EncodingResults, encode
 from unitdb.build.identity import release_info
-from unitdb.build.inputs import (
-    Job,
-    Progress,
-    named,
-    plan_sha256,
-    read_jobs,
-)
+from unitdb.build.inputs import read_jobs
+from unitdb.build.jobs import Job, Progress, named, plan_sha256
 from unitdb.build.kept import check_kept, keep_units
 from unitdb.build.patterns import pattern_steps, summarise_patterns, write_truth
 from unitdb.build.recipe import Recipe, read_recipe

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from unitdb.build.dataset import DatasetInput
 from unitdb.specs import content_sha256
 from unitdb.tables import Rows, set_row
-
-if TYPE_CHECKING:
-    from unitdb.build.inputs import DatasetInput
 
 __all__ = ["set_rows", "stimulus_rows"]
 
@@ -38,10 +34,8 @@ def set_rows(dataset: DatasetInput) -> Rows:
             dataset.spec.name,
             each.name,
             n_samples=len(each.rows),
-            n_targets=min(
-                len(set(subject.targets(each.name).tolist())) for subject in dataset.subjects
-            ),
-            n_presentations=None if each.repeats is None else len(each.repeats),
+            n_targets=dataset.n_targets(each.name),
+            n_presentations=dataset.n_presentations(each.name),
             targets=each.test.targets,
             averaged=each.test.average,
             time=each.test.time,

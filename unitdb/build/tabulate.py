@@ -19,7 +19,7 @@ from unitdb.activations import Activations
 from unitdb.analysis import activation_covariates, prediction_correlations
 from unitdb.build.blocks import Block
 from unitdb.build.encoding import EncodingResults
-from unitdb.build.inputs import Job, Progress
+from unitdb.build.jobs import Job, Progress
 from unitdb.build.kept import TABLES as KEPT, kept_pieces
 from unitdb.build.origins import reference_tables, scope_of
 from unitdb.build.patterns import PatternStep, load_predictions, pattern_steps
@@ -107,15 +107,14 @@ def _named(progress: Progress | None, job: Job, condition: str) -> Callable[[int
 
 def _network_tables(job: Job, scope: Scope, work: Path) -> NetworkTables:
     condition = scope.condition
-    n_samples = job.dataset.n_samples(condition)
     return NetworkTables(
         scope,
         staged=work / "staged",
         scratch=work / "p" / job.build / condition,
         hierarchy=job.dataset.hierarchy,
-        n_test=[n_samples] * len(job.dataset.subjects),
         # Samples that share what is decoded from them are not as many as they look.
-        formula=job.recipe.decoder.folds is None and not job.dataset.are_alike(condition),
+        n_test=job.dataset.n_targets(condition),
+        formula=job.recipe.decoder.folds is None and not job.dataset.share_targets(condition),
         n_controls=job.recipe.n_controls,
         seed=job.recipe.seed,
     )
@@ -127,7 +126,7 @@ def _decoded(
     blocks: Sequence[Block],
     report: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[DecodedLayer, Results]]:
-    """Layers with their accuracies; says of each but the last that it is done."""
+    """Layers with their accuracies; reports each when the next is asked for."""
     n = len(job.model.layers)
     for number, layer in enumerate(job.model.layers, 1 + n):
         units = activations.units(layer.name)
@@ -159,7 +158,7 @@ def _predicted(
     subjects = job.dataset.subjects
     of_roi = [steps[roi, subject] for subject in range(len(subjects))]
     alike = None
-    if not job.dataset.are_alike(condition):
+    if not job.dataset.share_targets(condition):
         alike = prediction_correlations(
             [load_predictions(step)[0] for step in of_roi],
             [subject.targets(condition) for subject in subjects],

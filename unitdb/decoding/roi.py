@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from unitdb.decoding._held_out import Rows, Split, folds, make_sets, of_sets, slice_of, x_of_set
 from unitdb.decoding._metrics import profile_correlation
 from unitdb.decoding._parts import Part, SelectedPart, Smoother, smoother_matrix
 from unitdb.decoding._scaling import check_held, normalise
@@ -23,8 +24,6 @@ from unitdb.resolution import flattened, is_constant, resolution_of, scaled
 
 __all__ = ["TILE", "Decoded", "RoiDecoder", "UnitColumns"]
 
-Rows = NDArray[np.intp]
-Split = tuple[Rows, Rows]
 Array = NDArray[np.float64]
 Floats = NDArray[np.floating]
 
@@ -64,25 +63,6 @@ class Decoded:
 OfRepeats = Callable[[int, Array, Array], Array]
 """Number of a set, predictions from its single presentations (n_repeats, n_held_out, n_units), and
 true activations (n_held_out, n_units) → (n_values, n_units)."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Set:
-    """Held-out rows that accuracies are over together.
-
-    Parameters
-    ----------
-    rows : array of shape (n_held_out,)
-        Rows of the responses.
-    places : slice
-        Where they stand among the predictions.
-    repeats : array of shape (n_repeats, n_held_out, n_voxels)
-        Their single presentations; n_repeats may be 0.
-    """
-
-    rows: Rows | slice
-    places: slice
-    repeats: Array
 
 
 class RoiDecoder:
@@ -155,40 +135,19 @@ class RoiDecoder:
         self._dtype = np.dtype(np.float32 if settings.precision == "single" else np.float64)
         self._n_rows = len(responses)
         self.test_rows: Rows = np.concatenate([test for _, test in self._splits])
-        self._trains = _slice(np.unique(np.concatenate([train for train, _ in self._splits])))
+        self._trains = slice_of(np.unique(np.concatenate([train for train, _ in self._splits])))
         self._is_one = sets is None
         if sets is None:
             sets, repeats = [self.test_rows], [None if repeats is None else np.asarray(repeats)]
         elif len(self._splits) > 1 and len(sets) > 1:
             raise ResponsesError("several test sets need one split, not folds")
-        self._sets = self._make_sets(sets, repeats or [None] * len(sets), responses.shape[1])
+        if not np.array_equal(np.concatenate(list(sets)), self.test_rows):
+            raise ResponsesError("the rows of the test sets are not the held-out rows")
+        self._sets = make_sets(sets, repeats or [None] * len(sets), responses.shape[1])
         if device is not None:
             find_device(device)
         self._are_still = [True] * len(self._sets)
         self._parts = self._make_parts(responses, device)
-
-    def _make_sets(
-        self,
-        sets: Sequence[Rows],
-        repeats: NDArray[np.floating] | Sequence[NDArray[np.floating] | None],
-        n_voxels: int,
-    ) -> list[_Set]:
-        if not np.array_equal(np.concatenate(list(sets)), self.test_rows):
-            raise ResponsesError("the rows of the test sets are not the held-out rows")
-        found, start = [], 0
-        for rows, single in zip(sets, repeats, strict=True):
-            own = np.empty((0, len(rows), n_voxels))
-            if single is not None:
-                own = np.asarray(single, dtype=np.float64)
-            if own.shape[1:] != (len(rows), n_voxels):
-                raise ResponsesError(
-                    f"repeats of shape {own.shape}; they should be (n_repeats, {len(rows)} "
-                    f"held-out rows, {n_voxels} voxels)"
-                )
-            places = slice(start, start + len(rows))
-            found.append(_Set(rows=_slice(np.asarray(rows)), places=places, repeats=own))
-            start += len(rows)
-        return found
 
     def predict(self, y: UnitColumns, *, resolution: float | None = None, n_jobs: int = 1) -> Array:
         """Held-out predictions of activations.
@@ -218,8 +177,8 @@ class RoiDecoder:
         def decode(start: int, stop: int) -> None:
             # Beside presentations, where there are any: to the last bit as :meth:`decode` has it.
             tile, exponent, least = self._read(y, start, stop, resolution)
-            of_sets = self._decoded(tile, start, repeats=True, resolution=least)
-            for of_set, (decoded, *_) in zip(self._sets, of_sets, strict=True):
+            groups = self._decoded(tile, start, repeats=True, resolution=least)
+            for of_set, (decoded, *_) in zip(self._sets, groups, strict=True):
                 predicted[of_set.places, start:stop] = np.ldexp(decoded, exponent)
 
         self._each_tile(y, decode, n_jobs)
@@ -296,14 +255,16 @@ class RoiDecoder:
             true, exponent, least = self._read(y, start, stop, resolution)
             first, last = np.searchsorted(keep, [start, stop])
             columns, train = keep[first:last] - start, true[self._trains]
+            untrained = is_constant(train, resolution=least)
+            mean = train.mean(axis=0, dtype=np.float64)
             repeats = of_repeats is not None
-            of_sets = self._decoded(true, start, repeats=repeats, resolution=least)
+            groups = self._decoded(true, start, repeats=repeats, resolution=least)
             for number, (of_set, (decoded, *single)) in enumerate(
-                zip(self._sets, of_sets, strict=True)
+                zip(self._sets, groups, strict=True)
             ):
-                tests = true[of_set.rows].astype(np.float64, copy=False)
+                tests = true[slice_of(of_set.rows)].astype(np.float64, copy=False)
                 tests = flattened(tests, resolution=least)
-                constant = self._undecodable(number, train, decoded, least)
+                constant = untrained | self._undecodable(number, decoded - mean)
                 found[number, start:stop] = profile_correlation(decoded, tests)
                 found[number, start:stop][constant] = np.nan
                 if of_repeats is not None and single:
@@ -319,17 +280,16 @@ class RoiDecoder:
         )
         return Decoded(r=found, predicted=predicted, of_repeats=tuple(together))
 
-    def _undecodable(
-        self, number: int, train: Floats, decoded: Array, resolution: float
-    ) -> NDArray[np.bool_]:
-        """Units that do not vary in training, or whose predictions vary by rounding alone."""
-        constant = is_constant(train, resolution=resolution)
+    def _undecodable(self, number: int, about_mean: Array) -> NDArray[np.bool_]:
+        """Units whose predictions vary by rounding alone.
+
+        They are sums about the training mean, beside which they may vary little.
+        """
         if len(self._splits) > 1:
-            return constant
+            return np.zeros(about_mean.shape[1], dtype=np.bool_)
         if self._are_still[number]:  # equal rows, whose products some processors round differently
-            return np.ones_like(constant)
-        # Predictions are sums about the training mean: beside that they may vary little.
-        return constant | is_constant(decoded - train.mean(axis=0, dtype=np.float64))
+            return np.ones(about_mean.shape[1], dtype=np.bool_)
+        return is_constant(about_mean)
 
     def _read(
         self, y: UnitColumns, start: int, stop: int, resolution: float | None
@@ -357,17 +317,7 @@ class RoiDecoder:
             if cause.unit is None:
                 raise
             raise IllConditionedError(cause.alpha, unit=start + cause.unit) from None
-        if len(self._sets) > 1:
-            return [
-                list(rows.reshape(-1, of_set.repeats.shape[1], tile.shape[1]))
-                for of_set, rows in zip(self._sets, groups, strict=True)
-            ]
-        if not repeats or not len(self._sets[0].repeats):
-            return [[np.concatenate(groups) if len(groups) > 1 else groups[0]]]
-        # A split has its averages, then its first presentations, …
-        n = 1 + len(self._sets[0].repeats)
-        splits = [rows.reshape(n, -1, tile.shape[1]) for rows in groups]
-        return [list(np.concatenate(splits, axis=1))]
+        return of_sets(groups, self._sets, repeats=repeats)
 
     def _each_tile(self, y: UnitColumns, decode: Callable[[int, int], None], n_jobs: int) -> None:
         if y.shape[0] != self._n_rows:
@@ -380,47 +330,37 @@ class RoiDecoder:
             for done in [pool.submit(decode, *tile) for tile in _tiles(y.shape[1])]:
                 done.result()
 
-    def _folds(self) -> Iterator[tuple[Split, list[tuple[Rows, Array]]]]:
-        """Each split with its held-out rows and their repeats: those of each set, or its own."""
-        if len(self._sets) > 1:
-            rows = [self.test_rows[of_set.places] for of_set in self._sets]
-            yield (
-                self._splits[0],
-                [(own, of_set.repeats) for own, of_set in zip(rows, self._sets, strict=True)],
-            )
-            return
-        ends = np.cumsum([len(test) for _, test in self._splits])[:-1]
-        repeats = np.split(self._sets[0].repeats, ends, axis=1)
-        for split, of_split in zip(self._splits, repeats, strict=True):
-            yield split, [(split[1], of_split)]
-
     def _make_parts(self, x: Array, device: str | None) -> list[Part]:
         settings, dtype = self._settings, self._dtype
         parts: list[Part] = []
         smoothers: list[Array] = []
-        for (train, _), held_out in self._folds():
+        for train, held_out in folds(self._splits, self._sets):
             useful = ~is_constant(x[train], resolution=self._resolution)
             if not useful.any():
                 raise ResponsesError(
                     f"none of the {x.shape[1]} voxels varies over the {len(train)} training samples"
                 )
-            x_train = x[np.ix_(train, useful)]
-            selects = settings.n_voxels is not None and settings.n_voxels < x_train.shape[1]
-            folds = []
+            own, tests = x[:, useful], list[Array]()
             for number, (rows, repeats) in enumerate(held_out):
-                x_test, still = self._test_rows(x[:, useful], rows, repeats[:, :, useful])
+                x_test, still = x_of_set(
+                    own, rows, repeats[:, :, useful], resolution=self._resolution
+                )
                 self._are_still[number] &= still
-                fold = normalise(x_train, x_test, zscore=settings.zscore)
-                held = dtype if selects else np.float64
-                check_held(*fold, columns=np.flatnonzero(useful), dtype=held)
-                folds.append(fold)
+                tests.append(x_test)
             n_averages = [len(rows) for rows, _ in held_out]
+            selects = settings.n_voxels is not None and settings.n_voxels < own.shape[1]
+            x_train, x_tests = normalise(own[train], np.concatenate(tests), zscore=settings.zscore)
+            held = dtype if selects else np.float64
+            check_held(x_train, x_tests, columns=np.flatnonzero(useful), dtype=held)
+            groups = np.split(x_tests, np.cumsum([len(rows) for rows in tests])[:-1])
             if settings.n_voxels is not None and selects:
-                ridge = self._ridge(folds[0][0], settings.n_voxels, device)
-                tests = [x_test for _, x_test in folds]
-                parts.append(SelectedPart(ridge, tests, train, dtype, n_averages))
+                ridge = self._ridge(x_train, settings.n_voxels, device)
+                parts.append(SelectedPart(ridge, groups, train, dtype, n_averages))
             else:
-                matrices = [smoother_matrix(fold, train, self._n_rows, settings) for fold in folds]
+                matrices = [
+                    smoother_matrix((x_train, x_test), train, self._n_rows, settings)
+                    for x_test in groups
+                ]
                 smoothers += matrices
                 parts.append(Smoother(matrices, dtype, n_averages))
         has_groups = len(self._sets) > 1 or len(self._sets[0].repeats)
@@ -428,14 +368,6 @@ class RoiDecoder:
             return parts
         matrix = np.concatenate(smoothers)  # one product instead of many
         return [Smoother([matrix], dtype, [len(matrix)])]
-
-    def _test_rows(self, x: Array, rows: Rows, repeats: Array) -> tuple[Array, bool]:
-        """Held-out images of a set, below them single presentations; whether all are the same."""
-        averages = x[rows]
-        # Averages of unequally many presentations differ by an ulp.
-        still = is_constant(averages, resolution=self._resolution)
-        averages[:, still] = averages[0, still]
-        return np.concatenate([averages, *repeats]), bool(still.all())
 
     def _ridge(self, x_train: Array, n_voxels: int, device: str | None) -> SelectedRidge:
         make = (
@@ -450,13 +382,6 @@ class RoiDecoder:
             scaled=self._settings.zscore,
             dtype=self._dtype,
         )
-
-
-def _slice(rows: Rows) -> Rows | slice:
-    """Rows as a slice where they follow each other, which then need not be copied."""
-    if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
-        return slice(int(rows[0]), int(rows[0]) + len(rows))
-    return rows
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unitdb.errors import PublishedFileError, ReleaseExistsError
-from unitdb.files import locked
 from unitdb.imports.layouts import Source, find_sources, get_layout
 from unitdb.imports.matfile import read_accuracy
 from unitdb.publish import ReleaseInfo, publish_release
@@ -29,6 +27,7 @@ from unitdb.tables import (
     Origin,
     Use,
     stage_accuracies,
+    working_folder,
 )
 
 __all__ = ["Imported", "import_accuracies"]
@@ -106,8 +105,7 @@ def import_accuracies(
     info = _info(source, name or plan.name, version, simulated=simulated)
     target = releases / info.name / info.version
     origins = {network: _read_origin(source, network) for network in source.layers}
-    work = releases / ".work" / f"import-{info.name}-{info.version}"
-    with locked(work.with_name(f"{work.name}.lock")):
+    with working_folder(releases, f"import-{info.name}-{info.version}") as work:
         if target.exists():
             if not _is_same(target, info, origins):
                 raise ReleaseExistsError(
@@ -115,29 +113,25 @@ def import_accuracies(
                     "raise --version"
                 )
         else:
-            shutil.rmtree(work, ignore_errors=True)  # of an import that was killed
-            try:
-                stage_accuracies(
-                    work / "staged",
-                    _layers(source),
-                    info=info,
-                    dataset=_dataset(source),
-                    networks=[_network(source, origin) for origin in origins.values()],
-                    columns={
-                        "recipe": f"import {plan.name}",
-                        "decoder": canonical_json({"published": plan.citation}),
-                    },
-                    progress=progress,
-                )
-                _check_samples(source, work / "staged")
-                publish_release(
-                    work / "staged",
-                    releases,
-                    info=info,
-                    progress=progress and (lambda done, total: progress("verify", done, total)),
-                )
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
+            stage_accuracies(
+                work / "staged",
+                _layers(source),
+                info=info,
+                dataset=_dataset(source),
+                networks=[_network(source, origin) for origin in origins.values()],
+                columns={
+                    "recipe": f"import {plan.name}",
+                    "decoder": canonical_json({"published": plan.citation}),
+                },
+                progress=progress,
+            )
+            _check_samples(source, work / "staged")
+            publish_release(
+                work / "staged",
+                releases,
+                info=info,
+                progress=progress and (lambda done, total: progress("verify", done, total)),
+            )
     return Imported(release=target, missing=source.missing, unchecked=_unchecked(source, target))
 
 

@@ -74,7 +74,7 @@ def _dataset(row: dict[str, Any], staged: Path) -> dict[str, Any]:
                                 "name": roi["roi"],
                                 "voxels": roi["n_voxels"],
                                 "trainingSamples": roi["n_train"],
-                                "testImages": roi["n_test"],
+                                "testSamples": roi["n_test"],
                             }
                         )
                         for roi in rois

@@ -11,13 +11,20 @@ Two conventions hold for all tables:
   then leave it out by themselves, and Parquet statistics stay usable. pandas shows it as NaN.
 """
 
-from unitdb.schema.columns import NAME_PATTERN, alike_names, is_device, name_problem
+from unitdb.schema.columns import (
+    CONDITION_PATTERN,
+    NAME_PATTERN,
+    alike_names,
+    is_device,
+    name_problem,
+)
 from unitdb.schema.dictionary import data_dictionary, frictionless
 from unitdb.schema.spec import SCHEMA_VERSION, Column, Follows, ForeignKey, Table
 from unitdb.schema.tables import TABLES, get_table, tables_of
 from unitdb.schema.views import VIEWS, View, views_of
 
 __all__ = [
+    "CONDITION_PATTERN",
     "NAME_PATTERN",
     "SCHEMA_VERSION",
     "TABLES",

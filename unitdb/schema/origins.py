@@ -103,7 +103,7 @@ TABLES = (
                 "n_test",
                 "Held-out samples of all test sets together; accuracies are taken over those of "
                 "each (test_sets.n_samples). An average over presentations is one",
-                unit="images",
+                unit="samples",
                 minimum=1,
             ),
             sha256(

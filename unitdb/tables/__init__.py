@@ -5,12 +5,12 @@ from unitdb.extras import need
 need("numba", "pydantic", "scipy", by="unitdb.tables", extra="build")
 
 from unitdb.tables.accuracies import DatasetInfo, LayerAccuracies, NetworkInfo
-from unitdb.tables.files import InputFile, Role, Use, code_commit, describe_files, merge_uses
+from unitdb.tables.files import Use, code_commit, describe_files, merge_uses
 from unitdb.tables.hierarchy import HierarchyTables
 from unitdb.tables.network import DecodedLayer, NetworkTables, Predicted
 from unitdb.tables.origins import Origin, code_columns, input_rows, significance
 from unitdb.tables.provenance import code_sha256, own_commit, package_versions
-from unitdb.tables.publishing import publish_accuracies, stage_accuracies
+from unitdb.tables.publishing import publish_accuracies, stage_accuracies, working_folder
 from unitdb.tables.recurrence import RecurrenceTable
 from unitdb.tables.results import AtHand, Results
 from unitdb.tables.rows import (
@@ -31,7 +31,6 @@ __all__ = [
     "DatasetInfo",
     "DecodedLayer",
     "HierarchyTables",
-    "InputFile",
     "LayerAccuracies",
     "NetworkInfo",
     "NetworkTables",
@@ -39,7 +38,6 @@ __all__ = [
     "Predicted",
     "RecurrenceTable",
     "Results",
-    "Role",
     "Rows",
     "Scope",
     "Use",
@@ -63,4 +61,5 @@ __all__ = [
     "significance",
     "stage_accuracies",
     "table_of",
+    "working_folder",
 ]

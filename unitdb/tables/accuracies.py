@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from unitdb.axes import axes_problem, usual_axes
 from unitdb.errors import AccuraciesError
-from unitdb.schema import alike_names, name_problem
+from unitdb.schema import CONDITION_PATTERN, alike_names, name_problem
 from unitdb.specs import canonical_json
 from unitdb.tables.network import DecodedLayer
 from unitdb.tables.origins import Origin
@@ -61,6 +62,14 @@ class DatasetInfo:
     licence: str = NOT_STATED
     source: str = NOT_STATED
     citation: str = NOT_STATED
+
+    def __post_init__(self) -> None:
+        """Take numbers and lists of NumPy as Python's: all of it is hashed as JSON."""
+        for name in ("n_test", "n_folds"):
+            if isinstance(value := getattr(self, name), np.integer):
+                object.__setattr__(self, name, int(value))
+        if isinstance(self.subjects, np.ndarray):
+            object.__setattr__(self, "subjects", self.subjects.tolist())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +217,7 @@ class LayerAccuracies:
         parts = [_filled(found[roi]) for roi in dataset.rois]
         if len({part.shape for part in parts}) > 1:
             shapes = ", ".join(
-                f"{roi} {part.shape}" for roi, part in zip(found, parts, strict=True)
+                f"{roi} {part.shape}" for roi, part in zip(dataset.rois, parts, strict=True)
             )
             raise AccuraciesError(f"{self.where}: ROIs have arrays of other shapes: {shapes}")
         return np.stack(parts)
@@ -293,7 +302,7 @@ def check_names(accuracies: Sequence[LayerAccuracies], dataset: DatasetInfo) -> 
         for name in names:
             if problem := name_problem(name) if isinstance(name, str) else "must be a text":
                 raise AccuraciesError(f"{what} {name!r} becomes a folder: it {problem}")
-    _check_folders(accuracies)
+    _check_folders(accuracies, dataset)
     for what, counted in {
         "subject": Counter(dataset.subjects),
         "layer": Counter(of.where for of in accuracies),
@@ -301,7 +310,7 @@ def check_names(accuracies: Sequence[LayerAccuracies], dataset: DatasetInfo) -> 
         twice = [name for name, n in counted.items() if n > 1]
         if twice:
             raise AccuraciesError(f"{what} {twice[0]!r} is there twice")
-    if not isinstance(dataset.n_test, int | np.integer) or dataset.n_test < 3:
+    if not isinstance(dataset.n_test, int) or dataset.n_test < 3:
         raise AccuraciesError(
             f"dataset {dataset.name}: n_test is {dataset.n_test!r}, not a number of test images "
             "from 3"
@@ -310,7 +319,12 @@ def check_names(accuracies: Sequence[LayerAccuracies], dataset: DatasetInfo) -> 
         raise AccuraciesError("some layers have controls, and others have none")
 
 
-def _check_folders(accuracies: Sequence[LayerAccuracies]) -> None:
+def _check_folders(accuracies: Sequence[LayerAccuracies], dataset: DatasetInfo) -> None:
+    if not re.fullmatch(CONDITION_PATTERN, str(dataset.condition)):
+        raise AccuraciesError(
+            f"condition {dataset.condition!r} becomes a folder: it must be written as 'perception' "
+            "or 'imagery@+6s'"
+        )
     paths = sorted({f"{of.model}/{of.layer}" for of in accuracies})
     if alike := alike_names(paths):
         raise AccuraciesError(f"{alike[0]!r} and {alike[1]!r} are one folder on some systems")
@@ -318,7 +332,8 @@ def _check_folders(accuracies: Sequence[LayerAccuracies]) -> None:
 
 def hash_of(layers: Iterable[tuple[DecodedLayer, AtHand]], dataset: DatasetInfo) -> str:
     """SHA-256 of accuracies, and of what they are of."""
-    names = [dataset.name, dataset.condition, sorted(dataset.rois), sorted(dataset.subjects)]
+    # The order of ROIs is the hierarchy; that of subjects is none.
+    names = [dataset.name, dataset.condition, list(dataset.rois), sorted(dataset.subjects)]
     digest = hashlib.sha256(repr([*names, dataset.n_test, dataset.n_folds]).encode())
     for layer, results in layers:
         about = [layer.name, list(layer.shape), layer.axes, results.n_controls]

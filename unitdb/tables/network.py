@@ -92,8 +92,8 @@ class NetworkTables:
         Folder for p and q until all are known; this network's own.
     hierarchy : sequence of str
         ROIs from early to late, for BH scores.
-    n_test : sequence of int
-        Test images of each subject.
+    n_test : int
+        Independent test images that an accuracy is over: different targets.
     formula : bool
         Whether p follows from the number of test images: not so in cross-validation.
     n_controls : int
@@ -109,7 +109,7 @@ class NetworkTables:
         staged: Path,
         scratch: Path,
         hierarchy: Sequence[str],
-        n_test: Sequence[int],
+        n_test: int,
         formula: bool = True,
         n_controls: int = 0,
         seed: int = 0,
@@ -120,7 +120,7 @@ class NetworkTables:
             HierarchyTables,
             scope,
             hierarchy,
-            n_stimuli=n_test[0],
+            n_stimuli=n_test,
             n_controls=n_controls,
             seed=seed,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from unitdb.tables.origins import build_name, code_columns, input_rows, signific
 from unitdb.tables.results import AtHand
 from unitdb.tables.rows import Rows, Scope, set_row, table_of
 
-__all__ = ["publish_accuracies", "stage_accuracies"]
+__all__ = ["publish_accuracies", "stage_accuracies", "working_folder"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -126,6 +127,8 @@ def publish_accuracies(
     >>> unitdb.open(path).accuracies("mynet", "conv", "V1").shape
     (200, 3)
     """
+    layers = list(accuracies)
+    check_names(layers, dataset)  # before it becomes part of a folder's name
     root = Path(releases)
     about = [name, title, description, licence, citation, simulated]
     info = ReleaseInfo(
@@ -141,32 +144,53 @@ def publish_accuracies(
         changelog=[(version, "Made of accuracies.")],
         authors=tuple(authors),
     )
-    work = root / ".work" / f"accuracies-{name}-{version}"
-    with locked(work.with_name(f"{work.name}.lock")):
+    with working_folder(root, f"accuracies-{name}-{version}") as work:
+        stage_accuracies(
+            work / "staged",
+            layers,
+            info=info,
+            dataset=dataset,
+            networks=networks,
+            columns={"recipe": f"import {name}", "decoder": canonical_json(decoder or {})},
+            progress=progress,
+        )
+        return publish_release(
+            work / "staged",
+            root,
+            info=info,
+            progress=progress and (lambda done, total: progress("verify", done, total)),
+        )
+
+
+@contextmanager
+def working_folder(releases: Path, name: str) -> Iterator[Path]:
+    """Folder of unfinished tables, locked and empty; removed at the end.
+
+    Parameters
+    ----------
+    releases : Path
+        Folder of releases.
+    name : str
+        Of what is made.
+
+    Raises
+    ------
+    BusyError
+        Another process has held it for too long.
+    """
+    work = releases / ".work" / name
+    with locked(work.with_name(f"{name}.lock")):
         shutil.rmtree(work, ignore_errors=True)  # of a call that was killed
         try:
-            stage_accuracies(
-                work / "staged",
-                accuracies,
-                info=info,
-                dataset=dataset,
-                networks=networks,
-                columns={"recipe": f"import {name}", "decoder": canonical_json(decoder or {})},
-                progress=progress,
-            )
-            return publish_release(
-                work / "staged",
-                root,
-                info=info,
-                progress=progress and (lambda done, total: progress("verify", done, total)),
-            )
+            yield work
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
 
 def _told(info: DatasetInfo | NetworkInfo) -> dict[str, Any]:
-    """What is said of a dataset or network, but for the files."""
-    return {key: value for key, value in vars(info).items() if key != "origin"}
+    """What is said of a dataset or network, but for the files; ROIs in their order."""
+    told = {key: value for key, value in vars(info).items() if key != "origin"}
+    return told | ({"rois": list(info.rois.items())} if isinstance(info, DatasetInfo) else {})
 
 
 def stage_accuracies(
@@ -279,7 +303,7 @@ def _stage_network(
         staged=folder,
         scratch=folder.with_name("p") / network.name,
         hierarchy=list(dataset.rois),
-        n_test=[dataset.n_test] * len(dataset.subjects),
+        n_test=dataset.n_test,
         formula=dataset.n_folds is None,
         n_controls=n_controls,
     )

@@ -271,7 +271,7 @@ def layer_summary_rows(
         if patterns is not None:
             pattern |= patterns[at]
             # Of a sample of the units; how far their mean scatters over images is that of all.
-            mean = pattern.pop("mean_of_patterns")
+            mean = pattern.pop("mean_of_patterns", None)
             for end in ("mean_low", "mean_high"):
                 if pattern[end] is not None:
                     # No mean correlation lies beyond ±1, however far its interval is moved.

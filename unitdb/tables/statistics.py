@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,7 @@ class Tested:
 
 def by_formula(
     r: NDArray[np.float32],
-    n_test: Sequence[int],
+    n_test: int,
     correlation: NDArray[np.float64] | None = None,
 ) -> Tested:
     """Test accuracies by the number of test images; Stouffer's p over subjects.
@@ -56,15 +56,14 @@ def by_formula(
     ----------
     r : array of shape (n_subjects, n_units)
         Accuracies; NaN where there is none.
-    n_test : sequence of int
-        Test images of each subject.
+    n_test : int
+        Test images.
     correlation : array of shape (n_subjects, n_subjects), optional
         Of their predictions; independent where it is not known.
     """
-    n_images = np.asarray(n_test)[:, None]
     return Tested(
-        p=combined_accuracy_p(r, n_images=n_images, correlation=correlation).astype(np.float32),
-        n_significant=[_count(row) for row in accuracy_p(r, n_images=n_images)],
+        p=combined_accuracy_p(r, n_images=n_test, correlation=correlation).astype(np.float32),
+        n_significant=[_count(row) for row in accuracy_p(r, n_images=n_test)],
     )
 
 

@@ -171,7 +171,7 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         "chance_score": _CONTROLS,
         "p": _COUNTED,
         "rois": ("held", "against best_roi"),
-        "n_stimuli": ("held", "against test_sets.n_samples"),
+        "n_stimuli": ("held", "against test_sets.n_targets"),
     },
     "best_roi": {"n_units": ("computed", "from accuracy.r and encoding.r")},
     "activation": {
@@ -185,7 +185,10 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
             "held",
             "with activations it must give accuracy.r, which stays when a unit's are scaled",
         ),
-        "target": ("held", "with the activations of that stimulus, accuracy.r"),
+        "target": (
+            "held",
+            "against accuracy.r, which predictions and the activations of the targets give",
+        ),
         "presentation": ("computed", "from the rows of its stimulus"),
     },
 }

@@ -96,7 +96,7 @@ class Kept:
         expected = self._sets.n_samples(keys[0], keys[1], roi, subject)
         if len(images) != expected:
             raise CorruptReleaseError(
-                f"{where}: {len(images)} test images; table 'subjects' says {expected}"
+                f"{where}: {len(images)} test images; the release states {expected}"
             )
 
     def check_all_taken(self) -> None:

@@ -93,7 +93,7 @@ def _patterns(row: Row, build: Mapping[str, Any], sets: Sets) -> Iterator[str]:
         return
     expected = sets.n_samples(row["dataset"], row["condition"], row["roi"], row["subject"])
     if n != expected:
-        yield f"n_candidates is {n}, but table 'subjects' has {expected} test images"
+        yield f"n_candidates is {n}, but the release states {expected} test images"
     if row["n_pattern_units"] is None or row["n_pattern_units"] > row["n_units"]:
         yield f"n_pattern_units is {row['n_pattern_units']}, of {row['n_units']} units"
     for name, of in (("pattern_low", "pattern_r"), ("identification_low", "identification")):

@@ -64,7 +64,7 @@ class Sets:
             return self._n_test[dataset, roi, subject]
         return int(self._row(dataset, condition)["n_samples"])
 
-    def are_alike(self, dataset: str, condition: str) -> bool:
+    def share_targets(self, dataset: str, condition: str) -> bool:
         """Whether samples share what is decoded from them: no p by formula holds then."""
         if self._rows is None:
             return False

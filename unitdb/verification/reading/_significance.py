@@ -126,7 +126,7 @@ class Significance:
                 f"builds: {build['build']}: significance is {text!r}; it should name the test: t "
                 "or controls"
             )
-        if self._test == "t" and condition and sets.are_alike(build["dataset"], condition):
+        if self._test == "t" and condition and sets.share_targets(build["dataset"], condition):
             self._test = None
         self._n_samples = partial(sets.n_samples, build["dataset"], condition)
 

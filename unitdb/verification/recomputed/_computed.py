@@ -73,26 +73,25 @@ class Computed:
         self._rois: dict[str, list[str]] = defaultdict(list)
         for row in sorted(described["rois"], key=lambda row: int(row["place"])):
             self._rois[row["dataset"]].append(row["roi"])
-        self._n_test = {row["dataset"]: row["n_test"] for row in described["subjects"][::-1]}
-        sets = described.get("test_sets", [])
-        self._n_samples = {(row["dataset"], row["condition"]): row["n_samples"] for row in sets}
-        self._n_sets = Counter(row["dataset"] for row in sets)
+        self._n_targets = {
+            (row["dataset"], row["condition"]): row["n_targets"] for row in described["test_sets"]
+        }
+        self._n_sets = Counter(dataset for dataset, _ in self._n_targets)
         self._highest: dict[tuple[str, ...], list[NDArray[np.float32]]] = defaultdict(list)
         self._patterns = Patterns(described, small)
         self._summaries = _by_place(small["layer_summary"].to_pylist())
         self._builds = {(row["dataset"], row["model"]): row for row in described["builds"]}
         self._layers = {(row["model"], row["layer"]): row for row in described["layers"]}
         self._scores: dict[tuple[str, ...], list[Row]] = defaultdict(list)
-        for row in described.get("hierarchy", []):
+        for row in described["hierarchy"]:
             self._scores[row["dataset"], row["condition"], row["model"]].append(row)
         n_voxels = {
             (row["dataset"], row["roi"], row["subject"]): row["n_voxels"]
             for row in described["subjects"]
         }
-        self._voxels = Voxels(small["encoding"], n_voxels) if "encoding" in small else None
+        self._voxels = Voxels(small["encoding"], n_voxels)
         self._pairs = _by_place(small["intersubject"].to_pylist())
-        reliable = small.get("layer_reliability")
-        self._reliable = _by_place([] if reliable is None else reliable.to_pylist())
+        self._reliable = _by_place(small["layer_reliability"].to_pylist())
         self._network: tuple[str, ...] = ()
         self._seen: list[str] = []
         self._hierarchy: HierarchyTables
@@ -152,7 +151,7 @@ class Computed:
         dataset, _, model, layer = keys
         seen = self._highest[dataset, model, layer]
         seen.append(np.fmax.reduce([mean_over_subjects(of).astype(np.float32) for of in r]))
-        if len(seen) < self._n_sets.get(dataset, 1):
+        if len(seen) < self._n_sets[dataset]:
             return
         highest = [of_set[None] for of_set in self._highest.pop((dataset, model, layer))]
         kept = _matching(self._small["activation"], dataset=dataset, model=model, layer=layer)
@@ -197,8 +196,7 @@ class Computed:
         rois = self._rois[scope.dataset]
         if self._recipe is not None:
             rois = self._recipe.hierarchy_of(scope.dataset) or rois
-        place = (scope.dataset, scope.condition)
-        n_stimuli = self._n_samples.get(place, self._n_test[scope.dataset])
+        n_stimuli = self._n_targets[scope.dataset, scope.condition]
         self._hierarchy = HierarchyTables(scope, rois, n_stimuli=n_stimuli, seed=seed)
 
     def finish(self) -> None:
@@ -223,9 +221,8 @@ class Computed:
         for kind, row in own.items():
             _compare(("hierarchy", *self._network, *kind), row, expected[kind], _SCORES)
 
-    def _encoded(self, roi: str, control: int) -> list[NDArray[np.float32]]:
-        """Encoding accuracies of each subject's voxels, (n_layers, n_voxels)."""
-        assert self._voxels is not None and not control  # noqa: S101, PT018 - controls are not kept
+    def _encoded(self, roi: str, _: int) -> list[NDArray[np.float32]]:
+        """Encoding accuracies of each subject's voxels, (n_layers, n_voxels); no controls."""
         found = self._voxels.of_subjects(self._network, self._seen, roi)
         return [r.astype(np.float32) for r in found]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from unitdb.analysis import (
     prediction_correlations,
 )
 from unitdb.errors import CorruptReleaseError
-from unitdb.resolution import is_constant
+from unitdb.resolution import HALF, flattened, is_constant, resolution_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import pandas as pd
     import pyarrow as pa
@@ -93,11 +94,9 @@ class Patterns:
             held[roi, subject] = own.pivot_table(
                 index="stimulus", columns="unit", values="predicted", observed=True
             )
-            found = _patterns(held[roi, subject], true, train, mean_r=row["mean_r"])
-            if found["n_pattern_units"] != row["n_pattern_units"]:
+            of_units = partial(_patterns, held[roi, subject], true, train, mean_r=row["mean_r"])
+            if not _agree(("layer_summary", *keys, roi, subject), row, of_units):
                 return
-            for name in _VALUES:
-                _hold(("layer_summary", *keys, roi, subject), name, row[name], found[name])
         self._check_pairs(keys, pairs, held)
 
     def _check_pairs(
@@ -118,6 +117,33 @@ class Patterns:
             _hold(where, "prediction_r", row["prediction_r"], float(found[0, 1]))
 
 
+def _agree(where: tuple[str, ...], row: Row, patterns: Callable[[float], Row]) -> bool:
+    """Whether a row is what the units kept give; they may not be known to.
+
+    A release does not say in which precision a layer was computed, by which units are constant.
+
+    Raises
+    ------
+    CorruptReleaseError
+        The row is none of what they give.
+    """
+    wrong: CorruptReleaseError | None = None
+    for precision in ("float32", *HALF):
+        found = patterns(resolution_of(precision))
+        if found["n_pattern_units"] != row["n_pattern_units"]:
+            continue
+        try:
+            for name in _VALUES:
+                _hold(where, name, row[name], found[name])
+        except CorruptReleaseError as error:
+            wrong = wrong or error
+        else:
+            return True
+    if wrong is not None:
+        raise wrong
+    return False
+
+
 def _rows(table: pa.Table, **names: str) -> pa.Table:
     for name, value in names.items():
         table = table.filter(pc.equal(table[name], value))
@@ -125,12 +151,19 @@ def _rows(table: pa.Table, **names: str) -> pa.Table:
 
 
 def _patterns(
-    predicted: pd.DataFrame, true: pd.DataFrame, train: pd.DataFrame, *, mean_r: float | None
+    predicted: pd.DataFrame,
+    true: pd.DataFrame,
+    train: pd.DataFrame,
+    resolution: float,
+    *,
+    mean_r: float | None,
 ) -> Row:
     """Columns of ``layer_summary``; bootstraps draw images in the order of their ids."""
     of_test, decoded = (x.to_numpy(np.float32) for x in (true.loc[predicted.index], predicted))
+    of_test = flattened(of_test, resolution=resolution)
     values = train.to_numpy(np.float32)
-    sd = np.where(is_constant(values), 0.0, values.astype(np.float64).std(axis=0, ddof=1))
+    constant = is_constant(values, resolution=resolution)
+    sd = np.where(constant, 0.0, values.astype(np.float64).std(axis=0, ddof=1))
     similarity = PatternSimilarity(len(of_test), len(of_test))
     mean = values.astype(np.float64).mean(axis=0)
     similarity.add(decoded, of_test, mean=mean, sd=sd)
