@@ -10,10 +10,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from unitdb.decoding._scaling import penalty, standardise
 from unitdb.decoding._selected import SelectedRidge
-from unitdb.decoding._shared import ridge_hat
+from unitdb.decoding._shared import ridge_hats
 from unitdb.decoding.settings import DecoderSettings
 
-__all__ = ["Part", "SelectedPart", "Smoother", "smoother_matrix"]
+__all__ = ["Part", "SelectedPart", "Smoother", "smoother_matrices"]
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.floating]
@@ -116,17 +116,18 @@ class SelectedPart:
         ]
 
 
-def smoother_matrix(
-    fold: tuple[Array, Array], train: Rows, n_rows: int, settings: DecoderSettings
-) -> Array:
-    """Matrix M of shape (n_test, n_rows) with  predictions = M y  for every unit.
+def smoother_matrices(
+    x_train: Array, x_tests: Sequence[Array], train: Rows, n_rows: int, settings: DecoderSettings
+) -> list[Array]:
+    """Matrices M of shape (n_group, n_rows) with  predictions = M y  for every unit, of each group.
 
     Without voxel selection ridge is linear in y, with the same matrix for all units:
     p = ȳ + H (y − ȳ), where ȳ averages the training rows. Scaling y by its SD and back cancels.
     """
-    x_train, x_test = fold
     alpha = penalty(x_train, alpha=settings.alpha, relative=settings.alpha_relative)
-    hat = ridge_hat(x_train, x_test, alpha)
-    matrix = np.zeros((len(x_test), n_rows))
-    matrix[:, train] = hat + (1.0 - hat.sum(axis=1, keepdims=True)) / len(train)
-    return matrix
+    found = []
+    for hat in ridge_hats(x_train, x_tests, alpha):
+        matrix = np.zeros((len(hat), n_rows))
+        matrix[:, train] = hat + (1.0 - hat.sum(axis=1, keepdims=True)) / len(train)
+        found.append(matrix)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.linalg
@@ -12,24 +12,25 @@ from unitdb.errors import IllConditionedError
 
 Array = NDArray[np.float64]
 
-__all__ = ["ridge_hat", "ridge_weights"]
+__all__ = ["ridge_hats", "ridge_weights"]
 
 
-def ridge_hat(x_train: Array, x_other: Array, alpha: float) -> Array:
-    """Matrix H with  predictions = H y,  for ridge on centred x:  H = X_t (XᵀX + αI)⁻¹ Xᵀ.
+def ridge_hats(x_train: Array, x_others: Sequence[Array], alpha: float) -> list[Array]:
+    """Matrices H with  predictions = H y,  for ridge on centred x:  H = X_t (XᵀX + αI)⁻¹ Xᵀ.
 
-    The smaller of the two equal forms is solved: over voxels, or X_t Xᵀ (X Xᵀ + αI)⁻¹ over
-    samples.
+    The smaller of the two equal forms is factorised, once: over voxels, or X_t Xᵀ (X Xᵀ + αI)⁻¹
+    over samples. Each of ``x_others`` has products of its own: what rounds in one is the same
+    whichever stand beside it.
 
     Parameters
     ----------
     x_train : array of shape (n_train, n_voxels)
-    x_other : array of shape (n_other, n_voxels)
+    x_others : sequence of array of shape (n_other, n_voxels)
     alpha : float
 
     Returns
     -------
-    array of shape (n_other, n_train)
+    list of array of shape (n_other, n_train)
 
     Raises
     ------
@@ -37,8 +38,10 @@ def ridge_hat(x_train: Array, x_other: Array, alpha: float) -> Array:
         The system is singular in double precision.
     """
     if _over_samples(x_train, alpha):
-        return np.asarray(_solve(x_train @ x_train.T, x_train @ x_other.T, alpha).T)
-    return np.asarray(x_other @ _solve(x_train.T @ x_train, x_train.T, alpha))
+        solve = _solver(x_train @ x_train.T, alpha)
+        return [solve(x_train @ x_other.T).T for x_other in x_others]
+    weights = _solver(x_train.T @ x_train, alpha)(x_train.T)
+    return [np.asarray(x_other @ weights) for x_other in x_others]
 
 
 def ridge_weights(x_train: Array, z: Array, alpha: float) -> Array:
@@ -63,8 +66,8 @@ def ridge_weights(x_train: Array, z: Array, alpha: float) -> Array:
         The system is singular in double precision.
     """
     if _over_samples(x_train, alpha):
-        return np.asarray(_solve(x_train @ x_train.T, z, alpha).T @ x_train)
-    return np.asarray(_solve(x_train.T @ x_train, x_train.T @ z, alpha).T)
+        return np.asarray(_solver(x_train @ x_train.T, alpha)(z).T @ x_train)
+    return _solver(x_train.T @ x_train, alpha)(x_train.T @ z).T
 
 
 def _over_samples(x_train: Array, alpha: float) -> bool:
@@ -73,12 +76,15 @@ def _over_samples(x_train: Array, alpha: float) -> bool:
     return alpha > 0 and n_train <= n_voxels
 
 
-def _solve(gram: Array, right: Array, alpha: float) -> Array:
-    """Solve  (gram + αI) w = right;  overwrites the diagonal of ``gram``."""
+def _solver(gram: Array, alpha: float) -> Callable[[Array], Array]:
+    """Solve  (gram + αI) w = right  for any right side; overwrites ``gram``."""
     gram[np.diag_indices(len(gram))] += alpha
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", scipy.linalg.LinAlgWarning)
-        try:
-            return np.asarray(scipy.linalg.solve(gram, right, assume_a="pos"))
-        except (np.linalg.LinAlgError, scipy.linalg.LinAlgWarning):
-            raise IllConditionedError(alpha, unit=None) from None
+    norm = np.linalg.norm(gram, 1)
+    try:
+        factor, is_lower = scipy.linalg.cho_factor(gram, check_finite=False)
+    except np.linalg.LinAlgError:
+        raise IllConditionedError(alpha, unit=None) from None
+    inverse_of_condition, _ = scipy.linalg.lapack.dpocon(factor, norm)
+    if not inverse_of_condition >= np.finfo(np.float64).eps:
+        raise IllConditionedError(alpha, unit=None)
+    return lambda right: np.asarray(scipy.linalg.cho_solve((factor, is_lower), right))

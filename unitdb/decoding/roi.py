@@ -14,7 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 from unitdb.decoding._held_out import Rows, Split, folds, make_sets, of_sets, slice_of, x_of_set
 from unitdb.decoding._metrics import profile_correlation
-from unitdb.decoding._parts import Part, SelectedPart, Smoother, smoother_matrix
+from unitdb.decoding._parts import Part, SelectedPart, Smoother, smoother_matrices
 from unitdb.decoding._scaling import check_held, normalise
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._torch import TorchSelectedRidge, find_device
@@ -357,10 +357,7 @@ class RoiDecoder:
                 ridge = self._ridge(x_train, settings.n_voxels, device)
                 parts.append(SelectedPart(ridge, groups, train, dtype, n_averages))
             else:
-                matrices = [
-                    smoother_matrix((x_train, x_test), train, self._n_rows, settings)
-                    for x_test in groups
-                ]
+                matrices = smoother_matrices(x_train, groups, train, self._n_rows, settings)
                 smoothers += matrices
                 parts.append(Smoother(matrices, dtype, n_averages))
         has_groups = len(self._sets) > 1 or len(self._sets[0].repeats)
