@@ -29,7 +29,7 @@ from unitdb.errors import (
 )
 from unitdb.files import SUMS, sha256_file
 from unitdb.publish import add_erratum, publish_release, retract
-from unitdb.release import Catalogue
+from unitdb.release import Catalogue, catalogue
 
 
 @pytest.fixture
@@ -308,6 +308,25 @@ def test_a_killed_replacement_is_finished_by_the_next_fetch(
     assert contents(found) == contents(another)
     assert [path.name for path in found.parent.iterdir()] == ["1.0.0"]
     assert Catalogue(mine).entries()[0].sha256 == sha256_file(another / SUMS)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_retracted_release_is_never_listed_as_sound(
+    published: Path, another: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    root = published.parents[1]
+    retract(root, "tiny", "1.0.0", reason="Wrong.")
+    mine = another.parents[1] if there else tmp_path / "new"
+    seen, write = [], catalogue.write_text
+
+    def listing(path: Path, text: str) -> None:
+        write(path, text)
+        (entry,) = Catalogue(mine).listed()["releases"]["tiny"]["versions"].values()
+        seen.append(entry["retracted"])
+
+    monkeypatch.setattr(catalogue, "write_text", listing)
+    unitdb.fetch("tiny@1.0.0", source=str(root), releases=mine, replace=True)
+    assert [found["reason"] for found in seen] == ["Wrong."]
 
 
 def test_fetch_replace_on_the_command_line(mine: Path, another: Path) -> None:

@@ -1,8 +1,8 @@
 """Programs that hang are stopped: none may show no sign of work for ten minutes.
 
 Transfers may take days, silently, so the time that a program takes tells nothing. On Linux a sign
-is time on a processor, or bytes read or written, of the program or any that it has started. Other
-systems do not say; there a program may take a day.
+is time on a processor, or bytes read or written, of the program or any that it has started; by hand,
+as the core install has no psutil. Other systems do not say; there a program may take a day.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def watched(process: subprocess.Popen[Any], name: str) -> Iterator[None]:
     ended, stopped = threading.Event(), threading.Event()
 
     def look() -> None:
-        last, since = _signs(process.pid), time.monotonic()
+        last: dict[int, tuple[str, ...]] = {}  # most programs end before the first look
+        since = time.monotonic()
         while not ended.wait(min(_SECONDS_BETWEEN, SECONDS)):
             now = _signs(process.pid)
             if now != last:
@@ -106,11 +107,12 @@ def _moved(pid: int) -> list[str]:
 def _stop(process: subprocess.Popen[Any]) -> None:
     """Ask a program to end with all that it has started, and end what does not."""
     started = {pid: _stat(pid)[19:20] for pid in _tree(process.pid)}  # ids may be given again
-    for ask in (process.terminate, process.kill):
+    # Windows has no SIGKILL; its SIGTERM leaves no choice.
+    for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
         for pid, since in started.items():
             if pid != process.pid and since and _stat(pid)[19:20] == since:
                 with suppress(OSError):
-                    os.kill(pid, signal.SIGTERM if ask == process.terminate else signal.SIGKILL)
-        ask()
+                    os.kill(pid, number)
+        process.send_signal(number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_SECONDS_TO_END)

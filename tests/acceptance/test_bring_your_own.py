@@ -14,6 +14,9 @@ import unitdb
 from tests.acceptance.conftest import README
 from unitdb.activations import FeatureFiles
 from unitdb.responses import open_dataset
+from unitdb.responses.arrays_spec import ArrayTest
+from unitdb.responses.sets_spec import OtherTargets
+from unitdb.yamltext import parse_yaml
 
 SECTION = README.split("## Bring your own data\n")[1].split("\n## ")[0]
 CODE = re.findall(r"```(\w*)\n(.*?)```", SECTION, re.DOTALL)
@@ -87,6 +90,15 @@ def test_a_stimulus_without_activations_is_one_line(built, tmp_path):
     (line,) = done.stderr.strip().splitlines()
     assert "layer 'conv1' has no activations of 1 of 40 stimuli: 'picture-31'" in line
     assert not list(tmp_path.glob("releases/own"))
+
+
+def test_test_sets_as_described():
+    (snippet,) = [text for language, text in CODE if language == "yaml" and "blur-12" in text]
+    tests = parse_yaml(snippet)["tests"]
+    found = {name: ArrayTest.model_validate(test) for name, test in tests.items()}
+    assert list(found) == ["perception", "imagery", "blur-12", "single"]
+    assert found["blur-12"].targets == OtherTargets(ending="-12", by="-0")
+    assert (found["blur-12"].level, found["single"].average) == (12, False)
 
 
 def test_bdata_as_described(built):

@@ -29,17 +29,18 @@ def with_intervals(
     subjects : DataFrame
         Table ``subjects``, whose ``n_test`` is n in releases without test sets.
     sets : DataFrame, optional
-        Table ``test_sets``, whose ``n_targets`` is n: what differs between samples.
+        Table ``test_sets``, whose ``n_targets`` is n: what differs between samples. Where samples
+        share targets they are not independent, and there is no interval.
 
     Returns
     -------
     DataFrame
-        With ``n_test``, ``low`` and ``high``; these are NaN for n < 4 or r = ±1.
+        With ``n_test``, ``low`` and ``high``; these are NaN for n < 4, r = ±1 and shared targets.
     """
     keys, sizes = ["dataset", "subject", "roi"], subjects
     if sets is not None:
-        keys, sizes = ["dataset", "condition"], sets.rename(columns={"n_targets": "n_test"})
-        sizes = sizes.astype(dict.fromkeys(keys, str))
+        keys, alone = ["dataset", "condition"], sets["n_targets"] == sets["n_samples"]
+        sizes = sets.assign(n_test=sets["n_samples"].where(alone)).astype(dict.fromkeys(keys, str))
     found = rows.merge(sizes[[*keys, "n_test"]], on=keys, how="left")
     r, n = found["r"].astype(float), found["n_test"].astype(float)
     inside = (r.abs() < 1) & (n > 3)

@@ -38,7 +38,7 @@ WORDS = {
     "subject": "A person whose fMRI responses were decoded.",
     "interval": "95 % interval of a correlation over n test images by Fisher's z: "
     "tanh(artanh r ± 1.96 / √(n − 3)). It takes images as independent and says nothing of other "
-    "people.",
+    "people; there is none where samples share a target.",
     "predicted": "Each point is a test image: what the network computes for it, and what the "
     "decoder predicts from the person's responses to it, which did not train the decoder. Their "
     "correlation is the decoding accuracy.",

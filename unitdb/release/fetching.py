@@ -152,9 +152,10 @@ def fetch(
         else:
             check_downloaded(target, read_sums(target))
             if other:
-                mark_replaced(target)
+                with locked(root / LOCK):
+                    mark_replaced(target)
+        _list(root, name, version, entry, source)  # first: a retracted one never stands as sound
         finish(root, name, version)
-        _list(root, name, version, entry, source)
     return target
 
 
