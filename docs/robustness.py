@@ -20,15 +20,10 @@ HEAD = """\
 
 Odd but real inputs, and what comes out. Written by `make docs`; do not edit.
 
-Each row is a test. `python -m tests.against FOLDER` runs the tests on another checkout, and on
-the code before the mend they were seen to fail, but for rows whose *before* begins with *right
-already*. *Before* is what that code gave. Where it begins with *no key* or *no option*, the test
-fails as there was none, and the rest of the cell was read from the code; so it was in the rows of
-`test_chunks_of_zarr`, `test_a_value_that_nothing_has_is_named`,
-`test_parts_of_a_trial_are_told_by_the_table`,
-`test_units_that_half_precision_rounds_have_no_accuracy` and
-`test_rounding_of_predictions_of_any_size_is_allowed_for`, whose tests call what was not there in
-that form.
+Each row is a test. *Before* is what the code gave before the mend: `python -m tests.against FOLDER`
+runs the tests on that code, and they fail there. Where *before* begins with *read:*, *no key* or
+*no option*, the test could not run on it, and the cell was read from the code. Where it begins with
+*right already*, the test passes on both.
 """
 ROOT = Path(__file__).parents[1]
 SUBJECTS = {

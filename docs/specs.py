@@ -65,7 +65,8 @@ def section(title: str, spec: type[BaseModel]) -> Iterator[str]:
         if name == "kind":  # the heading says it
             continue
         kind, meaning = explained[field.alias or name]
-        yield f"| `{field.alias or name}` | {kind} | {default(field)} | {meaning} |"
+        cells = [f"`{field.alias or name}`", kind, default(field), meaning]
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     yield ""
 
 

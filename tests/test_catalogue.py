@@ -16,7 +16,8 @@ from unitdb.errors import (
 )
 from unitdb.publish import add_erratum, finish, publish_release, retract
 from unitdb.release import open_release
-from unitdb.release.catalogue import Catalogue, aliases, default_root, named_version, version_key
+from unitdb.release.catalogue import Catalogue, default_root
+from unitdb.release.entries import aliases, named_version, version_key
 from unitdb.release.manifest import METADATA
 from unitdb.verification.reading import verify
 

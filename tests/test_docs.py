@@ -38,6 +38,22 @@ def test_the_table_of_odd_inputs_is_up_to_date():
     assert (ROOT / "docs" / "robustness.md").read_text() == page
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tables_are_rectangular_and_nothing_is_left_of_sphinx(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert not re.findall(r":[a-z]+:`", text)
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        bars = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+        assert len(bars) == 1, table[:200]
+
+
+def test_all_rooms_are_in_the_plan_of_the_house():
+    plan = re.split(r"^```\n", (ROOT / "docs" / "design.md").read_text(), flags=re.MULTILINE)[1]
+    named = set(re.findall(r"^  (\w+)(?:\.py|/) ", plan, re.MULTILINE))
+    there = {path.stem for path in (ROOT / "unitdb").iterdir() if path.suffix in ("", ".py")}
+    assert named == {name for name in there if not name.startswith("_")}
+
+
 def test_every_column_is_explained():
     for table in TABLES.values():
         for column in table.columns:

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner
@@ -27,9 +29,10 @@ from unitdb.errors import (
     ReleaseExistsError,
     UnknownReleaseError,
 )
-from unitdb.files import SUMS, sha256_file
+from unitdb.files import SUMS, sha256_file, write_text
 from unitdb.publish import add_erratum, publish_release, retract
-from unitdb.release import Catalogue, catalogue
+from unitdb.release import Catalogue, catalogue, fetching
+from unitdb.release.placing import place
 
 
 @pytest.fixture
@@ -310,23 +313,47 @@ def test_a_killed_replacement_is_finished_by_the_next_fetch(
     assert Catalogue(mine).entries()[0].sha256 == sha256_file(another / SUMS)
 
 
+@pytest.mark.robust(
+    "publishing",
+    given="`fetch` of a retracted release: a kill interrupts it, or somebody looks meanwhile",
+    before="listed as sound, until the next write of releases.json or the next fetch",
+    now="from the moment that its folder stands it is listed as retracted, with the reason",
+)
+@pytest.mark.parametrize("interrupted", [False, True])
 @pytest.mark.parametrize("there", [False, True])
 def test_a_retracted_release_is_never_listed_as_sound(
-    published: Path, another: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+    published: Path,
+    another: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    there: bool,
+    interrupted: bool,
 ) -> None:
     root = published.parents[1]
     retract(root, "tiny", "1.0.0", reason="Wrong.")
     mine = another.parents[1] if there else tmp_path / "new"
-    seen, write = [], catalogue.write_text
+    seen: list[str | None] = []
 
-    def listing(path: Path, text: str) -> None:
-        write(path, text)
-        (entry,) = Catalogue(mine).listed()["releases"]["tiny"]["versions"].values()
-        seen.append(entry["retracted"])
+    def look(step: Callable[..., None], then: Callable[[], None] = lambda: None) -> Any:
+        def looking(*arguments: Any) -> None:
+            step(*arguments)
+            found = Catalogue(mine).entries()
+            seen.extend(one.retracted for one in found if one.path.exists())
+            then()
 
-    monkeypatch.setattr(catalogue, "write_text", listing)
-    unitdb.fetch("tiny@1.0.0", source=str(root), releases=mine, replace=True)
-    assert [found["reason"] for found in seen] == ["Wrong."]
+        return looking
+
+    def fetch() -> None:
+        unitdb.fetch("tiny@1.0.0", source=str(root), releases=mine, replace=True)
+
+    if interrupted:
+        monkeypatch.setattr(fetching, "place", look(place, Mock(side_effect=KeyboardInterrupt)))
+        with pytest.raises(KeyboardInterrupt):
+            fetch()
+    monkeypatch.setattr(fetching, "place", look(place))
+    monkeypatch.setattr(catalogue, "write_text", look(write_text))
+    fetch()
+    assert set(seen) == {"Wrong."}
 
 
 def test_fetch_replace_on_the_command_line(mine: Path, another: Path) -> None:

@@ -6,7 +6,6 @@ from, which pip keeps beside an installation (``direct_url.json``, PEP 610).
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import importlib.util
 import json
@@ -14,7 +13,6 @@ import shlex
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,27 +20,7 @@ from urllib.request import url2pathname
 
 from unitdb.errors import MissingExtraError
 
-__all__ = ["install_hint", "lazily", "need", "upgrade_hint"]
-
-
-def lazily(room: str, places: Mapping[str, str]) -> Callable[[str], object]:
-    """Make the ``__getattr__`` of a room, which imports some names when they are asked for.
-
-    Parameters
-    ----------
-    room : str
-        Name of the package.
-    places : mapping of str to str
-        The module below it that each name is from.
-    """
-
-    def found(name: str) -> object:
-        if name not in places:
-            raise AttributeError(f"module {room!r} has no attribute {name!r}")
-        value: object = getattr(importlib.import_module(f"{room}.{places[name]}"), name)
-        return value
-
-    return found
+__all__ = ["install_hint", "need", "upgrade_hint"]
 
 
 def need(*packages: str, by: str, extra: str) -> None:
@@ -77,7 +55,13 @@ def install_hint(extra: str) -> str:
 
 
 def upgrade_hint() -> str:
-    """Give what makes this installation of unitdb a newer one."""
+    """Give what makes this installation of unitdb a newer one.
+
+    Returns
+    -------
+    str
+        A command, or words where unitdb was not installed from a place that has newer ones.
+    """
     origin = _origin()
     command = _command("", latest=True)
     if command is None or "archive_info" in origin:  # a wheel stays what it is

@@ -59,7 +59,18 @@ def find_program(name: str) -> str:
 
 
 def mend(name: str) -> str:
-    """Say what installs a program."""
+    """Say what installs a program.
+
+    Parameters
+    ----------
+    name : str
+        The program, for example ``"git-annex"``.
+
+    Returns
+    -------
+    str
+        A command, or words.
+    """
     return _FROM_ELSEWHERE.get(name) or install_hint("datalad")
 
 

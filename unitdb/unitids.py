@@ -43,13 +43,24 @@ class UnitId(NamedTuple):
         Parameters
         ----------
         text : str
+            The name.
         example : str
             A unit that the error shows.
+
+        Returns
+        -------
+        UnitId
+            The unit; no release is asked whether there is one.
 
         Raises
         ------
         QueryError
             It is not written so.
+
+        Examples
+        --------
+        >>> UnitId.parse("alexnet/conv5/12")
+        UnitId(model='alexnet', layer='conv5', unit=12)
         """
         found = _PATTERN.fullmatch(text) if isinstance(text, str) else None
         if found is None:

@@ -1,8 +1,8 @@
 """Programs that hang are stopped: none may show no sign of work for ten minutes.
 
 Transfers may take days, silently, so the time that a program takes tells nothing. On Linux a sign
-is time on a processor, or bytes read or written, of the program or any that it has started; by hand,
-as the core install has no psutil. Other systems do not say; there a program may take a day.
+is time on a processor, or bytes read or written, of the program or any that it has started. Other
+systems do not say; there a program may take a day. By hand, as the core install has no psutil.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ ZARR = {
     "bounds",
     given="a chunk of a zarr array that states 32 bytes and becomes 64 MB (zlib, gzip, bz2, lzma, "
     "zstd; 2 GB with lz4, blosc), chunks laid out for 80 GB, or compressed twice",
-    before="decoded whole, 128 MB for four numbers, before the size was compared",
+    before="read: decoded whole, 128 MB for four numbers, before the size was compared",
     now="one error before zarr sees it",
 )
 @pytest.mark.parametrize("codec", ZARR)

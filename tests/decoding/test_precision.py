@@ -42,7 +42,7 @@ def data():
 @pytest.mark.robust(
     "numbers",
     given="features of float16 around −5.885: units that take 2 or 3 neighbouring values",
-    before="an accuracy of each of 18 units, .83 on average; .845 of a unit of a bfloat16 layer",
+    before="read: accuracies of all 18 units, .83 on average; .845 of a unit of a bfloat16 layer",
     now="NULL: range within 8 steps (2⁻⁷ of the size; 2⁻⁴ in bfloat16); float16 of N(0, 1) as ever",
 )
 @pytest.mark.parametrize("precision", HALF)

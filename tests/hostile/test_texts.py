@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import unitdb
 from tests.hostile.liar import catalogue
 from unitdb.errors import CatalogueError, CorruptReleaseError, UnitdbError
-from unitdb.release.catalogue import Catalogue, parse_catalogue
+from unitdb.release.catalogue import Catalogue
+from unitdb.release.entries import parse_catalogue
 from unitdb.release.manifest import parse_manifest
 from unitdb.release.names import check_paths
 

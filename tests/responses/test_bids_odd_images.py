@@ -64,7 +64,7 @@ def flip(path):
 @pytest.mark.robust(
     "BIDS",
     given="a changed byte in a `.nii.gz`; a header that states fewer volumes than the file holds",
-    before="read as it is: the checksum stands behind the voxels, where nobody looked",
+    before="taken as it is: the checksum stands behind the voxels, where nobody looked",
     now="an error that names the file; images are read to their end once",
 )
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ PHASES = ("cue", "imagery", "evaluation")
     given="imagery without `keep` whose cue, imagery and evaluation a column of another name than "
     "event_type tells apart: in words, in numbers, with pauses, by durations alone; "
     "or a column of another name than trial_no that counts trials",
-    before="three samples a trial",
+    before="read: three samples a trial",
     now="an error that names the lines, and what `keep` could say",
 )
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_conditions_that_cannot_be_read_say_why(text, message):
 @pytest.mark.robust(
     "arrays",
     given="a condition in `rows` or `rois`, one of whose values nothing has: `kind = 1 | kind = 9`",
-    before="took what the other values have; an exclusion (`- Run = 99`) excluded nothing",
+    before="read: took what the other values have; an exclusion (`- Run = 99`) excluded nothing",
     now="one error with the nearest values that there are",
 )
 @pytest.mark.parametrize(

@@ -207,8 +207,8 @@ def test_numbers_that_do_not_follow(tiny_copy: Path, file: str, change, message:
 @pytest.mark.robust(
     "verification",
     given="a softmax layer: predictions of a unit lie below 1e-38, where float32 has few digits",
-    before="after all decoding the build ends: `predictions give r = 0.71610, but accuracy.r is "
-    "0.716086`",
+    before="read: after all decoding the build ends: `predictions give r = 0.71610, but accuracy.r "
+    "is 0.716086`",
     now="the release: the step of the smallest float32 values is allowed for",
 )
 @pytest.mark.parametrize("size", [1e-44, 1e-43, 1e-40, 1e-38, 1e-30, 1.0])

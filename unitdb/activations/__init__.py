@@ -17,7 +17,7 @@ from unitdb.activations.preprocessing import Preprocessing, to_tensor
 from unitdb.activations.stimuli import Stimuli, stimuli_without_pictures
 from unitdb.activations.store import Activations
 from unitdb.activations.units import UnitSelection, select_units
-from unitdb.extras import lazily
+from unitdb.lazily import lazily
 
 if TYPE_CHECKING:
     from unitdb.activations.extraction import extract

@@ -33,7 +33,7 @@ WORDS = {
     "lead_r": "By how much the unit is decoded better from this ROI than from any other; above 0 "
     "this is its preferred ROI.",
     "rank": "Place of the unit among all units of its layer in this ROI; 1 is the best decoded.",
-    "condition": "What the subjects did: saw pictures (perception), imagined them (imagery) …",
+    "condition": "Name of the test set: what the subjects did, such as perception or imagery.",
     "network": "A deep neural network whose units were decoded.",
     "subject": "A person whose fMRI responses were decoded.",
     "interval": "95 % interval of a correlation over n test images by Fisher's z: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unitdb.build.recipe import Recipe, read_recipe
-from unitdb.extras import lazily
+from unitdb.lazily import lazily
 
 if TYPE_CHECKING:
     from unitdb.build.datalad_run import build_in_datalad

@@ -65,7 +65,7 @@ class DecoderSpec(Spec):
     precision : {'single', 'double'}
         Of the systems solved; accuracies differ by less than 1e-5.
     folds : int, optional
-        Folds over images, for datasets without a test split.
+        Folds over images, for datasets without test sets.
     """
 
     voxels: _Voxels | dict[Name, _Voxels] = 500

@@ -20,7 +20,7 @@ def app(ctx: click.Context, release: str | None) -> None:
 
     In Python: unitdb.browser.run(RELEASE)
     """
-    root: Path | None = ctx.obj
+    root: Path = ctx.obj
     command, environment = server(release, releases=root)
     # This process becomes the server, so that a signal to the one is a signal to the other.
     os.execve(command[0], command, environment)  # noqa: S606

@@ -85,7 +85,7 @@ def main(ctx: click.Context, releases: Path | None) -> None:
 
     RELEASE is the folder of a release, or NAME, NAME@VERSION or NAME@latest.
     """
-    ctx.obj = releases
+    ctx.obj = Catalogue(releases).root
 
 
 for _name, _lazy in LAZY.items():
@@ -95,7 +95,7 @@ main.add_command(reference)
 
 @main.command()
 @click.pass_obj
-def releases(root: Path | None) -> None:
+def releases(root: Path) -> None:
     """List the releases.
 
     In Python: Catalogue(DIR).entries()
@@ -120,7 +120,7 @@ def releases(root: Path | None) -> None:
 @main.command()
 @click.argument("release")
 @click.pass_obj
-def describe(root: Path | None, release: str) -> None:
+def describe(root: Path, release: str) -> None:
     """Say what a release holds.
 
     In Python: unitdb.open(RELEASE).describe()
@@ -136,7 +136,7 @@ def describe(root: Path | None, release: str) -> None:
 @result_options
 @click.pass_obj
 def units(
-    root: Path | None,
+    root: Path,
     /,
     release: str,
     code: bool,
@@ -162,7 +162,7 @@ def units(
 @click.argument("release")
 @click.argument("column")
 @click.pass_obj
-def values(root: Path | None, release: str, column: str) -> None:
+def values(root: Path, release: str, column: str) -> None:
     """List the names that units can be selected by; COLUMN is model, layer, roi and so on.
 
     In Python: unitdb.open(RELEASE).values(COLUMN)
@@ -188,7 +188,7 @@ def values(root: Path | None, release: str, column: str) -> None:
 )
 @click.pass_obj
 def export_(
-    root: Path | None, /, release: str, table: str | None, format_: str | None, output: Path
+    root: Path, /, release: str, table: str | None, format_: str | None, output: Path
 ) -> None:
     """Write a table of a release to one file, or all of it as a DuckDB database.
 
@@ -218,7 +218,7 @@ def export_(
 @result_options
 @click.pass_obj
 def compare(
-    root: Path | None,
+    root: Path,
     /,
     before: str,
     after: str,
@@ -252,9 +252,7 @@ def compare(
 @click.argument("query")
 @result_options
 @click.pass_obj
-def sql(
-    root: Path | None, /, release: str, query: str, format_: str | None, output: Path | None
-) -> None:
+def sql(root: Path, /, release: str, query: str, format_: str | None, output: Path | None) -> None:
     """Run a SELECT over the tables of a release.
 
     In Python: unitdb.open(RELEASE).sql(QUERY)
@@ -280,7 +278,7 @@ def sql(
     help="Let it take the place of another build of this version, which is here or listed here.",
 )
 @click.pass_obj
-def fetch(root: Path | None, /, release: str, source: str, key: Path | None, replace: bool) -> None:
+def fetch(root: Path, /, release: str, source: str, key: Path | None, replace: bool) -> None:
     """Fetch a RELEASE (NAME or NAME@VERSION) of elsewhere; an interrupted fetch goes on.
 
     In Python: unitdb.release.fetch(RELEASE, source=ADDRESS)
@@ -312,7 +310,7 @@ def fetch(root: Path | None, /, release: str, source: str, key: Path | None, rep
 )
 @click.pass_obj
 def trace(
-    root: Path | None,
+    root: Path,
     /,
     release: str,
     unit: str,
@@ -373,9 +371,7 @@ def schema(table: str | None, format_: str) -> None:
 @click.option("--explain", is_flag=True, help="Say of each column how it is checked; read nothing.")
 @_signed
 @click.pass_obj
-def verify(
-    root: Path | None, release: str, *, quick: bool, explain: bool, key: Path | None
-) -> None:
+def verify(root: Path, release: str, *, quick: bool, explain: bool, key: Path | None) -> None:
     """Read all of a release again and check it.
 
     In Python: unitdb.open(RELEASE).verify(), unitdb.release.check_signed(FOLDER, FILE)
@@ -397,7 +393,7 @@ def verify(
         terminal.echo(f"  signed by {signer}")
 
 
-def _open(root: Path | None, reference: str) -> Release:
+def _open(root: Path, reference: str) -> Release:
     release = open_release(reference, releases=root)
     if release.simulated:
         terminal.echo(

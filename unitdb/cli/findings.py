@@ -22,7 +22,17 @@ def findings(release: Release) -> str:
     Parameters
     ----------
     release : Release
-        With one dataset and one network.
+        With one dataset, one network and one test set.
+
+    Returns
+    -------
+    str
+        Several lines.
+
+    Raises
+    ------
+    QueryError
+        It has several of one of them; names these.
     """
     top = release.units().top(_UNITS, by="mean_r").to_arrow()
     columns = ["unit_id", "roi", "mean_r", "sd_r", "min_r", "n_subjects"]

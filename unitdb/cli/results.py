@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 import pyarrow as pa
 
 from unitdb.cli import terminal
+from unitdb.cli.options import taking
 from unitdb.files import write_text
 from unitdb.query import export
 
@@ -19,19 +19,20 @@ _ENDINGS = (*(f".{name}" for name in export.FORMATS), ".txt")
 _TEXT = ("csv", "json")
 
 
-def result_options(command: Any) -> Any:
-    """Options of commands that print rows."""
-    command = click.option(
-        "--output",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Write to FILE; its ending (.csv, .json, .parquet, .arrow, .txt) gives the format.",
-    )(command)
-    return click.option(
+result_options = taking(
+    click.option(
         "--format",
         "format_",
         type=click.Choice(["table", *export.FORMATS]),
         help="How to print the rows.  [default: table]",
-    )(command)
+    ),
+    click.option(
+        "--output",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Write to FILE; its ending (.csv, .json, .parquet, .arrow, .txt) gives the format.",
+    ),
+)
+"""Options of commands that print rows."""
 
 
 def write_results(rows: export.Rows, format_: str | None, output: Path | None) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from unitdb.cli.options import taking
 from unitdb.query import Condition
 
 if TYPE_CHECKING:
@@ -34,9 +35,13 @@ def _numbers(
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
-_SELECTION = (
+selection = taking(
     click.option("--dataset", multiple=True, help="fMRI dataset; repeat for several."),
-    click.option("--condition", multiple=True, help="perception, imagery, …; repeat for several."),
+    click.option(
+        "--condition",
+        multiple=True,
+        help="Test set, such as perception or imagery@+6s; repeat for several.",
+    ),
     click.option("--model", multiple=True, help="Network; repeat for several."),
     click.option("--layer", multiple=True, help="Layer, or 'conv5_*'; repeat for several."),
     click.option("--roi", multiple=True, help="Region of interest; repeat for several."),
@@ -73,13 +78,7 @@ _SELECTION = (
         help="N rows of --top or --sample for each model, layer, channel, roi, …",
     ),
 )
-
-
-def selection(command: Any) -> Any:
-    """Options that choose units, as ``Release.units`` and the methods of its result do."""
-    for option in reversed(_SELECTION):
-        command = option(command)
-    return command
+"""Options that choose units, as ``Release.units`` and the methods of its result do."""
 
 
 def selected(release: Release, options: dict[str, Any]) -> UnitSet:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from unitdb.decoding.settings import DecoderSettings
 from unitdb.errors import MissingExtraError
-from unitdb.extras import install_hint, lazily, need
+from unitdb.extras import install_hint, need
+from unitdb.lazily import lazily
 
 if TYPE_CHECKING:
     from unitdb.decoding._metrics import profile_correlation

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unitdb.errors import ProgramError, SignatureError
 from unitdb.programs import run
-from unitdb.release.catalogue import listed_entry
+from unitdb.release.entries import listed_entry
 from unitdb.release.signing import NAMESPACE, statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from unitdb.release.catalogue import Entry
+    from unitdb.release.entries import Entry
 
 __all__ = ["Signer", "find_signer", "sign_entry"]
 

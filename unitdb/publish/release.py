@@ -21,14 +21,8 @@ from unitdb.files import (
 )
 from unitdb.publish import _card, _datapackage, _prov
 from unitdb.publish._signing import find_signer, sign_entry
-from unitdb.release.catalogue import (
-    CATALOGUE,
-    LOCK,
-    Catalogue,
-    aliases,
-    listed_entry,
-    save_catalogue,
-)
+from unitdb.release.catalogue import CATALOGUE, LOCK, Catalogue, save_catalogue
+from unitdb.release.entries import aliases, listed_entry
 from unitdb.release.manifest import MANIFEST
 from unitdb.release.placing import finish, mark_replaced, place
 from unitdb.schema import TABLES
@@ -112,7 +106,24 @@ def publish_release(
 
 
 def refuse_other(staged: Path, root: Path, target: Path) -> None:
-    """Raise ReleaseExistsError where this version is, or is listed as, something else."""
+    """See that this version is not, and is not listed as, something else.
+
+    Parameters
+    ----------
+    staged : Path
+        The release that is to stand there.
+    root : Path
+        Folder of releases.
+    target : Path
+        ``root/name/version``.
+
+    Raises
+    ------
+    ReleaseExistsError
+        It is; says where.
+    CatalogueError
+        ``releases.json`` is damaged.
+    """
     listed = listed_entry(Catalogue(root).contents(), target.parent.name, target.name)
     if target.exists() and not is_same(staged, target):
         what = f"{target} exists with other content"

@@ -18,14 +18,8 @@ from unitdb.programs import run
 from unitdb.publish._owned import clear_stale, holding, remove_tree
 from unitdb.publish._signing import Signer, sign_entry
 from unitdb.publish.release import is_same, is_whole, refuse_other
-from unitdb.release.catalogue import (
-    CATALOGUE,
-    LOCK,
-    Catalogue,
-    aliases,
-    listed_entry,
-    save_catalogue,
-)
+from unitdb.release.catalogue import CATALOGUE, LOCK, Catalogue, save_catalogue
+from unitdb.release.entries import aliases, listed_entry
 from unitdb.release.manifest import read_manifest
 from unitdb.release.placing import finish, place
 
@@ -101,8 +95,9 @@ def publish_to_folder(release: Path, store: Path, signer: Signer | None = None) 
             _copy_release(release, target, store)
             _copy_notes(release, store, name, version, signer)
         elif not is_whole(target):
-            check_downloaded(target, read_sums(target))
-            missing = [path for path in read_sums(target) if not (target / path).is_file()]
+            sums = read_sums(target)
+            check_downloaded(target, sums)
+            missing = [path for path in sums if not (target / path).is_file()]
             raise CorruptReleaseError(f"{target / missing[0]}: is missing")
         elif signer is not None:
             _copy_notes(release, store, name, version, signer)

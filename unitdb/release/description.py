@@ -10,7 +10,7 @@ from unitdb.release.citing import NO_AUTHORS
 from unitdb.schema import get_table
 
 if TYPE_CHECKING:
-    from unitdb.release.catalogue import Entry
+    from unitdb.release.entries import Entry
     from unitdb.release.manifest import Manifest
     from unitdb.release.storage import Storage
 

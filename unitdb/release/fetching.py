@@ -26,14 +26,10 @@ from unitdb.release.catalogue import (
     CATALOGUE,
     LOCK,
     Catalogue,
-    aliases,
     backup_of,
-    default_root,
-    listed_entry,
-    named_version,
-    parse_catalogue,
     save_catalogue,
 )
+from unitdb.release.entries import aliases, listed_entry, named_version, parse_catalogue
 from unitdb.release.manifest import read_manifest
 from unitdb.release.names import LARGEST_TEXT, bounded_text, check_paths
 from unitdb.release.notes import with_notes_of_both
@@ -116,7 +112,7 @@ def fetch(
     CatalogueError
         The source's ``releases.json`` is damaged.
     """
-    root = Path(releases) if releases is not None else default_root()
+    root = Catalogue(releases).root
     listed = parse_catalogue(
         _read_text(source, CATALOGUE),
         where=f"{source.rstrip('/')}/{CATALOGUE}",
@@ -130,6 +126,8 @@ def fetch(
     work = root / ".work" / f"fetch-{name}-{version}-{entry['sha256'][:12]}"
     with locked(work.with_name(f"{work.name}.lock")):
         if backup_of(target).exists():
+            if _has(target, entry):
+                _list(root, name, version, entry, source)
             finish(root, name, version)
         if target.exists() and not replace:
             check_downloaded(target, [SUMS])
@@ -145,6 +143,8 @@ def fetch(
                 raise CorruptReleaseError(
                     f"{source}: {entry['path']} holds {manifest.name} {manifest.version}"
                 )
+            if entry["retracted"] is not None:  # before it stands: there is no moment as sound
+                _list(root, name, version, entry, source)
             with locked(root / LOCK):
                 if other and not target.exists():
                     mark_replaced(target)
@@ -154,7 +154,7 @@ def fetch(
             if other:
                 with locked(root / LOCK):
                     mark_replaced(target)
-        _list(root, name, version, entry, source)  # first: a retracted one never stands as sound
+        _list(root, name, version, entry, source)  # its notes first
         finish(root, name, version)
     return target
 
@@ -179,8 +179,9 @@ def _list(root: Path, name: str, version: str, entry: dict[str, Any], source: st
     """List the release in the folder's catalogue, with what either catalogue says against it."""
     with locked(root / LOCK):
         contents = Catalogue(root).contents()
-        versions = contents["releases"][name]["versions"]
-        versions[version], alone = with_notes_of_both(versions[version], entry, name, version)
+        versions = contents["releases"].setdefault(name, {"versions": {}})["versions"]
+        own = versions.get(version, {**entry, "path": f"{name}/{version}"})
+        versions[version], alone = with_notes_of_both(own, entry, name, version)
         contents["releases"][name]["aliases"] = aliases(versions)
         save_catalogue(root, contents)
     if alone:

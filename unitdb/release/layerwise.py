@@ -8,6 +8,7 @@ import numpy as np
 
 from unitdb.errors import CorruptReleaseError, QueryError
 from unitdb.query.source import check_names
+from unitdb.unitids import UNIT_ID_SQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,19 +55,22 @@ WHERE dataset = ? AND condition = ? AND model = ?{layers}
 ORDER BY layer, roi, subject, bin
 """.strip()
 
-_SIMILAR = """
-WITH layer AS NOT MATERIALIZED (
+_SIMILAR = f"""
+WITH decoded AS NOT MATERIALIZED (
   SELECT roi, unit, CAST(mean_r AS DOUBLE) AS r FROM unit_summary
   WHERE dataset = ? AND condition = ? AND model = ? AND layer = ? AND mean_r IS NOT NULL
-), profile AS (SELECT roi, r FROM layer WHERE unit = ?)
-SELECT ? || '/' || ? || '/' || layer.unit AS unit_id,
-  sqrt(avg((layer.r - profile.r) ** 2)) AS distance
-FROM layer JOIN profile USING (roi)
-WHERE layer.unit <> ?
-GROUP BY layer.unit
-HAVING count(*) = (SELECT count(*) FROM profile)
-ORDER BY distance, layer.unit LIMIT ?
-""".strip()
+), profile AS (SELECT roi, r FROM decoded WHERE unit = ?)
+SELECT {UNIT_ID_SQL} AS unit_id, distance FROM (
+  SELECT ? AS model, ? AS layer, decoded.unit,
+    sqrt(avg((decoded.r - profile.r) ** 2)) AS distance
+  FROM decoded JOIN profile USING (roi)
+  WHERE decoded.unit <> ?
+  GROUP BY decoded.unit
+  HAVING count(*) = (SELECT count(*) FROM profile)
+  ORDER BY distance, decoded.unit LIMIT ?
+)
+ORDER BY distance, unit
+""".strip()  # noqa: S608
 
 
 def only(source: Source, column: str, name: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unitdb.release.catalogue import listed_entry
+from unitdb.release.entries import listed_entry
 from unitdb.release.signing import statement
 
 __all__ = ["with_notes_of_both"]

@@ -6,7 +6,8 @@ import logging
 import os
 from pathlib import Path
 
-from unitdb.release.catalogue import Catalogue, warn_if_lost, warn_if_retracted
+from unitdb.release.catalogue import Catalogue, warn_if_lost
+from unitdb.release.entries import warn_if_retracted
 from unitdb.release.opened import Release
 from unitdb.release.storage import is_address
 

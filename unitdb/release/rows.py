@@ -226,7 +226,20 @@ def _row_text(table: pa.Table, row: int, columns: Sequence[str]) -> str:
 
 
 def split(table: pa.Table, columns: Sequence[str]) -> dict[tuple[str, ...], pa.Table]:
-    """Rows by the values of columns of names that their order begins with; nothing is copied."""
+    """Rows by the values of columns of names; nothing is copied.
+
+    Parameters
+    ----------
+    table : pyarrow.Table of n_rows rows
+        Sorted, so that rows with the same values of these columns follow each other.
+    columns : sequence of str
+        Columns of names, without NULL.
+
+    Returns
+    -------
+    dict of tuple of str to pyarrow.Table
+        The rows of each combination of values, in their order.
+    """
     if not table.num_rows:
         return {}
     coded_columns = [coded(table[name]) for name in columns]

@@ -15,7 +15,8 @@ from pathlib import Path
 from unitdb.errors import ProgramError, SignatureError
 from unitdb.files import SUMS, sha256_file
 from unitdb.programs import run
-from unitdb.release.catalogue import Catalogue, Entry
+from unitdb.release.catalogue import Catalogue
+from unitdb.release.entries import Entry
 from unitdb.release.names import bounded_bytes
 
 __all__ = ["NAMESPACE", "check_signature", "check_signed", "statement"]

@@ -27,9 +27,10 @@ from unitdb.query import (
 from unitdb.query.database import write_database
 from unitdb.query.sandbox import stream_sql
 from unitdb.release.apart import run_apart
-from unitdb.release.catalogue import CATALOGUE, Entry, listed_entry, parse_catalogue
+from unitdb.release.catalogue import CATALOGUE
 from unitdb.release.citing import bibtex
 from unitdb.release.description import Description, describe
+from unitdb.release.entries import Entry, listed_entry, parse_catalogue
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, parse_manifest
 from unitdb.release.storage import Folder, Remote, Storage, is_address
 from unitdb.schema import TABLES, tables_of, views_of

@@ -175,7 +175,13 @@ class BDataPart(StimulusNaming):
 
 
 class BDataTest(BDataPart, TestSpec):
-    """A test set in a BData file."""
+    """A test set in a BData file.
+
+    Parameters
+    ----------
+    windows : none
+        Refused: a sample of a BData file is an average over time already.
+    """
 
     @model_validator(mode="after")
     def _samples_are_averages(self) -> BDataTest:

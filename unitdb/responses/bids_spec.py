@@ -32,9 +32,6 @@ class BidsPart(StimulusNaming):
         Runs that are left out on purpose, by what their names say: ``sub-03_ses-02_run-5``.
     stimulus : str
         Column of the events that names the stimulus; of ``stim_file`` the path without ending.
-    pattern, names : str, optional
-        Where that column holds numbers, such as the 1443537.022563 of ds001246: what makes ids of
-        them, as of :class:`~unitdb.responses.naming.StimulusNaming`.
     keep : mapping of str to list of str
         Only events that have one of these values in these columns; ``*`` stands for anything. Each
         value must be that of a presentation in one of the subject's runs.
@@ -81,7 +78,10 @@ class HeldOutBids(BidsPart):
 
 
 class BidsResponses(Spec):
-    """Responses as BOLD images with events; :mod:`unitdb.responses.bids` says what is computed.
+    """Responses as BOLD images with events: a sample is the mean volume of a presentation.
+
+    Trend and confounds are regressed out of each run, which is then normalised; a sample is of the
+    volumes ``shift`` seconds after its event.
 
     Parameters
     ----------

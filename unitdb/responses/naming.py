@@ -49,10 +49,10 @@ class StimulusNaming(Spec):
     Parameters
     ----------
     pattern : str, optional
-        What makes ids of numbers: ``imagenet`` (1443537.022563 is n01443537_22563),
-        ``imagenet-category`` (n01443537), or a format such as ``image_{:04d}``.
+        Where ids are numbers, what makes ids of them: ``imagenet`` (1443537.022563 is
+        n01443537_22563), ``imagenet-category`` (n01443537), or a format such as ``image_{:04d}``.
     names : str, optional
-        Text file below the data folder with two columns, number and id, in place of a pattern.
+        In place of a pattern: text file below the data folder with two columns, number and id.
     """
 
     pattern: (

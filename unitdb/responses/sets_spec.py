@@ -70,8 +70,10 @@ class Windows(Spec):
 
     Parameters
     ----------
-    from, to : float
-        First and last time, in seconds.
+    from : float
+        First time, in seconds from onset; below 0 before it.
+    to : float
+        Last time that there may be, in seconds from onset.
     step : float or 'TR'
         Seconds between times; TR is the repetition time.
     reference : {'onset'}
@@ -109,8 +111,10 @@ class TestSpec(StimulusNaming):
         another stimulus.
     seen_in_training : bool
         That stimuli of the test set train the decoder too, which is refused otherwise.
-    time, level : float, optional
-        What it is at: seconds from onset, and how strong a manipulation is, such as a blur.
+    time : float, optional
+        Seconds from onset that samples are measured at.
+    level : float, optional
+        Strength of a manipulation, such as a blur, in the dataset's own unit.
     prior : str, optional
         What the subjects knew beforehand, a name.
     labels : str

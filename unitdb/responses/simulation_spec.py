@@ -41,6 +41,12 @@ class SimulatedTest(TestSpec):
         In place of that of the dataset.
     signal : float
         Factor of the signal: below 1 the stimuli are imagined, say.
+    pattern, names : none
+        Refused: the stimuli have names.
+    targets : {'pictures'}
+        What is decoded from a sample: the picture shown, no other.
+    windows : none
+        Refused: simulated responses have no course in time.
     """
 
     repeats: Annotated[int, Field(ge=1)] = 4
@@ -51,6 +57,8 @@ class SimulatedTest(TestSpec):
     def _of_pictures(self) -> SimulatedTest:
         if self.targets != "pictures" or self.windows is not None:
             raise ValueError("simulated test sets are of pictures, without windows")
+        if self.pattern is not None or self.names is not None:
+            raise ValueError("`pattern` and `names`: stimuli of simulated test sets have names")
         return self
 
 

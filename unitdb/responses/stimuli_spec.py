@@ -122,9 +122,6 @@ class ImagePart(StimulusNaming):
     stimulus_ids : str, optional
         Key of the ids, text or whole numbers; without it they are ``<split>-001``, … in the order
         of the rows.
-    pattern, names : str, optional
-        Where the ids are numbers, what makes ids of them, as of
-        :class:`~unitdb.responses.naming.StimulusNaming`.
     """
 
     images: str

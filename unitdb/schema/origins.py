@@ -285,7 +285,7 @@ TABLES = (
                 type=pa.int32(),
                 description="Folds of the cross-validation over images",
                 unit="folds",
-                null="NULL where the dataset has a test split",
+                null="NULL where the dataset has test sets",
                 minimum=2,
             ),
             Column(

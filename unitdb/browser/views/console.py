@@ -13,6 +13,7 @@ from unitdb.browser import _links, _state
 from unitdb.errors import UnitdbError
 from unitdb.query import export
 from unitdb.schema import TABLES, VIEWS
+from unitdb.unitids import UNIT_ID_SQL
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +39,7 @@ EXAMPLES = {
         "FROM intersubject GROUP BY ALL ORDER BY agreement DESC"
     ),
     "Ten best units of a layer and ROI": (
-        "SELECT model || '/' || layer || '/' || unit AS unit_id, roi, mean_r, min_r\n"
+        f"SELECT {UNIT_ID_SQL} AS unit_id, roi, mean_r, min_r\n"  # noqa: S608
         "FROM unit_summary WHERE rank <= 10 AND (layer, roi) =\n"
         "  (SELECT (layer, roi) FROM layer_summary ORDER BY mean_r DESC LIMIT 1)\n"
         "ORDER BY mean_r DESC"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import reduce
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,10 @@ from unitdb.activations import MODELS, get_model, load_model
 from unitdb.build import build as run_build, build_in_datalad, plan as run_plan
 from unitdb.cli import terminal
 from unitdb.cli.findings import findings
+from unitdb.cli.options import taking
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
 from unitdb.release import open_release
-from unitdb.release.catalogue import default_root
 
 __all__ = ["DATASETS", "build", "demo", "models", "show_plan"]
 
@@ -73,14 +71,9 @@ _BUILDING = (
 )
 
 
-def _options(options: Sequence[Any]) -> Callable[[Any], Any]:
-    """Decorate a command with several options."""
-    return lambda command: reduce(lambda decorated, option: option(decorated), options, command)
-
-
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
-@_options(_BUILDING)
+@taking(*_BUILDING)
 @click.option("--again", is_flag=True, hidden=True, help="Build what is published; compare.")
 @click.option(
     "--datalad",
@@ -89,7 +82,7 @@ def _options(options: Sequence[Any]) -> Callable[[Any], Any]:
     "rerun makes the same bytes.",
 )
 @click.pass_obj
-def build(root: Path | None, /, recipe: Path, datalad: bool, **options: Any) -> None:
+def build(root: Path, /, recipe: Path, datalad: bool, **options: Any) -> None:
     """Build the release that a RECIPE describes; started again after a kill, it goes on.
 
     In Python: unitdb.build.build(RECIPE, releases=DIR)
@@ -99,15 +92,13 @@ def build(root: Path | None, /, recipe: Path, datalad: bool, **options: Any) -> 
         return
     if options.pop("replace") or options.pop("again"):
         raise click.UsageError("--datalad keeps what it has saved: --replace and --again do not go")
-    options.pop("again", None)
-    releases = root if root is not None else default_root()
-    terminal.echo(str(build_in_datalad(recipe, releases=releases, **options)))
+    terminal.echo(str(build_in_datalad(recipe, releases=root, **options)))
 
 
 @click.command()
-@_options(_BUILDING)
+@taking(*_BUILDING)
 @click.pass_obj
-def demo(root: Path | None, /, **options: Any) -> None:
+def demo(root: Path, /, **options: Any) -> None:
     """Build the embedded sample release (simulated) and print what it found.
 
     In Python: unitdb.build.build(RECIPE, releases=DIR), then the query API
@@ -116,14 +107,9 @@ def demo(root: Path | None, /, **options: Any) -> None:
     terminal.echo(findings(release))
 
 
-def _build(root: Path | None, recipe: Path, **options: Any) -> Path:
+def _build(root: Path, recipe: Path, **options: Any) -> Path:
     with progress_bars() as progress:
-        return run_build(
-            recipe,
-            releases=root if root is not None else default_root(),
-            progress=progress,
-            **options,
-        )
+        return run_build(recipe, releases=root, progress=progress, **options)
 
 
 def _sample_recipe() -> Path:
@@ -135,14 +121,14 @@ def _sample_recipe() -> Path:
 
 @click.command("plan")
 @click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
-@_options(_INPUTS)
+@taking(*_INPUTS)
 @click.pass_obj
-def show_plan(root: Path | None, /, recipe: Path, **options: Any) -> None:
+def show_plan(root: Path, /, recipe: Path, **options: Any) -> None:
     """Say what building a RECIPE would take: units, blocks, bytes and time, from ten seconds' test.
 
     In Python: unitdb.build.plan(RECIPE, releases=DIR)
     """
-    plans = run_plan(recipe, releases=root if root is not None else default_root(), **options)
+    plans = run_plan(recipe, releases=root, **options)
     for found in plans:
         minutes, seconds = divmod(round(found.seconds), 60)
         each = f"{found.n_subjects} subjects × {found.n_rois} ROIs"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +11,7 @@ import click
 from unitdb import sources
 from unitdb.cli import terminal
 from unitdb.cli.building.build import DATASETS
+from unitdb.cli.options import taking
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
 from unitdb.errors import DatasetError, SourceError, UnknownSubjectError
@@ -34,15 +33,11 @@ _DATA = click.option(
     show_envvar=True,
     help="Data folder.  [default: the user's data folder]",
 )
-_WHICH = (
+_which = taking(
     click.option("--subject", "subjects", multiple=True, help="Subject; repeat for several."),
     click.option("--roi", "rois", multiple=True, help="ROI; repeat for several."),
     click.option("--file", "patterns", multiple=True, help="Path, * for anything; repeatable."),
 )
-
-
-def _which(command: Callable[..., Any]) -> Callable[..., Any]:
-    return reduce(lambda found, option: option(found), reversed(_WHICH), command)
 
 
 @click.group()

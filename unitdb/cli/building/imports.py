@@ -9,7 +9,6 @@ import click
 from unitdb.cli import terminal
 from unitdb.cli.progress import progress_bars
 from unitdb.imports import LAYOUTS, import_accuracies
-from unitdb.release.catalogue import default_root
 
 __all__ = ["import_"]
 
@@ -31,7 +30,7 @@ def _command(layout: str) -> click.Command:
     @click.option("--simulated", is_flag=True, help="Mark the release as simulated.")
     @click.pass_obj
     def command(
-        root: Path | None,
+        root: Path,
         folder: Path,
         name: str,
         version: str,
@@ -43,7 +42,7 @@ def _command(layout: str) -> click.Command:
             found = import_accuracies(
                 layout,
                 folder,
-                releases=root if root is not None else default_root(),
+                releases=root,
                 name=name,
                 version=version,
                 networks=networks,

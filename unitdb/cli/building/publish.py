@@ -38,7 +38,7 @@ _signing = click.option(
 )
 @_signing
 @click.pass_obj
-def publish(root: Path | None, /, release: str, target: str, sign: str | None) -> None:
+def publish(root: Path, /, release: str, target: str, sign: str | None) -> None:
     """Publish a RELEASE to a store: a DataLad dataset of releases, with a git tag for each.
 
     A folder becomes a store where it is empty or holds releases only. What is there already is left
@@ -59,7 +59,7 @@ def publish(root: Path | None, /, release: str, target: str, sign: str | None) -
 @_signing
 @click.pass_obj
 def retract(
-    root: Path | None,
+    root: Path,
     /,
     release: str,
     reason: str,
@@ -83,7 +83,7 @@ def retract(
 @click.option("--add", "text", metavar="TEXT", help="What has been found wrong, in a sentence.")
 @_signing
 @click.pass_obj
-def errata(root: Path | None, /, release: str, text: str | None, sign: str | None) -> None:
+def errata(root: Path, /, release: str, text: str | None, sign: str | None) -> None:
     """List what has been found wrong with a RELEASE, or add to it.
 
     In Python: unitdb.publish.add_erratum(DIR, NAME, VERSION, TEXT)
@@ -100,6 +100,6 @@ def errata(root: Path | None, /, release: str, text: str | None, sign: str | Non
                 terminal.echo(known)
 
 
-def _found(root: Path | None, release: str) -> tuple[Path, Release]:
+def _found(root: Path, release: str) -> tuple[Path, Release]:
     opened = open_release(release, releases=root)
     return opened.path.resolve().parents[1], opened

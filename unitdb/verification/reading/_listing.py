@@ -6,13 +6,8 @@ from typing import TYPE_CHECKING
 
 from unitdb.errors import CorruptReleaseError
 from unitdb.files import SUMS, check_downloaded, sha256_file
-from unitdb.release.catalogue import (
-    CATALOGUE,
-    backup_of,
-    listed_entry,
-    parse_catalogue,
-    warn_if_lost,
-)
+from unitdb.release.catalogue import CATALOGUE, backup_of, warn_if_lost
+from unitdb.release.entries import listed_entry, parse_catalogue
 
 if TYPE_CHECKING:
     from pathlib import Path
