@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from unitdb.schema import TABLES, data_dictionary
+from unitdb.yamltext import parse_yaml
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")] + sorted(ROOT.glob("docs/*.md"))
@@ -45,6 +46,16 @@ def test_tables_are_rectangular_and_nothing_is_left_of_sphinx(page):
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         bars = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(bars) == 1, table[:200]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, *sorted(ROOT.glob("datasets/*/README.md"))],
+    ids=lambda page: f"{page.parent.name}-{page.name}",
+)
+def test_yaml_in_docs_is_read_as_it_stands(page):
+    for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+        assert parse_yaml(block)
 
 
 def test_all_rooms_are_in_the_plan_of_the_house():

@@ -4,6 +4,7 @@ import pytest
 from unitdb.errors import DatasetError, UnknownNameError
 from unitdb.responses import DatasetSpec, dataset_specs, open_dataset, simulated_truth
 from unitdb.responses.simulation import simulate
+from unitdb.responses.simulation_spec import SimulatedTest
 from unitdb.responses.stimuli import crop_stimuli
 from unitdb.specs import read_spec
 
@@ -101,3 +102,17 @@ def test_measured_responses_cannot_be_called_simulated(tmp_path, spec):
     (tmp_path / "dataset.yaml").write_text(text)
     with pytest.raises(DatasetError, match="`simulated` must be true for simulated responses"):
         open_dataset(str(tmp_path / "dataset.yaml"), data=None, cache=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"targets": "categories"}, "of pictures, without windows"),
+        ({"windows": {"from": 0, "to": 6}}, "of pictures, without windows"),
+        ({"pattern": "imagenet"}, "`pattern` and `names`: stimuli .* have names"),
+        ({"names": "names.csv"}, "`pattern` and `names`: stimuli .* have names"),
+    ],
+)
+def test_what_simulated_test_sets_do_not_have_is_refused(keys, message):
+    with pytest.raises(ValueError, match=message):
+        SimulatedTest.model_validate(keys)

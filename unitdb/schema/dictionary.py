@@ -49,7 +49,8 @@ def _columns(columns: Iterable[Column]) -> list[str]:
     for column in columns:
         meaning = column.description + (f". {column.null}" if column.null else "")
         unit = (column.unit or "") + _range(column)
-        lines += [f"| `{column.name}` | {column.logical_type} | {unit} | {meaning}. |"]
+        cells = [f"`{column.name}`", column.logical_type, unit, f"{meaning}."]
+        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"]
     return lines
 
 
