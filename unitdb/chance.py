@@ -156,7 +156,7 @@ def watch_draws(network: nn.Module) -> Iterator[list[tuple[str, str]]]:
 def other_seeds() -> Iterator[None]:
     """Set the shared generators to other states, and give the states back."""
     ours = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    torch.default_generator.manual_seed(torch.initial_seed() + 1 & 0x7FFFFFFF)
+    torch.default_generator.manual_seed((torch.initial_seed() + 1) & 0x7FFFFFFF)
     np.random.set_state(np.random.RandomState(1).get_state())
     random.seed(1)
     try:

@@ -10,14 +10,44 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
+from torch.utils.weak import WeakTensorKeyDictionary
 
 __all__ = ["in_doubles"]
 
-_IN_PLACE = frozenset({"__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__"})
+
+class _Doubles:
+    """Float64 for every floating type: each tensor that a network keeps has one stand-in.
+
+    What is written into it, by ``out=``, in place or through a view, is then read again.
+    """
+
+    def __init__(self) -> None:
+        self._of: Any = WeakTensorKeyDictionary()
+
+    def raised(self, value: Any) -> Any:
+        """Float64 in place of another floating type, and the stand-in of a tensor."""
+        if isinstance(value, torch.dtype) and value.is_floating_point:
+            return torch.float64
+        if not _is_other(value):
+            return value
+        if value not in self._of:
+            self._of[value] = value.double()
+        return self._of[value]
+
+    def call(
+        self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None
+    ) -> Any:
+        """What a function gives for raised arguments, raised."""
+        given = tree_map(self.raised, (tuple(args), dict(kwargs or {})))
+        return tree_map(self.raised, func(*given[0], **given[1]))
 
 
 class _CallsInDoubles(TorchFunctionMode):
     """Functions get float64 for every floating type: some hold the types of inputs together."""
+
+    def __init__(self, doubles: _Doubles) -> None:
+        super().__init__()
+        self._doubles = doubles
 
     def __torch_function__(
         self,
@@ -26,15 +56,18 @@ class _CallsInDoubles(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        name = getattr(func, "__name__", "")
-        writes = name in _IN_PLACE or (name.endswith("_") and not name.endswith("__"))
-        if args and writes and _is_other(args[0]):
-            raise TypeError(f"{name} writes to a tensor of another type than float64")
-        return func(*tree_map(_raised, tuple(args)), **tree_map(_raised, dict(kwargs or {})))
+        found = self._doubles.call(func, args, kwargs)
+        # What is kept stays the tensor that it is: `self.sum += x` would put float64 in its place.
+        written = (*args[:1], (kwargs or {}).get("out"))
+        return next((it for it in written if self._doubles.raised(it) is found), found)
 
 
 class _KernelsInDoubles(TorchDispatchMode):
     """Kernels get and give float64, also where a function asks for another floating type."""
+
+    def __init__(self, doubles: _Doubles) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._doubles = doubles
 
     def __torch_dispatch__(
         self,
@@ -45,7 +78,7 @@ class _KernelsInDoubles(TorchDispatchMode):
     ) -> Any:
         if func is torch.ops.aten.view.dtype:
             raise TypeError("bits of one type are taken for another")
-        return func(*tree_map(_raised, tuple(args)), **tree_map(_raised, dict(kwargs or {})))
+        return self._doubles.call(func, args, kwargs)
 
 
 def _is_other(value: Any) -> bool:
@@ -56,24 +89,15 @@ def _is_other(value: Any) -> bool:
     )
 
 
-def _raised(value: Any) -> Any:
-    if _is_other(value):
-        return value.double()
-    if isinstance(value, torch.dtype) and value.is_floating_point:
-        return torch.float64
-    return value
-
-
 @contextmanager
 def in_doubles() -> Iterator[None]:
-    """Compute in float64 here, without gradients; parameters stay as they are.
+    """Compute in float64 here, without gradients; tensors that a network keeps stay as they are.
 
     Raises
     ------
     TypeError, RuntimeError
-        Operations that cannot: integers made of floats bit by bit, writing into float32, kernels
-        that know no float64.
+        Operations that cannot: integers made of floats bit by bit, kernels that know no float64.
     """
-    kernels: Any = _KernelsInDoubles
-    with torch.no_grad(), kernels(), _CallsInDoubles():
+    doubles, kernels = _Doubles(), _KernelsInDoubles
+    with torch.no_grad(), kernels(doubles), _CallsInDoubles(doubles):
         yield

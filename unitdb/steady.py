@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import nn
 
-from unitdb.chance import Generators, other_seeds, watch_draws
+from unitdb.chance import other_seeds, watch_draws
 from unitdb.doubles import in_doubles
 from unitdb.errors import ActivationsError, ModelError, UnitdbError
 
@@ -117,10 +117,19 @@ def check_same_bits(
 ) -> None:
     """See that another network, or the same again, gives the same activations to the bit.
 
+    Parameters
+    ----------
+    alone : mapping of str to tensor
+        Each layer's activation of the picture, as of :func:`check_steady`.
+    run, picture, network, where
+        As of :func:`check_steady`.
+    how : str
+        What is different, for messages.
+
     Raises
     ------
     ModelError
-        It does not; arguments as in :func:`check_steady`, ``how`` says what is different.
+        It does not; names the first layer.
     """
     _Comparison(alone, network, where).same(_rows(run, picture[None], 0), how)
 
@@ -155,17 +164,14 @@ def _check_finite(activation: torch.Tensor, *, where: str) -> None:
 
 
 def _check_chance(run: Run, picture: torch.Tensor, network: nn.Module, where: str) -> None:
-    generators = Generators(network)
     for _ in range(3):  # other threads may draw from Python's, but not each time
         with other_seeds(), watch_draws(network) as draws:
-            before = generators.states()
             _rows(run, picture[None], 0)
-            which = generators.moved(before)
-        if not which:
+        if not draws:
             return
+        path, which = next((draw for draw in draws if draw[1] != "Python"), draws[0])
         if which != "Python":
             break
-    path, which = next((draw for draw in draws if draw[1] == which), ("", which))
     module = dict(network.named_modules())[path]
     raise ModelError(
         f"{where}: module {path or type(module).__name__!r} ({type(module).__name__}) draws random "
