@@ -198,6 +198,32 @@ def test_words_change_no_number(built, recipe):
             assert found[path] == content, path
 
 
+@pytest.mark.robust(
+    "recipes",
+    given="another label, level or prior of a test set in dataset.yaml: words, as docs have it",
+    before="another hash of the responses, and another name of each build of the dataset",
+    now="the same name, and another hash of the recipe, so that the release is built anew",
+)
+def test_words_of_a_test_set_name_no_build(job, recipe):
+    path = recipe.parent / "mine.yaml"
+    text = path.read_text()
+    old = "stimulus_ids: ids_test"
+    assert text.count(old) == 1
+    for new, same in (
+        ("labels: other", True),
+        ("level: 0.5", True),
+        ("prior: words", True),
+        ("time: 3", False),
+        ("seen_in_training: true", False),
+    ):
+        path.write_text(text.replace(old, f"{old}, {new}"))
+        [found] = jobs_of(recipe)
+        assert (found.build == job.build) == same, new
+        hashes = [[s.sha256 for s in each.dataset.subjects] for each in (job, found)]
+        assert (hashes[0] == hashes[1]) == same, new
+        assert plan_sha256([found]) != plan_sha256([job]), new
+
+
 def test_code_that_activations_rest_on_is_hashed_or_named():
     package = Path(unitdb.__file__).parent
     used = set()

@@ -7,6 +7,7 @@ from typing import Any
 
 from unitdb.build.recipe import Recipe
 from unitdb.publish import ReleaseInfo
+from unitdb.responses import TestSpec
 from unitdb.specs import canonical_json, content_sha256
 from unitdb.tables import significance
 
@@ -65,8 +66,10 @@ def shown_sha256(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def sets_sha256(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Hash of the test sets, whatever their order: rows of table ``test_sets``."""
-    return content_sha256(sorted(sorted([key, str(row[key])] for key in row) for row in rows))
+    """Hash of the test sets without their words: rows of table ``test_sets``, in any order."""
+    words = dict.fromkeys(TestSpec.no_number)
+    told = ((row | words).items() for row in map(dict, rows))
+    return content_sha256(sorted(sorted([key, str(value)] for key, value in row) for row in told))
 
 
 def recipe_columns(recipe: Recipe) -> dict[str, Any]:

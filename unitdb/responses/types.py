@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import ResponsesError, UnknownRoiError
-from unitdb.responses.sets_spec import CROSS_VALIDATION, TRAIN
-from unitdb.specs import as_id
+from unitdb.responses.sets_spec import CROSS_VALIDATION, TRAIN, TestSpec
+from unitdb.specs import as_id, canonical_json
 
 __all__ = ["Responses", "TestSet"]
 
@@ -23,7 +23,7 @@ _NO_IDS: NDArray[np.str_] = np.empty(0, dtype=np.str_)
 
 @dataclass(frozen=True, kw_only=True)
 class TestSet:
-    """What a test set is of, and what it is at; its samples are rows of :class:`Responses`.
+    """What a test set shows, and under which condition; its samples stand in :class:`Responses`.
 
     Parameters
     ----------
@@ -50,6 +50,11 @@ class TestSet:
     level: float | None = None
     prior: str | None = None
     labels: str = ""
+
+    def identity(self) -> str:
+        """All that numbers depend on, as text: not the words that :class:`TestSpec` names."""
+        names = {each.name for each in fields(self)} - TestSpec.no_number
+        return canonical_json({name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -181,14 +186,15 @@ class Responses:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of values, ids, targets, splits and masks: the identity of these responses."""
+        """Hash of values, ids, targets, splits, masks and test sets: identity of the responses."""
         digest = hashlib.sha256()
         parts = [self.values, *(self.rois[roi] for roi in sorted(self.rois))]
         for array in parts:
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         names = [*self.stimulus_ids.tolist(), *self.target_ids.tolist(), *self.split.tolist()]
-        names += [*sorted(self.rois), *(f"{name} {test}" for name, test in self.tests.items())]
+        names += sorted(self.rois)
+        names += [f"{name} {test.identity()}" for name, test in self.tests.items()]
         digest.update("\0".join([self.condition, *names]).encode())
         return digest.hexdigest()
 
