@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,6 +8,7 @@ from hypothesis import given, strategies as st
 from unitdb.errors import ResponsesError
 from unitdb.responses import Responses, decoding_design, shuffle_images
 from unitdb.responses.design import average_repeats, image_folds
+from unitdb.responses.types import TestSet
 
 
 def responses(ids, split):
@@ -48,6 +51,27 @@ def test_training_keeps_presentations_and_tests_average_them():
     np.testing.assert_allclose(design.values[3], given.values[[3, 6]].mean(axis=0))
     ((train, test),) = design.splits
     assert (train.tolist(), test.tolist()) == ([0, 1, 2], [3, 4, 5])
+
+
+@pytest.mark.robust(
+    "datasets",
+    given="a cue that stands for several targets in one test set (`targets: {column: …}`)",
+    before="each of its samples was decoded as the last target: of the cue x with the targets p, "
+    "q and r all three as r, without a word",
+    now="single samples keep targets of their own; to average them is an error that names two",
+)
+def test_a_stimulus_of_several_targets():
+    shown, targets = list("abcxxxyz"), list("abcpqrst")
+    given = responses(shown, ["train"] * 3 + ["test"] * 5)
+    single = dataclasses.replace(
+        given, target_ids=np.array(targets), tests={"test": TestSet(average=False)}
+    )
+    design = decoding_design(single, n_folds=None, seed=0)
+    assert design.stimulus_ids.tolist() == shown
+    assert design.target_ids.tolist() == targets
+    averaged = dataclasses.replace(single, tests={"test": TestSet()})
+    with pytest.raises(ResponsesError, match="'x' have several targets, 'p' and 'q'"):
+        decoding_design(averaged, n_folds=None, seed=0)
 
 
 def test_folds_do_not_depend_on_the_order_of_presentation():

@@ -169,8 +169,9 @@ def decoding_design(
     ------
     ResponsesError
         ``n_folds`` missing, superfluous, or more than there are images; fewer than three
-        held-out images, over which no correlation means anything; or, where repeats are asked
-        for, no test set all of whose images were shown twice.
+        held-out images, over which no correlation means anything; a stimulus of several targets
+        whose presentations are averaged; or, where repeats are asked for, no test set all of whose
+        images were shown twice.
     """
     if responses.has_test_split:
         if n_folds is not None:
@@ -203,14 +204,16 @@ def _of_sets(responses: Responses) -> Design:
     for name, test in responses.tests.items():
         of_set = responses.split == name
         samples, shown = responses.values[of_set], responses.stimulus_ids[of_set]
-        target_of = dict(zip(shown.tolist(), responses.target_ids[of_set].tolist(), strict=True))
+        of_rows = responses.target_ids[of_set]
         if test.average:
+            target_of = _one_target_each(shown, of_rows, where=f"{_place(responses)}: {name}")
             samples, shown = average_repeats(samples, shown)
+            of_rows = np.array([target_of[each] for each in shown.tolist()], dtype=np.str_)
         sets.append(HeldOut(name=name, rows=np.arange(n_rows, n_rows + len(shown)), test=test))
         n_rows += len(shown)
         values.append(samples)
         ids.append(shown)
-        targets.append(np.array([target_of[name] for name in shown.tolist()], dtype=np.str_))
+        targets.append(of_rows)
     return Design(
         values=np.concatenate(values),
         stimulus_ids=np.concatenate(ids),
@@ -218,6 +221,21 @@ def _of_sets(responses: Responses) -> Design:
         splits=((np.arange(n_train), np.arange(n_train, n_rows)),),
         sets=tuple(sets),
     )
+
+
+def _one_target_each(
+    shown: NDArray[np.str_], targets: NDArray[np.str_], *, where: str
+) -> dict[str, str]:
+    """Target of each stimulus, whose presentations are averaged."""
+    target_of: dict[str, str] = {}
+    for stimulus, target in zip(shown.tolist(), targets.tolist(), strict=True):
+        first = target_of.setdefault(stimulus, target)
+        if first != target:
+            raise ResponsesError(
+                f"{where}: presentations of {stimulus!r} have several targets, {first!r} and "
+                f"{target!r}, and cannot be averaged; `average: false` keeps them single"
+            )
+    return target_of
 
 
 def _of_folds(responses: Responses, n_folds: int | None, *, seed: int) -> Design:
