@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 import warnings
 import zlib
 from pathlib import Path
@@ -16,7 +17,7 @@ from PIL import Image
 
 from unitdb import nn
 from unitdb.errors import DatasetError, PictureError
-from unitdb.pictures import read_picture
+from unitdb.pictures import _strict_pillow, read_picture
 from unitdb.responses.stimuli import folder_stimuli
 from unitdb.responses.stimuli_spec import FolderStimuli
 
@@ -281,3 +282,38 @@ def test_any_damage_is_one_line(tmp_path):
                     messages.append(str(error))
     assert messages
     assert not any("\n" in message for message in messages)
+
+
+@pytest.mark.robust(
+    "pictures",
+    given="two threads that read pictures, in a program that lets Pillow read files that are cut",
+    before="the one that ended first allowed it to the other again, and took it from the program",
+    now="pictures are decoded one after the other, and the program has back what it set",
+)
+def test_threads_do_not_undo_what_the_other_needs(monkeypatch):
+    monkeypatch.setattr(PIL.ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    begun, end, ended, entered = (threading.Event() for _ in range(4))
+    found: list[bool] = []
+
+    def first() -> None:
+        with _strict_pillow():
+            begun.set()
+            end.wait(30)
+
+    def second() -> None:
+        with _strict_pillow():
+            entered.set()
+            ended.wait(30)
+            found.append(PIL.ImageFile.LOAD_TRUNCATED_IMAGES)
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    assert begun.wait(30)
+    threads[1].start()
+    assert not entered.wait(0.2)
+    end.set()
+    threads[0].join(30)
+    ended.set()
+    threads[1].join(30)
+    assert found == [False]
+    assert PIL.ImageFile.LOAD_TRUNCATED_IMAGES

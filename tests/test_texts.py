@@ -13,7 +13,7 @@ from unitdb.errors import ActivationsError, DatasetError
 from unitdb.responses.naming import read_names
 from unitdb.responses.stimuli import named_stimuli
 from unitdb.responses.stimuli_spec import NamedStimuli
-from unitdb.texts import is_missing, number, read_list, read_table
+from unitdb.texts import fits, is_missing, number, read_list, read_table
 
 
 def table(path, content):
@@ -98,6 +98,23 @@ def test_what_is_no_row_is_passed_over(tmp_path):
 )
 def test_numbers_are_plain_digits(cell, value):
     assert number(cell) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "expected"),
+    [
+        ("a[1].png", "a[1].png", True),
+        ("x/a[1].png", "*[1].png", True),
+        ("a1.png", "a[1].png", False),
+        ("axb", "a?b", False),
+        ("a\nb", "a*b", True),
+        ("ab", "a", False),
+        ("A", "a*", False),
+        ("", "*", True),
+    ],
+)
+def test_a_star_stands_for_anything(name, pattern, expected):
+    assert fits(name, pattern) == expected
 
 
 def test_missing_is_what_bids_calls_so():

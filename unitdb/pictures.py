@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What is opened, whatever a file's name: no EPS, which runs a program, and nothing rare."""
 _MOST_PIXELS = 2**26
 _MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
+
+_ONE_AT_A_TIME = threading.Lock()
+"""What Pillow allows, and which warnings count, is of the process: threads would mix it up."""
 
 _SIDE = 96  # pixels
 _QUALITY = 80
@@ -85,15 +89,15 @@ def read_picture(path: Path, *, error: type[UnitdbError], turn: bool = False) ->
 @contextmanager
 def _strict_pillow() -> Iterator[None]:
     """Without what a program may have allowed Pillow, such as to read files that are cut."""
-    before = PIL.ImageFile.LOAD_TRUNCATED_IMAGES
-    PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of metadata; what counts is refused
-            warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of metadata; what counts is refused
+        warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
+        before = PIL.ImageFile.LOAD_TRUNCATED_IMAGES
+        PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
+        try:
             yield
-    finally:
-        PIL.ImageFile.LOAD_TRUNCATED_IMAGES = before
+        finally:
+            PIL.ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def _problem(image: PIL.ImageFile.ImageFile) -> str:

@@ -22,7 +22,16 @@ from typing import TypeAlias
 from unitdb.errors import UnitdbError, closest
 from unitdb.reads import note_read, why_missing
 
-__all__ = ["Table", "is_missing", "number", "read_list", "read_rows", "read_table", "read_text"]
+__all__ = [
+    "Table",
+    "fits",
+    "is_missing",
+    "number",
+    "read_list",
+    "read_rows",
+    "read_table",
+    "read_text",
+]
 
 Rows: TypeAlias = "list[tuple[int, list[str]]]"
 
@@ -152,6 +161,14 @@ def read_list(path: Path, *, error: type[UnitdbError]) -> list[str]:
         if "\t" in name:
             raise error(f"{path}: line {line}: expected one name a line: {name[:_SHOWN]!r}")
     return [name for _, (name,) in rows]
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Whether a name fits a pattern, in which ``*`` stands for anything, and all else for itself.
+
+    Anything is any number of characters: ``/``, line ends, or none.
+    """
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name, re.DOTALL) is not None
 
 
 def is_missing(cell: str) -> bool:

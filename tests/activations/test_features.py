@@ -93,7 +93,7 @@ def test_bdpy_reads_the_same_from_its_folders(tmp_path, kind):
     for layer in model.layers:
         for name in IDS:
             expected = bdpy.get(layer.module, name).reshape(-1)
-            np.testing.assert_array_equal(model.read(layer, name), expected)
+            np.testing.assert_array_equal(model.given(layer, name), expected)
 
 
 def test_chunks_of_zarr_and_the_order_of_stimuli_do_not_matter(tmp_path):
@@ -105,7 +105,7 @@ def test_chunks_of_zarr_and_the_order_of_stimuli_do_not_matter(tmp_path):
     model = load_features(spec(format="zarr"), folder=tmp_path)
     for name in reversed(IDS):
         np.testing.assert_array_equal(
-            model.read(model.layers[1], name), values("fc8")[IDS.index(name)]
+            model.given(model.layers[1], name), values("fc8")[IDS.index(name)]
         )
 
 

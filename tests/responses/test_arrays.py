@@ -105,6 +105,26 @@ def test_ids_that_are_none(tmp_path, ids, message):
         saved(tmp_path, np.array(ids))
 
 
+@pytest.mark.robust(
+    "arrays",
+    given="rows of an array that train and are tested too, with `seen_in_training: true`",
+    before="accepted: test samples equal to training samples, to the bit",
+    now="an error that names the array and the row; `seen_in_training` is about stimuli",
+)
+@pytest.mark.parametrize("rows", ["kind = 1 | kind = 2", "ids = 2001 | kind = 2"])
+def test_a_row_trains_or_is_tested(tmp_path, rows):
+    spec = SPEC.replace(
+        "cross-validation: {responses: x, stimulus_ids: ids}",
+        "train: {responses: x, stimulus_ids: ids, rows: kind = 1}\n  tests: {perception: "
+        f"{{responses: x, stimulus_ids: ids, rows: {rows}, seen_in_training: true}}}}",
+    )
+    ids, kind = np.array([2001.0, 2002, 2001]), np.array([1.0, 2, 1])
+    with pytest.raises(DatasetError, match=r"a\.npz: 'x': row 0 and 1 others are of train and of"):
+        saved(tmp_path, ids, spec, kind=kind)
+    found = saved(tmp_path, ids, spec.replace(rows, "kind = 2"), kind=kind)
+    assert found.split.tolist() == ["train"] * 2 + ["perception"]
+
+
 def test_ids_of_a_part_do_not_make_up_for_those_of_another(tmp_path):
     """Five ids for four rows and three for four: the sum fits."""
     spec = SPEC.replace("FILE", "a.npz").replace(

@@ -301,3 +301,19 @@ def test_columns_are_those_that_bdpy_selects(tmp_path_factory, condition, seed):
     with open_bdata(path) as opened:
         mine = opened.columns(condition)
         np.testing.assert_array_equal(opened.values(np.array([0]), mine), bdata.select(condition))
+
+
+@pytest.mark.robust(
+    "arrays",
+    given="samples of a BData file that train and are tested too, with `seen_in_training: true`",
+    before="accepted: test samples equal to training samples, to the bit",
+    now="an error that names the file and the sample",
+)
+@pytest.mark.parametrize("name", ["{subject}.h5", "S2.h5"])
+def test_a_sample_trains_or_is_tested(folder, name):
+    (folder / "S2.h5").symlink_to("S1.h5")
+    spec = SPEC.replace("rows: DataType = 2}", "rows: DataType > 0, seen_in_training: true}")
+    spec = spec.replace('perception: {file: "{subject}.h5"', f'perception: {{file: "{name}"')
+    spec = spec.replace("DataType > 0", "DataType = 1 | DataType = 2")
+    with pytest.raises(DatasetError, match=r"S1\.h5: row 0 and 2 others are of train and of perc"):
+        read(folder, spec)

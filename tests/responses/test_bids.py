@@ -37,13 +37,9 @@ from unitdb.errors import (
     UnknownSubjectError,
 )
 from unitdb.responses import Dataset
-from unitdb.responses.bids import (
-    _Event,
-    _volumes,
-    block_means,
-    clean,
-    normalised,
-)
+from unitdb.responses.bids import block_means, clean, normalised
+from unitdb.responses.bids_events import Event
+from unitdb.responses.bids_volumes import event_volumes
 from unitdb.responses.spec import DatasetSpec
 
 
@@ -440,8 +436,8 @@ def test_two_images_of_a_run_are_refused(data):
 
 @pytest.mark.parametrize(("onset", "first"), [(3.0, 1), (4.5, 2), (7.5, 3), (10.5, 4), (7.4, 2)])
 def test_halves_of_a_volume_are_rounded_up(onset, first):
-    event = _Event(onset=onset, duration=4.5, stimulus="x", line=2)
-    assert _volumes(event, 3.0, 0.0, 30, where=None) == slice(first, first + 2)
+    event = Event(onset=onset, duration=4.5, stimulus="x", line=2)
+    assert event_volumes(event, 3.0, 0.0, 30, where=None) == slice(first, first + 2)
 
 
 def test_regressing_needs_files_of_confounds():

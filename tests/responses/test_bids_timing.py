@@ -8,10 +8,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.responses.raw import SECONDS, bold, events, read, run_name, spec, write
+from tests.responses.raw import RUNS, SECONDS, bold, events, part, read, run_name, spec, write
 from unitdb.errors import DatasetError
-from unitdb.responses.bids import _Event, _volumes
+from unitdb.responses.bids import bids_responses
+from unitdb.responses.bids_events import Event
 from unitdb.responses.bids_timing import seconds_removed, sidecars
+from unitdb.responses.bids_volumes import event_volumes
 
 
 @pytest.fixture
@@ -239,8 +241,8 @@ def test_times_that_are_none_are_refused(options):
 @pytest.mark.parametrize("seconds", [0.7, 0.72, 1.1, 0.8])
 def test_halves_are_rounded_up_whatever_the_division_gives(seconds):
     for volume in range(400):
-        event = _Event(onset=round((volume + 0.5) * seconds, 6), duration=0.0, stimulus="x", line=2)
-        assert _volumes(event, seconds, 0.0, 500, where=None) == slice(volume + 1, volume + 2)
+        event = Event(onset=round((volume + 0.5) * seconds, 6), duration=0.0, stimulus="x", line=2)
+        assert event_volumes(event, seconds, 0.0, 500, where=None) == slice(volume + 1, volume + 2)
 
 
 @pytest.mark.robust(
@@ -258,6 +260,77 @@ def test_presentations_must_be_apart(data, rows):
     message = r"events\.tsv: lines 2 and 3 \(x, y\) show stimuli at the same time"
     with pytest.raises(DatasetError, match=message):
         read(data)
+
+
+def shared(data, train, test, *, tests=None, **options):
+    """Responses of images whose events are of a training and of a test set, by their type."""
+    parts = {
+        name: part("Training") | {"keep": {"event_type": [kind]}}
+        for name, kind in (("train", "pic"), ("test", "cue"))
+    }
+    parts["test"] |= options
+    for session, run in RUNS[:2]:
+        rows = [
+            f"{onset}\t{seconds}\t{kind}\t{kind}-{onset}"
+            for kind, of_kind in (("pic", train), ("cue", test))
+            for onset, seconds in of_kind
+        ]
+        events(data, session, run).write_text(
+            "\n".join(["onset\tduration\tevent_type\tstim_id", *rows, ""])
+        )
+    found = spec(parts)
+    return bids_responses(found, found.responses, "sub-01", data, tests=tests)
+
+
+@pytest.mark.robust(
+    "BIDS",
+    given="a training set that keeps the pictures and a test set that keeps the cues of the same "
+    "time, in the same runs; or whose `shift` takes it to the same volumes",
+    before="test samples equal to training samples to the bit, accepted, as their ids differ",
+    now="an error that names the lines and the sets; times of windows may be any",
+)
+@pytest.mark.parametrize(
+    ("train", "test", "options"),
+    [
+        ([(6, 9), (30, 9)], [(6, 9), (30, 9)], {}),
+        ([(6, 9), (30, 9)], [(18, 9), (36, 9)], {}),
+        ([(6, 1)], [(7, 1)], {}),
+        ([(6, 9)], [(15, 9)], {"shift": -6}),
+        ([(6, 9)], [(6, 9)], {"windows": {"from": 0, "to": 3}, "tests": ["perception@*"]}),
+    ],
+)
+def test_what_trains_is_not_tested(data, train, test, options):
+    message = r"events\.tsv: lines \d and \d \(pic.*, in train and perception, .*at the same time"
+    with pytest.raises(DatasetError, match=message):
+        shared(data, train, test, **options)
+
+
+def test_training_and_test_sets_may_share_a_run(data):
+    found = shared(data, [(6, 9), (30, 9)], [(15, 9), (39, 3)])
+    assert found.split.tolist() == ["train"] * 4 + ["perception"] * 4
+    windows = {"from": -6, "to": 6}  # 6 s before a cue is within the time of a picture
+    found = shared(data, [(6, 9)], [(15, 9)], windows=windows, tests=["perception@*"])
+    assert len(found.tests) == 5
+
+
+@pytest.mark.robust(
+    "BIDS",
+    given="events of a test set that overlap, or that one volume shows, where only times of its "
+    "windows are asked for",
+    before="read, though the set itself is refused: one volume under two ids",
+    now="the same error",
+)
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ([(6, 9), (9, 9)], r"lines 3 and 4 \(cue-6, cue-9\) show stimuli at the same time"),
+        ([(6, 1), (7, 1)], r"lines 3 and 4 \(cue-6, cue-7\) have one volume 0 s from their onsets"),
+    ],
+)
+def test_times_of_windows_must_be_apart_too(data, test, message):
+    options = {"windows": {"from": 0, "to": 3}, "tests": ["perception@*"]}
+    with pytest.raises(DatasetError, match=message):
+        shared(data, [(60, 9)], test, **options)
 
 
 def test_times_that_touch_are_apart(data):

@@ -7,6 +7,7 @@ from PIL import Image
 from unitdb.errors import DatasetError, StimulusMismatchError, UnknownDatasetError
 from unitdb.responses import dataset_specs, open_dataset, virtual_voxels
 from unitdb.responses.arrays import read_arrays
+from unitdb.responses.stimuli_spec import ShownPictures
 
 SPEC = """
 name: mine
@@ -164,6 +165,23 @@ def test_shipped_datasets_are_known_and_others_are_not():
         open_dataset("sampel", data=None, cache=None)
 
 
+@pytest.mark.robust(
+    "datasets",
+    given="a folder of one's own with the name of a dataset that was (`god-imagery`)",
+    before="an error that it is now a test set of `god`, though it is another",
+    now="it is opened; where there is none, the error",
+)
+def test_a_name_that_was_is_free(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    with pytest.raises(DatasetError, match="god-imagery is now the test set"):
+        open_dataset("god-imagery", data=folder, cache=folder)
+    own = folder / "datasets" / "god-imagery"
+    own.mkdir(parents=True)
+    (own / "dataset.yaml").write_text(SPEC.replace("name: mine", "name: god-imagery"))
+    found = open_dataset("god-imagery", data=folder, cache=folder)
+    assert found.responses("sub-01").values.shape == (3, 4)
+
+
 def test_measured_datasets_ask_for_their_data_folder(tmp_path):
     dataset = open_dataset("algonauts92", data=None, cache=tmp_path)
     with pytest.raises(DatasetError, match="--data or UNITDB_DATA"):
@@ -210,3 +228,17 @@ def test_exceptions_that_are_none_are_named(folder):
         dataset.responses("sub-01")
     dataset = opened(folder, spec=SPEC.replace("ending: .png", shown + '"d*"]}'))
     assert dataset.responses("sub-01").values.shape == (3, 4)
+
+
+@pytest.mark.robust(
+    "datasets",
+    given="`except_sources` that name a picture with brackets, `a[1].png`, or use `?`",
+    before="brackets and `?` were patterns too, beside the `*` that docs tell of: `a[1].png` "
+    "fitted no picture, and `a?.png` left out a1.png",
+    now="`*` is anything, and all else is itself, as in `keep`",
+)
+def test_exceptions_are_names_in_which_a_star_alone_is_a_pattern():
+    shown = ShownPictures(terms="mine", except_sources=["a[1].png", "b?.png", "c*"])
+    shown.check(["a[1].png", "b?.png", "c.png"])
+    allowed = {name: shown.allows(name) for name in ("a[1].png", "a1.png", "bx.png", "c/d.png")}
+    assert allowed == {"a[1].png": False, "a1.png": True, "bx.png": True, "c/d.png": False}

@@ -11,6 +11,7 @@ import pytest
 
 from unitdb.errors import DatasetError, ResponsesError, UnknownConditionError
 from unitdb.responses import open_dataset
+from unitdb.responses.sets_spec import Windows, time_name
 
 REAL = Path(os.environ.get("UNITDB_REALDATA", "../shared/realdata"))
 FIGURES = REAL / "figure_images" / "S2_figureImage.mat"
@@ -115,6 +116,38 @@ def test_times_that_there_are_not_are_named(tmp_path):
         made_up(tmp_path).responses("S1", tests=["figures@+5s"])
     with pytest.raises(UnknownConditionError, match=r"'figure'.* did you mean 'figures'"):
         made_up(tmp_path).responses("S1", tests=["figure"])
+
+
+@pytest.mark.robust(
+    "datasets",
+    given="windows with a step of .0003 s",
+    before="100 s and 100.0003 s were one test set, `imagery@+100s`, of each presentation twice",
+    now="refused: steps are .05 s and more, and times have the digits of their names",
+)
+def test_times_have_names_of_their_own():
+    with pytest.raises(ValueError, match="step"):
+        Windows.model_validate({"from": 0, "to": 1, "step": 0.0003})
+    for step, seconds in ((0.05, 2.0), ("TR", 0.0500004), ("TR", 1 / 3)):
+        windows = Windows.model_validate({"from": -600, "to": 600, "step": step})
+        times = windows.times(seconds)
+        assert len({time_name("x", time) for time in times}) == len(times)
+        assert [float(time_name("x", time)[2:-1]) for time in times] == times
+        every = seconds if step == "TR" else step
+        np.testing.assert_allclose(times, -600 + every * np.arange(len(times)), atol=6e-4)
+
+
+def test_no_name_is_no_test_set(tmp_path):
+    dataset = made_up(tmp_path)
+    path = tmp_path / "dataset.yaml"
+    text = path.read_text()
+    held_out = f"  cross-validation: {{responses: x, rows: {SHOWN.split(' | ')[0]}"
+    held_out = held_out.replace("LABELS", "labels") + ", stimulus_ids: labels}\n  masks:"
+    begin, end = text.index("  train:"), text.index("  masks:")
+    path.write_text(text[:begin] + held_out + text[end + len("  masks:") :])
+    other = open_dataset(str(path), data=tmp_path, cache=dataset.cache)
+    for each in (dataset, other):
+        with pytest.raises(UnknownConditionError, match=r"''.*the test sets of dataset 'figures'"):
+            each.responses("S1", tests=[""])
 
 
 def test_what_is_seen_in_training_must_be_said(tmp_path):

@@ -157,16 +157,6 @@ class LoadedFeatures:
     model_sha256: str
     checked_on: tuple[str, ...] = ()
 
-    def read(self, layer: LayerInfo, stimulus: str) -> npt.NDArray[np.float32]:
-        """Activation of a stimulus as it is stored, array of shape (n_units,) in C order.
-
-        Raises
-        ------
-        ActivationsError
-            As of :meth:`given`.
-        """
-        return self.given(layer, stimulus).astype(np.float32)
-
     def given(self, layer: LayerInfo, stimulus: str) -> Array:
         """Activation of a stimulus as the file has it, array of shape (n_units,) in C order.
 

@@ -23,7 +23,7 @@ from unitdb.activations.threads import network_copies, one_thread
 from unitdb.errors import ModelError, UnknownLayerError
 from unitdb.resolution import HALF
 from unitdb.specs import content_sha256
-from unitdb.steady import N_MATES, Guard, Receive, Run, check_same_bits, check_steady
+from unitdb.steady import Guard, Receive, Run, check_same_bits, check_steady
 
 __all__ = ["LoadedModel", "load_model"]
 
@@ -215,7 +215,7 @@ def _check_pictures(spec: ModelSpec) -> list[Image]:
     """Pictures unlike each other: noise, dimmer, coarser, on white; grey levels, edges, black."""
     size = spec.preprocessing.size
     rng = np.random.Generator(np.random.PCG64(0))
-    noise = rng.integers(0, 256, (2 + N_MATES, size, size, 3), dtype=np.uint8)
+    noise = rng.integers(0, 256, (5, size, size, 3), dtype=np.uint8)
     ramp = np.broadcast_to(np.linspace(0, 255, size)[:, None, None], (size, size, 3))
     coarse = noise[2][np.arange(size) // 2][:, np.arange(size) // 2]
     return [

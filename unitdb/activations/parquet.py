@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unitdb.activations.hdf5 import check_expansion
 from unitdb.errors import UnitdbError
 from unitdb.reads import in_one_line
+from unitdb.texts import fits
 
 __all__ = ["read_parquet"]
 
@@ -23,6 +24,15 @@ def read_parquet(
     path: Path, keys: list[str], error: _Error
 ) -> tuple[dict[str, NDArray[Any]], list[str]]:
     """Read some columns; ``v*`` stands for all whose names begin with v, side by side.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    keys : list of str
+        Names of columns, or patterns of them.
+    error : type
+        Of the exception to raise.
 
     Returns
     -------
@@ -40,7 +50,7 @@ def read_parquet(
 
     with pq.ParquetFile(path) as file:
         known, metadata = file.schema_arrow.names, file.metadata
-    chosen = {key: [n for n in known if _stands_for(key, n)] for key in keys}
+    chosen = {key: [n for n in known if fits(n, key)] for key in keys}
     names = list(dict.fromkeys(name for found in chosen.values() for name in found))
     for name in names:
         if known.count(name) > 1:
@@ -57,11 +67,6 @@ def read_parquet(
         for key, found in chosen.items()
         if found
     }, known
-
-
-def _stands_for(key: str, name: str) -> bool:
-    """Whether a key means a column: by its name, or with ``*`` for any letters in it."""
-    return re.fullmatch(".*".join(map(re.escape, key.split("*"))), name, re.DOTALL) is not None
 
 
 def _n_values(path: Path, names: list[str]) -> int:

@@ -15,13 +15,15 @@ from unitdb.responses.arrays_spec import ArrayPart, ArrayResponses
 from unitdb.responses.naming import array_ids, read_names
 from unitdb.responses.presentations import ShownRows, presentations, runs_of
 from unitdb.responses.selectors import evaluate, keys_of, parse
-from unitdb.responses.sets import Chosen, Found, assemble
+from unitdb.responses.sets import Chosen, Found, assemble, check_rows_apart
 from unitdb.responses.sets_spec import CROSS_VALIDATION, TRAIN, time_name
 from unitdb.responses.spec import DatasetSpec
 from unitdb.responses.stimuli_spec import ArrayStimuli, ImagePart
 from unitdb.responses.types import Responses
 
 __all__ = ["array_responses", "array_stimuli", "read_arrays"]
+
+Rows = NDArray[np.intp]
 
 
 def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, NDArray[Any]]:
@@ -44,6 +46,13 @@ def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, NDArray[Any]]:
 
 def array_stimuli(spec: ArrayStimuli, data: Path) -> Stimuli:
     """Stimuli whose images stand in arrays.
+
+    Parameters
+    ----------
+    spec : ArrayStimuli
+        Where they stand, and how.
+    data : Path
+        Folder that the paths in the spec are relative to.
 
     Raises
     ------
@@ -111,7 +120,7 @@ def array_responses(
     Raises
     ------
     DatasetError
-        Arrays that are missing or not two-dimensional.
+        Arrays that are missing or not two-dimensional, or a row that trains and is tested.
     ResponsesError
         Arrays that contradict each other.
     UnknownConditionError
@@ -121,6 +130,7 @@ def array_responses(
     chosen = Chosen(spec, tests, where=dataset.name)
     arrays = read_arrays(path, _keys_of(spec, [part for _, part in chosen.parts]))
     found: list[Found] = []
+    taken: list[tuple[str, str, Rows]] = []
     for name, part in chosen.parts:
         block = arrays[part.responses]
         if block.dtype.kind not in "fiub":
@@ -133,8 +143,18 @@ def array_responses(
                 f"{path}: {part.responses!r} has shape {block.shape}, expected (samples, voxels) "
                 "with the same voxels in every set"
             )
-        read = _samples if spec.volumes is None else _presented
-        found += read(name, part, spec, arrays, chosen, path=path, data=data)
+        runs = None
+        if spec.volumes is not None:
+            runs = runs_of(spec.volumes, arrays, len(block), where=str(path))
+        rows = _rows(arrays, part, len(block), runs, path)
+        taken.append((name, f"{path}: {part.responses!r}", rows))
+        if spec.volumes is None or runs is None:
+            found.append(_samples(name, part, rows, arrays, path=path, data=data))
+            continue
+        shown = _shown(name, part, rows, arrays, path=path, data=data)
+        volumes = np.asarray(block, dtype=np.float64)
+        found += presentations(shown, spec.volumes, volumes, runs, chosen, where=str(path))
+    check_rows_apart(taken)
     chosen.check([each.split for each in found], near=_times(spec))
     rois = {
         roi: np.ones(found[0].values.shape[1], dtype=bool)
@@ -170,56 +190,50 @@ def _keys_of(spec: ArrayResponses, parts: Sequence[ArrayPart]) -> list[str]:
 def _samples(
     name: str,
     part: ArrayPart,
-    spec: ArrayResponses,  # noqa: ARG001 - as of _presented
+    rows: Rows,
     arrays: Mapping[str, NDArray[Any]],
-    chosen: Chosen,  # noqa: ARG001
     *,
     path: Path,
     data: Path,
-) -> list[Found]:
+) -> Found:
     """Samples of a part whose rows are samples."""
     block = arrays[part.responses]
-    rows = _rows(arrays, part, len(block), path)
     split = name if name in (TRAIN, CROSS_VALIDATION) else "test"
-    of_part = _Rows(split, rows, len(block), f"rows of {part.responses!r}")
-    column = getattr(part, "target_column", None)
-    return [
-        Found(
-            name=name,
-            part=part,
-            values=np.asarray(block[rows], dtype=np.float64),
-            ids=_ids(part.stimulus_ids, arrays, part, of_part, data, path),
-            targets=None if column is None else _ids(column, arrays, part, of_part, data, path),
-        )
-    ]
+    ids, targets = _named(split, part, rows, arrays, path=path, data=data)
+    values = np.asarray(block[rows], dtype=np.float64)
+    return Found(name=name, part=part, values=values, ids=ids, targets=targets)
 
 
-def _presented(
+def _shown(
     name: str,
     part: ArrayPart,
-    spec: ArrayResponses,
+    rows: Rows,
     arrays: Mapping[str, NDArray[Any]],
-    chosen: Chosen,
     *,
     path: Path,
     data: Path,
-) -> list[Found]:
-    """Samples of a part whose rows are volumes: means over presentations, and single volumes."""
-    assert spec.volumes is not None  # noqa: S101 - who calls has seen it
-    block = np.asarray(arrays[part.responses], dtype=np.float64)
-    runs = runs_of(spec.volumes, arrays, len(block), where=str(path))
-    rows = _rows(arrays, part, len(block), path)
-    if part.runs is not None:
-        unknown = sorted(set(part.runs) - set(runs.tolist()))
-        if unknown:
-            raise DatasetError(f"{path}: there is no run {unknown[0]}; there are 1 to {runs.max()}")
-        rows = rows[np.isin(runs[rows], part.runs)]
-    of_part = _Rows(name, rows, len(block), f"rows of {part.responses!r}")
-    ids = _ids(part.stimulus_ids, arrays, part, of_part, data, path)
+) -> ShownRows:
+    """Rows of a part whose rows are volumes."""
+    ids, targets = _named(name, part, rows, arrays, path=path, data=data)
+    return ShownRows(name=name, part=part, rows=rows, ids=ids, targets=targets)
+
+
+def _named(
+    split: str,
+    part: ArrayPart,
+    rows: Rows,
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    path: Path,
+    data: Path,
+) -> tuple[list[str], list[str] | None]:
+    """Stimuli of some rows of a part, and their targets where a column holds them."""
+    of_part = _Rows(split, rows, len(arrays[part.responses]), f"rows of {part.responses!r}")
     column = getattr(part, "target_column", None)
-    targets = None if column is None else _ids(column, arrays, part, of_part, data, path)
-    shown = ShownRows(name=name, part=part, rows=rows, ids=ids, targets=targets)
-    return presentations(shown, spec.volumes, block, runs, chosen, where=str(path))
+    return (
+        _ids(part.stimulus_ids, arrays, part, of_part, data, path),
+        None if column is None else _ids(column, arrays, part, of_part, data, path),
+    )
 
 
 def _mask(array: NDArray[Any], order: Literal["C", "F"] | None, *, where: str) -> NDArray[np.bool_]:
@@ -236,11 +250,33 @@ def _mask(array: NDArray[Any], order: Literal["C", "F"] | None, *, where: str) -
 
 
 def _rows(
-    arrays: Mapping[str, NDArray[Any]], part: ArrayPart, n_rows: int, path: Path
-) -> NDArray[np.intp]:
-    """Samples that a part chooses."""
+    arrays: Mapping[str, NDArray[Any]],
+    part: ArrayPart,
+    n_rows: int,
+    runs: Rows | None,
+    path: Path,
+) -> Rows:
+    """Samples that a part chooses, or volumes, of its runs."""
     if part.rows is None:
-        return np.arange(n_rows)
+        chosen = np.arange(n_rows)
+    else:
+        chosen = _meeting(part.rows, arrays, part, n_rows, path)
+    if part.runs is None or runs is None:
+        return chosen
+    unknown = sorted(set(part.runs) - set(runs.tolist()))
+    if unknown:
+        raise DatasetError(f"{path}: there is no run {unknown[0]}; there are 1 to {runs.max()}")
+    return chosen[np.isin(runs[chosen], part.runs)]
+
+
+def _meeting(
+    condition: str,
+    arrays: Mapping[str, NDArray[Any]],
+    part: ArrayPart,
+    n_rows: int,
+    path: Path,
+) -> Rows:
+    """Samples that meet a condition."""
 
     def values_of(key: str) -> NDArray[np.float64]:
         array = arrays[key]
@@ -252,9 +288,9 @@ def _rows(
         return np.asarray(array, dtype=np.float64).reshape(1, n_rows)
 
     where = f"{path}: samples of {part.responses!r}"
-    chosen = np.flatnonzero(evaluate(parse(part.rows), values_of, where=where))
+    chosen = np.flatnonzero(evaluate(parse(condition), values_of, where=where))
     if not len(chosen):
-        raise DatasetError(f"{path}: none of {n_rows} samples has {part.rows}")
+        raise DatasetError(f"{path}: none of {n_rows} samples has {condition}")
     return chosen
 
 
@@ -262,7 +298,7 @@ class _Rows(NamedTuple):
     """Rows of an array that a part takes: which of how many, and what they are, for messages."""
 
     split: str
-    chosen: NDArray[np.intp]
+    chosen: Rows
     n: int
     what: str
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from unitdb.responses.naming import StimulusNaming
 from unitdb.responses.selectors import Selector
-from unitdb.responses.sets_spec import TestSpec, check_sets, named_parts
+from unitdb.responses.sets_spec import HeldOutSpec, TestSpec, check_sets, named_parts
 from unitdb.specs import Name, RelativePath, Spec
 
 __all__ = [
@@ -58,16 +58,8 @@ class ArrayTest(ArrayPart, TestSpec):
     """A test set in arrays."""
 
 
-class HeldOutArray(ArrayPart):
-    """Responses in arrays whose stimuli are held out in folds.
-
-    Parameters
-    ----------
-    condition : str
-        Name of what is held out: what the subjects did.
-    """
-
-    condition: Name = "perception"
+class HeldOutArray(ArrayPart, HeldOutSpec):
+    """Responses in arrays whose stimuli are held out in folds."""
 
 
 class Volumes(Spec):
@@ -190,16 +182,8 @@ class BDataTest(BDataPart, TestSpec):
         return self
 
 
-class HeldOutBData(BDataPart):
-    """Samples in a BData file whose stimuli are held out in folds.
-
-    Parameters
-    ----------
-    condition : str
-        Name of what is held out: what the subjects did.
-    """
-
-    condition: Name = "perception"
+class HeldOutBData(BDataPart, HeldOutSpec):
+    """Samples in a BData file whose stimuli are held out in folds."""
 
 
 class BDataResponses(Spec):

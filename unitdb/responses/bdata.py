@@ -9,7 +9,6 @@ maps (``vmap``), from numbers to names. The layout is that of bdpy 0.26, ``bdpy/
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,11 +30,12 @@ from unitdb.activations.hdf5 import (
 from unitdb.errors import DatasetError, closest
 from unitdb.reads import why_missing
 from unitdb.responses.arrays_spec import BDataPart, BDataResponses
-from unitdb.responses.naming import read_names, stimulus_id
+from unitdb.responses.naming import Numbered, read_names, stimulus_id
 from unitdb.responses.selectors import evaluate, keys_of, parse
-from unitdb.responses.sets import Chosen, Found, assemble
+from unitdb.responses.sets import Chosen, Found, assemble, check_rows_apart
 from unitdb.responses.spec import DatasetSpec
 from unitdb.responses.types import Responses
+from unitdb.texts import fits
 
 __all__ = ["BData", "bdata_responses", "open_bdata"]
 
@@ -154,10 +154,7 @@ class BData:
         for value, name in found.items():
             if rounded.setdefault(round(value, _DIGITS), name) != name:
                 raise DatasetError(f"{self.path}: {key!r}: {value:.15g} stands for two names")
-        return [
-            stimulus_id(value, names=rounded, where=where, dtype=self.samples.dtype)
-            for value, where in self._told(key, rows)
-        ]
+        return self._ids(key, Numbered(names=rounded), rows)
 
     def numbered(self, key: str, pattern: str, *, rows: NDArray[np.intp]) -> list[str]:
         """Ids made of the numbers of a column by a pattern of :mod:`unitdb.responses.naming`.
@@ -167,10 +164,7 @@ class BData:
         DatasetError
             A number is missing, or not one that the pattern takes.
         """
-        return [
-            stimulus_id(value, pattern=pattern, where=where, dtype=self.samples.dtype)
-            for value, where in self._told(key, rows)
-        ]
+        return self._ids(key, Numbered(pattern=pattern), rows)
 
     def values(self, rows: NDArray[np.intp], columns: NDArray[np.bool_]) -> Floats:
         """Read some samples of some columns, a few samples at a time; (n_rows, n_chosen)."""
@@ -185,15 +179,16 @@ class BData:
                 values[inside] = slab[rows[inside] - start][:, columns]
         return values
 
-    def _told(self, key: str, rows: NDArray[np.intp] | None) -> Iterator[tuple[float, str]]:
-        """Numbers of a column, and where each stands."""
+    def _ids(self, key: str, by: Numbered, rows: NDArray[np.intp] | None) -> list[str]:
         chosen = self.rows(None) if rows is None else rows
-        for row, value in zip(chosen, self.column(key)[chosen].tolist(), strict=True):
-            yield value, f"{self.path}: sample {row}: {key!r}"
+        where, dtype = f"{self.path}: sample", self.samples.dtype
+        return [
+            stimulus_id(value, by, where=f"{where} {row}: {key!r}", dtype=dtype)
+            for row, value in zip(chosen, self.column(key)[chosen].tolist(), strict=True)
+        ]
 
     def _metadata_of(self, key: str) -> Floats:
-        pattern = ".*".join(map(re.escape, key.split("*")))
-        found = [values for name, values in self.metadata.items() if re.fullmatch(pattern, name)]
+        found = [values for name, values in self.metadata.items() if fits(name, key)]
         if not found:
             near = closest(key, self.metadata) or list(self.metadata)[:12]
             raise DatasetError(
@@ -270,7 +265,8 @@ def bdata_responses(
     Raises
     ------
     DatasetError
-        Files that are missing or not as described, or whose voxels differ.
+        Files that are missing or not as described, whose voxels differ, or a sample that trains and
+        is tested.
     ResponsesError
         Responses that contradict themselves.
     UnknownConditionError
@@ -278,6 +274,12 @@ def bdata_responses(
     """
     chosen = Chosen(spec, tests, where=dataset.name)
     read = [_read(spec, part, subject, data) for _, part in chosen.parts]
+    check_rows_apart(
+        [
+            (name, str(each.path.resolve()), each.rows)
+            for (name, _), each in zip(chosen.parts, read, strict=True)
+        ]
+    )
     _check_same_voxels(read)
     found = [
         Found(name=name, part=part, values=each.values, ids=each.ids, targets=each.targets)
@@ -292,6 +294,7 @@ class _Part:
     """Samples of one set, and what is known of their voxels."""
 
     path: Path
+    rows: NDArray[np.intp]
     values: Floats
     ids: list[str]
     targets: list[str] | None
@@ -309,6 +312,7 @@ def _read(spec: BDataResponses, part: BDataPart, subject: str, data: Path) -> _P
         column = getattr(part, "target_column", None)
         return _Part(
             path=bdata.path,
+            rows=rows,
             values=bdata.values(rows, union),
             ids=_ids(bdata, part.stimulus, part, data, rows),
             targets=None if column is None else _ids(bdata, column, part, data, rows),

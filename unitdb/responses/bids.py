@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,55 +30,23 @@ from numpy.typing import NDArray
 from unitdb.errors import DatasetError, StimulusMismatchError, closest
 from unitdb.extras import need
 from unitdb.resolution import SINGLE, is_constant
-from unitdb.responses.bids_events import (
-    Event as _Event,
-    check_kept,
-    read_confounds,
-    read_events,
-)
+from unitdb.responses.bids_events import check_kept, read_confounds, read_events
 from unitdb.responses.bids_files import Run, by_run, of_run
-from unitdb.responses.bids_images import Grid, bold_grid, bold_times, roi_voxels, time_series
+from unitdb.responses.bids_images import Grid, bold_grid, roi_voxels, time_series
 from unitdb.responses.bids_missing import check_absent, check_left_out, masks_of, without
 from unitdb.responses.bids_spec import BidsPart, BidsResponses
-from unitdb.responses.bids_timing import Timing, run_timing, seconds_removed
+from unitdb.responses.bids_volumes import ShownRun, Taken, check_apart, taken_of, timed_run
 from unitdb.responses.naming import read_names
 from unitdb.responses.sets import Chosen, Found, assemble
 from unitdb.responses.sets_spec import time_name
 from unitdb.responses.spec import DatasetSpec
 from unitdb.responses.types import Responses
-from unitdb.responses.volumes import block_of, volume_at
 
 __all__ = ["bids_responses", "block_means", "clean", "normalised"]
 
 Floats = NDArray[np.float64]
 
 _LISTED = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """Files of a run, and the events in it that show a stimulus of a set."""
-
-    name: str
-    part: BidsPart
-    bold: Path
-    confounds: Path | None
-    events: Path
-    shown: Sequence[_Event]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Taken:
-    """Volumes of some presentations of a run: those of a set, or of a time of its windows."""
-
-    run: _Run
-    time: float | None
-    events: Sequence[_Event]
-    blocks: Sequence[slice]
-
-    @property
-    def key(self) -> tuple[str, float | None]:
-        return self.run.name, self.time
 
 
 def bids_responses(
@@ -131,7 +98,9 @@ def bids_responses(
     ]
     if stimuli is not None:
         _check_stimuli(runs, stimuli, dataset.name)
-    taken = [each for run in runs for each in _blocks(run, spec, root, chosen)]
+    timed = [timed_run(run, spec, root) for run in runs]
+    check_apart(timed, chosen)
+    taken = [each for run in timed for each in taken_of(run, spec, chosen)]
     order = list(dict.fromkeys(each.key for each in taken))
     chosen.check([name if time is None else time_name(name, time) for name, time in order])
     grid = bold_grid(runs[0].bold)
@@ -214,14 +183,14 @@ def _runs(
     subject: str,
     files: _Files,
     data: Path,
-) -> Iterator[_Run]:
+) -> Iterator[ShownRun]:
     names = read_names(data / part.names, column=part.stimulus) if part.names else None
     events = {run: of_run(files.events, run, path, "events") for run, path in files.bold.items()}
     check_kept(list(events.values()), part)
     regressed = part.confounds if spec.regress else None
     confounds = by_run(root, regressed, subject) if regressed else {}
     for run, path in files.bold.items():
-        yield _Run(
+        yield ShownRun(
             name=name,
             part=part,
             bold=path,
@@ -231,7 +200,7 @@ def _runs(
         )
 
 
-def _check_stimuli(runs: Sequence[_Run], stimuli: Collection[str], dataset: str) -> None:
+def _check_stimuli(runs: Sequence[ShownRun], stimuli: Collection[str], dataset: str) -> None:
     known = frozenset(stimuli)
     unknown = [(run, e) for run in runs for e in run.shown if e.stimulus not in known]
     if not unknown:
@@ -247,65 +216,18 @@ def _check_stimuli(runs: Sequence[_Run], stimuli: Collection[str], dataset: str)
     )
 
 
-def _blocks(run: _Run, spec: BidsResponses, root: Path, chosen: Chosen) -> Iterator[_Taken]:
-    """Volumes of each event of a run; of its image the header alone is read."""
-    n_volumes, header = bold_times(run.bold)
-    timing = run_timing(run.bold, run.events, root, header=header, given=spec.repetition_time)
-    seconds = timing.seconds
-    gone = seconds_removed(spec.removed, seconds) + timing.start
-    windows = getattr(run.part, "windows", None)
-    if windows is None or chosen.takes(run.name):
-        own = getattr(run.part, "shift", None)
-        shift = (spec.shift if own is None else own) - gone
-        try:
-            blocks = [_volumes(e, seconds, shift, n_volumes, where=run.bold) for e in run.shown]
-        except DatasetError as cause:
-            hint = "" if spec.removed else "; `removed` says that volumes were taken from its start"
-            raise DatasetError(f"{cause}{hint}") from None
-        _check_apart(run, blocks, timing)
-        yield _Taken(run=run, time=None, events=run.shown, blocks=blocks)
-    if windows is None:
-        return
-    for time in windows.times(seconds):
-        if chosen.takes(time_name(run.name, time)):
-            at = [(e, volume_at(e.onset + time - gone, seconds)) for e in run.shown]
-            inside = [(event, volume) for event, volume in at if 0 <= volume < n_volumes]
-            if not inside:
-                raise DatasetError(
-                    f"{run.bold}: has no volume {time:g} s from the onset of any of its "
-                    f"{len(at)} events; it has {n_volumes}, one every {seconds:g} s (`windows`)"
-                )
-            yield _Taken(
-                run=run,
-                time=time,
-                events=[event for event, _ in inside],
-                blocks=[slice(volume, volume + 1) for _, volume in inside],
-            )
-
-
-def _check_apart(run: _Run, blocks: Sequence[slice], timing: Timing) -> None:
-    for (one, its), (other, others) in pairwise(zip(run.shown, blocks, strict=True)):
-        # Times that are rounded, and volumes that are shared by rounding, are no overlap.
-        if other.onset < one.onset + one.duration - timing.seconds / 2 or its == others:
-            raise DatasetError(
-                f"{run.events}: lines {one.line} and {other.line} ({one.stimulus}, "
-                f"{other.stimulus}) show stimuli at the same time, or in the same volumes (one "
-                f"every {timing.seconds:g} s); choose with `keep`"
-            )
-
-
 def _samples(
-    taken: Sequence[_Taken], spec: BidsResponses, voxels: NDArray[np.bool_], grid: Grid
-) -> list[tuple[_Taken, Floats]]:
+    taken: Sequence[Taken], spec: BidsResponses, voxels: NDArray[np.bool_], grid: Grid
+) -> list[tuple[Taken, Floats]]:
     """Samples (n_events, n_voxels) of all that is taken of each run, which is read once."""
-    together: dict[tuple[Path, Path | None], list[_Taken]] = {}
+    together: dict[tuple[Path, Path | None], list[Taken]] = {}
     for each in taken:
         together.setdefault((each.run.bold, each.run.confounds), []).append(each)
-    values: dict[int, Floats] = {}
+    values: dict[Taken, Floats] = {}
     for (bold, confounds), sets in together.items():
         series = _series(bold, confounds, spec, voxels, grid)
-        values |= {id(each): block_means(series, each.blocks) for each in sets}
-    return [(each, values[id(each)]) for each in taken]
+        values |= {each: block_means(series, each.blocks) for each in sets}
+    return [(each, values[each]) for each in taken]
 
 
 def _series(
@@ -401,14 +323,3 @@ def normalised(run: Floats, way: str | None) -> Floats:
 def block_means(run: Floats, blocks: Sequence[slice]) -> Floats:
     """Mean of the volumes of each block; array of shape (n_blocks, n_voxels)."""
     return np.stack([run[block].mean(axis=0) for block in blocks])
-
-
-def _volumes(event: _Event, seconds: float, shift: float, n: int, *, where: Path) -> slice:
-    block = block_of(event.onset + shift, event.duration, seconds)
-    if block.start < 0 or block.stop > n:
-        raise DatasetError(
-            f"{where}: the event at {event.onset:g} s ({event.stimulus}) needs the volumes "
-            f"{block.start} to {block.stop - 1}; the run has {n}, one every {seconds:g} s (shift: "
-            f"{shift:g} s)"
-        )
-    return block

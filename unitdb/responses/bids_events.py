@@ -9,7 +9,6 @@ presentation of the stimulus that was shown just before it, in the same run, is 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,9 @@ from unitdb.errors import DatasetError, closest
 from unitdb.resolution import is_constant
 from unitdb.responses.bids_spec import BidsPart
 from unitdb.responses.bids_trials import check_presentations
-from unitdb.responses.naming import file_id, stimulus_id
+from unitdb.responses.naming import Numbered, file_id, stimulus_id
 from unitdb.specs import as_id
-from unitdb.texts import Table, is_missing, number, read_table
+from unitdb.texts import Table, fits, is_missing, number, read_table
 
 __all__ = ["Event", "check_kept", "read_confounds", "read_events"]
 
@@ -68,8 +67,10 @@ def read_events(
         which of them counts, or no row shows a stimulus; names the lines.
     """
     table = _table(path, part)
+    numbered = part.pattern is not None or names is not None
+    by = Numbered(pattern=part.pattern or "", names=names) if numbered else None
     shown = [
-        (_event(row, part, names, f"{path}: line {line}", line), row)
+        (_event(row, part, by, f"{path}: line {line}", line), row)
         for line, row in table.rows
         if _is_presentation(row, part)
     ]
@@ -187,16 +188,13 @@ def _number(cell: str, column: str, where: str, *, least: float = -_HUGE) -> flo
 
 def _is_one_of(cell: str, values: Sequence[str]) -> bool:
     """Whether a cell is one of some values, in which ``*`` stands for anything."""
-    return any(
-        cell == value or re.fullmatch(".*".join(map(re.escape, value.split("*"))), cell)
-        for value in values
-    )
+    return any(cell == value or fits(cell, value) for value in values)
 
 
 def _event(
     row: Mapping[str, str],
     part: BidsPart,
-    names: Mapping[float, str] | None,
+    by: Numbered | None,
     where: str,
     line: int,
 ) -> Event:
@@ -206,25 +204,20 @@ def _event(
     return Event(
         onset=_number(row["onset"], "onset", where),
         duration=_number(row["duration"], "duration", where, least=0),
-        stimulus=_stimulus(row, part.stimulus, part, names, where),
+        stimulus=_stimulus(row, part.stimulus, part, by, where),
         line=line,
-        target=None if target is None else _stimulus(row, target, part, names, where),
+        target=None if target is None else _stimulus(row, target, part, by, where),
     )
 
 
 def _stimulus(
-    row: Mapping[str, str],
-    column: str,
-    part: BidsPart,
-    names: Mapping[float, str] | None,
-    where: str,
+    row: Mapping[str, str], column: str, part: BidsPart, by: Numbered | None, where: str
 ) -> str:
     cell = row[column]
-    if part.pattern is None and names is None:
+    if by is None:
         return part.prefix + (file_id(cell) if column == "stim_file" else as_id(cell))
     value = _number(cell, column, where)
-    where = f"{where}: {column!r}"
-    return part.prefix + stimulus_id(value, pattern=part.pattern or "", names=names, where=where)
+    return part.prefix + stimulus_id(value, by, where=f"{where}: {column!r}")
 
 
 def _without_repeats(events: Sequence[Event]) -> Iterator[Event]:

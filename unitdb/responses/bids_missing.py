@@ -85,7 +85,7 @@ def masks_of(
     subjects: Sequence[str],
     absent: Sequence[str],
 ) -> list[tuple[Path, MaskTest]]:
-    """Files of the masks of an ROI, of which none that is known of is missing, each with its test.
+    """Mask files of an ROI, each with its test; a known mask that is missing is an error.
 
     Letters in brackets are a list: each of them, in each combination, must fit a file. What other
     subjects have, by the names of the files, each must have.

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from unitdb.responses.bids_masks import Mask
 from unitdb.responses.naming import StimulusNaming
-from unitdb.responses.sets_spec import TestSpec, check_sets, named_parts
+from unitdb.responses.sets_spec import HeldOutSpec, TestSpec, check_sets, named_parts
 from unitdb.specs import Name, RelativePath, Spec
 
 __all__ = ["BidsPart", "BidsResponses", "BidsTest"]
@@ -65,16 +65,8 @@ class BidsTest(BidsPart, TestSpec):
     shift: Annotated[float, Field(ge=-60, le=60)] | None = None
 
 
-class HeldOutBids(BidsPart):
-    """Runs of a BIDS dataset whose stimuli are held out in folds.
-
-    Parameters
-    ----------
-    condition : str
-        Name of what is held out: what the subjects did.
-    """
-
-    condition: Name = "perception"
+class HeldOutBids(BidsPart, HeldOutSpec):
+    """Runs of a BIDS dataset whose stimuli are held out in folds."""
 
 
 class BidsResponses(Spec):

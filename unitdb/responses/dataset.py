@@ -286,21 +286,28 @@ def dataset_specs(extra: Sequence[Path] = ()) -> dict[str, Path]:
 
 
 def find_dataset(name: str, extra: Sequence[Path] = ()) -> Path:
-    """Find the dataset.yaml of a known dataset; a path that ends in ``.yaml`` is taken as it is.
+    """Find the dataset.yaml of a known dataset.
+
+    Parameters
+    ----------
+    name : str
+        Its name; a path that ends in ``.yaml`` is taken as it is.
+    extra : sequence of Path
+        Folders to search before ``./datasets`` and those shipped with unitdb.
 
     Raises
     ------
     UnknownDatasetError
         No dataset of that name; lists the nearest.
     DatasetError
-        It is no longer one; says how it is named now.
+        It is none of them, and was one; says how it is named now.
     """
     if name.endswith(".yaml"):
         return Path(name)
-    if name in _NOW:
-        raise DatasetError(f"{name} {_NOW[name]}")
     known = dataset_specs(extra)
     if name not in known:
+        if name in _NOW:
+            raise DatasetError(f"{name} {_NOW[name]}")
         raise UnknownDatasetError(name, known, hint="unitdb datasets list")
     return known[name]
 

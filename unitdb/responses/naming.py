@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -26,7 +28,7 @@ from unitdb.errors import DatasetError
 from unitdb.specs import RelativePath, Spec, as_id
 from unitdb.texts import number, read_rows, read_text
 
-__all__ = ["StimulusNaming", "array_ids", "file_id", "read_names", "stimulus_id"]
+__all__ = ["Numbered", "StimulusNaming", "array_ids", "file_id", "read_names", "stimulus_id"]
 
 _DIGITS = 6
 _SHOWN = 60
@@ -67,24 +69,41 @@ class StimulusNaming(Spec):
         return self
 
 
-def stimulus_id(
-    value: float,
-    *,
-    pattern: str = "",
-    names: Mapping[float, str] | None = None,
-    where: str,
-    dtype: DTypeLike = np.float64,
-) -> str:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Numbered:
+    """What makes ids of the numbers of a column.
+
+    Parameters
+    ----------
+    pattern : str
+        As the module describes.
+    names : mapping of float to str, optional
+        In place of a pattern: the ids, by numbers of six decimals.
+    """
+
+    pattern: str = ""
+    names: Mapping[float, str] | None = None
+
+    @cached_property
+    def digits(self) -> int:
+        """Decimals that tell ids apart."""
+        if self.names is not None:
+            return 0 if all(number == round(number) for number in self.names) else _DIGITS
+        if "d}" in self.pattern:
+            return 0
+        decimals = re.search(r"\.(\d+)f\}", self.pattern)
+        return int(decimals[1]) if decimals else _DIGITS
+
+
+def stimulus_id(value: float, by: Numbered, *, where: str, dtype: DTypeLike = np.float64) -> str:
     """Make the id of a stimulus of its number.
 
     Parameters
     ----------
     value : float
         The number.
-    pattern : str
-        As the module describes.
-    names : mapping of float to str, optional
-        In place of a pattern: the ids, by numbers of six decimals.
+    by : Numbered
+        A pattern, or names.
     where : str
         What holds the number, for messages.
     dtype : data type
@@ -96,8 +115,9 @@ def stimulus_id(
         A number that the pattern does not take, without a name, or that its neighbours of other
         ids were rounded to.
     """
+    pattern, names = by.pattern, by.names
     if math.isfinite(value):
-        _check_exact(value, pattern, names, np.dtype(dtype), where)
+        _check_exact(value, by, np.dtype(dtype), where)
     if names is not None:
         if round(value, _DIGITS) not in names:
             raise DatasetError(f"{where} is {value:.15g}, which has no name")
@@ -149,11 +169,8 @@ def array_ids(
         raise DatasetError(f"{where} holds {values.dtype}, expected {wanted}")
     rows = [(value, f"{where}: row {row}") for row, value in enumerate(values.ravel())]
     if by_number:
-        made_of, kind = pattern or "", values.dtype
-        return [
-            stimulus_id(float(value), pattern=made_of, names=names, where=where, dtype=kind)
-            for value, where in rows
-        ]
+        by, kind = Numbered(pattern=pattern or "", names=names), values.dtype
+        return [stimulus_id(float(value), by, where=where, dtype=kind) for value, where in rows]
     if values.dtype.kind in "US":
         return [_written(value, w) for value, w in rows]
     return [_whole(value, w) for value, w in rows]
@@ -181,28 +198,16 @@ def _whole(value: np.integer[Any] | np.floating[Any], where: str) -> str:
     return str(int(value))
 
 
-def _check_exact(
-    value: float,
-    pattern: str,
-    names: Mapping[float, str] | None,
-    dtype: np.dtype[Any],
-    where: str,
-) -> None:
+def _check_exact(value: float, by: Numbered, dtype: np.dtype[Any], where: str) -> None:
     """Refuse a number whose neighbours, in its type, lie farther apart than ids do."""
     single = dtype.kind == "f" and dtype.itemsize < np.dtype(np.float64).itemsize
     stored = dtype if single else np.dtype(np.float64)  # whole numbers come as such
     step = float(np.spacing(stored.type(abs(value))))
-    if names is not None:
-        digits = 0 if all(number == round(number) for number in names) else _DIGITS
-    elif "d}" in pattern:
-        digits = 0
-    else:
-        decimals = re.search(r"\.(\d+)f\}", pattern)
-        digits = int(decimals[1]) if decimals else _DIGITS
-    if step > 10.0**-digits:
+    if step > 10.0**-by.digits:
+        made_of = repr(by.pattern) if by.names is None else "names"
         raise DatasetError(
             f"{where} is {value:.15g} in {stored}, which has no number nearer to it than "
-            f"{step:.3g}: ids by {repr(pattern) if names is None else 'names'} cannot be told"
+            f"{step:.3g}: ids by {made_of} cannot be told"
         )
 
 

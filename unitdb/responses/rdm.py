@@ -122,6 +122,14 @@ def full_rdm(found: NDArray[Any], *, where: str) -> NDArray[np.float64]:
 def rdm_responses(dataset: DatasetSpec, spec: RdmResponses, subject: str, data: Path) -> Responses:
     """Virtual voxels of one subject, the voxels of its ROIs side by side.
 
+    Parameters
+    ----------
+    dataset, spec : DatasetSpec, RdmResponses
+        Its dataset.yaml.
+    subject : str
+    data : Path
+        Folder that the paths in the spec are relative to.
+
     Raises
     ------
     DatasetError

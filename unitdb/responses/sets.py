@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +23,9 @@ from unitdb.responses.sets_spec import (
 from unitdb.responses.spec import DatasetSpec
 from unitdb.responses.types import Responses, TestSet
 from unitdb.specs import as_id
-from unitdb.texts import read_rows
+from unitdb.texts import fits, read_rows
 
-__all__ = ["Chosen", "Found", "assemble", "check_chosen", "read_pairs"]
+__all__ = ["Chosen", "Found", "assemble", "check_chosen", "check_rows_apart", "read_pairs"]
 
 _LISTED = 5
 
@@ -39,7 +38,7 @@ class Chosen:
     spec : HasSets
         Of the responses.
     tests : collection of str, optional
-        Names, ``*`` for anything; by default all that are of no time of a window.
+        Names, ``*`` for anything; by default every set but the single times of windows.
     where : str
         The dataset, for messages.
 
@@ -54,10 +53,10 @@ class Chosen:
         self._where = where
         self._known = list(spec.tests)
         held_out = spec.cross_validation
-        self._held_out = None if held_out is None else held_out.condition
+        self._held_out = [] if held_out is None else [held_out.condition]
         for asked in self._asked or ():
             base = asked.partition("@")[0]
-            if not any(_fits(name, base) for name in [*self._known, self._held_out or ""]):
+            if not any(fits(name, base) for name in [*self._known, *self._held_out]):
                 self._refuse(asked, [])
         self.parts = [
             (name, part)
@@ -69,13 +68,13 @@ class Chosen:
         """Whether a test set is read."""
         if self._asked is None:
             return "@" not in name
-        return any(_fits(name, asked) for asked in self._asked)
+        return any(fits(name, asked) for asked in self._asked)
 
     def takes_times(self, name: str, part: Any) -> bool:
         """Whether any time of the windows of a test set may be read."""
         if self._asked is None or getattr(part, "windows", None) is None:
             return False
-        return any("@" in asked and _fits(name, asked.partition("@")[0]) for asked in self._asked)
+        return any("@" in asked and fits(name, asked.partition("@")[0]) for asked in self._asked)
 
     def check(self, found: Collection[str], *, near: Collection[str] = ()) -> None:
         """Raise UnknownConditionError where a test set that was asked for is not among those.
@@ -88,25 +87,27 @@ class Chosen:
             Names that there are besides, for the message.
         """
         for asked in self._asked or ():
-            if not any(_fits(name, asked) for name in [*found, self._held_out or ""]):
+            if not any(fits(name, asked) for name in [*found, *self._held_out]):
                 self._refuse(asked, [*found, *near])
 
     def _refuse(self, asked: str, found: Collection[str]) -> None:
         known = list(dict.fromkeys([*self._known, *found]))
         known = [name for name in known if name not in (TRAIN, CROSS_VALIDATION)]
-        known += [] if self._held_out is None else [self._held_out]
+        known += self._held_out
         raise UnknownConditionError(asked, known, where=f"the test sets of dataset {self._where!r}")
 
 
 def check_chosen(known: Sequence[str], tests: Collection[str] | None, *, where: str) -> None:
-    """Raise UnknownConditionError where a test set that is asked for is none of those known."""
+    """See that each test set that is asked for is known.
+
+    Raises
+    ------
+    UnknownConditionError
+        One is not; names the nearest.
+    """
     for asked in tests or ():
-        if not any(_fits(name, asked) for name in known):
+        if not any(fits(name, asked) for name in known):
             raise UnknownConditionError(asked, known, where=f"dataset {where!r}")
-
-
-def _fits(name: str, asked: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, asked.split("*"))), name) is not None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -141,13 +142,38 @@ class Found:
         return self.name if self.time is None else time_name(self.name, self.time)
 
 
+def check_rows_apart(taken: Sequence[tuple[str, str, NDArray[np.intp]]]) -> None:
+    """See that no row of an array or file trains and is tested, whatever it shows.
+
+    Parameters
+    ----------
+    taken : sequence of (str, str, array of int)
+        Name of each set, where its samples stand, and which rows of it they are.
+
+    Raises
+    ------
+    DatasetError
+        Names the place and the row.
+    """
+    trained = {place: rows for name, place, rows in taken if name == TRAIN}
+    for name, place, rows in taken:
+        if name == TRAIN or place not in trained:
+            continue
+        both = np.intersect1d(rows, trained[place])
+        if len(both):
+            raise DatasetError(
+                f"{place}: row {both[0]} and {len(both) - 1} others are of train and of {name}: "
+                "say with `rows` which are of one alone (`seen_in_training` is about stimuli)"
+            )
+
+
 def assemble(
     dataset: DatasetSpec,
     subject: str,
     found: Sequence[Found],
     rois: Mapping[str, NDArray[np.bool_]],
     *,
-    data: Path | None,
+    data: Path,
 ) -> Responses:
     """Responses of a subject from the samples of each set, with the targets of each sample.
 
@@ -158,7 +184,7 @@ def assemble(
     found : sequence of Found
         Training samples first.
     rois : mapping of str to array of shape (n_voxels,), bool
-    data : Path, optional
+    data : Path
         Data folder, which tables of targets are in.
 
     Raises
@@ -200,15 +226,13 @@ def _test_set(part: TestSpec, time: float | None) -> TestSet:
     )
 
 
-def _targets(found: Found, data: Path | None) -> Sequence[str]:
+def _targets(found: Found, data: Path) -> Sequence[str]:
+    if found.targets is not None:
+        return found.targets
     ways = getattr(found.part, "targets", "pictures")
     if not isinstance(ways, OtherTargets):
         return found.ids
-    if ways.column is not None:
-        assert found.targets is not None  # noqa: S101 - readers read it
-        return found.targets
     if ways.table is not None:
-        assert data is not None  # noqa: S101 - simulated data alone has none, and no tables
         return list(_by_table(found.ids, data / ways.table))
     return list(_by_ending(found, ways.ending or "", ways.by or ""))
 
@@ -235,7 +259,14 @@ def _by_ending(found: Found, ending: str, by: str) -> Iterator[str]:
 
 
 def read_pairs(path: Path, key: str, value: str) -> dict[str, str]:
-    """Read a CSV file of two columns with these names; each key once.
+    """Read a CSV file of two columns; each key has one value.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    key, value : str
+        Names of its columns.
 
     Raises
     ------

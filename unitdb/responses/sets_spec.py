@@ -18,6 +18,7 @@ from unitdb.specs import Name, RelativePath, Spec
 __all__ = [
     "CROSS_VALIDATION",
     "TRAIN",
+    "HeldOutSpec",
     "OtherTargets",
     "TestSpec",
     "Windows",
@@ -28,6 +29,9 @@ __all__ = [
 ]
 
 TRAIN, CROSS_VALIDATION = "train", "cross-validation"
+
+_TIME = "+g"
+"""How times are written: the longest to a thousandth of a second, and steps are .05 and more."""
 
 Seconds = Annotated[float, Field(ge=-600, le=600)]
 
@@ -75,14 +79,14 @@ class Windows(Spec):
     to : float
         Last time that there may be, in seconds from onset.
     step : float or 'TR'
-        Seconds between times; TR is the repetition time.
+        Seconds between times, .05 at the least; TR is the repetition time.
     reference : {'onset'}
-        What times count from.
+        What times count from: the onset of the presentation, and so far nothing else.
     """
 
     start: Seconds = Field(alias="from")
     to: Seconds
-    step: Annotated[float, Field(gt=0, le=600)] | Literal["TR"] = "TR"
+    step: Annotated[float, Field(ge=0.05, le=600)] | Literal["TR"] = "TR"
     reference: Literal["onset"] = "onset"
 
     @model_validator(mode="after")
@@ -92,10 +96,11 @@ class Windows(Spec):
         return self
 
     def times(self, repetition_time: float) -> list[float]:
-        """Times in seconds, ascending."""
+        """Times in seconds, ascending, to the digits of their names."""
         step = repetition_time if self.step == "TR" else self.step
         n = int((self.to - self.start) / step + 1e-6) + 1
-        return [round(self.start + place * step, 6) for place in range(n)]
+        times = (round(self.start + place * step, 6) for place in range(n))
+        return [float(f"{time + 0.0:{_TIME}}") for time in times]  # -0 becomes 0
 
 
 class TestSpec(StimulusNaming):
@@ -147,6 +152,18 @@ class TestSpec(StimulusNaming):
         return self.targets.column if isinstance(self.targets, OtherTargets) else None
 
 
+class HeldOutSpec(StimulusNaming):
+    """Samples whose stimuli are held out in folds.
+
+    Parameters
+    ----------
+    condition : str
+        Name of what is held out: what the subjects did.
+    """
+
+    condition: Name = "perception"
+
+
 Part: TypeAlias = Any
 
 
@@ -176,7 +193,13 @@ def named_parts(spec: HasSets) -> Iterator[tuple[str, Part]]:
 
 
 def check_sets(spec: HasSets) -> None:
-    """Raise ValueError unless there is ``train`` with ``tests``, or ``cross-validation``."""
+    """See that there is ``train`` with ``tests``, or ``cross-validation``.
+
+    Raises
+    ------
+    ValueError
+        Both, neither or a part of one, or a test set that has one of these names.
+    """
     taken = sorted({TRAIN, CROSS_VALIDATION} & spec.tests.keys())
     if taken:
         raise ValueError(f"tests: {taken[0]!r} is no name of a test set")
@@ -187,7 +210,13 @@ def check_sets(spec: HasSets) -> None:
 
 
 def refuse_old_form(content: Mapping[str, Any]) -> None:
-    """Raise ValueError where a dataset.yaml names its sets as it was once done; says how now."""
+    """See that a dataset.yaml does not name its sets as it was once done.
+
+    Raises
+    ------
+    ValueError
+        It does; says how it is written now.
+    """
     responses = content.get("responses")
     parts = responses.get("parts") if isinstance(responses, dict) else None
     if "condition" not in content and parts is None:
@@ -205,4 +234,4 @@ def refuse_old_form(content: Mapping[str, Any]) -> None:
 
 def time_name(name: str, seconds: float) -> str:
     """Name of the test set of a time: ``imagery@+6s``."""
-    return f"{name}@{seconds:+g}s"
+    return f"{name}@{seconds:{_TIME}}s"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import scipy.ndimage
@@ -138,7 +139,7 @@ def simulate(
         if chosen.takes(name):
             add(name, part, shown, noise)
     rois = {roi: np.isin(member, [roi, *wish.of]) for roi, wish in spec.rois.items()}
-    return assemble(dataset, subject, found, rois, data=None)
+    return assemble(dataset, subject, found, rois, data=Path())
 
 
 def _noise_of(spec: SimulatedResponses, part: SimulatedTest | None) -> float:

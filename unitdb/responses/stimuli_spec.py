@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -11,6 +10,7 @@ from pydantic import Field, model_validator
 from unitdb.errors import DatasetError, closest
 from unitdb.responses.naming import StimulusNaming
 from unitdb.specs import Name, RelativePath, Spec
+from unitdb.texts import fits
 
 __all__ = [
     "ArrayStimuli",
@@ -45,7 +45,7 @@ class ShownPictures(Spec):
 
     def allows(self, source: str) -> bool:
         """Whether a picture of this source may be shown."""
-        return not any(fnmatchcase(source, pattern) for pattern in self.except_sources)
+        return not any(fits(source, pattern) for pattern in self.except_sources)
 
     def check(self, sources: Sequence[str]) -> None:
         """See that each exception is one: with a misspelt pattern its pictures would be shown.
@@ -56,7 +56,7 @@ class ShownPictures(Spec):
             A pattern fits no source; names the nearest.
         """
         for pattern in self.except_sources:
-            if not any(fnmatchcase(source, pattern) for source in sources):
+            if not any(fits(source, pattern) for source in sources):
                 near = closest(pattern, sources) or sorted(sources)[:_LISTED]
                 raise DatasetError(
                     f"except_sources: {pattern!r} fits none of the {len(sources)} pictures; there "

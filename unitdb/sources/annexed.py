@@ -129,7 +129,13 @@ def record_checksums(folder: Path, paths: Sequence[str]) -> None:
 
 
 def registered(folder: Path, paths: Sequence[str]) -> list[str]:
-    """Those of some paths that the dataset knows: dataset.yaml may have got new ones since."""
+    """Those of some paths that the dataset knows: dataset.yaml may have got new ones since.
+
+    Raises
+    ------
+    SourceError
+        It knows none of them.
+    """
     known = tracked(folder)
     found = [path for path in paths if path == "." or path in known]
     folders = [path for path in paths if any(name.startswith(f"{path}/") for name in known)]

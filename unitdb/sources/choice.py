@@ -69,7 +69,7 @@ def fitting(
     tracked : sequence of str
         Paths of all files in the clone.
     subjects, patterns : sequence of str, optional
-        All where not given; ``*`` in a pattern stands for anything, ``/`` included.
+        All where not given; patterns are those of :mod:`fnmatch`, whose ``*`` stands for ``/`` too.
 
     Raises
     ------

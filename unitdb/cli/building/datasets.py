@@ -36,7 +36,9 @@ _DATA = click.option(
 _which = taking(
     click.option("--subject", "subjects", multiple=True, help="Subject; repeat for several."),
     click.option("--roi", "rois", multiple=True, help="ROI; repeat for several."),
-    click.option("--file", "patterns", multiple=True, help="Path, * for anything; repeatable."),
+    click.option(
+        "--file", "patterns", multiple=True, help="Path, or a pattern as of a shell; repeatable."
+    ),
 )
 
 
