@@ -18,7 +18,8 @@ __all__ = ["in_doubles"]
 class _Doubles:
     """Float64 for every floating type: each tensor that a network keeps has one stand-in.
 
-    What is written into it, by ``out=``, in place or through a view, is then read again.
+    What is written into it, by ``out=``, in place or through a view, is then read again. That of a
+    view that is kept is a view of another stand-in.
     """
 
     def __init__(self) -> None:
@@ -31,8 +32,18 @@ class _Doubles:
         if not _is_other(value):
             return value
         if value not in self._of:
-            self._of[value] = value.double()
+            self._of[value] = self._stand_in(value)
         return self._of[value]
+
+    def _stand_in(self, value: torch.Tensor) -> torch.Tensor:
+        whole = value._base
+        if whole is None or whole.dtype != value.dtype:
+            return value.double()
+        double: torch.Tensor = self.raised(whole)
+        if double.stride() != whole.stride():
+            raise TypeError("a view of a tensor whose elements overlap")
+        start = value.storage_offset() - whole.storage_offset()
+        return double.as_strided(value.size(), value.stride(), start)
 
     def call(
         self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None

@@ -258,6 +258,8 @@ WRITTEN = {
     "out= of one that is kept": f"torch.mul({_LITTLE}, 1, out=KEPT); it = KEPT",
     "out= of a view": f"torch.mul({_LITTLE}, 1, out=KEPT[:]); it = KEPT",
     "a view": f"KEPT[:1].copy_({_LITTLE}[:1]); it = KEPT",
+    "a view that is kept": f"torch.mul({_LITTLE}, 1, out=VIEW); it = KEPT",
+    "what a view is of": f"KEPT.copy_({_LITTLE}); it = VIEW",
     "an item": f"KEPT[0] = {_LITTLE}[0]; it = KEPT",
     "a slice that is filled": f"it = torch.zeros(3, 1, 1); it[:] = {_LITTLE}",
     "a power": f"it = KEPT; it.fill_(2.0); it **= {_LITTLE}",
@@ -277,7 +279,7 @@ WRITTEN = {
 )
 @pytest.mark.parametrize("step", WRITTEN.values(), ids=WRITTEN)
 def test_dependence_on_the_batch_by_way_of_what_is_written(tmp_path, step):
-    kept = "KEPT = torch.zeros(3, 1, 1)"
+    kept = "KEPT = torch.zeros(3, 1, 2)[..., 1:]\nVIEW = KEPT.view(3, 1, 1)"
     with pytest.raises(ModelError, match=r"layer 'conv2': .* differs, alone and in a batch of 8"):
         _load_only(tmp_path, f"{step}; x = x - it", kept)
 

@@ -102,7 +102,8 @@ def check_apart(runs: Sequence[TimedRun], chosen: Chosen) -> None:
     """
     of_image: dict[Path, list[TimedRun]] = {}
     for each in runs:
-        of_image.setdefault(each.run.bold, []).append(each)
+        # Of two names that lead to one file the volumes are the same.
+        of_image.setdefault(each.run.bold.resolve(), []).append(each)
     for parts in of_image.values():
         for each in parts:
             _check_sets_apart([each], chosen)
