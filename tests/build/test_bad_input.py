@@ -93,10 +93,10 @@ BAD = {
         RecipeError,
         r"version: write MAJOR\.MINOR\.PATCH.*\(got 1\.0\)",
     ),
-    "folds with a test split": (
+    "folds with test sets": (
         change("recipe.yaml", "alpha: 10", "alpha: 10, folds: 5"),
         ResponsesError,
-        "has a test split",
+        "has test sets; leave out",
     ),
     "factory outside": (
         change("recipe.yaml", "net.py:make", "../net.py:make"),

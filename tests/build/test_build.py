@@ -212,7 +212,7 @@ def test_images_shuffled_as_a_control_are_named_so(recipe):
     assert means[0] > 0.5 > 0.3 > abs(means[1])
 
 
-def test_a_dataset_without_test_split_is_cross_validated(recipe):
+def test_a_dataset_without_test_sets_is_cross_validated(recipe):
     edit(recipe, "{voxels: 10, alpha: 10}", "{voxels: all, zscore: false, alpha: 10, folds: 7}")
     spec = recipe.parent / "mine.yaml"
     edit(spec, "train: {responses: x_train, stimulus_ids: ids_train}", "")

@@ -61,7 +61,7 @@ def read(release, *, control=None, repeats=True):
     store = Activations.open(store)
     for subject in SUBJECTS:
         responses = dataset.responses(subject)
-        n_folds = None if responses.has_test_split else 7
+        n_folds = None if responses.has_test_sets else 7
         design = decoding_design(responses, n_folds=n_folds, seed=0, repeats=repeats)
         if control is not None:
             design = shuffle_images(design, seed=[0, 0, control])

@@ -83,7 +83,7 @@ def decoded_again(folder, *, control=None, seed=0):
     found = {}
     for subject in dataset.spec.subjects:
         responses = dataset.responses(subject)
-        n_folds = None if responses.has_test_split else 7
+        n_folds = None if responses.has_test_sets else 7
         design = decoding_design(responses, n_folds=n_folds, seed=seed)
         if control is not None:
             design = shuffle_images(design, seed=[seed, 0, control])

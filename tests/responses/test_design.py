@@ -86,7 +86,7 @@ def test_folds_do_not_depend_on_the_order_of_presentation():
 @pytest.mark.parametrize(
     ("split", "n_folds", "message"),
     [
-        (["train"] * 3 + ["test"] * 5, 4, "has a test split"),
+        (["train"] * 3 + ["test"] * 5, 4, "has test sets; leave out"),
         (["cross-validation"] * 8, None, "name `folds`"),
         (["cross-validation"] * 8, 9, "9 folds over 8 images"),
         (["train"] * 6 + ["test"] * 2, None, "2 test images"),

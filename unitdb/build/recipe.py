@@ -298,7 +298,7 @@ class Recipe(Spec):
         return self
 
     @model_validator(mode="after")
-    def _reliability_needs_a_test_split(self) -> Recipe:
+    def _reliability_needs_test_sets(self) -> Recipe:
         if self.reliability is not None and self.decoder.folds is not None:
             raise ValueError(
                 "reliability: not with decoder.folds; what a fold adds to its predictions is the "

@@ -148,8 +148,8 @@ def decoding_design(
 ) -> Design:
     """Arrange responses for decoding.
 
-    With a test split, training keeps every presentation as a sample and the test presentations
-    of an image are averaged. Without one, the presentations of every image are averaged, and
+    With test sets, training keeps every presentation as a sample and the test presentations
+    of an image are averaged. Without any, the presentations of every image are averaged, and
     images are held out fold by fold; the folds are the same for all subjects.
 
     Parameters
@@ -157,7 +157,7 @@ def decoding_design(
     responses : Responses
         One subject.
     n_folds : int, optional
-        Folds over images; required where there is no test split, and refused where there is.
+        Folds over images; required where there are no test sets, and refused where there are.
     seed : int
         Seed of the folds.
     repeats : bool
@@ -173,10 +173,10 @@ def decoding_design(
         whose presentations are averaged; or, where repeats are asked for, no test set all of whose
         images were shown twice.
     """
-    if responses.has_test_split:
+    if responses.has_test_sets:
         if n_folds is not None:
             raise ResponsesError(
-                f"{_place(responses)}: has a test split; leave out the folds of the recipe"
+                f"{_place(responses)}: has test sets; leave out the folds of the recipe"
             )
         design = _of_sets(responses)
     else:
@@ -241,7 +241,7 @@ def _one_target_each(
 def _of_folds(responses: Responses, n_folds: int | None, *, seed: int) -> Design:
     if n_folds is None:
         raise ResponsesError(
-            f"{_place(responses)}: has no test split; name `folds` in the recipe's decoder to "
+            f"{_place(responses)}: has no test sets; name `folds` in the recipe's decoder to "
             "cross-validate"
         )
     values, ids = average_repeats(responses.values, responses.stimulus_ids)
@@ -262,7 +262,7 @@ def _with_repeats(design: Design, responses: Responses) -> Design:
     """The design with single presentations of the sets all of whose images were shown twice."""
     sets, once = list[HeldOut](), None
     for each in design.sets:
-        of_set = responses.split == each.name if responses.has_test_split else responses.split != ""
+        of_set = responses.split == each.name if responses.has_test_sets else responses.split != ""
         shown = [
             np.flatnonzero(of_set & (responses.stimulus_ids == stimulus))
             for stimulus in design.stimulus_ids[each.rows]

@@ -162,7 +162,7 @@ class Responses:
                 )
 
     @property
-    def has_test_split(self) -> bool:
+    def has_test_sets(self) -> bool:
         """Whether the dataset names its test sets; otherwise images are cross-validated."""
         return bool(self.tests)
 
