@@ -19,7 +19,7 @@ NAME = st.text(
 
 @given(
     roi=st.lists(NAME, max_size=3, unique=True),
-    minimum=st.none() | st.integers(-100, 100),
+    minimum=st.none() | st.integers(-100, 100).map(lambda n: n / 100) | st.floats(-1, 1),
     by=st.sampled_from(["mean_r", "min_r", "lead_r"]),
     everybody=st.booleans(),
     preferred=st.booleans(),
@@ -28,7 +28,7 @@ NAME = st.text(
 def test_a_search_survives_the_url(roi, minimum, by, everybody, preferred, channel) -> None:
     search = Search(
         roi=tuple(roi),
-        minimum=None if minimum is None else minimum / 100,
+        minimum=minimum,
         by=by,
         everybody=everybody,
         preferred=preferred,

@@ -24,8 +24,8 @@ NAMES = [
 ]  # fmt: skip
 VALUES = [
     "10", "0", "bytes 0-9/10", "bytes 0-9/*", "bytes 5-4/3", "chunked", "gzip", "identity", "-1",
-    "1e3", "٣", "9" * 30, "10, 10", "http://[::bad", "file:///etc/passwd", "//x", "\x00", "\xff",
-    "0x10", "+5", " ", "a" * 70_000,
+    "1e3", "٣", "9" * 30, "10, 10", "http://[::bad", "file:///etc/passwd", "//127.0.0.1:1/x",
+    "\x00", "\xff", "0x10", "+5", " ", "a" * 70_000,
 ]  # fmt: skip
 
 
@@ -128,37 +128,52 @@ def test_many_answers(answering: Answering, answer: bytes, part) -> None:
     check_answer(answering, answer, part)
 
 
-KEYS = [
-    "dataset", "condition", "model", "layer", "roi", "kind", "subject", "by", "minimum",
-    "everybody", "preferred", "channel", "rows", "columns", "release", "page", "unit", "other", "",
-]  # fmt: skip
+SOUND = {
+    "dataset": ["sim-a", "sim-b"], "condition": ["perception"], "model": ["net"],
+    "layer": ["conv1", "fc"], "roi": ["V1", "V4"], "kind": ["ReLU"],
+    "subject": ["S1", "S2", "S3"], "by": ["mean_r", "min_r", "max_r", "lead_r"],
+    "minimum": ["0.1", "0.29", "-0.05", "0", "0.1234567", "nan", "inf", "1e-7"],
+    "everybody": ["true", "false"], "preferred": ["true", "false"],
+    "channel": ["0", "1", "0-1"], "rows": ["0", "1-2"], "columns": ["2", "0-1"],
+}  # fmt: skip
+KEYS = [*SOUND, "release", "page", "unit", "other", ""]
 TEXTS = [
     "sim-a", "V4", "conv1", "net", "mean_r", "min_r", "0.3", "nan", "inf", "-inf", "1e400", "1e39",
     "-0", "3-5", "5-3", "0", "999999999", "٣", "3–5", "true", "TRUE", "false", "*", "?", "'", "--",
     ";", "\x00", "\x1b[31m", "\u202e", "𝟛", "perception", "sub-01", "a" * 5000, " ", "\n", "%00",
 ]  # fmt: skip
 VALUES_OF_URLS = st.sampled_from(TEXTS) | st.text(max_size=12)
-QUERIES = st.lists(st.tuples(st.sampled_from(KEYS), VALUES_OF_URLS), max_size=6)
+SOUND_QUERIES = st.fixed_dictionaries(
+    {}, optional={key: st.sampled_from(values) for key, values in SOUND.items()}
+).map(lambda chosen: list(chosen.items()))
+ODD_QUERIES = st.lists(st.tuples(st.sampled_from(KEYS), VALUES_OF_URLS), max_size=6)
+# Half of them are sound as a whole: one odd value is an error, and hides what comes after it.
+QUERIES = SOUND_QUERIES | st.builds(list.__add__, SOUND_QUERIES, ODD_QUERIES)
 
 
 def check_query(folder: Path, pairs: list[tuple[str, str]]) -> None:
     from unitdb.browser import _search
 
     query = urlencode(pairs, errors="replace")
-    with warnings.catch_warnings(), contextlib.suppress(UnitdbError):
+    with warnings.catch_warnings():
         warnings.simplefilter("error")
-        search = _search.Search.from_parameters(parse_qs(query, keep_blank_values=True))
-        units = search.units(open_release(folder))
-        assert units.count() >= 0
+        try:
+            search = _search.Search.from_parameters(parse_qs(query, keep_blank_values=True))
+            units = search.units(open_release(folder))
+            n_units = units.count()
+        except UnitdbError:
+            return
+        assert n_units >= 0
         units.code()
         again = _search.Search.from_parameters(parse_qs(search.parameters()))
-        assert again.units(open_release(folder)).count() == units.count()
+        assert again.units(open_release(folder)).count() == n_units
 
 
 @pytest.mark.robust(
     "hostile",
     given="random answers of servers (status lines, headers, bodies) and parameters of URLs",
-    before="right already, though nobody had tried; held by a test",
+    before="right but for `minimum`: 1e39 gave a warning of numpy, and links had 0.123457 for "
+    "0.1234567",
     now="bytes, units, or one error of unitdb's own, in 100 tries of `make test` and thousands of "
     "the slow tests",
 )

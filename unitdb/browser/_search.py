@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -117,7 +117,7 @@ class Search:
             elif value is True or (isinstance(value, str) and value and value != "mean_r"):
                 pairs.append((key, str(value).lower() if value is True else str(value)))
             elif isinstance(value, float):
-                pairs.append((key, f"{value:g}"))
+                pairs.append((key, repr(value)))
         return urlencode(pairs)
 
     def units(self, release: Release, *, ordered: bool = True) -> UnitSet:
@@ -159,9 +159,15 @@ def at_least(column: str, value: float) -> Condition:
 
     Columns are float32. Where the float32 next to 0.29 lies below 0.29, it is in the bin below, and
     ``> 0.29`` leaves it out; elsewhere ``>=`` takes in what equals the edge.
+
+    Raises
+    ------
+    QueryError
+        No finite float32 is as large.
     """
+    from_edge = Condition(column, ">=", value)
     below = float(np.float32(value)) < value
-    return Condition(column, ">" if below else ">=", value)
+    return replace(from_edge, operator=">") if below else from_edge
 
 
 def parsed_range(name: str, text: str) -> tuple[int, int]:
