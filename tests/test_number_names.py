@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 from tests.build.small import edit, lay_out, run
 from tests.test_export import block
 from unitdb import open as open_release
-from unitdb.errors import RecipeError
 from unitdb.specs import Name
 
 LAYERS = ["0", "1", "001", "1e5", "2020-01-01", "nan", "NULL", "True", "inf", "1" * 30]
@@ -72,19 +71,6 @@ def test_the_queries_of_the_page(release, tool, capsys):
         rows = scope["units"].head(10)[["model", "layer", "unit"]].to_numpy().tolist()
     found = [[str(model), str(layer), int(unit)] for model, layer, unit in rows]
     assert found == expected(release)
-
-
-@pytest.mark.robust(
-    "recipes",
-    given="layers whose names differ in case alone",
-    before="two folders, which are one on macOS and Windows",
-    now="an error that names both",
-)
-def test_names_that_differ_in_case_alone(tmp_path):
-    recipe = lay_out(tmp_path)
-    edit(recipe, 'layers: {conv: "1", scores: "3"}', 'layers: {fc: "3", FC: "3"}')
-    with pytest.raises(RecipeError, match="layers: 'fc' and 'FC' are one folder on some systems"):
-        run(recipe)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ RECIPES = {
 
 @pytest.mark.robust(
     "publishing",
-    given="a release named `aux`, `nul`, `con` or `x.`; a model, a layer, an ROI or a subject `m.`",
+    given="a release, a model, a layer or an ROI named `aux` or `x.`",
     before="a release that was built and made the whole catalogue unreadable; of layers and "
     "models, an error of the finished release after all decoding",
     now="refused when recipe, dataset.yaml or network is read, with the reason",
@@ -68,14 +68,28 @@ def test_names_that_are_taken_are_files_too(name):
 
 @pytest.mark.robust(
     "recipes",
-    given="layers `fc` and `FC`, or models or datasets that differ in case alone",
+    given="layers `fc` and `FC`, or models, datasets or test sets that differ in case alone",
     before="an error of the finished release, after all decoding",
     now="refused when they are read",
 )
-def test_names_that_differ_in_case_alone(tmp_path):
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("recipe.yaml", 'scores: "3"', 'FC: "2", fc: "3"'),
+        ("recipe.yaml", "models: [{name: mynet}]", "models: [{name: FC}, {name: fc}]"),
+        ("recipe.yaml", "datasets: [mine.yaml]", "datasets: [FC.yaml, fc.yaml]"),
+        ("mine.yaml", "    perception: {", "    FC: {responses: a}\n    fc: {"),
+    ],
+    ids=["layers", "models", "datasets", "tests"],
+)
+def test_names_that_differ_in_case_alone(tmp_path, request, file, old, new):
     recipe = lay_out(tmp_path)
-    edit(recipe, 'scores: "3"', 'scores: "3", SCORES: "2"')
-    with pytest.raises(RecipeError, match="layers: 'scores' and 'SCORES' are one folder on some"):
+    edit(tmp_path / file, old, new)
+    text = (tmp_path / "mine.yaml").read_text()
+    for name in ("FC", "fc"):
+        (tmp_path / f"{name}.yaml").write_text(text.replace("name: mine", f"name: {name}"))
+    what = request.node.callspec.id
+    with pytest.raises(UnitdbError, match=f"{what}: 'FC' and 'fc' are one folder on some"):
         run(recipe)
 
 

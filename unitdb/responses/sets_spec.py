@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
 from pydantic import Field, model_validator
 
 from unitdb.responses.naming import StimulusNaming
-from unitdb.specs import Name, RelativePath, Spec
+from unitdb.specs import Name, RelativePath, Spec, check_alike
 
 __all__ = [
     "CROSS_VALIDATION",
@@ -203,6 +203,7 @@ def check_sets(spec: HasSets) -> None:
     taken = sorted({TRAIN, CROSS_VALIDATION} & spec.tests.keys())
     if taken:
         raise ValueError(f"tests: {taken[0]!r} is no name of a test set")
+    check_alike(spec.tests, "tests")
     if spec.cross_validation is not None and (spec.train is not None or spec.tests):
         raise ValueError("give `train` and `tests`, or `cross-validation`, not both")
     if spec.cross_validation is None and (spec.train is None or not spec.tests):

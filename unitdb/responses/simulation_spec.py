@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from unitdb.responses.sets_spec import TestSpec
-from unitdb.specs import Name, Spec
+from unitdb.specs import Name, Spec, check_alike
 
 __all__ = ["RoiPreference", "SimulatedResponses", "SimulatedTest"]
 
@@ -117,6 +117,7 @@ class SimulatedResponses(Spec):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> SimulatedResponses:
+        check_alike(self.tests, "tests")
         for roi, wish in self.rois.items():
             unknown = sorted(set(wish.of) - set(self.rois))
             if unknown:
