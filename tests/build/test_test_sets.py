@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,10 +101,12 @@ def variant(lab, name, *lines, old="", new=""):
     return path
 
 
-def activations_of(lab):
-    """Activations of a layer to each picture."""
-    (store,) = [path for path in (lab / "releases" / ".cache").iterdir() if path.is_dir()]
-    stored = Activations.open(store)
+def activations_of(lab, release):
+    """Activations of a layer to each picture; builds of other test sets have other stores."""
+    pictures = set(release.table("stimuli")["stimulus"]) - set(GROUPS)
+    paths = [path for path in (lab / "releases" / ".cache").iterdir() if path.is_dir()]
+    stores = [Activations.open(path) for path in paths]
+    (stored,) = [store for store in stores if set(store.stimulus_ids) == pictures]
     values = stored.block("conv", 0, stored.n_units("conv")).astype(float)
     return dict(zip(stored.stimulus_ids, values, strict=True))
 
@@ -123,7 +130,7 @@ def samples(lab, subject, condition):
 @pytest.mark.parametrize(("roi", "n_voxels"), [("V1", 10), ("IT", 8)])
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_accuracies_are_those_of_a_slow_reading(lab, release, condition, roi, n_voxels):
-    activations = activations_of(lab)
+    activations = activations_of(lab, release)
     for subject in SUBJECTS:
         x, of, arrays = samples(lab, subject, condition)
         y = np.stack([np.mean([activations[name] for name in names], axis=0) for names in of])
@@ -206,6 +213,21 @@ def test_units_are_kept_over_all_test_sets(release):
     assert len(release.predictions(unit, condition="single", roi="V1", subject="sub-01")) == 16
 
 
+def test_scores_are_printed_of_one_test_set(release):
+    command = [sys.executable, Path(__file__).parents[2] / "docs" / "hierarchy.py", release.path]
+    script = partial(subprocess.run, capture_output=True, text=True, check=False)
+    done = script([*command, "V1", "IT", "--condition", "imagery"])
+    asked = ["condition == 'imagery'", "kind == 'decoding'", "method == 'corrected'"]
+    (row,) = release.table("hierarchy").query(" and ".join(asked)).itertuples()
+    assert "; 4 test pictures; all units\n" in done.stdout, done.stderr
+    assert f" {row.score:.3f} [{row.score_low:.3f}, {row.score_high:.3f}], " in done.stdout
+    assert f"{row.n_counted / row.n_units:.0%} of units count" in done.stdout
+    for wrong in ([], ["--condition", "dreams"]):
+        done = script([*command, "V1", "IT", *wrong])
+        assert done.returncode == 2
+        assert "--condition: choose one of blurred, imagery, perception, single" in done.stderr
+
+
 def test_a_set_is_decoded_as_in_a_build_of_its_own(lab, release):
     """To the last bit, whatever else is decoded beside it."""
     for number, names in enumerate((["perception"], ["blurred", "imagery"])):
@@ -245,7 +267,7 @@ def test_recipes_that_ask_for_what_there_is_not(lab, line, error, message):
         run(variant(lab, "wrong", line))
 
 
-def spoil(lab, tmp_path, old, new):
+def spoil(lab, old, new):
     """A dataset with another description; its recipe."""
     text = (lab / "mine.yaml").read_text()
     assert old in text
@@ -270,14 +292,14 @@ def spoil(lab, tmp_path, old, new):
         ("subjects:", "condition: imagery\nsubjects:", DatasetError, "tests: {imagery: {…}}"),
     ],
 )  # fmt: skip
-def test_descriptions_that_are_wrong_say_what(lab, tmp_path, old, new, error, message):
+def test_descriptions_that_are_wrong_say_what(lab, old, new, error, message):
     with pytest.raises(error, match=message):
-        run(spoil(lab, tmp_path, old, new))
+        run(spoil(lab, old, new))
 
 
-def test_stimuli_may_be_seen_in_training_where_a_set_says_so(lab, tmp_path):
+def test_stimuli_may_be_seen_in_training_where_a_set_says_so(lab):
     new = "x_again, stimulus_ids: ids_again, seen_in_training: true"
-    recipe = spoil(lab, tmp_path, "x_test, stimulus_ids: ids_test", new)
+    recipe = spoil(lab, "x_test, stimulus_ids: ids_test", new)
     release = unitdb.open(run(recipe))
     assert set(release.table("stimuli").query("split == 'train'")["stimulus"]) == {
         f"picture-{number:02d}" for number in range(N_TRAIN)
