@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -26,9 +27,15 @@ def _main_module(monkeypatch):
     monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
 
 
-def decoding_processes():
-    found = psutil.Process().children(recursive=True)
-    return [child for child in found if "--multiprocessing-fork" in child.cmdline()]
+def decoding_processes(pid=None):
+    """Processes that decode for one, this one by default."""
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):  # it has ended
+        for child in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it ends just now
+                if "--multiprocessing-fork" in child.cmdline():
+                    found.append(child)
+    return found
 
 
 def test_two_processes_give_the_same_bytes_though_one_is_killed(recipe, built):
@@ -146,6 +153,15 @@ def test_a_plan_counts_what_is_built(recipe, monkeypatch):
     assert not (folder / "releases" / "small").exists()
 
 
+def wait_for_workers(process):
+    """Return when a command has started processes that decode."""
+    deadline = time.monotonic() + 60
+    while not decoding_processes(process.pid):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "no worker starts"
+        time.sleep(0.05)
+
+
 COMMAND = """
 import multiprocessing, sys, time
 from multiprocessing import resource_tracker
@@ -184,13 +200,14 @@ def test_what_happens_while_workers_start_is_one_line(tmp_path, fails):
         text=True,
         start_new_session=True,
     ) as process:
-        started = False
-        while not fails and not started and process.poll() is None:
-            children = psutil.Process(process.pid).children(recursive=True)
-            started = any("--multiprocessing-fork" in child.cmdline() for child in children)
-        if started:
-            os.killpg(process.pid, signal.SIGINT)
-        out, said = process.communicate()
+        try:
+            if not fails:
+                wait_for_workers(process)
+                os.killpg(process.pid, signal.SIGINT)
+            out, said = process.communicate(timeout=120)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
     if fails:
         assert (process.returncode, out) == (2, "")
         (line,) = said.splitlines()

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from functools import partial
 from pathlib import Path
@@ -290,22 +291,32 @@ def test_a_publish_does_not_wait_for_ever(
 
 def test_programs_hold_the_lock_of_a_publisher_that_is_gone(tmp_path: Path) -> None:
     """As where the main process alone is killed: the next waits for what it had started."""
-    lock, ended = tmp_path / "lock", tmp_path / "ended"
-    script = f"""
-import os, signal, threading
+    script = """
 from pathlib import Path
 from unitdb.programs import run
 from unitdb.publish._owned import holding
-with holding(Path({str(lock)!r})):
-    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGKILL)).start()
-    run("git", "-c", "alias.x=!sleep 3; touch {ended}", "x", folder=Path({str(tmp_path)!r}))
+slow = "touch started; for n in $(seq 600); do test -e go_on && break; sleep 0.1; done; touch ended"
+with holding(Path("lock")):
+    run("git", "-c", f"alias.x=!{slow}", "x", folder=Path())
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    died = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
-    assert died.returncode == -signal.SIGKILL
-    assert not ended.exists()
-    with locked(lock):
-        assert ended.exists()
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, cwd=tmp_path
+    ) as publisher:
+        try:
+            deadline = time.monotonic() + 60
+            while not (tmp_path / "started").exists():
+                assert publisher.poll() is None
+                assert time.monotonic() < deadline, "git does not start"
+                time.sleep(0.05)
+        finally:
+            publisher.kill()
+    with pytest.raises(BusyError), locked(tmp_path / "lock", seconds=0.1):
+        pass
+    assert not (tmp_path / "ended").exists()
+    (tmp_path / "go_on").touch()
+    with locked(tmp_path / "lock", seconds=60):
+        assert (tmp_path / "ended").exists()
 
 
 @pytest.mark.robust(
