@@ -2,7 +2,7 @@
 
 FOLDER is another checkout, such as ``git worktree add FOLDER COMMIT`` makes. What tests import and
 it has not is stood in for by a name that raises NameError once it is used; helpers of tests are
-those of FOLDER where it has them.
+those of FOLDER where it has them, but for the web server.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def main(other: Path, tests: list[str]) -> None:
         shutil.copytree(other, place, ignore=shutil.ignore_patterns(".*", "releases"))
         for own in [ROOT / "pyproject.toml", *(ROOT / "tests").rglob("*.*")]:
             there = place / own.relative_to(ROOT)
-            if own.name.startswith(("test_", "conftest", "pyproject")) or not there.exists():
+            if own.name.startswith(("test_", "conftest", "pyproject", "web")) or not there.exists():
                 there.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(own, there)
         command = [sys.executable, "-m", "pytest", "-q", "-m", "robust", "--timeout=60"]

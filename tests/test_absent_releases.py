@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import threading
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from click.testing import CliRunner
 import unitdb
 from tests.build.small import contents
 from tests.tiny import INFO, stage
-from tests.web import Server
+from tests.web import serving
 from unitdb.cli import main
 from unitdb.errors import CorruptReleaseError, NotDownloadedError
 from unitdb.files import SUMS
@@ -142,20 +140,9 @@ def test_the_size_of_a_release_is_not_that_of_its_pointers(releases: Path) -> No
 
 def test_a_server_with_pointers_says_so(releases: Path, tmp_path: Path) -> None:
     spoil(releases / "tiny" / "1.0.0" / "layers.parquet", "pointer")
-    server = Server(releases)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serving(releases) as server:
         with pytest.raises(CorruptReleaseError, match=r"layers\.parquet: not downloaded there"):
             fetch("tiny", source=server.address, releases=tmp_path / "mine")
         remote = unitdb.open(f"{server.address}/tiny/1.0.0")
         with pytest.raises(NotDownloadedError, match=r"layers\.parquet: not downloaded: a pointer"):
             remote.table("layers")
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def test_whole_releases_give_no_warning(releases: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        verify(releases / "tiny" / "1.0.0")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sysconfig
-import threading
 from urllib.error import URLError
 
 import pytest
 from click.testing import CliRunner
 
-from tests.web import Server
+from tests.web import serving
 from unitdb.cli import main
 from unitdb.cli.doctor import diagnose
 from unitdb.extras import install_hint
@@ -55,12 +54,10 @@ def test_no_network_is_said(monkeypatch):
 
 
 def test_the_network_is_looked_at_through_the_proxy(monkeypatch, tmp_path):
-    with Server(tmp_path) as proxy:  # which cannot do what it is asked, but is asked
-        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    with serving(tmp_path) as proxy:  # which cannot do what it is asked, but is asked
         monkeypatch.setattr("urllib.request._opener", None)  # which remembers proxies
         monkeypatch.setenv("https_proxy", proxy.address)
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
         found = {finding.what: finding for finding in diagnose()}
-        proxy.shutdown()
     assert "Unsupported method ('CONNECT')" in found["network: openneuro.org"].detail

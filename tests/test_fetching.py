@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from click.testing import CliRunner
 import unitdb
 from tests.build.small import contents
 from tests.tiny import INFO, stage
-from tests.web import Handler, Server
+from tests.web import Handler, Server, serving
 from unitdb.cli import main
 from unitdb.errors import (
     CatalogueError,
@@ -42,10 +41,8 @@ def published(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(published: Path) -> Iterator[Server]:
-    with Server(published.parents[1]) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(published.parents[1]) as server:
         yield server
-        server.shutdown()
 
 
 def test_fetch(server: Server, published: Path, tmp_path: Path) -> None:

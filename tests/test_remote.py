@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from hypothesis import given, strategies as st
 
 import unitdb
 from tests.tiny import INFO, accuracies, arrow, stage
-from tests.web import Server
+from tests.web import Server, serving
 from unitdb.cli import main
 from unitdb.errors import CorruptReleaseError, FetchError, QueryError
 from unitdb.publish import add_erratum, publish_release, retract, write_partition
@@ -32,10 +31,8 @@ def published(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(published: Path) -> Iterator[Server]:
-    with Server(published.parents[1]) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(published.parents[1]) as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture
@@ -88,8 +85,7 @@ def test_a_query_reads_what_it_needs(tmp_path: Path) -> None:
     keys = {key: rows[key].iloc[0] for key in ("dataset", "condition", "model", "layer")}
     folder = tmp_path / "wide"
     path = write_partition(folder, "accuracy", keys, arrow("accuracy", large))
-    with Server(folder) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(folder) as server:
         storage = Remote(server.address)
         name = path.relative_to(folder).as_posix()
         connection = connect(
@@ -103,14 +99,12 @@ def test_a_query_reads_what_it_needs(tmp_path: Path) -> None:
         assert connection.execute(query).fetchall() == [(10, N_UNITS - 5.5)]
         assert server.asked.total() == requests  # what was read is at hand
         connection.close()
-        server.shutdown()
 
 
 def test_any_part_of_any_file(tmp_path: Path) -> None:
     body = np.random.default_rng(0).bytes(400_000)
     (tmp_path / "file").write_bytes(body)
-    with Server(tmp_path) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(tmp_path) as server:
         remote = Remote(server.address)
 
         @given(st.integers(0, 410_000), st.integers(0, 410_000))
@@ -124,7 +118,6 @@ def test_any_part_of_any_file(tmp_path: Path) -> None:
             assert file.seek(3) == 3
             assert file.read(4) == body[3:7]
             assert file.seek(2, 1) == 9
-        server.shutdown()
 
 
 def test_a_retracted_release_warns(server: Server, published: Path) -> None:

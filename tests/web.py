@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
@@ -23,6 +26,17 @@ class Server(ThreadingHTTPServer):
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    """Serve a folder to the end of the block."""
+    with Server(folder) as server:
+        threading.Thread(target=server.serve_forever, daemon=True, args=(0.05,)).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
 
 
 class Handler(SimpleHTTPRequestHandler):

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.web import Server
+from tests.web import serving
 from unitdb import col
 from unitdb.release import open_release
 
@@ -287,26 +286,23 @@ def test_names_of_pictures_run_nothing(visitor: Callable[..., Page], url: str) -
 
 
 def test_a_release_on_the_web(tiny_release: Path, chromium: Browser) -> None:
-    server = Server(tiny_release.parents[1])
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        with served(f"{server.address}/tiny/1.0.0") as address:
-            page = chromium.new_page()
-            for path, seen in (
-                ("", "Mean decoding accuracy"),
-                ("units?roi=V4&dataset=sim-a&minimum=0.1", "rows: units"),
-                ("unit?unit=net/conv1/13&dataset=sim-a", "Predicted and true activation"),
-            ):
-                page.goto(f"{address}/{path}")
-                ready(page)
-                page.get_by_text(seen).first.wait_for(timeout=SEEN_WITHIN)
-                assert page.get_by_test_id("stException").count() == 0
-                assert page.get_by_text("tiny@1.0.0 · read-only").count() == 1
-            assert page.locator("figure img").count() == 12
-            page.close()
-    finally:
-        server.shutdown()
-        server.server_close()
+    with (
+        serving(tiny_release.parents[1]) as server,
+        served(f"{server.address}/tiny/1.0.0") as address,
+    ):
+        page = chromium.new_page()
+        for path, seen in (
+            ("", "Mean decoding accuracy"),
+            ("units?roi=V4&dataset=sim-a&minimum=0.1", "rows: units"),
+            ("unit?unit=net/conv1/13&dataset=sim-a", "Predicted and true activation"),
+        ):
+            page.goto(f"{address}/{path}")
+            ready(page)
+            page.get_by_text(seen).first.wait_for(timeout=SEEN_WITHIN)
+            assert page.get_by_test_id("stException").count() == 0
+            assert page.get_by_text("tiny@1.0.0 · read-only").count() == 1
+        assert page.locator("figure img").count() == 12
+        page.close()
 
 
 def test_a_wrong_link_says_what_is_near(visitor: Callable[..., Page]) -> None:

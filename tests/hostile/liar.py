@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.web import Handler, Server
+from tests.web import Handler, Server, serving
 
 ENDLESS = 256 << 20
 """Bytes after which an endless answer ends, so that a test of it does."""
@@ -139,15 +138,10 @@ class Liar(Handler):
 @contextlib.contextmanager
 def lying(root: Path, lie: str, about: str) -> Iterator[Server]:
     """Serve a folder of releases; of the files that end so, lie."""
-    server = Server(root)
-    server.RequestHandlerClass = Liar
-    server.lie = (lie, about)  # type: ignore[attr-defined]
-    server.daemon_threads = True
-    server.block_on_close = False
-    with server:
-        threading.Thread(target=server.serve_forever, daemon=True, args=(0.05,)).start()
+    with serving(root) as server:
+        server.RequestHandlerClass = Liar
+        server.lie = (lie, about)  # type: ignore[attr-defined]
         yield server
-        server.shutdown()
 
 
 def catalogue(root: Path) -> dict:

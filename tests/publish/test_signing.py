@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.tiny import INFO, stage
-from tests.web import Server
+from tests.web import serving
 from unitdb.cli import main
 from unitdb.errors import MissingProgramError, SignatureError
 from unitdb.files import SUMS, sha256_file
@@ -349,8 +348,7 @@ def test_a_release_signed_by_gpg(releases: Path, gpg: Path, tmp_path: Path) -> N
 
 
 def test_a_signed_release_over_http(served: Path, keys: Path, tmp_path: Path) -> None:
-    with Server(served) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(served) as server:
         mine, key = tmp_path / "mine", ("--key", keys / "own.pub")
         fetching = ("fetch", "tiny", "--from", server.address)
         code, said = invoke(mine, *fetching, "--key", keys / "other.pub")
@@ -367,7 +365,6 @@ def test_a_signed_release_over_http(served: Path, keys: Path, tmp_path: Path) ->
         code, said = invoke(mine, *fetching, *key, "--replace")
         assert (code, "is not signed by" in said) == (2, True)
         assert "ED25519" in check_signed(mine / "tiny" / "1.0.0", keys / "own.pub")
-        server.shutdown()
 
 
 def test_a_signed_release_in_a_ria_store(releases: Path, keys: Path, tmp_path: Path) -> None:

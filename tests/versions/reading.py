@@ -6,7 +6,6 @@ Run as ``python -m tests.versions.reading RELEASE FOLDER``; ends without a word 
 from __future__ import annotations
 
 import sys
-import threading
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 from click.testing import CliRunner
 
 import unitdb
-from tests.web import Server
+from tests.web import serving
 from unitdb import col
 from unitdb.cli import main
 
@@ -52,13 +51,11 @@ def command(*arguments: str) -> None:
 
 def on_the_web(path: Path, folder: Path, near: list[pd.DataFrame]) -> None:
     """The same from a server, and fetched from it."""
-    with Server(path.parents[1]) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(path.parents[1]) as server:
         far = read(unitdb.open(f"{server.address}/tiny/1.0.0"), folder)
         for one, other in zip(near, far, strict=True):
             pd.testing.assert_frame_equal(one, other)
         command("--releases", str(folder / "fetched"), "fetch", "tiny", "--from", server.address)
-        server.shutdown()
 
 
 def run(path: Path, folder: Path) -> None:
