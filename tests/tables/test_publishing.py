@@ -16,6 +16,7 @@ from hypothesis import given, settings, strategies as st
 
 import unitdb
 import unitdb.tables.publishing
+from tests.analysis.controls_reference import p_by_loop
 from unitdb.errors import AccuraciesError, ReleaseExistsError, UnknownModelError
 from unitdb.tables import DatasetInfo, LayerAccuracies, NetworkInfo, publish_accuracies
 from unitdb.tables.accuracies import hash_of
@@ -51,21 +52,21 @@ def of(layer: str, r: Any, **options: Any) -> LayerAccuracies:
 SHAPES = st.lists(st.sampled_from([(1,), (6,), (2, 3, 2), (4, 1, 1)]), min_size=1, max_size=3)
 
 
-@settings(max_examples=4)
+@pytest.mark.parametrize("kind", ["plain", "folds", "controls", "reliability"])
+@settings(max_examples=2)
 @given(
     n_rois=st.integers(1, 3),
     n_subjects=st.integers(1, 3),
     shapes=SHAPES,
-    kind=st.sampled_from(["plain", "folds", "controls", "reliability"]),
     dtype=st.sampled_from([np.float16, np.float32, np.float64]),
     missing=st.sampled_from([0.0, 0.3]),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_what_goes_in_comes_out(
-    n_rois: int, n_subjects: int, shapes: list, kind: str, dtype: type, missing: float, seed: int
+    kind: str, n_rois: int, n_subjects: int, shapes: list, dtype: type, missing: float, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    given_, layers = {}, []
+    given_, layers, controls = {}, [], {}
     for number, shape in enumerate(shapes):
         r = np.tanh(rng.normal(0.2, 0.3, (n_rois, n_subjects, *shape))).astype(dtype)
         r[rng.random(r.shape) < missing] = np.nan
@@ -74,7 +75,7 @@ def test_what_goes_in_comes_out(
         if kind == "reliability":
             more["reliability"] = rng.uniform(-1, 1, r.shape)
         if kind == "controls":
-            more["controls"] = rng.uniform(-0.3, 0.3, (4, *r.shape))
+            more["controls"] = controls[f"l{number}"] = rng.uniform(-0.3, 0.3, (4, *r.shape))
         given_[f"l{number}"] = r
         layers.append(of(f"l{number}", r, **more))
     about = dataset(n_rois, n_subjects, n_folds=5 if kind == "folds" else None)
@@ -87,6 +88,7 @@ def test_what_goes_in_comes_out(
                 found = release.accuracies("net", layer, roi)[list(about.subjects)]
                 np.testing.assert_array_equal(found.to_numpy(), expected)
         check_summaries(release, given_, about, kind)
+        check_controls(release, given_, about, controls)
         assert verify(release.path).rows["accuracy"] == sum(r.size for r in given_.values())
     finally:
         shutil.rmtree(folder)
@@ -141,6 +143,22 @@ def check_summaries(release: Any, given_: dict, about: DatasetInfo, kind: str) -
     for _, family in of_units.groupby("roi"):
         q = scipy.stats.false_discovery_control(family.p.to_numpy(float))
         np.testing.assert_allclose(family.q.to_numpy(float), q, rtol=1e-5)
+
+
+def check_controls(release: Any, given_: dict, about: DatasetInfo, controls: dict) -> None:
+    """Means over subjects, beside those of the controls, counted one by one."""
+    units = release.table("unit_summary").set_index(["layer", "roi"]).sort_index()
+    for layer, null in controls.items():
+        for place, roi in enumerate(about.rois):
+            r, *chance = (
+                pd.DataFrame(
+                    a[place].reshape(len(about.subjects), -1).astype(np.float32), dtype=float
+                )
+                for a in (given_[layer], *null)
+            )
+            expected = p_by_loop(r.mean().to_numpy(), np.array([one.mean() for one in chance]))
+            found = units.loc[(layer, roi)].sort_values("unit")
+            np.testing.assert_allclose(found["p"].to_numpy(float), expected, rtol=1e-6)
 
 
 def same(found: Any, expected: Any) -> None:
