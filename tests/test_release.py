@@ -26,6 +26,8 @@ from unitdb.publish import retract
 from unitdb.release import Release, open_release
 from unitdb.schema import SCHEMA_VERSION, TABLES
 
+MAJOR, MINOR = map(int, SCHEMA_VERSION.split("."))
+
 
 @pytest.fixture(scope="module")
 def release(tiny_release: Path) -> Release:
@@ -152,7 +154,7 @@ def test_verify(release: Release) -> None:
     assert release.verify().rows["accuracy"] == 224
 
 
-@pytest.mark.parametrize("version", ["2.4", "3.0", "10.0"])
+@pytest.mark.parametrize("version", [f"{MAJOR}.{MINOR + 1}", f"{MAJOR + 1}.0", f"{MAJOR}0.0"])
 def test_newer_schema_is_refused(tiny_copy: Path, version: str) -> None:
     edit_manifest(tiny_copy, lambda package: package["unitdb"].update(schema=version))
     with pytest.raises(SchemaVersionError, match=f"schema {version}.*upgrade"):

@@ -49,7 +49,7 @@ def newer_schema(release: Path, version: str) -> None:
         (lambda r: overwrite(r, f"accuracy/{CONV}"), ["verify", "{}"], f"accuracy/{CONV}"),
         (lambda r: (r / "layers.parquet").unlink(), ["describe", "{}"], "layers.parquet"),
         (lambda r: newer_schema(r, "1.9"), ["describe", "{}"], "no longer reads"),
-        (lambda r: newer_schema(r, "2.9"), ["units", "{}"], "schema 2.9"),
+        (lambda r: newer_schema(r, "2.99"), ["units", "{}"], "schema 2.99"),
     ],
 )
 def test_a_damaged_release_names_the_file(tiny_copy, damage, arguments, message):

@@ -16,7 +16,8 @@ from unitdb.errors import DatasetError, ResponsesError, StimulusMismatchError
 from unitdb.responses import open_dataset
 from unitdb.responses.naming import array_ids, file_id
 
-REAL = Path(os.environ.get("UNITDB_REALDATA", "../shared/realdata"))
+SHARED = Path(__file__).parents[2].parent / "shared" / "realdata"
+REAL = Path(os.environ.get("UNITDB_REALDATA", SHARED))
 
 SPEC = """
 name: mine

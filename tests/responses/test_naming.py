@@ -71,8 +71,16 @@ def test_patterns_are_formats_of_one_number(pattern):
         StimulusNaming(pattern=pattern)
 
 
+@pytest.fixture
+def _own_limit():
+    """Python's own limit of a cell, which other packages change for the whole process."""
+    limit = csv.field_size_limit(131_072)
+    yield
+    csv.field_size_limit(limit)
+
+
+@pytest.mark.usefixtures("_own_limit")
 def test_tables_of_names(tmp_path):
-    csv.field_size_limit(131_072)  # Python's own; other packages change it for the whole process
     table = tmp_path / "names.tsv"
     table.write_text("stim_id\tname\n1443537.0225630001\tfish\n\n2\tdog\textra\n")
     assert read_names(table) == {1443537.022563: "fish", 2.0: "dog"}
