@@ -10,7 +10,8 @@ from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
 import unitdb
-from tests.tiny import accuracies, make_older, summarise_units
+from tests.tiny import accuracies, make_older
+from tests.tiny_tables import summarise_units
 from unitdb.errors import QueryError, UnknownLayerError, UnknownRoiError, UnknownSubjectError
 from unitdb.publish import tables
 from unitdb.release import Release

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import unitdb
-from tests.tiny import ROIS, SHAPES, SUBJECTS, accuracies, summarise_units
+from tests.tiny import ROIS, SHAPES, SUBJECTS, accuracies
+from tests.tiny_tables import summarise_units
 from unitdb import UnitSet, col
 from unitdb.errors import (
     QueryError,

@@ -17,7 +17,6 @@ from tests.responses.raw import (
     read,
     run_name,
     with_numbers,
-    write,
 )
 from unitdb import programs
 from unitdb.errors import DatasetError
@@ -26,13 +25,6 @@ from unitdb.responses.bids import bids_responses
 from unitdb.responses.spec import DatasetSpec
 from unitdb.sources import DatasetFiles, get, install
 from unitdb.specs import read_spec
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bids")
-    write(folder / "bids")
-    return folder
 
 
 def test_god_as_a_bids_dataset_is_cloned_and_used_in_place(written, tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from nibabel.eulerangles import euler2mat
 from nilearn.image import resample_to_img
 
-from tests.responses.raw import AFFINE, N_VOLUMES, RUNS, SHAPE, bold, mask, read, write
+from tests.responses.raw import AFFINE, N_VOLUMES, RUNS, SHAPE, bold, mask, read
 from unitdb.errors import DatasetError
 from unitdb.responses.bids_images import (
     Grid,
@@ -27,12 +27,6 @@ FINE_SHAPE = (10, 9, 8)
 FINE = np.array(
     [[2.0, 0.0, 0.0, -1.3], [0.0, 2.0, 0.0, -0.7], [0.0, 0.0, 2.0, -1.1], [0.0, 0.0, 0.0, 1.0]]
 )
-
-
-@pytest.fixture
-def data(tmp_path):
-    write(tmp_path / "bids")
-    return tmp_path
 
 
 def save(path, values, affine):

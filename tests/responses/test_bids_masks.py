@@ -6,18 +6,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.responses.raw import AFFINE, SHAPE, mask, read, spec, write
+from tests.responses.raw import AFFINE, SHAPE, mask, read, spec
 from unitdb.errors import DatasetError
 from unitdb.responses.bids_masks import MaskTest, inside, mask_path, mask_test
 
 V1 = "sourcedata/{subject}/anat/{subject}_mask_?H_V1*.nii.gz"
 V4 = "sourcedata/{subject}/anat/{subject}_mask_LH_V4.nii.gz"
-
-
-@pytest.fixture
-def data(tmp_path):
-    write(tmp_path / "bids")
-    return tmp_path
 
 
 def save(data, values):

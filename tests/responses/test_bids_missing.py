@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.responses.raw import bold, events, events_are, mask, part, read, spec, write
+from tests.responses.raw import bold, events, events_are, mask, part, read, spec
 from unitdb.errors import DatasetError
 from unitdb.responses.bids import bids_responses
 
@@ -15,18 +15,10 @@ V4 = "sourcedata/{subject}/anat/{subject}_mask_?H_V4.nii.gz"
 RUN = "ses-perceptionTraining01_run-2"
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bids")
-    write(folder / "bids")
-    shutil.copy(mask(folder, "RH_V1d"), mask(folder, "RH_V1v"))
-    return folder
-
-
 @pytest.fixture
-def data(written, tmp_path):
-    """A copy that may be spoiled."""
-    return shutil.copytree(written, tmp_path / "data")
+def data(data):
+    shutil.copy(mask(data, "RH_V1d"), mask(data, "RH_V1v"))
+    return data
 
 
 def parts(**training):

@@ -8,14 +8,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.responses.raw import AFFINE, N_VOLUMES, SHAPE, bold, mask, read, write
+from tests.responses.raw import AFFINE, N_VOLUMES, SHAPE, bold, mask, read
 from unitdb.errors import DatasetError
-
-
-@pytest.fixture
-def data(tmp_path):
-    write(tmp_path / "bids")
-    return tmp_path
 
 
 def save(path, values, **fields):

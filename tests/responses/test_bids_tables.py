@@ -7,18 +7,12 @@ import pandas as pd
 import pytest
 from nilearn.interfaces.fmriprep import load_confounds
 
-from tests.responses.raw import bold, events, part, read, run_name, write
+from tests.responses.raw import bold, events, part, read, run_name
 from unitdb.errors import DatasetError
 from unitdb.responses.bids_events import read_confounds, read_events
 from unitdb.responses.bids_spec import BidsPart
 
 HEADER = "onset\tduration\tevent_type\tstim_id\n"
-
-
-@pytest.fixture
-def data(tmp_path):
-    write(tmp_path / "bids")
-    return tmp_path
 
 
 def confounds(data):

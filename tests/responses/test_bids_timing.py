@@ -8,18 +8,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.responses.raw import RUNS, SECONDS, bold, events, part, read, run_name, spec, write
+from tests.responses.raw import RUNS, SECONDS, bold, events, part, read, run_name, spec
 from unitdb.errors import DatasetError
 from unitdb.responses.bids import bids_responses
 from unitdb.responses.bids_events import Event
 from unitdb.responses.bids_timing import seconds_removed, sidecars
 from unitdb.responses.bids_volumes import event_volumes
-
-
-@pytest.fixture
-def data(tmp_path):
-    write(tmp_path / "bids")
-    return tmp_path
 
 
 def state(path, **content):

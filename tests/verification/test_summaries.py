@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tests.tiny import follow
+from tests.tiny_tables import follow
 from unitdb.analysis import subject_reliability
 from unitdb.errors import SchemaError
 from unitdb.release.rows import check_order, distinct
