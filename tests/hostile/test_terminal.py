@@ -222,7 +222,7 @@ def test_an_interrupt_is_one_line() -> None:
 
 def wait_till_computing(pid: int) -> None:
     """Return when a process has computed for half a second more."""
-    process, deadline = psutil.Process(pid), time.monotonic() + 60
+    process, deadline = psutil.Process(pid), time.monotonic() + 300
     started = process.cpu_times().user
     while process.cpu_times().user - started <= 0.5:
         assert time.monotonic() < deadline, "it does not compute"
@@ -239,7 +239,7 @@ def test_ctrl_c_in_a_query(tiny_release: Path) -> None:
             assert command.stderr.readline().startswith("SIMULATED")
             wait_till_computing(command.pid)
             command.send_signal(signal.SIGINT)
-            _, said = command.communicate(timeout=120)
+            _, said = command.communicate(timeout=300)
         finally:
             command.kill()
     assert (command.returncode, said) == (130, "unitdb: interrupted\n")
@@ -254,7 +254,7 @@ def test_a_reader_that_has_gone(tiny_release: Path) -> None:
         assert command.stderr is not None
         command.stdout.close()
         try:
-            assert b"Traceback" not in command.communicate(timeout=120)[1]
+            assert b"Traceback" not in command.communicate(timeout=300)[1]
         finally:
             command.kill()
 

@@ -295,16 +295,16 @@ def test_programs_hold_the_lock_of_a_publisher_that_is_gone(tmp_path: Path) -> N
 from pathlib import Path
 from unitdb.programs import run
 from unitdb.publish._owned import holding
-slow = "touch started; for n in $(seq 600); do test -e go_on && break; sleep 0.1; done; touch ended"
+work = "touch started; for i in $(seq 999); do test -e go_on && break; sleep 0.1; done; touch ended"
 with holding(Path("lock")):
-    run("git", "-c", f"alias.x=!{slow}", "x", folder=Path())
+    run("git", "-c", f"alias.x=!{work}", "x", folder=Path())
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
         [sys.executable, "-c", script], env=environment, cwd=tmp_path
     ) as publisher:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 300
             while not (tmp_path / "started").exists():
                 assert publisher.poll() is None
                 assert time.monotonic() < deadline, "git does not start"
@@ -315,7 +315,7 @@ with holding(Path("lock")):
         pass
     assert not (tmp_path / "ended").exists()
     (tmp_path / "go_on").touch()
-    with locked(tmp_path / "lock", seconds=60):
+    with locked(tmp_path / "lock", seconds=300):
         assert (tmp_path / "ended").exists()
 
 
