@@ -13,11 +13,12 @@ import unitdb
 from tests.build.small import contents, edit, lay_out, run
 from unitdb.activations import FeatureModel, ModelSpec, UnitSelection
 from unitdb.activations.identity import NO_NUMBER_OF, SOURCES
+from unitdb.build.identity import WORDS_OF_SETS
 from unitdb.build.inputs import read_jobs
 from unitdb.build.jobs import Job, plan_sha256
 from unitdb.build.recipe import DecoderSpec, Recipe, read_recipe
 from unitdb.errors import UnitdbError
-from unitdb.responses import DatasetSpec
+from unitdb.responses import DatasetSpec, TestSpec
 from unitdb.specs import Spec, content_sha256
 
 WORDS = {
@@ -80,6 +81,10 @@ def test_what_gives_no_number_is_named_here_too():
     assert {kind.__name__: set(kind.no_number) for kind in ALL if kind.no_number} == WORDS
     for kind in ALL:
         assert kind.no_number <= set(kind.model_fields), kind
+
+
+def test_words_of_test_sets_are_those_of_their_spec():
+    assert TestSpec.no_number == WORDS_OF_SETS
 
 
 @pytest.mark.parametrize(("kind", "key"), EVERY_KEY)

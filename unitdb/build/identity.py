@@ -7,11 +7,16 @@ from typing import Any
 
 from unitdb.build.recipe import Recipe
 from unitdb.publish import ReleaseInfo
-from unitdb.responses import TestSpec
 from unitdb.specs import canonical_json, content_sha256
 from unitdb.tables import significance
 
 __all__ = ["build_id", "recipe_columns", "release_info", "sets_sha256", "shown_sha256"]
+
+WORDS_OF_SETS = frozenset({"labels", "level", "prior"})
+"""Columns of table ``test_sets`` that no number depends on: those that ``TestSpec`` names.
+
+``verify`` reads them here, without the packages that reading responses takes.
+"""
 
 
 def build_id(
@@ -67,7 +72,7 @@ def shown_sha256(rows: Iterable[Mapping[str, Any]]) -> str:
 
 def sets_sha256(rows: Iterable[Mapping[str, Any]]) -> str:
     """Hash of the test sets without their words: rows of table ``test_sets``, in any order."""
-    words = dict.fromkeys(TestSpec.no_number)
+    words = dict.fromkeys(WORDS_OF_SETS)
     told = ((row | words).items() for row in map(dict, rows))
     return content_sha256(sorted(sorted([key, str(value)] for key, value in row) for row in told))
 
