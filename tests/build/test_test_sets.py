@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from functools import partial
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +26,7 @@ from unitdb.errors import (
     UnknownRoiError,
 )
 
+ROOT = Path(__file__).parents[2]
 TESTED = [f"picture-{number:02d}" for number in range(N_TRAIN, N_TRAIN + N_TEST)]
 GROUPS = np.repeat(["even", "fourth", "odd", "third"], N_TEST // 4)
 TESTS = """
@@ -213,19 +212,23 @@ def test_units_are_kept_over_all_test_sets(release):
     assert len(release.predictions(unit, condition="single", roi="V1", subject="sub-01")) == 16
 
 
-def test_scores_are_printed_of_one_test_set(release):
-    command = [sys.executable, Path(__file__).parents[2] / "docs" / "hierarchy.py", release.path]
-    script = partial(subprocess.run, capture_output=True, text=True, check=False)
-    done = script([*command, "V1", "IT", "--condition", "imagery"])
+def test_scores_are_printed_of_one_test_set(release, monkeypatch, capsys):
+    def printed(*condition):
+        monkeypatch.setattr("sys.argv", ["hierarchy.py", str(release.path), "V1", "IT", *condition])
+        runpy.run_path(str(ROOT / "docs" / "hierarchy.py"), run_name="__main__")
+        return capsys.readouterr().out
+
+    found = printed("--condition", "imagery")
     asked = ["condition == 'imagery'", "kind == 'decoding'", "method == 'corrected'"]
     (row,) = release.table("hierarchy").query(" and ".join(asked)).itertuples()
-    assert "; 4 test pictures; all units\n" in done.stdout, done.stderr
-    assert f" {row.score:.3f} [{row.score_low:.3f}, {row.score_high:.3f}], " in done.stdout
-    assert f"{row.n_counted / row.n_units:.0%} of units count" in done.stdout
+    assert "; 4 test pictures; all units\n" in found
+    assert f" {row.score:.3f} [{row.score_low:.3f}, {row.score_high:.3f}], " in found
+    assert f"{row.n_counted / row.n_units:.0%} of units count" in found
     for wrong in ([], ["--condition", "dreams"]):
-        done = script([*command, "V1", "IT", *wrong])
-        assert done.returncode == 2
-        assert "--condition: choose one of blurred, imagery, perception, single" in done.stderr
+        with pytest.raises(SystemExit, match="2"):
+            printed(*wrong)
+        said = capsys.readouterr().err
+        assert "--condition: choose one of blurred, imagery, perception, single" in said
 
 
 def test_a_set_is_decoded_as_in_a_build_of_its_own(lab, release):
@@ -314,9 +317,7 @@ def test_images_of_a_set_must_be_shown_twice_to_all_or_to_none(lab):
     once = old | {name: old[name][old["of_repeat"] == 0] for name in ("x_twice", "ids_twice")}
     np.savez(lab / "sub-02.npz", **once)
     try:
-        recipe = spoil(
-            lab, None, "x_test, stimulus_ids: ids_test", "x_twice, stimulus_ids: ids_twice"
-        )
+        recipe = spoil(lab, "x_test, stimulus_ids: ids_test", "x_twice, stimulus_ids: ids_twice")
         with pytest.raises(
             ResponsesError, match="of perception were shown twice to sub-01, not so"
         ):
