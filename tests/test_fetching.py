@@ -313,7 +313,7 @@ def test_a_killed_replacement_is_finished_by_the_next_fetch(
 @pytest.mark.robust(
     "publishing",
     given="`fetch` of a retracted release: a kill interrupts it, or somebody looks meanwhile",
-    before="listed as sound, until the next write of releases.json or the next fetch",
+    before="listed as sound: for a moment, and after a kill until the next fetch",
     now="from the moment that its folder stands it is listed as retracted, with the reason",
 )
 @pytest.mark.parametrize("interrupted", [False, True])
