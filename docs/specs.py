@@ -13,7 +13,7 @@ import click
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from unitdb.build.recipe import Recipe
+from unitdb.recipes.recipe import Recipe
 from unitdb.responses import DatasetSpec
 
 HEAD = """# Keys of recipe.yaml and dataset.yaml

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import unitdb
-from tests.build.small import contents
+from tests.pipeline.small import contents
 from tests.tiny import INFO, stage
 from tests.web import serving
 from unitdb.cli import main

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 import unitdb
-from tests.build.small import contents
+from tests.pipeline.small import contents
 from tests.tiny import INFO, stage
 from tests.web import Handler, Server, serving
 from unitdb.cli import main

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tests.build.small import edit, lay_out, run
+from tests.pipeline.small import edit, lay_out, run
 from tests.test_export import block
 from unitdb import open as open_release
 from unitdb.specs import Name

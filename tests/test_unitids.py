@@ -10,8 +10,8 @@ from hypothesis import given, strategies as st
 
 import unitdb
 from unitdb.browser import _collection
-from unitdb.build.recipe import KeepSpec
 from unitdb.errors import QueryError
+from unitdb.recipes.recipe import KeepSpec
 from unitdb.release import Release
 from unitdb.schema import NAME_PATTERN
 from unitdb.unitids import UnitId

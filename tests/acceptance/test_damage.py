@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import unitdb_command
-from tests.build.small import edit, lay_out
+from tests.pipeline.small import edit, lay_out
 
 CONV = "dataset=sim-a/condition=perception/model=net/layer=conv1/part-0.parquet"
 

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.build.small import edit, lay_out
+from tests.pipeline.small import edit, lay_out
 from unitdb.programs import run
 
 UNITDB = [sys.executable, "-W", "error", "-c", "from unitdb.cli import main; main()"]

@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 import unitdb
-from tests.build.small import contents
+from tests.pipeline.small import contents
 from tests.tiny import INFO, stage
 from unitdb.publish import publish_release
 

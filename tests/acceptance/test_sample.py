@@ -13,9 +13,9 @@ from scipy.stats import spearmanr
 
 import unitdb
 from tests.acceptance.conftest import README, ROOT, derived, succeed
-from tests.build.small import contents
 from tests.decoding.reference import reference_accuracy
 from tests.metadata import check_citation, check_croissant, check_data_package
+from tests.pipeline.small import contents
 from unitdb.activations import Activations
 from unitdb.responses import decoding_design, open_dataset, simulated_truth
 

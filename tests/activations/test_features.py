@@ -16,8 +16,6 @@ from unitdb.activations import (
     load_features,
     stimuli_without_pictures,
 )
-from unitdb.build.inputs import read_models
-from unitdb.build.recipe import Recipe
 from unitdb.errors import (
     ActivationsError,
     RecipeError,
@@ -25,6 +23,7 @@ from unitdb.errors import (
     UnknownLayerError,
     UnknownModelError,
 )
+from unitdb.recipes import Recipe, read_models
 
 ALL = UnitSelection(sample=None)
 IDS = [f"s{index}" for index in range(7)]

@@ -16,7 +16,7 @@ import scipy.io
 from click.testing import CliRunner
 
 import unitdb
-from tests.build.small import contents
+from tests.pipeline.small import contents
 from unitdb.cli.commands import main
 from unitdb.errors import PublishedFileError, ReleaseExistsError, UnknownNameError
 from unitdb.imports import LAYOUTS, import_accuracies, read_accuracy

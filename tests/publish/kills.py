@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import unitdb
-from tests.build.small import contents
+from tests.pipeline.small import contents
 from tests.tiny import INFO, stage
 from unitdb.programs import run
 from unitdb.publish import publish_release

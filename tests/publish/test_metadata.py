@@ -18,10 +18,10 @@ from bibtexparser.middlewares import LatexDecodingMiddleware
 
 from tests.metadata import CFF, check_citation, check_croissant, check_data_package
 from tests.tiny import INFO, stage
-from unitdb.build.authors import Author
 from unitdb.errors import CorruptReleaseError, RecipeError
 from unitdb.imports.layouts import LAYOUTS
 from unitdb.publish import publish_release
+from unitdb.recipes.authors import Author
 from unitdb.release import Person, open_release
 from unitdb.release.citing import NO_AUTHORS, bibtex
 from unitdb.specs import Spec, read_spec

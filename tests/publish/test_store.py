@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import unitdb
-from tests.build.small import contents
+from tests.pipeline.small import contents
 from tests.tiny import INFO, stage
 from unitdb.cli import main
 from unitdb.errors import (

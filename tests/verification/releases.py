@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.build.small import edit, lay_out, run
+from tests.pipeline.small import edit, lay_out, run
 
 OPTIONS = {
     "by a formula": "reliability: {divisions: 10}\nencoding: {units: 20}\n",

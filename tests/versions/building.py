@@ -50,7 +50,7 @@ def read_images(folder: Path) -> None:
 
 def build(folder: Path) -> None:
     """Decode a network, as a user would, and verify what comes of it."""
-    from tests.build.small import lay_out, run
+    from tests.pipeline.small import lay_out, run
 
     unitdb.open(run(lay_out(folder / "lab"))).verify()
 

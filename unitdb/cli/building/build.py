@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from unitdb.activations import MODELS, get_model, load_model
-from unitdb.build import build as run_build, build_in_datalad, plan as run_plan
 from unitdb.cli import terminal
 from unitdb.cli.findings import findings
 from unitdb.cli.options import taking
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
+from unitdb.pipeline import build as run_build, build_in_datalad, plan as run_plan
 from unitdb.release import open_release
 
 __all__ = ["DATASETS", "build", "demo", "models", "show_plan"]
@@ -85,7 +85,7 @@ _BUILDING = (
 def build(root: Path, /, recipe: Path, datalad: bool, **options: Any) -> None:
     """Build the release that a RECIPE describes; started again after a kill, it goes on.
 
-    In Python: unitdb.build.build(RECIPE, releases=DIR)
+    In Python: unitdb.pipeline.build(RECIPE, releases=DIR)
     """
     if not datalad:
         terminal.echo(str(_build(root, recipe, **options)))
@@ -101,7 +101,7 @@ def build(root: Path, /, recipe: Path, datalad: bool, **options: Any) -> None:
 def demo(root: Path, /, **options: Any) -> None:
     """Build the embedded sample release (simulated) and print what it found.
 
-    In Python: unitdb.build.build(RECIPE, releases=DIR), then the query API
+    In Python: unitdb.pipeline.build(RECIPE, releases=DIR), then the query API
     """
     release = open_release(_build(root, _sample_recipe(), **options))
     terminal.echo(findings(release))
@@ -126,7 +126,7 @@ def _sample_recipe() -> Path:
 def show_plan(root: Path, /, recipe: Path, **options: Any) -> None:
     """Say what building a RECIPE would take: units, blocks, bytes and time, from ten seconds' test.
 
-    In Python: unitdb.build.plan(RECIPE, releases=DIR)
+    In Python: unitdb.pipeline.plan(RECIPE, releases=DIR)
     """
     plans = run_plan(recipe, releases=root, **options)
     for found in plans:

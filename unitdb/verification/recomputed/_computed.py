@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from unitdb.build.recipe import Recipe
+    from unitdb.recipes import Recipe
     from unitdb.verification.reading import Decoded
 
 __all__ = ["Computed"]

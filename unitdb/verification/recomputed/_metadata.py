@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from unitdb.build.recipe import Recipe
+    from unitdb.recipes import Recipe
     from unitdb.release.manifest import Manifest
 
 __all__ = ["built_here", "check_metadata", "recipe_of"]
@@ -140,7 +140,7 @@ def recipe_of(folder: Path, tables: Tables) -> Recipe | None:
     CorruptReleaseError
         ``recipe.yaml`` is no recipe.
     """
-    from unitdb.build.recipe import read_recipe
+    from unitdb.recipes import read_recipe
 
     if all(row["recipe"].startswith(_IMPORTED) for row in tables["builds"]):
         return None
@@ -151,7 +151,7 @@ def recipe_of(folder: Path, tables: Tables) -> Recipe | None:
 
 
 def _from_recipe(folder: Path, recipe: Recipe, manifest: Manifest, tables: Tables) -> ReleaseInfo:
-    from unitdb.build.identity import release_info
+    from unitdb.recipes import release_info
 
     return release_info(
         recipe,
@@ -199,7 +199,7 @@ def _lacking(folder: Path, info: ReleaseInfo) -> Iterator[str]:
 
 def _against_recipe(recipe: Recipe, tables: Tables) -> Iterator[str]:
     """Columns of ``builds`` that are not as the recipe says."""
-    from unitdb.build.identity import recipe_columns
+    from unitdb.recipes import recipe_columns
 
     for row in tables["builds"]:
         for name, value in recipe_columns(recipe).items():
@@ -220,7 +220,7 @@ def _known(value: Any, other: Any) -> Any:
 
 def _misnamed(recipe: Recipe, tables: Tables) -> Iterator[str]:
     """Builds whose name is not the hash of what they depend on."""
-    from unitdb.build.identity import build_id, sets_sha256, shown_sha256
+    from unitdb.recipes import build_id, sets_sha256, shown_sha256
 
     layers: dict[str, list[str]] = {}
     for row in sorted(tables["layers"], key=lambda row: int(row["depth"])):

@@ -1,0 +1,237 @@
+"""Encoding models: each voxel predicted from the units of a layer, by steps that workers share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from unitdb.activations import Activations, LayerInfo
+from unitdb.decoding import DecoderSettings, encoding_accuracies
+from unitdb.errors import ResponsesError, UnitdbError
+from unitdb.predictions import (
+    Run,
+    check_worker,
+    load_arranged,
+    responses_path,
+    sample_positions,
+    true_rows,
+    write_job_responses,
+)
+from unitdb.recipes import Job, Progress, scope_of
+from unitdb.sealed import map_npy, read_npy, read_npz, sealed_shape, write_npy
+from unitdb.tables import Scope, code_sha256, partition_keys, table_of
+
+__all__ = ["EncodingResults", "encode"]
+
+_AT_ONCE = 1 << 14  # units whose activations are in memory together
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EncodingStep:
+    """Voxels of a subject to predict from a layer.
+
+    Parameters
+    ----------
+    name : str
+        Dataset, subject and layer, for messages.
+    layer : str
+    subject : int
+        Position of the subject.
+    responses : Path
+        File of the subject, by :func:`unitdb.predictions.blocks.write_responses`.
+    rois : tuple of str
+        ROIs whose voxels are predicted.
+    units : Path
+        ``.npy`` file: activations of shape (n_stimuli, n_units).
+    resolution : float
+        By which units are constant.
+    settings : DecoderSettings
+        How.
+    control : int
+        Which images are shuffled, from 1; 0 for the true ones.
+    n_voxels : int
+        Of all ROIs.
+    n_sets : int
+        Test sets.
+    target : Path
+        ``.npy`` file: float32 of shape (n_sets, n_voxels), voxels of one ROI after the other.
+    code : str
+        Hash of the code that must do it.
+    """
+
+    name: str
+    layer: str
+    subject: int
+    responses: Path
+    rois: tuple[str, ...]
+    units: Path
+    resolution: float
+    settings: DecoderSettings
+    control: int
+    n_voxels: int
+    n_sets: int
+    target: Path
+    code: str
+
+    def is_done(self) -> bool:
+        """Whether the result is there, as it was written, and of the right shape."""
+        return sealed_shape(self.target) == (self.n_sets, self.n_voxels)
+
+
+def encode(
+    job: Job,
+    activations: Activations,
+    folder: Path,
+    *,
+    run: Run,
+    progress: Progress | None = None,
+) -> EncodingResults | None:
+    """Compute the encoding accuracies of a job that are not there yet; None where none are asked.
+
+    Parameters
+    ----------
+    job : Job
+        What to predict from what.
+    activations : Activations
+        Of the job's stimuli and layers.
+    folder : Path
+        For the results; that of the job's blocks.
+    run : callable
+        The workers.
+    progress : callable, optional
+        Called with steps done and to do.
+
+    Raises
+    ------
+    ResponsesError
+        Names the dataset, subject and layer that cannot be predicted from.
+    """
+    if job.recipe.encoding is None:
+        return None
+    settings, subjects = job.recipe.decoder.settings(), job.dataset.subjects
+    steps = [
+        EncodingStep(
+            name=f"{job.dataset.spec.name}/{subject.subject} from {layer.name}",
+            layer=layer.name,
+            subject=number,
+            responses=responses_path(folder, number),
+            rois=job.dataset.rois,
+            units=folder / "encoding" / layer.name / "units.npy",
+            resolution=activations.resolution(layer.name),
+            settings=settings,
+            control=control,
+            n_voxels=sum(int(mask.sum()) for mask in subject.rois.values()),
+            n_sets=len(job.dataset.sets),
+            target=folder / "encoding" / layer.name / f"{number:03d}-{control:04d}.npy",
+            code=code_sha256(),
+        )
+        for layer in job.model.layers
+        for number, subject in enumerate(subjects)
+        for control in range(1 + job.recipe.n_controls)
+    ]
+    to_do = [step for step in steps if not step.is_done()]
+    write_job_responses(job, activations, folder, {step.subject for step in to_do})
+    for layer in job.model.layers:
+        path = folder / "encoding" / layer.name / "units.npy"
+        if any(step.units == path for step in to_do):
+            n, seed = job.recipe.encoding.units, job.recipe.selection.seed
+            _write_units(path, activations, layer, n=n, seed=seed)
+    for number, _ in enumerate(run(_encode, to_do), 1 + len(steps) - len(to_do)):
+        if progress:
+            progress(f"encode {job.dataset.spec.name}/{job.model.spec.name}", number, len(steps))
+    return EncodingResults(job, steps)
+
+
+def _write_units(
+    path: Path, activations: Activations, layer: LayerInfo, *, n: int, seed: int
+) -> None:
+    """Write the activations of n units of a layer, a sample."""
+    units = activations.units(layer.name)
+    chosen = sample_positions(layer, units, n, seed=seed)
+    parts = []
+    for start in range(0, len(units), _AT_ONCE):
+        some = chosen[(chosen >= start) & (chosen < start + _AT_ONCE)]
+        if len(some):
+            stop = min(start + _AT_ONCE, len(units))
+            parts.append(activations.block(layer.name, start, stop)[:, some - start])
+    write_npy(path, np.concatenate(parts, axis=1))
+
+
+def _encode(step: EncodingStep) -> EncodingStep:
+    """Predict the voxels of a step; gives it back."""
+    check_worker(step.code, step.responses)
+    arrays = read_npz(step.responses, lambda name: name == "values" or name.startswith("roi-"))
+    masks = np.stack([arrays[f"roi-{roi}"] for roi in step.rois])
+    voxels = np.flatnonzero(masks.any(axis=0))  # each once, however many ROIs it is in
+    responses = arrays["values"][:, voxels]
+    arranged = load_arranged(step.responses)
+    units = true_rows(read_npy(step.units), arranged)
+    places = np.concatenate([np.searchsorted(voxels, np.flatnonzero(mask)) for mask in masks])
+    of_samples = units[arranged.rows[step.control]]
+    with threadpool_limits(1):
+        try:
+            (r,) = encoding_accuracies(
+                [of_samples],
+                responses,
+                arranged.splits,
+                step.settings,
+                sets=arranged.set_rows,
+                resolutions=[step.resolution],
+            )
+        except UnitdbError as cause:
+            raise ResponsesError(f"{step.name}: encoding: {cause}") from None
+    write_npy(step.target, r[:, places].astype(np.float32))
+    return step
+
+
+class EncodingResults:
+    """Encoding accuracies of a job.
+
+    Parameters
+    ----------
+    job : Job
+    steps : sequence of EncodingStep
+        All of them, done.
+    """
+
+    def __init__(self, job: Job, steps: Sequence[EncodingStep]) -> None:
+        self._scopes: dict[str, Scope] = {
+            condition: scope_of(job, condition) for condition in job.dataset.conditions
+        }
+        self._rois = job.dataset.rois
+        self._subjects = [subject.subject for subject in job.dataset.subjects]
+        self._layers = [layer.name for layer in job.model.layers]
+        self._files = {(step.layer, step.subject, step.control): step.target for step in steps}
+        self._sizes = [
+            [int(subject.rois[roi].sum()) for roi in self._rois] for subject in job.dataset.subjects
+        ]
+
+    def accuracies(self, condition: str, roi: str, control: int = 0) -> list[NDArray[np.float32]]:
+        """Accuracies over a test set, of an ROI, of each subject (n_layers, n_voxels)."""
+        place, of_set = self._rois.index(roi), list(self._scopes).index(condition)
+        found = []
+        for subject, sizes in enumerate(self._sizes):
+            start = sum(sizes[:place])
+            files = (self._files[layer, subject, control] for layer in self._layers)
+            rows = [map_npy(file)[of_set, start : start + sizes[place]] for file in files]
+            found.append(np.stack(rows))
+        return found
+
+    def table(self) -> pa.Table:
+        """Rows of table ``encoding``, in any order."""
+        parts = []
+        for condition, scope in self._scopes.items():
+            for roi in self._rois:
+                accuracies = self.accuracies(condition, roi)
+                for subject, r in zip(self._subjects, accuracies, strict=True):
+                    for layer, of_layer in zip(self._layers, r.tolist(), strict=True):
+                        keys = partition_keys(scope, layer) | {"roi": roi, "subject": subject}
+                        rows = [keys | {"voxel": n, "r": value} for n, value in enumerate(of_layer)]
+                        parts.append(table_of("encoding", rows))
+        return pa.concat_tables(parts)

@@ -1,0 +1,7 @@
+"""Recipe → jobs → predictions → measures → release."""
+
+from unitdb.pipeline.datalad_run import build_in_datalad
+from unitdb.pipeline.planning import JobPlan, plan
+from unitdb.pipeline.run import build
+
+__all__ = ["JobPlan", "build", "build_in_datalad", "plan"]

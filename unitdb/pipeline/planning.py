@@ -1,0 +1,166 @@
+"""What a build would take, without building: sizes counted, time from a short calibration."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from unitdb.activations import select_units
+from unitdb.decoding import RoiDecoder
+from unitdb.decoding.roi import TILE
+from unitdb.predictions import block_sizes, memory_of_thread, n_threads
+from unitdb.recipes import Job, SubjectInput, read_jobs, read_recipe
+
+__all__ = ["JobPlan", "plan"]
+
+_SECONDS = 10.0
+"""How long the calibration decodes, shared between the ROIs of all jobs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobPlan:
+    """What decoding a network from a dataset takes.
+
+    Parameters
+    ----------
+    dataset, model : str
+        Names.
+    n_layers, n_units, n_subjects, n_rois : int
+        What is decoded; each unit from each ROI of each subject.
+    n_blocks : int
+        Steps that are shared out and resumed.
+    activations_bytes : int
+        Size of the stored activations.
+    units_per_second : float
+        Units × subjects × ROIs that one thread decodes in a second, by the calibration.
+    n_threads : int
+        Threads or processes that work.
+    n_controls : int
+        How often everything is decoded again with shuffled images.
+    conditions : tuple of str
+        Test sets; weights are solved once for all of them.
+    """
+
+    dataset: str
+    model: str
+    n_layers: int
+    n_units: int
+    n_subjects: int
+    n_rois: int
+    n_blocks: int
+    activations_bytes: int
+    units_per_second: float
+    n_threads: int
+    n_controls: int
+    conditions: tuple[str, ...]
+
+    @property
+    def n_accuracies(self) -> int:
+        """Count the rows of the table ``accuracy``."""
+        return self._n_decoded * len(self.conditions)
+
+    @property
+    def _n_decoded(self) -> int:
+        return self.n_units * self.n_subjects * self.n_rois
+
+    @property
+    def seconds(self) -> float:
+        """Estimated time of decoding, controls included; not that of encoding and of tables."""
+        return self._n_decoded * (1 + self.n_controls) / self.units_per_second / self.n_threads
+
+
+def plan(
+    recipe: Path,
+    *,
+    releases: Path,
+    data: Path | None = None,
+    cache: Path | None = None,
+    datasets: Sequence[Path] = (),
+    workers: int | None = None,
+    memory: str = "2GB",
+) -> list[JobPlan]:
+    """Say what a recipe would take: units, blocks, bytes and time.
+
+    Nothing is built; simulated responses are made, since they are read like others.
+
+    Parameters
+    ----------
+    recipe, releases, data, cache, datasets, workers, memory
+        As for :func:`unitdb.pipeline.build`.
+
+    Returns
+    -------
+    list of JobPlan
+        One for each dataset and network.
+
+    Raises
+    ------
+    UnitdbError
+        Whatever the recipe names that is not there or not right.
+    """
+    spec = read_recipe(recipe)
+    budget = memory_of_thread(memory, workers=workers, scheduler=None)
+    with threadpool_limits(1):
+        jobs = read_jobs(
+            spec,
+            folder=recipe.parent,
+            data=data,
+            cache=cache or releases / ".cache",
+            datasets=datasets,
+            progress=None,
+        )
+        seconds = _SECONDS / sum(len(job.dataset.rois) for job in jobs)
+        threads = workers or n_threads()
+        return [_plan(job, budget, seconds=seconds, threads=threads) for job in jobs]
+
+
+def _plan(job: Job, memory: int, *, seconds: float, threads: int) -> JobPlan:
+    dataset = job.dataset
+    units = [len(select_units(layer, job.recipe.selection)) for layer in job.model.layers]
+    n_blocks = sum(-(-n // size) for *_, size in block_sizes(job, memory=memory) for n in units)
+    first = dataset.subjects[0]
+    times = [
+        _seconds_per_unit(job, first, roi, n_units=sum(units), seconds=seconds)
+        for roi in dataset.rois
+    ]
+    return JobPlan(
+        dataset=dataset.spec.name,
+        model=job.model.spec.name,
+        n_layers=len(units),
+        n_units=sum(units),
+        n_subjects=len(dataset.subjects),
+        n_rois=len(dataset.rois),
+        n_blocks=n_blocks,
+        activations_bytes=4 * len(dataset.stimuli) * sum(units),
+        units_per_second=1 / float(np.mean(times)),
+        n_threads=threads,
+        n_controls=job.recipe.n_controls,
+        conditions=dataset.conditions,
+    )
+
+
+def _seconds_per_unit(
+    job: Job, subject: SubjectInput, roi: str, *, n_units: int, seconds: float
+) -> float:
+    """Time a unit takes from an ROI, its share of what units share included."""
+    design = subject.design
+    y = np.random.default_rng(0).normal(size=(len(design.values), TILE)).astype(np.float32)
+    start = time.perf_counter()
+    decoder = RoiDecoder(
+        design.values[:, subject.rois[roi]],
+        design.splits,
+        job.recipe.decoder.settings(roi),
+        sets=[each.rows for each in design.sets],
+    )
+    shared = time.perf_counter() - start
+    decoder.accuracy(y[:, :1])  # compiles
+    start, tiles = time.perf_counter(), 0
+    while tiles == 0 or time.perf_counter() - start < seconds:
+        decoder.accuracy(y)
+        tiles += 1
+    return shared / n_units + (time.perf_counter() - start) / (tiles * TILE)

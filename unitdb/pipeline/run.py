@@ -1,0 +1,292 @@
+"""Build a release: recipe → inputs → activations → accuracies → tables → release.
+
+Every step leaves whole files behind or none, under names that follow from all they depend on. A
+build that was killed is started again with the same call: it finds what is finished, computes the
+rest, and ends in the same bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from unitdb.activations import Activations, extract
+from unitdb.errors import (
+    BuildBusyError,
+    BusyError,
+    CorruptReleaseError,
+    NotDownloadedError,
+    ReleaseExistsError,
+    SchemaVersionError,
+)
+from unitdb.files import locked
+from unitdb.measures import (
+    EncodingResults,
+    check_kept,
+    encode,
+    keep_units,
+    kept_folder,
+    pattern_steps,
+    summarise_patterns,
+    tabulate,
+    write_tables,
+    write_truth,
+)
+from unitdb.pipeline.runlog import RunLog, run_log_path
+from unitdb.predictions import Block, Run, decode_job, job_blocks, memory_of_thread, open_workers
+from unitdb.publish import finish, publish_release
+from unitdb.recipes import (
+    Job,
+    Progress,
+    Recipe,
+    named,
+    plan_sha256,
+    read_jobs,
+    read_recipe,
+    release_info,
+)
+from unitdb.release import open_release
+from unitdb.sealed import is_sealed
+from unitdb.sources import data_folder
+from unitdb.specs import content_sha256
+from unitdb.tables import Rows, Use, describe_files, input_rows
+
+__all__ = ["build"]
+
+_log = logging.getLogger(__name__)
+
+
+def build(
+    recipe: Path,
+    *,
+    releases: Path,
+    data: Path | None = None,
+    cache: Path | None = None,
+    datasets: Sequence[Path] = (),
+    replace: bool = False,
+    again: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    memory: str = "2GB",
+    progress: Progress | None = None,
+) -> Path:
+    """Build the release that a recipe describes.
+
+    Parameters
+    ----------
+    recipe : Path
+        The recipe, YAML.
+    releases : Path
+        Folder of releases; the new one becomes ``releases/<name>/<version>``.
+    data : Path, optional
+        Data folder of measured datasets.
+    cache : Path, optional
+        Folder of computed activations, which builds share; ``releases/.cache`` by default.
+    datasets : sequence of Path
+        Folders to search for datasets before ``./datasets`` and those shipped with unitdb.
+    replace : bool
+        Replace a release of the same version with other content; for releases that nobody has
+        used yet.
+    again : bool
+        Build also what is published already, and see that the bytes are the same.
+    workers : int, optional
+        Processes to decode in, each with one thread. By default threads of this process do it, as
+        many as there are cores. The release is the same, whatever the number.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers decode; they must see the same folders.
+    memory : str
+        What a decoding process may use, as in 2GB.
+    progress : callable, optional
+        Called with the name of a step, what is done and what is to do.
+
+    Returns
+    -------
+    Path
+        Folder of the release. Where it is published already, nothing is done. How long it took,
+        and on what, stands in ``releases/.runs/<name>/<version>.json``.
+
+    Raises
+    ------
+    ReleaseExistsError
+        This version is published, and is not what the recipe would build now.
+    UnitdbError
+        Whatever the recipe names that is not there or not right; nothing is published then.
+    """
+    spec = read_recipe(recipe)
+    cache = cache or releases / ".cache"
+    budget = memory_of_thread(memory, workers=workers, scheduler=scheduler)
+    log = RunLog({"workers": workers, "memory": memory, "cluster": scheduler is not None})
+    # One BLAS thread in all of it: numbers must not depend on how many cores share the work.
+    with threadpool_limits(1):
+        with log.step("read"):
+            jobs = read_jobs(
+                spec,
+                folder=recipe.parent,
+                data=data,
+                cache=cache,
+                datasets=datasets,
+                progress=progress,
+            )
+            check_kept(jobs)
+        with _workspace(releases, spec, jobs) as work:
+            finish(releases, spec.name, spec.version)  # what a killed build left to do
+            if again or not _is_finished(releases, jobs, replace=replace):
+                with log.step("inputs"):
+                    inputs = _inputs(jobs, recipe, data=data)
+                voxels: list[EncodingResults] = []
+                with open_workers(workers=workers, scheduler=scheduler) as run:
+                    for job in jobs:
+                        with log.step("activations"):
+                            activations = _extract(job, cache, progress)
+                        with log.step("decode"):
+                            blocks = job_blocks(
+                                job, activations, work / "blocks" / job.build, memory=budget
+                            )
+                            decode_job(job, activations, blocks, run=run, progress=progress)
+                        with log.step("encode"):
+                            encoded = encode(
+                                job,
+                                activations,
+                                work / "blocks" / job.build,
+                                run=run,
+                                progress=progress,
+                            )
+                            voxels += [] if encoded is None else [encoded]
+                        with log.step("patterns"):
+                            _compare_patterns(activations, blocks, run=run, progress=progress)
+                        with log.step("keep"):
+                            keep_units(
+                                job,
+                                activations,
+                                blocks,
+                                kept_folder(work, job),
+                                run=run,
+                                progress=progress,
+                            )
+                        with log.step("tables"):
+                            tabulate(job, activations, blocks, encoded, work, progress)
+                with log.step("publish"):
+                    write_tables(jobs, inputs, voxels, work)
+                    publish_release(
+                        work / "staged",
+                        releases,
+                        info=release_info(
+                            spec,
+                            recipe.read_text(encoding="utf-8"),
+                            simulated=any(job.dataset.spec.simulated for job in jobs),
+                            recipe_sha256=plan_sha256(jobs),
+                        ),
+                        replace=replace,
+                        progress=named(progress, "verify"),
+                    )
+                written = run_log_path(releases, spec.name, spec.version)
+                if not (again and written.exists()):  # it is of the run that published
+                    log.write(written)
+    release = releases / spec.name / spec.version
+    _log.info("release %s", release)
+    return release
+
+
+def _is_finished(releases: Path, jobs: Sequence[Job], *, replace: bool) -> bool:
+    """Whether the release is published already, and is what these jobs would build.
+
+    Raises
+    ------
+    NotDownloadedError
+        It is published, and a clone has the names of its files alone.
+    ReleaseExistsError
+        It is published, is something else, and is not to be replaced.
+    """
+    recipe = jobs[0].recipe
+    published = releases / recipe.name / recipe.version
+    if not published.exists():
+        return False
+    try:
+        if _is_same(published, jobs):
+            return True
+    except NotDownloadedError:
+        if not replace:
+            raise
+    if replace:
+        return False
+    raise ReleaseExistsError(
+        f"{published} was built from another recipe, other inputs or other code, and releases "
+        "are immutable: raise `version` in the recipe (or pass --replace while nobody uses it)"
+    )
+
+
+def _is_same(published: Path, jobs: Sequence[Job]) -> bool:
+    """Whether a published release is what these jobs would build."""
+    try:
+        found = open_release(published).table("builds", ["build", "recipe_sha256"]).astype(str)
+    except NotDownloadedError:
+        raise
+    except (CorruptReleaseError, SchemaVersionError):
+        return False
+    wanted = {(job.build, plan_sha256(jobs)) for job in jobs}
+    return set(found.itertuples(index=False, name=None)) == wanted
+
+
+def _extract(job: Job, cache: Path, progress: Progress | None) -> Activations:
+    activations = extract(
+        job.model,
+        job.dataset.stimuli,
+        folder=cache,
+        units=job.recipe.selection,
+        progress=named(progress, "activations"),
+    )
+    activations.verify()  # other builds, and whatever happened since, share the store
+    return activations
+
+
+def _compare_patterns(
+    activations: Activations, blocks: Sequence[Block], *, run: Run, progress: Progress | None
+) -> None:
+    """Summarise the patterns of each set, layer, ROI and subject that are not summarised yet."""
+    steps = [
+        step
+        for test in blocks[0].tests
+        for step in pattern_steps([block.of(test) for block in blocks])
+    ]
+    to_do = [step for step in steps if not is_sealed(step.target)]
+    for step in {step.layer: step for step in to_do}.values():
+        write_truth(step, activations)
+    for number, _ in enumerate(run(summarise_patterns, to_do), 1 + len(steps) - len(to_do)):
+        if progress:
+            progress("patterns", number, len(steps))
+
+
+def _inputs(jobs: Sequence[Job], recipe: Path, *, data: Path | None) -> Rows:
+    """Rows of the table ``inputs``: what the builds have read, as it is now."""
+    own = Use(path=recipe, role="recipe")
+    uses = [use for job in jobs for use in job.uses]
+    # As god/dataset.yaml, wherever the folder of datasets is.
+    beside = {use.path.parent.parent for use in uses if use.role == "dataset"}
+    described = describe_files(
+        {recipe, *(use.path for use in uses)},
+        bases=[recipe.parent, data_folder(data), *sorted(beside)],
+    )
+    return [row for job in jobs for row in input_rows(job.build, [own, *job.uses], described)]
+
+
+@contextmanager
+def _workspace(releases: Path, recipe: Recipe, jobs: Sequence[Job]) -> Iterator[Path]:
+    """Folder of one build's unfinished work; found again by its key, removed on success.
+
+    Removed with it is what other recipes or other code have left of the same version.
+    """
+    parent = releases / ".work" / f"{recipe.name}-{recipe.version}"
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(parent.with_name(f"{parent.name}.lock"), seconds=0))
+        except BusyError:
+            raise BuildBusyError(
+                f"another process is building {recipe.name} {recipe.version} in {releases}"
+            ) from None
+        yield parent / content_sha256([plan_sha256(jobs), [job.build for job in jobs]])[:12]
+        shutil.rmtree(parent, ignore_errors=True)

@@ -1,0 +1,60 @@
+"""Recipe → what there is to build: everything that it names, read and checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unitdb.lazily import lazily
+from unitdb.recipes.identity import (
+    build_id,
+    recipe_columns,
+    release_info,
+    sets_sha256,
+    shown_sha256,
+)
+from unitdb.recipes.recipe import Recipe, read_recipe
+
+if TYPE_CHECKING:
+    from unitdb.recipes.dataset import DatasetInput, SubjectInput
+    from unitdb.recipes.inputs import read_datasets, read_jobs, read_models
+    from unitdb.recipes.jobs import Job, Progress, named, plan_sha256
+    from unitdb.recipes.origins import reference_tables, scope_of
+
+__all__ = [
+    "DatasetInput",
+    "Job",
+    "Progress",
+    "Recipe",
+    "SubjectInput",
+    "build_id",
+    "named",
+    "plan_sha256",
+    "read_datasets",
+    "read_jobs",
+    "read_models",
+    "read_recipe",
+    "recipe_columns",
+    "reference_tables",
+    "release_info",
+    "scope_of",
+    "sets_sha256",
+    "shown_sha256",
+]
+
+# Who reads a recipe alone waits for neither torch nor the decoders.
+__getattr__ = lazily(
+    __name__,
+    {
+        "DatasetInput": "dataset",
+        "Job": "jobs",
+        "Progress": "jobs",
+        "SubjectInput": "dataset",
+        "named": "jobs",
+        "plan_sha256": "jobs",
+        "read_datasets": "inputs",
+        "read_jobs": "inputs",
+        "read_models": "inputs",
+        "reference_tables": "origins",
+        "scope_of": "origins",
+    },
+)

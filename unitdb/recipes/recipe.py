@@ -1,0 +1,358 @@
+"""The recipe of a release: which datasets, networks and units, decoded how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
+
+from unitdb.activations import FeatureModel, ModelSpec, UnitSelection
+from unitdb.decoding import DecoderSettings
+from unitdb.errors import RecipeError
+from unitdb.recipes.authors import Author, Doi, Line
+from unitdb.specs import Name, Spec, check_alike, read_spec
+from unitdb.unitids import UnitId
+
+__all__ = [
+    "DecoderSpec",
+    "EncodingSpec",
+    "KeepSpec",
+    "ModelChoice",
+    "Recipe",
+    "ReliabilitySpec",
+    "SignificanceSpec",
+    "read_recipe",
+]
+
+
+def _unit_id(text: str) -> str:
+    return str(UnitId.parse(text))
+
+
+def _text(value: object) -> object:
+    if isinstance(value, int | float):
+        raise ValueError("write MAJOR.MINOR.PATCH, as in 1.0.0")  # noqa: TRY004 - pydantic's way
+    return value
+
+
+_Voxels = Annotated[int, Field(ge=1)] | Literal["all"]
+
+
+class DecoderSpec(Spec):
+    """The decoder; the defaults are those of the published work.
+
+    Parameters
+    ----------
+    voxels : int, 'all', or mapping of str to these
+        Voxels of the ROI kept for each unit; of some ROIs another number than ``default``:
+        ``{default: 500, VC: 1000}``.
+    alpha : float
+        Ridge penalty.
+    alpha_unit : {'absolute', 'mean-eigenvalue'}
+        Whether ``alpha`` is the penalty, or multiplies the mean eigenvalue of the training Gram
+        matrix.
+    zscore : bool
+        Whether voxels are scaled by their training SD.
+    precision : {'single', 'double'}
+        Of the systems solved; accuracies differ by less than 1e-5.
+    folds : int, optional
+        Folds over images, for datasets without test sets.
+    """
+
+    voxels: _Voxels | dict[Name, _Voxels] = 500
+    alpha: Annotated[float, Field(ge=0)] = 100.0
+    alpha_unit: Literal["absolute", "mean-eigenvalue"] = "absolute"
+    zscore: bool = True
+    precision: Literal["single", "double"] = "single"
+    folds: Annotated[int, Field(ge=2)] | None = None
+
+    @model_validator(mode="after")
+    def _relative_alpha_needs_all_voxels(self) -> DecoderSpec:
+        if isinstance(self.voxels, dict) and "default" not in self.voxels:
+            raise ValueError("voxels: by ROI, they need `default`, for the ROIs not named")
+        if self.alpha_unit == "mean-eigenvalue" and self.all_voxels != {"all"}:
+            raise ValueError("alpha_unit mean-eigenvalue is defined only with `voxels: all`")
+        return self
+
+    @property
+    def all_voxels(self) -> set[int | str]:
+        """Numbers of voxels that any ROI may have."""
+        return set(self.voxels.values()) if isinstance(self.voxels, dict) else {self.voxels}
+
+    def voxels_of(self, roi: str | None) -> int | str:
+        """Voxels of an ROI kept for each unit, or those of the ROIs not named."""
+        if not isinstance(self.voxels, dict):
+            return self.voxels
+        return self.voxels.get(roi or "default", self.voxels["default"])
+
+    def settings(self, roi: str | None = None) -> DecoderSettings:
+        """The settings that the decoding engine takes, for an ROI; by default those not named."""
+        voxels = self.voxels_of(roi)
+        return DecoderSettings(
+            n_voxels=voxels if isinstance(voxels, int) else None,
+            alpha=self.alpha,
+            alpha_relative=self.alpha_unit == "mean-eigenvalue",
+            zscore=self.zscore,
+            precision=self.precision,
+        )
+
+
+def _source(model: object) -> str:
+    given = model.get("features") if isinstance(model, dict) else getattr(model, "features", None)
+    return "network" if given is None else "features"
+
+
+OwnModel = Annotated[
+    Annotated[ModelSpec, Tag("network")] | Annotated[FeatureModel, Tag("features")],
+    Discriminator(_source),
+]
+"""A network, or where it has the key `features`, files of its activations."""
+
+
+class ModelChoice(Spec):
+    """A network and the layers of it that are decoded.
+
+    Parameters
+    ----------
+    name : str
+        A registered network, or one that the recipe registers.
+    layers : list of str or 'all'
+        Layer names.
+    """
+
+    name: Name
+    layers: Annotated[list[Name], Field(min_length=1)] | Literal["all"] = "all"
+
+
+class SignificanceSpec(Spec):
+    """What accuracies are compared with.
+
+    Parameters
+    ----------
+    controls : int
+        How often everything is decoded again with the images shuffled, the same in all subjects;
+        the time of a build grows as much.
+    """
+
+    controls: Annotated[int, Field(ge=10, le=1000)]
+
+
+class ReliabilitySpec(Spec):
+    """How reliable predictions are over presentations of the test images.
+
+    Parameters
+    ----------
+    divisions : int
+        Random divisions of the presentations into halves.
+    """
+
+    divisions: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class EncodingSpec(Spec):
+    """The other direction: each voxel predicted from the units of a layer, by the same decoder.
+
+    Parameters
+    ----------
+    units : int
+        Units of each layer, a random sample of those decoded where there are more. The decoder
+        keeps ``decoder.voxels`` of them for each voxel.
+    """
+
+    units: Annotated[int, Field(ge=1, le=10_000)] = 1000
+
+
+class KeepSpec(Spec):
+    """Units whose activations and predictions a release holds, image by image.
+
+    Parameters
+    ----------
+    units : int
+        The best of each layer: those with the highest mean accuracy over subjects in any ROI.
+    also : list of str
+        More, as MODEL/LAYER/UNIT.
+    """
+
+    units: Annotated[int, Field(ge=0, le=1000)] = 10
+    also: list[Annotated[str, AfterValidator(_unit_id)]] = Field(default_factory=list)
+
+
+_Rois = Annotated[list[Name], Field(min_length=1)]
+_Tests = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+_Order = Annotated[list[Name], Field(min_length=2)]
+
+
+class Recipe(Spec):
+    """What a release is built from.
+
+    Parameters
+    ----------
+    name, version, title, description, licence, citation : str
+        Of the release.
+    datasets : list of str
+        Known datasets, or paths of dataset.yaml files relative to the recipe.
+    models : list of ModelChoice
+        Networks and layers.
+    own_models : list of ModelSpec or FeatureModel
+        Networks that unitdb does not know, or files of their activations; `models` then names them
+        like any other.
+    rois : list of str, mapping of str to list of str, or 'all'
+        ROIs that are decoded. Where datasets have other ROIs, a list for each dataset by its name;
+        of a dataset that is not in the mapping all are.
+    tests : list of str, mapping of str to list of str, or 'all'
+        Test sets that are decoded, of all datasets or of each by its name; ``*`` stands for
+        anything: ``imagery@*`` for the times of windows. By default (`all`) those of no such time.
+    units : 'all' or UnitSelection
+        Units of each layer that are decoded.
+    decoder : DecoderSpec
+        How.
+    control : {'shuffled-images'}, optional
+        Build the null instead: images are shuffled independently in each subject.
+    hierarchy : list of str, mapping of str to list of str, or 'all'
+        ROIs of BH scores, from early to late, of all datasets or of each by its name; by default
+        all that are decoded, in the order of the dataset.
+    significance : SignificanceSpec, optional
+        Take p from controls. Without it, p follows from the number of test images, and there is
+        none in cross-validation.
+    reliability : ReliabilitySpec, optional
+        Decode single presentations of test images too, and say how reliable predictions are.
+    encoding : EncodingSpec, optional
+        Compute encoding-based BH scores too.
+    keep : KeepSpec
+        Units that are kept image by image.
+    seed : int
+        Of folds and shuffling.
+    authors : list of Author
+        Who made the release; without any, its metadata say that they are not stated.
+    doi : str, optional
+        Of this version of the release: 10.…/…, or its address.
+    funding : list of str
+        Funders and grants, one each.
+    changes : dict of str to str
+        What changed in each version, newest first.
+    """
+
+    no_number = frozenset(
+        {
+            *("name", "version", "title", "description", "licence", "citation", "changes"),
+            *("authors", "doi", "funding"),
+            # Of these a build has its part, which is in its identity: its own dataset and network,
+            # the ROIs that they give, and in the hash of the responses the test sets.
+            *("datasets", "models", "own_models", "rois", "hierarchy", "tests"),
+        }
+    )
+
+    name: Name
+    version: Annotated[
+        str,
+        BeforeValidator(_text),
+        StringConstraints(pattern=r"^(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}$"),
+    ]
+    title: str
+    description: str
+    licence: str
+    citation: str
+    datasets: Annotated[list[str], Field(min_length=1)]
+    models: Annotated[list[ModelChoice], Field(min_length=1)]
+    own_models: list[OwnModel] = Field(default_factory=list)
+    rois: _Rois | dict[Name, _Rois] | Literal["all"] = "all"
+    hierarchy: _Order | dict[Name, _Order] | Literal["all"] = "all"
+    tests: _Tests | dict[Name, _Tests] | Literal["all"] = "all"
+    units: UnitSelection | Literal["all"] = "all"
+    decoder: DecoderSpec = DecoderSpec()
+    control: Literal["shuffled-images"] | None = None
+    significance: SignificanceSpec | None = None
+    reliability: ReliabilitySpec | None = None
+    encoding: EncodingSpec | None = None
+    keep: KeepSpec = KeepSpec()
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    authors: list[Author] = Field(default_factory=list)
+    doi: Doi | None = None
+    funding: list[Line] = Field(default_factory=list)
+    changes: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _nothing_stands_twice(self) -> Recipe:
+        for what, names in (
+            ("datasets", self.datasets),
+            ("models", [model.name for model in self.models]),
+            ("own_models", [model.name for model in self.own_models]),
+            *_lists("rois", self.rois),
+            *_lists("hierarchy", self.hierarchy),
+            *_lists("tests", self.tests),
+            ("keep.also", self.keep.also),
+        ):
+            repeated = sorted({name for name in names if names.count(name) > 1})
+            if repeated:
+                raise ValueError(f"{what}: {', '.join(repeated)} stands twice")
+        check_alike([model.name for model in self.models], "models")
+        return self
+
+    @model_validator(mode="after")
+    def _reliability_needs_test_sets(self) -> Recipe:
+        if self.reliability is not None and self.decoder.folds is not None:
+            raise ValueError(
+                "reliability: not with decoder.folds; what a fold adds to its predictions is the "
+                "same in all presentations and would count as reliable"
+            )
+        return self
+
+    @property
+    def n_controls(self) -> int:
+        """How often everything is decoded with shuffled images."""
+        return 0 if self.significance is None else self.significance.controls
+
+    @property
+    def n_divisions(self) -> int:
+        """Divisions of presentations that reliability is over; 0 for none."""
+        return 0 if self.reliability is None else self.reliability.divisions
+
+    def rois_of(self, dataset: str) -> list[str] | None:
+        """The ROIs of a dataset that are decoded; None for all that it has."""
+        return _of(self.rois, dataset)
+
+    def tests_of(self, dataset: str) -> list[str] | None:
+        """The test sets of a dataset that are decoded; None for all that are of no window."""
+        return _of(self.tests, dataset)
+
+    def hierarchy_of(self, dataset: str) -> list[str] | None:
+        """The ROIs of a dataset's BH scores, from early to late; None for all in its own order."""
+        return _of(self.hierarchy, dataset)
+
+    @property
+    def selection(self) -> UnitSelection:
+        """Units of each layer that are decoded."""
+        return UnitSelection(sample=None) if self.units == "all" else self.units
+
+
+def _lists(key: str, given: Any) -> list[tuple[str, list[str]]]:
+    """Lists of names in a value that may be one list, one for each dataset, or a word."""
+    if isinstance(given, dict):
+        return [(f"{key}.{dataset}", names) for dataset, names in given.items()]
+    return [] if given == "all" else [(key, given)]
+
+
+def _of(given: list[str] | dict[str, list[str]] | Literal["all"], dataset: str) -> list[str] | None:
+    if isinstance(given, dict):
+        return given.get(dataset)
+    return None if given == "all" else given
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises
+    ------
+    RecipeError
+        Names the file, the key and what is wrong with it.
+    """
+    return read_spec(path, Recipe, RecipeError)
