@@ -27,8 +27,9 @@ from unitdb.analysis import (
     permuted_orders,
 )
 from unitdb.analysis.moments import BlockMoments
+from unitdb.measures import accuracy_rows
 from unitdb.publish import write_partition
-from unitdb.tables import Scope, accuracy_rows, partition_keys
+from unitdb.tables import Scope, partition_keys
 
 _SHAPE, _QUICK_SHAPE = (64, 224, 224), (8, 14, 14)
 _SUBJECTS, _IMAGES = 5, 50

@@ -24,19 +24,10 @@ from _machine import describe_machine, versions
 from scipy.stats import zscore
 
 from unitdb.analysis import Interval, PairInterval, best_units
+from unitdb.imports import DatasetInfo, LayerAccuracies, NetworkInfo, stage_accuracies
+from unitdb.measures import Agreement, accuracy_rows
 from unitdb.publish import ReleaseInfo, publish_release, write_partition
-from unitdb.tables import (
-    DatasetInfo,
-    LayerAccuracies,
-    NetworkInfo,
-    Origin,
-    Rows,
-    Scope,
-    accuracy_rows,
-    partition_keys,
-    stage_accuracies,
-)
-from unitdb.tables.statistics import Agreement
+from unitdb.tables import Origin, Rows, Scope, partition_keys
 
 _ALEXNET = {
     "conv1": (96, 55, 55),
@@ -201,10 +192,10 @@ def _pearson(r: np.ndarray, **_: object) -> list[Agreement]:
 
 
 _LEFT_OUT = {
-    "unitdb.tables.network.agreement": _pearson,
-    "unitdb.tables.network.HierarchyTables.add": lambda *_: None,
-    "unitdb.tables.network.RecurrenceTable.add": lambda *_: None,
-    "unitdb.tables.network.RecurrenceTable.rows": lambda _: [],
+    "unitdb.measures.intersubject.agreement": _pearson,
+    "unitdb.measures.hierarchy.HierarchyTables.add": lambda *_: None,
+    "unitdb.measures.recurrence.RecurrenceTable.add": lambda *_: None,
+    "unitdb.measures.recurrence.RecurrenceTable.rows": lambda _: [],
     "unitdb.publish.release.verify": lambda *_, **__: None,
 }
 """What --bare leaves out."""

@@ -127,7 +127,7 @@ def test_progress_counts_to_the_end_of_every_step(recipe):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import unitdb.pipeline.run, unitdb.tables.network, unitdb.publish.release, unitdb.release.placing
+import unitdb.pipeline.run, unitdb.measures.accuracy, unitdb.publish.release, unitdb.release.placing
 from unitdb.pipeline import build
 from unitdb.recipes import read_jobs, read_recipe
 
@@ -154,8 +154,8 @@ MOMENTS = {
         "never",
         0,
         (
-            "write = unitdb.tables.network.write_partition\n"
-            "unitdb.tables.network.write_partition = lambda folder, table, *rest: "
+            "write = unitdb.measures.accuracy.write_partition\n"
+            "unitdb.measures.accuracy.write_partition = lambda folder, table, *rest: "
             "die() if table == 'unit_summary' else write(folder, table, *rest)"
         ),
     ),
@@ -197,7 +197,7 @@ def test_a_resumed_build_does_not_decode_again(recipe, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             run(recipe)
     monkeypatch.setattr("unitdb.predictions.blocks.RoiDecoder", stop)
-    monkeypatch.setattr("unitdb.tables.rows.summarise_units", stop)
+    monkeypatch.setattr("unitdb.measures.units.summarise_units", stop)
     assert run(recipe).exists()
 
 
@@ -253,7 +253,7 @@ def test_a_build_is_named_by_the_code_and_the_packages(recipe, built, monkeypatc
     known = set(unitdb.open(built).table("builds")["build"])
     for name, value in (("code_sha256", "0" * 64), ("package_versions", {"numpy": "0"})):
         with monkeypatch.context() as patched:
-            patched.setattr(f"unitdb.recipes.inputs.{name}", lambda value=value: value)
+            patched.setattr(f"unitdb.recipes.jobs.{name}", lambda value=value: value)
             (job,) = read_jobs(
                 read_recipe(recipe),
                 folder=recipe.parent,

@@ -109,7 +109,7 @@ def test_a_build_killed_while_keeping_goes_on(
     monkeypatch.setattr(
         "unitdb.pipeline.run.decode_job", lambda *_, **__: None
     )  # nothing is left to decode
-    monkeypatch.setattr("unitdb.measures.kept.predict_kept", die)
+    monkeypatch.setattr("unitdb.measures.kept.KeptStep.run", die)
     assert contents(run(recipe)) == contents(built)
 
 

@@ -23,9 +23,10 @@ from unitdb.analysis import (
 )
 from unitdb.decoding import DecoderSettings, RoiDecoder, encoding_accuracies
 from unitdb.errors import RecipeError, ResponsesError, TransformationError
+from unitdb.measures import HierarchyTables, RecurrenceTable
 from unitdb.pipeline import build
 from unitdb.responses import decoding_design, open_dataset, shuffle_images
-from unitdb.tables import HierarchyTables, RecurrenceTable, Scope
+from unitdb.tables import Scope
 
 ROIS = ["V1", "IT"]  # in the order of the dataset
 LAYERS = ["conv", "scores"]
@@ -394,7 +395,7 @@ def test_units_are_ranked_some_at_a_time(monkeypatch):
 
     expected = rows()
     assert {row["among"] for row in expected} == {"subject", "others", "halves"}
-    monkeypatch.setattr("unitdb.tables.recurrence._AT_ONCE", 7)
+    monkeypatch.setattr("unitdb.measures.recurrence._AT_ONCE", 7)
     assert rows() == expected
 
 

@@ -14,8 +14,8 @@ from tests.pipeline.small import N_TEST, contents, edit, lay_out, run
 from unitdb.activations import Activations
 from unitdb.decoding import DecoderSettings, RoiDecoder
 from unitdb.errors import RecipeError, UnknownRoiError
+from unitdb.measures import by_formula
 from unitdb.responses import decoding_design, open_dataset, shuffle_images
-from unitdb.tables import by_formula
 
 KEYS = ["layer", "roi"]
 N_CONTROLS = 10

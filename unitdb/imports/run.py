@@ -15,20 +15,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unitdb.errors import PublishedFileError, ReleaseExistsError
+from unitdb.imports.accuracies import DatasetInfo, LayerAccuracies, NetworkInfo
 from unitdb.imports.layouts import Source, find_sources, get_layout
 from unitdb.imports.matfile import read_accuracy
+from unitdb.imports.publishing import stage_accuracies, working_folder
 from unitdb.publish import ReleaseInfo, publish_release
 from unitdb.release import open_release
 from unitdb.specs import canonical_json, content_sha256
-from unitdb.tables import (
-    DatasetInfo,
-    LayerAccuracies,
-    NetworkInfo,
-    Origin,
-    Use,
-    stage_accuracies,
-    working_folder,
-)
+from unitdb.tables import Origin, Use
 
 __all__ = ["Imported", "import_accuracies"]
 

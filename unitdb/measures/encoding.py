@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from threadpoolctl import threadpool_limits
 from unitdb.activations import Activations, LayerInfo
 from unitdb.decoding import DecoderSettings, encoding_accuracies
 from unitdb.errors import ResponsesError, UnitdbError
+from unitdb.measures.decoded import Decoded
+from unitdb.measures.protocol import Measure
 from unitdb.predictions import (
-    Run,
     check_worker,
     load_arranged,
     responses_path,
@@ -23,13 +24,69 @@ from unitdb.predictions import (
     true_rows,
     write_job_responses,
 )
-from unitdb.recipes import Job, Progress, scope_of
+from unitdb.recipes import Job, scope_of
 from unitdb.sealed import map_npy, read_npy, read_npz, sealed_shape, write_npy
 from unitdb.tables import Scope, code_sha256, partition_keys, table_of
 
-__all__ = ["EncodingResults", "encode"]
+__all__ = ["Encoding", "EncodingResults", "EncodingStep"]
 
 _AT_ONCE = 1 << 14  # units whose activations are in memory together
+
+
+class Encoding(Measure):
+    """Encoding accuracy of each voxel, and of its controls."""
+
+    name = "encode"
+    tables = ("encoding",)
+
+    def steps(self, decoded: Decoded) -> Sequence[EncodingStep]:
+        """One for each layer, subject and control; none where the recipe asks for none."""
+        job, folder = decoded.job, decoded.folder
+        if job.recipe.encoding is None:
+            return ()
+        return [
+            EncodingStep(
+                name=f"{job.dataset.spec.name}/{subject.subject} from {layer.name}",
+                layer=layer.name,
+                subject=number,
+                responses=responses_path(folder, number),
+                rois=job.dataset.rois,
+                units=folder / "encoding" / layer.name / "units.npy",
+                resolution=decoded.activations.resolution(layer.name),
+                settings=job.recipe.decoder.settings(),
+                control=control,
+                n_voxels=sum(int(mask.sum()) for mask in subject.rois.values()),
+                n_sets=len(job.dataset.sets),
+                target=folder / "encoding" / layer.name / f"{number:03d}-{control:04d}.npy",
+                code=code_sha256(),
+            )
+            for layer in job.model.layers
+            for number, subject in enumerate(job.dataset.subjects)
+            for control in range(1 + job.recipe.n_controls)
+        ]
+
+    def prepare(self, decoded: Decoded, steps: Sequence[EncodingStep]) -> None:
+        """Write responses, and the activations of a sample of each layer's units."""
+        job = decoded.job
+        write_job_responses(
+            job, decoded.activations, decoded.folder, {step.subject for step in steps}
+        )
+        paths = {step.layer: step.units for step in steps}
+        for layer in job.model.layers:
+            if layer.name in paths and job.recipe.encoding is not None:
+                n, seed = job.recipe.encoding.units, job.recipe.selection.seed
+                _write_units(paths[layer.name], decoded.activations, layer, n=n, seed=seed)
+
+    def pieces(self, table: str, decoded: Sequence[Decoded]) -> Iterator[pa.Table]:
+        """All rows at once."""
+        found = (self.results(of_job) for of_job in decoded)
+        parts = [results.table() for results in found if results is not None]
+        yield pa.concat_tables([table_of(table, []), *parts])
+
+    def results(self, decoded: Decoded) -> EncodingResults | None:
+        """Accuracies of a job whose steps are done; None where there are none."""
+        steps = self.steps(decoded)
+        return EncodingResults(decoded.job, steps) if steps else None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,69 +140,30 @@ class EncodingStep:
         """Whether the result is there, as it was written, and of the right shape."""
         return sealed_shape(self.target) == (self.n_sets, self.n_voxels)
 
-
-def encode(
-    job: Job,
-    activations: Activations,
-    folder: Path,
-    *,
-    run: Run,
-    progress: Progress | None = None,
-) -> EncodingResults | None:
-    """Compute the encoding accuracies of a job that are not there yet; None where none are asked.
-
-    Parameters
-    ----------
-    job : Job
-        What to predict from what.
-    activations : Activations
-        Of the job's stimuli and layers.
-    folder : Path
-        For the results; that of the job's blocks.
-    run : callable
-        The workers.
-    progress : callable, optional
-        Called with steps done and to do.
-
-    Raises
-    ------
-    ResponsesError
-        Names the dataset, subject and layer that cannot be predicted from.
-    """
-    if job.recipe.encoding is None:
-        return None
-    settings, subjects = job.recipe.decoder.settings(), job.dataset.subjects
-    steps = [
-        EncodingStep(
-            name=f"{job.dataset.spec.name}/{subject.subject} from {layer.name}",
-            layer=layer.name,
-            subject=number,
-            responses=responses_path(folder, number),
-            rois=job.dataset.rois,
-            units=folder / "encoding" / layer.name / "units.npy",
-            resolution=activations.resolution(layer.name),
-            settings=settings,
-            control=control,
-            n_voxels=sum(int(mask.sum()) for mask in subject.rois.values()),
-            n_sets=len(job.dataset.sets),
-            target=folder / "encoding" / layer.name / f"{number:03d}-{control:04d}.npy",
-            code=code_sha256(),
-        )
-        for layer in job.model.layers
-        for number, subject in enumerate(subjects)
-        for control in range(1 + job.recipe.n_controls)
-    ]
-    to_do = [step for step in steps if not step.is_done()]
-    write_job_responses(job, activations, folder, {step.subject for step in to_do})
-    for layer in job.model.layers:
-        path = folder / "encoding" / layer.name / "units.npy"
-        if any(step.units == path for step in to_do):
-            n, seed = job.recipe.encoding.units, job.recipe.selection.seed
-            _write_units(path, activations, layer, n=n, seed=seed)
-    for number, _ in enumerate(run(_encode, to_do), 1 + len(steps) - len(to_do)):
-        if progress:
-            progress(f"encode {job.dataset.spec.name}/{job.model.spec.name}", number, len(steps))
-    return EncodingResults(job, steps)
+    def run(self) -> None:
+        """Predict the voxels."""
+        check_worker(self.code, self.responses)
+        arrays = read_npz(self.responses, lambda name: name == "values" or name.startswith("roi-"))
+        masks = np.stack([arrays[f"roi-{roi}"] for roi in self.rois])
+        voxels = np.flatnonzero(masks.any(axis=0))  # each once, however many ROIs it is in
+        responses = arrays["values"][:, voxels]
+        arranged = load_arranged(self.responses)
+        units = true_rows(read_npy(self.units), arranged)
+        places = np.concatenate([np.searchsorted(voxels, np.flatnonzero(mask)) for mask in masks])
+        of_samples = units[arranged.rows[self.control]]
+        with threadpool_limits(1):
+            try:
+                (r,) = encoding_accuracies(
+                    [of_samples],
+                    responses,
+                    arranged.splits,
+                    self.settings,
+                    sets=arranged.set_rows,
+                    resolutions=[self.resolution],
+                )
+            except UnitdbError as cause:
+                raise ResponsesError(f"{self.name}: encoding: {cause}") from None
+        write_npy(self.target, r[:, places].astype(np.float32))
 
 
 def _write_units(
@@ -161,33 +179,6 @@ def _write_units(
             stop = min(start + _AT_ONCE, len(units))
             parts.append(activations.block(layer.name, start, stop)[:, some - start])
     write_npy(path, np.concatenate(parts, axis=1))
-
-
-def _encode(step: EncodingStep) -> EncodingStep:
-    """Predict the voxels of a step; gives it back."""
-    check_worker(step.code, step.responses)
-    arrays = read_npz(step.responses, lambda name: name == "values" or name.startswith("roi-"))
-    masks = np.stack([arrays[f"roi-{roi}"] for roi in step.rois])
-    voxels = np.flatnonzero(masks.any(axis=0))  # each once, however many ROIs it is in
-    responses = arrays["values"][:, voxels]
-    arranged = load_arranged(step.responses)
-    units = true_rows(read_npy(step.units), arranged)
-    places = np.concatenate([np.searchsorted(voxels, np.flatnonzero(mask)) for mask in masks])
-    of_samples = units[arranged.rows[step.control]]
-    with threadpool_limits(1):
-        try:
-            (r,) = encoding_accuracies(
-                [of_samples],
-                responses,
-                arranged.splits,
-                step.settings,
-                sets=arranged.set_rows,
-                resolutions=[step.resolution],
-            )
-        except UnitdbError as cause:
-            raise ResponsesError(f"{step.name}: encoding: {cause}") from None
-    write_npy(step.target, r[:, places].astype(np.float32))
-    return step
 
 
 class EncodingResults:

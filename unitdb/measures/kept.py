@@ -19,16 +19,15 @@ from numpy.typing import NDArray
 from unitdb.activations import Activations, LayerInfo, select_units
 from unitdb.analysis import best_units
 from unitdb.errors import RecipeError, closest
-from unitdb.measures.patterns import pattern_steps
+from unitdb.measures.decoded import Decoded
+from unitdb.measures.protocol import Measure
 from unitdb.predictions import (
     Block,
-    LayerResults,
-    Run,
     category_means,
     load_arranged,
     predict_units,
 )
-from unitdb.recipes import Job, Progress, SubjectInput
+from unitdb.recipes import Job, SubjectInput
 from unitdb.schema import get_table
 from unitdb.sealed import (
     check_seal,
@@ -41,18 +40,67 @@ from unitdb.sealed import (
 )
 from unitdb.unitids import UnitId
 
-__all__ = [
-    "TABLES",
-    "KeptStep",
-    "check_kept",
-    "keep_units",
-    "kept_pieces",
-    "predict_kept",
-]
-
-TABLES = ("activation", "prediction")
+__all__ = ["Kept", "KeptStep", "check_kept"]
 
 Positions = NDArray[np.intp]
+
+
+class Kept(Measure):
+    """Activations and predictions of the best units, and of those that the recipe names."""
+
+    name = "keep"
+    tables = ("activation", "prediction")
+
+    def steps(self, decoded: Decoded) -> Sequence[KeptStep]:
+        """One for each test set, layer, ROI and subject, of layers without rows as yet."""
+        positions = {layer.name: _positions(decoded, layer) for layer in _to_do(decoded)}
+        return [
+            KeptStep(blocks=blocks, positions=positions[layer])
+            for of_set in decoded.of_sets.values()
+            for (layer, _), blocks in of_set.items()
+            if len(positions.get(layer, ()))
+        ]
+
+    def conclude(self, decoded: Decoded, steps: Sequence[KeptStep]) -> None:
+        """Write the rows of each layer to a Parquet file a table."""
+        folder = _folder(decoded)
+        for layer in _to_do(decoded):
+            kept = _positions(decoded, layer)
+            paths = [_activation_path(folder, layer.name)]
+            tables = [_activation_rows(decoded.job, layer, decoded.activations, kept)]
+            units = decoded.activations.units(layer.name)[kept]
+            for condition in decoded.job.dataset.conditions:
+                found = {
+                    step.blocks[0].place: read_npy(step.target)
+                    for step in steps
+                    if step.blocks[0].layer == layer.name and step.blocks[0].test == condition
+                }
+                paths.append(_prediction_path(folder, condition, layer.name))
+                tables.append(_prediction_rows(decoded.job, condition, layer, units, found))
+            for path, table in zip(paths, tables, strict=True):
+                # The last of them is looked for: its seal is of all before it.
+                with sealing(path, others=paths[:-1] if path == paths[-1] else ()) as temporary:
+                    pq.write_table(table, temporary)
+
+    def pieces(self, table: str, decoded: Sequence[Decoded]) -> Iterator[pa.Table]:
+        """A layer at a time."""
+        schema = get_table(table).arrow_schema()
+        in_order = sorted(
+            (of.job.dataset.spec.name, condition, of.job.model.spec.name, layer.name, number)
+            for number, of in enumerate(decoded)
+            for layer in of.job.model.layers
+            for condition in (of.job.dataset.conditions if table == "prediction" else ("",))
+        )
+        for _, condition, _, layer, number in in_order:
+            folder = _folder(decoded[number])
+            path = (
+                _prediction_path(folder, condition, layer)
+                if condition
+                else _activation_path(folder, layer)
+            )
+            check_seal(path)
+            read = pq.read_table(path, schema=schema)
+            yield read.replace_schema_metadata(schema.metadata)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,6 +128,17 @@ class KeptStep:
         shape = sealed_shape(self.target)
         return shape is not None and shape[1:] == (len(self.positions),)
 
+    def run(self) -> None:
+        """Write the predictions."""
+        first = self.blocks[0]
+        n_held_out = len(load_arranged(first.responses).sets[first.test])
+        found = np.empty((n_held_out, len(self.positions)), dtype=np.float32)
+        for block in self.blocks:
+            start, stop = np.searchsorted(self.positions, [block.start, block.stop])
+            if start < stop:
+                found[:, start:stop] = _predicted(block, self.positions[start:stop] - block.start)
+        write_npy(self.target, found)
+
 
 def check_kept(jobs: Sequence[Job]) -> None:
     """Raise RecipeError where a unit of ``keep.also`` is not decoded; says which are near."""
@@ -103,113 +162,6 @@ def check_kept(jobs: Sequence[Job]) -> None:
             )
 
 
-def keep_units(
-    job: Job,
-    activations: Activations,
-    blocks: Sequence[Block],
-    folder: Path,
-    *,
-    run: Run,
-    progress: Progress | None = None,
-) -> None:
-    """Write the rows of a job's kept units, layer by layer, where they are not written yet.
-
-    Parameters
-    ----------
-    job : Job
-        What was decoded from what.
-    activations : Activations
-        Of the job.
-    blocks : sequence of Block
-        Of the job, done.
-    folder : Path
-        For a Parquet file of each layer and table.
-    run : callable
-        The workers.
-    progress : callable, optional
-        Called with what is done and to do.
-    """
-    conditions = job.dataset.conditions
-    to_do = [
-        layer
-        for layer in job.model.layers
-        if not is_sealed(_prediction_path(folder, conditions[-1], layer.name))
-    ]
-    of_sets = {name: [block.of(name) for block in blocks] for name in conditions}
-    positions = {
-        layer.name: _positions(job, layer, activations.units(layer.name), of_sets)
-        for layer in to_do
-    }
-    steps = [
-        KeptStep(blocks=step.blocks, positions=positions[step.layer])
-        for of_set in of_sets.values()
-        for step in pattern_steps(of_set)
-        if len(positions.get(step.layer, ()))
-    ]
-    left = [step for step in steps if not step.is_done()]
-    for number, _ in enumerate(run(predict_kept, left), 1 + len(steps) - len(left)):
-        if progress:
-            progress("keep", number, len(steps))
-    for layer in to_do:
-        kept = positions[layer.name]
-        paths = [_activation_path(folder, layer.name)]
-        tables = [_activation_rows(job, layer, activations, kept)]
-        for condition in conditions:
-            found = {
-                step.blocks[0].place: read_npy(step.target)
-                for step in steps
-                if step.blocks[0].layer == layer.name and step.blocks[0].test == condition
-            }
-            units = activations.units(layer.name)[kept]
-            paths.append(_prediction_path(folder, condition, layer.name))
-            tables.append(_prediction_rows(job, condition, layer, units, found))
-        for path, table in zip(paths, tables, strict=True):
-            # The last of them is looked for: its seal is of all before it.
-            with sealing(path, others=paths[:-1] if path == paths[-1] else ()) as temporary:
-                pq.write_table(table, temporary)
-
-
-def kept_pieces(table: str, jobs: Sequence[Job], folders: Mapping[str, Path]) -> Iterator[pa.Table]:
-    """Rows of ``activation`` or ``prediction`` of all jobs, a layer at a time, in order.
-
-    Parameters
-    ----------
-    table : str
-    jobs : sequence of Job
-    folders : mapping of str to Path
-        Folder of each job's rows, by its build.
-    """
-    schema = get_table(table).arrow_schema()
-    in_order = sorted(
-        (job.dataset.spec.name, condition, job.model.spec.name, layer.name, job.build)
-        for job in jobs
-        for layer in job.model.layers
-        for condition in (job.dataset.conditions if table == "prediction" else ("",))
-    )
-    for _, condition, _, layer, build in in_order:
-        folder = folders[build]
-        path = (
-            _prediction_path(folder, condition, layer)
-            if condition
-            else _activation_path(folder, layer)
-        )
-        check_seal(path)
-        read = pq.read_table(path, schema=schema)
-        yield read.replace_schema_metadata(schema.metadata)
-
-
-def predict_kept(step: KeptStep) -> KeptStep:
-    """Write the predictions of a step; gives it back."""
-    n_held_out = len(load_arranged(step.blocks[0].responses).sets[step.blocks[0].test])
-    found = np.empty((n_held_out, len(step.positions)), dtype=np.float32)
-    for block in step.blocks:
-        first, last = np.searchsorted(step.positions, [block.start, block.stop])
-        if first < last:
-            found[:, first:last] = _predicted(block, step.positions[first:last] - block.start)
-    write_npy(step.target, found)
-    return step
-
-
 def _predicted(block: Block, units: Positions) -> NDArray[np.floating]:
     """Predictions of units of a block: those at hand, and others decoded again."""
     known = np.isin(units, block.patterns)
@@ -223,17 +175,27 @@ def _predicted(block: Block, units: Positions) -> NDArray[np.floating]:
     return predicted
 
 
-def _positions(
-    job: Job,
-    layer: LayerInfo,
-    units: NDArray[np.int32],
-    of_sets: Mapping[str, Sequence[Block]],
-) -> Positions:
-    named = [UnitId.parse(unit) for unit in job.recipe.keep.also]
-    also = [of.unit for of in named if of[:2] == (job.model.spec.name, layer.name)]
-    results = (LayerResults(of_set, layer.name) for of_set in of_sets.values())
-    best = best_units((r for of_set in results for r in of_set), job.recipe.keep.units)
+def _to_do(decoded: Decoded) -> list[LayerInfo]:
+    """Layers whose rows are not written."""
+    last = decoded.job.dataset.conditions[-1]
+    return [
+        layer
+        for layer in decoded.job.model.layers
+        if not is_sealed(_prediction_path(_folder(decoded), last, layer.name))
+    ]
+
+
+def _positions(decoded: Decoded, layer: LayerInfo) -> Positions:
+    keep, units = decoded.job.recipe.keep, decoded.activations.units(layer.name)
+    named = [UnitId.parse(unit) for unit in keep.also]
+    also = [of.unit for of in named if of[:2] == (decoded.job.model.spec.name, layer.name)]
+    results = (decoded.results(condition, layer.name) for condition in decoded.of_sets)
+    best = best_units((r for of_set in results for r in of_set), keep.units)
     return np.union1d(best, np.searchsorted(units, np.array(also, dtype=np.int32)))
+
+
+def _folder(decoded: Decoded) -> Path:
+    return decoded.work / "kept" / decoded.job.build
 
 
 def _activation_rows(

@@ -1,39 +1,61 @@
-"""What the patterns of a layer say: steps that workers share, after the blocks are decoded."""
+"""What the patterns of a layer say: whether its units together tell images apart.
+
+Its numbers are columns of ``layer_summary`` and ``intersubject``, which ask for them here.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from unitdb.activations import Activations
 from unitdb.analysis import (
     Interval,
     MeanProfile,
     PatternSimilarity,
     pairwise_identification,
     pattern_correlation,
+    prediction_correlations,
 )
+from unitdb.measures.decoded import Decoded
+from unitdb.measures.protocol import Measure, Predicted
 from unitdb.predictions import Block, load_arranged, resolution_of_layer, true_rows
 from unitdb.resolution import flattened, is_constant
-from unitdb.sealed import read_npy, write_npy, write_text
+from unitdb.sealed import is_sealed, read_npy, read_text, write_npy, write_text
 
-__all__ = [
-    "PatternStep",
-    "load_predictions",
-    "pattern_steps",
-    "summarise_patterns",
-    "write_truth",
-]
+__all__ = ["PatternStep", "Patterns", "load_predictions", "predicted"]
 
 _CHANCE = 0.5
 """Identification by a pattern that knows nothing, where no test image trains the decoder."""
+
+
+class Patterns(Measure):
+    """Patterns of a sample of a layer's units."""
+
+    name = "patterns"
+
+    def steps(self, decoded: Decoded) -> Sequence[PatternStep]:
+        """One for each test set, layer, ROI and subject."""
+        return [
+            PatternStep(layer=layer, blocks=blocks)
+            for of_set in decoded.of_sets.values()
+            for (layer, _), blocks in of_set.items()
+        ]
+
+    def prepare(self, decoded: Decoded, steps: Sequence[PatternStep]) -> None:
+        """Write the true activations of the layers' patterns, (n_stimuli, n_kept)."""
+        for step in {step.layer: step for step in steps}.values():
+            parts = [
+                decoded.activations.block(step.layer, block.start, block.stop)[:, block.patterns]
+                for block in step.blocks
+                if len(block.patterns)
+            ]
+            write_npy(step.truth, np.concatenate(parts, axis=1))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,14 +65,11 @@ class PatternStep:
     Parameters
     ----------
     layer : str
-    place : tuple of int
-        Positions of the ROI and of the subject.
     blocks : tuple of Block
         All that are of them, done.
     """
 
     layer: str
-    place: tuple[int, int]
     blocks: tuple[Block, ...]
 
     @property
@@ -60,34 +79,47 @@ class PatternStep:
 
     @property
     def truth(self) -> Path:
-        """``.npy`` file by :func:`write_truth`."""
+        """``.npy`` file: float32 of shape (n_stimuli, n_kept), by :meth:`Patterns.prepare`."""
         return self.blocks[0].folder / "truth" / f"{self.layer}.npy"
 
+    def is_done(self) -> bool:
+        """Whether the file is there, as it was written."""
+        return is_sealed(self.target)
 
-def pattern_steps(blocks: Sequence[Block]) -> list[PatternStep]:
-    """One step for each layer, ROI and subject of the blocks, which are of one test set."""
+    def run(self) -> None:
+        """Compare decoded patterns with true ones, and write what comes of it."""
+        write_text(self.target, json.dumps(_summary(self)))
 
-    def key(block: Block) -> tuple[str, tuple[int, int]]:
-        return block.layer, block.place
 
-    return [
-        PatternStep(layer=layer, place=place, blocks=tuple(group))
-        for (layer, place), group in groupby(sorted(blocks, key=key), key)
+def predicted(decoded: Decoded, condition: str, layer: str, roi: int) -> Predicted:
+    """What the predictions of the units of a layer's patterns give, of an ROI.
+
+    Parameters
+    ----------
+    decoded : Decoded
+        Its steps of :class:`Patterns` done.
+    condition : str
+        The test set.
+    layer : str
+    roi : int
+        Position of the ROI.
+    """
+    dataset = decoded.job.dataset
+    steps = [
+        PatternStep(layer=layer, blocks=decoded.of_sets[condition][layer, (roi, subject)])
+        for subject in range(len(dataset.subjects))
     ]
+    alike = None
+    if not dataset.share_targets(condition):
+        alike = prediction_correlations(
+            [load_predictions(step.blocks)[0] for step in steps],
+            [subject.targets(condition) for subject in dataset.subjects],
+        )
+    return Predicted(patterns=[json.loads(read_text(step.target)) for step in steps], alike=alike)
 
 
-def write_truth(step: PatternStep, activations: Activations) -> None:
-    """Write the true activations of a layer's patterns, (n_stimuli, n_kept), for all its steps."""
-    parts = [
-        activations.block(step.layer, block.start, block.stop)[:, block.patterns]
-        for block in step.blocks
-        if len(block.patterns)
-    ]
-    write_npy(step.truth, np.concatenate(parts, axis=1))
-
-
-def summarise_patterns(step: PatternStep) -> PatternStep:
-    """Compare decoded patterns with true ones, and write what comes of it; gives the step back.
+def _summary(step: PatternStep) -> dict[str, float | None]:
+    """Columns of ``layer_summary`` that decoded patterns give beside true ones.
 
     Units are normalised with the mean and SD of the images that train, over all folds. The
     candidates are the test images, in the order of their ids: bootstraps over images then follow
@@ -101,9 +133,8 @@ def summarise_patterns(step: PatternStep) -> PatternStep:
     test = arranged.held_out(step.blocks[0].test)[by_name]
     rows = arranged.rows
     if len(np.unique(rows[0, test])) < len(test):
-        write_text(step.target, json.dumps({}))
-        return step
-    predicted = load_predictions(step)[:, by_name]
+        return {}
+    predicted = load_predictions(step.blocks)[:, by_name]
     truth = true_rows(read_npy(step.truth), arranged)
     with threadpool_limits(1):
         true, *controls = (
@@ -120,19 +151,17 @@ def summarise_patterns(step: PatternStep) -> PatternStep:
             columns["identification_chance"] = float(
                 np.mean([_rate(similarity.similarity()) for similarity in controls])
             )
-    known = {name: None if value != value else value for name, value in columns.items()}
-    write_text(step.target, json.dumps(known))
-    return step
+    return {name: None if value != value else value for name, value in columns.items()}
 
 
-def load_predictions(step: PatternStep) -> NDArray[np.float32]:
+def load_predictions(blocks: Sequence[Block]) -> NDArray[np.float32]:
     """Predictions of the units of the patterns, of the truth and of controls.
 
     Returns
     -------
     array of shape (1 + some controls, n_test, n_kept)
     """
-    kept = [block for block in step.blocks if len(block.patterns)]
+    kept = [block for block in blocks if len(block.patterns)]
     return np.concatenate([read_npy(block.predictions) for block in kept], axis=2)
 
 

@@ -1,4 +1,4 @@
-"""From what a build has computed to the tables of a release, layer by layer, then small ones.
+"""Take the measures of a job, and write the tables of a release: layer by layer, then small ones.
 
 What is written is found again by a build that was killed: a layer is complete where its small rows
 are, which are written last, and sealed with what else the layer has.
@@ -7,94 +7,108 @@ are, which are written last, and sealed with what else the layer has.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from unitdb.activations import Activations
-from unitdb.analysis import activation_covariates, prediction_correlations
-from unitdb.measures.encoding import EncodingResults
-from unitdb.measures.kept import TABLES as KEPT, kept_pieces
-from unitdb.measures.patterns import PatternStep, load_predictions, pattern_steps
-from unitdb.predictions import Block, LayerResults
+from unitdb.analysis import activation_covariates
+from unitdb.measures.decoded import Decoded
+from unitdb.measures.encoding import Encoding
+from unitdb.measures.every import MEASURES
+from unitdb.measures.network import add_layer, finish_network
+from unitdb.measures.patterns import predicted
+from unitdb.measures.protocol import DecodedLayer, Found, Layer, Measure, Network, Step
+from unitdb.predictions import Run
 from unitdb.publish import write_table
-from unitdb.recipes import Job, Progress, reference_tables, scope_of
+from unitdb.recipes import Progress, scope_of
+from unitdb.schema import TABLES
 from unitdb.sealed import is_sealed, read_text, write_text
-from unitdb.tables import (
-    DecodedLayer,
-    NetworkTables,
-    Predicted,
-    Results,
-    Rows,
-    Scope,
-    table_of,
-)
+from unitdb.tables import Rows, Scope, table_of
 
-__all__ = ["kept_folder", "tabulate", "write_tables"]
+__all__ = ["tabulate", "take", "write_tables"]
 
-_HIERARCHY = "hierarchy of all layers"  # no name of a layer has spaces
+_NETWORK = "all layers"  # no name of a layer has spaces
 _AT_ONCE = 1 << 14  # units whose activations are in memory together
 
 
-def tabulate(
-    job: Job,
-    activations: Activations,
-    blocks: Sequence[Block],
-    encoded: EncodingResults | None,
-    work: Path,
-    progress: Progress | None,
-) -> None:
+def take(measure: Measure, decoded: Decoded, *, run: Run, progress: Progress | None = None) -> None:
+    """Do the steps of a measure that are not done yet.
+
+    Parameters
+    ----------
+    measure : Measure
+    decoded : Decoded
+        What to take it of.
+    run : callable
+        The workers.
+    progress : callable, optional
+        Called with the name of the measure, steps done and steps to do.
+    """
+    steps = measure.steps(decoded)
+    to_do = [step for step in steps if not step.is_done()]
+    if to_do:
+        measure.prepare(decoded, to_do)
+    for number, _ in enumerate(run(_run, to_do), 1 + len(steps) - len(to_do)):
+        if progress:
+            progress(measure.name, number, len(steps))
+    measure.conclude(decoded, steps)
+
+
+def _run(step: Step) -> Step:
+    step.run()
+    return step
+
+
+def tabulate(decoded: Decoded, *, progress: Progress | None = None) -> None:
     """Write the large tables of a job, and the rows it has in the small ones, layer by layer.
 
-    Twice over the layers: the false discovery rate of a unit takes the p of all of them.
+    Twice over the layers: the false discovery rate of a unit takes the p of all of them. Test sets
+    come one after the other, as if there were no other.
     """
-    for condition in job.dataset.conditions:
-        of_set = [block.of(condition) for block in blocks]
-        _tabulate_set(job, condition, activations, of_set, encoded, work, progress)
+    for condition in decoded.job.dataset.conditions:
+        _tabulate_set(decoded, condition, _named(progress, decoded, condition))
 
 
-def _tabulate_set(
-    job: Job,
-    condition: str,
-    activations: Activations,
-    blocks: Sequence[Block],
-    encoded: EncodingResults | None,
-    work: Path,
-    progress: Progress | None,
-) -> None:
-    """Write the tables of a test set."""
-    scope, names = scope_of(job, condition), [layer.name for layer in job.model.layers]
-    steps, tables = 2 * len(names), _network_tables(job, scope, work)
-    patterns, report = pattern_steps(blocks), _named(progress, job, condition)
-    for number, (layer, results) in enumerate(_decoded(job, activations, blocks), 1):
-        rows = _rows_path(work, scope, layer.name)
+def _tabulate_set(decoded: Decoded, condition: str, report: Callable[[int, int], None]) -> None:
+    network = _network(decoded, condition)
+    steps = 2 * len(network.layers)
+    for number, layer in enumerate(_layers(decoded, network), 1):
+        rows = _rows_path(decoded.work, network.scope, layer.name)
         if not is_sealed(rows):
-            of_layer = {step.place: step for step in patterns if step.layer == layer.name}
-            small, files = tables.add(
-                layer,
-                results,
-                covariates=_covariates(activations, layer.name),
-                predicted=partial(_predicted, job, condition, of_layer),
-            )
-            # Written last: where it is, all else of the layer is complete, and as its seal says.
-            write_text(rows, json.dumps(small), others=files)
+            _seal(rows, add_layer(layer, MEASURES))
         report(number, steps)
-    done = _rows_path(work, scope, _HIERARCHY)
+    done = _rows_path(decoded.work, network.scope, _NETWORK)
     if not is_sealed(done):
-        again = _decoded(job, activations, blocks, report)
-        voxels = None if encoded is None else partial(encoded.accuracies, condition)
-        small, files = tables.finish(again, names=names, encoded=voxels)
-        write_text(done, json.dumps(small), others=files)  # last again
+        again = _reporting(_layers(decoded, network), report, len(network.layers))
+        _seal(done, finish_network(network, again, MEASURES))
     report(steps, steps)
 
 
-def _named(progress: Progress | None, job: Job, condition: str) -> Callable[[int, int], None]:
+def _seal(path: Path, found: Found) -> None:
+    """Written last: where it is, all else is complete, and as its seal says."""
+    write_text(path, json.dumps(found.rows), others=found.files)
+
+
+def _reporting(
+    layers: Iterator[Layer], report: Callable[[int, int], None], n: int
+) -> Iterator[Layer]:
+    """Layers once more; reports each when the next is asked for."""
+    for number, layer in enumerate(layers, 1 + n):
+        yield layer
+        report(number, 2 * n)
+
+
+def _named(
+    progress: Progress | None, decoded: Decoded, condition: str
+) -> Callable[[int, int], None]:
     """Progress callback of one test set, which is named where there are several."""
-    step = "tables" if len(job.dataset.conditions) == 1 else f"tables, {condition}"
+    several = len(decoded.job.dataset.conditions) > 1
+    step = f"tables, {condition}" if several else "tables"
 
     def report(done: int, total: int) -> None:
         if progress:
@@ -103,35 +117,35 @@ def _named(progress: Progress | None, job: Job, condition: str) -> Callable[[int
     return report
 
 
-def _network_tables(job: Job, scope: Scope, work: Path) -> NetworkTables:
-    condition = scope.condition
-    return NetworkTables(
-        scope,
-        staged=work / "staged",
-        scratch=work / "p" / job.build / condition,
+def _network(decoded: Decoded, condition: str) -> Network:
+    job, scope = decoded.job, scope_of(decoded.job, condition)
+    encoded = Encoding().results(decoded)
+    return Network(
+        scope=scope,
+        layers=[layer.name for layer in job.model.layers],
+        staged=decoded.work / "staged",
+        scratch=decoded.work / "p" / job.build / condition,
         hierarchy=job.dataset.hierarchy,
         # Samples that share what is decoded from them are not as many as they look.
         n_test=job.dataset.n_targets(condition),
         formula=job.recipe.decoder.folds is None and not job.dataset.share_targets(condition),
         n_controls=job.recipe.n_controls,
         seed=job.recipe.seed,
+        encoded=None if encoded is None else partial(encoded.accuracies, condition),
     )
 
 
-def _decoded(
-    job: Job,
-    activations: Activations,
-    blocks: Sequence[Block],
-    report: Callable[[int, int], None] | None = None,
-) -> Iterator[tuple[DecodedLayer, Results]]:
-    """Layers with their accuracies; reports each when the next is asked for."""
-    n = len(job.model.layers)
-    for number, layer in enumerate(job.model.layers, 1 + n):
+def _layers(decoded: Decoded, network: Network) -> Iterator[Layer]:
+    activations, condition = decoded.activations, network.scope.condition
+    for layer in decoded.job.model.layers:
         units = activations.units(layer.name)
-        decoded = DecodedLayer(name=layer.name, shape=layer.shape, axes=layer.axes, units=units)
-        yield decoded, LayerResults(blocks, layer.name)
-        if report:
-            report(number, 2 * n)
+        yield Layer(
+            network,
+            DecodedLayer(name=layer.name, shape=layer.shape, axes=layer.axes, units=units),
+            decoded.results(condition, layer.name),
+            covariates=partial(_covariates, activations, layer.name),
+            predicted=partial(predicted, decoded, condition, layer.name),
+        )
 
 
 def _covariates(activations: Activations, layer: str) -> NDArray[np.float64]:
@@ -149,69 +163,30 @@ def _covariates(activations: Activations, layer: str) -> NDArray[np.float64]:
     )
 
 
-def _predicted(
-    job: Job, condition: str, steps: Mapping[tuple[int, int], PatternStep], roi: int
-) -> Predicted:
-    """What the predictions of the units of a layer's patterns give, of an ROI."""
-    subjects = job.dataset.subjects
-    of_roi = [steps[roi, subject] for subject in range(len(subjects))]
-    alike = None
-    if not job.dataset.share_targets(condition):
-        alike = prediction_correlations(
-            [load_predictions(step)[0] for step in of_roi],
-            [subject.targets(condition) for subject in subjects],
-        )
-    return Predicted(patterns=[json.loads(read_text(step.target)) for step in of_roi], alike=alike)
-
-
-def write_tables(
-    jobs: Sequence[Job], inputs: Rows, encoded: Sequence[EncodingResults], work: Path
-) -> None:
+def write_tables(decoded: Sequence[Decoded], reference: Mapping[str, Rows]) -> None:
     """Write the tables that are not partitioned, of all jobs.
 
     Parameters
     ----------
-    jobs : sequence of Job
-        Done.
-    inputs : list of dict
-        Rows of the table ``inputs``.
-    encoded : sequence of EncodingResults
-        Of the jobs that have any.
-    work : Path
-        The build's folder.
+    decoded : sequence of Decoded
+        All jobs, their measures taken.
+    reference : mapping of str to list of dict
+        Rows of the tables that the numbers refer to.
     """
-    staged = work / "staged"
-    for name, table in reference_tables(jobs, inputs).items():
-        write_table(staged, name, table)
-    small = [
-        json.loads(read_text(_rows_path(work, scope_of(job, condition), name)))
-        for job in jobs
-        for condition in job.dataset.conditions
-        for name in (*(layer.name for layer in job.model.layers), _HIERARCHY)
-    ]
-    for name in (
-        "layer_summary",
-        "layer_reliability",
-        "intersubject",
-        "accuracy_histogram",
-        "unit_histogram",
-        "summary_histogram",
-        "recurrence",
-        "hierarchy",
-        "best_roi",
-    ):
-        rows = [row for part in small for row in part.get(name, [])]
-        write_table(staged, name, table_of(name, rows))
-    voxels = [table_of("encoding", []), *(results.table() for results in encoded)]
-    write_table(staged, "encoding", pa.concat_tables(voxels))
-    folders = {job.build: kept_folder(work, job) for job in jobs}
-    for name in KEPT:
-        write_table(staged, name, kept_pieces(name, jobs, folders))
-
-
-def kept_folder(work: Path, job: Job) -> Path:
-    """Folder of the rows of a job's units that are kept image by image."""
-    return work / "kept" / job.build
+    staged = decoded[0].work / "staged"
+    rows: dict[str, Rows] = defaultdict(list, reference)
+    for of_job in decoded:
+        for condition in of_job.job.dataset.conditions:
+            for name in (*(layer.name for layer in of_job.job.model.layers), _NETWORK):
+                path = _rows_path(of_job.work, scope_of(of_job.job, condition), name)
+                for table, more in json.loads(read_text(path)).items():
+                    rows[table] += more
+    makers = {table: measure for measure in MEASURES for table in measure.tables}
+    for name, table in TABLES.items():
+        if table.partition_by:
+            continue
+        pieces = makers[name].pieces(name, decoded) if name in makers else None
+        write_table(staged, name, table_of(name, rows[name]) if pieces is None else pieces)
 
 
 def _rows_path(work: Path, scope: Scope, layer: str) -> Path:

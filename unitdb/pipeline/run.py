@@ -25,20 +25,9 @@ from unitdb.errors import (
     SchemaVersionError,
 )
 from unitdb.files import locked
-from unitdb.measures import (
-    EncodingResults,
-    check_kept,
-    encode,
-    keep_units,
-    kept_folder,
-    pattern_steps,
-    summarise_patterns,
-    tabulate,
-    write_tables,
-    write_truth,
-)
+from unitdb.measures import MEASURES, Decoded, check_kept, tabulate, take, write_tables
 from unitdb.pipeline.runlog import RunLog, run_log_path
-from unitdb.predictions import Block, Run, decode_job, job_blocks, memory_of_thread, open_workers
+from unitdb.predictions import decode_job, job_blocks, memory_of_thread, open_workers
 from unitdb.publish import finish, publish_release
 from unitdb.recipes import (
     Job,
@@ -48,10 +37,10 @@ from unitdb.recipes import (
     plan_sha256,
     read_jobs,
     read_recipe,
+    reference_rows,
     release_info,
 )
 from unitdb.release import open_release
-from unitdb.sealed import is_sealed
 from unitdb.sources import data_folder
 from unitdb.specs import content_sha256
 from unitdb.tables import Rows, Use, describe_files, input_rows
@@ -138,40 +127,27 @@ def build(
             if again or not _is_finished(releases, jobs, replace=replace):
                 with log.step("inputs"):
                     inputs = _inputs(jobs, recipe, data=data)
-                voxels: list[EncodingResults] = []
+                done = []
                 with open_workers(workers=workers, scheduler=scheduler) as run:
                     for job in jobs:
                         with log.step("activations"):
                             activations = _extract(job, cache, progress)
                         with log.step("decode"):
-                            blocks = job_blocks(
-                                job, activations, work / "blocks" / job.build, memory=budget
-                            )
+                            folder = work / "blocks" / job.build
+                            blocks = job_blocks(job, activations, folder, memory=budget)
                             decode_job(job, activations, blocks, run=run, progress=progress)
-                        with log.step("encode"):
-                            encoded = encode(
-                                job,
-                                activations,
-                                work / "blocks" / job.build,
-                                run=run,
-                                progress=progress,
-                            )
-                            voxels += [] if encoded is None else [encoded]
-                        with log.step("patterns"):
-                            _compare_patterns(activations, blocks, run=run, progress=progress)
-                        with log.step("keep"):
-                            keep_units(
-                                job,
-                                activations,
-                                blocks,
-                                kept_folder(work, job),
-                                run=run,
-                                progress=progress,
-                            )
+                        decoded = Decoded(
+                            job=job, activations=activations, blocks=blocks, work=work
+                        )
+                        for measure in MEASURES:
+                            if measure.name:
+                                with log.step(measure.name):
+                                    take(measure, decoded, run=run, progress=progress)
                         with log.step("tables"):
-                            tabulate(job, activations, blocks, encoded, work, progress)
+                            tabulate(decoded, progress=progress)
+                        done.append(decoded)
                 with log.step("publish"):
-                    write_tables(jobs, inputs, voxels, work)
+                    write_tables(done, reference_rows(jobs, inputs))
                     publish_release(
                         work / "staged",
                         releases,
@@ -242,23 +218,6 @@ def _extract(job: Job, cache: Path, progress: Progress | None) -> Activations:
     )
     activations.verify()  # other builds, and whatever happened since, share the store
     return activations
-
-
-def _compare_patterns(
-    activations: Activations, blocks: Sequence[Block], *, run: Run, progress: Progress | None
-) -> None:
-    """Summarise the patterns of each set, layer, ROI and subject that are not summarised yet."""
-    steps = [
-        step
-        for test in blocks[0].tests
-        for step in pattern_steps([block.of(test) for block in blocks])
-    ]
-    to_do = [step for step in steps if not is_sealed(step.target)]
-    for step in {step.layer: step for step in to_do}.values():
-        write_truth(step, activations)
-    for number, _ in enumerate(run(summarise_patterns, to_do), 1 + len(steps) - len(to_do)):
-        if progress:
-            progress("patterns", number, len(steps))
 
 
 def _inputs(jobs: Sequence[Job], recipe: Path, *, data: Path | None) -> Rows:

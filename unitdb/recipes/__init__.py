@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from unitdb.recipes.dataset import DatasetInput, SubjectInput
     from unitdb.recipes.inputs import read_datasets, read_jobs, read_models
     from unitdb.recipes.jobs import Job, Progress, named, plan_sha256
-    from unitdb.recipes.origins import reference_tables, scope_of
+    from unitdb.recipes.origins import reference_rows, scope_of
 
 __all__ = [
     "DatasetInput",
@@ -34,7 +34,7 @@ __all__ = [
     "read_models",
     "read_recipe",
     "recipe_columns",
-    "reference_tables",
+    "reference_rows",
     "release_info",
     "scope_of",
     "sets_sha256",
@@ -54,7 +54,7 @@ __getattr__ = lazily(
         "read_datasets": "inputs",
         "read_jobs": "inputs",
         "read_models": "inputs",
-        "reference_tables": "origins",
+        "reference_rows": "origins",
         "scope_of": "origins",
     },
 )

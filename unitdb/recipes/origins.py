@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from unitdb.activations import LayerInfo
 from unitdb.pictures import thumbnail
@@ -14,13 +13,13 @@ from unitdb.recipes.identity import recipe_columns
 from unitdb.recipes.jobs import Job, plan_sha256
 from unitdb.recipes.shown import set_rows, stimulus_rows
 from unitdb.specs import canonical_json
-from unitdb.tables import Rows, Scope, code_columns, table_of
+from unitdb.tables import Rows, Scope, code_columns
 
-__all__ = ["reference_tables", "scope_of"]
+__all__ = ["reference_rows", "scope_of"]
 
 
-def reference_tables(jobs: Sequence[Job], inputs: Rows) -> dict[str, pa.Table]:
-    """Build the tables of what the numbers refer to: datasets, stimuli, networks, builds, inputs.
+def reference_rows(jobs: Sequence[Job], inputs: Rows) -> dict[str, Rows]:
+    """Rows of the tables that the numbers refer to: datasets, stimuli, networks, builds, inputs.
 
     Parameters
     ----------
@@ -31,7 +30,7 @@ def reference_tables(jobs: Sequence[Job], inputs: Rows) -> dict[str, pa.Table]:
     """
     datasets = {job.dataset.spec.name: job for job in jobs}.values()
     models = {job.model.spec.name: job for job in jobs}.values()
-    rows = {
+    return {
         "datasets": [_dataset_row(job) for job in datasets],
         "rois": [row for job in datasets for row in _roi_rows(job)],
         "subjects": [row for job in datasets for row in _subject_rows(job)],
@@ -42,7 +41,6 @@ def reference_tables(jobs: Sequence[Job], inputs: Rows) -> dict[str, pa.Table]:
         "builds": [_build_row(job, plan_sha256(jobs)) for job in jobs],
         "inputs": inputs,
     }
-    return {name: table_of(name, found) for name, found in rows.items()}
 
 
 def scope_of(job: Job, condition: str) -> Scope:

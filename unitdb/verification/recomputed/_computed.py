@@ -12,15 +12,14 @@ from threadpoolctl import threadpool_limits
 
 from unitdb.analysis import best_units, channel_blocks, mean_over_subjects
 from unitdb.errors import CorruptReleaseError
-from unitdb.release.rows import distinct
-from unitdb.tables import (
-    AtHand,
+from unitdb.measures import (
     HierarchyTables,
-    Scope,
     agreement,
     intersubject_rows,
     layer_reliability_rows,
 )
+from unitdb.release.rows import distinct
+from unitdb.tables import AtHand, Scope
 from unitdb.unitids import UnitId
 from unitdb.verification.reading import Voxels
 from unitdb.verification.recomputed._patterns import Patterns

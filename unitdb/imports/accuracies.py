@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from unitdb.axes import axes_problem, usual_axes
 from unitdb.errors import AccuraciesError
+from unitdb.measures import DecodedLayer
 from unitdb.schema import CONDITION_PATTERN, alike_names, name_problem
 from unitdb.specs import canonical_json
-from unitdb.tables.network import DecodedLayer
-from unitdb.tables.origins import Origin
-from unitdb.tables.results import AtHand
+from unitdb.tables import AtHand, Origin
 
 __all__ = ["DatasetInfo", "LayerAccuracies", "NetworkInfo", "check_names", "hash_of"]
 

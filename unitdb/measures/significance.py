@@ -1,26 +1,17 @@
-"""Statistics of a layer for the tables: significance, and agreement between subjects."""
+"""Significance of the units of a layer: by the number of test images, or by controls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.analysis import (
-    Blocks,
-    PairInterval,
-    StudentisedNull,
-    accuracy_p,
-    agreement_intervals,
-    combined_accuracy_p,
-    cross_correlations,
-    q_values,
-)
-from unitdb.tables.results import Results
+from unitdb.analysis import StudentisedNull, accuracy_p, combined_accuracy_p, q_values
+from unitdb.tables import Results
 
-__all__ = ["Agreement", "Tested", "agreement", "by_controls", "by_formula"]
+__all__ = ["Tested", "by_controls", "by_formula"]
 
 SIGNIFICANT = 0.05
 """q below which a unit counts as significant in ``layer_summary``."""
@@ -111,71 +102,3 @@ def _mean(r: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _count(p: NDArray[np.float64]) -> int:
     return int((q_values(p) < SIGNIFICANT).sum())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """Agreement of two subjects in an ROI.
-
-    Parameters
-    ----------
-    pair : PairInterval
-        Correlations over units, with intervals.
-    null : tuple of float
-        Pearson correlation in each control.
-    """
-
-    pair: PairInterval
-    null: tuple[float, ...]
-
-    @property
-    def chance(self) -> float:
-        """Mean over controls; NaN without any."""
-        known = [r for r in self.null if r == r]
-        return float(np.mean(known)) if known else np.nan
-
-    @property
-    def p(self) -> float:
-        """(1 + #{null ≥ r}) / (1 + n); NaN without controls or correlation."""
-        known, r = [r for r in self.null if r == r], self.pair.pearson.value
-        if not known or r != r:
-            return np.nan
-        return (1 + sum(other >= r for other in known)) / (1 + len(known))
-
-
-def agreement(
-    r: NDArray[np.float32],
-    *,
-    blocks: Blocks,
-    of_units: NDArray[np.float64] | None = None,
-    n_controls: int = 0,
-    control: Callable[[int], NDArray[np.float32]] | None = None,
-) -> list[Agreement]:
-    """Agreement of all pairs of subjects, with intervals over channels.
-
-    A control shuffles the images alike in all subjects. Two different controls, one for each
-    subject of a pair, shuffle them independently: the null of no common images.
-
-    Parameters
-    ----------
-    r : array of shape (n_subjects, n_units)
-        Accuracies in an ROI.
-    blocks : array of shape (n_units,)
-        Block of each unit that is drawn as a whole.
-    of_units : array of shape (n_covariates, n_units), optional
-        What partial correlations hold constant.
-    n_controls : int
-        How many there are.
-    control : callable, optional
-        Gives the accuracies of a control, counted from 0.
-    """
-    pairs = agreement_intervals(r, blocks, covariates=of_units)
-    null = [
-        cross_correlations(control(number), control((number + 1) % n_controls))
-        for number in range(n_controls)
-        if control is not None and pairs
-    ]
-    return [
-        Agreement(pair=pair, null=tuple(float(r[pair.first, pair.second]) for r in null))
-        for pair in pairs
-    ]

@@ -1,4 +1,4 @@
-"""Rows of the table ``recurrence``: whether a network's best units are the best again."""
+"""Table ``recurrence``: whether a network's best units are the best again."""
 
 from __future__ import annotations
 
@@ -9,15 +9,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.analysis import TopUnits, mean_of_others, n_shared, overlap
-from unitdb.tables.rows import Rows, Scope
+from unitdb.measures.protocol import Found, Layer, Measure, Network, Taking
+from unitdb.tables import Rows, Scope
 
-__all__ = ["RecurrenceTable"]
+__all__ = ["Recurrence", "RecurrenceTable"]
 
 _BEST = 1000
 _SHARE = 10  # a network of fewer than 10,000 units has fewer best ones: one in ten
 _AT_ONCE = 1 << 16  # units that are ranked together
 
 Accuracies = NDArray[np.float32]
+
+
+class Recurrence(Measure):
+    """In another subject, in the others, and in other presentations."""
+
+    tables = ("recurrence",)
+
+    def over_layers(self, network: Network) -> Taking:
+        """Hold the best units of all layers."""
+        return _Rankings(network)
+
+
+class _Rankings(Taking):
+    def __init__(self, network: Network) -> None:
+        self._table = RecurrenceTable(network.scope, n_controls=network.n_controls)
+
+    def add(self, layer: Layer) -> Found:
+        self._table.add(layer.results.accuracies, layer.results.halves)
+        return Found()
+
+    def finish(self) -> dict[str, Rows]:
+        return {"recurrence": self._table.rows()}
 
 
 class RecurrenceTable:

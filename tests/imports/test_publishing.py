@@ -15,11 +15,11 @@ import scipy.stats
 from hypothesis import given, settings, strategies as st
 
 import unitdb
-import unitdb.tables.publishing
+import unitdb.imports.publishing
 from tests.analysis.controls_reference import p_by_loop
 from unitdb.errors import AccuraciesError, ReleaseExistsError, UnknownModelError
-from unitdb.tables import DatasetInfo, LayerAccuracies, NetworkInfo, publish_accuracies
-from unitdb.tables.accuracies import hash_of
+from unitdb.imports import DatasetInfo, LayerAccuracies, NetworkInfo, publish_accuracies
+from unitdb.imports.accuracies import hash_of
 from unitdb.verification import verify
 
 RNG = np.random.default_rng(0)
@@ -310,4 +310,4 @@ def test_what_is_said_stands_in_the_release(tmp_path: Path) -> None:
 
 
 def test_the_example_runs() -> None:
-    assert doctest.testmod(unitdb.tables.publishing).failed == 0
+    assert doctest.testmod(unitdb.imports.publishing).failed == 0

@@ -12,11 +12,7 @@ from typing import Any
 
 from unitdb.errors import AccuraciesError, UnknownModelError
 from unitdb.files import locked
-from unitdb.publish import ReleaseInfo, publish_release, write_table
-from unitdb.release import Person
-from unitdb.schema import TABLES
-from unitdb.specs import canonical_json, content_sha256
-from unitdb.tables.accuracies import (
+from unitdb.imports.accuracies import (
     NOT_STATED,
     DatasetInfo,
     LayerAccuracies,
@@ -24,10 +20,29 @@ from unitdb.tables.accuracies import (
     check_names,
     hash_of,
 )
-from unitdb.tables.network import DecodedLayer, NetworkTables
-from unitdb.tables.origins import build_name, code_columns, input_rows, significance
-from unitdb.tables.results import AtHand
-from unitdb.tables.rows import Rows, Scope, set_row, table_of
+from unitdb.measures import (
+    OF_ACCURACIES,
+    DecodedLayer,
+    Layer,
+    Network,
+    add_layer,
+    finish_network,
+)
+from unitdb.publish import ReleaseInfo, publish_release, write_table
+from unitdb.release import Person
+from unitdb.schema import TABLES
+from unitdb.specs import canonical_json, content_sha256
+from unitdb.tables import (
+    AtHand,
+    Rows,
+    Scope,
+    build_name,
+    code_columns,
+    input_rows,
+    set_row,
+    significance,
+    table_of,
+)
 
 __all__ = ["publish_accuracies", "stage_accuracies", "working_folder"]
 
@@ -101,7 +116,7 @@ def publish_accuracies(
     >>> import tempfile
     >>> import numpy as np
     >>> import unitdb
-    >>> from unitdb.tables import DatasetInfo, LayerAccuracies, publish_accuracies
+    >>> from unitdb.imports import DatasetInfo, LayerAccuracies, publish_accuracies
     >>> rng = np.random.default_rng(0)
     >>> conv = np.tanh(rng.normal(0.1, 0.2, (2, 3, 8, 5, 5)))  # ROIs, subjects, C, H, W
     >>> scores = np.tanh(rng.normal(0.1, 0.2, (2, 3, 100)))
@@ -291,8 +306,8 @@ def _stage_network(
     n_controls = accuracies[0].read(dataset)[1].n_controls
     names = [of.layer for of in accuracies]
     build, inputs = _identity(network, dataset, layers)
-    tables = NetworkTables(
-        Scope(
+    about = Network(
+        scope=Scope(
             build=build,
             dataset=dataset.name,
             condition=dataset.condition,
@@ -300,6 +315,7 @@ def _stage_network(
             rois=tuple(sorted(dataset.rois)),
             subjects=tuple(sorted(dataset.subjects)),
         ),
+        layers=names,
         staged=folder,
         scratch=folder.with_name("p") / network.name,
         hierarchy=list(dataset.rois),
@@ -314,13 +330,14 @@ def _stage_network(
         if name not in depths:
             raise AccuraciesError(f"{network.name}/{name}: not in the depths of the network")
     for done, (of, (layer, results)) in enumerate(zip(accuracies, layers(), strict=True), 1):
-        for table, found in tables.add(layer, results)[0].items():
+        for table, found in add_layer(Layer(about, layer, results), OF_ACCURACIES).rows.items():
             rows[table] += found
         rows["layers"].append(_layer_row(of, layer, depths[of.layer]))
         n_units[of.where] = len(layer.units), prod(layer.shape)
         if progress:
             progress(f"tables of {network.name}", done, len(names))
-    rows |= tables.finish(layers(), names=names)[0]
+    again = (Layer(about, layer, results) for layer, results in layers())
+    rows |= finish_network(about, again, OF_ACCURACIES).rows
     rows["models"] = [_model_row(network, len(names))]
     rows["builds"] = [
         {

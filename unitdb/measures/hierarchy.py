@@ -1,4 +1,4 @@
-"""Rows of the tables ``hierarchy`` and ``best_roi`` from the accuracies of all layers."""
+"""Tables ``hierarchy`` and ``best_roi``: BH scores of a network, from all of its layers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.analysis import BestTally, BHMethod, Blocks, Interval, Over
-from unitdb.tables.rows import Rows, Scope
+from unitdb.measures.protocol import Encoded, Found, Layer, Measure, Network, Taking
+from unitdb.tables import Rows, Scope
 
-__all__ = ["Encoded", "HierarchyTables"]
+__all__ = ["Hierarchy", "HierarchyTables"]
 
 _DRAWS = {"n_layers": 5, "n_repeats": 100}
 """Layers a draw, and draws: those of Nonaka et al. 2021."""
 
 _ENDS = ("value", "low", "high")
 
-Encoded = Callable[[str, int], Sequence[NDArray[np.float32]]]
-"""Given an ROI and the number of a control, from 1 (0 is none), encoding accuracies of each
-subject's voxels, (n_layers, n_voxels)."""
+
+class Hierarchy(Measure):
+    """Whether early layers are decoded best from early ROIs, and late ones from late ROIs."""
+
+    tables = ("hierarchy", "best_roi")
+
+    def over_layers(self, network: Network) -> Taking:
+        """Count the best ROIs of each layer."""
+        return _Scores(network)
+
+
+class _Scores(Taking):
+    def __init__(self, network: Network) -> None:
+        self._encoded = network.encoded
+        self._tables = HierarchyTables(
+            network.scope,
+            network.hierarchy,
+            n_stimuli=network.n_test,
+            n_controls=network.n_controls,
+            seed=network.seed,
+        )
+
+    def add(self, layer: Layer) -> Found:
+        self._tables.add(layer.name, layer.blocks, layer.results.accuracies)
+        return Found()
+
+    def finish(self) -> dict[str, Rows]:
+        return self._tables.rows(self._encoded)
 
 
 class HierarchyTables:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unitdb.tables import Scope, layer_summary_rows
+from unitdb.measures.layers import layer_summary_rows
+from unitdb.tables import Scope
 
 
 @pytest.mark.parametrize(("mean", "expected"), [(0.5, (0.4, 0.65)), (0.95, (0.85, 1.0))])

@@ -1,0 +1,13 @@
+"""All measures, in the order that they are taken in."""
+
+from __future__ import annotations
+
+from unitdb.measures.accuracies import OF_ACCURACIES
+from unitdb.measures.encoding import Encoding
+from unitdb.measures.kept import Kept
+from unitdb.measures.patterns import Patterns
+from unitdb.measures.protocol import Measure
+
+__all__ = ["MEASURES"]
+
+MEASURES: list[Measure] = [Encoding(), Patterns(), Kept(), *OF_ACCURACIES]
