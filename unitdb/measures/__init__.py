@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unitdb.extras import lazily, need
+from unitdb.extras import need
+from unitdb.lazily import lazily
 
 need("numba", "scipy", by="unitdb.measures", extra="build")
 
