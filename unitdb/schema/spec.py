@@ -165,6 +165,8 @@ class Table:
         How columns follow from other tables, or from other columns of this one.
     row_group : int, optional
         Rows of a row group, where a few rows are read at a time; by default the writer's.
+    measured : bool
+        Whether the measure that makes its rows checks them too (``unitdb.measures``).
     since : str
         Schema version that has it first; releases of older ones are without it.
     """
@@ -178,6 +180,7 @@ class Table:
     partition_by: tuple[str, ...] = ()
     follows: tuple[Follows, ...] = ()
     row_group: int | None = None
+    measured: bool = False
     since: str = "2.0"
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 

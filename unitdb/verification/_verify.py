@@ -81,7 +81,13 @@ class _Known:
             why = f"needs {', '.join(missing)} (extra build)"
             self._unknown += [f"{check}: {why}" for check in (_SAID_TWICE, _COMPUTED)]
             return
-        from unitdb.verification.recomputed import Computed, built_here, check_metadata, recipe_of
+        from unitdb.verification.recomputed import (
+            Computed,
+            built_here,
+            check_measures,
+            check_metadata,
+            recipe_of,
+        )
 
         self._same_code = built_here(described)
         self._unknown += check_metadata(folder, manifest, described)
@@ -96,6 +102,8 @@ class _Known:
         else:
             self._computed = Computed(described, small, recipe_of(folder, described))
             self._checks.append(_COMPUTED)
+            with self._by_other_code():
+                check_measures(small)
             return
         self._unknown.append(f"{_COMPUTED}: {why}")
 
