@@ -127,7 +127,7 @@ def test_progress_counts_to_the_end_of_every_step(recipe):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import unitdb.pipeline.run, unitdb.measures.accuracy, unitdb.publish.release, unitdb.release.placing
+import unitdb.pipeline.run, unitdb.measures.units, unitdb.publish.release, unitdb.release.placing
 from unitdb.pipeline import build
 from unitdb.recipes import read_jobs, read_recipe
 
@@ -153,11 +153,7 @@ MOMENTS = {
     "between the two large tables": (
         "never",
         0,
-        (
-            "write = unitdb.measures.accuracy.write_partition\n"
-            "unitdb.measures.accuracy.write_partition = lambda folder, table, *rest: "
-            "die() if table == 'unit_summary' else write(folder, table, *rest)"
-        ),
+        "unitdb.measures.units.write_partition = die",
     ),
     "before publishing": ("never", 0, "unitdb.pipeline.run.publish_release = die"),
     "before verifying": ("never", 0, "unitdb.publish.release.verify = die"),
