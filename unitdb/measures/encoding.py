@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,11 +77,11 @@ class Encoding(Measure):
                 n, seed = job.recipe.encoding.units, job.recipe.selection.seed
                 _write_units(paths[layer.name], decoded.activations, layer, n=n, seed=seed)
 
-    def pieces(self, table: str, decoded: Sequence[Decoded]) -> Iterator[pa.Table]:
+    def pieces(self, table: str, decoded: Sequence[Decoded]) -> pa.Table:
         """All rows at once."""
         found = (self.results(of_job) for of_job in decoded)
         parts = [results.table() for results in found if results is not None]
-        yield pa.concat_tables([table_of(table, []), *parts])
+        return pa.concat_tables([table_of(table, []), *parts])
 
     def results(self, decoded: Decoded) -> EncodingResults | None:
         """Accuracies of a job whose steps are done; None where there are none."""

@@ -83,8 +83,11 @@ class Measure:
         self,
         table: str,  # noqa: ARG002
         decoded: Sequence[Decoded],  # noqa: ARG002
-    ) -> Iterator[pa.Table] | None:
-        """Rows of one of its tables from the steps of all jobs, in the order of keys; or None."""
+    ) -> pa.Table | Iterator[pa.Table] | None:
+        """Rows of one of its tables from the steps of all jobs.
+
+        At once in any order, or in pieces in the order of keys; None where they are from layers.
+        """
         return None
 
     def check(self, release: Release) -> Iterable[str]:  # noqa: ARG002
