@@ -13,7 +13,7 @@ pytest.importorskip("starlette", reason="needs unitdb[app]")
 
 from starlette.applications import Starlette
 
-from unitdb.browser import _counting, _downloads, routes
+from unitdb.browser import _downloads, _search, routes
 from unitdb.browser._downloads import streamed
 from unitdb.browser._search import Search
 from unitdb.release import open_release
@@ -165,8 +165,8 @@ def test_a_reader_who_leaves_ends_the_writing() -> None:
 
 
 def test_what_the_page_refuses_is_no_file(answer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for what in _counting.MOST:
-        monkeypatch.setitem(_counting.MOST, what, 40)
+    for what in _search.MOST:
+        monkeypatch.setitem(_search.MOST, what, 40)
     status, _, body = answer("/download/units.csv", "subject=S1&subject=S2")
     assert status == 400
     assert b"Choose a layer" in body

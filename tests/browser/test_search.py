@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import parse_qs
 
-import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from unitdb.browser._search import Search, at_least, parsed_range
+from unitdb.browser._search import Search, parsed_range
 from unitdb.errors import QueryError, UnknownLayerError
 from unitdb.release import Release
 
@@ -36,18 +36,6 @@ def test_a_search_survives_the_url(roi, minimum, by, everybody, preferred, chann
     )
     parameters = parse_qs(search.parameters(), keep_blank_values=True)
     assert Search.from_parameters(parameters) == search
-
-
-@given(hundredths=st.integers(-100, 100), steps=st.integers(-2, 2))
-def test_the_threshold_takes_whole_bins(hundredths: int, steps: int) -> None:
-    edge = hundredths / 100
-    r = np.float32(edge)
-    for _ in range(abs(steps)):
-        r = np.nextafter(r, np.float32(np.sign(steps) * 2))
-    in_bin = int(np.floor(np.float64(r) * 100)) >= hundredths
-    condition = at_least("mean_r", edge)
-    edge32 = np.float32(edge)
-    assert (r > edge32 if condition.operator == ">" else r >= edge32) == in_bin
 
 
 def test_a_search_is_the_query(tiny_release) -> None:
@@ -108,3 +96,31 @@ def test_unknown_names_get_the_nearest(tiny_release) -> None:
 def test_too_many_channels_are_refused(tiny_release) -> None:
     with pytest.raises(QueryError, match="channels"):
         Search(channel="0-1000").units(Release(tiny_release))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"rows": "1"},
+        {"columns": "1"},
+        {"channel": "0"},
+        {"subject": ("S1", "S2")},
+        {"subject": ("S1",), "by": "lead_r"},
+        {"subject": ("S1",), "preferred": True},
+    ],
+)
+def test_what_bins_cannot_count(tiny_release: Path, asked: dict) -> None:
+    assert Search(**asked).counted(Release(tiny_release).tables) is None
+
+
+def test_what_would_take_seconds_is_refused() -> None:
+    two = Search(subject=("S1", "S2"))
+    assert two.refusal(4_000_000, counted=False) is None
+    assert "8,000,002 rows are more than the 8,000,000" in str(
+        two.refusal(4_000_001, counted=False)
+    )
+    assert Search(subject=("S1",), everybody=True).refusal(10**9, counted=True) is None
+    assert Search(by="min_r").refusal(10**9, counted=False)  # of an older release
+    assert Search(channel="3").refusal(30_000_000, counted=False) is None
+    for asked in ({"channel": "3", "subject": ("S1",)}, {"rows": "3"}, {"columns": "3"}):
+        assert "Choose a layer" in str(Search(**asked).refusal(10**8, counted=False))

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from tests.browser.conftest import texts
 from tests.tiny import make_older
 from unitdb import col
-from unitdb.browser import _counting
+from unitdb.browser import _search
 from unitdb.release import Release
 
 
@@ -168,8 +168,8 @@ def test_some_subjects_are_summarised_alone(shown: Release, visit) -> None:
 def test_what_would_take_long_says_what_to_choose(
     shown: Release, visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for what in _counting.MOST:
-        monkeypatch.setitem(_counting.MOST, what, 40)
+    for what in _search.MOST:
+        monkeypatch.setitem(_search.MOST, what, 40)
     for asked in ({"subject": ["S1", "S2"]}, {"channel": "0"}, {"rows": "1", "subject": "S2"}):
         app = visit("units", **asked)
         assert "Choose a layer, an ROI, or both" in app.info[0].value

@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from unitdb.browser import _counting
 from unitdb.browser._layerview import LayerView, layer_view
 from unitdb.browser._search import NAMES
 from unitdb.errors import UnknownReleaseError
+from unitdb.query import Counted, chosen_bins
 from unitdb.release import Release, open_release
 from unitdb.release.catalogue import Catalogue
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from unitdb.browser._counting import Counted
     from unitdb.browser._search import Search
     from unitdb.query import UnitSet
 
@@ -95,20 +94,27 @@ def units(release: Release, selection: UnitSet, method: str, /, *args: Any, **kw
 
 def bins(release: Release, search: Search) -> pd.DataFrame:
     """Bins that count the units of a search, whatever its minimum."""
-    counted = _counting.counted_by(search, release.tables)
+    counted = search.counted(release.tables)
     if counted is None:
-        chosen = replace(search, minimum=None).units(release, ordered=False)
-        found: pd.DataFrame = units(release, chosen, "histogram", search.by)
+        plain = replace(search, minimum=None).units(release, ordered=False)
+        found: pd.DataFrame = units(release, plain, "histogram", search.by)
         return found
-    return _counting.bins_of(search, _bins(_key(release), counted, release), release)
+    return _chosen(release, search, counted)
 
 
 def refusal(release: Release, search: Search) -> str | None:
     """Say why a search of the release would take too long; None where it does not."""
-    counted = _counting.counted_by(search, release.tables) is not None
-    rows = _bins(_key(release), _counting.Counted("unit_histogram"), release)
-    n = int(_counting.bins_of(search, rows, release)["n_units"].sum())
-    return _counting.refusal(search, n, counted=counted)
+    counted = search.counted(release.tables) is not None
+    n = int(_chosen(release, search, Counted("unit_histogram"))["n_units"].sum())
+    return search.refusal(n, counted=counted)
+
+
+def _chosen(release: Release, search: Search, counted: Counted) -> pd.DataFrame:
+    names = {column: getattr(search, column) for column in NAMES}
+    layers = release.layers if search.kind else ()
+    return chosen_bins(
+        _bins(_key(release), counted, release), names, kinds=search.kind, layers=layers
+    )
 
 
 def layer(release: Release, model: str, name: str, roi: str, **where: str) -> LayerView:
@@ -147,11 +153,7 @@ def _bins(
     counted: Counted,
     _release: Release,
 ) -> pd.DataFrame:
-    needed = dict.fromkeys([*NAMES, "bin", counted.n, counted.column or "bin"])
-    rows = _release.table(counted.table, list(needed))
-    if counted.column:
-        rows = rows[rows[counted.column] == counted.value]
-    return rows[[*NAMES, "bin"]].assign(n_units=rows[counted.n])
+    return counted.bins(_release.table(counted.table, counted.columns))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

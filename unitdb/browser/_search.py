@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-import numpy as np
-
 from unitdb.errors import QueryError
-from unitdb.query import Condition
+from unitdb.query import Condition, Counted, at_least, counted_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from unitdb.query import UnitSet
     from unitdb.release import Release
 
-__all__ = ["MEASURES", "NAMES", "Search", "at_least", "parsed_range"]
+__all__ = ["MEASURES", "MOST", "NAMES", "Search", "parsed_range"]
 
 NAMES = ("dataset", "condition", "model", "layer", "roi")
 """Parameters of the URL that hold names, several of them."""
@@ -29,6 +27,9 @@ MEASURES = {
     "lead_r": "lead over other ROIs",
 }
 """Columns that a search is by."""
+MOST = {"several subjects": 8_000_000, "a subject's places": 7_000_000, "units": 30_000_000}
+"""Rows that may be looked through, of ``accuracy`` for several subjects and of ``unit_summary``
+otherwise: as many as take two cores most of a second."""
 _RANGE = re.compile(r"(\d{1,9})(?:\s*[-–]\s*(\d{1,9}))?")
 _MOST_NAMES = 500
 
@@ -153,21 +154,48 @@ class Search:
             found = found.where(*conditions, every_subject=self.everybody)
         return found.sort(self.by) if ordered else found
 
+    def counted(self, tables: Collection[str]) -> Counted | None:
+        """Which table counts the units, whatever the minimum; None where none does.
 
-def at_least(column: str, value: float) -> Condition:
-    """Values from a hundredth on, as the bins of histograms count them.
+        Parameters
+        ----------
+        tables : collection of str
+            Names of the release's tables.
+        """
+        if self.channel or self.rows or self.columns or len(self.subject) > 1:
+            return None
+        return counted_by(
+            self.by,
+            tables,
+            subject="".join(self.subject),
+            everybody=self.everybody,
+            preferred=self.preferred,
+        )
 
-    Columns are float32. Where the float32 next to 0.29 lies below 0.29, it is in the bin below, and
-    ``> 0.29`` leaves it out; elsewhere ``>=`` takes in what equals the edge.
+    def refusal(self, n_rows: int, *, counted: bool) -> str | None:
+        """Say why the search is not carried out on so many rows; None where it is.
 
-    Raises
-    ------
-    QueryError
-        No finite float32 is as large.
-    """
-    from_edge = Condition(column, ">=", value)
-    below = float(np.float32(value)) < value
-    return replace(from_edge, operator=">") if below else from_edge
+        Parameters
+        ----------
+        n_rows : int
+            Rows of the names that it asks for.
+        counted : bool
+            Whether a table of the release counts what it finds.
+        """
+        if counted:
+            return None
+        what, n, most = "This search reads unit by unit", n_rows, MOST["units"]
+        if len(self.subject) > 1:
+            what = "Several subjects are summarised unit by unit"
+            n, most = n_rows * len(self.subject), MOST["several subjects"]
+        elif self.subject:
+            most = MOST["a subject's places"]
+        if n <= most:
+            return None
+        return (
+            f"{what}: {n:,} rows are more than the {most:,} that this page looks through. Choose "
+            "a layer, an ROI, or both."
+        )
 
 
 def parsed_range(name: str, text: str) -> tuple[int, int]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from unitdb.browser import _collection, _counting, _figure, _links, _reads, _state, charts
+from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
 from unitdb.browser._columns import ordered, unit_columns
 from unitdb.browser._search import MEASURES, NAMES, Search
 from unitdb.browser._words import help_on
 from unitdb.errors import QueryError
+from unitdb.query import from_minimum, is_edge, narrowed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,9 +166,9 @@ def _counts(
     release: Release, search: Search, units: UnitSet, bins: pd.DataFrame
 ) -> dict[str, pd.Series[int]]:
     """Rows of each dataset, condition, model, layer and ROI."""
-    if _counting.is_edge(search.minimum):
+    if is_edge(search.minimum):
         # A row without an accuracy is in no bin, and sorting leaves it out as well.
-        kept = _counting.from_minimum(bins, search.minimum)
+        kept = from_minimum(bins, search.minimum)
         return {name: kept.groupby(name, observed=True)["n_units"].sum() for name in NAMES}
     facets: dict[str, pd.DataFrame] = _reads.units(release, units, "facets")
     return {name: facets[name].groupby(name, observed=True)["n_rows"].sum() for name in NAMES}
@@ -230,7 +231,7 @@ def _page(
     after = _state.parameter("after")
     if after is not None:
         try:
-            some = _counting.narrowed(units, search, bins, size, after)
+            some = narrowed(units, bins, size, by=search.by, minimum=search.minimum, after=after)
         except QueryError:
             page = None
         else:
@@ -239,7 +240,7 @@ def _page(
             return page, after
         st.warning("This link names no page of this result; here is the first one.")
         _rewind()
-    some = _counting.narrowed(units, search, bins, size, None)
+    some = narrowed(units, bins, size, by=search.by, minimum=search.minimum)
     return _reads.units(release, some, "page", size, after=None), None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
@@ -11,19 +12,22 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests.tiny import INFO, accuracies, make_older, stage
-from unitdb.browser import _reads
-from unitdb.browser._counting import (
+from unitdb.publish import publish_release
+from unitdb.query import (
+    Condition,
+    Counted,
+    UnitSet,
+    at_least,
+    chosen_bins,
     counted_by,
-    edge_of_page,
     from_minimum,
     is_edge,
     narrowed,
-    refusal,
 )
-from unitdb.browser._search import MEASURES, NAMES, Search, at_least
-from unitdb.publish import publish_release
+from unitdb.query.counting import PLACE, edge_of_page
 from unitdb.release import Release
 
+MEASURES = ("mean_r", "min_r", "max_r", "lead_r")
 MINIMA = (None, *(n / 100 for n in range(-20, 60)))
 
 
@@ -47,9 +51,46 @@ def release(request: pytest.FixtureRequest, tiny_release: Path, release_of_edges
     return Release(tiny_release) if request.param == "tiny" else release_of_edges
 
 
-def counts(search: Search, release: Release) -> pd.DataFrame:
-    assert counted_by(search, release.tables) is not None
-    return _reads.bins(release, search)
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A selection, and what counts it."""
+
+    names: dict[str, list[str]] = field(default_factory=dict)
+    by: str = "mean_r"
+    minimum: float | None = None
+    subject: str = ""
+    everybody: bool = False
+    preferred: bool = False
+
+    def counted(self, release: Release) -> Counted | None:
+        return counted_by(
+            self.by,
+            release.tables,
+            subject=self.subject,
+            everybody=self.everybody,
+            preferred=self.preferred,
+        )
+
+    def bins(self, release: Release) -> pd.DataFrame:
+        counted = self.counted(release)
+        assert counted is not None
+        names = {column: kept for column, kept in self.names.items() if column != "kind"}
+        return chosen_bins(
+            counted.bins(release.table(counted.table, counted.columns)),
+            names,
+            kinds=self.names.get("kind", ()),
+            layers=release.layers,
+        )
+
+    def units(self, release: Release) -> UnitSet:
+        subjects = {"subjects": [self.subject]} if self.subject else {}
+        found = release.units(**self.names, **subjects)
+        conditions = [] if self.minimum is None else [at_least(self.by, self.minimum)]
+        if self.preferred:
+            conditions.append(Condition("lead_r", ">", 0))
+        if conditions or self.everybody:
+            found = found.where(*conditions, every_subject=self.everybody)
+        return found.sort(self.by)
 
 
 def above(values: np.ndarray, minimum: float) -> np.ndarray:
@@ -58,32 +99,32 @@ def above(values: np.ndarray, minimum: float) -> np.ndarray:
     return values > edge if condition.operator == ">" else values >= edge
 
 
-@pytest.mark.parametrize("by", list(MEASURES))
+@pytest.mark.parametrize("by", MEASURES)
 def test_bins_count_what_the_query_finds(release: Release, by: str) -> None:
     different = set()
     for everybody, preferred in product([False, True], repeat=2):
-        for names in ({}, {"roi": ("V4",)}, {"dataset": ("sim-a",)}, {"kind": ("ReLU",)}):
-            search = Search(**names, by=by, everybody=everybody, preferred=preferred)
-            bins = counts(search, release)
-            values = search.units(release).to_pandas()[by].to_numpy(np.float64)
+        for names in ({}, {"roi": ["V4"]}, {"dataset": ["sim-a"]}, {"kind": ["ReLU"]}):
+            asked = Asked(names=names, by=by, everybody=everybody, preferred=preferred)
+            bins = asked.bins(release)
+            values = asked.units(release).to_pandas()[by].to_numpy(np.float64)
             for minimum in MINIMA:
                 n = from_minimum(bins, minimum)["n_units"].sum()
                 # A query for each would take minutes: that of one minimum is asked below.
                 assert n == (values >= -2 if minimum is None else above(values, minimum)).sum()
                 different.add(n)
-            asked = Search(**names, by=by, minimum=0.1, everybody=everybody, preferred=preferred)
+            asked = Asked(names=names, by=by, minimum=0.1, everybody=everybody, preferred=preferred)
             assert from_minimum(bins, 0.1)["n_units"].sum() == asked.units(release).count()
     assert len(different) > 50
 
 
-@pytest.mark.parametrize("by", list(MEASURES))
+@pytest.mark.parametrize("by", MEASURES)
 def test_tables_hold_the_histograms_of_queries(release: Release, by: str) -> None:
     for everybody, preferred in product([False, True], repeat=2):
-        search = Search(by=by, everybody=everybody, preferred=preferred)
-        asked = search.units(release).histogram(by)
+        asked = Asked(by=by, everybody=everybody, preferred=preferred)
+        found = asked.units(release).histogram(by)
         pd.testing.assert_frame_equal(
-            counts(search, release).sort_values([*NAMES, "bin"], ignore_index=True),
-            asked,
+            asked.bins(release).sort_values([*PLACE, "bin"], ignore_index=True),
+            found,
             check_categorical=False,
             check_dtype=False,
         )
@@ -93,26 +134,17 @@ def test_tables_hold_the_histograms_of_queries(release: Release, by: str) -> Non
 @pytest.mark.parametrize("everybody", [False, True])
 def test_bins_count_one_subject(release: Release, by: str, everybody: bool) -> None:
     for subject in ("S1", "S3"):
-        search = Search(by=by, subject=(subject,), everybody=everybody)
-        bins = counts(search, release)
+        asked = Asked(by=by, subject=subject, everybody=everybody)
+        bins = asked.bins(release)
         for minimum in (None, -0.1, 0.05, 0.29):
-            asked = Search(by=by, subject=(subject,), everybody=everybody, minimum=minimum)
+            asked = Asked(by=by, subject=subject, everybody=everybody, minimum=minimum)
             assert from_minimum(bins, minimum)["n_units"].sum() == asked.units(release).count()
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        {"rows": "1"},
-        {"columns": "1"},
-        {"channel": "0"},
-        {"subject": ("S1", "S2")},
-        {"subject": ("S1",), "by": "lead_r"},
-        {"subject": ("S1",), "preferred": True},
-    ],
-)
-def test_what_bins_cannot_count(tiny_release: Path, asked: dict) -> None:
-    assert counted_by(Search(**asked), Release(tiny_release).tables) is None
+def test_over_one_subject_no_roi_is_preferred(tiny_release: Path) -> None:
+    tables = Release(tiny_release).tables
+    assert counted_by("lead_r", tables, subject="S1") is None
+    assert counted_by("mean_r", tables, subject="S1", preferred=True) is None
 
 
 def test_edges_to_count_from() -> None:
@@ -126,24 +158,26 @@ def test_edges_to_count_from() -> None:
 def test_an_older_release_counts_means(tiny_copy: Path) -> None:
     make_older(tiny_copy, "2.0")
     older = Release(tiny_copy)
-    search = Search(roi=("V4",), minimum=0.1)
-    n = from_minimum(counts(search, older), 0.1)["n_units"].sum()
-    assert n == search.units(older).count()
-    for asked in ({"by": "min_r"}, {"everybody": True}, {"preferred": True}):
-        assert counted_by(Search(**asked), older.tables) is None
+    asked = Asked(names={"roi": ["V4"]}, minimum=0.1)
+    n = from_minimum(asked.bins(older), 0.1)["n_units"].sum()
+    assert n == asked.units(older).count()
+    for more in ({"by": "min_r"}, {"everybody": True}, {"preferred": True}):
+        assert Asked(**more).counted(older) is None
 
 
-@pytest.mark.parametrize("by", list(MEASURES))
-@pytest.mark.parametrize("more", [{}, {"everybody": True}, {"preferred": True, "roi": ("V4",)}])
+@pytest.mark.parametrize("by", MEASURES)
+@pytest.mark.parametrize(
+    "more", [{}, {"everybody": True}, {"preferred": True, "names": {"roi": ["V4"]}}]
+)
 @pytest.mark.parametrize("size", [1, 3])
 def test_pages_are_those_of_the_whole_selection(
     release: Release, by: str, more: dict, size: int
 ) -> None:
-    search = Search(by=by, **more)
-    units, bins = search.units(release), counts(search, release)
+    asked = Asked(by=by, **more)
+    units, bins = asked.units(release), asked.bins(release)
     whole, after, fewer = units.to_pandas(), None, 0
     for first in range(0, len(whole), size):
-        some = narrowed(units, search, bins, size, after)
+        some = narrowed(units, bins, size, by=by, after=after)
         fewer += some is not units
         page = some.page(size, after=after)
         expected = whole[first : first + size].reset_index(drop=True)
@@ -155,12 +189,12 @@ def test_pages_are_those_of_the_whole_selection(
 
 def test_a_minimum_above_the_edge_stays(tiny_release: Path) -> None:
     release = Release(tiny_release)
-    low, high = Search(minimum=-0.5), Search(minimum=0.3)
-    assert counts(low, release).equals(counts(high, release))  # whatever the minimum
+    low, high = Asked(minimum=-0.5), Asked(minimum=0.3)
+    assert low.bins(release).equals(high.bins(release))  # whatever the minimum
     units = high.units(release)
-    assert narrowed(units, high, counts(high, release), 10**6, None) is units
-    bins = counts(high, release)
-    best = narrowed(low.units(release), low, bins, 5, None)
+    assert narrowed(units, high.bins(release), 10**6, by="mean_r", minimum=0.3) is units
+    bins = high.bins(release)
+    best = narrowed(low.units(release), bins, 5, by="mean_r", minimum=-0.5)
     assert 6 <= best.count() < low.units(release).count()
 
 
@@ -181,14 +215,13 @@ def test_a_page_lies_above_its_edge(values: list[int], n: int, below: int | None
         assert edge == expected / 100
 
 
-def test_what_would_take_seconds_is_refused() -> None:
-    two = Search(subject=("S1", "S2"))
-    assert refusal(two, 4_000_000, counted=False) is None
-    assert "8,000,002 rows are more than the 8,000,000" in str(
-        refusal(two, 4_000_001, counted=False)
-    )
-    assert refusal(Search(subject=("S1",), everybody=True), 10**9, counted=True) is None
-    assert refusal(Search(by="min_r"), 10**9, counted=False)  # of an older release
-    assert refusal(Search(channel="3"), 30_000_000, counted=False) is None
-    for asked in ({"channel": "3", "subject": ("S1",)}, {"rows": "3"}, {"columns": "3"}):
-        assert "Choose a layer" in str(refusal(Search(**asked), 10**8, counted=False))
+@given(hundredths=st.integers(-100, 100), steps=st.integers(-2, 2))
+def test_the_threshold_takes_whole_bins(hundredths: int, steps: int) -> None:
+    edge = hundredths / 100
+    r = np.float32(edge)
+    for _ in range(abs(steps)):
+        r = np.nextafter(r, np.float32(np.sign(steps) * 2))
+    in_bin = int(np.floor(np.float64(r) * 100)) >= hundredths
+    condition = at_least("mean_r", edge)
+    edge32 = np.float32(edge)
+    assert (r > edge32 if condition.operator == ">" else r >= edge32) == in_bin
