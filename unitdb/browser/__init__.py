@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unitdb.extras import need
+from unitdb.lazily import lazily
 
 if TYPE_CHECKING:
-    from starlette.middleware import Middleware
-    from starlette.routing import BaseRoute
+    from unitdb.browser._downloads import routes
+    from unitdb.browser._hosts import middleware
 
-__all__ = ["RELEASE_VARIABLE", "SCRIPT", "main", "middleware", "routes", "run", "server"]
+__all__ = ["RELEASE_VARIABLE", "SCRIPT", "middleware", "routes", "run", "server"]
 
-SCRIPT = Path(__file__).with_name("_script.py")
+SCRIPT = Path(__file__).with_name("_app.py")
 """What Streamlit runs for each reader."""
 
 RELEASE_VARIABLE = "UNITDB_RELEASE"
@@ -69,24 +70,5 @@ def run(release: str | None = None, *, releases: Path | None = None) -> int:
     return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
 
 
-def main() -> None:
-    """Show the page that the URL asks for (run by Streamlit)."""
-    from unitdb.browser._app import show
-
-    show()
-
-
-def routes() -> list[BaseRoute]:
-    """Give the addresses that serve files of results, for ``st.App``."""
-    from unitdb.browser import _downloads
-
-    return _downloads.routes()
-
-
-def middleware() -> list[Middleware]:
-    """Give what keeps other machines and other names away, for ``st.App``."""
-    from starlette.middleware import Middleware
-
-    from unitdb.browser._hosts import OwnHosts
-
-    return [Middleware(OwnHosts)]
+# Streamlit, which takes seconds to import, is for those who serve.
+__getattr__ = lazily(__name__, {"middleware": "_hosts", "routes": "_downloads"})

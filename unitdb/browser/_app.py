@@ -1,4 +1,7 @@
-"""The frame around the pages: which release, its banner, and errors in plain words."""
+"""The frame around the pages: which release, its banner, and errors in plain words.
+
+Streamlit runs this file for each reader.
+"""
 
 from __future__ import annotations
 
@@ -92,3 +95,7 @@ def _banner(release: Release, warnings: list[str]) -> None:
         )
     for warning in warnings:  # a retraction, with its reason
         st.warning(_state.code(warning, most=_state.MESSAGE))
+
+
+if __name__ == "__main__":
+    show()

@@ -12,9 +12,10 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from starlette.middleware import Middleware
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["HOSTS_VARIABLE", "OwnHosts"]
+__all__ = ["HOSTS_VARIABLE", "OwnHosts", "middleware"]
 
 HOSTS_VARIABLE = "UNITDB_HOSTS"
 """Environment variable: names, with commas, that the pages are served under to other machines."""
@@ -22,6 +23,13 @@ HOSTS_VARIABLE = "UNITDB_HOSTS"
 _OWN = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _ORIGIN = re.compile(r"https?://(.+)")
+
+
+def middleware() -> list[Middleware]:
+    """Give what keeps other machines and other names away, for ``st.App``."""
+    from starlette.middleware import Middleware
+
+    return [Middleware(OwnHosts)]
 
 
 class OwnHosts:

@@ -1,5 +1,0 @@
-"""What Streamlit runs for each reader."""
-
-from unitdb.browser import main
-
-main()
