@@ -12,7 +12,7 @@ from unitdb.files import SUMS, replacing
 from unitdb.pipeline.run import build
 from unitdb.pipeline.runlog import run_log_path
 from unitdb.programs import run
-from unitdb.publish.store import init_store
+from unitdb.publish import init_store
 from unitdb.reads import noting_reads
 from unitdb.recipes import read_models, read_recipe
 from unitdb.release.catalogue import CATALOGUE

@@ -17,7 +17,7 @@ from unitdb.responses.stimuli_spec import (
     NamedStimuli,
     ShownPictures,
 )
-from unitdb.sources.spec import DatasetFiles
+from unitdb.sources import DatasetFiles
 from unitdb.specs import Name, RelativePath, Spec
 
 __all__ = ["DatasetSpec", "RdmResponses", "Transformations"]
