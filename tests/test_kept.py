@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import tiny
+from tests import tiny, tiny_tables
 from tests.tiny import N_TEST, make_older
 from unitdb.errors import NotKeptError, QueryError, UnknownLayerError, UnknownRoiError
 from unitdb.publish import publish_release
@@ -74,7 +74,7 @@ def test_an_older_release_is_read_and_sound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Its p took people for independent.
-    monkeypatch.setattr(tiny, "PREDICTIONS_ALIKE", 0.0)
+    monkeypatch.setattr(tiny_tables, "PREDICTIONS_ALIKE", 0.0)
     monkeypatch.setattr(tiny, "SIGNIFICANCE", '{"over_subjects":"stouffer","test":"t"}')
     older = publish_release(tiny.stage(tmp_path / "staged"), tmp_path, info=tiny.INFO)
     make_older(older, "2.0")

@@ -26,6 +26,7 @@ def block_units(
     n_controls: int = 0,
     n_sets: int = 1,
     n_presentations: int = 0,
+    n_stored: int = 0,
 ) -> int:
     """Choose the number of units to decode at a time, a multiple of :data:`TILE`.
 
@@ -48,6 +49,8 @@ def block_units(
         Test sets, whose accuracies are held side by side.
     n_presentations : int
         Single presentations that are predicted too, over all held-out images.
+    n_stored : int
+        Held-out rows whose predictions are stored.
 
     Raises
     ------
@@ -67,6 +70,7 @@ def block_units(
         fixed += 8 * n_rows * (2 * n_voxels + 3 * n_rows + n_presentations)
     of_unit = 4 * (n_stimuli + n_rows + n_controls) + 16
     of_unit += (4 * n_controls + 16) * (n_sets - 1)
+    of_unit += 20 * n_stored  # as they come, in order, and as they are written
     tiles = (memory - fixed) // (of_unit * TILE)
     if tiles < 1:
         raise MemoryBudgetError(

@@ -253,7 +253,7 @@ def stage_accuracies(
         for table, more in found.items():
             rows[table] = rows[table] + more
     for name, spec in TABLES.items():
-        if not spec.partition_by:
+        if not spec.partition_by and not spec.optional:
             write_table(folder, name, table_of(name, rows[name]))
 
 

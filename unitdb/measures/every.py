@@ -6,8 +6,9 @@ from unitdb.measures.accuracies import OF_ACCURACIES
 from unitdb.measures.encoding import Encoding
 from unitdb.measures.kept import Kept
 from unitdb.measures.patterns import Patterns
+from unitdb.measures.predicted import Published
 from unitdb.measures.protocol import Measure
 
 __all__ = ["MEASURES"]
 
-MEASURES: list[Measure] = [Encoding(), Patterns(), Kept(), *OF_ACCURACIES]
+MEASURES: list[Measure] = [Encoding(), Patterns(), Kept(), Published(), *OF_ACCURACIES]

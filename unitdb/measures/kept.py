@@ -27,7 +27,7 @@ from unitdb.predictions import (
     load_arranged,
     predict_units,
 )
-from unitdb.recipes import Job, SubjectInput
+from unitdb.recipes import BestUnits, Job, SubjectInput
 from unitdb.schema import get_table
 from unitdb.sealed import (
     check_seal,
@@ -40,7 +40,7 @@ from unitdb.sealed import (
 )
 from unitdb.unitids import UnitId
 
-__all__ = ["Kept", "KeptStep", "check_kept"]
+__all__ = ["Kept", "KeptStep", "best_positions", "check_kept", "decoded_again"]
 
 Positions = NDArray[np.intp]
 
@@ -53,7 +53,7 @@ class Kept(Measure):
 
     def steps(self, decoded: Decoded) -> Sequence[KeptStep]:
         """One for each test set, layer, ROI and subject, of layers without rows as yet."""
-        positions = {layer.name: _positions(decoded, layer) for layer in _to_do(decoded)}
+        positions = {layer.name: decoded_again(decoded, layer) for layer in _to_do(decoded)}
         return [
             KeptStep(blocks=blocks, positions=positions[layer])
             for of_set in decoded.of_sets.values()
@@ -65,13 +65,14 @@ class Kept(Measure):
         """Write the rows of each layer to a Parquet file a table."""
         folder = _folder(decoded)
         for layer in _to_do(decoded):
-            kept = _positions(decoded, layer)
+            kept = _kept(decoded, layer)
+            at = np.searchsorted(decoded_again(decoded, layer), kept)
             paths = [_activation_path(folder, layer.name)]
             tables = [_activation_rows(decoded.job, layer, decoded.activations, kept)]
             units = decoded.activations.units(layer.name)[kept]
             for condition in decoded.job.dataset.conditions:
                 found = {
-                    step.blocks[0].place: read_npy(step.target)
+                    step.blocks[0].place: read_npy(step.target)[:, at]
                     for step in steps
                     if step.blocks[0].layer == layer.name and step.blocks[0].test == condition
                 }
@@ -185,12 +186,24 @@ def _to_do(decoded: Decoded) -> list[LayerInfo]:
     ]
 
 
-def _positions(decoded: Decoded, layer: LayerInfo) -> Positions:
+def best_positions(decoded: Decoded, layer: LayerInfo, n: int) -> Positions:
+    """Positions of the n units with the highest mean accuracy in any ROI and test set."""
+    results = (decoded.results(condition, layer.name) for condition in decoded.of_sets)
+    return np.sort(best_units((r for of_set in results for r in of_set), n))
+
+
+def decoded_again(decoded: Decoded, layer: LayerInfo) -> Positions:
+    """Positions of the units of :class:`KeptStep`: those kept, and the best to be published."""
+    published = decoded.job.recipe.published
+    n = published.best if isinstance(published, BestUnits) else 0
+    return np.union1d(_kept(decoded, layer), best_positions(decoded, layer, n))
+
+
+def _kept(decoded: Decoded, layer: LayerInfo) -> Positions:
     keep, units = decoded.job.recipe.keep, decoded.activations.units(layer.name)
     named = [UnitId.parse(unit) for unit in keep.also]
     also = [of.unit for of in named if of[:2] == (decoded.job.model.spec.name, layer.name)]
-    results = (decoded.results(condition, layer.name) for condition in decoded.of_sets)
-    best = best_units((r for of_set in results for r in of_set), keep.units)
+    best = best_positions(decoded, layer, keep.units)
     return np.union1d(best, np.searchsorted(units, np.array(also, dtype=np.int32)))
 
 

@@ -186,6 +186,8 @@ def write_tables(decoded: Sequence[Decoded], reference: Mapping[str, Rows]) -> N
         if table.partition_by:
             continue
         pieces = makers[name].pieces(name, decoded) if name in makers else None
+        if pieces is None and table.optional:
+            continue
         write_table(staged, name, table_of(name, rows[name]) if pieces is None else pieces)
 
 

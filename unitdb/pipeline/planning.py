@@ -14,7 +14,7 @@ from unitdb.activations import select_units
 from unitdb.decoding import RoiDecoder
 from unitdb.decoding.roi import TILE
 from unitdb.predictions import block_sizes, memory_of_thread, n_threads
-from unitdb.recipes import Job, SubjectInput, read_jobs, read_recipe
+from unitdb.recipes import BestUnits, Job, SubjectInput, read_jobs, read_recipe
 
 __all__ = ["JobPlan", "plan"]
 
@@ -36,6 +36,8 @@ class JobPlan:
         Steps that are shared out and resumed.
     activations_bytes : int
         Size of the stored activations.
+    predictions_bytes : int
+        Size of the predictions that are published, before compression.
     units_per_second : float
         Units × subjects × ROIs that one thread decodes in a second, by the calibration.
     n_threads : int
@@ -54,6 +56,7 @@ class JobPlan:
     n_rois: int
     n_blocks: int
     activations_bytes: int
+    predictions_bytes: int
     units_per_second: float
     n_threads: int
     n_controls: int
@@ -137,11 +140,24 @@ def _plan(job: Job, memory: int, *, seconds: float, threads: int) -> JobPlan:
         n_rois=len(dataset.rois),
         n_blocks=n_blocks,
         activations_bytes=4 * len(dataset.stimuli) * sum(units),
+        predictions_bytes=_predictions_bytes(job, units),
         units_per_second=1 / float(np.mean(times)),
         n_threads=threads,
         n_controls=job.recipe.n_controls,
         conditions=dataset.conditions,
     )
+
+
+def _predictions_bytes(job: Job, units: Sequence[int]) -> int:
+    asked = job.recipe.published
+    if asked is None:
+        return 0
+    most = asked.best if isinstance(asked, BestUnits) else asked
+    n_units = sum(units) if most == "all" else sum(min(n, int(most)) for n in units)
+    n_samples = sum(
+        len(of_set.rows) for subject in job.dataset.subjects for of_set in subject.design.sets
+    )
+    return 4 * n_units * n_samples * len(job.dataset.rois)
 
 
 def _seconds_per_unit(

@@ -14,15 +14,18 @@ from unitdb.predictions.decode import (
     job_blocks,
     responses_path,
     sample_positions,
+    stored_positions,
     write_job_responses,
 )
 from unitdb.predictions.results import LayerResults
+from unitdb.predictions.store import Predictions
 from unitdb.predictions.workers import Run, memory_of_thread, n_threads, open_workers
 
 __all__ = [
     "PATTERN_CONTROLS",
     "Block",
     "LayerResults",
+    "Predictions",
     "Run",
     "block_sizes",
     "category_means",
@@ -37,6 +40,7 @@ __all__ = [
     "resolution_of_layer",
     "responses_path",
     "sample_positions",
+    "stored_positions",
     "true_rows",
     "write_job_responses",
 ]

@@ -7,7 +7,8 @@ decode it. A result that is there is whole: it is put in place by a rename, and 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -69,6 +70,8 @@ class Block:
         Positions among the layer's selected units.
     patterns : array of shape (n_kept,)
         Positions, of these, of the units whose predictions are kept.
+    stored : array of shape (n_stored,)
+        Positions, of these, of the units whose predictions are stored to be published.
     n_controls : int
         How often the block is decoded again with shuffled images.
     tests : tuple of str
@@ -92,6 +95,7 @@ class Block:
     start: int
     stop: int
     patterns: NDArray[np.intp]
+    stored: NDArray[np.intp]
     n_controls: int
     tests: tuple[str, ...]
     divisions: tuple[int, ...]
@@ -139,6 +143,11 @@ class Block:
         return self.target.with_name(f"{self.target.stem}-predicted.npy")
 
     @property
+    def stored_predictions(self) -> Path:
+        """``.npy`` file: float32 of shape (n_held_out, n_stored)."""
+        return self.target.with_name(f"{self.target.stem}-stored.npy")
+
+    @property
     def repeats(self) -> Path:
         """``.npy`` file: float32 of shape (3, stop - start), by :func:`_of_repeats`."""
         return self.target.with_name(f"{self.target.stem}-repeats.npy")
@@ -153,6 +162,10 @@ class Block:
         if len(self.patterns):
             predicted = sealed_shape(self.predictions)
             if predicted is None or predicted[2] != len(self.patterns):
+                return False
+        if len(self.stored):
+            stored = sealed_shape(self.stored_predictions)
+            if stored is None or stored[1] != len(self.stored):
                 return False
         return sealed_shape(self.target) == (1 + self.n_controls, self.n_units)
 
@@ -200,50 +213,66 @@ def decode_block(block: Block) -> Block:
         Names the dataset, subject, ROI, and the unit if it is one.
     """
     check_worker(block.code, block.responses)
-    of_tests = [block.of(test) for test in block.tests]
     with threadpool_limits(1):
         activations = _activations(block.activations)
-        try:
-            made = _decoder(block.responses, block.roi, block.settings)
-            decoder, rows, sets = made.decoder, made.arranged.rows, made.arranged.sets
-            y = true_rows(activations.block(block.layer, block.start, block.stop), made.arranged)
-            numbers = [list(sets).index(test) for test in block.tests]
-            r = np.empty((len(sets), len(rows), block.n_units), dtype=np.float32)
-            shape = (len(rows[: 1 + PATTERN_CONTROLS]), len(decoder.test_rows), len(block.patterns))
-            predicted = np.empty(shape, dtype=np.float32)
-            of_repeats: tuple[NDArray[np.float64] | None, ...] = ()
-            for control, of_samples in enumerate(rows):
-                keep = block.patterns if control < len(predicted) else block.patterns[:0]
-                divisions = dict(zip(numbers, block.divisions, strict=True))
-                summary = partial(_of_repeats, divisions=divisions, averaged=made.averaged)
-                asked = summary if any(block.divisions) and control == 0 else None
-                found = decoder.decode(
-                    y[of_samples],
-                    keep=keep,
-                    of_repeats=asked,
-                    resolution=activations.resolution(block.layer),
-                )
-                r[:, control] = found.r
-                if control < len(predicted):
-                    predicted[control] = found.predicted
-                if asked is not None:
-                    of_repeats = found.of_repeats
-        except IllConditionedError as cause:
-            unit = None
-            if cause.unit is not None:
-                unit = activations.units(block.layer)[block.start + cause.unit]
-            name = f"{activations.meta.model}/{block.layer}/{unit}"
-            again = IllConditionedError(cause.alpha, unit=unit, name=name)
-            raise ResponsesError(f"{block.name}: {again}") from None
-        except UnitdbError as cause:
-            raise ResponsesError(f"{block.name}: {cause}") from None
-    for number, of_test in zip(numbers, of_tests, strict=True):
-        if len(block.patterns):
-            write_npy(of_test.predictions, predicted[:, sets[of_test.test]])
-        if of_test.n_divisions:
-            write_npy(of_test.repeats, np.asarray(of_repeats[number], dtype=np.float32))
-        write_npy(of_test.target, r[number])
+        with _naming(block, activations):
+            _decode(block, activations)
     return block
+
+
+def _decode(block: Block, activations: Activations) -> None:
+    made = _decoder(block.responses, block.roi, block.settings)
+    decoder, rows, sets = made.decoder, made.arranged.rows, made.arranged.sets
+    y = true_rows(activations.block(block.layer, block.start, block.stop), made.arranged)
+    resolution = activations.resolution(block.layer)
+    numbers = [list(sets).index(test) for test in block.tests]
+    divisions = dict(zip(numbers, block.divisions, strict=True))
+    # The truth gives more than controls do, of which some have predictions, and the rest none.
+    keep = np.union1d(block.patterns, block.stored)
+    true = decoder.decode(
+        y[rows[0]],
+        keep=keep,
+        of_repeats=partial(_of_repeats, divisions=divisions, averaged=made.averaged)
+        if any(block.divisions)
+        else None,
+        resolution=resolution,
+    )
+    r = np.empty((len(sets), len(rows), block.n_units), dtype=np.float32)
+    shape = (len(rows[: 1 + PATTERN_CONTROLS]), len(decoder.test_rows), len(block.patterns))
+    predicted = np.empty(shape, dtype=np.float32)
+    r[:, 0], predicted[0] = true.r, true.predicted[:, np.searchsorted(keep, block.patterns)]
+    for control, of_samples in enumerate(rows[1:], 1):
+        few = block.patterns if control < len(predicted) else block.patterns[:0]
+        found = decoder.decode(y[of_samples], keep=few, resolution=resolution)
+        r[:, control] = found.r
+        if control < len(predicted):
+            predicted[control] = found.predicted
+    stored = true.predicted[:, np.searchsorted(keep, block.stored)].astype(np.float32)
+    for number, of_test in zip(numbers, map(block.of, block.tests), strict=True):
+        places = sets[of_test.test]
+        if len(block.patterns):
+            write_npy(of_test.predictions, predicted[:, places])
+        if len(block.stored):
+            write_npy(of_test.stored_predictions, stored[places])
+        if of_test.n_divisions:
+            write_npy(of_test.repeats, np.asarray(true.of_repeats[number], dtype=np.float32))
+        write_npy(of_test.target, r[number])
+
+
+@contextmanager
+def _naming(block: Block, activations: Activations) -> Iterator[None]:
+    """Errors name the dataset, subject and ROI, and the unit if it is one."""
+    try:
+        yield
+    except IllConditionedError as cause:
+        unit = None
+        if cause.unit is not None:
+            unit = activations.units(block.layer)[block.start + cause.unit]
+        name = f"{activations.meta.model}/{block.layer}/{unit}"
+        again = IllConditionedError(cause.alpha, unit=unit, name=name)
+        raise ResponsesError(f"{block.name}: {again}") from None
+    except UnitdbError as cause:
+        raise ResponsesError(f"{block.name}: {cause}") from None
 
 
 def check_worker(code: str, responses: Path) -> None:

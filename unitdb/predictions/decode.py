@@ -23,6 +23,7 @@ __all__ = [
     "job_blocks",
     "responses_path",
     "sample_positions",
+    "stored_positions",
     "write_job_responses",
 ]
 
@@ -113,6 +114,10 @@ def job_blocks(
         )
         for layer in job.model.layers
     }
+    stored = {
+        layer.name: stored_positions(job, layer, activations.units(layer.name))
+        for layer in job.model.layers
+    }
     blocks = []
     for (i, roi), (j, subject), size in block_sizes(job, memory=memory):
         blocks += [
@@ -126,6 +131,7 @@ def job_blocks(
                 start=start,
                 stop=min(start + size, activations.n_units(layer)),
                 patterns=_within(patterns[layer], start, start + size),
+                stored=_within(stored[layer], start, start + size),
                 n_controls=job.recipe.n_controls,
                 tests=job.dataset.conditions,
                 divisions=divisions,
@@ -174,6 +180,9 @@ def block_sizes(
                 n_controls=job.recipe.n_controls,
                 n_sets=len(subject.design.sets),
                 n_presentations=subject.n_presentations,
+                n_stored=sum(len(test) for _, test in subject.design.splits)
+                if job.recipe.published is not None
+                else 0,
             )
             yield (i, roi), (j, subject), size
 
@@ -186,6 +195,19 @@ def sample_positions(
         return np.arange(len(units))
     few = select_units(layer, UnitSelection(sample=n, seed=seed))
     return np.flatnonzero(np.isin(units, few))
+
+
+def stored_positions(job: Job, layer: LayerInfo, units: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Positions of the units whose predictions are stored while they are decoded.
+
+    Those of the best are not: which they are is known when all are decoded.
+    """
+    asked = job.recipe.published
+    if asked == "all":
+        return np.arange(len(units))
+    if isinstance(asked, int):
+        return sample_positions(layer, units, asked, seed=job.recipe.selection.seed)
+    return np.empty(0, dtype=np.intp)
 
 
 def _within(positions: NDArray[np.intp], start: int, stop: int) -> NDArray[np.intp]:

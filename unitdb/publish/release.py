@@ -314,10 +314,10 @@ def _table_files(staged: Path) -> dict[str, list[str]]:
         ]
         for name, table in TABLES.items()
     }
-    missing = [table for table, paths in files.items() if not paths]
+    missing = [name for name, paths in files.items() if not paths and not TABLES[name].optional]
     if missing:
         raise SchemaError(f"{staged}: no file of table {', '.join(missing)}")
-    return files
+    return {name: paths for name, paths in files.items() if paths}
 
 
 def _json(content: dict[str, Any]) -> str:

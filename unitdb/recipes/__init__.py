@@ -12,7 +12,7 @@ from unitdb.recipes.identity import (
     sets_sha256,
     shown_sha256,
 )
-from unitdb.recipes.recipe import Recipe, read_recipe
+from unitdb.recipes.recipe import BestUnits, Recipe, read_recipe
 
 if TYPE_CHECKING:
     from unitdb.recipes.dataset import DatasetInput, SubjectInput
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from unitdb.recipes.origins import reference_rows, scope_of
 
 __all__ = [
+    "BestUnits",
     "DatasetInput",
     "Job",
     "Progress",

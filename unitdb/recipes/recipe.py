@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,7 @@ __all__ = [
     "EncodingSpec",
     "KeepSpec",
     "ModelChoice",
+    "PredictionsSpec",
     "Recipe",
     "ReliabilitySpec",
     "SignificanceSpec",
@@ -158,6 +160,42 @@ class ReliabilitySpec(Spec):
     divisions: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
+def _of_units(value: object) -> object:
+    """``best 50`` → 50 of the best."""
+    found = re.fullmatch(r"best +([1-9]\d*)", value) if isinstance(value, str) else None
+    return value if found is None else {"best": int(found[1])}
+
+
+class BestUnits(Spec):
+    """The best units of each layer: those with the highest mean accuracy in any ROI.
+
+    Parameters
+    ----------
+    best : int
+    """
+
+    best: Annotated[int, Field(ge=1, le=100_000)]
+
+
+class PredictionsSpec(Spec):
+    """Predictions that a release publishes, sample by sample (tables ``predicted``, ``samples``).
+
+    Parameters
+    ----------
+    units : 'all', int, or 'best N'
+        Of each layer: all that are decoded; a random sample of so many; or the N with the highest
+        mean accuracy over subjects in any ROI and test set. The best are chosen by the same
+        samples: what is made of their predictions alone looks better than it is.
+    publish : bool
+        Whether they are part of the release; without, they serve the measures of the build alone.
+    """
+
+    units: Annotated[
+        Literal["all"] | Annotated[int, Field(ge=1)] | BestUnits, BeforeValidator(_of_units)
+    ] = 500
+    publish: bool = True
+
+
 class EncodingSpec(Spec):
     """The other direction: each voxel predicted from the units of a layer, by the same decoder.
 
@@ -229,6 +267,8 @@ class Recipe(Spec):
         Compute encoding-based BH scores too.
     keep : KeepSpec
         Units that are kept image by image.
+    predictions : PredictionsSpec, optional
+        Publish what is predicted of each sample.
     seed : int
         Of folds and shuffling.
     authors : list of Author
@@ -274,6 +314,7 @@ class Recipe(Spec):
     reliability: ReliabilitySpec | None = None
     encoding: EncodingSpec | None = None
     keep: KeepSpec = KeepSpec()
+    predictions: PredictionsSpec | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     authors: list[Author] = Field(default_factory=list)
     doi: Doi | None = None
@@ -315,6 +356,12 @@ class Recipe(Spec):
     def n_divisions(self) -> int:
         """Divisions of presentations that reliability is over; 0 for none."""
         return 0 if self.reliability is None else self.reliability.divisions
+
+    @property
+    def published(self) -> int | Literal["all"] | BestUnits | None:
+        """Units of each layer whose predictions are published; None for none."""
+        asked = self.predictions
+        return None if asked is None or not asked.publish else asked.units
 
     def rois_of(self, dataset: str) -> list[str] | None:
         """The ROIs of a dataset that are decoded; None for all that it has."""

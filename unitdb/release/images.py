@@ -112,6 +112,61 @@ UnknownSubjectError
             self.sql, names, place, roi=roi, subject=subject, has_targets=has_targets
         )
 
+    def predicted(
+        self,
+        layer: str,
+        roi: str,
+        subject: str,
+        *,
+        dataset: str | None = None,
+        condition: str | None = None,
+    ) -> pd.DataFrame:
+        """Published predictions of a layer from an ROI of a subject, sample by sample.
+
+        Parameters
+        ----------
+        layer : str
+            ``model/layer``.
+        roi, subject : str
+            Which.
+        dataset, condition : str, optional
+            Which, where the release has several.
+
+        Returns
+        -------
+        pandas.DataFrame of shape (n_samples, n_units)
+            Raw activations in float32. Rows are the held-out samples of the test set, by
+            ``stimulus`` and ``presentation``; columns the units that are published, by their flat
+            C-order index. What is decoded from a sample, where it is not the stimulus shown, says
+            table ``samples``.
+
+        Raises
+        ------
+        NotKeptError
+            The release publishes no predictions; says what in the recipe would.
+        UnknownDatasetError, UnknownConditionError, UnknownLayerError, UnknownRoiError, \
+UnknownSubjectError
+            No such name; gives the nearest.
+        QueryError
+            The release has several datasets or conditions, and none is named; or the ROI or subject
+            is of another dataset.
+
+        Examples
+        --------
+        >>> release.predicted("alexnet/conv5", "V4", "S1")  # doctest: +SKIP
+        """
+        where = f"release {self.label}"
+        names = (only(self._source, "dataset", dataset), only(self._source, "condition", condition))
+        check_names(self._source, "roi", roi)
+        check_names(self._source, "subject", subject)
+        network, name, _ = parse_unit(f"{layer}/0", self.layers, where=where)
+        if _kept.PUBLISHED not in self.tables:
+            raise NotKeptError(
+                f"{where}: predictions are not published; to publish them, build with "
+                "predictions: {units: all} in the recipe"
+            )
+        return _kept.predicted(self.sql, (*names, network, name), roi, subject, where=where)
+
     def stimuli(
         self, unit: str, n: int | None = None, *, dataset: str | None = None
     ) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from unitdb.errors import NotKeptError
+from unitdb.errors import NotKeptError, QueryError
 from unitdb.unitids import UNIT_ID_SQL, UnitId
 
 if TYPE_CHECKING:
@@ -15,10 +15,21 @@ if TYPE_CHECKING:
     Sql = Callable[[str, Sequence[Any]], pd.DataFrame]
     Unit = tuple[str, str, int]
 
-__all__ = ["NEEDS", "kept_units", "not_kept", "predictions", "recipe_line", "stimuli"]
+__all__ = [
+    "NEEDS",
+    "PUBLISHED",
+    "kept_units",
+    "not_kept",
+    "predicted",
+    "predictions",
+    "recipe_line",
+    "stimuli",
+]
 
 NEEDS = "prediction"
 """Table without which a release, of an older schema, keeps nothing."""
+PUBLISHED = "predicted"
+"""Table of the predictions that a recipe publishes."""
 _LISTED = 5
 
 _UNITS = f"""
@@ -54,6 +65,18 @@ ORDER BY place
 _PICTURES = """
 SELECT stimulus, split, thumbnail FROM stimuli
 WHERE dataset = ? AND stimulus IN (SELECT unnest(?))
+""".strip()
+
+
+_PREDICTED = """
+SELECT unit, predicted FROM predicted
+WHERE dataset = ? AND condition = ? AND model = ? AND layer = ? AND roi = ? AND subject = ?
+ORDER BY unit
+""".strip()
+
+_SAMPLES = """
+SELECT stimulus, presentation FROM samples
+WHERE dataset = ? AND condition = ? AND subject = ? ORDER BY sample
 """.strip()
 
 
@@ -97,6 +120,27 @@ def stimuli(sql: Sql, dataset: str, unit: Unit, n: int | None) -> pd.DataFrame:
     ]
     found.attrs.update(ranked.attrs)
     return found
+
+
+def predicted(
+    sql: Sql, scope: tuple[str, str, str, str], roi: str, subject: str, *, where: str
+) -> pd.DataFrame:
+    """Published predictions of a layer (see ``Release.predicted``)."""
+    import numpy as np
+    import pandas as pd
+
+    dataset, condition, *_ = scope
+    rows = sql(_PREDICTED, [*scope, roi, subject])
+    if rows.empty:
+        raise QueryError(f"{where}: no predictions of {'/'.join([*scope, roi, subject])}")
+    samples = sql(_SAMPLES, [dataset, condition, subject])
+    frame = pd.DataFrame(
+        np.stack(rows["predicted"].to_list()).T,
+        index=pd.MultiIndex.from_frame(samples.astype({"stimulus": str})),
+        columns=pd.Index(rows["unit"], name="unit"),
+    )
+    frame.attrs.update(rows.attrs)
+    return frame
 
 
 def recipe_line(unit: str) -> str:

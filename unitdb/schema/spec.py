@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from unitdb.errors import SchemaError, UnknownColumnError
 
-SCHEMA_VERSION = "2.3"
+SCHEMA_VERSION = "2.4"
 """MAJOR.MINOR. MINOR adds tables or nullable columns; MAJOR changes what is there."""
 
 # Nothing is clamped: a correlation of equal vectors may be 1 + 2e-16, and is stored so.
@@ -84,6 +84,7 @@ class Column:
             nan = pc.sum(pc.is_nan(values)).as_py() or 0
             if nan:
                 raise SchemaError(f"{place}: {nan} NaN (a value that does not exist is NULL)")
+        self._check_lists(values, place)
         if self.minimum is not None or self.maximum is not None:
             extremes = pc.min_max(values).as_py()
             low, high = extremes["min"], extremes["max"]
@@ -96,6 +97,12 @@ class Column:
             for value in values.unique().to_pylist():
                 if value is not None and not re.fullmatch(self.pattern, value):
                     raise SchemaError(f"{place}: {value!r} does not match {self.pattern!r}")
+
+    def _check_lists(self, values: pa.ChunkedArray, place: str) -> None:
+        if pa.types.is_list(self.type) and pa.types.is_floating(self.type.value_type):
+            inner = pc.list_flatten(values)
+            if inner.null_count or pc.all(pc.is_finite(inner)).as_py() is False:
+                raise SchemaError(f"{place}: a list holds what is no finite number")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +172,8 @@ class Table:
         How columns follow from other tables, or from other columns of this one.
     row_group : int, optional
         Rows of a row group, where a few rows are read at a time; by default the writer's.
+    optional : bool
+        Whether a release may be without it.
     measured : bool
         Whether the measure that makes its rows checks them too (``unitdb.measures``).
     since : str
@@ -180,6 +189,7 @@ class Table:
     partition_by: tuple[str, ...] = ()
     follows: tuple[Follows, ...] = ()
     row_group: int | None = None
+    optional: bool = False
     measured: bool = False
     since: str = "2.0"
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)

@@ -34,11 +34,15 @@ def get_table(name: str) -> Table:
 
 
 def tables_of(version: str) -> list[str]:
-    """Names of the tables that releases of a schema version have.
+    """Names of the tables that all releases of a schema version have.
 
     Parameters
     ----------
     version : str
         MAJOR.MINOR.
     """
-    return [name for name, table in TABLES.items() if numbers(table.since) <= numbers(version)]
+    return [
+        name
+        for name, table in TABLES.items()
+        if numbers(table.since) <= numbers(version) and not table.optional
+    ]

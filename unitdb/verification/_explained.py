@@ -191,6 +191,14 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         ),
         "presentation": ("computed", "from the rows of its stimulus"),
     },
+    "samples": {
+        "stimulus": ("held", "with presentation, against table prediction"),
+        "presentation": ("held", "with stimulus, against table prediction"),
+        "target": ("unknown", "against table prediction, where that keeps units"),
+    },
+    "predicted": {
+        "predicted": ("held", "of the units kept, against table prediction; of others its length"),
+    },
 }
 
 
@@ -206,7 +214,8 @@ def explain(schema: str) -> list[Fate]:
 
 
 def _fates(schema: str) -> Iterator[Fate]:
-    for name in tables_of(schema):
+    optional = [name for name, table in TABLES.items() if table.optional]
+    for name in (*tables_of(schema), *optional):
         table = TABLES[name].at(schema)
         for column in table.column_names:
             kind, how = _FATES[name].get(column) or _KEYS

@@ -144,6 +144,11 @@ def show_plan(root: Path, /, recipe: Path, **options: Any) -> None:
             ],
             ["blocks", f"{found.n_blocks:,}"],
             ["activations", f"{found.activations_bytes / 1e6:,.1f} MB on disk"],
+            *(
+                [["predictions", f"{found.predictions_bytes / 1e6:,.1f} MB to publish, at most"]]
+                if found.predictions_bytes
+                else []
+            ),
             ["memory", f"{options['memory']} a decoding process"],
             ["speed", f"{found.units_per_second:,.0f} accuracies/s a thread"],
             ["decoding", f"about {minutes} min {seconds} s with {found.n_threads} at work"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from unitdb.verification.reading._partitions import (
     read,
     summaries,
 )
+from unitdb.verification.reading._predicted import PREDICTED, Predicted
 from unitdb.verification.reading._recurrence import Recurrence
 from unitdb.verification.reading._references import check_references, shown
 from unitdb.verification.reading._sets import Sets
@@ -62,6 +64,7 @@ _CHECKS = (
     "best ROIs and layers follow from the accuracies, BH scores from these",
     "the best units recur among those of others as often as the accuracies say",
     "predictions and activations of the units kept give their accuracies",
+    "predictions that are published are of all samples, and those of the units kept",
 )
 _HISTOGRAMS = ("accuracy_histogram", "unit_histogram", "summary_histogram")
 _DERIVED = ("layer_summary", "layer_reliability", "intersubject")
@@ -180,7 +183,7 @@ def verify(
     described = {
         name: table.to_pylist()
         for name, table in small.items()
-        if name not in (*stored, *_HISTOGRAMS, *_KEPT, "encoding")
+        if name not in (*stored, *_HISTOGRAMS, *_KEPT, "encoding", "samples")
     }
     sets = Sets(described)
     plan = check_references(described, manifest, sets)
@@ -204,8 +207,11 @@ def verify(
         small.get("prediction"),
         sets,
     )
+    predicted = Predicted(
+        folder, small.get("samples"), small.get("prediction"), sets=sets, referred=referred
+    )
     derived = Derived(folder, manifest.schema, small)
-    rows = {name: small[name].num_rows if name in small else 0 for name in manifest.files}
+    rows = Counter({name: small[name].num_rows if name in small else 0 for name in manifest.files})
 
     if also is not None:
         also.start(folder, manifest, described, small)
@@ -228,6 +234,7 @@ def verify(
         hierarchy.check(data, keys)
         recurrence.add(data, keys)
         kept.check(data, keys)
+        rows[PREDICTED] += predicted.check(data, keys, files.get(PREDICTED))
         if also is not None:
             also.check(data, keys)
         rows["accuracy"] += accuracy.n_rows
@@ -304,8 +311,8 @@ def _partitions(
 ) -> dict[tuple[str, ...], dict[str, str]]:
     """File of each partitioned table by the partition's keys, layers in their order."""
     partitions: dict[tuple[str, ...], dict[str, str]] = {}
-    names = [name for name, spec in TABLES.items() if spec.partition_by]
-    for name in names:
+    names = [name for name, spec in TABLES.items() if spec.partition_by and not spec.optional]
+    for name in [*names, *({PREDICTED} & manifest.files.keys())]:
         for path in manifest.files[name]:
             keys = _partition_keys(name, path)
             partitions.setdefault(keys, {})[name] = path
