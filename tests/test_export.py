@@ -19,7 +19,6 @@ from unitdb.cli import main
 from unitdb.errors import QueryError, UnknownTableError
 from unitdb.query import col
 from unitdb.release import Release
-from unitdb.schema import TABLES
 
 PAGE = (Path(__file__).parents[1] / "docs" / "query.md").read_text()
 
@@ -66,7 +65,7 @@ def test_a_database(release: Release, tmp_path: Path) -> None:
     release.to_duckdb(path)
     release.to_duckdb(path)  # again: replaced
     with duckdb.connect(str(path), read_only=True) as connection:
-        for table in TABLES:
+        for table in release.tables:
             (n,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
             assert n == len(release.table(table))
         comments = dict(

@@ -172,6 +172,7 @@ class BestUnits(Spec):
     Parameters
     ----------
     best : int
+        How many.
     """
 
     best: Annotated[int, Field(ge=1, le=100_000)]

@@ -33,16 +33,18 @@ def get_table(name: str) -> Table:
         raise UnknownTableError(name, TABLES, hint="unitdb schema") from None
 
 
-def tables_of(version: str) -> list[str]:
-    """Names of the tables that all releases of a schema version have.
+def tables_of(version: str, *, optional: bool = False) -> list[str]:
+    """Names of the tables that releases of a schema version have.
 
     Parameters
     ----------
     version : str
         MAJOR.MINOR.
+    optional : bool
+        Also those that a release may be without.
     """
     return [
         name
         for name, table in TABLES.items()
-        if numbers(table.since) <= numbers(version) and not table.optional
+        if numbers(table.since) <= numbers(version) and (optional or not table.optional)
     ]

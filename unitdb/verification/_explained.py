@@ -214,8 +214,7 @@ def explain(schema: str) -> list[Fate]:
 
 
 def _fates(schema: str) -> Iterator[Fate]:
-    optional = [name for name, table in TABLES.items() if table.optional]
-    for name in (*tables_of(schema), *optional):
+    for name in tables_of(schema, optional=True):
         table = TABLES[name].at(schema)
         for column in table.column_names:
             kind, how = _FATES[name].get(column) or _KEYS

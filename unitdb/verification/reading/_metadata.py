@@ -54,9 +54,12 @@ def check_place(folder: Path, manifest: Manifest) -> None:
 
 def check_manifest(folder: Path, manifest: Manifest) -> None:
     """Raise CorruptReleaseError unless tables, files and schema are those of the manifest."""
-    optional = [name for name in manifest.files if name in TABLES and TABLES[name].optional]
-    known = set(tables_of(manifest.schema)) | set(optional)
-    expected_tables = [name for name in TABLES if name in known]
+    always = tables_of(manifest.schema)
+    expected_tables = [
+        name
+        for name in tables_of(manifest.schema, optional=True)
+        if name in always or name in manifest.files
+    ]
     if list(manifest.files) != expected_tables:
         raise CorruptReleaseError(
             f"{folder}: {MANIFEST} lists the tables {', '.join(manifest.files)}; "
