@@ -316,6 +316,9 @@ def stage(folder: Path, accuracy: pd.DataFrame | None = None) -> Path:
             names = dict(zip(spec.partition_by, map(str, values), strict=True))
             part = part.sort_values(list(spec.order))
             write_partition(folder, table, names, arrow(table, part))
+    for table, spec in TABLES.items():
+        if not spec.partition_by and not (folder / f"{table}.parquet").exists():
+            write_table(folder, table, arrow(table, []))
     return folder
 
 

@@ -15,8 +15,8 @@ from tests.pipeline.toy import SPREAD, Spread, SpreadStep
 from tests.verification.consistent import Change
 from unitdb.errors import CorruptReleaseError
 from unitdb.measures import MEASURES
-from unitdb.schema import TABLES
-from unitdb.verification import verify
+from unitdb.schema import SCHEMA_VERSION, TABLES
+from unitdb.verification import explain, verify
 
 KILLED = """
 import os, signal, sys
@@ -67,6 +67,13 @@ def test_it_is_built_published_verified_and_queried(recipe: Path, built: Path, t
     for name, content in contents(built).items():
         if name.endswith(".parquet"):  # nothing else has changed
             assert others[name] == content, name
+
+
+def test_verify_explains_its_columns(toy: None) -> None:
+    fates = {fate.column: fate.how for fate in explain(SCHEMA_VERSION) if fate.table == "spread"}
+    assert list(fates) == list(SPREAD.column_names)
+    assert fates["roi"].startswith("keys: ")
+    assert fates["sd"] == fates["n_units"] == "by the measure that makes it (unitdb/measures)"
 
 
 def test_what_it_says_of_its_rows_is_what_verify_says(recipe: Path, toy: None) -> None:

@@ -207,6 +207,11 @@ class Table:
             ) from None
 
     @property
+    def keys(self) -> set[str]:
+        """Columns of the primary key and of foreign keys."""
+        return {*self.primary_key, *(name for key in self.foreign_keys for name in key.columns)}
+
+    @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the columns, in the order of the file."""
         return tuple(self._by_name)

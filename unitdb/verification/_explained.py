@@ -40,6 +40,7 @@ class Fate:
 
 
 _KEYS: tuple[Kind, str] = ("held", "keys: sorted, unique, complete, and known to other tables")
+_MEASURE: tuple[Kind, str] = ("held", "by the measure that makes it (unitdb/measures)")
 _PROV: tuple[Kind, str] = ("held", "against croissant.json")
 _SETS: tuple[Kind, str] = ("held", "against a hash in builds.inputs")
 _IDENTITY: tuple[Kind, str] = ("held", "the name of the build is a hash of it; recipe.yaml")
@@ -217,5 +218,6 @@ def _fates(schema: str) -> Iterator[Fate]:
     for name in tables_of(schema, optional=True):
         table = TABLES[name].at(schema)
         for column in table.column_names:
-            kind, how = _FATES[name].get(column) or _KEYS
+            rest = _MEASURE if table.measured and column not in table.keys else _KEYS
+            kind, how = _FATES.get(name, {}).get(column) or rest
             yield Fate(table=name, column=column, kind=kind, how=how)
