@@ -35,8 +35,10 @@ from unitdb.release.placing import place
 
 
 @pytest.fixture
-def published(tmp_path: Path) -> Path:
-    return publish_release(stage(tmp_path / "staged"), tmp_path / "published", info=INFO)
+def published(tiny_release: Path, tmp_path: Path) -> Path:
+    """The tiny release, in a folder of releases that a test may change."""
+    root = shutil.copytree(tiny_release.parents[1], tmp_path / "published")
+    return root / "tiny" / "1.0.0"
 
 
 @pytest.fixture
@@ -243,12 +245,17 @@ def test_what_the_folder_says_against_a_version_stays(
     assert Catalogue(mine).entries()[0].retracted == "Wrong everywhere."
 
 
-@pytest.fixture
-def another(tmp_path: Path) -> Path:
-    """A folder of releases with another build of the same version."""
-    root = tmp_path / "another"
+@pytest.fixture(scope="module")
+def built_again(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("again")
     info = dataclasses.replace(INFO, description="Built again, of other data.")
-    return publish_release(stage(tmp_path / "again"), root, info=info)
+    return publish_release(stage(folder / "staged"), folder / "releases", info=info)
+
+
+@pytest.fixture
+def another(built_again: Path, tmp_path: Path) -> Path:
+    """A folder of releases with another build of the same version, that a test may change."""
+    return shutil.copytree(built_again.parents[1], tmp_path / "another") / "tiny" / "1.0.0"
 
 
 @pytest.mark.robust(

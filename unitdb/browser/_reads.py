@@ -53,7 +53,8 @@ def opened(reference: str, root: str | None) -> tuple[Release, list[str]]:
 
 def listed() -> list[str]:
     """Releases of the catalogue that a reader may pick: ``name@version``, none retracted."""
-    return [f"{e.name}@{e.version}" for e in Catalogue().entries() if e.retracted is None]
+    found = [e for e in Catalogue().entries() if e.retracted is None and e.path.exists()]
+    return [f"{e.name}@{e.version}" for e in found]
 
 
 def of_catalogue(reference: str) -> str:

@@ -107,7 +107,10 @@ def releases(root: Path) -> None:
             "SIMULATED" if entry.simulated else "measured",
             ", ".join(entry.aliases),
             entry.title,
-            f"retracted: {entry.retracted}" if entry.retracted else "",
+            "; ".join(
+                [f"retracted: {entry.retracted}"] * (entry.retracted is not None)
+                + [f"not here: {entry.command}"] * (entry.command is not None)
+            ),
         ]
         for entry in catalogue.entries()
     ]

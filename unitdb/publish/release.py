@@ -24,7 +24,7 @@ from unitdb.publish._signing import find_signer, sign_entry
 from unitdb.release.catalogue import CATALOGUE, LOCK, Catalogue, save_catalogue
 from unitdb.release.entries import aliases, listed_entry
 from unitdb.release.manifest import MANIFEST
-from unitdb.release.placing import finish, mark_replaced, place
+from unitdb.release.placing import finish, mark_replaced, place, sync_all
 from unitdb.schema import TABLES
 from unitdb.verification.reading import verify
 
@@ -95,6 +95,7 @@ def publish_release(
         if not replace:
             refuse_other(staged, root, target)
         verify(staged, staged=True, progress=progress)
+        sync_all(staged)
         with locked(root / LOCK):
             if not target.exists():
                 mark_replaced(target)

@@ -21,7 +21,7 @@ from unitdb.publish.release import is_same, is_whole, refuse_other
 from unitdb.release.catalogue import CATALOGUE, LOCK, Catalogue, save_catalogue
 from unitdb.release.entries import aliases, listed_entry
 from unitdb.release.manifest import read_manifest
-from unitdb.release.placing import finish, place
+from unitdb.release.placing import finish, place, sync_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,6 +213,7 @@ def _copy_release(release: Path, target: Path, store: Path) -> None:
             shutil.rmtree(staged)
             raise CorruptReleaseError(f"{release / name}: not as {SUMS} says")
     shutil.copyfile(release / SUMS, staged / SUMS)
+    sync_all(staged)
     with locked(store / LOCK):
         place(staged, target)
     finish(store, target.parent.name, target.name)

@@ -34,6 +34,7 @@ from unitdb.release.names import VERSION_PATTERN, bounded_text
 __all__ = [
     "CATALOGUE",
     "LOCK",
+    "NOTES",
     "Catalogue",
     "backup_of",
     "default_root",
@@ -44,7 +45,7 @@ __all__ = [
 CATALOGUE = "releases.json"
 LOCK = ".releases.lock"
 """Held by whoever writes the catalogue."""
-_NOTES = ("retracted", "errata")
+NOTES = ("retracted", "errata")
 """What a catalogue says of a version beyond what its files say."""
 _STORE = re.compile(r"^\[unitdb\]\s+store\s*=\s*1$", re.MULTILINE)
 """In ``.datalad/config`` of a store, which has had a catalogue since its first release."""
@@ -94,6 +95,8 @@ class Catalogue:
         ------
         UnknownReleaseError
             No such name or version; gives the nearest.
+        CorruptReleaseError
+            It is listed, and its folder is not there; names the command that gets it.
         CatalogueError
             ``releases.json`` is damaged.
         """
@@ -101,6 +104,11 @@ class Catalogue:
         releases, where = self.contents(needed=needed)["releases"], f"catalogue {self.root}"
         name, version = named_version(releases, reference, where=where, hint="unitdb releases")
         entry = entry_of(self.root, name, version, releases[name])
+        if entry.command is not None:
+            raise CorruptReleaseError(
+                f"{name}@{version} is listed in {self.root / CATALOGUE}, but there is no "
+                f"{entry.path}: {entry.command} gets it"
+            )
         warn_if_retracted(entry)
         return entry.path
 
@@ -137,7 +145,7 @@ class Catalogue:
                 if known is not None and known["sha256"] == sha256_file(sums):
                     continue
                 if known is None or backup_of(folder).exists():
-                    notes = {key: known[key] for key in _NOTES if key in known} if known else {}
+                    notes = {key: known[key] for key in NOTES if key in known} if known else {}
                     versions[version] = {**self.describe(folder), **notes}
                 else:
                     warnings.warn(

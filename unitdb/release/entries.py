@@ -85,6 +85,13 @@ class Entry:
     n_bytes: int | None = None
     signature: str | None = None
 
+    @property
+    def command(self) -> str | None:
+        """What gets it, where its folder is not there: it was removed, or a fetch was killed."""
+        if self.path.exists():
+            return None
+        return f"unitdb fetch {self.name}@{self.version} --from ADDRESS"
+
 
 def parse_catalogue(text: str, *, where: str, needed: str | None = None) -> dict[str, Any]:
     """Read the text of a ``releases.json``, and see that each entry of it can be used.

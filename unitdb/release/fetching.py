@@ -25,6 +25,7 @@ from unitdb.files import (
 from unitdb.release.catalogue import (
     CATALOGUE,
     LOCK,
+    NOTES,
     Catalogue,
     backup_of,
     save_catalogue,
@@ -33,7 +34,7 @@ from unitdb.release.entries import aliases, listed_entry, named_version, parse_c
 from unitdb.release.manifest import read_manifest
 from unitdb.release.names import LARGEST_TEXT, bounded_text, check_paths
 from unitdb.release.notes import with_notes_of_both
-from unitdb.release.placing import finish, mark_replaced, place
+from unitdb.release.placing import finish, place, set_aside, sync_all
 from unitdb.release.signing import check_signature
 from unitdb.release.web import (
     Answer,
@@ -125,9 +126,10 @@ def fetch(
     target = root / name / version
     work = root / ".work" / f"fetch-{name}-{version}-{entry['sha256'][:12]}"
     with locked(work.with_name(f"{work.name}.lock")):
-        if backup_of(target).exists():
+        if backup_of(target).exists():  # a replacement was killed
             if _has(target, entry):
-                _list(root, name, version, entry, source)
+                with locked(root / LOCK):
+                    _list(root, name, version, entry)
             finish(root, name, version)
         if target.exists() and not replace:
             check_downloaded(target, [SUMS])
@@ -143,19 +145,25 @@ def fetch(
                 raise CorruptReleaseError(
                     f"{source}: {entry['path']} holds {manifest.name} {manifest.version}"
                 )
-            if entry["retracted"] is not None:  # before it stands: there is no moment as sound
-                _list(root, name, version, entry, source)
+            sync_all(work)
             with locked(root / LOCK):
-                if other and not target.exists():
-                    mark_replaced(target)
+                if other:
+                    set_aside(root, name, version)
+                if any(entry.get(key) for key in (*NOTES, "signature")):
+                    # Before it stands: there is no moment when it does without them.
+                    _list(root, name, version, entry)
                 place(work, target)
         else:
             check_downloaded(target, read_sums(target))
-            if other:
-                with locked(root / LOCK):
-                    mark_replaced(target)
-        _list(root, name, version, entry, source)  # its notes first
+        with locked(root / LOCK):
+            alone = _list(root, name, version, entry)
         finish(root, name, version)
+    if alone:
+        warnings.warn(
+            f"{name}@{version}: {' and '.join(alone)} of {root / CATALOGUE} stays, which {source} "
+            "does not list",
+            stacklevel=2,
+        )
     return target
 
 
@@ -175,21 +183,28 @@ def _what_differs(root: Path, target: Path, entry: dict[str, Any]) -> str | None
     return None
 
 
-def _list(root: Path, name: str, version: str, entry: dict[str, Any], source: str) -> None:
-    """List the release in the folder's catalogue, with what either catalogue says against it."""
-    with locked(root / LOCK):
-        contents = Catalogue(root).contents()
-        versions = contents["releases"].setdefault(name, {"versions": {}})["versions"]
-        own = versions.get(version, {**entry, "path": f"{name}/{version}"})
-        versions[version], alone = with_notes_of_both(own, entry, name, version)
-        contents["releases"][name]["aliases"] = aliases(versions)
-        save_catalogue(root, contents)
-    if alone:
-        warnings.warn(
-            f"{name}@{version}: {' and '.join(alone)} of {root / CATALOGUE} stays, which {source} "
-            "does not list",
-            stacklevel=3,
-        )
+def _list(root: Path, name: str, version: str, entry: dict[str, Any]) -> list[str]:
+    """List the release in the folder's catalogue, with what either catalogue says against it.
+
+    The caller holds the lock of the catalogue.
+
+    Returns
+    -------
+    list of str
+        What the folder's catalogue alone says against it, in words.
+    """
+    contents = Catalogue(root).listed()
+    versions = contents["releases"].setdefault(name, {"versions": {}})["versions"]
+    theirs = {**entry, "path": f"{name}/{version}"}
+    own = versions.get(version, theirs)
+    if own["sha256"] != entry["sha256"]:  # of another build: what is said against the version
+        notes = {key: own[key] for key in NOTES if key in own}
+        own = {key: value for key, value in theirs.items() if key != "signature"} | notes
+    versions[version], alone = with_notes_of_both(own, theirs, name, version)
+    for release in contents["releases"].values():
+        release["aliases"] = aliases(release["versions"])
+    save_catalogue(root, contents)
+    return alone
 
 
 def _fetch_files(
