@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import unitdb
-from tests.build.small import contents
+from tests.pipeline.small import contents
 from tests.tiny import remake_sums
 from unitdb.cli import main
 from unitdb.errors import CorruptReleaseError

@@ -64,9 +64,9 @@ def place(staged: Path, target: Path) -> None:
 def finish(root: Path, name: str, version: str) -> None:
     """Complete what a killed :func:`unitdb.publish.publish_release` left of ``root/name/version``.
 
-    A replacement between its two renames is undone; what was replaced is listed as what it is now,
-    and removed. A release that is not listed is listed in ``root/releases.json``. Where nothing is
-    left to do, nothing is changed.
+    A replacement between its two renames is undone, and what was listed with it; what was replaced
+    is listed as what it is now, and removed. A release that is not listed is listed in
+    ``root/releases.json``. Where nothing is left to do, nothing is changed.
 
     Parameters
     ----------
