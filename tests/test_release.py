@@ -180,7 +180,10 @@ def test_folder_without_a_release(tmp_path: Path) -> None:
         (lambda p: p["unitdb"].update(simulated="no"), "not of type bool"),
         (lambda p: p["resources"][0].update(path="../../datasets.parquet"), "leaves the folder"),
         (lambda p: p["resources"][0].update(path="/etc/passwd"), "leaves the folder"),
-        (lambda p: p["resources"].pop(), "missing: prediction"),
+        (
+            lambda p: p.update(resources=[t for t in p["resources"] if t["name"] != "prediction"]),
+            "missing: prediction",
+        ),
     ],
 )
 def test_damaged_manifest_is_named(tiny_copy: Path, change, message: str) -> None:

@@ -77,6 +77,8 @@ MODEL = name_column("model", "Name of the network")
 LAYER = name_column("layer", "Name of the layer within the network")
 ROI = name_column("roi", "Region of interest of the brain")
 SUBJECT = name_column("subject", "Identifier of the person")
+DECODED = (DATASET, CONDITION, MODEL, LAYER, ROI)
+"""What names a layer that is decoded from an ROI."""
 KIND = Column(
     name="kind",
     type=NAME,

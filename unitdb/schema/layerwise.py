@@ -8,10 +8,7 @@ import pyarrow as pa
 
 from unitdb.schema.columns import (
     BIN,
-    CONDITION,
-    DATASET,
-    LAYER,
-    MODEL,
+    DECODED,
     N_IN_BIN,
     NAME,
     NO_BLOCKS,
@@ -25,7 +22,6 @@ from unitdb.schema.columns import (
     OF_LAYER,
     OF_ROI,
     OF_SUBJECT,
-    ROI,
     SUBJECT,
     correlation,
     count,
@@ -64,11 +60,7 @@ TABLES = (
         name="layer_summary",
         row="a layer decoded from an ROI of a subject, over units",
         columns=(
-            DATASET,
-            CONDITION,
-            MODEL,
-            LAYER,
-            ROI,
+            *DECODED,
             SUBJECT,
             count("n_units", "Units decoded", unit="units", minimum=1),
             count("n_undefined", "Units without an accuracy (see accuracy.r)", unit="units"),
@@ -167,11 +159,7 @@ TABLES = (
         name="layer_reliability",
         row="a layer decoded from an ROI, over subjects",
         columns=(
-            DATASET,
-            CONDITION,
-            MODEL,
-            LAYER,
-            ROI,
+            *DECODED,
             count("n_subjects", "Subjects", unit="subjects", minimum=2),
             count("n_units", "Units with an accuracy in every subject", unit="units"),
             _reliability(
@@ -197,7 +185,7 @@ TABLES = (
     Table(
         name="accuracy_histogram",
         row="a bin of accuracies of a layer, an ROI and a subject",
-        columns=(DATASET, CONDITION, MODEL, LAYER, ROI, SUBJECT, BIN, N_IN_BIN),
+        columns=(*DECODED, SUBJECT, BIN, N_IN_BIN),
         primary_key=("dataset", "condition", "model", "layer", "roi", "subject", "bin"),
         follows=ACCURACY_HISTOGRAM,
         foreign_keys=(
@@ -208,7 +196,7 @@ TABLES = (
     Table(
         name="unit_histogram",
         row="a bin of mean accuracies over subjects (unit_summary.mean_r) of a layer and an ROI",
-        columns=(DATASET, CONDITION, MODEL, LAYER, ROI, BIN, N_IN_BIN),
+        columns=(*DECODED, BIN, N_IN_BIN),
         primary_key=("dataset", "condition", "model", "layer", "roi", "bin"),
         follows=UNIT_HISTOGRAM,
         foreign_keys=(
@@ -220,11 +208,7 @@ TABLES = (
         name="summary_histogram",
         row="a bin of one of four measures of unit_summary, of a layer and an ROI",
         columns=(
-            DATASET,
-            CONDITION,
-            MODEL,
-            LAYER,
-            ROI,
+            *DECODED,
             Column(
                 name="measure",
                 type=NAME,
@@ -255,11 +239,7 @@ TABLES = (
         name="intersubject",
         row="a pair of subjects whose accuracies agree or not, for a layer and an ROI",
         columns=(
-            DATASET,
-            CONDITION,
-            MODEL,
-            LAYER,
-            ROI,
+            *DECODED,
             name_column("subject_a", "The first subject of the pair, in code-point order"),
             name_column("subject_b", "The second subject of the pair"),
             count("n_units", "Units with an accuracy in both subjects", unit="units"),

@@ -7,6 +7,7 @@ import pyarrow as pa
 from unitdb.schema.columns import (
     CONDITION,
     DATASET,
+    DECODED,
     KIND,
     LAYER,
     METHOD,
@@ -100,11 +101,7 @@ TABLES = (
         name="encoding",
         row="a voxel predicted from a layer",
         columns=(
-            DATASET,
-            CONDITION,
-            MODEL,
-            LAYER,
-            ROI,
+            *DECODED,
             SUBJECT,
             count(
                 "voxel", "Place among the voxels of the ROI, as they are read", unit="index from 0"

@@ -6,10 +6,7 @@ import pyarrow as pa
 
 from unitdb.schema.columns import (
     BUILD,
-    CONDITION,
-    DATASET,
-    LAYER,
-    MODEL,
+    DECODED,
     NO_P,
     NO_REPEATS,
     NO_SUBJECT,
@@ -17,7 +14,6 @@ from unitdb.schema.columns import (
     OF_LAYER,
     OF_ROI,
     OF_SUBJECT,
-    ROI,
     SUBJECT,
     UNDEFINED_R,
     UNIT,
@@ -33,11 +29,7 @@ TABLES = (
         name="accuracy",
         row="a unit decoded from an ROI of a subject",
         columns=(
-            DATASET,
-            CONDITION,
-            MODEL,
-            LAYER,
-            ROI,
+            *DECODED,
             UNIT,
             SUBJECT,
             unit_correlation(
@@ -69,11 +61,7 @@ TABLES = (
         name="unit_summary",
         row="a unit decoded from an ROI, over subjects",
         columns=(
-            DATASET,
-            CONDITION,
-            MODEL,
-            LAYER,
-            ROI,
+            *DECODED,
             UNIT,
             count("n_subjects", "Subjects in which the unit has an accuracy", unit="subjects"),
             unit_correlation("mean_r", "Mean accuracy over subjects", null=NO_SUBJECT),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-__all__ = ["CATEGORIES", "SEQUENTIAL", "categorical", "finished"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+__all__ = ["CATEGORIES", "SEQUENTIAL", "by_roi", "categorical", "finished"]
 
 CATEGORIES = (
     "#0072B2",
@@ -29,6 +34,26 @@ def categorical(names: list[str]) -> Any:
 
     colours = [CATEGORIES[place % len(CATEGORIES)] for place in range(len(names))]
     return alt.Scale(domain=names, range=colours)
+
+
+def by_roi(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str], *, angle: int) -> Any:
+    """Begin a figure of subjects side by side in each ROI; labels of ROIs stand at an angle."""
+    import altair as alt
+
+    return alt.Chart(rows).encode(
+        x=alt.X(
+            "roi:N",
+            title="Region of interest (ROI)",
+            sort=list(rois),
+            axis=alt.Axis(labelAngle=angle),
+        ),
+        xOffset=alt.XOffset("subject:N", sort=subjects),
+        color=alt.Color(
+            "subject:N",
+            scale=categorical(subjects),
+            legend=alt.Legend(title="Subject", orient="bottom", columns=4),
+        ),
+    )
 
 
 def finished(chart: Any, *, description: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from unitdb.browser.charts._theme import CATEGORIES, categorical, finished
+from unitdb.browser.charts._theme import CATEGORIES, by_roi, categorical, finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,19 +88,7 @@ def quantiles(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str]) -> A
     subjects : list of str
         Order of the subjects.
     """
-    base = alt.Chart(rows).encode(
-        x=alt.X(
-            "roi:N",
-            title="Region of interest (ROI)",
-            sort=list(rois),
-            axis=alt.Axis(labelAngle=_angle(rois)),
-        ),
-        xOffset=alt.XOffset("subject:N", sort=subjects),
-        color=alt.Color(
-            "subject:N",
-            scale=categorical(subjects),
-            legend=alt.Legend(title="Subject", orient="bottom", columns=4),
-        ),
+    base = by_roi(rows, rois, subjects, angle=_angle(rois)).encode(
         tooltip=[
             alt.Tooltip("roi:N", title="ROI"),
             alt.Tooltip("subject:N"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from unitdb.browser.charts._theme import CATEGORIES, categorical, finished
+from unitdb.browser.charts._theme import CATEGORIES, by_roi, categorical, finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,19 +28,7 @@ def intervals(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str]) -> A
         Order of the subjects.
     """
     title = "Decoding accuracy (Pearson r)"
-    base = alt.Chart(rows).encode(
-        x=alt.X(
-            "roi:N",
-            title="Region of interest (ROI)",
-            sort=list(rois),
-            axis=alt.Axis(labelAngle=0 if len(rois) <= 10 else -40),
-        ),
-        xOffset=alt.XOffset("subject:N", sort=subjects),
-        color=alt.Color(
-            "subject:N",
-            scale=categorical(subjects),
-            legend=alt.Legend(title="Subject", orient="bottom", columns=4),
-        ),
+    base = by_roi(rows, rois, subjects, angle=0 if len(rois) <= 10 else -40).encode(
         tooltip=[
             alt.Tooltip("roi:N", title="ROI"),
             alt.Tooltip("subject:N", title="subject"),
