@@ -317,7 +317,7 @@ def stage(folder: Path, accuracy: pd.DataFrame | None = None) -> Path:
             part = part.sort_values(list(spec.order))
             write_partition(folder, table, names, arrow(table, part))
     for table, spec in TABLES.items():
-        if not spec.partition_by and not (folder / f"{table}.parquet").exists():
+        if not (spec.partition_by or spec.optional) and not (folder / f"{table}.parquet").exists():
             write_table(folder, table, arrow(table, []))
     return folder
 
