@@ -12,9 +12,10 @@ from unitdb.errors import QueryError
 from unitdb.publish import publish_release
 
 
-@pytest.fixture
-def changed(tmp_path: Path, tiny_release: Path) -> Path:
-    """The tiny release with some accuracies of sim-a changed."""
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny release with some accuracies of sim-a changed; read only."""
+    tmp_path = tmp_path_factory.mktemp("changed")
     accuracy = accuracies()
     in_a = accuracy["dataset"] == "sim-a"
     cell = in_a & (accuracy["layer"] == "fc") & (accuracy["roi"] == "V1")

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 from hypothesis import given, strategies as st
 
 import unitdb
-from tests.tiny import INFO, accuracies, arrow, stage
+from tests.tiny import accuracies, arrow
 from tests.web import Server, serving
 from unitdb.cli import main
 from unitdb.errors import CorruptReleaseError, FetchError, QueryError
-from unitdb.publish import add_erratum, publish_release, retract, write_partition
+from unitdb.publish import add_erratum, retract, write_partition
 from unitdb.query.sandbox import connect
 from unitdb.release.storage import Remote
 
@@ -25,8 +25,8 @@ N_UNITS = 400_000
 
 
 @pytest.fixture
-def published(tmp_path: Path) -> Path:
-    return publish_release(stage(tmp_path / "staged"), tmp_path / "published", info=INFO)
+def published(tiny_copy: Path) -> Path:
+    return tiny_copy
 
 
 @pytest.fixture

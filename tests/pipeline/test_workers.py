@@ -11,6 +11,7 @@ import sys
 import time
 from types import ModuleType
 
+import dask
 import psutil
 import pytest
 from distributed import LocalCluster
@@ -106,9 +107,14 @@ def test_an_error_of_a_worker_is_the_error_of_the_build(recipe):
         run(recipe)
 
 
-def test_dying_workers_are_named():
+def test_dying_workers_are_named(monkeypatch):
     # On a busy machine the worker may not come back in time, which is said too.
-    with open_workers(workers=1) as run_on, pytest.raises(WorkersError, match="workers died"):
+    monkeypatch.setattr("unitdb.predictions.workers._SECONDS_WITHOUT_WORKERS", 30)
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        open_workers(workers=1) as run_on,
+        pytest.raises(WorkersError, match="workers died"),
+    ):
         list(run_on(os._exit, [1]))
 
 
