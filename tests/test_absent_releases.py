@@ -13,13 +13,12 @@ from click.testing import CliRunner
 
 import unitdb
 from tests.pipeline.small import contents
-from tests.tiny import INFO, stage
 from tests.web import serving
 from unitdb.cli import main
 from unitdb.errors import CorruptReleaseError, NotDownloadedError
 from unitdb.files import SUMS
 from unitdb.programs import run
-from unitdb.publish import publish, publish_release
+from unitdb.publish import publish
 from unitdb.publish.release import is_whole
 from unitdb.release import Catalogue, fetch
 from unitdb.release.manifest import MANIFEST
@@ -29,10 +28,9 @@ KEY = "SHA256E-s3--0000000000000000000000000000000000000000000000000000000000000
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("published")
-    release = publish_release(stage(folder / "staged"), folder / "releases", info=INFO)
-    publish(release, str(folder / "store"))
+    publish(tiny_release, str(folder / "store"))
     return folder / "store"
 
 

@@ -11,16 +11,14 @@ from pathlib import Path
 
 import unitdb
 from tests.pipeline.small import contents
-from tests.tiny import INFO, stage
-from unitdb.publish import publish_release
 
 README = Path(__file__).parents[2] / "README.md"
 SECTION = README.read_text().split("### Publish and fetch\n")[1].split("\n## ")[0]
 UNITDB = [sys.executable, "-c", "from unitdb.cli import main; main()"]
 
 
-def test_as_written(tmp_path: Path) -> None:
-    release = publish_release(stage(tmp_path / "staged"), tmp_path / "releases", info=INFO)
+def test_as_written(tiny_copy: Path, tmp_path: Path) -> None:
+    release = tiny_copy
     blocks = re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
     assert [shlex.split(line, comments=True)[0] for line in lines] == ["unitdb"] * 4

@@ -10,9 +10,12 @@ from tests.pipeline.small import lay_out
 from unitdb.pipeline import build
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small release, read only; the recipe stands two folders above ``releases``."""
+    """The small release, shared by all tests: read only.
+
+    The recipe stands two folders above ``releases``.
+    """
     folder = tmp_path_factory.mktemp("small")
     return build(lay_out(folder), data=folder, releases=folder / "releases")
 

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from tests.tiny import INFO, stage
 from tests.web import serving
 from unitdb.cli import main
 from unitdb.errors import MissingProgramError, SignatureError
 from unitdb.files import SUMS, sha256_file
 from unitdb.programs import run
-from unitdb.publish import add_erratum, publish, publish_release, retract
+from unitdb.publish import add_erratum, publish, retract
 from unitdb.publish._signing import Signer, find_signer
 from unitdb.release import Catalogue, check_signed, fetch
 from unitdb.release.signing import check_signature, statement
@@ -46,9 +45,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("made")
-    return publish_release(stage(folder / "staged"), folder / "releases", info=INFO).parents[1]
+def releases(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(tiny_release.parents[1], tmp_path_factory.mktemp("made") / "releases")
 
 
 @pytest.fixture(scope="module")

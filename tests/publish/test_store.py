@@ -17,7 +17,6 @@ from click.testing import CliRunner
 
 import unitdb
 from tests.pipeline.small import contents
-from tests.tiny import INFO, stage
 from unitdb.cli import main
 from unitdb.errors import (
     BusyError,
@@ -28,14 +27,14 @@ from unitdb.errors import (
 )
 from unitdb.files import locked
 from unitdb.programs import run
-from unitdb.publish import add_erratum, publish, publish_release, retract
+from unitdb.publish import add_erratum, publish, retract
 from unitdb.publish.store import init_store, is_store
 from unitdb.release import Catalogue
 
 
 @pytest.fixture
-def release(tmp_path: Path) -> Path:
-    return publish_release(stage(tmp_path / "staged"), tmp_path / "releases", info=INFO)
+def release(tiny_copy: Path) -> Path:
+    return tiny_copy
 
 
 def git(folder: Path, *arguments: str) -> str:
