@@ -20,6 +20,14 @@ def test_the_data_dictionary_is_up_to_date():
     assert (ROOT / "docs" / "schema.md").read_text() == data_dictionary() + "\n"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page):
+    found = set(
+        re.findall(r"`((?:unitdb|tests|benchmarks|docs)/[a-z_0-9/]+\.py)", page.read_text())
+    )
+    assert [name for name in sorted(found) if not (ROOT / name).exists()] == []
+
+
 def test_the_help_of_every_command_is_up_to_date():
     # In a process of its own: click remembers the help option of its first context.
     command = [sys.executable, ROOT / "docs" / "commands.py"]
