@@ -38,11 +38,17 @@ def root(tmp_path: Path) -> Path:
     versions = {v: listed(v) for v in ("1.9.0", "1.10.0", "0.1.0")}
     versions["2.0.0"] = listed("2.0.0", reason="Wrong.")
     write(tmp_path, {"catalogue": 1, "releases": {"sample": {"versions": versions}}})
+    make_folders(tmp_path, versions)
     return tmp_path
 
 
 def write(root: Path, contents: object) -> None:
     (root / "releases.json").write_text(json.dumps(contents))
+
+
+def make_folders(root: Path, versions: dict[str, dict]) -> None:
+    for entry in versions.values():
+        (root / entry["path"]).mkdir(parents=True)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +72,7 @@ def test_retracted_version_opens_with_a_warning(root: Path) -> None:
 def test_where_all_are_retracted_the_newest_opens_with_a_warning(tmp_path: Path) -> None:
     versions = {v: listed(v, reason=v) for v in ("1.0.0", "1.1.0")}
     write(tmp_path, {"catalogue": 1, "releases": {"sample": {"versions": versions}}})
+    make_folders(tmp_path, versions)
     with pytest.warns(UserWarning, match=r"retracted: 1\.1\.0"):
         Catalogue(tmp_path).resolve("sample")
     with pytest.raises(UnknownReleaseError, match="sample@latest"):

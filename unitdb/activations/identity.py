@@ -22,7 +22,7 @@ SOURCES = (axes, npy, pictures, steady, texts)
 """Modules beside this folder whose code is part of the identity of activations."""
 
 NO_NUMBER_OF = frozenset(
-    {"chance", "errors", "extras", "files", "reads", "resolution", "schema", "specs"}
+    {"chance", "errors", "extras", "files", "lazily", "reads", "resolution", "schema", "specs"}
 )
 """Those that the folder uses too, and that no activation depends on."""
 
