@@ -44,7 +44,6 @@ run(Path(sys.argv[1]))
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TABLES, "spread", SPREAD)
-    monkeypatch.setattr("unitdb.measures.every.MEASURES", MEASURES)
     MEASURES.append(Spread())
     yield
     MEASURES.pop()

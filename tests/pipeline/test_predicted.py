@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import unitdb
-from tests.pipeline.small import SUBJECTS, contents, run
+from tests.pipeline.small import SUBJECTS, contents, lay_out, run
 from tests.tiny import remake_sums
 from unitdb.activations import Activations
 from unitdb.errors import CorruptReleaseError, NotKeptError, RecipeError, UnknownRoiError
 from unitdb.pipeline import plan
+from unitdb.schema import TABLES
 from unitdb.verification import verify
+from unitdb.verification.reading import verify as verify_by_reading
 
 PLACES = [(roi, subject) for roi in ("IT", "V1") for subject in SUBJECTS]
 
@@ -35,7 +39,6 @@ def activations_of(recipe: Path, layer: str) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> unitdb.Release:
-    from tests.pipeline.small import lay_out
 
     return unitdb.open(run(publishing(lay_out(tmp_path_factory.mktemp("all")), "all")))
 
@@ -137,12 +140,6 @@ def _nan(table: pd.DataFrame) -> pd.DataFrame:
 def test_changes_are_found(
     change: object, message: str | None, everything: unitdb.Release, tmp_path: Path
 ) -> None:
-    import shutil
-
-    import pyarrow as pa
-
-    from unitdb.schema import TABLES
-    from unitdb.verification.reading import verify as verify_by_reading
 
     release = tmp_path / "small" / "1.0.0"
     shutil.copytree(everything.path, release)

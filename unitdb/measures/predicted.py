@@ -33,7 +33,7 @@ class Published(Measure):
     name = "predictions"
     tables = ("samples", "predicted")
 
-    def conclude(self, decoded: Decoded, steps: Sequence[object]) -> None:  # noqa: ARG002 - none
+    def conclude(self, decoded: Decoded, steps: Sequence[object]) -> None:
         """Write a partition for each layer and test set."""
         if decoded.job.recipe.published is None:
             return

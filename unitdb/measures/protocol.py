@@ -8,6 +8,7 @@ their own. A measure may do both. Its tables are declared in the schema.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -60,15 +61,15 @@ class Measure:
     name: ClassVar[str] = ""
     tables: ClassVar[tuple[str, ...]] = ()
 
-    def of_layer(self, layer: Layer) -> Found:  # noqa: ARG002 - of those that do
+    def of_layer(self, layer: Layer) -> Found:
         """What one layer gives; done once, and found again by a build that was killed."""
         return Found()
 
-    def over_layers(self, network: Network) -> Taking | None:  # noqa: ARG002
+    def over_layers(self, network: Network) -> Taking | None:
         """What is fed with all layers in their order, after :meth:`of_layer` of each."""
         return None
 
-    def steps(self, decoded: Decoded) -> Sequence[Step]:  # noqa: ARG002
+    def steps(self, decoded: Decoded) -> Sequence[Step]:
         """What is to be computed of a job: none where the recipe does not ask for it."""
         return ()
 
@@ -81,8 +82,8 @@ class Measure:
 
     def pieces(
         self,
-        table: str,  # noqa: ARG002
-        decoded: Sequence[Decoded],  # noqa: ARG002
+        table: str,
+        decoded: Sequence[Decoded],
     ) -> pa.Table | Iterator[pa.Table] | None:
         """Rows of one of its tables from the steps of all jobs.
 
@@ -90,7 +91,7 @@ class Measure:
         """
         return None
 
-    def check(self, release: Release) -> Iterable[str]:  # noqa: ARG002
+    def check(self, release: Release) -> Iterable[str]:
         """What is wrong with its rows in a release, a sentence each, for ``verify``.
 
         Where a table follows from others by a SELECT, the schema declares it instead.
@@ -124,12 +125,12 @@ class Found:
     files: list[Path] = field(default_factory=list)
 
 
-class Taking:
+class Taking(ABC):
     """A measure that is being taken of a network, layer by layer."""
 
+    @abstractmethod
     def add(self, layer: Layer) -> Found:
         """See the next layer."""
-        raise NotImplementedError
 
     def finish(self) -> dict[str, Rows]:
         """Rows that take all layers."""

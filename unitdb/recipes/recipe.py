@@ -188,7 +188,7 @@ class PredictionsSpec(Spec):
         mean accuracy over subjects in any ROI and test set. The best are chosen by the same
         samples: what is made of their predictions alone looks better than it is.
     publish : bool
-        Whether they are part of the release; without, they serve the measures of the build alone.
+        Whether they are part of the release; ``false`` is as if the key were not there.
     """
 
     units: Annotated[
