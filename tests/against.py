@@ -2,7 +2,7 @@
 
 FOLDER is another checkout, such as ``git worktree add FOLDER COMMIT`` makes. What tests import and
 it has not is stood in for by a name that raises NameError once it is used; helpers of tests are
-those of FOLDER where it has them, but for the web server.
+those of FOLDER where it has them, but for this one and the web server.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ast
 import contextlib
 import importlib
 import os
+import pkgutil
 import resource
 import shutil
 import subprocess
@@ -31,6 +32,8 @@ FORMERLY = {
     "unitdb.browser.middleware": "builtins.list",
 }
 """What did the work of a name before there was the name."""
+MOVED = ("unitdb.measures", "unitdb.pipeline", "unitdb.predictions", "unitdb.recipes")
+"""Rooms whose names were in one room."""
 FOUND: dict[str, list[str]] = {}
 """Of each test the first line of each error, and nothing for each pass."""
 
@@ -80,8 +83,23 @@ def stand_in(module: str, name: str) -> None:
         getattr(found, name, None) or importlib.import_module(f"{module}.{name}")
     except ModuleNotFoundError:
         place, _, former = FORMERLY.get(f"{module}.{name}", "").rpartition(".")
-        absent = Absent(f"{module}.{name}", (Exception,), {})
-        setattr(found, name, getattr(importlib.import_module(place), former) if place else absent)
+        if place:
+            there = getattr(importlib.import_module(place), former)
+        else:
+            absent = Absent(f"{module}.{name}", (Exception,), {})
+            there = of_one_room(name, absent) if module.startswith(MOVED) else absent
+        setattr(found, name, there)
+
+
+def of_one_room(name: str, absent: object) -> object:
+    """What had the name in the room that was ``unitdb.build``."""
+    try:
+        room = importlib.import_module("unitdb.build")
+    except ModuleNotFoundError:
+        return absent
+    modules = (f"unitdb.build.{module.name}" for module in pkgutil.iter_modules(room.__path__))
+    places = [room, *map(importlib.import_module, modules)]
+    return next((getattr(it, name) for it in places if name in dir(it)), absent)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -114,7 +132,10 @@ def main(other: Path, tests: list[str]) -> None:
         shutil.copytree(other, place, ignore=shutil.ignore_patterns(".*", "releases"))
         for own in [ROOT / "pyproject.toml", *(ROOT / "tests").rglob("*.*")]:
             there = place / own.relative_to(ROOT)
-            if own.name.startswith(("test_", "conftest", "pyproject", "web")) or not there.exists():
+            if (
+                own.name.startswith(("test_", "conftest", "pyproject", "web", "against"))
+                or not there.exists()
+            ):
                 there.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(own, there)
         command = [sys.executable, "-m", "pytest", "-q", "-m", "robust", "--timeout=60"]
