@@ -17,6 +17,7 @@ __all__ = [
     "ActivationsError",
     "AnalysisError",
     "BuildBusyError",
+    "CandidatesError",
     "CatalogueError",
     "CorruptReleaseError",
     "DatasetError",
@@ -253,6 +254,10 @@ class PictureError(UnitdbError, ValueError):
 
 class AnalysisError(UnitdbError, ValueError):
     """Arrays or options of which a statistic cannot be computed: shapes, ranges, names."""
+
+
+class CandidatesError(UnitdbError, ValueError):
+    """A set of candidates for identification that cannot be made or used: ids, features, files."""
 
 
 class AccuraciesError(UnitdbError, ValueError):

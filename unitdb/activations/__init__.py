@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from unitdb.activations.axes import StatedAxes
 from unitdb.activations.features import (
     FeatureFiles,
     FeatureModel,
@@ -35,6 +36,7 @@ __all__ = [
     "LoadedModel",
     "ModelSpec",
     "Preprocessing",
+    "StatedAxes",
     "Stimuli",
     "UnitSelection",
     "extract",

@@ -178,6 +178,21 @@ class Activations:
             )
         return np.array(self._load(stored.activations)[:, start:stop], order="C")
 
+    def mapped(self, layer: str) -> npt.NDArray[np.float32]:
+        """Activations of all selected units of a layer, read from disk as they are used.
+
+        Returns
+        -------
+        array of shape (n_stimuli, n_units(layer))
+            float32; read-only.
+
+        Raises
+        ------
+        UnknownLayerError
+            No such layer in the store.
+        """
+        return self._load(self._layer(layer).activations)
+
     def rows(self, stimulus_ids: Sequence[str]) -> npt.NDArray[np.intp]:
         """Rows of the given stimuli, in their order (ids may repeat).
 

@@ -21,13 +21,9 @@ from unitdb.analysis import best_units
 from unitdb.errors import RecipeError, closest
 from unitdb.measures.decoded import Decoded
 from unitdb.measures.protocol import Measure
-from unitdb.predictions import (
-    Block,
-    category_means,
-    load_arranged,
-    predict_units,
-)
+from unitdb.predictions import Block, load_arranged, predict_units
 from unitdb.recipes import BestUnits, Job, SubjectInput
+from unitdb.responses import category_means
 from unitdb.schema import get_table
 from unitdb.sealed import (
     check_seal,

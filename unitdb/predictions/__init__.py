@@ -1,6 +1,6 @@
 """Jobs → accuracies and predictions of every unit, in files that other processes share."""
 
-from unitdb.predictions.arranged import category_means, load_arranged, true_rows
+from unitdb.predictions.arranged import load_arranged, true_rows
 from unitdb.predictions.blocks import (
     PATTERN_CONTROLS,
     Block,
@@ -28,7 +28,6 @@ __all__ = [
     "Predictions",
     "Run",
     "block_sizes",
-    "category_means",
     "check_worker",
     "decode_job",
     "job_blocks",

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.activations import Activations
-from unitdb.responses import Design
+from unitdb.responses import Design, category_means
 from unitdb.sealed import read_npz
 
-__all__ = ["Arranged", "arranged_of", "category_means", "load_arranged", "true_rows"]
+__all__ = ["Arranged", "arranged_of", "load_arranged", "true_rows"]
 
 Rows = NDArray[np.intp]
 
@@ -133,26 +133,3 @@ def true_rows(stored: NDArray[np.floating], arranged: Arranged) -> NDArray[np.fl
     if not arranged.members:
         return stored
     return np.concatenate([stored, category_means(stored, arranged.members)])
-
-
-def category_means(stored: NDArray[np.floating], members: Sequence[Rows]) -> NDArray[np.floating]:
-    """Mean activation of each category, rounded as activations are.
-
-    Summed one by one: the same bits however many units stand side by side.
-
-    Parameters
-    ----------
-    stored : array of shape (n_stimuli, n_units)
-    members : sequence of array of int
-        Rows of each category.
-
-    Returns
-    -------
-    array of shape (n_categories, n_units)
-    """
-    means = np.zeros((len(members), stored.shape[1]))
-    for mean, rows in zip(means, members, strict=True):
-        for row in rows.tolist():
-            mean += stored[row]
-        mean /= len(rows)
-    return means.astype(stored.dtype)

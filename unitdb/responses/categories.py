@@ -1,4 +1,4 @@
-"""Categories of stimuli, by the rule that dataset.yaml gives."""
+"""Categories of stimuli, by the rule that dataset.yaml gives, and their mean activations."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from unitdb.errors import DatasetError
 from unitdb.responses.sets import read_pairs
 from unitdb.sources import data_folder
 
-__all__ = ["members_of"]
+__all__ = ["category_means", "members_of"]
 
 
 def members_of(stimuli: Any, ids: Sequence[str], data: Path | None) -> dict[str, tuple[str, ...]]:
@@ -47,3 +50,28 @@ def members_of(stimuli: Any, ids: Sequence[str], data: Path | None) -> dict[str,
         if category not in known:
             found.setdefault(category, []).append(name)
     return {category: tuple(names) for category, names in found.items()}
+
+
+def category_means(
+    stored: NDArray[np.floating], members: Sequence[NDArray[np.intp]]
+) -> NDArray[np.floating]:
+    """Mean activation of each category, rounded as activations are.
+
+    Summed one by one: the same bits however many units stand side by side.
+
+    Parameters
+    ----------
+    stored : array of shape (n_stimuli, n_units)
+    members : sequence of array of int
+        Rows of each category.
+
+    Returns
+    -------
+    array of shape (n_categories, n_units)
+    """
+    means = np.zeros((len(members), stored.shape[1]))
+    for mean, rows in zip(means, members, strict=True):
+        for row in rows.tolist():
+            mean += stored[row]
+        mean /= len(rows)
+    return means.astype(stored.dtype)

@@ -1,0 +1,58 @@
+"""Where features of candidates lie: in memory, in a store, or in one as means over pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.activations import Activations
+from unitdb.responses import category_means
+
+__all__ = ["Layer", "in_memory", "means", "stored"]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Features of all candidates in one layer.
+
+    Parameters
+    ----------
+    units : array of shape (n_units,)
+        Flat C-order indices, int32, ascending.
+    part : callable
+        From first and last candidate to their features, of all units; may be read-only.
+    """
+
+    units: NDArray[np.int32]
+    part: Callable[[int, int], NDArray[np.floating]]
+
+
+def in_memory(array: NDArray[np.float32], units: NDArray[np.int32]) -> Layer:
+    """Features in an array of shape (n_candidates, n_units)."""
+    return Layer(units, lambda start, stop: array[start:stop])
+
+
+def stored(activations: Activations) -> Mapping[str, Layer]:
+    """Features in stored activations of which each row is a candidate."""
+
+    def one(layer: str) -> Layer:
+        return Layer(
+            activations.units(layer), lambda start, stop: activations.mapped(layer)[start:stop]
+        )
+
+    return {layer: one(layer) for layer in activations.layers}
+
+
+def means(activations: Activations, members: Sequence[NDArray[np.intp]]) -> Mapping[str, Layer]:
+    """Means over rows of stored activations, one candidate after the other."""
+
+    def one(layer: str) -> Layer:
+        return Layer(
+            activations.units(layer),
+            lambda start, stop: category_means(activations.mapped(layer), members[start:stop]),
+        )
+
+    return {layer: one(layer) for layer in activations.layers}
