@@ -15,6 +15,13 @@ from unitdb.analysis.combination import minimum_p, stouffer_p
 from unitdb.analysis.contingency import spearman_of_counts
 from unitdb.analysis.dependence import prediction_correlations
 from unitdb.analysis.fdr import FalseDiscovery, q_values
+from unitdb.analysis.feedforward import (
+    Encoded,
+    encode_responses,
+    group_halves,
+    mixed_responses,
+    resampled_noise,
+)
 from unitdb.analysis.hierarchy import BHScore, average_bh_score, bh_score, encoding_bh_score
 from unitdb.analysis.hierarchy_interval import BestTally, Over, bh_interval
 from unitdb.analysis.identification import (
@@ -25,6 +32,13 @@ from unitdb.analysis.identification import (
 )
 from unitdb.analysis.intersubject import PairAgreement, intersubject_correlations
 from unitdb.analysis.intervals import Interval
+from unitdb.analysis.modulation import (
+    MatchedControl,
+    feature_gain,
+    noise_control,
+    null_control,
+    pattern_r,
+)
 from unitdb.analysis.moments import Blocks, channel_blocks, tile_blocks
 from unitdb.analysis.null import PooledNull, StudentisedNull, empirical_p
 from unitdb.analysis.patterns import PatternSimilarity
@@ -49,6 +63,7 @@ from unitdb.analysis.reliability import (
 )
 from unitdb.analysis.selectivity import activation_covariates
 from unitdb.analysis.significance import accuracy_p, combined_accuracy_p
+from unitdb.analysis.two_way import sign_flip_p, two_way_difference, two_way_mean
 from unitdb.analysis.units import (
     LayerSummary,
     UnitSummary,
@@ -65,11 +80,13 @@ __all__ = [
     "BHScore",
     "BestTally",
     "Blocks",
+    "Encoded",
     "Explainable",
     "FalseDiscovery",
     "Identification",
     "Interval",
     "LayerSummary",
+    "MatchedControl",
     "MeanProfile",
     "Over",
     "Overlap",
@@ -93,8 +110,11 @@ __all__ = [
     "combined_accuracy_p",
     "cross_correlations",
     "empirical_p",
+    "encode_responses",
     "encoding_bh_score",
     "explainable_accuracy",
+    "feature_gain",
+    "group_halves",
     "histogram",
     "intersubject_correlations",
     "lead_over_others",
@@ -102,15 +122,21 @@ __all__ = [
     "mean_of_others",
     "mean_over_subjects",
     "minimum_p",
+    "mixed_responses",
     "n_shared",
+    "noise_control",
+    "null_control",
     "overlap",
     "pairwise_identification",
     "pattern_correlation",
+    "pattern_r",
     "permutation_p",
     "permuted_orders",
     "prediction_correlations",
     "q_values",
     "repeat_reliability",
+    "resampled_noise",
+    "sign_flip_p",
     "spearman_brown",
     "spearman_of_counts",
     "stouffer_p",
@@ -121,4 +147,6 @@ __all__ = [
     "tile_blocks",
     "top_overlap",
     "top_units",
+    "two_way_difference",
+    "two_way_mean",
 ]
