@@ -1,0 +1,38 @@
+"""Which candidate a prediction is of: similarities, ranks, curves, and what chance gives.
+
+Functions of arrays with numpy alone: builds identify with them, and so do readers of a release.
+"""
+
+from unitdb.matching._chance import (
+    category_chance,
+    exchange_chance,
+    exchange_p,
+    image_intervals,
+    per_target,
+)
+from unitdb.matching._counts import Matches, match
+from unitdb.matching._curve import hit_rate, pairwise_rate, rank, sizes, top_rate
+from unitdb.matching._patterns import Concatenated, Patterns, fisher_mean, patterns, similarity
+from unitdb.matching._summary import Summary, summarise
+
+__all__ = [
+    "Concatenated",
+    "Matches",
+    "Patterns",
+    "Summary",
+    "category_chance",
+    "exchange_chance",
+    "exchange_p",
+    "fisher_mean",
+    "hit_rate",
+    "image_intervals",
+    "match",
+    "pairwise_rate",
+    "patterns",
+    "per_target",
+    "rank",
+    "similarity",
+    "sizes",
+    "summarise",
+    "top_rate",
+]

@@ -1,0 +1,201 @@
+"""What identification comes to by chance, and how far other images would move it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.errors import AnalysisError
+from unitdb.matching._counts import Matches
+
+__all__ = ["category_chance", "exchange_chance", "exchange_p", "image_intervals", "per_target"]
+
+Array = NDArray[np.float64]
+Ends = tuple[float, float]
+
+
+def per_target(matches: Matches, values: Array) -> Array:
+    """Mean over the predictions of *other* images of what they give each target.
+
+    Parameters
+    ----------
+    matches : Matches
+    values : array of shape (n, n_targets)
+        Its ``rates`` or ``tops``.
+
+    Returns
+    -------
+    array of shape (n_targets,)
+        NaN where there is no other image. Targets that many predictions are like are above .5.
+    """
+    others = _others(matches, values)
+    return _mean(np.where(others, values, 0.0).sum(axis=0), others.sum(axis=0))
+
+
+def exchange_chance(matches: Matches, values: Array) -> float:
+    """Mean over i ≠ j of the rate of target j, scored with prediction i.
+
+    What identification comes to where a prediction tells nothing of its image that it does not of
+    any other. It is not .5: predictions have a pattern in common, which is like some candidates
+    more than others.
+
+    Parameters
+    ----------
+    matches : Matches
+    values : array of shape (n, n_targets)
+        Its ``rates`` or ``tops``.
+
+    Returns
+    -------
+    float
+        NaN where all predictions are of one image.
+    """
+    others = _others(matches, values)
+    n = int(others.sum())
+    return float(values[others].sum() / n) if n else np.nan
+
+
+def category_chance(n_categories: float, between: float) -> float:
+    """Pairwise rate of predictions that know the category alone.
+
+    E = ½ · 1/k + (1 − 1/k) q  for k categories equally often, q the rate among candidates of other
+    categories.
+
+    Parameters
+    ----------
+    n_categories : float
+        k; where categories are not equally often, 1 over the share of candidates of the target's.
+    between : float
+        q.
+
+    References
+    ----------
+    Shirakawa et al. 2024, arXiv:2405.10078.
+    """
+    if not n_categories >= 1:
+        raise AnalysisError(f"{n_categories} categories; at least 1")
+    return 0.5 / n_categories + (1 - 1 / n_categories) * (between if n_categories > 1 else 0.0)
+
+
+def exchange_p(matches: Matches, *, n_permutations: int = 10_000, seed: int = 0) -> float:
+    """One-sided p of the mean rate among exchanges of images:  (1 + #{T* ≥ T}) / (1 + n).
+
+    All predictions of an image are given another image's target, at random. Valid where no test
+    image trains: its prediction would then be as it is whichever target it is given. In
+    cross-validation predictions lean away from what is held out, and p is too large.
+
+    Parameters
+    ----------
+    matches : Matches
+    n_permutations : int
+    seed : int
+        Of numpy's PCG64.
+
+    Returns
+    -------
+    float
+        NaN where there are fewer than two images.
+    """
+    known = ~np.isnan(matches.rates)
+    totals, counts = (np.zeros((matches.n_targets, matches.n_targets)) for _ in range(2))
+    np.add.at(totals, matches.targets, np.where(known, matches.rates, 0.0))
+    np.add.at(counts, matches.targets, known)
+    used = np.flatnonzero(np.diagonal(counts) > 0)
+    if len(used) < 2:
+        return np.nan
+    totals, counts = totals[np.ix_(used, used)], counts[np.ix_(used, used)]
+    own = np.trace(totals) / np.trace(counts)
+    rng = np.random.Generator(np.random.PCG64(seed))
+    rows, reached = np.arange(len(used)), 0
+    for start in range(0, n_permutations, 1000):
+        size = min(1000, n_permutations - start)
+        orders = rng.permuted(np.tile(rows, (size, 1)), axis=1)
+        sums, n = totals[rows, orders].sum(axis=1), counts[rows, orders].sum(axis=1)
+        # What equals it but for rounding reaches it.
+        reached += int((sums / np.maximum(n, 1) >= own - 1e-12).sum())
+    return (1 + reached) / (1 + n_permutations)
+
+
+def image_intervals(
+    matches: Matches, *, n_bootstrap: int = 1000, seed: int = 0, confidence: float = 0.95
+) -> tuple[Ends, Ends]:
+    """Intervals over images of the mean rate, and of the mean rate less exchange chance.
+
+    Percentiles of a bootstrap over images. An image that is drawn twice counts twice with all its
+    predictions and, for the others, twice as a false candidate; candidates that are no target stay
+    as they are. The decoder does too. Of images all of which are candidates, as
+    :func:`unitdb.analysis.pairwise_identification` gives it.
+
+    Parameters
+    ----------
+    matches : Matches
+    n_bootstrap, seed, confidence
+        The generator is numpy's PCG64.
+
+    Returns
+    -------
+    rate, specific : (low, high)
+        NaN where there is none.
+
+    Raises
+    ------
+    AnalysisError
+        Fewer than two replicates, or a confidence outside 0 and 1.
+    """
+    if n_bootstrap < 2 or not 0 < confidence < 1:
+        raise AnalysisError(f"{n_bootstrap} replicates, confidence {confidence}")
+    none = (np.nan, np.nan)
+    if np.isnan(matches.rate).all():
+        return none, none
+    fixed_won = matches.all[1] + matches.all[2] / 2 - matches.won.sum(axis=1)
+    fixed = matches.all[0] - matches.counted.sum(axis=1)
+    known = matches.all[0] > 0
+    others = _others(matches, matches.rates)
+    exchanged = np.where(others, matches.rates, 0.0)
+    rates, specific = [], []
+    for weights in _draws(matches.n_targets, n_bootstrap, seed):
+        won = fixed_won + weights @ matches.won.T
+        pairs = fixed + weights @ matches.counted.T
+        of = weights[:, matches.targets] * ((pairs > 0) & known)
+        total = of.sum(axis=1)
+        rate = _mean((of * _mean(won, pairs, empty=0.0)).sum(axis=1), total)
+        rates.append(rate)
+        # Σ_ij w_i w_j r_ij over pairs of other images.
+        chance = _mean(
+            ((of @ exchanged) * weights).sum(axis=1), ((of @ others) * weights).sum(axis=1)
+        )
+        own = np.where(known, np.nan_to_num(matches.rate), 0.0)
+        specific.append(_mean((of * own).sum(axis=1), total) - chance)
+    return _ends(rates, confidence), _ends(specific, confidence)
+
+
+def _others(matches: Matches, values: Array) -> NDArray[np.bool_]:
+    """Pairs of a prediction and the target of another image."""
+    others = ~np.isnan(values)
+    others[np.arange(len(values)), matches.targets] = False
+    return others
+
+
+def _draws(n: int, n_bootstrap: int, seed: int) -> Iterator[Array]:
+    """How often each image is drawn, some replicates at a time: (n_replicates, n)."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    for start in range(0, n_bootstrap, 256):
+        size = min(256, n_bootstrap - start)
+        drawn = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+
+
+def _mean(sums: Array, n: NDArray[np.generic], *, empty: float = np.nan) -> Array:
+    out = np.full_like(sums, empty)
+    return np.asarray(np.divide(sums, n, out=out, where=np.asarray(n) > 0))
+
+
+def _ends(replicates: list[Array], confidence: float) -> Ends:
+    drawn = np.concatenate(replicates)
+    drawn = drawn[~np.isnan(drawn)]
+    if not len(drawn):
+        return np.nan, np.nan
+    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)

@@ -1,0 +1,170 @@
+"""Identification over images: one row of numbers, chance beside each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.matching._chance import (
+    category_chance,
+    exchange_chance,
+    exchange_p,
+    image_intervals,
+)
+from unitdb.matching._counts import Matches
+from unitdb.matching._curve import pairwise_rate, rank, top_rate
+
+__all__ = ["TOPS", "Summary", "of_counts", "summarise"]
+
+Array = NDArray[np.float64]
+
+TOPS = (1, 5, 10, 50)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Identification of a set of predictions; NaN where something does not exist.
+
+    Parameters
+    ----------
+    n : int
+        Predictions that could be compared.
+    n_candidates : int
+        The true one included.
+    rate, rate_low, rate_high : float
+        Pairwise rate, and its interval over images.
+    chance_exchange : float
+        The same of exchanged images.
+    specific, specific_low, specific_high : float
+        ``rate`` less ``chance_exchange``.
+    rate_untrained : float
+        Among candidates that did not train the decoder.
+    n_untrained : float
+        Mean number of these, the true one included.
+    top1, top5, top10, top50 : float
+        Share of predictions whose true candidate is among the first, of those that did not train.
+    chance_top1 : float
+        Mean of 1 / the number of these.
+    exchange_top1 : float
+        Top-1 of exchanged images, of all candidates.
+    median_rank : float
+        Of the true candidate among all, 1 the best.
+    rate_within, rate_between : float
+        Among candidates of the target's category, and of others.
+    chance_category : float
+        Pairwise rate of predictions that know the category alone.
+    p : float
+        Of ``rate`` among exchanges of images.
+    """
+
+    n: int
+    n_candidates: int
+    rate: float
+    rate_low: float
+    rate_high: float
+    chance_exchange: float
+    specific: float
+    specific_low: float
+    specific_high: float
+    rate_untrained: float
+    n_untrained: float
+    top1: float
+    top5: float
+    top10: float
+    top50: float
+    chance_top1: float
+    exchange_top1: float
+    median_rank: float
+    rate_within: float
+    rate_between: float
+    chance_category: float
+    p: float
+
+
+def summarise(
+    matches: Matches,
+    n_candidates: int,
+    *,
+    n_bootstrap: int = 1000,
+    n_permutations: int = 10_000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Summary:
+    """Put the matches of predictions together.
+
+    Parameters
+    ----------
+    matches : Matches
+    n_candidates : int
+        The true one included.
+    n_bootstrap, n_permutations, seed, confidence
+        Of the intervals over images, and of p.
+    """
+    rate, specific = image_intervals(
+        matches, n_bootstrap=n_bootstrap, seed=seed, confidence=confidence
+    )
+    chance = exchange_chance(matches, matches.rates)
+    found = of_counts(matches.all, matches.trained, matches.within, matches.between)
+    return Summary(
+        n=int((matches.all[0] > 0).sum()),
+        n_candidates=n_candidates,
+        rate_low=rate[0],
+        rate_high=rate[1],
+        chance_exchange=chance,
+        specific=found["rate"] - chance,
+        specific_low=specific[0],
+        specific_high=specific[1],
+        exchange_top1=exchange_chance(matches, matches.tops),
+        p=exchange_p(matches, n_permutations=n_permutations, seed=seed),
+        **found,
+    )
+
+
+def of_counts(
+    every: NDArray[np.int64],
+    trained: NDArray[np.int64],
+    within: NDArray[np.int64],
+    between: NDArray[np.int64],
+) -> dict[str, float]:
+    """What follows from the counts of each prediction alone, as a release publishes them.
+
+    Parameters
+    ----------
+    every, trained, within, between : arrays of int of shape (3, n)
+        False candidates, those less similar and those equally: as of :class:`.Matches`.
+    """
+    known = every[0] > 0
+    every, trained, within, between = (x[:, known] for x in (every, trained, within, between))
+    fresh = every - trained
+    of_rest = mean(_rate(between))
+    share = mean(_shares(within[0], within[0] + between[0]))
+    return {
+        "rate": mean(_rate(every)),
+        "rate_untrained": mean(_rate(fresh)),
+        "n_untrained": mean(1.0 + fresh[0]),
+        **{f"top{k}": mean(top_rate(fresh[1], fresh[2], fresh[0], k)) for k in TOPS},
+        "chance_top1": mean(1.0 / (1.0 + fresh[0])),
+        "median_rank": float(np.median(rank(every[1], every[2], every[0])))
+        if known.any()
+        else np.nan,
+        "rate_within": mean(_rate(within)),
+        "rate_between": of_rest,
+        "chance_category": category_chance(1 / share, of_rest) if share > 0 else np.nan,
+    }
+
+
+def _rate(counts: NDArray[np.int64]) -> Array:
+    return pairwise_rate(counts[1], counts[2], counts[0])
+
+
+def _shares(part: NDArray[np.int64], whole: NDArray[np.int64]) -> Array:
+    empty = np.full(part.shape, np.nan)
+    return np.asarray(np.divide(part, whole, out=empty, where=whole > 0))
+
+
+def mean(values: Array) -> float:
+    """Mean of what is not NaN; NaN where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else np.nan
