@@ -12,13 +12,17 @@ from hypothesis import given, settings, strategies as st
 from unitdb.analysis import pairwise_identification
 from unitdb.errors import AnalysisError
 from unitdb.matching import (
+    METHODS,
+    Compared,
     Concatenated,
     Matches,
+    Question,
     category_chance,
     exchange_chance,
     exchange_p,
     fisher_mean,
     hit_rate,
+    identify,
     image_intervals,
     match,
     pairwise_rate,
@@ -427,3 +431,82 @@ def test_parts_of_predictions_are_put_together():
         for a, b in ((0, 4), (4, 5), (5, 9))
     ]
     assert summarise(Matches.concatenate(parts), 14) == summarise(whole, 14)
+
+
+def slow_identify(layers, method, way):
+    """Similarities of all predictions and candidates, layers combined by loops."""
+    found = []
+    for predicted, candidates, mean, sd in layers:
+        sides = [predicted.astype(float), candidates.astype(float)]
+        if method == "normalised":
+            sides = [((x - mean) / np.where(sd > 0, sd, 1))[:, sd > 0] for x in sides]
+        found.append(sides)
+    if way == "*concatenated":
+        sides = [
+            np.concatenate([one[which] / np.sqrt(one[which].shape[1]) for one in found], axis=1)
+            for which in (0, 1)
+        ]
+        return slow_similarity(*sides)
+    similarities = [slow_similarity(*one) for one in found]
+    return np.tanh(np.mean(np.arctanh(similarities), axis=0)) if way else similarities[0]
+
+
+@pytest.mark.parametrize("n_bytes", [1, 5000, 1 << 29])
+def test_layers_and_regions_are_identified_in_any_memory(n_bytes):
+    rng = np.random.default_rng(0)
+    layers = []
+    for n_units in (20, 33):
+        predicted, candidates = made(n_units, 8, 17, n_units)
+        sd = rng.uniform(0.5, 2, n_units)
+        sd[3] = 0.0
+        layers.append((predicted, candidates, rng.normal(size=n_units), sd))
+    given = [
+        Compared(
+            name=f"layer{number}",
+            predicted=predicted,
+            features=lambda start, stop, c=candidates: c[start:stop],
+            mean=mean,
+            sd=sd,
+        )
+        for number, (predicted, candidates, mean, sd) in enumerate(layers)
+    ]
+    trained = rng.integers(0, 2, (5, 17)).astype(bool)
+    among = np.array([0, 1, 2, 5, 6, 7, 11])
+    questions = {
+        "V1": Question(
+            rows=slice(0, 5),
+            candidates=np.arange(5),
+            targets=np.arange(5),
+            trained=trained,
+        ),
+        "IT": Question(
+            rows=slice(5, 8), candidates=np.arange(3, 6), targets=np.arange(3), among=among
+        ),
+    }
+    found = identify(given, 17, questions, n_bytes=n_bytes)
+    places = {(layer, method) for _, layer, method in found}
+    assert places == {
+        *(("layer0", method) for method in METHODS),
+        *(("layer1", method) for method in METHODS),
+        *(("*fisher", method) for method in METHODS),
+        ("*concatenated", "normalised"),
+    }
+    for layer, method in places - {("layer1", method) for method in METHODS}:
+        s = slow_identify(layers, method, layer if layer.startswith("*") else "")
+        for key, own, columns in (("V1", s[:5], np.arange(17)), ("IT", s[5:], among)):
+            question = questions[key]
+            expected = match(
+                own[:, columns],
+                candidates=question.candidates,
+                targets=question.targets,
+                trained=question.trained,
+            )
+            mine = found[key, layer, method]
+            assert (mine.all == expected.all).all()
+            assert (mine.trained == expected.trained).all()
+            np.testing.assert_allclose(mine.target_r, expected.target_r, atol=1e-9)
+            np.testing.assert_allclose(mine.rates, expected.rates)
+    assert given[0].n_units("normalised") == 19
+    assert given[0].n_units("horikawa2017") == 20
+    with pytest.raises(AnalysisError, match="there is normalised and horikawa2017"):
+        identify(given, 17, questions, methods=["cosine"])

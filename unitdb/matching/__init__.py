@@ -12,21 +12,37 @@ from unitdb.matching._chance import (
 )
 from unitdb.matching._counts import Matches, match
 from unitdb.matching._curve import hit_rate, pairwise_rate, rank, sizes, top_rate
+from unitdb.matching._identify import (
+    COMBINED,
+    METHODS,
+    Compared,
+    Method,
+    Question,
+    identify,
+)
 from unitdb.matching._patterns import Concatenated, Patterns, fisher_mean, patterns, similarity
-from unitdb.matching._summary import Summary, summarise
+from unitdb.matching._summary import TOPS, Summary, of_counts, summarise
 
 __all__ = [
+    "COMBINED",
+    "METHODS",
+    "TOPS",
+    "Compared",
     "Concatenated",
     "Matches",
+    "Method",
     "Patterns",
+    "Question",
     "Summary",
     "category_chance",
     "exchange_chance",
     "exchange_p",
     "fisher_mean",
     "hit_rate",
+    "identify",
     "image_intervals",
     "match",
+    "of_counts",
     "pairwise_rate",
     "patterns",
     "per_target",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unitdb.errors import AnalysisError
 from unitdb.resolution import DOUBLE, is_constant, scaled
 
-__all__ = ["Concatenated", "Patterns", "fisher_mean", "patterns", "similarity"]
+__all__ = ["ALMOST", "Concatenated", "Patterns", "fisher_mean", "patterns", "similarity"]
 
 Array = NDArray[np.float64]
 
@@ -158,11 +158,11 @@ def fisher_mean(similarities: Sequence[Array]) -> Array:
     """
     total = np.zeros_like(similarities[0])
     for s in similarities:
-        total += np.arctanh(np.clip(s, -_ALMOST, _ALMOST))
+        total += np.arctanh(np.clip(s, -ALMOST, ALMOST))
     return np.asarray(np.tanh(total / len(similarities)))
 
 
-_ALMOST = 1 - 2.0**-50
+ALMOST = 1 - 2.0**-50
 """artanh of a correlation of 1 is taken of the largest number below that means something."""
 
 
