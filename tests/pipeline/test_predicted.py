@@ -16,10 +16,14 @@ from tests.pipeline.small import SUBJECTS, contents, lay_out, run
 from tests.tiny import remake_sums
 from unitdb.activations import Activations
 from unitdb.errors import CorruptReleaseError, NotKeptError, RecipeError, UnknownRoiError
+from unitdb.measures import MEASURES, Decoded, Measure
 from unitdb.pipeline import plan
 from unitdb.schema import TABLES
+from unitdb.sealed import map_npy
 from unitdb.verification import verify
 from unitdb.verification.reading import verify as verify_by_reading
+
+(Published,) = (type(one) for one in MEASURES if one.name == "predictions")
 
 PLACES = [(roi, subject) for roi in ("IT", "V1") for subject in SUBJECTS]
 
@@ -97,6 +101,24 @@ def test_some_units_of_each_layer(
 def test_a_release_without_says_what_publishes_them(built: Path) -> None:
     with pytest.raises(NotKeptError, match=r"build with predictions: \{units: all\}"):
         unitdb.open(built).predicted("mynet/conv", "V1", "sub-01")
+
+
+def test_those_that_are_not_published_are_stored_for_measures(
+    recipe: Path, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with recipe.open("a") as file:
+        file.write("predictions: {units: 3, publish: false}\n")
+    stored: list[tuple[int, ...]] = []
+    conclude = Published.conclude
+
+    def look(measure: Measure, decoded: Decoded, steps: object) -> None:
+        stored.extend(map_npy(block.stored_predictions).shape for block in decoded.blocks)
+        conclude(measure, decoded, steps)
+
+    monkeypatch.setattr(Published, "conclude", look)
+    release = run(recipe)
+    assert stored == [(8, 3)] * 2 * len(PLACES)
+    assert contents(release).keys() == contents(built).keys()
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def block_sizes(
                 n_sets=len(subject.design.sets),
                 n_presentations=subject.n_presentations,
                 n_stored=sum(len(test) for _, test in subject.design.splits)
-                if job.recipe.published is not None
+                if job.recipe.stored is not None
                 else 0,
             )
             yield (i, roi), (j, subject), size
@@ -202,7 +202,7 @@ def stored_positions(job: Job, layer: LayerInfo, units: NDArray[np.int32]) -> ND
 
     Those of the best are not: which they are is known when all are decoded.
     """
-    asked = job.recipe.published
+    asked = job.recipe.stored
     if asked == "all":
         return np.arange(len(units))
     if isinstance(asked, int):

@@ -188,7 +188,8 @@ class PredictionsSpec(Spec):
         mean accuracy over subjects in any ROI and test set. The best are chosen by the same
         samples: what is made of their predictions alone looks better than it is.
     publish : bool
-        Whether they are part of the release; ``false`` is as if the key were not there.
+        Whether they are part of the release. With ``false`` they are stored while it is built, for
+        measures that are made of them.
     """
 
     units: Annotated[
@@ -357,6 +358,11 @@ class Recipe(Spec):
     def n_divisions(self) -> int:
         """Divisions of presentations that reliability is over; 0 for none."""
         return 0 if self.reliability is None else self.reliability.divisions
+
+    @property
+    def stored(self) -> int | Literal["all"] | BestUnits | None:
+        """Units of each layer whose predictions are stored, published or not; None for none."""
+        return None if self.predictions is None else self.predictions.units
 
     @property
     def published(self) -> int | Literal["all"] | BestUnits | None:
