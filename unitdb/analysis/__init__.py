@@ -32,6 +32,15 @@ from unitdb.analysis.identification import (
 )
 from unitdb.analysis.intersubject import PairAgreement, intersubject_correlations
 from unitdb.analysis.intervals import Interval
+from unitdb.analysis.lag import (
+    Lags,
+    Order,
+    adjusted_lags,
+    course_lags,
+    lag_order,
+    peaks,
+    template_lags,
+)
 from unitdb.analysis.modulation import (
     MatchedControl,
     feature_gain,
@@ -63,6 +72,7 @@ from unitdb.analysis.reliability import (
 )
 from unitdb.analysis.selectivity import activation_covariates
 from unitdb.analysis.significance import accuracy_p, combined_accuracy_p
+from unitdb.analysis.timecourse import NOISES, CoursePoint, course_point, matched_curves
 from unitdb.analysis.two_way import sign_flip_p, two_way_difference, two_way_mean
 from unitdb.analysis.units import (
     LayerSummary,
@@ -76,18 +86,22 @@ from unitdb.analysis.units import (
 )
 
 __all__ = [
+    "NOISES",
     "BHMethod",
     "BHScore",
     "BestTally",
     "Blocks",
+    "CoursePoint",
     "Encoded",
     "Explainable",
     "FalseDiscovery",
     "Identification",
     "Interval",
+    "Lags",
     "LayerSummary",
     "MatchedControl",
     "MeanProfile",
+    "Order",
     "Over",
     "Overlap",
     "PairAgreement",
@@ -99,6 +113,7 @@ __all__ = [
     "UnitSummary",
     "accuracy_p",
     "activation_covariates",
+    "adjusted_lags",
     "agreement_intervals",
     "agreement_null",
     "average_bh_score",
@@ -108,6 +123,8 @@ __all__ = [
     "bh_score",
     "channel_blocks",
     "combined_accuracy_p",
+    "course_lags",
+    "course_point",
     "cross_correlations",
     "empirical_p",
     "encode_responses",
@@ -117,8 +134,10 @@ __all__ = [
     "group_halves",
     "histogram",
     "intersubject_correlations",
+    "lag_order",
     "lead_over_others",
     "leave_one_out_overlap",
+    "matched_curves",
     "mean_of_others",
     "mean_over_subjects",
     "minimum_p",
@@ -130,6 +149,7 @@ __all__ = [
     "pairwise_identification",
     "pattern_correlation",
     "pattern_r",
+    "peaks",
     "permutation_p",
     "permuted_orders",
     "prediction_correlations",
@@ -144,6 +164,7 @@ __all__ = [
     "subject_reliability_interval",
     "summarise_layer",
     "summarise_units",
+    "template_lags",
     "tile_blocks",
     "top_overlap",
     "top_units",
