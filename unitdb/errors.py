@@ -44,6 +44,7 @@ __all__ = [
     "StimulusMismatchError",
     "TransformationError",
     "UnitdbError",
+    "UnknownCandidatesError",
     "UnknownColumnError",
     "UnknownConditionError",
     "UnknownDatasetError",
@@ -157,6 +158,12 @@ class UnknownConditionError(UnknownNameError):
     """No condition of that name (perception, imagery, …)."""
 
     kind = "condition"
+
+
+class UnknownCandidatesError(UnknownNameError):
+    """No candidate set of that name in the store."""
+
+    kind = "candidate set"
 
 
 class UnknownReleaseError(UnknownNameError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unitdb.activations.axes import StatedAxes
+from unitdb.activations.choice import ModelChoice, OwnModel, load_choice
+from unitdb.activations.digits import Digits
 from unitdb.activations.features import (
     FeatureFiles,
     FeatureModel,
@@ -18,6 +20,7 @@ from unitdb.activations.preprocessing import Preprocessing, to_tensor
 from unitdb.activations.stimuli import Stimuli, stimuli_without_pictures
 from unitdb.activations.store import Activations
 from unitdb.activations.units import UnitSelection, select_units
+from unitdb.activations.workspace import clear_abandoned, new_folder
 from unitdb.lazily import lazily
 
 if TYPE_CHECKING:
@@ -29,20 +32,26 @@ __all__ = [
     "PHOTOGRAPHS",
     "Activations",
     "ClassificationCheck",
+    "Digits",
     "FeatureFiles",
     "FeatureModel",
     "LayerInfo",
     "LoadedFeatures",
     "LoadedModel",
+    "ModelChoice",
     "ModelSpec",
+    "OwnModel",
     "Preprocessing",
     "StatedAxes",
     "Stimuli",
     "UnitSelection",
+    "clear_abandoned",
     "extract",
     "get_model",
+    "load_choice",
     "load_features",
     "load_model",
+    "new_folder",
     "photograph",
     "select_units",
     "stimuli_without_pictures",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -85,6 +85,14 @@ class Stimuli:
             Where ``read`` returns anything else; names the stimulus.
         """
         return check_image(self.read(index), where=f"stimulus {self.ids[index]!r}")
+
+    def taking(self, rows: Sequence[int]) -> Stimuli:
+        """Some of the stimuli, by their positions."""
+        return type(self)(
+            ids=tuple(self.ids[row] for row in rows),
+            sources=tuple(self.sources[row] for row in rows),
+            read=lambda index: self.read(rows[index]),
+        )
 
     def sha256s(self) -> tuple[str, ...]:
         """Hash of shape and pixels of each picture, in order; computed once."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unitdb.activations import Activations
 from unitdb.responses import category_means
 
-__all__ = ["Layer", "in_memory", "means", "stored"]
+__all__ = ["Layer", "in_memory", "means"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +33,6 @@ class Layer:
 def in_memory(array: NDArray[np.float32], units: NDArray[np.int32]) -> Layer:
     """Features in an array of shape (n_candidates, n_units)."""
     return Layer(units, lambda start, stop: array[start:stop])
-
-
-def stored(activations: Activations) -> Mapping[str, Layer]:
-    """Features in stored activations of which each row is a candidate."""
-
-    def one(layer: str) -> Layer:
-        return Layer(
-            activations.units(layer), lambda start, stop: activations.mapped(layer)[start:stop]
-        )
-
-    return {layer: one(layer) for layer in activations.layers}
 
 
 def means(activations: Activations, members: Sequence[NDArray[np.intp]]) -> Mapping[str, Layer]:

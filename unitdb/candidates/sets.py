@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,10 @@ class CandidateSet:
         Where the set is from, in one line; what it is.
     model : str, optional
         The network whose features they are.
+    folder : Path, optional
+        Where the set is stored: :func:`unitdb.candidates.open_candidates` opens it again.
+    stated_sha256 : str, optional
+        Its hash, where a seal says that it holds what it did.
 
     Raises
     ------
@@ -62,6 +67,8 @@ class CandidateSet:
     source: str = ""
     description: str = ""
     model: str | None = None
+    folder: Path | None = None
+    stated_sha256: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ids", tuple(map(as_id, self.ids)))
@@ -281,6 +288,10 @@ class CandidateSet:
 
         The same wherever the set lies and whatever it is called.
         """
+        return self.stated_sha256 or self.content_sha256()
+
+    def content_sha256(self) -> str:
+        """Compute :attr:`sha256` of all features."""
         layers = []
         for layer in self.layers:
             digest = hashlib.sha256()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from unitdb.activations import FeatureFiles, StatedAxes
+from unitdb.activations import FeatureFiles, ModelChoice, OwnModel, StatedAxes, UnitSelection
 from unitdb.responses import CategoryRule
-from unitdb.specs import Name, RelativePath, Spec
+from unitdb.specs import Name, RelativePath, Spec, check_alike
 
 __all__ = [
+    "CandidatesFile",
     "CandidatesSpec",
     "DatasetCandidates",
     "FeatureCandidates",
@@ -141,3 +142,37 @@ CandidatesSpec = Annotated[
     Field(discriminator="kind"),
 ]
 """One set of candidates."""
+
+
+class CandidatesFile(Spec):
+    """A file of candidate sets by themselves, for ``unitdb candidates make``.
+
+    Parameters
+    ----------
+    candidates : mapping of str to a kind
+        Sets by their names; `own` is for recipes.
+    model : ModelChoice, optional
+        The network that pictures and stimuli go through, and its layers.
+    own_models : list of ModelSpec or FeatureModel
+        As in a recipe; `model` then names one of them.
+    units : 'all' or UnitSelection
+        Units of each layer: those whose predictions are identified.
+    seed : int
+        Of networks without weights.
+    """
+
+    candidates: Annotated[dict[Name, CandidatesSpec], Field(min_length=1)]
+    model: ModelChoice | None = None
+    own_models: list[OwnModel] = Field(default_factory=list)
+    units: UnitSelection | Literal["all"] = "all"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> CandidatesFile:
+        check_alike(self.candidates, "candidates")
+        return self
+
+    @property
+    def selection(self) -> UnitSelection:
+        """Units of each layer."""
+        return UnitSelection(sample=None) if self.units == "all" else self.units

@@ -51,6 +51,11 @@ LAZY = {
         "Write the figures of a release as one static page.",
     ),
     "build": Lazy("unitdb.cli.building.build:build", "build", "Run a recipe: publish a release."),
+    "candidates": Lazy(
+        "unitdb.cli.building.candidates:candidates",
+        "build",
+        "Make, list and show candidates for identification.",
+    ),
     "datasets": Lazy(
         "unitdb.cli.building.datasets:datasets", "build", "List, download and check fMRI datasets."
     ),

@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from unitdb.activations import (
-    MODELS,
-    FeatureModel,
-    LoadedFeatures,
-    LoadedModel,
-    get_model,
-    load_features,
-    load_model,
-)
+from unitdb.activations import LoadedFeatures, LoadedModel, load_choice
 from unitdb.errors import (
     RecipeError,
     ResponsesError,
     TransformationError,
     UnknownDatasetError,
-    UnknownModelError,
     UnknownRoiError,
 )
 from unitdb.reads import noting_reads
 from unitdb.recipes.dataset import DatasetInput, SubjectInput
 from unitdb.recipes.jobs import Job, Progress, named
-from unitdb.recipes.recipe import ModelChoice, Recipe
+from unitdb.recipes.recipe import Recipe
 from unitdb.responses import (
     CROSS_VALIDATION,
     TRAIN,
@@ -81,26 +72,16 @@ def read_models(
     RecipeError
         A network of the recipe has the name of one that comes with unitdb.
     """
-    networks = {m.name: m for m in recipe.own_models if not isinstance(m, FeatureModel)}
-    features = {m.name: m for m in recipe.own_models if isinstance(m, FeatureModel)}
-    for taken in MODELS.keys() & features.keys():
-        raise RecipeError(
-            f"{taken!r} is the name of a network that comes with unitdb; choose another"
-        )
-
-    def load(choice: ModelChoice) -> LoadedModel | LoadedFeatures:
-        layers = None if choice.layers == "all" else choice.layers
-        if choice.name in features:
-            return load_features(features[choice.name], folder=data_folder(data), layers=layers)
-        if choice.name not in {**MODELS, **networks}:
-            raise UnknownModelError(choice.name, {**MODELS, **networks, **features})
-        spec = get_model(choice.name, networks)
-        return load_model(spec, folder=folder, seed=recipe.seed, layers=layers)
-
     found = []
     for choice in recipe.models:
         with noting_reads() as files:
-            model = load(choice)
+            model = load_choice(
+                choice,
+                recipe.own_models,
+                folder=folder,
+                data=data_folder(data),
+                seed=recipe.seed,
+            )
         found.append((model, tuple(Use(path=path, role="model") for path in sorted(files))))
     return tuple(found)
 

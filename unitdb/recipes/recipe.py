@@ -9,14 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    Discriminator,
     Field,
     StringConstraints,
-    Tag,
     model_validator,
 )
 
-from unitdb.activations import FeatureModel, ModelSpec, UnitSelection
+from unitdb.activations import ModelChoice, OwnModel, UnitSelection
 from unitdb.decoding import DecoderSettings
 from unitdb.errors import RecipeError
 from unitdb.recipes.authors import Author, Doi, Line
@@ -27,7 +25,6 @@ __all__ = [
     "DecoderSpec",
     "EncodingSpec",
     "KeepSpec",
-    "ModelChoice",
     "PredictionsSpec",
     "Recipe",
     "ReliabilitySpec",
@@ -106,33 +103,6 @@ class DecoderSpec(Spec):
             zscore=self.zscore,
             precision=self.precision,
         )
-
-
-def _source(model: object) -> str:
-    given = model.get("features") if isinstance(model, dict) else getattr(model, "features", None)
-    return "network" if given is None else "features"
-
-
-OwnModel = Annotated[
-    Annotated[ModelSpec, Tag("network")] | Annotated[FeatureModel, Tag("features")],
-    Discriminator(_source),
-]
-"""A network, or where it has the key `features`, files of its activations."""
-
-
-class ModelChoice(Spec):
-    """A network and the layers of it that are decoded.
-
-    Parameters
-    ----------
-    name : str
-        A registered network, or one that the recipe registers.
-    layers : list of str or 'all'
-        Layer names.
-    """
-
-    name: Name
-    layers: Annotated[list[Name], Field(min_length=1)] | Literal["all"] = "all"
 
 
 class SignificanceSpec(Spec):

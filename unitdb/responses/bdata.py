@@ -167,16 +167,24 @@ class BData:
         return self._ids(key, Numbered(pattern=pattern), rows)
 
     def values(self, rows: NDArray[np.intp], columns: NDArray[np.bool_]) -> Floats:
-        """Read some samples of some columns, a few samples at a time; (n_rows, n_chosen)."""
+        """Read some samples of some columns, a few samples at a time; (n_rows, n_chosen).
+
+        Columns are read from the first to the last of them: whoever wants one layer of a file of
+        many does not wait for the others.
+        """
         values = np.empty((len(rows), int(columns.sum())))
-        step = max(1, _SLAB // max(1, self.samples.shape[1] * self.samples.dtype.itemsize))
-        for start in range(0, self.samples.shape[0], step):
+        if not values.size:
+            return values
+        places = np.flatnonzero(columns)
+        first, stop = int(places[0]), int(places[-1]) + 1
+        step = max(1, _SLAB // ((stop - first) * self.samples.dtype.itemsize))
+        for start in range(int(rows.min()), int(rows.max()) + 1, step):
             inside = (rows >= start) & (rows < start + step)
             if inside.any():
-                slab = self.samples[start : start + step]
+                slab = self.samples[start : start + step, first:stop]
                 where = f"{self.path}: samples from {start} on"
                 check_filled(slab, self.samples, where, error=DatasetError)
-                values[inside] = slab[rows[inside] - start][:, columns]
+                values[inside] = slab[rows[inside] - start][:, columns[first:stop]]
         return values
 
     def _ids(self, key: str, by: Numbered, rows: NDArray[np.intp] | None) -> list[str]:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from unitdb.errors import DatasetError
 from unitdb.responses.sets import read_pairs
+from unitdb.responses.stimuli_spec import CategoryRule
 from unitdb.sources import data_folder
 
-__all__ = ["category_means", "members_of"]
+__all__ = ["category_means", "category_pairs", "members_of"]
 
 
 def members_of(stimuli: Any, ids: Sequence[str], data: Path | None) -> dict[str, tuple[str, ...]]:
@@ -36,20 +37,32 @@ def members_of(stimuli: Any, ids: Sequence[str], data: Path | None) -> dict[str,
     rule = getattr(stimuli, "categories", None)
     if rule is None:
         return {}
-    if rule.before is not None:
-        cut = ((name, name.rpartition(rule.before)[0]) for name in ids)
-        pairs = [(name, category) for name, category in cut if category]
-    else:
-        path = data_folder(data) / rule.table
-        table = read_pairs(path, "stimulus", "category")
-        pairs = [(name, table[name]) for name in ids if name in table]
-        if not pairs:
-            raise DatasetError(f"{path}: names none of the {len(ids)} stimuli of the dataset")
     known, found = frozenset(ids), dict[str, list[str]]()
-    for name, category in pairs:
+    for name, category in category_pairs(rule, ids, data):
         if category not in known:
             found.setdefault(category, []).append(name)
     return {category: tuple(names) for category, names in found.items()}
+
+
+def category_pairs(
+    rule: CategoryRule, ids: Sequence[str], data: Path | None
+) -> list[tuple[str, str]]:
+    """Stimuli that have a category, each with its own, in the order of ``ids``.
+
+    Raises
+    ------
+    DatasetError
+        The table cannot be read, or names none of the stimuli.
+    """
+    if rule.before is not None:
+        cut = ((name, name.rpartition(rule.before)[0]) for name in ids)
+        return [(name, category) for name, category in cut if category]
+    path = data_folder(data) / str(rule.table)
+    table = read_pairs(path, "stimulus", "category")
+    pairs = [(name, table[name]) for name in ids if name in table]
+    if not pairs:
+        raise DatasetError(f"{path}: names none of the {len(ids)} stimuli of the dataset")
+    return pairs
 
 
 def category_means(

@@ -17,7 +17,7 @@ from unitdb.cli.terminal import print_table
 from unitdb.pipeline import build as run_build, build_in_datalad, plan as run_plan
 from unitdb.release import open_release
 
-__all__ = ["DATASETS", "build", "demo", "models", "show_plan"]
+__all__ = ["CACHE", "DATASETS", "build", "demo", "models", "show_plan"]
 
 DATASETS = click.option(
     "--datasets",
@@ -27,6 +27,14 @@ DATASETS = click.option(
 )
 
 
+CACHE = click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="UNITDB_CACHE",
+    show_envvar=True,
+    help="Folder of computed activations.  [default: RELEASES/.cache]",
+)
+
 _INPUTS = (
     click.option(
         "--data",
@@ -35,13 +43,7 @@ _INPUTS = (
         show_envvar=True,
         help="Folder of measured responses.",
     ),
-    click.option(
-        "--cache",
-        type=click.Path(path_type=Path, file_okay=False),
-        envvar="UNITDB_CACHE",
-        show_envvar=True,
-        help="Folder of computed activations.  [default: RELEASES/.cache]",
-    ),
+    CACHE,
     DATASETS,
     click.option(
         "--workers",

@@ -24,9 +24,9 @@ from unitdb.responses import (
 )
 from unitdb.specs import read_spec
 
-__all__ = ["datasets"]
+__all__ = ["DATA", "datasets"]
 
-_DATA = click.option(
+DATA = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     envvar="UNITDB_DATA",
@@ -67,7 +67,7 @@ def list_datasets(datasets: tuple[Path, ...]) -> None:
     "--voxels", is_flag=True, help="Count the voxels of each ROI and subject in the responses."
 )
 @DATASETS
-@_DATA
+@DATA
 def show_dataset(name: str, voxels: bool, datasets: tuple[Path, ...], data: Path | None) -> None:
     """Show what a dataset is, and which of its files are here.
 
@@ -132,7 +132,7 @@ def _print_voxels(name: str, datasets: tuple[Path, ...], data: Path | None) -> N
 @datasets.command("install")
 @click.argument("name")
 @DATASETS
-@_DATA
+@DATA
 def install(name: str, datasets: tuple[Path, ...], data: Path | None) -> None:
     """Make the folder of a dataset: all files known by address and checksum, none downloaded.
 
@@ -145,7 +145,7 @@ def install(name: str, datasets: tuple[Path, ...], data: Path | None) -> None:
 @datasets.command("get")
 @click.argument("name")
 @DATASETS
-@_DATA
+@DATA
 @_which
 def get(name: str, datasets: tuple[Path, ...], data: Path | None, **which: Any) -> None:
     """Download files of a dataset; goes on where it was interrupted, and verifies what arrives.
@@ -162,7 +162,7 @@ def get(name: str, datasets: tuple[Path, ...], data: Path | None, **which: Any) 
 @datasets.command("check")
 @click.argument("name")
 @DATASETS
-@_DATA
+@DATA
 @click.pass_context
 def check(context: click.Context, name: str, datasets: tuple[Path, ...], data: Path | None) -> None:
     """Read all files that are here, and compare them with their checksums.
@@ -188,7 +188,7 @@ def check(context: click.Context, name: str, datasets: tuple[Path, ...], data: P
 @datasets.command("drop")
 @click.argument("name")
 @DATASETS
-@_DATA
+@DATA
 @_which
 @click.option("--force", is_flag=True, help="Also what cannot be downloaded again.")
 def drop(
