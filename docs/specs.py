@@ -13,15 +13,17 @@ import click
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from unitdb.candidates import CandidatesFile
 from unitdb.recipes.recipe import Recipe
 from unitdb.responses import DatasetSpec
 
-HEAD = """# Keys of recipe.yaml and dataset.yaml
+HEAD = """# Keys of recipe.yaml, dataset.yaml and candidates.yaml
 
 Written by `make docs` from the code that reads them; do not edit. Other keys are refused, with the
-nearest that there is. *Required* keys have no default.
+nearest that there is. *Required* keys have no default. What stands under two files is explained under
+the first.
 """
-START = {"recipe.yaml": Recipe, "dataset.yaml": DatasetSpec}
+START = {"recipe.yaml": Recipe, "dataset.yaml": DatasetSpec, "candidates.yaml": CandidatesFile}
 
 
 def specs(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -84,7 +86,7 @@ def default(field: Any) -> str:
 
 def page() -> str:
     """Markdown of all keys."""
-    lines = [HEAD]
+    lines, seen = [HEAD], set[type[BaseModel]]()
     for file, start in START.items():
         lines.append(f"## {file}\n")
         holders = Counter(
@@ -93,7 +95,8 @@ def page() -> str:
             for field in spec.model_fields.values()
             for inner in set(specs(field.annotation))
         )
-        waiting, seen = [("", "", start)], {start}
+        waiting = [("", "", start)]
+        seen.add(start)
         while waiting:
             path, kind, spec = waiting.pop(0)
             lines += section(f"`{path}`{kind}" if path else "The file", spec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unitdb.activations.axes import StatedAxes
+from unitdb.activations.axes import StatedAxes, check_layers
 from unitdb.activations.choice import ModelChoice, OwnModel, load_choice
 from unitdb.activations.digits import Digits
 from unitdb.activations.features import (
@@ -45,6 +45,7 @@ __all__ = [
     "StatedAxes",
     "Stimuli",
     "UnitSelection",
+    "check_layers",
     "clear_abandoned",
     "extract",
     "get_model",

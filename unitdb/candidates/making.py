@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from unitdb.activations import (
     FeatureModel,
     LoadedFeatures,
@@ -205,7 +207,7 @@ def _plan(
             pictures = _pictures(name, spec, places, model)
 
     def compute() -> CandidateSet:
-        return CandidateSet.from_activations(
+        made = CandidateSet.from_activations(
             name=name,
             activations=extract(
                 pictures.model,
@@ -219,6 +221,10 @@ def _plan(
             source=pictures.source,
             description=spec.description,
         )
+        if not isinstance(spec, FeatureCandidates):
+            return made
+        known = spec.hold == "pictures"
+        return replace(made, model=None, n_pictures=made.n_pictures * np.int32(known))
 
     return _Plan(
         ids=pictures.ids,

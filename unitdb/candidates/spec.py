@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from unitdb.activations import FeatureFiles, ModelChoice, OwnModel, StatedAxes, UnitSelection
+from unitdb.activations import (
+    FeatureFiles,
+    ModelChoice,
+    OwnModel,
+    StatedAxes,
+    UnitSelection,
+    check_layers,
+)
 from unitdb.responses import CategoryRule
 from unitdb.specs import Name, RelativePath, Spec, check_alike
 
@@ -72,8 +79,11 @@ class FeatureCandidates(_Described):
         Layer name, as the network has it, → name of its folder or file.
     axes : str or dict of str to str, optional
         As of a network's files of activations: for layers of more than one axis.
+    hold : {'pictures', 'categories'}
+        What features are of: of one picture each, or means over pictures of which the number is not
+        known.
     categories : CategoryRule, optional
-        Categories are the candidates then, with the mean over their stimuli; every stimulus needs
+        Categories are the candidates then, with the mean over their pictures; every picture needs
         one.
     """
 
@@ -81,7 +91,16 @@ class FeatureCandidates(_Described):
     features: FeatureFiles
     layers: Annotated[dict[Name, RelativePath], Field(min_length=1)]
     axes: StatedAxes = None
+    hold: Literal["pictures", "categories"] = "pictures"
     categories: CategoryRule | None = None
+
+    @model_validator(mode="after")
+    def _means_once(self) -> FeatureCandidates:
+        if self.hold == "categories" and self.categories is not None:
+            raise ValueError("categories: the files hold means of them (`hold: categories`)")
+        check_layers(self.axes, self.layers)
+        check_alike(self.layers, "layers")
+        return self
 
 
 class GodCandidates(_Described):
@@ -106,7 +125,7 @@ class GodCandidates(_Described):
     types: Annotated[list[Annotated[int, Field(ge=1, le=4)]], Field(min_length=1)] = Field(
         default_factory=lambda: [3, 4]
     )
-    layers: Annotated[dict[Name, str], Field(min_length=1)] = Field(
+    layers: Annotated[dict[Name, str], Field(min_length=1, max_length=100)] = Field(
         default_factory=lambda: {f"cnn{number}": f"cnn{number}" for number in range(1, 9)}
     )
 

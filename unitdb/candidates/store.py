@@ -158,7 +158,9 @@ def find_candidates(name: str, cache: Path) -> Path:
     named = {path: one for path, one in sets.items() if one.name == asked}
     fits = {path: one for path, one in named.items() if one.sha256.startswith(digits)}
     if not fits:
-        known = dict.fromkeys(f"{one.name}@{one.sha256[:_SHORT]}" for one in sets.values())
+        known = dict.fromkeys(
+            f"{one.name}@{one.sha256[:_SHORT]}" if digits else one.name for one in sets.values()
+        )
         raise UnknownCandidatesError(
             name, known, where=f"{cache / _BELOW}", hint="unitdb candidates list"
         )
