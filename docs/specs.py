@@ -20,8 +20,7 @@ from unitdb.responses import DatasetSpec
 HEAD = """# Keys of recipe.yaml, dataset.yaml and candidates.yaml
 
 Written by `make docs` from the code that reads them; do not edit. Other keys are refused, with the
-nearest that there is. *Required* keys have no default. What stands under two files is explained under
-the first.
+nearest that there is. *Required* keys have no default. Keys that files share are explained once.
 """
 START = {"recipe.yaml": Recipe, "dataset.yaml": DatasetSpec, "candidates.yaml": CandidatesFile}
 

@@ -159,7 +159,7 @@ def test_sets_of_one_name(made, places):
     assert find_candidates(f"god@{other.sha256[:8]}", places.cache) == other.folder
     with pytest.raises(UnknownCandidatesError, match="did you mean 'god'"):
         find_candidates("gods", places.cache)
-    with pytest.raises(UnknownCandidatesError, match="there are: god@|did you mean 'god@"):
+    with pytest.raises(UnknownCandidatesError, match=r"there are: god@|did you mean 'god@"):
         find_candidates("god@zz", places.cache)
 
 
