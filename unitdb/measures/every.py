@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unitdb.measures.accuracies import OF_ACCURACIES
 from unitdb.measures.encoding import Encoding
+from unitdb.measures.identification import IdentificationMeasure
 from unitdb.measures.kept import Kept
 from unitdb.measures.patterns import Patterns
 from unitdb.measures.predicted import Published
@@ -11,4 +12,11 @@ from unitdb.measures.protocol import Measure
 
 __all__ = ["MEASURES"]
 
-MEASURES: list[Measure] = [Encoding(), Patterns(), Kept(), Published(), *OF_ACCURACIES]
+MEASURES: list[Measure] = [
+    Encoding(),
+    Patterns(),
+    Kept(),
+    Published(),
+    IdentificationMeasure(),
+    *OF_ACCURACIES,
+]

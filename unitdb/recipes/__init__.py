@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unitdb.lazily import lazily
+from unitdb.recipes.identification import IdentificationSpec
 from unitdb.recipes.identity import (
     build_id,
     recipe_columns,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BestUnits",
     "DatasetInput",
+    "IdentificationSpec",
     "Job",
     "Progress",
     "Recipe",

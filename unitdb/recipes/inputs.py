@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from unitdb.activations import LoadedFeatures, LoadedModel, load_choice
+from unitdb.activations import LoadedFeatures, LoadedModel, UnitSelection, load_choice
+from unitdb.candidates import CandidateSet, Places, make_candidates
 from unitdb.errors import (
     RecipeError,
     ResponsesError,
@@ -47,15 +48,56 @@ def read_jobs(
     read = read_datasets(
         recipe, folder=folder, data=data, cache=cache, datasets=datasets, progress=progress
     )
-    jobs = [
-        Job(recipe=recipe, dataset=d, model=m, uses=merge_uses([*d.uses, *uses]))
-        for d in read
-        for m, uses in models
-    ]
+    places = Places(folder=folder, cache=cache, data=data, datasets=datasets)
+    jobs = []
+    for model, uses in models:
+        sets, of_sets = _candidates(recipe, model, places, progress)
+        jobs += [
+            Job(
+                recipe=recipe,
+                dataset=d,
+                model=model,
+                uses=merge_uses([*d.uses, *uses, *of_sets]),
+                candidates=sets,
+            )
+            for d in read
+        ]
+    order = {d.spec.name: place for place, d in enumerate(read)}
+    jobs.sort(key=lambda job: order[job.dataset.spec.name])
     for job in jobs:
         if isinstance(job.model, LoadedFeatures):
             job.model.check_stimuli(job.dataset.stimuli.ids)
     return jobs
+
+
+def _candidates(
+    recipe: Recipe,
+    model: LoadedModel | LoadedFeatures,
+    places: Places,
+    progress: Progress | None,
+) -> tuple[dict[str, CandidateSet], list[Use]]:
+    """Candidate sets of a recipe, made or found where they are stored, and the files read."""
+    asked = recipe.identification
+    found, uses = dict[str, CandidateSet](), list[Use]()
+    if asked is None:
+        return found, uses
+    for name, spec in asked.sets.items():
+        if spec.kind == "own":
+            continue
+        # Of pictures no more is computed than patterns are of; the same units as are decoded.
+        n = min(asked.units, recipe.selection.sample or asked.units)
+        few = UnitSelection(sample=n, seed=recipe.selection.seed)
+        with noting_reads() as files:
+            found[name] = make_candidates(
+                name,
+                spec,
+                places=places,
+                model=model,
+                units=few if spec.kind in ("pictures", "dataset") else None,
+                progress=named(progress, f"candidates {name}"),
+            )
+        uses += [Use(path=path, role="candidates") for path in sorted(files)]
+    return found, uses
 
 
 def read_models(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from unitdb.activations import LoadedFeatures, LoadedModel
+from unitdb.candidates import CandidateSet
 from unitdb.recipes.dataset import DatasetInput
 from unitdb.recipes.identity import build_id, sets_sha256, shown_sha256
 from unitdb.recipes.recipe import Recipe
@@ -38,17 +39,21 @@ class Job:
         Network and layers, or files of its activations.
     uses : tuple of Use
         The files that dataset and model are from, and what each is to them.
+    candidates : mapping of str to CandidateSet
+        Sets that its predictions are identified among, but for those of its own targets.
     """
 
     recipe: Recipe
     dataset: DatasetInput
     model: LoadedModel | LoadedFeatures
     uses: tuple[Use, ...]
+    candidates: Mapping[str, CandidateSet] = field(default_factory=dict)
 
     @property
     def inputs(self) -> dict[str, object]:
         """Content hashes of all that the job reads."""
-        return {
+        sets = {name: each.sha256 for name, each in self.candidates.items()}
+        return ({"candidates": sets} if sets else {}) | {
             "model": self.model.model_sha256,
             "responses": {s.subject: s.sha256 for s in self.dataset.subjects},
             "stimuli": self.dataset.stimuli.key,

@@ -18,6 +18,7 @@ from unitdb.activations import ModelChoice, OwnModel, UnitSelection
 from unitdb.decoding import DecoderSettings
 from unitdb.errors import RecipeError
 from unitdb.recipes.authors import Author, Doi, Line
+from unitdb.recipes.identification import IdentificationSpec
 from unitdb.specs import Name, Spec, check_alike, read_spec
 from unitdb.unitids import UnitId
 
@@ -241,6 +242,8 @@ class Recipe(Spec):
         Units that are kept image by image.
     predictions : PredictionsSpec, optional
         Publish what is predicted of each sample.
+    identification : IdentificationSpec, optional
+        Identify what is predicted among many candidates.
     seed : int
         Of folds and shuffling.
     authors : list of Author
@@ -287,6 +290,7 @@ class Recipe(Spec):
     encoding: EncodingSpec | None = None
     keep: KeepSpec = KeepSpec()
     predictions: PredictionsSpec | None = None
+    identification: IdentificationSpec | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     authors: list[Author] = Field(default_factory=list)
     doi: Doi | None = None
@@ -319,6 +323,16 @@ class Recipe(Spec):
             )
         return self
 
+    @model_validator(mode="after")
+    def _patterns_are_of_units_chosen_by_other_samples(self) -> Recipe:
+        if self.identification is not None and isinstance(self.stored, BestUnits):
+            raise ValueError(
+                f"identification: not with `predictions: {{units: best {self.stored.best}}}`: the "
+                "best are chosen by the same samples, and would be identified too well; use a "
+                "number of units, or all"
+            )
+        return self
+
     @property
     def n_controls(self) -> int:
         """How often everything is decoded with shuffled images."""
@@ -332,7 +346,9 @@ class Recipe(Spec):
     @property
     def stored(self) -> int | Literal["all"] | BestUnits | None:
         """Units of each layer whose predictions are stored, published or not; None for none."""
-        return None if self.predictions is None else self.predictions.units
+        if self.predictions is not None:
+            return self.predictions.units
+        return None if self.identification is None else PredictionsSpec().units
 
     @property
     def published(self) -> int | Literal["all"] | BestUnits | None:

@@ -159,7 +159,7 @@ class Tables:
     @property
     def views(self) -> list[str]:
         """Names of the views, which :meth:`sql` knows besides the tables."""
-        return list(views_of(self.schema_version))
+        return list(views_of(self.schema_version, self.tables))
 
     def listed(self) -> Entry | None:
         """Look it up in the catalogue above it: errata and retraction, which may come later.
@@ -365,7 +365,7 @@ class Tables:
         }
         mark = " SIMULATED." if self.simulated else ""
         origin = f"Release {self.label}.{mark} Cite as: {self.citation}"
-        views = views_of(self.schema_version)
+        views = views_of(self.schema_version, self.tables)
         write_database(Path(destination), files, views=views, origin=origin)
 
     @cached_property
@@ -440,7 +440,7 @@ class Tables:
                 table: [self._storage.location(file) for file in files]
                 for table, files in self._manifest.files.items()
             },
-            views=views_of(self.schema_version),
+            views=views_of(self.schema_version, self.tables),
             filesystem=self._storage.filesystem(),
             memory=memory,
             threads=threads,

@@ -334,9 +334,10 @@ TABLES = (
                 name="role",
                 type=NAME,
                 description="What it is to the build: recipe, dataset (its dataset.yaml), "
-                "stimuli, responses, model (factory, weights or activations), accuracies (of a "
-                "publication), or code (the source of unitdb)",
-                pattern=r"recipe|dataset|stimuli|responses|model|accuracies|code",
+                "stimuli, responses, model (factory, weights or activations), candidates (what "
+                "predictions are identified among), accuracies (of a publication), or code (the "
+                "source of unitdb)",
+                pattern=r"recipe|dataset|stimuli|responses|model|candidates|accuracies|code",
             ),
             text(
                 "path",

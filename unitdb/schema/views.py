@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -29,6 +30,8 @@ class View:
         The query.
     since : str
         Schema version whose tables have what it reads.
+    reads : str
+        The table without which a release is without the view.
     """
 
     name: str
@@ -36,6 +39,7 @@ class View:
     columns: tuple[Column, ...]
     sql: str
     since: str
+    reads: str
 
 
 _ACCURACY = TABLES["accuracy"]
@@ -76,19 +80,93 @@ SELECT dataset, condition, model, layer, roi, unit, subject, r, reliability,
 FROM accuracy WHERE reliability IS NOT NULL
 """.strip(),
     since="2.1",
+    reads="accuracy",
 )
 
-VIEWS: dict[str, View] = {view.name: view for view in (_EXPLAINABLE,)}
+_SUMMARY = TABLES["identification_summary"]
+_OF_CURVE = ("dataset", "condition", "model", "layer", "roi", "subject", "set", "method", "trials")
+
+_CURVE = View(
+    name="identification_curve",
+    row="how often the true candidate is the most similar of n, n - 1 false ones drawn at random",
+    columns=(
+        *(_SUMMARY[name] for name in _OF_CURVE),
+        Column(
+            name="among",
+            type=pa.string(),
+            description="Which false candidates are drawn: all, or those that did not train the "
+            "decoder (untrained)",
+        ),
+        Column(
+            name="n",
+            type=pa.int64(),
+            description="Candidates to choose from, the true one included: 2, 5, 10, 20, 50, … "
+            "and all that there are",
+            unit="candidates",
+        ),
+        Column(
+            name="rate",
+            type=pa.float64(),
+            description="Mean over predictions that have so many candidates, exact; 2 gives the "
+            "pairwise rate, all top-1. In cross-validation among all candidates it may be below "
+            "chance, as those that trained are nearer than what is held out",
+            unit="share",
+        ),
+        Column(name="chance", type=pa.float64(), description="1 / n", unit="share"),
+        Column(
+            name="n_predictions",
+            type=pa.int64(),
+            description="Predictions that it is over",
+            unit="predictions",
+        ),
+    ),
+    # Σ_k C(t, k) C(w, n - 1 - k) / C(N, n - 1) / (k + 1), by logarithms of factorials.
+    sql="""
+SELECT dataset, condition, model, layer, roi, subject, set, method, trials, among, n,
+  avg(list_sum([
+    exp(
+      lgamma(t + 1) - lgamma(k + 1) - lgamma(t - k + 1)
+      + lgamma(w + 1) - lgamma(n - k) - lgamma(w - n + k + 2)
+      - lgamma(big + 1) + lgamma(n) + lgamma(big - n + 2)
+    ) / (k + 1)
+    FOR k IN range(greatest(0, n - 1 - w), least(t, n - 1) + 1)
+  ] || [0.0])) AS rate,
+  1 / n AS chance, count(*) AS n_predictions
+FROM (
+  SELECT *, unnest(list_filter(
+    [2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000],
+    lambda size: size <= big
+  ) || [big + 1]) AS n
+  FROM (
+    SELECT dataset, condition, model, layer, roi, subject, set, method,
+      CASE WHEN trial = 0 THEN 'means' ELSE 'single' END AS trials,
+      unnest(['all', 'untrained']) AS among,
+      unnest([n_below, n_below - n_below_trained])::BIGINT AS w,
+      unnest([n_equal, n_equal - n_equal_trained])::BIGINT AS t,
+      unnest([n_false, n_false - n_false_trained])::BIGINT AS big
+    FROM identification
+  )
+  WHERE big > 0
+)
+GROUP BY ALL
+""".strip(),
+    since="2.5",
+    reads="identification",
+)
+
+VIEWS: dict[str, View] = {view.name: view for view in (_EXPLAINABLE, _CURVE)}
 """All views by name."""
 
 
-def views_of(version: str) -> dict[str, str]:
-    """SQL of the views that releases of a schema version have, by name.
+def views_of(version: str, tables: Collection[str]) -> dict[str, str]:
+    """SQL of the views that a release has, by name.
 
     Parameters
     ----------
     version : str
-        MAJOR.MINOR.
+        Schema of the release, MAJOR.MINOR.
+    tables : collection of str
+        Its tables.
     """
     known = (view for view in VIEWS.values() if numbers(view.since) <= numbers(version))
-    return {view.name: view.sql for view in known}
+    return {view.name: view.sql for view in known if view.reads in tables}

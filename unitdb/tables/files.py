@@ -24,7 +24,9 @@ _ALGORITHMS = {
     "SHA512": "sha512",
 }
 
-Role = Literal["recipe", "dataset", "stimuli", "responses", "model", "accuracies", "code"]
+Role = Literal[
+    "recipe", "dataset", "stimuli", "responses", "model", "candidates", "accuracies", "code"
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,6 +70,8 @@ _HISTOGRAMS = ("accuracy_histogram", "unit_histogram", "summary_histogram")
 _DERIVED = ("layer_summary", "layer_reliability", "intersubject")
 """Small tables whose rows belong to partitions."""
 _KEPT = ("activation", "prediction")
+_MANY = ("encoding", "samples", "candidates", "identification", "candidate_features")
+"""Small tables of many rows, which are read as Arrow has them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +185,7 @@ def verify(
     described = {
         name: table.to_pylist()
         for name, table in small.items()
-        if name not in (*stored, *_HISTOGRAMS, *_KEPT, "encoding", "samples")
+        if name not in (*stored, *_HISTOGRAMS, *_KEPT, *_MANY)
     }
     sets = Sets(described)
     plan = check_references(described, manifest, sets)

@@ -1,0 +1,385 @@
+"""Tables of identification: which of many candidates a prediction is of."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from unitdb.schema.columns import (
+    CONDITION,
+    DATASET,
+    LAYER,
+    MODEL,
+    NAME,
+    NAME_PATTERN,
+    OF_DATASET,
+    OF_LAYER,
+    OF_MODEL,
+    OF_ROI,
+    ROI,
+    SUBJECT,
+    UNIT,
+    count,
+    name_column,
+    sha256,
+    share,
+    text,
+)
+from unitdb.schema.spec import Column, ForeignKey, Table
+
+__all__ = ["TABLES"]
+
+_SINCE = "2.5"
+_NO_SIMILARITY = "NULL where the prediction or the true pattern does not vary over units"
+_NO_CATEGORIES = "NULL where the target is of no known category"
+_NONE = "NULL where no prediction could be compared"
+_TOO_FEW = "NULL where there are no more candidates than that"
+
+SET = name_column("set", "Name of the candidate set in the recipe")
+_LAYERS = Column(
+    name="layer",
+    type=NAME,
+    description="Name of the layer; or all layers together: *concatenated (their units one after "
+    "the other, those of a layer normalised and divided by the root of their number) or *fisher "
+    "(the mean of the layers' similarities on Fisher's scale)",
+    pattern=rf"{NAME_PATTERN}|\*concatenated|\*fisher",
+)
+_SUBJECTS = Column(
+    name="subject",
+    type=NAME,
+    description="Identifier of the person; * for the mean of all people's predictions",
+    pattern=rf"{NAME_PATTERN}|\*",
+)
+_CANDIDATE = Column(name="candidate", type=pa.string(), description="Identifier of the candidate")
+_METHOD = Column(
+    name="method",
+    type=NAME,
+    description="How patterns are compared, by Pearson r over units: normalised by each unit's "
+    "mean and SD over the images that train, or raw, as published (horikawa2017)",
+    pattern="normalised|horikawa2017",
+)
+_TRIALS = Column(
+    name="trials",
+    type=NAME,
+    description="Whether single samples are identified, or the means of those of one target",
+    pattern="single|means",
+)
+_OF_SET = ForeignKey(columns=("dataset", "condition", "model", "set"), table="candidate_sets")
+_PLACE = (DATASET, CONDITION, MODEL, _LAYERS, ROI, _SUBJECTS, SET, _METHOD)
+_PLACE_NAMES = tuple(column.name for column in _PLACE)
+
+
+def _similarity(name: str, description: str) -> Column:
+    return Column(
+        name=name,
+        type=pa.float64(),
+        description=description,
+        unit="Pearson r over units",
+        null=_NO_SIMILARITY,
+        minimum=-1.0,
+        maximum=1.0,
+    )
+
+
+def _counts(ending: str, which: str, null: str | None = None) -> tuple[Column, ...]:
+    """How many false candidates of a kind there are, how many below and how many equal."""
+    return (
+        count(f"n_false{ending}", f"False candidates{which}", unit="candidates", null=null),
+        count(
+            f"n_below{ending}",
+            f"False candidates{which} that are less similar than the true one",
+            unit="candidates",
+            null=null,
+        ),
+        count(
+            f"n_equal{ending}",
+            f"False candidates{which} that are as similar, to within 2⁻⁴⁰",
+            unit="candidates",
+            null=null,
+        ),
+    )
+
+
+def _rate(name: str, description: str, null: str = _NONE) -> Column:
+    return share(name, description, unit="share", null=null)
+
+
+def _difference(name: str, description: str) -> Column:
+    return Column(
+        name=name,
+        type=pa.float64(),
+        description=description,
+        unit="share",
+        null=_NONE,
+        minimum=-1.0,
+        maximum=1.0,
+    )
+
+
+TABLES = (
+    Table(
+        name="candidate_sets",
+        row="a set of candidates that the predictions of a test set are identified among",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            SET,
+            Column(
+                name="kind",
+                type=NAME,
+                description="What the candidates are: own targets alone, or also pictures, files "
+                "of features, categories of god, or stimuli of a dataset",
+                pattern="own|pictures|features|god|dataset",
+            ),
+            Column(
+                name="targets",
+                type=NAME,
+                description="Whether the true candidate has the activation that is decoded, or "
+                "the features that the set has of it",
+                pattern="decoded|set",
+            ),
+            count("n_candidates", "Candidates", unit="candidates", minimum=2),
+            count("n_targets", "Candidates that are the target of a sample", unit="candidates"),
+            count("n_trained", "Others that trained the decoder", unit="candidates"),
+            text("source", "Where the candidates are from"),
+            sha256(
+                "sha256",
+                "Hash of the set's ids, labels, numbers of pictures, units and features",
+                null="NULL where the candidates are the targets alone",
+            ),
+            text("description", "What the candidates are, as the recipe says"),
+        ),
+        primary_key=("dataset", "condition", "model", "set"),
+        foreign_keys=(OF_DATASET, OF_MODEL),
+        optional=True,
+        measured=True,
+        since=_SINCE,
+    ),
+    Table(
+        name="candidates",
+        row="a candidate of a set",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            SET,
+            _CANDIDATE,
+            text("label", "Words for people"),
+            Column(
+                name="role",
+                type=NAME,
+                description="target: of a sample of the test set; trained: its picture, or one of "
+                "its category, trained the decoder; other. In cross-validation targets train the "
+                "decoders of other folds, too: identification.n_false_trained counts them",
+                pattern="target|trained|other",
+            ),
+            text("category", "Category, for rates within and between", null="NULL without one"),
+            count(
+                "n_pictures",
+                "Pictures that its features are the mean over",
+                unit="pictures",
+                minimum=1,
+                null="NULL where it is not known",
+            ),
+        ),
+        primary_key=("dataset", "condition", "model", "set", "candidate"),
+        foreign_keys=(_OF_SET,),
+        optional=True,
+        measured=True,
+        since=_SINCE,
+    ),
+    Table(
+        name="identification",
+        row="a prediction that is compared with all candidates of a set",
+        columns=(
+            *_PLACE,
+            text("stimulus", "Stimulus of the sample; of means what is decoded"),
+            count(
+                "trial",
+                "Which sample of the stimulus, from 1; 0 for the mean of all samples of a target",
+                unit="index",
+            ),
+            text("target", "The true candidate"),
+            count("n_units", "Units compared", unit="units"),
+            _similarity("target_r", "Similarity with the true candidate"),
+            *_counts("", ""),
+            *_counts("_trained", " that trained the decoder of this prediction"),
+            *_counts("_within", " of the target's category", _NO_CATEGORIES),
+            *_counts("_between", " of other categories", _NO_CATEGORIES),
+            text(
+                "best",
+                "The most similar candidate, the true one included",
+                null="NULL where no pattern varies",
+            ),
+            _similarity("best_r", "Its similarity"),
+            _rate(
+                "chance_exchange",
+                "Share of false candidates that predictions of other images are less like than "
+                "this target, mean over them: above .5 for a target that many are like",
+                "NULL where there is no other image that can be compared",
+            ),
+        ),
+        primary_key=(*_PLACE_NAMES, "stimulus", "trial", "target"),
+        foreign_keys=(OF_ROI, OF_MODEL, _OF_SET),
+        row_group=2**15,
+        optional=True,
+        measured=True,
+        since=_SINCE,
+    ),
+    Table(
+        name="identification_summary",
+        row="identification from a layer, or all together, in an ROI of a subject",
+        columns=(
+            *_PLACE,
+            _TRIALS,
+            count("n_predictions", "Predictions that could be compared", unit="predictions"),
+            count("n_images", "Different targets of these", unit="images"),
+            count("n_candidates", "Candidates", unit="candidates", minimum=2),
+            count("n_units", "Units compared", unit="units"),
+            _rate(
+                "rate",
+                "Pairwise identification: share of false candidates that a prediction is less "
+                "like than the true one, ties ½, mean over predictions",
+            ),
+            _rate("rate_low", "Lower end of rate, 95 % interval over test images"),
+            _rate("rate_high", "Upper end of rate, 95 % interval over test images"),
+            _rate(
+                "chance_exchange",
+                "Rate of exchanged images: target of one, prediction of another, mean over pairs",
+                "NULL where all predictions are of one image",
+            ),
+            _rate(
+                "chance_controls",
+                "Mean rate of the controls, decoded with shuffled images",
+                "NULL where the build has no controls (see builds.significance)",
+            ),
+            _difference("specific", "Image-specific rate: rate less chance_exchange"),
+            _difference("specific_low", "Lower end of specific, 95 % interval over test images"),
+            _difference("specific_high", "Upper end of specific, 95 % interval over test images"),
+            _rate(
+                "rate_untrained",
+                "Rate among candidates that did not train the decoder",
+                "NULL where all false candidates did",
+            ),
+            Column(
+                name="n_untrained",
+                type=pa.float64(),
+                description="Candidates that did not train the decoder, the true one included: "
+                "mean over predictions",
+                unit="candidates",
+                null=_NONE,
+                minimum=1.0,
+            ),
+            *(
+                _rate(
+                    f"top{k}",
+                    f"Share of predictions whose true candidate is among the {k} most similar, of "
+                    "those that did not train the decoder",
+                    f"{_TOO_FEW}, or no prediction could be compared",
+                )
+                for k in (1, 5, 10, 50)
+            ),
+            _rate("chance_top1", "1 over the number of candidates that did not train, their mean"),
+            _rate(
+                "exchange_top1",
+                "Share of exchanged images whose target is the most similar of all candidates",
+                "NULL where all predictions are of one image",
+            ),
+            Column(
+                name="median_rank",
+                type=pa.float64(),
+                description="Median place of the true candidate among all, 1 the best",
+                unit="place",
+                null=_NONE,
+                minimum=1.0,
+            ),
+            _rate(
+                "rate_within",
+                "Rate among candidates of the target's category",
+                "NULL where there is none",
+            ),
+            _rate(
+                "rate_between",
+                "Rate among candidates of other categories",
+                "NULL where there is none",
+            ),
+            _rate(
+                "chance_category",
+                "Rate of predictions that know the category alone: s/2 + (1 - s) rate_between, s "
+                "the share of candidates of the target's category",
+                "NULL where categories are not known",
+            ),
+            share(
+                "p",
+                "One-sided p of rate: among the controls, or without any among exchanges of images",
+                unit="probability",
+                null=_NONE,
+            ),
+            share(
+                "q",
+                "Benjamini-Hochberg q of p, over layers and ROIs of a subject, set, method and "
+                "kind of trials; layers together are a family of their own",
+                unit="share",
+                null=_NONE,
+            ),
+        ),
+        primary_key=(*_PLACE_NAMES, "trials"),
+        foreign_keys=(OF_ROI, OF_MODEL, _OF_SET),
+        optional=True,
+        measured=True,
+        since=_SINCE,
+    ),
+    Table(
+        name="candidate_units",
+        row="a unit that patterns of candidates are of, as a subject's images that train have it",
+        columns=(
+            DATASET,
+            MODEL,
+            LAYER,
+            SUBJECT,
+            UNIT,
+            Column(
+                name="mean",
+                type=pa.float64(),
+                description="Mean activation over the samples that train, of all folds",
+                unit="as the network computes it",
+            ),
+            Column(
+                name="sd",
+                type=pa.float64(),
+                description="Standard deviation likewise (ddof = 1); 0 where the unit answers the "
+                "same to all of them, and is left out of normalised patterns",
+                unit="as the network computes it",
+                minimum=0.0,
+            ),
+        ),
+        primary_key=("dataset", "model", "layer", "subject", "unit"),
+        foreign_keys=(OF_LAYER,),
+        optional=True,
+        measured=True,
+        since=_SINCE,
+    ),
+    Table(
+        name="candidate_features",
+        row="the features of a candidate in a layer, where the recipe publishes them",
+        columns=(
+            DATASET,
+            MODEL,
+            SET,
+            LAYER,
+            _CANDIDATE,
+            Column(
+                name="features",
+                type=pa.list_(pa.float32()),
+                description="Activation of each unit of candidate_units, in their order, raw",
+                unit="as the network computes it",
+            ),
+        ),
+        primary_key=("dataset", "model", "set", "layer", "candidate"),
+        foreign_keys=(OF_LAYER,),
+        row_group=2**9,
+        optional=True,
+        measured=True,
+        since=_SINCE,
+    ),
+)
