@@ -128,7 +128,10 @@ def open_candidates(folder: Path) -> CandidateSet:
 
 
 def stored_sets(cache: Path) -> dict[Path, StoredSet | None]:
-    """Sets below ``cache`` by their folders, by name and hash; None is for a damaged one."""
+    """Sets below ``cache`` by their folders, by name and hash; None is for a damaged one.
+
+    Their features are not read: that all bytes are as written, :func:`open_candidates` sees.
+    """
     parent = cache / _BELOW
     folders = (path.parent for path in visible(parent.glob(f"*/{_META}"), below=parent))
     found = {folder: _whole(folder) for folder in sorted(folders)}
@@ -204,16 +207,25 @@ def _write_features(path: Path, found: CandidateSet, layer: str) -> None:
 
 def _whole(folder: Path) -> StoredSet | None:
     try:
-        return _read(folder)
-    except DamagedFileError:
+        meta = _parsed(folder / _META, (folder / _META).read_text(encoding="utf-8"))
+        _opened(folder, meta)
+    except (OSError, ValueError):
         return None
+    return meta
 
 
 def _read(folder: Path) -> StoredSet:
     path = folder / _META
     try:
-        meta = StoredSet.model_validate_json(read_text(path))
-    except (ValidationError, UnicodeDecodeError) as cause:
+        return _parsed(path, read_text(path))
+    except UnicodeDecodeError as cause:
+        raise DamagedFileError(f"{path}: damaged: {cause}") from None
+
+
+def _parsed(path: Path, text: str) -> StoredSet:
+    try:
+        meta = StoredSet.model_validate_json(text)
+    except ValidationError as cause:
         raise DamagedFileError(f"{path}: damaged: {cause}") from None
     if meta.format != FORMAT:
         raise DamagedFileError(f"{path}: format {meta.format}; this unitdb reads {FORMAT}")
