@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 
 from unitdb.analysis.identification import pairwise_identification
@@ -253,6 +252,8 @@ def _ratio(of: Array, n: NDArray[np.int_]) -> Array:
 
 def _exchanged(s: Array, of_sample: Rows) -> float:
     """Mean rate over all samples and the targets of all: of each the share that is less like."""
+    import scipy.stats  # takes a second to import
+
     vary = ~np.isnan(s).all(axis=1), ~np.isnan(s).all(axis=0)
     if not vary[0].any() or vary[1].sum() < 2:
         return np.nan

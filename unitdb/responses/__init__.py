@@ -1,17 +1,24 @@
 """fMRI in: dataset.yaml and its files → stimuli and Responses."""
 
-from unitdb.responses.bdata import open_bdata
-from unitdb.responses.categories import category_means, category_pairs
-from unitdb.responses.dataset import Dataset, dataset_specs, find_dataset, open_dataset
-from unitdb.responses.design import Design, HeldOut, decoding_design, shuffle_images
-from unitdb.responses.rdm import virtual_voxels
-from unitdb.responses.sets import read_pairs
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unitdb.lazily import lazily
 from unitdb.responses.sets_spec import CROSS_VALIDATION, TRAIN, TestSpec
-from unitdb.responses.simulation import Truth, simulated_truth
 from unitdb.responses.spec import DatasetSpec, Transformations
-from unitdb.responses.stimuli import folder_stimuli
 from unitdb.responses.stimuli_spec import CategoryRule, FolderStimuli
-from unitdb.responses.types import Responses, TestSet
+
+if TYPE_CHECKING:
+    from unitdb.responses.bdata import open_bdata
+    from unitdb.responses.categories import category_means, category_pairs
+    from unitdb.responses.dataset import Dataset, dataset_specs, find_dataset, open_dataset
+    from unitdb.responses.design import Design, HeldOut, decoding_design, shuffle_images
+    from unitdb.responses.rdm import virtual_voxels
+    from unitdb.responses.sets import read_pairs
+    from unitdb.responses.simulation import Truth, simulated_truth
+    from unitdb.responses.stimuli import folder_stimuli
+    from unitdb.responses.types import Responses, TestSet
 
 __all__ = [
     "CROSS_VALIDATION",
@@ -40,3 +47,28 @@ __all__ = [
     "simulated_truth",
     "virtual_voxels",
 ]
+
+# What reads files, and what computes, is for those who read them: recipes need the keys alone.
+__getattr__ = lazily(
+    __name__,
+    {
+        "Dataset": "dataset",
+        "Design": "design",
+        "HeldOut": "design",
+        "Responses": "types",
+        "TestSet": "types",
+        "Truth": "simulation",
+        "category_means": "categories",
+        "category_pairs": "categories",
+        "dataset_specs": "dataset",
+        "decoding_design": "design",
+        "find_dataset": "dataset",
+        "folder_stimuli": "stimuli",
+        "open_bdata": "bdata",
+        "open_dataset": "dataset",
+        "read_pairs": "sets",
+        "shuffle_images": "design",
+        "simulated_truth": "simulation",
+        "virtual_voxels": "rdm",
+    },
+)
