@@ -29,6 +29,25 @@ TESTED = [1518878.010042, 1639765.052902, 2071294.046212]
 OTHERS = [1440764, 1484850, 1491361, 1494475, 12345678]
 
 
+DATASET = """
+name: zoo
+title: A zoo
+description: made up
+simulated: true
+licence: none
+source: made up
+citation: none
+subjects: [sub-01]
+rois: {all: every voxel}
+stimuli: {kind: folder, folder: animals, ending: .png%s}
+responses:
+  kind: arrays
+  file: "{subject}.npz"
+  cross-validation: {responses: x, stimulus_ids: ids}
+  masks: {all: null}
+"""
+
+
 @pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     folder = tmp_path_factory.mktemp("network")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tests.activations.test_features import IDS, SHAPES, values, write
-from tests.candidates.conftest import LAYERS, OTHERS, TESTED, TRAINING, write_god
-from unitdb.activations import LayerInfo, UnitSelection, select_units
+from tests.activations.test_features import IDS, SHAPES, spec as features_of, values, write
+from tests.candidates.conftest import DATASET, LAYERS, OTHERS, TESTED, TRAINING, write_god
+from unitdb.activations import LayerInfo, UnitSelection, load_features, select_units
 from unitdb.candidates import CandidatesSpec, make_candidates
 from unitdb.errors import ActivationsError, CandidatesError, DatasetError, StimulusMismatchError
 
@@ -144,3 +144,19 @@ def test_what_the_file_of_generic_object_decoding_does_not_have(places):
     with pytest.raises(CandidatesError, match="layer 'cnn3': the features of 'n01494475' are not"):
         make_candidates("god", of_god(), places=places)
     assert make_candidates("god", of_god(layers={"cnn8": "cnn8"}), places=places).layers
+
+
+def test_stimuli_of_a_dataset_that_are_known_by_name_alone(places):
+    """Features of the network stand in files, and pictures may not be had."""
+    kind = write(places.data / "f", "npy")
+    network = load_features(features_of(format=kind), folder=places.data)
+    (places.folder / "zoo.yaml").write_text(
+        DATASET.replace("folder, folder: animals, ending: .png%s", "names, file: f/stimuli.txt")
+    )
+    given = spec(kind="dataset", dataset="zoo.yaml", stimuli=["s1", "s[5-6]", "s4*"])
+    with pytest.raises(CandidatesError, match=r"'s\[5-6\]' fits none of 7"):
+        make_candidates("zoo", given, places=places, model=network)
+    given = spec(kind="dataset", dataset="zoo.yaml", stimuli=["s1", "s4*"])
+    found = make_candidates("zoo", given, places=places, model=network)
+    assert (found.ids, found.model) == (("s1", "s4"), "vgg")
+    assert np.array_equal(found.features("f8"), values("fc8")[[1, 4]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -10,9 +11,10 @@ import pytest
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from tests.candidates.conftest import PICTURES
+from tests.activations.conftest import write_model
+from tests.candidates.conftest import DATASET, PICTURES
 from unitdb.activations import Stimuli, UnitSelection, extract
-from unitdb.candidates import CandidatesSpec, make_candidates
+from unitdb.candidates import CandidatesSpec, make_candidates, make_file
 from unitdb.errors import CandidatesError, DatasetError, UnknownDatasetError
 
 SOME = UnitSelection(sample=4, seed=1)
@@ -189,25 +191,6 @@ def test_the_hash_changes_with_what_the_set_holds(network, places, tmp_path, cha
     assert (made(units, model).sha256 == before.sha256) is same
 
 
-DATASET = """
-name: zoo
-title: A zoo
-description: made up
-simulated: true
-licence: none
-source: made up
-citation: none
-subjects: [sub-01]
-rois: {all: every voxel}
-stimuli: {kind: folder, folder: animals, ending: .png%s}
-responses:
-  kind: arrays
-  file: "{subject}.npz"
-  cross-validation: {responses: x, stimulus_ids: ids}
-  masks: {all: null}
-"""
-
-
 @pytest.mark.parametrize("way", ["a path", "a name"])
 def test_the_stimuli_of_a_dataset(network, places, tmp_path, way):
     (tmp_path / "sets" / "zoo").mkdir(parents=True)
@@ -245,3 +228,32 @@ def test_a_dataset_that_is_not_there(network, places):
     given = TypeAdapter(CandidatesSpec).validate_python({"kind": "dataset", "dataset": "zooo"})
     with pytest.raises(UnknownDatasetError, match="'zooo'"):
         make_candidates("zoo", given, places=places, model=network)
+
+
+def test_a_file_may_bring_its_own_network(network, places, tmp_path):
+    own = write_model(tmp_path).model_dump(mode="json", exclude_defaults=True)
+    content = {
+        "model": {"name": "tiny", "layers": ["conv2", "fc"]},
+        "own_models": [own | {"check": None}],
+        "units": {"sample": 4, "seed": 1},
+        "candidates": {
+            "one": {"kind": "pictures", "folder": "animals", "ending": ".png"},
+            "two": {
+                "kind": "pictures",
+                "folder": "animals",
+                "ending": ".png",
+                "categories": {"before": "/"},
+            },
+        },
+    }
+    (tmp_path / "candidates.yaml").write_text(json.dumps(content))
+    told = []
+    one, two = make_file(
+        tmp_path / "candidates.yaml", places=places, progress=lambda *step: told.append(step)
+    )
+    assert told[-1] == ("one", 6, 6)  # of the second set, activations are there
+    assert (one.name, two.name, one.layers) == ("one", "two", ("conv2", "fc"))
+    by_hand = make_candidates("x", spec(), places=places, model=network, units=SOME)
+    for layer in one.layers:
+        assert np.array_equal(one.features(layer), by_hand.features(layer))
+    assert two.ids == ("cats", "cats/black", "dogs")
