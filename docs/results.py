@@ -2,6 +2,9 @@
 
 ``python docs/results.py RELEASE CONTROL > docs/results.md``, folders of releases of
 ``pipelines/algonauts92-hierarchy.yaml`` and ``pipelines/algonauts92-hierarchy-shuffled.yaml``.
+
+``python docs/results.py timecourse RELEASE`` prints the section at its end, on
+``pipelines/figure-images.yaml``.
 """
 
 from __future__ import annotations
@@ -71,8 +74,26 @@ each is what shuffled images give: of the second release, or of the controls.
 """
 
 
+TIMECOURSE = """## Time course
+
+{title}. Printed by
+
+```
+unitdb build pipelines/figure-images.yaml --data DATA
+python docs/results.py timecourse releases/figure-images/1.0.0
+```
+
+{responses}: {n_voxels} voxels, {n_runs} runs, each decoded by what the others have
+trained. Identification is pairwise, among the {n_stimuli} shapes; intervals are jackknives over
+these, and reach beyond 1; p permutes shapes among blocks, one time at a time.
+"""
+
+
 def main() -> None:
-    """Print the page."""
+    """Print the page, or a section."""
+    if sys.argv[1] == "timecourse":
+        print(timecourse(unitdb.open(Path(sys.argv[2]))), end="")  # noqa: T201
+        return
     release, control = (unitdb.open(Path(path)) for path in sys.argv[1:])
     print(page(release, control), end="")  # noqa: T201 - what it is for
 
@@ -97,6 +118,33 @@ def page(release: Release, control: Release) -> str:
     for model in release.sql("SELECT model FROM models ORDER BY model")["model"]:
         parts += [LAYERS.format(model=model), _layers(release, control, model)]
     return "\n".join(parts)
+
+
+def timecourse(release: Release) -> str:
+    """Markdown of the section on time courses."""
+    course = release.table("timecourse").sort_values("time")
+    head = TIMECOURSE.format(
+        title=release.title,
+        responses=release.table("datasets")["title"].iloc[0],
+        n_voxels=release.table("subjects")["n_voxels"].iloc[0],
+        n_runs=release.table("builds")["n_folds"].iloc[0],
+        n_stimuli=course["n_stimuli"].max(),
+    )
+    rows = (
+        [
+            f"{row.time:+g}",
+            row.n_samples,
+            row.identification,
+            _interval(row.identification_low, row.identification_high),
+            row.chance,
+            row.mean_r,
+            _interval(row.r_low, row.r_high),
+            row.p,
+        ]
+        for row in course.itertuples()
+    )
+    names = "s from onset | blocks | identification | 95 % | chance | mean r | 95 % | p"
+    return "\n".join([head, _table(names, rows)])
 
 
 def _table(header: str, rows: Iterable[list[Any]]) -> str:

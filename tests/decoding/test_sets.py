@@ -91,7 +91,31 @@ def test_sets_are_the_held_out_rows_of_one_split():
     split = (np.arange(6), np.arange(6, 12))
     with pytest.raises(ResponsesError, match="are not the held-out rows"):
         RoiDecoder(x, [split], settings, sets=[first])
+    folds = [(second, first), (first, second)]
     with pytest.raises(ResponsesError, match="one split, not folds"):
-        RoiDecoder(x, [(second, first), (first, second)], settings, sets=[first, second])
+        RoiDecoder(x, folds, settings, sets=[first, second], repeats=[None, np.zeros((2, 3, 4))])
     with pytest.raises(ResponsesError, match=r"\(2, 4, 4\); .* 3 held-out rows, 4 voxels"):
         RoiDecoder(x, [split], settings, sets=[first, second], repeats=[None, np.zeros((2, 4, 4))])
+
+
+@pytest.mark.parametrize("n_voxels", [None, 6])
+def test_folds_may_hold_out_rows_of_several_sets(n_voxels):
+    """Each as if it were the only one, in the order of the splits; some have none of a set."""
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(24, 15)), rng.normal(size=(24, 7))
+    train = [np.array([0, 1, 2, 3, 4, 5]), np.array([6, 7, 8, 9, 10, 11])]
+    one, two = [np.array([12, 13, 20]), np.array([14, 15])], [np.array([16, 17, 18, 19]), []]
+    splits = [
+        (of, np.sort(np.concatenate([a, b]).astype(int)))
+        for of, a, b in zip(train, one, two, strict=True)
+    ]
+    sets = [np.concatenate(each).astype(int) for each in (one, two)]
+    settings = DecoderSettings(n_voxels=n_voxels, alpha=2.0)
+    decoder = RoiDecoder(x, splits, settings, sets=sets)
+    found = decoder.decode(y, keep=np.arange(7))
+    for number, of_set in enumerate((one, two)):
+        alone = [(of, rows) for of, rows in zip(train, of_set, strict=True) if len(rows)]
+        other = RoiDecoder(x, alone, settings)
+        np.testing.assert_array_equal(found.r[number], other.accuracy(y))
+        places = [decoder.test_rows.tolist().index(row) for row in sets[number]]
+        np.testing.assert_array_equal(found.predicted[places], other.predict(y))

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.stats
 
 from unitdb.errors import DatasetError, UnknownNameError
 from unitdb.responses import DatasetSpec, dataset_specs, open_dataset, simulated_truth
@@ -107,8 +108,10 @@ def test_measured_responses_cannot_be_called_simulated(tmp_path, spec):
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"targets": "categories"}, "of pictures, without windows"),
-        ({"windows": {"from": 0, "to": 6}}, "of pictures, without windows"),
+        ({"targets": "categories"}, "of pictures"),
+        ({"windows": {"from": 0, "to": 6, "step": 2}}, "`windows` and `course` belong together"),
+        ({"course": {"seconds": 6}}, "`windows` and `course` belong together"),
+        ({"windows": {"from": 0, "to": 6}, "course": {"seconds": 6}}, "a number of seconds"),
         ({"pattern": "imagenet"}, "`pattern` and `names`: stimuli .* have names"),
         ({"names": "names.csv"}, "`pattern` and `names`: stimuli .* have names"),
     ],
@@ -116,3 +119,50 @@ def test_measured_responses_cannot_be_called_simulated(tmp_path, spec):
 def test_what_simulated_test_sets_do_not_have_is_refused(keys, message):
     with pytest.raises(ValueError, match=message):
         SimulatedTest.model_validate(keys)
+
+
+def with_course(spec, **course):
+    """The simulation with an imagery test set of windows."""
+    windows = {"from": -4, "to": 20, "step": 2}
+    test = SimulatedTest.model_validate(
+        {"repeats": 1, "noise": 0, "windows": windows, "course": {"seconds": 6, **course}}
+    )
+    tests = {"perception": spec.responses.tests["perception"], "imagery": test}
+    return spec.responses.model_copy(update={"tests": tests})
+
+
+def test_voxels_of_each_layer_follow_a_response_with_its_lag(spec, activations, ids):
+    source = with_course(spec, lags={"stem": 2.0})
+    found = simulate(spec, source, "sub-01", ids, activations, tests=["imagery@*"])
+    times = [test.time for test in found.tests.values()]
+    assert times == list(range(-4, 21, 2))
+    values = np.stack([found.values[found.split == f"imagery@{time:+g}s"] for time in times])
+    size = np.abs(values).mean(axis=1)  # times × voxels
+    highest = size.max(axis=0)
+    assert not size[[0, 1, 2]].any()  # nothing before onset, and nothing at it
+    # Late voxels are as the others one step later.
+    late = size.argmax(axis=0) == times.index(10)
+    assert 0 < late.mean() < 0.5
+    assert (size.argmax(axis=0)[~late] == times.index(8)).all()
+    course = size / highest
+    np.testing.assert_allclose(
+        course[3:, late].mean(axis=1), course[2:-1, ~late].mean(axis=1), atol=0.02
+    )
+    fine = np.arange(0, 40, 0.01)
+    density = scipy.stats.gamma.pdf(fine, 6) - scipy.stats.gamma.pdf(fine, 16) / 6
+    response = np.convolve(density, np.ones(600))[: len(fine)]
+    expected = np.interp(times, fine, response / response.max(), left=0)
+    np.testing.assert_allclose(course[:, ~late].mean(axis=1), np.abs(expected), atol=0.02)
+
+
+def test_what_is_there_does_not_change_with_a_course_beside_it(spec, activations, ids):
+    alone = spec.responses.model_copy(
+        update={"tests": {"perception": spec.responses.tests["perception"]}}
+    )
+    both = [
+        simulate(spec, source, "sub-02", ids, activations, tests=["perception"])
+        for source in (alone, with_course(spec))
+    ]
+    assert both[0].values.tobytes() == both[1].values.tobytes()
+    with pytest.raises(UnknownNameError, match=r"imagery@\+5s"):
+        simulate(spec, with_course(spec), "sub-02", ids, activations, tests=["imagery@+5s"])

@@ -44,6 +44,10 @@ WORDS = {
     "correlation is the decoding accuracy.",
     "driving": "Pictures of the dataset by the unit's activation: what it computes for them in the "
     "network, whatever brains do.",
+    "timecourse": "What is decoded from single volumes, at each time from the onset of what was "
+    "seen or imagined, by decoders that other samples have trained.",
+    "lag": "How far the course of a layer is displaced in time from the mean of all layers: above "
+    "0 it is late. How well the layer is decoded does not count, as it does for a peak's time.",
     "depth": "Place of the layer in its network: 0 is the first decoded layer, 1 the last.",
 }
 

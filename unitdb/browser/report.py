@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from unitdb.browser import _render, charts
+from unitdb.browser._course import MEASURES, chance_of, course_rows, lag_points, order_words
 from unitdb.browser._depth import relative_depth, spaced
 from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
 from unitdb.browser._words import WORDS
@@ -75,6 +76,7 @@ def html(release: Release) -> str:
     body = [
         *_head(release, held),
         *_figures(release, held),
+        *_courses(release),
         *_best(release),
         *_image_by_image(release),
         *_sources(release),
@@ -179,6 +181,40 @@ def _matrices(release: Release, where: dict[str, str]) -> Iterator[str]:
         if matrix.notna().to_numpy().any():
             chart = charts.heat_map(matrix, legend=legend)
             yield _figure(release, chart, "-".join([*where.values(), measure]), caption)
+
+
+def _courses(release: Release) -> Iterator[str]:
+    """Time courses of each network and ROI, and the order of layers in words."""
+    if "timecourse" not in release.tables:
+        return
+    course, lags, orders = (
+        _plain(release.table(name)) for name in ("timecourse", "lag", "lag_order")
+    )
+    order = _plain(release.table("layers")).sort_values("depth")
+    yield "<h2>Time course</h2>"
+    yield f"<p>{escape(WORDS['timecourse'])} {escape(WORDS['lag'])}</p>"
+    keys = ["dataset", "condition", "model", "roi"]
+    for found, rows in course.groupby(keys, sort=True):
+        place = [str(name) for name in found]
+        where = "-".join(place)
+        of_model = order[order["model"] == place[2]]["layer"].tolist()
+        layers: list[str] = [layer for layer in of_model if layer in set(rows["layer"])]
+        yield f"<h3>{escape(', '.join(place))}</h3>"
+        drawn = charts.course(
+            course_rows(rows, "identification"),
+            layers,
+            chance=chance_of(rows, "identification"),
+            title=MEASURES["identification"][3],
+        )
+        caption = "Identification at each time from onset; bands: 95 % interval; dashed: chance."
+        yield _figure(release, drawn, f"{where}-course", caption)
+        own, tested = (t[(t[keys] == place).all(axis=1)] for t in (lags, orders))
+        if own["lag"].notna().any():
+            drawn = charts.lags(lag_points(own.dropna(subset="lag")), layers)
+            caption = "Lag of each layer, with 95 % interval over subjects."
+            yield _figure(release, drawn, f"{where}-lags", caption)
+            sentences = order_words(tested)
+            yield "<ul>" + "".join(f"<li>{escape(one)}</li>" for one in sentences) + "</ul>"
 
 
 def _best(release: Release) -> Iterator[str]:

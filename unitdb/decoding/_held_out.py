@@ -26,14 +26,14 @@ class HeldOutRows:
     ----------
     rows : array of shape (n_held_out,)
         Rows of the responses.
-    places : slice
+    places : slice or array of int
         Where they stand among the predictions.
     repeats : array of shape (n_repeats, n_held_out, n_voxels)
         Their single presentations; n_repeats may be 0.
     """
 
     rows: Rows
-    places: slice
+    places: slice | Rows
     repeats: Array
 
 
@@ -41,14 +41,19 @@ def make_sets(
     sets: Sequence[Rows],
     repeats: NDArray[np.floating] | Sequence[NDArray[np.floating] | None],
     n_voxels: int,
+    test_rows: Rows,
 ) -> list[HeldOutRows]:
-    """Test sets, one after the other, each with its single presentations.
+    """Test sets, each with its single presentations, and where it stands among all held-out rows.
 
     Raises
     ------
     ResponsesError
-        Presentations of another shape.
+        Presentations of another shape, or rows that are not the held-out ones.
     """
+    if not np.array_equal(np.sort(np.concatenate(list(sets))), np.sort(test_rows)):
+        raise ResponsesError("the rows of the test sets are not the held-out rows")
+    if not np.array_equal(np.concatenate(list(sets)), test_rows):
+        return _apart(sets, n_voxels, test_rows)
     found, start = [], 0
     for rows, single in zip(sets, repeats, strict=True):
         own = np.empty((0, len(rows), n_voxels))
@@ -65,15 +70,37 @@ def make_sets(
     return found
 
 
+def _apart(sets: Sequence[Rows], n_voxels: int, test_rows: Rows) -> list[HeldOutRows]:
+    """Test sets of which each split holds out some rows."""
+    order = np.argsort(test_rows)
+    nothing = np.empty((0, 0, n_voxels))
+    return [
+        HeldOutRows(
+            rows=np.asarray(rows),
+            places=order[np.searchsorted(test_rows, rows, sorter=order)],
+            repeats=nothing,
+        )
+        for rows in sets
+    ]
+
+
 def folds(
     splits: Sequence[Split], sets: Sequence[HeldOutRows]
 ) -> Iterator[tuple[Rows, list[tuple[Rows, Array]]]]:
     """Training rows of each split, and its groups of held-out rows with their repeats.
 
-    The groups of the one split of several test sets are the sets; a fold is one group.
+    The groups of a split of several test sets are the sets; of one set a fold is one group.
     """
-    if len(sets) > 1:
+    if len(sets) > 1 and len(splits) == 1:
         yield splits[0][0], [(of_set.rows, of_set.repeats) for of_set in sets]
+        return
+    if len(sets) > 1:
+        for train, test in splits:
+            parts = (of_set.rows[np.isin(of_set.rows, test)] for of_set in sets)
+            yield (
+                train,
+                [(rows, np.empty((0, len(rows), sets[0].repeats.shape[2]))) for rows in parts],
+            )
         return
     ends = np.cumsum([len(test) for _, test in splits])[:-1]
     repeats = np.split(sets[0].repeats, ends, axis=1)
@@ -84,6 +111,8 @@ def folds(
 def x_of_set(x: Array, rows: Rows, repeats: Array, *, resolution: float) -> tuple[Array, bool]:
     """Held-out images of a group, below them single presentations; whether all are the same."""
     averages = x[rows]
+    if not len(averages):
+        return averages, True
     # Averages of unequally many presentations differ by an ulp.
     still = is_constant(averages, resolution=resolution)
     averages[:, still] = averages[0, still]
@@ -108,6 +137,8 @@ def of_sets(
     list of list of array of shape (n_held_out, n_units)
     """
     n_units = groups[0].shape[1]
+    if len(groups) > len(sets) > 1:  # of each split its part of all sets
+        return [[np.concatenate(groups[number :: len(sets)])] for number in range(len(sets))]
     if len(sets) > 1:
         return [
             list(rows.reshape(-1, of_set.repeats.shape[1], n_units))

@@ -81,8 +81,8 @@ class RoiDecoder:
         Integer arrays. Held-out predictions of all pairs are pooled.
     settings : DecoderSettings
     sets : sequence of integer arrays, optional
-        Held-out rows of each test set, all of those of the one split in their order: accuracies are
-        over the rows of a set. By default all held-out rows are one.
+        Held-out rows of each test set, in the order of the splits: accuracies are over the rows of
+        a set. By default all held-out rows are one.
     repeats : array of shape (n_repeats, n_test, n_voxels), or sequence of such, optional
         Single presentations of the held-out images, raw, in the order of ``test_rows``. Where there
         are ``sets``, those of each, or None.
@@ -139,11 +139,11 @@ class RoiDecoder:
         self._is_one = sets is None
         if sets is None:
             sets, repeats = [self.test_rows], [None if repeats is None else np.asarray(repeats)]
-        elif len(self._splits) > 1 and len(sets) > 1:
-            raise ResponsesError("several test sets need one split, not folds")
-        if not np.array_equal(np.concatenate(list(sets)), self.test_rows):
-            raise ResponsesError("the rows of the test sets are not the held-out rows")
-        self._sets = make_sets(sets, repeats or [None] * len(sets), responses.shape[1])
+        if len(self._splits) > 1 and len(sets) > 1 and any(x is not None for x in repeats or ()):
+            raise ResponsesError("single presentations of several sets need one split, not folds")
+        self._sets = make_sets(
+            sets, repeats or [None] * len(sets), responses.shape[1], self.test_rows
+        )
         if device is not None:
             find_device(device)
         self._are_still = [True] * len(self._sets)

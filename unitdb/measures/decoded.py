@@ -46,20 +46,24 @@ class Decoded:
 
     @cached_property
     def of_sets(self) -> Mapping[str, Mapping[tuple[str, Place], tuple[Block, ...]]]:
-        """Blocks of each test set, by layer and place; in the order of these."""
+        """Blocks of each test set of the release, by layer and place; in the order of these."""
+        return {name: self._blocks_of(name) for name in self.job.dataset.conditions}
 
+    @cached_property
+    def of_times(self) -> Mapping[str, Mapping[tuple[str, Place], tuple[Block, ...]]]:
+        """Those of each time of the windows whose time course is asked for."""
+        return {
+            name: self._blocks_of(name)
+            for times in self.job.dataset.times.values()
+            for name in times
+        }
+
+    def _blocks_of(self, name: str) -> Mapping[tuple[str, Place], tuple[Block, ...]]:
         def key(block: Block) -> tuple[str, Place]:
             return block.layer, block.place
 
-        return {
-            condition: {
-                of: tuple(group)
-                for of, group in groupby(
-                    sorted((block.of(condition) for block in self.blocks), key=key), key
-                )
-            }
-            for condition in self.job.dataset.conditions
-        }
+        of_set = sorted((block.of(name) for block in self.blocks), key=key)
+        return {of: tuple(group) for of, group in groupby(of_set, key)}
 
     def results(self, condition: str, layer: str) -> LayerResults:
         """Accuracies of a layer over a test set."""

@@ -56,7 +56,7 @@ class Encoding(Measure):
                 settings=job.recipe.decoder.settings(),
                 control=control,
                 n_voxels=sum(int(mask.sum()) for mask in subject.rois.values()),
-                n_sets=len(job.dataset.sets),
+                tests=job.dataset.conditions,
                 target=folder / "encoding" / layer.name / f"{number:03d}-{control:04d}.npy",
                 code=code_sha256(),
             )
@@ -114,10 +114,10 @@ class EncodingStep:
         Which images are shuffled, from 1; 0 for the true ones.
     n_voxels : int
         Of all ROIs.
-    n_sets : int
+    tests : tuple of str
         Test sets.
     target : Path
-        ``.npy`` file: float32 of shape (n_sets, n_voxels), voxels of one ROI after the other.
+        ``.npy`` file: float32 of shape (n_tests, n_voxels), voxels of one ROI after the other.
     code : str
         Hash of the code that must do it.
     """
@@ -132,13 +132,13 @@ class EncodingStep:
     settings: DecoderSettings
     control: int
     n_voxels: int
-    n_sets: int
+    tests: tuple[str, ...]
     target: Path
     code: str
 
     def is_done(self) -> bool:
         """Whether the result is there, as it was written, and of the right shape."""
-        return sealed_shape(self.target) == (self.n_sets, self.n_voxels)
+        return sealed_shape(self.target) == (len(self.tests), self.n_voxels)
 
     def run(self) -> None:
         """Predict the voxels."""
@@ -147,7 +147,7 @@ class EncodingStep:
         masks = np.stack([arrays[f"roi-{roi}"] for roi in self.rois])
         voxels = np.flatnonzero(masks.any(axis=0))  # each once, however many ROIs it is in
         responses = arrays["values"][:, voxels]
-        arranged = load_arranged(self.responses)
+        arranged = load_arranged(self.responses).only(self.tests)
         units = true_rows(read_npy(self.units), arranged)
         places = np.concatenate([np.searchsorted(voxels, np.flatnonzero(mask)) for mask in masks])
         of_samples = units[arranged.rows[self.control]]

@@ -9,6 +9,7 @@ from unitdb.measures.kept import Kept
 from unitdb.measures.patterns import Patterns
 from unitdb.measures.predicted import Published
 from unitdb.measures.protocol import Measure
+from unitdb.measures.timecourse import Timecourse
 
 __all__ = ["MEASURES"]
 
@@ -18,5 +19,6 @@ MEASURES: list[Measure] = [
     Kept(),
     Published(),
     IdentificationMeasure(),
+    Timecourse(),
     *OF_ACCURACIES,
 ]

@@ -28,7 +28,15 @@ from unitdb.predictions import Block, load_arranged, resolution_of_layer, true_r
 from unitdb.resolution import flattened, is_constant
 from unitdb.sealed import is_sealed, read_npy, read_text, write_npy, write_text
 
-__all__ = ["PatternStep", "Patterns", "load_predictions", "predicted"]
+__all__ = [
+    "PatternStep",
+    "Patterns",
+    "load_predictions",
+    "predicted",
+    "training_scale",
+    "truth_path",
+    "write_truths",
+]
 
 _CHANCE = 0.5
 """Identification by a pattern that knows nothing, where no test image trains the decoder."""
@@ -49,13 +57,30 @@ class Patterns(Measure):
 
     def prepare(self, decoded: Decoded, steps: Sequence[PatternStep]) -> None:
         """Write the true activations of the layers' patterns, (n_stimuli, n_kept)."""
-        for step in {step.layer: step for step in steps}.values():
-            parts = [
-                decoded.activations.block(step.layer, block.start, block.stop)[:, block.patterns]
-                for block in step.blocks
-                if len(block.patterns)
-            ]
-            write_npy(step.truth, np.concatenate(parts, axis=1))
+        write_truths(decoded, [step.blocks for step in steps])
+
+
+def write_truths(decoded: Decoded, steps: Sequence[Sequence[Block]]) -> None:
+    """Write the true activations of the layers' patterns, (n_stimuli, n_kept), a file a layer.
+
+    Parameters
+    ----------
+    decoded : Decoded
+    steps : sequence of sequence of Block
+        All of a layer, of any place and test set.
+    """
+    for layer, blocks in {blocks[0].layer: blocks for blocks in steps}.items():
+        parts = [
+            decoded.activations.block(layer, block.start, block.stop)[:, block.patterns]
+            for block in blocks
+            if len(block.patterns)
+        ]
+        write_npy(truth_path(blocks), np.concatenate(parts, axis=1))
+
+
+def truth_path(blocks: Sequence[Block]) -> Path:
+    """File of :func:`write_truths` of the layer of some blocks."""
+    return blocks[0].folder / "truth" / f"{blocks[0].layer}.npy"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,7 +105,7 @@ class PatternStep:
     @property
     def truth(self) -> Path:
         """``.npy`` file: float32 of shape (n_stimuli, n_kept), by :meth:`Patterns.prepare`."""
-        return self.blocks[0].folder / "truth" / f"{self.layer}.npy"
+        return truth_path(self.blocks)
 
     def is_done(self) -> bool:
         """Whether the file is there, as it was written."""
@@ -172,11 +197,18 @@ def _similarity(
     resolution: float,
 ) -> PatternSimilarity:
     found = PatternSimilarity(len(true), len(true))
+    mean, sd = training_scale(train, resolution)
+    found.add(predicted, true, mean=mean, sd=sd)
+    return found
+
+
+def training_scale(
+    train: NDArray[np.floating], resolution: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and SD (ddof = 1) of each unit over training samples; SD 0 of one that is constant."""
     values = train.astype(np.float64)
     constant = is_constant(train, resolution=resolution)
-    sd = np.where(constant, 0.0, values.std(axis=0, ddof=1))
-    found.add(predicted, true, mean=values.mean(axis=0), sd=sd)
-    return found
+    return values.mean(axis=0), np.where(constant, 0.0, values.std(axis=0, ddof=1))
 
 
 def _columns(patterns: PatternSimilarity) -> dict[str, float | None]:

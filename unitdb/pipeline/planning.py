@@ -155,7 +155,9 @@ def _predictions_bytes(job: Job, units: Sequence[int]) -> int:
     most = asked.best if isinstance(asked, BestUnits) else asked
     n_units = sum(units) if most == "all" else sum(min(n, int(most)) for n in units)
     n_samples = sum(
-        len(of_set.rows) for subject in job.dataset.subjects for of_set in subject.design.sets
+        len(subject.targets(condition))
+        for subject in job.dataset.subjects
+        for condition in job.dataset.conditions
     )
     return 4 * n_units * n_samples * len(job.dataset.rois)
 

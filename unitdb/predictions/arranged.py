@@ -11,8 +11,8 @@ Categories stand below the stored activations (:func:`true_rows`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,25 @@ class Arranged:
     def held_out(self, name: str) -> Rows:
         """Rows of a test set, in the order of predictions."""
         return self.set_rows[list(self.sets).index(name)]
+
+    def only(self, names: Collection[str]) -> Arranged:
+        """The same without the held-out rows of other test sets."""
+        if len(names) == len(self.sets):
+            return self
+        set_rows = [self.held_out(name) for name in self.sets if name in names]
+        tested = np.concatenate(set_rows)
+        splits = [(train, test[np.isin(test, tested)]) for train, test in self.splits]
+        place = np.empty(self.rows.shape[1], dtype=np.intp)
+        held_out = np.concatenate([test for _, test in splits])
+        place[held_out] = np.arange(len(held_out))
+        kept = [name for name in self.sets if name in names]
+        return replace(
+            self,
+            splits=splits,
+            set_rows=set_rows,
+            sets={name: place[rows] for name, rows in zip(kept, set_rows, strict=True)},
+            by_name={name: self.by_name[name] for name in kept},
+        )
 
 
 def arranged_of(

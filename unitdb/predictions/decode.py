@@ -103,7 +103,7 @@ def job_blocks(
     """
     # Reliability is of the sets whose samples are averages of presentations that can be told apart.
     divisions = tuple(
-        0 if each.repeats is None else job.recipe.n_divisions for each in job.dataset.sets
+        0 if each.repeats is None else job.recipe.n_divisions for each in job.dataset.all_sets
     )
     patterns = {
         layer.name: sample_positions(
@@ -133,7 +133,7 @@ def job_blocks(
                 patterns=_within(patterns[layer], start, start + size),
                 stored=_within(stored[layer], start, start + size),
                 n_controls=job.recipe.n_controls,
-                tests=job.dataset.conditions,
+                tests=tuple(each.name for each in job.dataset.all_sets),
                 divisions=divisions,
                 settings=job.recipe.decoder.settings(roi),
                 folder=folder,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,11 @@ class DatasetInput:
         Those that BH scores are over, from early to late.
     uses : tuple of Use
         The files that were read, and what for.
+    times : dict of str to dict of str to float
+        Of each test set whose time course is asked for, the names of the sets of its times, and the
+        times in seconds, ascending.
+    unpublished : frozenset of str
+        Test sets that are decoded for measures alone.
     """
 
     spec: DatasetSpec
@@ -87,15 +92,22 @@ class DatasetInput:
     categories: dict[str, tuple[str, ...]]
     hierarchy: tuple[str, ...]
     uses: tuple[Use, ...]
+    times: dict[str, dict[str, float]] = field(default_factory=dict)
+    unpublished: frozenset[str] = frozenset()
 
     @property
     def sets(self) -> tuple[HeldOut, ...]:
-        """The test sets, as those of the first subject are."""
+        """The test sets of the release, as those of the first subject are."""
+        return tuple(each for each in self.all_sets if each.name not in self.unpublished)
+
+    @property
+    def all_sets(self) -> tuple[HeldOut, ...]:
+        """All that are decoded."""
         return self.subjects[0].design.sets
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Names of the test sets."""
+        """Names of the test sets of the release."""
         return tuple(each.name for each in self.sets)
 
     def n_targets(self, condition: str) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from unitdb.activations import LoadedFeatures, LoadedModel, UnitSelection, load_choice
@@ -11,6 +12,7 @@ from unitdb.errors import (
     RecipeError,
     ResponsesError,
     TransformationError,
+    UnknownConditionError,
     UnknownDatasetError,
     UnknownRoiError,
 )
@@ -23,6 +25,7 @@ from unitdb.responses import (
     TRAIN,
     Dataset,
     DatasetSpec,
+    Design,
     decoding_design,
     open_dataset,
     shuffle_images,
@@ -30,6 +33,7 @@ from unitdb.responses import (
 from unitdb.sources import data_folder
 from unitdb.specs import check_alike
 from unitdb.tables import Use, merge_uses
+from unitdb.texts import fits
 
 __all__ = ["read_datasets", "read_jobs", "read_models"]
 
@@ -202,12 +206,13 @@ def _read(
     rois = _rois(spec, recipe)
     subjects: list[SubjectInput] = []
     trained, tested = set[str](), set[str]()
+    tests = _tests(spec, recipe)
     with noting_reads() as files:
         dataset.stimuli.sha256s()  # of all of them, so that what follows reads responses alone
     uses = [*uses, *(Use(path=path, role="stimuli") for path in sorted(files))]
     for number, subject in enumerate(sorted(spec.subjects)):
         with noting_reads() as files:
-            responses = dataset.responses(subject, tests=recipe.tests_of(spec.name))
+            responses = dataset.responses(subject, tests=tests)
         uses += [Use(path=path, role="responses", subject=subject) for path in sorted(files)]
         trains = responses.split == TRAIN
         trained |= set(responses.stimulus_ids[trains].tolist())
@@ -218,6 +223,7 @@ def _read(
             seed=recipe.seed,
             repeats=recipe.reliability is not None,
         )
+        design = _without_repeats(design, _unpublished(design, spec, recipe))
         if recipe.control == "shuffled-images":
             # Counted from 1: numpy takes [seed, 0] for the seed itself, which folds come from.
             design = shuffle_images(design, seed=[recipe.seed, number + 1])
@@ -244,7 +250,62 @@ def _read(
         categories={name: of for name, of in dataset.categories.items() if name in tested},
         hierarchy=_hierarchy(spec, recipe),
         uses=merge_uses(uses),
+        times=_times(subjects[0].design, recipe),
+        unpublished=_unpublished(subjects[0].design, spec, recipe),
     )
+
+
+def _tests(spec: DatasetSpec, recipe: Recipe) -> list[str] | None:
+    """Test sets that are read: those that the recipe names, and the times of windows."""
+    asked = recipe.tests_of(spec.name)
+    if recipe.timecourse is None:
+        return asked
+    parts = spec.conditions
+    for name in recipe.timecourse.tests:
+        if name not in parts:
+            raise UnknownConditionError(name, parts, where=f"dataset {spec.name!r} (timecourse)")
+        if getattr(parts[name], "windows", None) is None:
+            raise RecipeError(
+                f"timecourse: the test set {name!r} of dataset {spec.name!r} has no `windows`, "
+                "which say at what times from onset it is decoded"
+            )
+    return [*(parts if asked is None else asked), *(f"{n}@*" for n in recipe.timecourse.tests)]
+
+
+def _unpublished(design: Design, spec: DatasetSpec, recipe: Recipe) -> frozenset[str]:
+    """Test sets that are decoded for their time course alone."""
+    asked = recipe.tests_of(spec.name)
+    names = [each.name for each in design.sets]
+    if asked is None:
+        return frozenset(name for name in names if "@" in name)
+    return frozenset(n for n in names if not any(fits(n, pattern) for pattern in asked))
+
+
+def _without_repeats(design: Design, names: Collection[str]) -> Design:
+    """The design without single presentations of some test sets, whose reliability is not asked."""
+    sets = (
+        replace(each, repeats=None, averaged=1.0) if each.name in names else each
+        for each in design.sets
+    )
+    return replace(design, sets=tuple(sets))
+
+
+def _times(design: Design, recipe: Recipe) -> dict[str, dict[str, float]]:
+    """Of each test set whose time course is asked for, its times by the names of their sets."""
+    asked = () if recipe.timecourse is None else recipe.timecourse.tests
+    return {
+        name: dict(
+            sorted(
+                (
+                    (each.name, each.test.time)
+                    for each in design.sets
+                    if each.test.time is not None and each.name.startswith(f"{name}@")
+                ),
+                key=lambda pair: pair[1],
+            )
+        )
+        for name in asked
+    }
 
 
 def _check_same_samples(dataset: str, subjects: Sequence[SubjectInput]) -> None:

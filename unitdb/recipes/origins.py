@@ -93,7 +93,7 @@ def _subject_rows(job: Job) -> Rows:
                     "roi": roi,
                     "n_voxels": int(mask.sum()),
                     "n_train": len(np.unique(np.concatenate([train for train, _ in splits]))),
-                    "n_test": sum(len(test) for _, test in splits),
+                    "n_test": sum(len(subject.targets(name)) for name in job.dataset.conditions),
                     "responses_sha256": subject.sha256,
                 }
             )

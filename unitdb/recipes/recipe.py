@@ -30,6 +30,7 @@ __all__ = [
     "Recipe",
     "ReliabilitySpec",
     "SignificanceSpec",
+    "TimecourseSpec",
     "read_recipe",
 ]
 
@@ -169,6 +170,36 @@ class PredictionsSpec(Spec):
     publish: bool = True
 
 
+class TimecourseSpec(Spec):
+    """What is decoded at each time of a test set that has `windows`, and which layers come first.
+
+    Each time is decoded as a test set of its own, by the decoders that the others have; it has rows
+    in the tables ``timecourse``, ``lag`` and ``lag_order`` alone, unless `tests` names it too.
+
+    Parameters
+    ----------
+    test : str
+        The test set: ``imagery`` stands for all of ``imagery@-6s``, ``imagery@-3s``, ….
+    adjust_by : str, optional
+        Another test set with windows, what was seen, whose lags are taken away from those of
+        ``test``: differences between the voxels that layers are decoded from drop out.
+    """
+
+    test: Name
+    adjust_by: Name | None = None
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Test sets whose windows are decoded."""
+        return (self.test,) if self.adjust_by is None else (self.test, self.adjust_by)
+
+    @model_validator(mode="after")
+    def _two_tests(self) -> TimecourseSpec:
+        if self.test == self.adjust_by:
+            raise ValueError("`adjust_by` is another test set than `test`")
+        return self
+
+
 class EncodingSpec(Spec):
     """The other direction: each voxel predicted from the units of a layer, by the same decoder.
 
@@ -244,6 +275,8 @@ class Recipe(Spec):
         Publish what is predicted of each sample.
     identification : IdentificationSpec, optional
         Identify what is predicted among many candidates.
+    timecourse : TimecourseSpec, optional
+        What is decoded at each time of a test set that has windows, and which layers come first.
     seed : int
         Of folds and shuffling.
     authors : list of Author
@@ -291,6 +324,7 @@ class Recipe(Spec):
     keep: KeepSpec = KeepSpec()
     predictions: PredictionsSpec | None = None
     identification: IdentificationSpec | None = None
+    timecourse: TimecourseSpec | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     authors: list[Author] = Field(default_factory=list)
     doi: Doi | None = None

@@ -29,7 +29,7 @@ VERSION_PATTERN = r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8}
 SHA256_PATTERN = r"[0-9a-f]{64}"
 
 # What every file system takes as one name, and no shell, glob, address or git reads otherwise.
-_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=-]{0,199}(?<!\.)")
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@-]{0,199}(?<!\.)")
 _LONGEST = 1000
 
 

@@ -13,10 +13,16 @@ from unitdb.activations import Stimuli, arrayfiles
 from unitdb.errors import DatasetError
 from unitdb.responses.arrays_spec import ArrayPart, ArrayResponses
 from unitdb.responses.naming import array_ids, read_names
-from unitdb.responses.presentations import ShownRows, presentations, runs_of
+from unitdb.responses.presentations import ShownRows, by_run, presentations, runs_of
 from unitdb.responses.selectors import evaluate, keys_of, parse
 from unitdb.responses.sets import Chosen, Found, assemble, check_rows_apart
-from unitdb.responses.sets_spec import CROSS_VALIDATION, TRAIN, time_name
+from unitdb.responses.sets_spec import (
+    CROSS_VALIDATION,
+    TRAIN,
+    condition_of,
+    named_parts,
+    time_name,
+)
 from unitdb.responses.spec import DatasetSpec
 from unitdb.responses.stimuli_spec import ArrayStimuli, ImagePart
 from unitdb.responses.types import Responses
@@ -152,7 +158,7 @@ def array_responses(
             found.append(_samples(name, part, rows, arrays, path=path, data=data))
             continue
         shown = _shown(name, part, rows, arrays, path=path, data=data)
-        volumes = np.asarray(block, dtype=np.float64)
+        volumes = by_run(spec.volumes, np.asarray(block, dtype=np.float64), runs, where=str(path))
         found += presentations(shown, spec.volumes, volumes, runs, chosen, where=str(path))
     check_rows_apart(taken)
     chosen.check([each.split for each in found], near=_times(spec))
@@ -168,9 +174,9 @@ def array_responses(
 def _times(spec: ArrayResponses) -> list[str]:
     """Names of the test sets that all windows make."""
     return [
-        time_name(name, time)
-        for name, part in spec.tests.items()
-        if spec.volumes is not None and part.windows is not None
+        time_name(condition_of(name, part), time)
+        for name, part in named_parts(spec)
+        if spec.volumes is not None and getattr(part, "windows", None) is not None
         for time in part.windows.times(spec.volumes.repetition_time)
     ]
 

@@ -77,11 +77,17 @@ class Volumes(Spec):
         (2, n_runs), or of a number a row that tells its run; without it all rows are one run.
     shift : float
         Seconds by which the response comes later than the stimulus.
+    trend : int
+        Degree of the polynomial of time that is taken away from each run; 0 leaves the trend.
+    normalise : {'percent', 'zscore'}, optional
+        What is then done with each run: percent signal change, or z-scores.
     """
 
     repetition_time: Annotated[float, Field(ge=0.05, le=30)]
     runs: str | None = None
     shift: Annotated[float, Field(ge=-60, le=60)] = 0.0
+    trend: Annotated[int, Field(ge=0, le=5)] = 0
+    normalise: Literal["percent", "zscore"] | None = None
 
 
 class ArrayResponses(Spec):
@@ -137,6 +143,10 @@ class ArrayResponses(Spec):
                     f"{name}: `runs` and `windows` need `volumes`, which says when rows were "
                     "measured"
                 )
+            if getattr(part, "hold_out", None) == "runs" and (
+                self.volumes is None or self.volumes.runs is None
+            ):
+                raise ValueError(f"{name}: `hold_out: runs` needs `volumes` with `runs`")
             if self.volumes is not None and part.stimulus_ids is None:
                 raise ValueError(f"{name}: rows that are volumes need `stimulus_ids`")
         return self
@@ -183,7 +193,19 @@ class BDataTest(BDataPart, TestSpec):
 
 
 class HeldOutBData(BDataPart, HeldOutSpec):
-    """Samples in a BData file whose stimuli are held out in folds."""
+    """Samples in a BData file whose stimuli are held out in folds.
+
+    Parameters
+    ----------
+    hold_out : {'stimuli'}
+        Stimuli alone: which run a sample is of is not asked here.
+    """
+
+    @model_validator(mode="after")
+    def _holds_out_stimuli(self) -> HeldOutBData:
+        if self.hold_out != "stimuli":
+            raise ValueError("hold_out: of BData files stimuli alone; runs of arrays and BIDS")
+        return self
 
 
 class BDataResponses(Spec):

@@ -28,8 +28,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import DatasetError, StimulusMismatchError, closest
-from unitdb.extras import need
-from unitdb.resolution import SINGLE, is_constant
 from unitdb.responses.bids_events import check_kept, read_confounds, read_events
 from unitdb.responses.bids_files import Run, by_run, of_run
 from unitdb.responses.bids_images import Grid, bold_grid, roi_voxels, time_series
@@ -37,8 +35,9 @@ from unitdb.responses.bids_missing import check_absent, check_left_out, masks_of
 from unitdb.responses.bids_spec import BidsPart, BidsResponses
 from unitdb.responses.bids_volumes import ShownRun, Taken, check_apart, taken_of, timed_run
 from unitdb.responses.naming import read_names
+from unitdb.responses.series import clean, normalised
 from unitdb.responses.sets import Chosen, Found, assemble
-from unitdb.responses.sets_spec import time_name
+from unitdb.responses.sets_spec import condition_of, time_name
 from unitdb.responses.spec import DatasetSpec
 from unitdb.responses.types import Responses
 
@@ -102,7 +101,9 @@ def bids_responses(
     check_apart(timed, chosen)
     taken = [each for run in timed for each in taken_of(run, spec, chosen)]
     order = list(dict.fromkeys(each.key for each in taken))
-    chosen.check([name if time is None else time_name(name, time) for name, time in order])
+    conditions = {name: condition_of(name, part) for name, part in chosen.parts}
+    chosen.check([n if time is None else time_name(conditions[n], time) for n, time in order])
+    numbers = _run_numbers(runs)
     grid = bold_grid(runs[0].bold)
     masks = {
         roi: roi_voxels(
@@ -121,6 +122,7 @@ def bids_responses(
         first = of_set[0][0].run
         events = [event for each, _ in of_set for event in each.events]
         column = getattr(first.part, "target_column", None)
+        held_out = getattr(first.part, "hold_out", None) == "runs"
         found.append(
             Found(
                 name=first.name,
@@ -129,11 +131,22 @@ def bids_responses(
                 values=np.concatenate([values for _, values in of_set]),
                 ids=[event.stimulus for event in events],
                 targets=None if column is None else [event.target or "" for event in events],
+                runs=np.concatenate(
+                    [np.full(len(each.events), numbers[each.run.bold]) for each, _ in of_set]
+                )
+                if held_out
+                else None,
             )
         )
     return assemble(
         dataset, subject, found, {roi: mask[union] for roi, mask in masks.items()}, data=data
     )
+
+
+def _run_numbers(runs: Sequence[ShownRun]) -> dict[Path, int]:
+    """Number of each run by its image, from 1; two names of one image are one run."""
+    images = list(dict.fromkeys(run.bold.resolve() for run in runs))
+    return {run.bold: 1 + images.index(run.bold.resolve()) for run in runs}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,76 +261,6 @@ def _series(
         return normalised(cleaned, spec.normalise)
     except DatasetError as cause:
         raise DatasetError(f"{bold}: {cause}") from cause
-
-
-def clean(run: Floats, confounds: Floats, *, trend: int) -> Floats:
-    """Regress trend and confounds out of time series, whose means stay.
-
-    Parameters
-    ----------
-    run : array of shape (n_volumes, n_voxels)
-    confounds : array of shape (n_volumes, n_confounds)
-    trend : int
-        Degree of the polynomial of time that is taken away; 0 leaves the trend.
-
-    Returns
-    -------
-    array of shape (n_volumes, n_voxels)
-        y − X β̂, as the module says. A voxel of which that leaves rounding alone, beside what it
-        was, is constant.
-    """
-    time = np.linspace(-1, 1, len(run))
-    design = np.column_stack([*(time**power for power in range(1, trend + 1)), confounds])
-    if not design.shape[1]:
-        return run
-    need("nilearn", by="regressing out trend and confounds", extra="build")
-    from nilearn.signal import clean as without
-
-    # Confounds are standardised there, so that the means of the series stay.
-    residuals = without(run, confounds=design, detrend=False, standardize=None, filter=False)
-    found = np.asarray(residuals, dtype=np.float64)
-    explained = np.ptp(found, axis=0) <= SINGLE * np.abs(run).max(axis=0)
-    return np.where(explained, found.mean(axis=0), found)
-
-
-def normalised(run: Floats, way: str | None) -> Floats:
-    """Normalise the time series of a run; a voxel that is constant becomes 0.
-
-    Parameters
-    ----------
-    run : array of shape (n_volumes, n_voxels)
-    way : {'percent', 'zscore'} or None
-        100 (y − ȳ) / ȳ, or (y − ȳ) / SD with ddof = 1, or nothing.
-
-    Raises
-    ------
-    DatasetError
-        A voxel that varies has no mean to be a percentage of, or most have one below their SD, as
-        no BOLD signal has: it is taken away already, of the run or of a part of it.
-    """
-    if way is None:
-        return run
-    mean = run.mean(axis=0)
-    centred = run - mean
-    scale = mean / 100 if way == "percent" else run.std(axis=0, ddof=1)
-    still = is_constant(run)
-    if way == "percent":
-        about_zero = ~still & (np.abs(mean) <= SINGLE * np.abs(run).max(axis=0))
-        if about_zero.any():
-            raise DatasetError(
-                f"{int(about_zero.sum())} of {len(mean)} voxels vary about 0, of which nothing is "
-                "a percentage; `normalise: zscore`, or leave it out"
-            )
-        # Noise alone in magnitude images has a mean of 1.9 SD; a series that is centred over all
-        # volumes but k of n has at the most √(k / (n − k)).
-        low = ~still & (mean < run.std(axis=0))
-        if 2 * low.sum() > (~still).sum():
-            raise DatasetError(
-                f"{int(low.sum())} of {len(mean)} voxels have a mean below their SD, as no BOLD "
-                "signal has: it is taken away already, and nothing to be a percentage of; "
-                "`normalise: zscore`, or leave it out"
-            )
-    return np.where(still, 0.0, centred / np.where(still, 1.0, scale))
 
 
 def block_means(run: Floats, blocks: Sequence[slice]) -> Floats:

@@ -18,7 +18,7 @@ from unitdb.responses.bids_images import bold_times
 from unitdb.responses.bids_spec import BidsPart, BidsResponses
 from unitdb.responses.bids_timing import run_timing, seconds_removed
 from unitdb.responses.sets import Chosen
-from unitdb.responses.sets_spec import TRAIN, time_name
+from unitdb.responses.sets_spec import TRAIN, condition_of, time_name
 from unitdb.responses.volumes import block_of, volume_at
 
 __all__ = ["ShownRun", "Taken", "TimedRun", "check_apart", "event_volumes", "taken_of", "timed_run"]
@@ -132,7 +132,7 @@ def _check_sets_apart(parts: Sequence[TimedRun], chosen: Chosen) -> None:
 
 def _is_taken(run: ShownRun, chosen: Chosen) -> bool:
     """Whether the set itself is read, and not times of its windows alone."""
-    return getattr(run.part, "windows", None) is None or chosen.takes(run.name)
+    return chosen.takes_set(run.name, run.part)
 
 
 def taken_of(timed: TimedRun, spec: BidsResponses, chosen: Chosen) -> Iterator[Taken]:
@@ -156,7 +156,7 @@ def taken_of(timed: TimedRun, spec: BidsResponses, chosen: Chosen) -> Iterator[T
         yield Taken(run=run, time=None, events=run.shown, blocks=blocks)
     windows = getattr(run.part, "windows", None)
     for time in () if windows is None else windows.times(seconds):
-        if chosen.takes(time_name(run.name, time)):
+        if chosen.takes(time_name(condition_of(run.name, run.part), time)):
             yield _at(time, timed)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import ResponsesError
-from unitdb.responses.sets_spec import TRAIN
+from unitdb.responses.sets_spec import CROSS_VALIDATION, TRAIN
 from unitdb.responses.types import Responses, TestSet
 
 __all__ = [
@@ -70,7 +70,10 @@ class Design:
         that it may be, and every held-out row is so in one pair only.
     sets : tuple of HeldOut
         The held-out rows by test sets. Where there are several there is one split, whose held-out
-        rows are those of all of them, one after the other.
+        rows are those of all of them, one after the other; or splits are over runs, and each holds
+        out rows of all sets.
+    runs : array of shape (n_rows,), optional
+        Number of the run of each row, where runs are held out.
     """
 
     values: NDArray[np.floating]
@@ -78,6 +81,7 @@ class Design:
     target_ids: NDArray[np.str_]
     splits: tuple[tuple[Rows, Rows], ...]
     sets: tuple[HeldOut, ...]
+    runs: Rows | None = None
 
     def held_out(self, name: str) -> HeldOut:
         """Held-out rows of a test set."""
@@ -179,6 +183,8 @@ def decoding_design(
                 f"{_place(responses)}: has test sets; leave out the folds of the recipe"
             )
         design = _of_sets(responses)
+    elif responses.runs is not None:
+        design = _of_runs(responses, responses.runs, n_folds, seed=seed)
     else:
         design = _of_folds(responses, n_folds, seed=seed)
     for each in design.sets:
@@ -258,6 +264,69 @@ def _of_folds(responses: Responses, n_folds: int | None, *, seed: int) -> Design
     )
 
 
+def _of_runs(responses: Responses, runs: Rows, n_folds: int | None, *, seed: int) -> Design:
+    """All presentations, of which those of other runs train, and below them what is tested.
+
+    What is tested is of a run, and predicted by what the runs of other folds have trained: the same
+    presentations, or their averages within a run, and single volumes at the times of windows.
+    """
+    trains = responses.split == CROSS_VALIDATION
+    numbers = np.unique(runs[trains])
+    if n_folds is None or n_folds > len(numbers):
+        raise ResponsesError(
+            f"{_place(responses)}: holds out its {len(numbers)} runs; name `folds` in the recipe's "
+            f"decoder, 2 to {len(numbers)}: as many as runs leave out one at a time"
+        )
+    values, of_run = [responses.values[trains]], [runs[trains]]
+    ids, targets = [responses.stimulus_ids[trains]], [responses.target_ids[trains]]
+    n_rows, sets = int(trains.sum()), list[HeldOut]()
+    base = TestSet(average=responses.average, seen_in_training=True)
+    for name, test in {responses.condition: base, **responses.tests}.items():
+        of_set = trains if name == responses.condition else responses.split == name
+        parts = [
+            _of_one_run(responses, of_set & (runs == number), average=test.average)
+            for number in numbers
+        ]
+        sizes = [len(shown) for _, shown, _ in parts]
+        sets.append(HeldOut(name=name, rows=n_rows + np.arange(sum(sizes)), test=test))
+        n_rows += sum(sizes)
+        of_run.append(np.repeat(numbers, sizes))
+        for stack, place in ((values, 0), (ids, 1), (targets, 2)):
+            stack += [part[place] for part in parts]
+    run_of = np.concatenate(of_run)
+    tested = np.arange(n_rows) >= int(trains.sum())
+    splits = []
+    for _, fold in image_folds(len(numbers), n_folds, seed=seed):
+        held_out = np.isin(run_of, numbers[fold])
+        splits.append((np.flatnonzero(~tested & ~held_out), np.flatnonzero(tested & held_out)))
+    return Design(
+        values=np.concatenate(values),
+        stimulus_ids=np.concatenate(ids),
+        target_ids=np.concatenate(targets),
+        splits=tuple(splits),
+        sets=tuple(_in_order_of(splits, each) for each in sets),
+        runs=run_of,
+    )
+
+
+def _of_one_run(
+    responses: Responses, rows: NDArray[np.bool_], *, average: bool
+) -> tuple[NDArray[np.floating], NDArray[np.str_], NDArray[np.str_]]:
+    """Samples of a run, their stimuli and targets; single, or averaged over presentations."""
+    values, shown = responses.values[rows], responses.stimulus_ids[rows]
+    targets = responses.target_ids[rows]
+    if not average or not len(values):
+        return values, shown, targets
+    target_of = _one_target_each(shown, targets, where=_place(responses))
+    values, shown = average_repeats(values, shown)
+    return values, shown, np.array([target_of[each] for each in shown.tolist()], dtype=np.str_)
+
+
+def _in_order_of(splits: Sequence[tuple[Rows, Rows]], each: HeldOut) -> HeldOut:
+    """A set whose rows are in the order of the splits that hold them out."""
+    return replace(each, rows=np.concatenate([t[np.isin(t, each.rows)] for _, t in splits]))
+
+
 def _with_repeats(design: Design, responses: Responses) -> Design:
     """The design with single presentations of the sets all of whose images were shown twice."""
     sets, once = list[HeldOut](), None
@@ -289,7 +358,7 @@ def shuffle_images(design: Design, *, seed: Sequence[int]) -> Design:
 
     Training images are permuted among themselves, and what is decoded from the rows of a test set
     among its own; images that are cross-validated are permuted all together. Presentations of an
-    image stay together.
+    image stay together. Where runs are held out, targets are permuted among samples of each run.
 
     Parameters
     ----------
@@ -301,6 +370,16 @@ def shuffle_images(design: Design, *, seed: Sequence[int]) -> Design:
     rng = np.random.Generator(np.random.PCG64(list(seed)))
     targets = design.target_ids.copy()
     groups = [np.arange(len(targets))]
+    if design.runs is not None:
+        # Shuffled alike in all runs, images would be decoded as the others that they became.
+        tested = [each.rows for each in design.sets]
+        trains = np.setdiff1d(groups[0], np.concatenate(tested))
+        of_runs = [(rows, design.runs[rows]) for rows in (trains, *tested)]
+        for rows, runs in of_runs:
+            for number in np.unique(runs):
+                at = rows[runs == number]
+                targets[at] = rng.permutation(design.target_ids[at])
+        groups = []
     if len(design.splits) == 1:
         groups = [design.splits[0][0], *(each.rows for each in design.sets)]
     for rows in groups:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from unitdb.errors import DatasetError
 from unitdb.responses.arrays_spec import ArrayPart, Volumes
+from unitdb.responses.series import clean, normalised
 from unitdb.responses.sets import Chosen, Found
-from unitdb.responses.sets_spec import time_name
+from unitdb.responses.sets_spec import condition_of, time_name
 from unitdb.responses.volumes import block_of, volume_at
 
-__all__ = ["ShownRows", "presentations", "runs_of"]
+__all__ = ["ShownRows", "by_run", "presentations", "runs_of"]
 
 Rows = NDArray[np.intp]
 
@@ -83,6 +84,44 @@ def _are_runs(ends: NDArray[np.int_], n_rows: int) -> bool:
     )
 
 
+def by_run(
+    spec: Volumes, values: NDArray[np.float64], runs: Rows, *, where: str
+) -> NDArray[np.float64]:
+    """Time series without the trend of each run, normalised within it; rows of no run stay.
+
+    Parameters
+    ----------
+    spec : Volumes
+    values : array of shape (n_rows, n_voxels)
+    runs : array of shape (n_rows,)
+        By :func:`runs_of`.
+    where : str
+        The file, for messages.
+
+    Raises
+    ------
+    DatasetError
+        A run that is too short for its trend, or of which nothing is a percentage.
+    """
+    if not spec.trend and spec.normalise is None:
+        return values
+    found = values.copy()
+    for number in np.unique(runs[runs > 0]).tolist():
+        rows = runs == number
+        n = int(rows.sum())
+        if spec.trend >= n - 1:
+            raise DatasetError(
+                f"{where}: run {number} has {n} volumes, of which a trend of degree {spec.trend} "
+                "and the mean leave nothing"
+            )
+        try:
+            series = clean(values[rows], np.empty((n, 0)), trend=spec.trend)
+            found[rows] = normalised(series, spec.normalise)
+        except DatasetError as cause:
+            raise DatasetError(f"{where}: run {number}: {cause}") from cause
+    return found
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ShownRows:
     """Rows that show a stimulus of a set.
@@ -137,6 +176,7 @@ def presentations(
     if not shown:
         raise DatasetError(f"{where}: {name}: no row of its runs shows a stimulus")
     seconds, found = spec.repetition_time, list[Found]()
+    held_out = getattr(part, "hold_out", None) == "runs"
 
     def add(blocks: Sequence[tuple[_Shown, slice]], time: float | None) -> None:
         places = [one.place for one, _ in blocks]
@@ -148,14 +188,15 @@ def presentations(
                 ids=[of.ids[place] for place in places],
                 targets=None if of.targets is None else [of.targets[place] for place in places],
                 time=time,
+                runs=np.array([runs[one.first] for one, _ in blocks]) if held_out else None,
             )
         )
 
     windows = getattr(part, "windows", None)
-    if windows is None or chosen.takes(name):
+    if chosen.takes_set(name, part):
         add([(one, _block(one, spec, of.ids[one.place], where)) for one in shown], None)
     for time in () if windows is None else windows.times(seconds):
-        if chosen.takes(time_name(name, time)):
+        if chosen.takes(time_name(condition_of(name, part), time)):
             at = [(one, one.first + volume_at(time, seconds)) for one in shown]
             inside = [(o, slice(row, row + 1)) for o, row in at if o.start <= row < o.stop]
             if not inside:

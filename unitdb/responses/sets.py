@@ -15,8 +15,10 @@ from unitdb.responses.sets_spec import (
     CROSS_VALIDATION,
     TRAIN,
     HasSets,
+    HeldOutSpec,
     OtherTargets,
     TestSpec,
+    condition_of,
     named_parts,
     time_name,
 )
@@ -74,7 +76,13 @@ class Chosen:
         """Whether any time of the windows of a test set may be read."""
         if self._asked is None or getattr(part, "windows", None) is None:
             return False
+        name = condition_of(name, part)
         return any("@" in asked and fits(name, asked.partition("@")[0]) for asked in self._asked)
+
+    def takes_set(self, name: str, part: Any) -> bool:
+        """Whether a set itself is read, and not times of its windows alone."""
+        trains = name in (TRAIN, CROSS_VALIDATION)
+        return trains or getattr(part, "windows", None) is None or self.takes(name)
 
     def check(self, found: Collection[str], *, near: Collection[str] = ()) -> None:
         """Raise UnknownConditionError where a test set that was asked for is not among those.
@@ -127,6 +135,8 @@ class Found:
         Where a column holds them.
     time : float, optional
         Of the window that the samples are of, in seconds.
+    runs : array of shape (n_samples,), optional
+        Numbers of their runs, where runs are held out.
     """
 
     name: str
@@ -135,11 +145,14 @@ class Found:
     ids: Sequence[str]
     targets: Sequence[str] | None = None
     time: float | None = None
+    runs: NDArray[np.intp] | None = None
 
     @property
     def split(self) -> str:
         """Name of the set, with its time."""
-        return self.name if self.time is None else time_name(self.name, self.time)
+        if self.time is None:
+            return self.name
+        return time_name(condition_of(self.name, self.part), self.time)
 
 
 def check_rows_apart(taken: Sequence[tuple[str, str, NDArray[np.intp]]]) -> None:
@@ -209,12 +222,18 @@ def assemble(
         tests={
             each.split: _test_set(each.part, each.time)
             for each in found
-            if each.name not in (TRAIN, CROSS_VALIDATION)
+            if each.name not in (TRAIN, CROSS_VALIDATION) or each.time is not None
         },
+        average=all(each.part.average for each in found if each.name == CROSS_VALIDATION),
+        runs=np.concatenate([each.runs for each in found if each.runs is not None])
+        if all(each.runs is not None for each in found)
+        else None,
     )
 
 
-def _test_set(part: TestSpec, time: float | None) -> TestSet:
+def _test_set(part: TestSpec | HeldOutSpec, time: float | None) -> TestSet:
+    if isinstance(part, HeldOutSpec):
+        return TestSet(average=part.average, seen_in_training=True, time=time)
     return TestSet(
         average=part.average,
         targets="stimuli" if isinstance(part.targets, OtherTargets) else part.targets,

@@ -23,6 +23,7 @@ __all__ = [
     "TestSpec",
     "Windows",
     "check_sets",
+    "condition_of",
     "named_parts",
     "refuse_old_form",
     "time_name",
@@ -153,15 +154,40 @@ class TestSpec(StimulusNaming):
 
 
 class HeldOutSpec(StimulusNaming):
-    """Samples whose stimuli are held out in folds.
+    """Samples whose stimuli, or whose runs, are held out in folds.
 
     Parameters
     ----------
     condition : str
         Name of what is held out: what the subjects did.
+    hold_out : {'stimuli', 'runs'}
+        What a fold holds out: stimuli, none of which then trains; or whole runs, of stimuli that
+        are shown in the others too. ``decoder.folds`` of the recipe says in how many folds: as many
+        as there are runs leave out one run at a time.
+    average : bool
+        Whether presentations of one stimulus are averaged, of runs those within a run, or kept as
+        single samples; those that train are always single where runs are held out.
+    windows : Windows, optional
+        Times from onset that are tested too, as test sets of their own, by what the samples of the
+        other runs have trained. Where stimuli are held out they are refused: volumes some seconds
+        before or after a stimulus are of its neighbours, which train.
     """
 
     condition: Name = "perception"
+    hold_out: Literal["stimuli", "runs"] = "stimuli"
+    average: bool = True
+    windows: Windows | None = None
+
+    @model_validator(mode="after")
+    def _trains_nothing_of_its_own(self) -> HeldOutSpec:
+        if self.hold_out == "stimuli" and self.windows is not None:
+            raise ValueError(
+                "`windows` need `hold_out: runs`: a volume some seconds before or after a stimulus "
+                "that is held out shows its neighbours, which train"
+            )
+        if self.hold_out == "stimuli" and not self.average:
+            raise ValueError("`average: false` needs `hold_out: runs`")
+        return self
 
 
 Part: TypeAlias = Any
@@ -190,6 +216,11 @@ def named_parts(spec: HasSets) -> Iterator[tuple[str, Part]]:
     yield from spec.tests.items()
     if spec.cross_validation is not None:
         yield CROSS_VALIDATION, spec.cross_validation
+
+
+def condition_of(name: str, part: Part) -> str:
+    """What a set is called as a condition: its name, or that of what is held out."""
+    return str(part.condition) if name == CROSS_VALIDATION else name
 
 
 def check_sets(spec: HasSets) -> None:

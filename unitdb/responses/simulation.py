@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import scipy.ndimage
+import scipy.special
 from numpy.typing import NDArray
 
 from unitdb.resolution import is_constant, scaled
 from unitdb.responses.sets import Chosen, Found, assemble
-from unitdb.responses.sets_spec import TRAIN
+from unitdb.responses.sets_spec import TRAIN, time_name
 from unitdb.responses.simulation_spec import SimulatedResponses, SimulatedTest
 from unitdb.responses.spec import DatasetSpec
 from unitdb.responses.types import Responses
@@ -104,12 +105,14 @@ def simulate(
         The same bytes for the same arguments.
     """
     truth = simulated_truth(spec, {layer: a.shape[1] for layer, a in activations.items()})
-    signals, members = [], []
+    signals, members, layers = [], [], []
     for roi in spec.rois:
-        signal = _roi_signal(spec, truth, roi, subject, activations)
+        signal, layer_of = _roi_signal(spec, truth, roi, subject, activations)
         signals.append(signal)
         members.append(np.full(signal.shape[1], roi))
+        layers.append(layer_of)
     signal, member = np.concatenate(signals, axis=1), np.concatenate(members)
+    layer_of = np.concatenate(layers)
 
     chosen = Chosen(spec, tests, where=dataset.name)
     sizes = {roi: int((member == roi).sum()) for roi in spec.rois}
@@ -117,14 +120,22 @@ def simulate(
     trained, tested = np.flatnonzero(~is_test), np.flatnonzero(is_test)
     found: list[Found] = []
 
-    def add(name: str, part: SimulatedTest | None, shown: Rows, noise: NDArray[np.float64]) -> None:
-        values = (part.signal if part else 1.0) * signal[shown] + _noise_of(spec, part) * noise
+    def add(
+        name: str,
+        part: SimulatedTest | None,
+        shown: Rows,
+        noise: NDArray[np.float64],
+        time: float | None = None,
+    ) -> None:
+        scale = (part.signal if part else 1.0) * _course(spec, part, time)[layer_of]
+        values = scale * signal[shown] + _noise_of(spec, part) * noise
         found.append(
             Found(
                 name=name,
                 part=part,
                 values=values.astype(np.float32),
                 ids=[stimulus_ids[place] for place in shown],
+                time=time,
             )
         )
 
@@ -138,8 +149,54 @@ def simulate(
             noise = _noise(spec, len(shown), sizes, "noise", subject, name)
         if chosen.takes(name):
             add(name, part, shown, noise)
+        for time in () if part.windows is None else part.windows.times(0.0):
+            of_time = time_name(name, time)
+            if chosen.takes(of_time):
+                add(
+                    name,
+                    part,
+                    shown,
+                    _noise(spec, len(shown), sizes, "noise", subject, of_time),
+                    time,
+                )
+    chosen.check([each.split for each in found], near=_times(spec))
     rois = {roi: np.isin(member, [roi, *wish.of]) for roi, wish in spec.rois.items()}
     return assemble(dataset, subject, found, rois, data=Path())
+
+
+def _times(spec: SimulatedResponses) -> list[str]:
+    """Names of the test sets that all windows make."""
+    return [
+        time_name(name, time)
+        for name, part in spec.tests.items()
+        if part.windows is not None
+        for time in part.windows.times(0.0)
+    ]
+
+
+def _course(
+    spec: SimulatedResponses, part: SimulatedTest | None, time: float | None
+) -> NDArray[np.float64]:
+    """Share of the signal that the voxels of each layer have at a time; 1 where there is none.
+
+    The usual haemodynamic response, a gamma density of shape 6 less a sixth of one of shape 16, to
+    something that lasts some seconds; its highest value is 1.
+    """
+    if part is None or part.course is None or time is None:
+        return np.ones(len(spec.layers))
+    seconds = part.course.seconds
+    lags = np.array([part.course.lags.get(layer, 0.0) for layer in spec.layers])
+    highest = _response(np.arange(0, 60 + seconds, 0.1), seconds).max()
+    return np.asarray(_response(time - lags, seconds) / highest)
+
+
+def _response(t: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
+    """Haemodynamic response to something that lasts some seconds from 0 on."""
+    begun, ended = (
+        scipy.special.gammainc(6, s) - scipy.special.gammainc(16, s) / 6
+        for s in (np.maximum(t, 0.0), np.maximum(t - seconds, 0.0))
+    )
+    return np.asarray(begun - ended)
 
 
 def _noise_of(spec: SimulatedResponses, part: SimulatedTest | None) -> float:
@@ -166,8 +223,11 @@ def _roi_signal(
     roi: str,
     subject: str,
     activations: Mapping[str, NDArray[np.floating]],
-) -> NDArray[np.float64]:
-    """Noise-free responses (n_stimuli, n_voxels) of an ROI's own voxels, each of unit variance."""
+) -> tuple[NDArray[np.float64], Rows]:
+    """Noise-free responses (n_stimuli, n_voxels) of an ROI's own voxels, each of unit variance.
+
+    With them the place of the layer that each voxel mixes units of.
+    """
     rng = _rng(spec, "voxels", subject, roi)
     own = spec.rois[roi].n_voxels - sum(spec.rois[part].n_voxels for part in spec.rois[roi].of)
     n_voxels = round(own * (1 + _SIZE_JITTER * rng.uniform(-1, 1)))
@@ -190,7 +250,7 @@ def _roi_signal(
     grouped = np.concatenate(blocks, axis=1)
     signal = np.empty_like(grouped)
     signal[:, np.argsort(layer_of, kind="stable")] = grouped
-    return signal
+    return signal, layer_of
 
 
 def _smooth_noise(

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from unitdb.responses.sets_spec import TestSpec
 from unitdb.specs import Name, Spec, check_alike
 
-__all__ = ["RoiPreference", "SimulatedResponses", "SimulatedTest"]
+__all__ = ["RoiPreference", "SimulatedCourse", "SimulatedResponses", "SimulatedTest"]
 
 
 class RoiPreference(Spec):
@@ -30,6 +30,22 @@ class RoiPreference(Spec):
     of: list[Name] = Field(default_factory=list)
 
 
+class SimulatedCourse(Spec):
+    """How the signal of a simulated test set goes in time: a haemodynamic response, by layer.
+
+    Parameters
+    ----------
+    seconds : float
+        How long what is seen or imagined lasts, from onset.
+    lags : mapping of str to float
+        Seconds by which the voxels of each layer respond later than the haemodynamic response;
+        below 0 earlier. Layers that are not named have 0.
+    """
+
+    seconds: Annotated[float, Field(gt=0, le=60)]
+    lags: dict[Name, Annotated[float, Field(ge=-30, le=30)]] = Field(default_factory=dict)
+
+
 class SimulatedTest(TestSpec):
     """A simulated test set: presentations of all stimuli named ``test-…``.
 
@@ -45,18 +61,25 @@ class SimulatedTest(TestSpec):
         Refused: the stimuli have names.
     targets : {'pictures'}
         What is decoded from a sample: the picture shown, no other.
-    windows : none
-        Refused: simulated responses have no course in time.
+    windows : Windows, optional
+        Times that make test sets of their own, in steps of seconds; needs ``course``.
+    course : SimulatedCourse, optional
+        How the signal goes at these times.
     """
 
     repeats: Annotated[int, Field(ge=1)] = 4
     noise: Annotated[float, Field(ge=0)] | None = None
     signal: Annotated[float, Field(ge=0)] = 1.0
+    course: SimulatedCourse | None = None
 
     @model_validator(mode="after")
     def _of_pictures(self) -> SimulatedTest:
-        if self.targets != "pictures" or self.windows is not None:
-            raise ValueError("simulated test sets are of pictures, without windows")
+        if self.targets != "pictures":
+            raise ValueError("simulated test sets are of pictures")
+        if (self.windows is None) != (self.course is None):
+            raise ValueError("`windows` and `course` belong together")
+        if self.windows is not None and self.windows.step == "TR":
+            raise ValueError("`step` of simulated windows is a number of seconds")
         if self.pattern is not None or self.names is not None:
             raise ValueError("`pattern` and `names`: stimuli of simulated test sets have names")
         return self
@@ -118,6 +141,12 @@ class SimulatedResponses(Spec):
     @model_validator(mode="after")
     def _parts_fit(self) -> SimulatedResponses:
         check_alike(self.tests, "tests")
+        for name, test in self.tests.items():
+            of = [] if test.course is None else sorted(set(test.course.lags) - set(self.layers))
+            if of:
+                raise ValueError(
+                    f"tests.{name}.course: no layer of the simulation: {', '.join(of)}"
+                )
         for roi, wish in self.rois.items():
             unknown = sorted(set(wish.of) - set(self.rois))
             if unknown:

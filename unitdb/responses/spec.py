@@ -141,6 +141,18 @@ class DatasetSpec(Spec):
             return None
         return self.stimuli.shown
 
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What is tested, by the names that it has as a condition."""
+        if self.responses is None:
+            return {}
+        if isinstance(self.responses, RdmResponses):
+            return {self.responses.condition: self.responses}
+        held_out = self.responses.cross_validation
+        return {**self.responses.tests} | (
+            {} if held_out is None else {held_out.condition: held_out}
+        )
+
     @classmethod
     def check_form(cls, content: dict[str, Any]) -> None:
         """Refuse `parts` and `condition`, in whose place test sets have names."""

@@ -82,6 +82,11 @@ class Responses:
         Voxels of each region of interest. Regions may overlap.
     condition : str
         Name of what is cross-validated; where there are test sets, these have names of their own.
+    average : bool
+        Whether presentations that are cross-validated are averaged before they are decoded.
+    runs : array of shape (n_samples,), int, optional
+        Number of the run of each sample, where runs are cross-validated: what is
+        ``cross-validation`` trains as well, and test sets are of times from onset.
 
     Raises
     ------
@@ -99,6 +104,8 @@ class Responses:
     condition: str = "perception"
     target_ids: NDArray[np.str_] = field(default_factory=lambda: _NO_IDS)
     tests: Mapping[str, TestSet] = field(default_factory=dict)
+    average: bool = True
+    runs: NDArray[np.intp] | None = None
 
     def __post_init__(self) -> None:
         place = f"{self.dataset}/{self.subject}"
@@ -120,6 +127,7 @@ class Responses:
             ("stimulus ids", self.stimulus_ids),
             ("targets", self.target_ids),
             ("splits", self.split),
+            ("runs", self.stimulus_ids if self.runs is None else self.runs),
         ):
             if array.shape != (n_samples,):
                 raise ResponsesError(
@@ -144,6 +152,8 @@ class Responses:
 
     def _check_splits(self, place: str) -> None:
         found = set(self.split.tolist())
+        if self.runs is not None and found == {CROSS_VALIDATION, *self.tests}:
+            return  # no row is of two sets, and no run on both sides of a fold
         if (found != {CROSS_VALIDATION} and found != {TRAIN, *self.tests}) or found == {TRAIN}:
             raise ResponsesError(
                 f"{place}: splits are {sorted(found)}; expected train and test sets, or "
@@ -163,8 +173,8 @@ class Responses:
 
     @property
     def has_test_sets(self) -> bool:
-        """Whether the dataset names its test sets; otherwise images are cross-validated."""
-        return bool(self.tests)
+        """Whether the dataset names its test sets; otherwise images or runs are cross-validated."""
+        return bool(self.tests) and self.runs is None
 
     def roi(self, name: str) -> NDArray[np.floating]:
         """Responses of the voxels of a region.
@@ -195,6 +205,8 @@ class Responses:
         names = [*self.stimulus_ids.tolist(), *self.target_ids.tolist(), *self.split.tolist()]
         names += sorted(self.rois)
         names += [f"{name} {test.identity()}" for name, test in self.tests.items()]
+        if self.runs is not None:
+            names += [f"runs {self.average}", *map(str, self.runs.tolist())]
         digest.update("\0".join([self.condition, *names]).encode())
         return digest.hexdigest()
 

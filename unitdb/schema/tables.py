@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unitdb.errors import UnknownTableError
-from unitdb.schema import identification, kept, layerwise, networks, origins, units
+from unitdb.schema import identification, kept, layerwise, networks, origins, timecourse, units
 from unitdb.schema.spec import Table, numbers
 
 TABLES: dict[str, Table] = {
@@ -15,6 +15,7 @@ TABLES: dict[str, Table] = {
         *networks.TABLES,
         *kept.TABLES,
         *identification.TABLES,
+        *timecourse.TABLES,
     )
 }
 """All published tables by name, what is referred to before what refers to it."""

@@ -60,6 +60,11 @@ _COUNTED: tuple[Kind, str] = (
     "a share of the controls, whose accuracies are no part of a release",
 )
 
+_TIMES: tuple[Kind, str] = (
+    "unknown",
+    "predictions of single times are no part of a release",
+)
+
 _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
     "datasets": {
         **dict.fromkeys(("title", "licence", "source", "citation", "pictures"), _PROV),
@@ -191,6 +196,18 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
             "against accuracy.r, which predictions and the activations of the targets give",
         ),
         "presentation": ("computed", "from the rows of its stimulus"),
+    },
+    "timecourse": {
+        **dict.fromkeys(
+            ("mean_r", "matched_r", "shuffled_r", "without"), ("held", "lags follow from it")
+        ),
+        **dict.fromkeys(
+            ("r_low", "r_high"),
+            ("computed", "from without, where all stimuli have a sample at the time"),
+        ),
+        **dict.fromkeys(("n_samples", "n_stimuli", "n_units", "p", "pattern_r"), _TIMES),
+        **dict.fromkeys(("pattern_low", "pattern_high", "pattern_chance", "chance"), _TIMES),
+        **dict.fromkeys(("identification", "identification_low", "identification_high"), _TIMES),
     },
     "samples": {
         "stimulus": ("held", "with presentation, against table prediction"),

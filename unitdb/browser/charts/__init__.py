@@ -5,18 +5,21 @@ their units.
 """
 
 from unitdb.browser.charts._theme import finished
+from unitdb.browser.charts.course import course, lags
 from unitdb.browser.charts.curves import histogram, profile, quantiles, violins
 from unitdb.browser.charts.matrices import density, feature_map, heat_map, pair_matrix
 from unitdb.browser.charts.points import bars, intervals, predictions, published_scores, scores
 
 __all__ = [
     "bars",
+    "course",
     "density",
     "feature_map",
     "finished",
     "heat_map",
     "histogram",
     "intervals",
+    "lags",
     "pair_matrix",
     "predictions",
     "profile",

@@ -16,6 +16,7 @@ from unitdb.browser.views import (
     networks,
     overview,
     subjects,
+    timecourse,
     unit,
     units,
 )
@@ -57,6 +58,7 @@ PAGES = (
     Page(name="layer", title="Layer", show=layer.show, needs=("unit_histogram",)),
     Page(name="networks", title="Networks", show=networks.show),
     Page(name="subjects", title="Subjects", show=subjects.show, needs=("intersubject",)),
+    Page(name="timecourse", title="Time course", show=timecourse.show, needs=("timecourse",)),
     Page(name="collections", title="Collections", show=collections.show),
     Page(name="methods", title="Data & methods", show=methods.show),
     Page(name="sql", title="SQL", show=console.show),
