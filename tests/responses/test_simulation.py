@@ -14,7 +14,11 @@ N_UNITS = 40
 
 @pytest.fixture(scope="module")
 def spec():
-    return read_spec(dataset_specs()["sample"], DatasetSpec, DatasetError)
+    found = read_spec(dataset_specs()["sample"], DatasetSpec, DatasetError)
+    seen = {"perception": found.responses.tests["perception"]}
+    return found.model_copy(
+        update={"responses": found.responses.model_copy(update={"tests": seen})}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +170,54 @@ def test_what_is_there_does_not_change_with_a_course_beside_it(spec, activations
     assert both[0].values.tobytes() == both[1].values.tobytes()
     with pytest.raises(UnknownNameError, match=r"imagery@\+5s"):
         simulate(spec, with_course(spec), "sub-02", ids, activations, tests=["imagery@+5s"])
+
+
+def blurred_set(**more):
+    return SimulatedTest(shown=["*._1"], targets={"ending": "._1", "by": ""}, noise=0, **more)
+
+
+def with_set(spec, part):
+    tests = {"perception": SimulatedTest(noise=0, repeats=1), "blurred": part}
+    source = spec.responses.model_copy(update={"tests": tests})
+    return spec.model_copy(update={"responses": source})
+
+
+@pytest.mark.parametrize("sharpening", [0.0, 0.3, 1.0])
+def test_sharpening_mixes_the_signal_of_the_original_into_that_of_a_version(
+    spec, activations, ids, sharpening
+):
+    rng = np.random.default_rng(1)
+    made = [f"test-{i:03d}._1" for i in (2, 5, 7)]
+    of = [ids.index(name[:-3]) for name in made]
+    more = {
+        k: np.concatenate([v, v[of] + rng.normal(size=(3, 40))]) for k, v in activations.items()
+    }
+    originals = {name: name[:-3] for name in made}
+
+    def values(part):
+        own = with_set(spec, blurred_set(sharpening=part, repeats=1))
+        names = [*ids, *made]
+        return simulate(own, own.responses, "sub-01", names, more, originals=originals)
+
+    found, forward = values(sharpening), values(0)
+    blurred, sharp = found.values[found.split == "blurred"], forward.values
+    assert found.stimulus_ids[found.split == "blurred"].tolist() == made
+    assert found.target_ids[found.split == "blurred"].tolist() == [name[:-3] for name in made]
+    of_originals = np.stack([sharp[(forward.stimulus_ids == n[:-3])][0] for n in made])
+    expected = (1 - sharpening) * sharp[forward.split == "blurred"] + sharpening * of_originals
+    np.testing.assert_allclose(blurred, expected, atol=1e-5)
+
+
+def test_versions_change_no_response_to_other_pictures(spec, activations, ids):
+    alone = simulate(spec, spec.responses, "sub-01", ids, activations)
+    more = {k: np.concatenate([v, 3 * v[:2] + 1]) for k, v in activations.items()}
+    names, originals = [*ids, "train-001._1", "train-002._1"], {}
+    originals = {"train-001._1": "train-001", "train-002._1": "train-002"}
+    beside = simulate(spec, spec.responses, "sub-01", names, more, originals=originals)
+    assert beside.sha256 == alone.sha256
+
+
+def test_a_set_that_shows_nothing_is_refused(spec, activations, ids):
+    own = with_set(spec, blurred_set())
+    with pytest.raises(DatasetError, match=r"no stimulus fits \*\._1"):
+        simulate(own, own.responses, "sub-01", ids, activations)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -35,6 +35,8 @@ class Stimuli:
         Photograph or file that each picture was made from.
     read : callable
         From position to picture, uint8 array of shape (height, width, 3).
+    originals : mapping of str to str
+        Of stimuli that were made from others, such as blurred versions, the id of that one.
 
     Raises
     ------
@@ -45,6 +47,7 @@ class Stimuli:
     ids: tuple[str, ...]
     sources: tuple[str, ...]
     read: Callable[[int], Image]
+    originals: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ids", tuple(map(as_id, self.ids)))

@@ -43,14 +43,14 @@ class Encoded:
     alpha: Array
 
 
-def group_halves(groups: ArrayLike, *, seed: int) -> tuple[Rows, Rows]:
+def group_halves(groups: ArrayLike, *, seed: int | Sequence[int]) -> tuple[Rows, Rows]:
     """Two halves of samples at random, those of a group in one of them.
 
     Parameters
     ----------
     groups : array of shape (n_samples,)
         Such as the picture that a sample is of.
-    seed : int
+    seed : int or sequence of int
         Of numpy's PCG64.
 
     Raises
@@ -72,7 +72,7 @@ def encode_responses(
     responses: Floats,
     *,
     groups: ArrayLike,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
 ) -> Encoded:
     """Predict responses to pictures from their features, by ridge regression on all layers.
 
@@ -89,7 +89,7 @@ def encode_responses(
         Raw.
     groups : array of shape (n_train,)
         The picture of each sample: those of one are in one fold.
-    seed : int
+    seed : int or sequence of int
         Of the folds.
 
     Raises

@@ -9,7 +9,7 @@ pictures that were shown as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,7 +96,7 @@ def noise_control(
     mean: Floats,
     sd: Floats | None = None,
     n_draws: int = 20,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
 ) -> MatchedControl:
     """The published control: true features of what was shown, with noise.
 
@@ -119,7 +119,7 @@ def noise_control(
         As of :func:`pattern_r`.
     n_draws : int
         Draws of noise that r is the mean of.
-    seed : int
+    seed : int or sequence of int
         Of numpy's PCG64.
 
     Raises

@@ -48,6 +48,11 @@ WORDS = {
     "seen or imagined, by decoders that other samples have trained.",
     "lag": "How far the course of a layer is displaced in time from the mean of all layers: above "
     "0 it is late. How well the layer is decoded does not count, as it does for a peak's time.",
+    "gain": "From a degraded picture, such as a blurred one: by how much the decoded features are "
+    "nearer to those of its original than to those of what was shown, as correlations over units, "
+    "less the same of a control that knows nothing of originals. Controls: true features with "
+    "noise (as published), or what the decoder makes of responses that an encoder predicts from "
+    "what was shown.",
     "depth": "Place of the layer in its network: 0 is the first decoded layer, 1 the last.",
 }
 

@@ -10,6 +10,7 @@ from unitdb.browser import _render, charts
 from unitdb.browser._course import MEASURES, chance_of, course_rows, lag_points, order_words
 from unitdb.browser._depth import relative_depth, spaced
 from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
+from unitdb.browser._modulation import modulation_parts
 from unitdb.browser._words import WORDS
 from unitdb.files import write_text
 from unitdb.printable import printable
@@ -77,6 +78,7 @@ def html(release: Release) -> str:
         *_head(release, held),
         *_figures(release, held),
         *_courses(release),
+        *_modulation(release),
         *_best(release),
         *_image_by_image(release),
         *_sources(release),
@@ -215,6 +217,13 @@ def _courses(release: Release) -> Iterator[str]:
             yield _figure(release, drawn, f"{where}-lags", caption)
             sentences = order_words(tested)
             yield "<ul>" + "".join(f"<li>{escape(one)}</li>" for one in sentences) + "</ul>"
+
+
+def _modulation(release: Release) -> Iterator[str]:
+    for number, (title, chart, caption) in enumerate(modulation_parts(release)):
+        if title:
+            yield f"<h2>{escape(title)}</h2><p>{escape(WORDS['gain'])}</p>"
+        yield _figure(release, chart, f"gains-{number}", caption)
 
 
 def _best(release: Release) -> Iterator[str]:

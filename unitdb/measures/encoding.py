@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from unitdb.activations import Activations, LayerInfo
+from unitdb.activations import Activations
 from unitdb.decoding import DecoderSettings, encoding_accuracies
 from unitdb.errors import ResponsesError, UnitdbError
 from unitdb.measures.decoded import Decoded
@@ -28,7 +28,7 @@ from unitdb.recipes import Job, scope_of
 from unitdb.sealed import map_npy, read_npy, read_npz, sealed_shape, write_npy
 from unitdb.tables import Scope, code_sha256, partition_keys, table_of
 
-__all__ = ["Encoding", "EncodingResults", "EncodingStep"]
+__all__ = ["Encoding", "EncodingResults", "EncodingStep", "activations_at"]
 
 _AT_ONCE = 1 << 14  # units whose activations are in memory together
 
@@ -75,7 +75,11 @@ class Encoding(Measure):
         for layer in job.model.layers:
             if layer.name in paths and job.recipe.encoding is not None:
                 n, seed = job.recipe.encoding.units, job.recipe.selection.seed
-                _write_units(paths[layer.name], decoded.activations, layer, n=n, seed=seed)
+                units = decoded.activations.units(layer.name)
+                chosen = sample_positions(layer, units, n, seed=seed)
+                write_npy(
+                    paths[layer.name], activations_at(decoded.activations, layer.name, chosen)
+                )
 
     def pieces(self, table: str, decoded: Sequence[Decoded]) -> pa.Table:
         """All rows at once."""
@@ -166,19 +170,17 @@ class EncodingStep:
         write_npy(self.target, r[:, places].astype(np.float32))
 
 
-def _write_units(
-    path: Path, activations: Activations, layer: LayerInfo, *, n: int, seed: int
-) -> None:
-    """Write the activations of n units of a layer, a sample."""
-    units = activations.units(layer.name)
-    chosen = sample_positions(layer, units, n, seed=seed)
-    parts = []
-    for start in range(0, len(units), _AT_ONCE):
-        some = chosen[(chosen >= start) & (chosen < start + _AT_ONCE)]
+def activations_at(
+    activations: Activations, layer: str, positions: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Activations (n_stimuli, n_units) of units of a layer, by ascending positions among these."""
+    parts, n_units = [], activations.n_units(layer)
+    for start in range(0, n_units, _AT_ONCE):
+        some = positions[(positions >= start) & (positions < start + _AT_ONCE)]
         if len(some):
-            stop = min(start + _AT_ONCE, len(units))
-            parts.append(activations.block(layer.name, start, stop)[:, some - start])
-    write_npy(path, np.concatenate(parts, axis=1))
+            stop = min(start + _AT_ONCE, n_units)
+            parts.append(activations.block(layer, start, stop)[:, some - start])
+    return np.concatenate(parts, axis=1)
 
 
 class EncodingResults:

@@ -6,6 +6,7 @@ from unitdb.measures.accuracies import OF_ACCURACIES
 from unitdb.measures.encoding import Encoding
 from unitdb.measures.identification import IdentificationMeasure
 from unitdb.measures.kept import Kept
+from unitdb.measures.modulation import Modulation
 from unitdb.measures.patterns import Patterns
 from unitdb.measures.predicted import Published
 from unitdb.measures.protocol import Measure
@@ -20,5 +21,6 @@ MEASURES: list[Measure] = [
     Published(),
     IdentificationMeasure(),
     Timecourse(),
+    Modulation(),
     *OF_ACCURACIES,
 ]

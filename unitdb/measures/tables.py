@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.activations import Activations
 from unitdb.analysis import activation_covariates
 from unitdb.measures.decoded import Decoded
 from unitdb.measures.encoding import Encoding
@@ -143,18 +142,23 @@ def _layers(decoded: Decoded, network: Network) -> Iterator[Layer]:
             network,
             DecodedLayer(name=layer.name, shape=layer.shape, axes=layer.axes, units=units),
             decoded.results(condition, layer.name),
-            covariates=partial(_covariates, activations, layer.name),
+            covariates=partial(_covariates, decoded, layer.name),
             predicted=partial(predicted, decoded, condition, layer.name),
         )
 
 
-def _covariates(activations: Activations, layer: str) -> NDArray[np.float64]:
-    """Log variance and sparseness of a layer's units over all images, (2, n_units)."""
-    n_units = activations.n_units(layer)
+def _covariates(decoded: Decoded, layer: str) -> NDArray[np.float64]:
+    """Log variance and sparseness of a layer's units over all images, (2, n_units).
+
+    Images made from others, such as blurred versions, do not count.
+    """
+    activations = decoded.activations
+    n_units, made = activations.n_units(layer), decoded.job.dataset.stimuli.originals
+    own = np.array([name not in made for name in activations.stimulus_ids])
     return np.concatenate(
         [
             activation_covariates(
-                activations.block(layer, start, min(start + _AT_ONCE, n_units)),
+                activations.block(layer, start, min(start + _AT_ONCE, n_units))[own],
                 resolution=activations.resolution(layer),
             )
             for start in range(0, n_units, _AT_ONCE)

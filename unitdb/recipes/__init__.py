@@ -13,6 +13,7 @@ from unitdb.recipes.identity import (
     sets_sha256,
     shown_sha256,
 )
+from unitdb.recipes.modulation import modulated_sets
 from unitdb.recipes.recipe import BestUnits, Recipe, read_recipe
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "Recipe",
     "SubjectInput",
     "build_id",
+    "modulated_sets",
     "named",
     "plan_sha256",
     "read_datasets",

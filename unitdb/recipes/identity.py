@@ -70,9 +70,13 @@ def shown_sha256(rows: Iterable[Mapping[str, Any]]) -> str:
     return content_sha256(sorted([str(row[name]) for name in names] for row in rows))
 
 
-def sets_sha256(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Hash of the test sets without their words: rows of table ``test_sets``, in any order."""
-    words = dict.fromkeys(WORDS_OF_SETS)
+def sets_sha256(rows: Iterable[Mapping[str, Any]], recipe: Recipe) -> str:
+    """Hash of the test sets without their words: rows of table ``test_sets``, in any order.
+
+    Levels and priors count where modulation is measured, which compares sets by them.
+    """
+    compared = set() if recipe.modulation is None else {"level", "prior"}
+    words = dict.fromkeys(WORDS_OF_SETS - compared)
     told = ((row | words).items() for row in map(dict, rows))
     return content_sha256(sorted(sorted([key, str(value)] for key, value in row) for row in told))
 

@@ -19,6 +19,7 @@ from unitdb.errors import (
 from unitdb.reads import noting_reads
 from unitdb.recipes.dataset import DatasetInput, SubjectInput
 from unitdb.recipes.jobs import Job, Progress, named
+from unitdb.recipes.modulation import check_modulation
 from unitdb.recipes.recipe import Recipe
 from unitdb.responses import (
     CROSS_VALIDATION,
@@ -68,6 +69,8 @@ def read_jobs(
         ]
     order = {d.spec.name: place for place, d in enumerate(read)}
     jobs.sort(key=lambda job: order[job.dataset.spec.name])
+    if recipe.modulation is not None:
+        check_modulation(recipe.modulation, read)
     for job in jobs:
         if isinstance(job.model, LoadedFeatures):
             job.model.check_stimuli(job.dataset.stimuli.ids)

@@ -58,7 +58,7 @@ class Job:
             "responses": {s.subject: s.sha256 for s in self.dataset.subjects},
             "stimuli": self.dataset.stimuli.key,
             "shown": shown_sha256(stimulus_rows(self.dataset)),
-            "tests": sets_sha256(set_rows(self.dataset)),
+            "tests": sets_sha256(set_rows(self.dataset), self.recipe),
             "specs": {
                 "dataset": content_sha256(self.dataset.spec.identity()),
                 "model": content_sha256(self.model.spec.identity()),

@@ -19,6 +19,7 @@ from unitdb.decoding import DecoderSettings
 from unitdb.errors import RecipeError
 from unitdb.recipes.authors import Author, Doi, Line
 from unitdb.recipes.identification import IdentificationSpec
+from unitdb.recipes.modulation import ModulationSpec
 from unitdb.specs import Name, Spec, check_alike, read_spec
 from unitdb.unitids import UnitId
 
@@ -269,6 +270,8 @@ class Recipe(Spec):
         Decode single presentations of test images too, and say how reliable predictions are.
     encoding : EncodingSpec, optional
         Compute encoding-based BH scores too.
+    modulation : ModulationSpec, optional
+        Say whether what is decoded from degraded pictures is nearer to their originals.
     keep : KeepSpec
         Units that are kept image by image.
     predictions : PredictionsSpec, optional
@@ -321,6 +324,7 @@ class Recipe(Spec):
     significance: SignificanceSpec | None = None
     reliability: ReliabilitySpec | None = None
     encoding: EncodingSpec | None = None
+    modulation: ModulationSpec | None = None
     keep: KeepSpec = KeepSpec()
     predictions: PredictionsSpec | None = None
     identification: IdentificationSpec | None = None

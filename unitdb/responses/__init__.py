@@ -11,6 +11,7 @@ from unitdb.responses.stimuli_spec import CategoryRule, FolderStimuli
 
 if TYPE_CHECKING:
     from unitdb.responses.bdata import open_bdata
+    from unitdb.responses.blurring import blur_picture
     from unitdb.responses.categories import category_means, category_pairs
     from unitdb.responses.dataset import Dataset, dataset_specs, find_dataset, open_dataset
     from unitdb.responses.design import Design, HeldOut, decoding_design, shuffle_images
@@ -34,6 +35,7 @@ __all__ = [
     "TestSpec",
     "Transformations",
     "Truth",
+    "blur_picture",
     "category_means",
     "category_pairs",
     "dataset_specs",
@@ -58,6 +60,7 @@ __getattr__ = lazily(
         "Responses": "types",
         "TestSet": "types",
         "Truth": "simulation",
+        "blur_picture": "blurring",
         "category_means": "categories",
         "category_pairs": "categories",
         "dataset_specs": "dataset",

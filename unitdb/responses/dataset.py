@@ -26,6 +26,7 @@ from unitdb.responses.arrays_spec import ArrayResponses, BDataResponses
 from unitdb.responses.bdata import bdata_responses
 from unitdb.responses.bids import bids_responses
 from unitdb.responses.bids_spec import BidsResponses
+from unitdb.responses.blurring import with_blurred
 from unitdb.responses.categories import members_of
 from unitdb.responses.rdm import rdm_responses
 from unitdb.responses.sets import check_chosen
@@ -83,6 +84,9 @@ class Dataset:
             Files that are missing or not as described.
         """
         found = self._stimuli()
+        made = getattr(self.spec.stimuli, "blurred", None)
+        if made is not None:
+            found = with_blurred(found, made)
         if self.spec.shown is not None:
             self.spec.shown.check(found.sources)
         return found
@@ -109,7 +113,8 @@ class Dataset:
         DatasetError
             The table of categories cannot be read.
         """
-        return members_of(self.spec.stimuli, self.stimuli.ids, self.data)
+        ids = [name for name in self.stimuli.ids if name not in self.stimuli.originals]
+        return members_of(self.spec.stimuli, ids, self.data)
 
     def responses(self, subject: str, *, tests: Collection[str] | None = None) -> Responses:
         """Responses of one subject.
@@ -227,7 +232,12 @@ class Dataset:
                 return bids_responses(spec, source, subject, folder, tests=tests, stimuli=known)
             case SimulatedResponses() as source:
                 behind = self._activations_behind(source)
-                return simulate(spec, source, subject, self.stimuli.ids, behind, tests=tests)
+                shown = self.stimuli
+                return simulate(
+                    *(spec, source, subject, shown.ids, behind),
+                    tests=tests,
+                    originals=shown.originals,
+                )
             case None:
                 raise self._no_responses()
 

@@ -211,11 +211,15 @@ def _of_sets(responses: Responses) -> Design:
         of_set = responses.split == name
         samples, shown = responses.values[of_set], responses.stimulus_ids[of_set]
         of_rows = responses.target_ids[of_set]
+        averaged = 1.0
         if test.average:
+            _, counts = np.unique(shown, return_counts=True)
+            averaged = float(len(counts) / (1 / counts).sum())
             target_of = _one_target_each(shown, of_rows, where=f"{_place(responses)}: {name}")
             samples, shown = average_repeats(samples, shown)
             of_rows = np.array([target_of[each] for each in shown.tolist()], dtype=np.str_)
-        sets.append(HeldOut(name=name, rows=np.arange(n_rows, n_rows + len(shown)), test=test))
+        rows = np.arange(n_rows, n_rows + len(shown))
+        sets.append(HeldOut(name=name, rows=rows, test=test, averaged=averaged))
         n_rows += len(shown)
         values.append(samples)
         ids.append(shown)

@@ -17,12 +17,14 @@ import scipy.ndimage
 import scipy.special
 from numpy.typing import NDArray
 
+from unitdb.errors import DatasetError
 from unitdb.resolution import is_constant, scaled
 from unitdb.responses.sets import Chosen, Found, assemble
 from unitdb.responses.sets_spec import TRAIN, time_name
 from unitdb.responses.simulation_spec import SimulatedResponses, SimulatedTest
 from unitdb.responses.spec import DatasetSpec
 from unitdb.responses.types import Responses
+from unitdb.texts import fits
 
 __all__ = ["Truth", "simulate", "simulated_truth"]
 
@@ -81,6 +83,7 @@ def simulate(
     activations: Mapping[str, NDArray[np.floating]],
     *,
     tests: Collection[str] | None = None,
+    originals: Mapping[str, str] | None = None,
 ) -> Responses:
     """Simulate one subject.
 
@@ -93,11 +96,15 @@ def simulate(
     subject : str
         One of the dataset's subjects.
     stimulus_ids : sequence of str, n_stimuli long
-        ``train-…`` are shown once, ``test-…`` as often as each test set says.
+        ``train-…`` are shown once, ``test-…`` as often as each test set says; versions of others
+        where it says so.
     activations : mapping of str to array of shape (n_stimuli, n_units)
         For each layer the raw activations of the units that the brain computes.
     tests : collection of str, optional
         Test sets that are simulated, as of :class:`~unitdb.responses.sets.Chosen`.
+    originals : mapping of str to str, optional
+        Of stimuli that were made from others, such as blurred versions, the id of that one. Signals
+        are normalised over the others, and do not depend on which versions there are.
 
     Returns
     -------
@@ -106,8 +113,10 @@ def simulate(
     """
     truth = simulated_truth(spec, {layer: a.shape[1] for layer, a in activations.items()})
     signals, members, layers = [], [], []
+    made = originals or {}
+    own = np.array([name not in made for name in stimulus_ids])
     for roi in spec.rois:
-        signal, layer_of = _roi_signal(spec, truth, roi, subject, activations)
+        signal, layer_of = _roi_signal(spec, truth, roi, subject, activations, own)
         signals.append(signal)
         members.append(np.full(signal.shape[1], roi))
         layers.append(layer_of)
@@ -117,7 +126,9 @@ def simulate(
     chosen = Chosen(spec, tests, where=dataset.name)
     sizes = {roi: int((member == roi).sum()) for roi in spec.rois}
     is_test = np.array([name.startswith(_TEST) for name in stimulus_ids])
-    trained, tested = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    trained = np.flatnonzero(~is_test & own)
+    place_of = {name: place for place, name in enumerate(stimulus_ids)}
+    original = np.array([place_of[made.get(name, name)] for name in stimulus_ids])
     found: list[Found] = []
 
     def add(
@@ -127,8 +138,12 @@ def simulate(
         noise: NDArray[np.float64],
         time: float | None = None,
     ) -> None:
+        of_shown = signal[shown]
+        if part is not None and part.sharpening:
+            sharp = signal[original[shown]]
+            of_shown = (1 - part.sharpening) * of_shown + part.sharpening * sharp
         scale = (part.signal if part else 1.0) * _course(spec, part, time)[layer_of]
-        values = scale * signal[shown] + _noise_of(spec, part) * noise
+        values = scale * of_shown + _noise_of(spec, part) * noise
         found.append(
             Found(
                 name=name,
@@ -140,7 +155,12 @@ def simulate(
         )
 
     for number, (name, part) in enumerate(spec.tests.items()):
-        shown = np.repeat(tested, part.repeats)
+        times = () if part.windows is None else part.windows.times(0.0)
+        names = [name, *(time_name(name, time) for time in times)]
+        if number and not any(map(chosen.takes, names)):
+            continue
+        pictures = _shown(part, stimulus_ids, is_test & own, where=dataset.name)
+        shown = np.repeat(pictures, part.repeats)
         if number == 0:  # training and the first test set: one stream of noise
             both = _noise(spec, len(trained) + len(shown), sizes, "noise", subject)
             add(TRAIN, None, trained, both[: len(trained)])
@@ -149,7 +169,7 @@ def simulate(
             noise = _noise(spec, len(shown), sizes, "noise", subject, name)
         if chosen.takes(name):
             add(name, part, shown, noise)
-        for time in () if part.windows is None else part.windows.times(0.0):
+        for time in times:
             of_time = time_name(name, time)
             if chosen.takes(of_time):
                 add(
@@ -162,6 +182,18 @@ def simulate(
     chosen.check([each.split for each in found], near=_times(spec))
     rois = {roi: np.isin(member, [roi, *wish.of]) for roi, wish in spec.rois.items()}
     return assemble(dataset, subject, found, rois, data=Path())
+
+
+def _shown(
+    part: SimulatedTest, stimulus_ids: Sequence[str], tested: NDArray[np.bool_], *, where: str
+) -> Rows:
+    """Stimuli of a test set: those that it names, or all that test."""
+    if part.shown is None:
+        return np.flatnonzero(tested)
+    fit = [any(fits(name, pattern) for pattern in part.shown) for name in stimulus_ids]
+    if not any(fit):
+        raise DatasetError(f"{where}: no stimulus fits {', '.join(part.shown)} (`shown`)")
+    return np.flatnonzero(np.array(fit))
 
 
 def _times(spec: SimulatedResponses) -> list[str]:
@@ -223,10 +255,12 @@ def _roi_signal(
     roi: str,
     subject: str,
     activations: Mapping[str, NDArray[np.floating]],
+    original: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], Rows]:
-    """Noise-free responses (n_stimuli, n_voxels) of an ROI's own voxels, each of unit variance.
+    """Noise-free responses (n_stimuli, n_voxels) of an ROI's own voxels.
 
-    With them the place of the layer that each voxel mixes units of.
+    Of unit variance over the stimuli that are no versions of others. With them the place of the
+    layer that each voxel mixes units of.
     """
     rng = _rng(spec, "voxels", subject, roi)
     own = spec.rois[roi].n_voxels - sum(spec.rois[part].n_voxels for part in spec.rois[roi].of)
@@ -234,7 +268,7 @@ def _roi_signal(
     layer_of = rng.choice(len(spec.layers), size=n_voxels, p=truth.preference[roi])
     blocks = []
     for index, layer in enumerate(spec.layers):
-        z = _zscore(np.asarray(activations[layer], dtype=np.float64))
+        z, of_made = _zscored(np.asarray(activations[layer], dtype=np.float64), original)
         individual = _rng(spec, "individual", subject, layer).standard_normal(z.shape[1])
         log_visibility = _VISIBILITY_SPREAD * (
             np.sqrt(spec.agreement) * truth.visibility[layer]
@@ -245,7 +279,12 @@ def _roi_signal(
         units = rng.choice(len(chance), size=shape, p=chance / chance.sum())
         weights = np.zeros((z.shape[1], shape[1]))
         np.add.at(weights, (units, np.arange(shape[1])), rng.standard_normal(shape))
-        blocks.append(_zscore(z @ weights))
+        # Apart: rounding of a product may follow its number of rows.
+        mixed = np.empty((len(original), shape[1]))
+        mixed[original], mixed[~original] = z @ weights, of_made @ weights
+        block = np.empty_like(mixed)
+        block[original], block[~original] = _zscored(mixed, original)
+        blocks.append(block)
     # Neighbours on the sheet prefer different layers, as the order of drawing had it.
     grouped = np.concatenate(blocks, axis=1)
     signal = np.empty_like(grouped)
@@ -266,13 +305,18 @@ def _smooth_noise(
     return np.asarray(np.sqrt(1 - share) * white + np.sqrt(share) * smooth)
 
 
-def _zscore(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns with mean 0 and SD 1; 0 where one is constant."""
+def _zscored(
+    values: NDArray[np.float64], of: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Columns with mean 0 and SD 1 over some rows, or 0 if constant there: those rows, the rest."""
     values = np.asarray(scaled(values)[0])
-    constant = is_constant(values)
-    centred = (values - values.mean(axis=0)) / np.where(constant, 1.0, values.std(axis=0))
-    centred[:, constant] = 0.0
-    return np.asarray(centred)
+    own = values[of]
+    constant = is_constant(own)
+    mean, sd = own.mean(axis=0), np.where(constant, 1.0, own.std(axis=0))
+    own, rest = ((rows - mean) / sd for rows in (own, values[~of]))
+    own[:, constant] = 0.0
+    rest[:, constant] = 0.0
+    return np.asarray(own), np.asarray(rest)
 
 
 def _rng(spec: SimulatedResponses, *purpose: str) -> np.random.Generator:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from unitdb.responses.sets_spec import TestSpec
+from unitdb.responses.sets_spec import OtherTargets, TestSpec
 from unitdb.specs import Name, Spec, check_alike
 
 __all__ = ["RoiPreference", "SimulatedCourse", "SimulatedResponses", "SimulatedTest"]
@@ -57,10 +57,16 @@ class SimulatedTest(TestSpec):
         In place of that of the dataset.
     signal : float
         Factor of the signal: below 1 the stimuli are imagined, say.
+    shown : list of str, optional
+        Ids of the stimuli shown, ``*`` for anything, that do not train. By default all that are no
+        blurred versions.
+    sharpening : float
+        Share, 0 to 1, of the signal that is of the target in place of what was shown: of the
+        original of a blurred version.
     pattern, names : none
         Refused: the stimuli have names.
-    targets : {'pictures'}
-        What is decoded from a sample: the picture shown, no other.
+    targets : {'pictures'} or OtherTargets
+        What is decoded from a sample: the picture shown, or that whose id ends otherwise.
     windows : Windows, optional
         Times that make test sets of their own, in steps of seconds; needs ``course``.
     course : SimulatedCourse, optional
@@ -71,11 +77,16 @@ class SimulatedTest(TestSpec):
     noise: Annotated[float, Field(ge=0)] | None = None
     signal: Annotated[float, Field(ge=0)] = 1.0
     course: SimulatedCourse | None = None
+    shown: Annotated[list[str], Field(min_length=1)] | None = None
+    sharpening: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @model_validator(mode="after")
     def _of_pictures(self) -> SimulatedTest:
-        if self.targets != "pictures":
-            raise ValueError("simulated test sets are of pictures")
+        by_ending = isinstance(self.targets, OtherTargets) and self.targets.ending is not None
+        if self.targets != "pictures" and not by_ending:
+            raise ValueError(
+                "simulated test sets are of pictures, or of those whose ids end otherwise"
+            )
         if (self.windows is None) != (self.course is None):
             raise ValueError("`windows` and `course` belong together")
         if self.windows is not None and self.windows.step == "TR":

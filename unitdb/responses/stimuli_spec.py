@@ -13,7 +13,9 @@ from unitdb.specs import Name, RelativePath, Spec
 from unitdb.texts import fits
 
 __all__ = [
+    "MADE_FROM",
     "ArrayStimuli",
+    "Blurred",
     "CategoryRule",
     "CropStimuli",
     "FolderStimuli",
@@ -24,6 +26,9 @@ __all__ = [
 ]
 
 _LISTED = 5
+
+MADE_FROM = " | blurred: "
+"""In the source of a blurred version, after that of its original."""
 
 Split = Literal["train", "test", "cross-validation"]
 
@@ -44,8 +49,9 @@ class ShownPictures(Spec):
     except_sources: list[str] = Field(default_factory=list)
 
     def allows(self, source: str) -> bool:
-        """Whether a picture of this source may be shown."""
-        return not any(fits(source, pattern) for pattern in self.except_sources)
+        """Whether a picture of this source may be shown; a version, only if its original may."""
+        named = (source, source.partition(MADE_FROM)[0])
+        return not any(fits(name, pattern) for name in named for pattern in self.except_sources)
 
     def check(self, sources: Sequence[str]) -> None:
         """See that each exception is one: with a misspelt pattern its pictures would be shown.
@@ -86,6 +92,41 @@ class CategoryRule(Spec):
         return self
 
 
+class Blurred(Spec):
+    """Blurred versions of the pictures, which are stimuli like these.
+
+    Parameters
+    ----------
+    kind : {'box', 'gaussian'}
+        Mean over a square around each pixel, or weighted by the distance from it. Pixels beyond an
+        edge of the picture do not count.
+    levels : mapping of str to float
+        How ids of the versions end, and the side of the square or the SD of the Gaussian, as a
+        fraction of the picture's shorter side: ``{._3: 0.25, ._2: 0.12, ._1: 0.06}``.
+    of : list of str
+        Ids of the pictures that have such versions, ``*`` for anything.
+    original : str
+        How ids of originals end, in place of which a version has its own ending: ``._0``. By
+        default that comes after the whole id.
+    """
+
+    kind: Literal["box", "gaussian"]
+    levels: Annotated[
+        dict[Annotated[str, Field(min_length=1)], Annotated[float, Field(gt=0, le=1)]],
+        Field(min_length=1),
+    ]
+    of: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] = Field(
+        default_factory=lambda: ["*"]
+    )
+    original: str = ""
+
+    @model_validator(mode="after")
+    def _endings_differ(self) -> Blurred:
+        if self.original in self.levels:
+            raise ValueError(f"{self.original!r} is how originals end; levels need others")
+        return self
+
+
 class FolderStimuli(Spec):
     """Image files of a folder; the id of a stimulus is its file name without the ending.
 
@@ -101,6 +142,8 @@ class FolderStimuli(Spec):
         How stimuli tell their category.
     shown : ShownPictures, optional
         That the pictures may be shown.
+    blurred : Blurred, optional
+        Blurred versions of the pictures.
     """
 
     no_number = frozenset({"shown"})
@@ -110,6 +153,7 @@ class FolderStimuli(Spec):
     ending: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+$")] = ".jpg"
     categories: CategoryRule | None = None
     shown: ShownPictures | None = None
+    blurred: Blurred | None = None
 
 
 class ImagePart(StimulusNaming):
@@ -146,6 +190,8 @@ class ArrayStimuli(Spec):
         How stimuli tell their category.
     shown : ShownPictures, optional
         That the pictures may be shown.
+    blurred : Blurred, optional
+        Blurred versions of the pictures.
     """
 
     no_number = frozenset({"shown"})
@@ -157,6 +203,7 @@ class ArrayStimuli(Spec):
     order: Literal["C", "F"] | None = None
     categories: CategoryRule | None = None
     shown: ShownPictures | None = None
+    blurred: Blurred | None = None
 
 
 class NamedStimuli(Spec):
@@ -196,6 +243,8 @@ class CropStimuli(Spec):
         How stimuli tell their category.
     shown : ShownPictures, optional
         That the pictures may be shown.
+    blurred : Blurred, optional
+        Blurred versions of the pictures.
     """
 
     no_number = frozenset({"shown"})
@@ -208,6 +257,7 @@ class CropStimuli(Spec):
     seed: Annotated[int, Field(ge=0)] = 0
     categories: CategoryRule | None = None
     shown: ShownPictures | None = None
+    blurred: Blurred | None = None
 
     @model_validator(mode="after")
     def _photographs_are_of_one_split(self) -> CropStimuli:

@@ -192,6 +192,20 @@ TABLES = (
                 "of a category that of its pictures",
             ),
             text("source", "Photograph or file that the stimulus was made from"),
+            text(
+                "original",
+                "Stimulus that it is a degraded version of, such as a blurred one",
+                null="NULL where it is none, or of none of the test sets",
+                since="2.5",
+            ),
+            Column(
+                name="level",
+                type=pa.float64(),
+                description="How much it is degraded: test_sets.level of the sets that show it",
+                unit="as the dataset gives it",
+                null="NULL where none of these has a level, or they differ",
+                since="2.5",
+            ),
             Column(
                 name="thumbnail",
                 type=pa.binary(),

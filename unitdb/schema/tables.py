@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from unitdb.errors import UnknownTableError
-from unitdb.schema import identification, kept, layerwise, networks, origins, timecourse, units
+from unitdb.schema import (
+    identification,
+    kept,
+    layerwise,
+    modulation,
+    networks,
+    origins,
+    timecourse,
+    units,
+)
 from unitdb.schema.spec import Table, numbers
 
 TABLES: dict[str, Table] = {
@@ -16,6 +25,7 @@ TABLES: dict[str, Table] = {
         *kept.TABLES,
         *identification.TABLES,
         *timecourse.TABLES,
+        *modulation.TABLES,
     )
 }
 """All published tables by name, what is referred to before what refers to it."""

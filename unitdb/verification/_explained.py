@@ -54,6 +54,11 @@ _ACTIVATIONS: tuple[Kind, str] = (
     "held",
     "value against the ends of its interval, where it has one: most activations are not kept",
 )
+_FEATURES: tuple[Kind, str] = (
+    "unknown",
+    "is over features of units that are no part of a release; held against the means of it",
+)
+_GAINS: tuple[Kind, str] = ("computed", "from table modulation")
 _CONTROLS: tuple[Kind, str] = ("unknown", "accuracies of the controls are no part of a release")
 _COUNTED: tuple[Kind, str] = (
     "bounded",
@@ -88,6 +93,8 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
     },
     "stimuli": {
         **dict.fromkeys(("split", "sha256", "source"), ("held", "against a hash in builds.inputs")),
+        "original": ("unknown", "samples and their targets are in a release where predictions are"),
+        "level": ("unknown", "which set shows a picture is known where predictions are published"),
         "thumbnail": ("unknown", "the picture that it was made from is no part of a release"),
     },
     "models": {
@@ -208,6 +215,31 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         **dict.fromkeys(("n_samples", "n_stimuli", "n_units", "p", "pattern_r"), _TIMES),
         **dict.fromkeys(("pattern_low", "pattern_high", "pattern_chance", "chance"), _TIMES),
         **dict.fromkeys(("identification", "identification_low", "identification_high"), _TIMES),
+    },
+    "modulation": {
+        **dict.fromkeys(("level", "prior"), ("held", "against test_sets")),
+        **dict.fromkeys(
+            ("r_stimulus", "r_original", "noise_r_stimulus", "noise_r_original"), _FEATURES
+        ),
+        **dict.fromkeys(("null_r_stimulus", "null_r_original"), _FEATURES),
+        **dict.fromkeys(("noise_gain", "null_gain"), ("computed", "from the correlations beside")),
+        "certain": ("unknown", "what subjects said is no part of a release"),
+    },
+    "modulation_summary": {
+        **dict.fromkeys(("level", "prior"), ("held", "against table modulation")),
+        **dict.fromkeys(("bias", "bias_se"), ("unknown", "is of brains simulated anew")),
+        **dict.fromkeys(
+            ("n_subjects", "n_images", "r_stimulus", "r_original", "gain", "prior_effect"), _GAINS
+        ),
+        **dict.fromkeys(("control_r_stimulus", "control_r_original"), _GAINS),
+        **dict.fromkeys(
+            ("gain_low", "gain_high", "prior_low", "prior_high"),
+            ("computed", "from table modulation, the bootstrap done again"),
+        ),
+        "excess": ("computed", "from gain and bias"),
+        "p": ("computed", "from table modulation and bias"),
+        "q": ("computed", "from p"),
+        "prior_p": _GAINS,
     },
     "samples": {
         "stimulus": ("held", "with presentation, against table prediction"),

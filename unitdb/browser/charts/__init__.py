@@ -7,15 +7,18 @@ their units.
 from unitdb.browser.charts._theme import finished
 from unitdb.browser.charts.course import course, lags
 from unitdb.browser.charts.curves import histogram, profile, quantiles, violins
+from unitdb.browser.charts.gains import by_level, gains
 from unitdb.browser.charts.matrices import density, feature_map, heat_map, pair_matrix
 from unitdb.browser.charts.points import bars, intervals, predictions, published_scores, scores
 
 __all__ = [
     "bars",
+    "by_level",
     "course",
     "density",
     "feature_map",
     "finished",
+    "gains",
     "heat_map",
     "histogram",
     "intervals",

@@ -234,7 +234,7 @@ def _misnamed(recipe: Recipe, tables: Tables) -> Iterator[str]:
         if inputs.get("shown") != shown_sha256(shown):
             yield f"{where}: inputs: the pictures shown are not those of table 'stimuli'"
         tests = [one for one in tables["test_sets"] if one["dataset"] == row["dataset"]]
-        if inputs.get("tests") != sets_sha256(tests):
+        if inputs.get("tests") != sets_sha256(tests, recipe):
             yield f"{where}: inputs: the test sets are not those of table 'test_sets'"
         found = build_id(
             recipe,

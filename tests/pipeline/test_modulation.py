@@ -1,0 +1,254 @@
+"""Modulation end to end: built, published, verified, queried, and computed from files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import unitdb
+from tests.pipeline.small import N_TEST, N_TRAIN, SUBJECTS, contents, edit, lay_out, run
+from tests.verification.consistent import Change
+from unitdb.activations import Activations
+from unitdb.errors import CorruptReleaseError, DatasetError, RecipeError, UnknownRoiError
+from unitdb.recipes import read_recipe
+from unitdb.responses import DatasetSpec, blur_picture, find_dataset
+from unitdb.specs import read_spec
+from unitdb.verification import verify
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+TESTED = [f"picture-{number:02d}" for number in range(N_TRAIN, N_TRAIN + N_TEST)]
+HALVES = {"none": TESTED[:4], "category": TESTED[4:]}
+BLURRED = "blurred: {kind: box, levels: {._2: 0.9, ._1: 0.4}, of: [PICTURES]}"
+NAMES = [f"{level}{of}" for of in ("", "-category") for level in ("sharp", "little", "much")]
+ENDINGS = {"sharp": "", "little": "._1", "much": "._2"}
+KEYS = ["condition", "layer", "method", "roi"]
+
+
+def add_sets(folder):
+    """Test sets of three levels of blur, without and with a prior."""
+    tests = ""
+    for prior, pictures in HALVES.items():
+        for level, (name, ending) in enumerate(ENDINGS.items()):
+            own = name + ("" if prior == "none" else "-category")
+            tests += f"    {own}:\n      responses: x_{own}\n      stimulus_ids: ids_{own}\n"
+            tests += f"      level: {level}\n      prior: {prior}\n"
+            if ending:
+                tests += f'      targets: {{ending: {ending}, by: ""}}\n'
+            for subject in SUBJECTS:
+                with np.load(folder / f"{subject}.npz") as file:
+                    arrays = dict(file)
+                rng = np.random.default_rng([level, *own.encode(), *subject.encode()])
+                of = {k: arrays["x_test"][arrays["ids_test"] == k].mean(axis=0) for k in pictures}
+                means = np.stack(list(of.values()))
+                x = means * (1 - 0.2 * level) + rng.normal(0, 2, means.shape)
+                arrays |= {f"x_{own}": x, f"ids_{own}": [name + ending for name in pictures]}
+                np.savez(folder / f"{subject}.npz", **arrays)
+    edit(
+        folder / "mine.yaml",
+        "    perception: {responses: x_test, stimulus_ids: ids_test}\n",
+        f"    perception: {{responses: x_test, stimulus_ids: ids_test}}\n{tests}",
+    )
+    versions = BLURRED.replace("PICTURES", ", ".join(TESTED))
+    edit(folder / "mine.yaml", "ending: .png}", f"ending: .png, {versions}}}")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    recipe = lay_out(tmp_path_factory.mktemp("modulation"))
+    add_sets(recipe.parent)
+    with recipe.open("a") as file:
+        file.write("modulation: {draws: 3, simulations: 2, noise: [1, 3]}\n")
+    return recipe.parent
+
+
+@pytest.fixture(scope="module")
+def release(lab):
+    return unitdb.open(run(lab / "recipe.yaml"))
+
+
+def test_correlations_are_over_units_with_stimulus_and_original(lab, release):
+    rows = release.table("modulation")
+    assert len(rows) == 6 * 4 * 2 * 2 * 2 * 3  # sets, pictures, layers, methods, ROIs, subjects
+    (stored,) = [
+        store
+        for path in (lab / "releases" / ".cache").iterdir()
+        if path.is_dir()
+        for store in [Activations.open(path)]
+    ]
+    layer = "scores"  # all of its units are kept
+    values = stored.block(layer, 0, stored.n_units(layer)).astype(float)
+    of = dict(zip(stored.stimulus_ids, values, strict=True))
+    train = np.stack([of[f"picture-{number:02d}"] for number in range(N_TRAIN)])
+    mean, sd = train.mean(axis=0), train.std(axis=0, ddof=1)
+    predicted = release.table("prediction").query("layer == @layer")
+    for row in rows[rows["layer"] == layer].itertuples():
+        own = predicted[
+            (predicted["condition"] == row.condition)
+            & (predicted["roi"] == row.roi)
+            & (predicted["subject"] == row.subject)
+            & (predicted["stimulus"] == row.stimulus)
+        ].sort_values("unit")
+        assert len(own) == 5  # the sixth answers the same to every picture, and is not kept
+        scale = sd[1:] if row.method == "normalised" else 1.0
+        p = (own["predicted"].to_numpy() - mean[1:]) / scale
+        if row.method == "abdelhack2018":
+            p = np.append(0, p)
+        for name, stimulus in (("r_stimulus", row.stimulus), ("r_original", row.stimulus[:10])):
+            f = (of[stimulus][1:] - mean[1:]) / scale
+            f = f if row.method == "normalised" else np.append(0, f)
+            assert getattr(row, name) == pytest.approx(np.corrcoef(p, f)[0, 1], abs=1e-5)
+
+
+def test_sharp_pictures_have_no_gain_and_controls_are_matched_on_them(release):
+    rows = release.table("modulation")
+    sharp = rows[rows["condition"].astype(str).str.startswith("sharp")]
+    np.testing.assert_allclose(sharp["noise_gain"], 0, atol=1e-12)
+    np.testing.assert_allclose(sharp["null_gain"], 0, atol=1e-12)
+    means = sharp.groupby(["layer", "method", "roi", "subject"], observed=True)[
+        ["r_original", "noise_r_original"]
+    ].mean()
+    reachable = means["r_original"].between(0.05, 0.9)
+    assert reachable.sum() > 10
+    near = (means["r_original"] - means["noise_r_original"]).abs()[reachable]
+    assert near.max() < 0.03
+    assert not np.allclose(rows["noise_gain"], rows["null_gain"])
+
+
+def test_the_summary_is_over_pictures_and_subjects_beside_the_simulated_bias(release):
+    rows, summary = (release.table(name) for name in ("modulation", "modulation_summary"))
+    assert len(summary) == 6 * 2 * 2 * 2 * 2
+    assert summary["bias"].notna().all()
+    assert (summary["bias_se"] >= 0).all()
+    np.testing.assert_allclose(summary["excess"], summary["gain"] - summary["bias"], atol=1e-12)
+    wide = rows.rename(columns={"noise_gain": "noise", "null_gain": "encode-decode"})
+    long = wide.melt([*KEYS, "subject", "stimulus"], ["noise", "encode-decode"], "control")
+    expected = long.groupby([*KEYS, "control", "subject"], observed=True)["value"].mean()
+    expected = expected.groupby([*KEYS, "control"], observed=True).mean()
+    found = summary.set_index([*KEYS, "control"])
+    assert found["gain"].to_dict() == pytest.approx(expected.to_dict(), abs=1e-12)
+    sharp = found.index.get_level_values("condition").astype(str).str.startswith("sharp")
+    assert found["p"].isna().to_numpy().tolist() == sharp.tolist()
+    assert (found["p"].dropna() >= 1 / 8).all()  # three subjects
+    assert (found["q"] >= found["p"]).sum() == (~sharp).sum()
+    assert (found["gain_low"] <= found["gain"]).all()
+
+
+def test_the_prior_is_compared_at_the_same_level(release):
+    summary = release.table("modulation_summary")
+    gain = summary.set_index([*KEYS, "control"])["gain"]
+    for row in summary.itertuples():
+        place = (row.layer, row.method, row.roi, row.control)
+        if row.condition in ("little-category", "much-category"):
+            other = gain[(row.condition.removesuffix("-category"), *place)]
+            assert row.prior_effect == pytest.approx(row.gain - other)
+            assert row.prior_low < row.prior_effect < row.prior_high
+            assert 1 / 8 <= row.prior_p <= 1
+        else:
+            assert pd.isna(row.prior_effect)
+
+
+def test_stimuli_say_what_they_were_made_from(lab, release):
+    stimuli = release.table("stimuli", ["stimulus", "original", "level", "source", "sha256"])
+    made = stimuli[stimuli["original"].notna()]
+    assert len(made) == 16
+    assert set(made["level"]) == {1, 2}
+    assert (made["original"] == made["stimulus"].str[:10]).all()
+    assert stimuli.set_index("stimulus").loc["picture-20", "level"] == 0
+    assert (stimuli["level"].isna() == (stimuli["stimulus"] < "picture-14")).all()
+    assert blur_picture(np.zeros((2, 2, 3), np.uint8), kind="box", size=0.9).shape == (2, 2, 3)
+
+
+def test_verify_computes_the_summary_again(lab, release, tmp_path):
+    assert verify(release.path).rows["modulation_summary"] == 96
+    for column, step in (("gain_low", 0.01), ("p", -0.05), ("prior_high", 0.01)):
+        copy = tmp_path / column
+        shutil.copytree(release.path.parents[1], copy)
+        folder = copy / release.path.parent.name / release.path.name
+        change = Change(
+            name=f"modulation_summary.{column}",
+            file="modulation_summary.parquet",
+            rows=lambda rows, column=column, step=step: [
+                {**row, column: None if row[column] is None else row[column] + step} for row in rows
+            ],
+        )
+        assert change.make(folder)
+        with pytest.raises(CorruptReleaseError, match=column):
+            verify(folder)
+
+
+@pytest.mark.slow
+def test_it_changes_nothing_else(lab, release):
+    text = (lab / "recipe.yaml").read_text()
+    plain = lab / "plain.yaml"
+    plain.write_text(text.split("modulation:")[0].replace("name: small", "name: plain"))
+    found, own = contents(run(plain)), contents(release.path)
+    assert "modulation.parquet" not in found
+    for name in ("layer_summary.parquet", "unit_histogram.parquet", "intersubject.parquet"):
+        assert found[name] == own[name]
+
+
+@pytest.mark.slow
+def test_published_predictions_are_read_where_there_are_any(lab, release):
+    text = (lab / "recipe.yaml").read_text().replace("name: small", "name: published")
+    path = lab / "published.yaml"
+    path.write_text(f"{text}predictions: {{units: all}}\n")
+    own, other = (r.table("modulation") for r in (release, unitdb.open(run(path))))
+    pd.testing.assert_frame_equal(own, other)
+
+
+def test_what_cannot_be_measured_is_said_before_anything_is_computed(lab):
+    text = (lab / "recipe.yaml").read_text().replace("name: small", "name: wrong")
+    path = lab / "wrong.yaml"
+    path.write_text(f"{text}tests: [perception]\n")
+    with pytest.raises(RecipeError, match="no test set that is decoded has a `level`"):
+        run(path)
+    path.write_text(f"{text}tests: [little, much]\n")
+    with pytest.raises(RecipeError, match=r"little, much\) show no picture as it is"):
+        run(path)
+    path.write_text(text.replace("{draws", "{rois: [V9], draws"))
+    with pytest.raises(UnknownRoiError, match="V9"):
+        run(path)
+
+
+def test_the_page_and_the_report_show_gains_beside_the_bias(release, monkeypatch):
+    pytest.importorskip("streamlit", reason="needs unitdb[app]")
+    from streamlit.testing.v1 import AppTest
+
+    from unitdb.browser import report
+
+    monkeypatch.setenv("UNITDB_RELEASE", str(release.path))
+    app = AppTest.from_string(
+        "from unitdb.browser._app import show\nshow('modulation')", default_timeout=120
+    )
+    app.query_params["condition"] = "much-category"
+    app.query_params["roi"] = "IT"
+    app.run()
+    assert not app.exception, app.exception[0].value
+    assert len(app.get("vega_lite_chart")) == 2
+    gains, priors = (frame.value for frame in app.dataframe)
+    summary = release.table("modulation_summary")
+    expected = summary.query(
+        "condition == 'much-category' and roi == 'IT' and method == 'abdelhack2018'"
+    )
+    assert sorted(gains["bias"]) == sorted(expected["bias"])
+    assert set(priors["condition"]) == {"little-category", "much-category"}
+    assert "what brains without any top-down effect" in "\n".join(c.value for c in app.caption)
+    page = report.html(release)
+    assert "Degraded pictures: mine, mynet" in page
+    assert "red: the bias of simulated brains" in page
+
+
+@pytest.mark.parametrize("name", ["blur", "sample-blurred"])
+def test_the_shipped_recipes_name_sets_with_levels(name):
+    recipe = read_recipe(PIPELINES / f"{name}.yaml")
+    (of,) = recipe.datasets
+    dataset = read_spec(find_dataset(of), DatasetSpec, DatasetError)
+    sets = dataset.responses.tests
+    chosen = recipe.tests_of(of) or list(sets)
+    assert all(sets[each].level is not None for each in chosen)
+    assert any(sets[each].targets == "pictures" for each in chosen)
+    assert recipe.modulation is not None

@@ -1,0 +1,147 @@
+"""Degraded pictures: whether what is decoded leads to their originals, beyond what it must."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from unitdb.browser import _figure, _links, _reads, _state, charts
+from unitdb.browser._words import help_on
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from unitdb.release import Release
+
+__all__ = ["by_level", "show"]
+
+_SHOWN = (
+    *("layer", "roi", "condition", "control", "gain", "gain_low", "gain_high", "bias", "bias_se"),
+    *("excess", "p", "q", "n_subjects", "n_images"),
+)
+_PRIOR = ("layer", "control", "condition", "prior_effect", "prior_low", "prior_high", "prior_p")
+_ORDER = (
+    "A gain is to be read beside the bias (red tick): what brains without any top-down effect "
+    "have, simulated with the same network, pictures, decoder and number of voxels. Where blur "
+    "always falls, certainty and time go with it: compare sets of the same level, not levels."
+)
+
+
+def show(release: Release) -> None:
+    """Draw the page."""
+    summary = _reads.table(release, "modulation_summary")
+    if summary.empty:
+        st.info("This release has no gains.")
+        return
+    chosen: dict[str, str] = {}
+    places = st.columns(4)
+    for place, (key, label, word) in zip(
+        places,
+        (
+            ("dataset", "Dataset", None),
+            ("model", "Network", "network"),
+            ("roi", "Region of interest", "roi"),
+            ("method", "Method", "gain"),
+        ),
+        strict=True,
+    ):
+        options = summary[key].unique().tolist()
+        chosen[key] = _state.one_of(
+            place, label, key, options, help=help_on(word) if word else None
+        )
+        summary = summary[summary[key] == chosen[key]]
+    st.markdown(
+        "From a degraded picture, is what is decoded nearer to the **original** than a brain that "
+        "is only fed forward would make it?",
+        help=help_on("gain"),
+    )
+    layers = _in_order(release, chosen["model"], summary)
+    layer = _state.one_of(st, "Layer", "layer", layers, help=help_on("layer"))
+    _levels(release, summary[summary["layer"] == layer], layer)
+    _gains(release, summary, layers)
+    _prior(summary)
+    with st.expander("Link", icon=":material/link:"):
+        query = _links.query_of({**chosen, "layer": layer})
+        st.code(_links.absolute(release, "modulation", query), language=None, wrap_lines=True)
+
+
+def _in_order(release: Release, model: str, summary: pd.DataFrame) -> list[str]:
+    table = _reads.table(release, "layers")
+    table = table[table["model"] == model].sort_values("depth")
+    held = set(summary["layer"])
+    return [layer for layer in table["layer"].tolist() if layer in held]
+
+
+def by_level(rows: pd.DataFrame) -> pd.DataFrame:
+    """Correlations of a layer by level, a row each, for :func:`charts.by_level`.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of ``modulation_summary``, of one layer, ROI and method; means over priors.
+    """
+    import pandas as pd
+
+    sides = {"stimulus": "what was shown", "original": "its original"}
+    parts = [
+        rows.assign(side=words, of=of, r=rows[f"{prefix}r_{name}"])[rows["control"] == control]
+        for name, words in sides.items()
+        for of, prefix, control in (
+            ("decoded", "", "noise"),
+            ("noise", "control_", "noise"),
+            ("encode-decode", "control_", "encode-decode"),
+        )
+    ]
+    found = pd.concat(parts)[["level", "side", "of", "r"]].dropna()
+    return found.groupby(["level", "side", "of"])["r"].mean().reset_index()
+
+
+def _levels(release: Release, rows: pd.DataFrame, layer: str) -> None:
+    st.subheader("By level", help=help_on("gain"))
+    found = by_level(rows)
+    if found.empty:
+        st.info("Nothing was decoded from this region.")
+        return
+    _figure.draw(release, charts.by_level(found), "levels")
+    st.caption(
+        f"Layer {_state.code(layer)}; mean over pictures, then subjects. Both controls are as good "
+        "as decoding is of pictures shown as they are."
+    )
+
+
+def _gains(release: Release, summary: pd.DataFrame, layers: list[str]) -> None:
+    st.subheader("Gains", help=help_on("gain"))
+    st.caption(_ORDER)
+    tested = summary.dropna(subset=["p"])
+    conditions = tested["condition"].unique().tolist()
+    if not conditions:
+        st.info("All pictures were shown as they are.")
+        return
+    condition = _state.one_of(st, "Test set", "condition", conditions, help=help_on("condition"))
+    rows = tested[tested["condition"] == condition]
+    _figure.draw(release, charts.gains(rows, layers), "gains")
+    order = {layer: place for place, layer in enumerate(layers)}
+    rows = rows.sort_values(["control", "layer"], key=lambda of: of.map(lambda x: order.get(x, x)))
+    _numbers(rows[list(_SHOWN)], "Gains")
+
+
+def _prior(summary: pd.DataFrame) -> None:
+    rows = summary.dropna(subset=["prior_effect"])
+    if rows.empty:
+        return
+    st.subheader("What was known beforehand")
+    st.caption(
+        "Gain less that of the set of the same level of which nothing was known. The pictures "
+        "differ: intervals are over both sets of them."
+    )
+    _numbers(rows[list(_PRIOR)], "Prior effects")
+
+
+def _numbers(rows: pd.DataFrame, alt: str) -> None:
+    config: dict[str, Any] = {
+        str(name): st.column_config.NumberColumn(format="%.3f")
+        for name, kind in rows.dtypes.items()
+        if kind == "float64"
+    }
+    st.dataframe(rows, hide_index=True, column_config=config, alt=alt)
