@@ -5,6 +5,9 @@
 
 ``python docs/results.py timecourse RELEASE`` prints the section at its end, on
 ``pipelines/figure-images.yaml``.
+
+``python docs/results.py modulation RELEASE`` prints the section on simulated brains that view
+blurred photographs, of the release of ``docs/blurred.py``.
 """
 
 from __future__ import annotations
@@ -89,13 +92,63 @@ these, and reach beyond 1; p permutes shapes among blocks, one time at a time.
 """
 
 
+MODULATION = """## Modulation (SIMULATED)
+
+Five simulated brains view 500 photographs of ImageNet, and 40 others sharp and blurred by a box of
+6, 12 and 25 % of their side, once each; 840 voxels are sums of six units of one of seven layers of
+EfficientNet-lite0, with noise of 1.5 SD. Printed, not typed (`DATA/imagenet1000` holds the
+photographs):
+
+```
+python docs/blurred.py DATA FOLDER
+python docs/results.py modulation FOLDER/releases/blurred-simulated/1.0.0
+```
+
+Gains against both controls, by the published method (units centred), beside the bias that the
+release states: that of other simulated brains, of noises of 1, 1.4 and 2 SD
+([methods.md](methods.md)). p is of gain − bias, and of five brains never below 1/32. No statement
+about people follows from these numbers.
+"""
+
+
 def main() -> None:
     """Print the page, or a section."""
     if sys.argv[1] == "timecourse":
         print(timecourse(unitdb.open(Path(sys.argv[2]))), end="")  # noqa: T201
         return
+    if sys.argv[1] == "modulation":
+        print(modulation(unitdb.open(Path(sys.argv[2]))), end="")  # noqa: T201
+        return
     release, control = (unitdb.open(Path(path)) for path in sys.argv[1:])
     print(page(release, control), end="")  # noqa: T201 - what it is for
+
+
+def modulation(release: Release) -> str:
+    """Markdown of the gains of simulated brains, beside the stated bias."""
+    parts = [MODULATION]
+    for roi, title in (("forward", "Only fed forward"), ("sharpened", "Sharpened by .3")):
+        found = release.sql(
+            """
+            SELECT layer, level, control, gain, bias, bias_se, excess, p
+            FROM modulation_summary JOIN layers USING (model, layer)
+            WHERE roi = ? AND level > 0 AND method = 'abdelhack2018' ORDER BY depth, level
+            """,
+            [roi],
+        )
+        header = "layer | blur | " + " | ".join(
+            f"{name}: {what}"
+            for name in ("noise", "encode-decode")
+            for what in ("gain", "bias ± SE", "gain − bias", "p")
+        )
+        rows = []
+        for (layer, level), of in found.groupby(["layer", "level"], sort=False, observed=True):
+            row: list[Any] = [layer, f"{level:.0f} %"]
+            for control in ("noise", "encode-decode"):
+                (one,) = of[of["control"] == control].itertuples()
+                row += [one.gain, f"{one.bias:.3f} ± {one.bias_se:.3f}", one.excess, one.p]
+            rows.append(row)
+        parts += [f"### {title} (SIMULATED)\n", _table(header, rows)]
+    return "\n".join(parts)
 
 
 def page(release: Release, control: Release) -> str:
