@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy.interpolate
 import scipy.special
 from numpy.typing import NDArray
 
@@ -92,11 +91,13 @@ def template_lags(curves: NDArray[np.floating], times: NDArray[np.floating]) -> 
 @lru_cache(maxsize=8)
 def _shifts(times: tuple[float, ...]) -> tuple[Array, Array]:
     """Delays, and what makes T(τ − d) of T(τ): a matrix (n_times, n_times) for each."""
+    from scipy.interpolate import CubicSpline  # takes half a second to import
+
     t = np.array(times)
     step = float(np.median(np.diff(t))) / _PER_STEP
     n = int(np.ceil(_FURTHEST * (t[-1] - t[0]) / step))
     delays = np.asarray(step * np.arange(-n, n + 1), dtype=np.float64)
-    spline = scipy.interpolate.CubicSpline(t, np.eye(len(t)))  # linear in what it goes through
+    spline = CubicSpline(t, np.eye(len(t)))  # linear in what it goes through
     return delays, np.asarray(spline(np.clip(t - delays[:, None], t[0], t[-1])))
 
 

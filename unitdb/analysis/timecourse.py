@@ -252,13 +252,13 @@ def _ratio(of: Array, n: NDArray[np.int_]) -> Array:
 
 def _exchanged(s: Array, of_sample: Rows) -> float:
     """Mean rate over all samples and the targets of all: of each the share that is less like."""
-    import scipy.stats  # takes a second to import
-
     vary = ~np.isnan(s).all(axis=1), ~np.isnan(s).all(axis=0)
     if not vary[0].any() or vary[1].sum() < 2:
         return np.nan
+    from scipy.stats import rankdata  # takes half a second to import
+
     rates = np.full(s.shape, np.nan)
-    ranks = scipy.stats.rankdata(s[np.ix_(*vary)], axis=1)
+    ranks = rankdata(s[np.ix_(*vary)], axis=1)
     rates[np.ix_(*vary)] = (ranks - 1) / (vary[1].sum() - 1)
     return _mean(rates[:, of_sample].ravel())
 

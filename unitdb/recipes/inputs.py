@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from unitdb.activations import LoadedFeatures, LoadedModel, UnitSelection, load_choice
+from unitdb.activations import LoadedFeatures, UnitSelection, load_choice
 from unitdb.candidates import CandidateSet, Places, make_candidates
 from unitdb.errors import (
     RecipeError,
@@ -35,6 +36,9 @@ from unitdb.sources import data_folder
 from unitdb.specs import check_alike
 from unitdb.tables import Use, merge_uses
 from unitdb.texts import fits
+
+if TYPE_CHECKING:
+    from unitdb.activations import LoadedModel
 
 __all__ = ["read_datasets", "read_jobs", "read_models"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from unitdb.activations import LoadedFeatures, LoadedModel
+from unitdb.activations import LoadedFeatures
 from unitdb.candidates import CandidateSet
 from unitdb.recipes.dataset import DatasetInput
 from unitdb.recipes.identity import build_id, sets_sha256, shown_sha256
@@ -13,6 +14,9 @@ from unitdb.recipes.recipe import Recipe
 from unitdb.recipes.shown import set_rows, stimulus_rows
 from unitdb.specs import Spec, content_sha256
 from unitdb.tables import Use, code_sha256, package_versions
+
+if TYPE_CHECKING:
+    from unitdb.activations import LoadedModel
 
 __all__ = ["Job", "Progress", "named", "plan_sha256"]
 
