@@ -37,6 +37,11 @@ WORDS = {
         f"{kind}Test": {"level", "prior", "labels"}
         for kind in ("Array", "BData", "Bids", "Simulated")
     },
+    **{
+        f"{kind}Candidates": {"description", "labels"}
+        for kind in ("Dataset", "Feature", "God", "Own", "Picture")
+    },
+    "IdentificationSpec": {"features"},
 }
 
 
