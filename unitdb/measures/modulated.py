@@ -18,7 +18,7 @@ from unitdb.analysis import (
     pattern_r,
     resampled_noise,
 )
-from unitdb.decoding import DecoderSettings, RoiDecoder
+from unitdb.decoding import DecoderSettings
 from unitdb.resolution import is_constant
 
 __all__ = ["METHODS", "VALUES", "Features", "Pictures", "modulated", "simulated_gains"]
@@ -198,6 +198,8 @@ def _encoded_and_decoded(
     still = encoded.predicted.mean(axis=0, keepdims=True)
     x = np.concatenate([responses[decodes], encoded.predicted, still, still + noise])
     tests = np.arange(len(decodes), len(x))
+    from unitdb.decoding import RoiDecoder  # numba, for who decodes
+
     decoder = RoiDecoder(x, [(np.arange(len(decodes)), tests)], settings)
     # Rows that are predicted do not enter: any will do.
     rows = np.concatenate([train[decodes], np.full(len(tests), train[decodes[0]])])
@@ -248,6 +250,8 @@ def simulated_gains(
     test = signal[pictures.shown] + test / np.sqrt(pictures.averaged)[:, None]
     x, n_train = np.concatenate([train, test]), len(train)
     splits = [(np.arange(n_train), np.arange(n_train, len(x)))]
+    from unitdb.decoding import RoiDecoder  # numba, for who decodes
+
     decoder = RoiDecoder(x, splits, settings)
     rows = np.concatenate([pictures.train, pictures.original])
     predicted = [
