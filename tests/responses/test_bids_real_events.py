@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from tests.responses.raw import sets
-from unitdb.errors import DatasetError
-from unitdb.responses import find_dataset
+from unitdb.errors import DatasetError, ResponsesError
+from unitdb.recipes import read_recipe
+from unitdb.responses import decoding_design, find_dataset
 from unitdb.responses.bids import bids_responses
 from unitdb.responses.bids_spec import BidsPart
 from unitdb.responses.spec import DatasetSpec
@@ -209,6 +210,46 @@ def test_imagery_of_god_is_read_as_a_whole_and_over_time(tmp_path):
         np.testing.assert_allclose(values, [(onset + time) / 3 for onset, _ in there])
         assert responses.tests[f"imagery@{time:+d}s"].time == time
         assert responses.tests[f"imagery@{time:+d}s"].targets == "categories"
+    # As pipelines/god-imagery.yaml asks: the mean over the trials of each category, at each time.
+    recipe = read_recipe(ROOT / "pipelines" / "god-imagery.yaml")
+    assert recipe.datasets == ["god-bids"]
+    for name in recipe.timecourse.tests:
+        assert name in recipe.tests
+        assert spec.responses.tests[name].windows.times(3.0) == list(times)
+    design = decoding_design(responses, n_folds=recipe.decoder.folds, seed=recipe.seed)
+    for each in design.sets:
+        assert len(set(design.target_ids[each.rows].tolist())) == len(each.rows) == 50
+
+
+def test_runs_of_god_are_held_out_with_their_windows(tmp_path):
+    source, root = REAL / "ds001246", tmp_path / "god-bids"
+    image = "derivatives/preproc-spm/output/sub-01/{session}/func/{run}_bold_preproc.nii"
+    options = {"image": image, "seconds": 3.0, "first": 3}
+    lay_out(root, source, "ses-perceptionTest01", n_volumes=175, **options)
+    write_masks(root, MASKS)
+    content = plain(shipped("god-bids"), gz=False).model_dump(by_alias=True)
+    part = content["responses"]["tests"]["perception"]
+    for key in ("targets", "seen_in_training", "time", "level", "prior", "labels", "shift"):
+        part.pop(key, None)
+    part |= {"condition": "perception", "hold_out": "runs", "average": False}
+    content["responses"] |= {"train": None, "tests": {}, "cross-validation": part}
+    spec = DatasetSpec.model_validate(content)
+    asked = ["perception", "perception@*"]
+    responses = bids_responses(spec, spec.responses, "sub-01", tmp_path, tests=asked)
+    n_runs = len(list((source / "sub-01" / "ses-perceptionTest01" / "func").glob("*_events.tsv")))
+    assert sorted(set(responses.runs.tolist())) == list(range(1, n_runs + 1))
+    design = decoding_design(responses, n_folds=n_runs, seed=0)
+    assert [each.name for each in design.sets][:3] == [
+        "perception",
+        "perception@-6s",
+        "perception@-3s",
+    ]
+    for train, test in design.splits:
+        (number,) = set(design.runs[test].tolist())
+        assert number not in design.runs[train]
+        assert len(train) == 50 * (n_runs - 1)
+    with pytest.raises(ResponsesError, match="as many as runs leave out one at a time"):
+        decoding_design(responses, n_folds=None, seed=0)
 
 
 def test_deeprecon_reads_shapes_letters_and_imagery(tmp_path):

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.analysis.identification import pairwise_identification
 from unitdb.analysis.intervals import Interval
 from unitdb.analysis.lag import jackknife_interval
 from unitdb.analysis.patterns import PatternSimilarity
@@ -146,6 +145,13 @@ def _mean(of_units: Array) -> float:
     return float(known.mean()) if len(known) else np.nan
 
 
+def _means(r: Array) -> Array:
+    """Mean of each row over what it has; NaN where it has nothing."""
+    known = ~np.isnan(r)
+    n = known.sum(axis=1)
+    return _ratio(np.where(known, r, 0.0).sum(axis=1), n)
+
+
 def _mean_r(p: Array, y: Array) -> float:
     return _mean((_normed(p) * _normed(y)).sum(axis=0))
 
@@ -170,7 +176,7 @@ def _accuracies(p: Array, y: Array, own: Rows, n_targets: int) -> tuple[Array, i
         scale *= np.sqrt(np.where(variance > _ROUNDING * square, variance, np.nan))
     of_all = (_normed(p) * _normed(y)).sum(axis=0)
     r = np.concatenate([of_all[None], cross / scale])
-    return np.array([_mean(of_one) for of_one in r]), int((~np.isnan(of_all)).sum())
+    return _means(r), int((~np.isnan(of_all)).sum())
 
 
 def _noisy(p: Array, y: Array, noise: Array) -> Array:
@@ -186,7 +192,7 @@ def _noisy(p: Array, y: Array, noise: Array) -> Array:
     variance = vp + 2 * sigma * both + sigma**2 * vn
     varies = variance > _ROUNDING * (p**2).sum(axis=0)
     r = (cp + sigma * cn) / np.sqrt(np.where(varies, variance, np.nan))
-    return np.array([_mean(of_one) for of_one in r])
+    return _means(r)
 
 
 def _permutation_p(p: Array, y: Array, rng: np.random.Generator, n: int) -> float:
@@ -230,24 +236,20 @@ def _patterns(
     pairs = ~(is_own | np.isnan(of_own[:, None] - s))
     won, n_false = np.where(pairs, won, 0.0), pairs.sum(axis=1)
     rate = _mean(_ratio(won.sum(axis=1), n_false))
-    if len(present) == len(s):  # the usual way, to the last digit
-        rate = pairwise_identification(s, targets=of_sample, n_bootstrap=2).mean.value
-    rates_without, likeness_without = [], []
-    for target in range(len(present)):
-        left = of_sample != target
-        kept = n_false[left] - pairs[left, target]
-        rates_without.append(_mean(_ratio(won[left].sum(axis=1) - won[left, target], kept)))
-        likeness_without.append(_mean(of_own[left]))
+    # Without each target, a row each: not as a candidate, and without its own samples.
+    kept = np.where(is_own, 0, n_false[:, None] - pairs).T
+    rates_without = _means(_ratio((won.sum(axis=1, keepdims=True) - won).T, kept))
+    likeness_without = _means(np.where(is_own, np.nan, of_own[:, None]).T)
     return (
-        jackknife_interval(_mean(of_own), np.array(likeness_without)),
+        jackknife_interval(_mean(of_own), likeness_without),
         _mean(s[~is_own]),
-        jackknife_interval(rate, np.array(rates_without)),
+        jackknife_interval(rate, rates_without),
         _exchanged(s, of_sample),
     )
 
 
 def _ratio(of: Array, n: NDArray[np.int_]) -> Array:
-    return np.asarray(np.divide(of, n, out=np.full(len(of), np.nan), where=n > 0))
+    return np.asarray(np.divide(of, n, out=np.full(n.shape, np.nan), where=n > 0))
 
 
 def _exchanged(s: Array, of_sample: Rows) -> float:

@@ -7,13 +7,14 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from unitdb.browser import _render, charts
-from unitdb.browser._course import MEASURES, chance_of, course_rows, lag_points, order_words
+from unitdb.browser._course import MEASURES, chance_of, course_rows, lag_points
 from unitdb.browser._depth import relative_depth, spaced
 from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
 from unitdb.browser._modulation import modulation_parts
 from unitdb.browser._words import WORDS
 from unitdb.files import write_text
 from unitdb.printable import printable
+from unitdb.release.courses import order_words
 from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:

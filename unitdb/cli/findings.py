@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unitdb.cli.terminal import aligned, cells
+from unitdb.release import order_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,9 +50,24 @@ def findings(release: Release) -> str:
         "Inter-subject correlation of unit accuracies (Pearson r, mean over pairs of subjects)",
         _matrix(release.layer_by_roi("agreement")),
         "",
+        *_course(release),
         f"In Python: unitdb.open({str(release.path)!r})",
     ]
     return "\n".join(parts)
+
+
+def _course(release: Release) -> list[str]:
+    """What the time course tells of the order of layers, where there is one."""
+    if "lag_order" not in release.tables:
+        return []
+    orders = release.table("lag_order").astype({"control": str, "roi": str, "condition": str})
+    places = release.table("rois").astype({"roi": str}).sort_values("place")["roi"].tolist()
+    parts = ["Time course: which layers come first"]
+    for condition, of in orders.groupby("condition"):
+        for roi in [roi for roi in places if roi in set(of["roi"])]:
+            measured = of[(of["roi"] == roi) & (of["control"] == "none")]
+            parts += [f"{condition}, {roi}: {one}" for one in order_words(measured)]
+    return [*parts, ""]
 
 
 def _matrix(values: pd.DataFrame) -> str:

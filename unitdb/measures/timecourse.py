@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from unitdb.measures.decoded import Decoded
 from unitdb.measures.lags import lag_rows
 from unitdb.measures.patterns import load_predictions, training_scale, truth_path, write_truths
 from unitdb.measures.protocol import Measure, Release
-from unitdb.predictions import Block, load_arranged, resolution_of_layer, true_rows
+from unitdb.predictions import Arranged, Block, load_arranged, resolution_of_layer, true_rows
 from unitdb.recipes import scope_of
 from unitdb.resolution import flattened
 from unitdb.schema import get_table
@@ -174,7 +175,7 @@ class CourseStep:
 
     def _points(self) -> Iterator[tuple[float, CoursePoint]]:
         first = next(iter(self.blocks.values()))
-        arranged = load_arranged(first[0].responses)
+        arranged = _arranged(first[0].responses)
         resolution = resolution_of_layer(first[0])
         stored = read_npy(truth_path(first))
         truth = true_rows(stored, arranged).astype(np.float64)
@@ -202,6 +203,12 @@ class CourseStep:
                     seed=[self.seed, 1 + number, *self.place],
                 ),
             )
+
+
+@lru_cache(maxsize=2)
+def _arranged(path: Path) -> Arranged:
+    """Arrangement of a subject's samples, which all layers and ROIs share."""
+    return load_arranged(path)
 
 
 def _exchange(n: int, seed: int) -> NDArray[np.intp]:

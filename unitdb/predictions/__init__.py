@@ -1,6 +1,6 @@
 """Jobs → accuracies and predictions of every unit, in files that other processes share."""
 
-from unitdb.predictions.arranged import load_arranged, true_rows
+from unitdb.predictions.arranged import Arranged, load_arranged, true_rows
 from unitdb.predictions.blocks import (
     PATTERN_CONTROLS,
     Block,
@@ -23,6 +23,7 @@ from unitdb.predictions.workers import Run, memory_of_thread, n_threads, open_wo
 
 __all__ = [
     "PATTERN_CONTROLS",
+    "Arranged",
     "Block",
     "LayerResults",
     "Predictions",

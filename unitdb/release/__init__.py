@@ -3,6 +3,7 @@
 from unitdb.release.catalogue import Catalogue
 from unitdb.release.citing import Person
 from unitdb.release.comparison import Comparison, compare
+from unitdb.release.courses import order_words
 from unitdb.release.description import Description
 from unitdb.release.fetching import fetch
 from unitdb.release.opened import Release
@@ -19,4 +20,5 @@ __all__ = [
     "compare",
     "fetch",
     "open_release",
+    "order_words",
 ]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
-from unitdb.browser._course import MEASURES, chance_of, course_rows, lag_points, order_words
+from unitdb.browser._course import MEASURES, chance_of, course_rows, lag_points
 from unitdb.browser._words import help_on
+from unitdb.release.courses import order_words
 
 if TYPE_CHECKING:
     import pandas as pd
