@@ -3,7 +3,7 @@
 ``python docs/blurred.py DATA FOLDER``: DATA holds ``imagenet1000`` (1,000 photographs as JPEG), and
 the release becomes ``FOLDER/releases/blurred-simulated/1.0.0``.
 
-Five brains view 500 photographs, and 40 others sharp and at three levels of box blur, once each.
+Eight brains view 500 photographs, and 40 others sharp and at three levels of box blur, once each.
 Voxels are sums of six units of one of seven layers of EfficientNet-lite0, and noise of 1.5 SD of
 that signal. Those of the ROI ``forward`` answer to what is shown; those of ``sharpened`` to .7 of
 it and .3 of its original.
@@ -26,7 +26,7 @@ from unitdb.specs import read_spec
 LAYERS = ("stem", "block3", "block6", "block9", "block12", "block14", "fc")
 ENDINGS = {"blur-00": "", "blur-06": "._1", "blur-12": "._2", "blur-25": "._3"}
 SHARPENING = {"forward": 0.0, "sharpened": 0.3}
-N_BRAINS, N_TRAIN, N_TEST, N_VOXELS, N_UNITS, NOISE = 5, 500, 40, 840, 200, 1.5
+N_BRAINS, N_TRAIN, N_TEST, N_VOXELS, N_UNITS, NOISE = 8, 500, 40, 840, 200, 1.5
 
 DATASET = """\
 name: blurred-simulated
@@ -66,7 +66,7 @@ datasets: [dataset.yaml]
 models: [{{name: efficientnet-lite0, layers: [{layers}]}}]
 units: {{sample: {n_units}, seed: 0}}
 keep: {{units: 0}}
-modulation: {{noise: [1.0, 1.4, 2.0]}}
+modulation: {{noise: [1.0, 1.4, 2.0], simulations: 8}}
 """
 
 

@@ -94,7 +94,7 @@ these, and reach beyond 1; p permutes shapes among blocks, one time at a time.
 
 MODULATION = """## Modulation (SIMULATED)
 
-Five simulated brains view 500 photographs of ImageNet, and 40 others sharp and blurred by a box of
+Eight simulated brains view 500 photographs of ImageNet, and 40 others sharp and blurred by a box of
 6, 12 and 25 % of their side, once each; 840 voxels are sums of six units of one of seven layers of
 EfficientNet-lite0, with noise of 1.5 SD. Printed, not typed (`DATA/imagenet1000` holds the
 photographs):
@@ -105,8 +105,8 @@ python docs/results.py modulation FOLDER/releases/blurred-simulated/1.0.0
 ```
 
 Gains against both controls, by the published method (units centred), beside the bias that the
-release states: that of other simulated brains, of noises of 1, 1.4 and 2 SD
-([methods.md](methods.md)). p is of gain − bias, and of five brains never below 1/32. No statement
+release states: that of 24 other simulated brains, of noises of 1, 1.4 and 2 SD
+([methods.md](methods.md)). p is of gain − bias, and of eight brains never below 1/256. No statement
 about people follows from these numbers.
 """
 

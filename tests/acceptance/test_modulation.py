@@ -54,7 +54,7 @@ def test_sharpening_of_a_third_is_found_in_late_layers(summary, layer):
     rows = summary[(summary["roi"] == "sharpened") & (summary["layer"] == layer)]
     rows = rows[rows["control"] == "noise"]
     assert (rows["excess"] > 0.02).all(), rows
-    assert (rows["p"] == 1 / 32).all()
+    assert (rows["p"] == 1 / 256).all()
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from tests.pipeline.small import N_TEST, N_TRAIN, SUBJECTS, contents, edit, lay_
 from tests.verification.consistent import Change
 from unitdb.activations import Activations
 from unitdb.errors import CorruptReleaseError, DatasetError, RecipeError, UnknownRoiError
+from unitdb.measures.gains import bias_at
 from unitdb.recipes import read_recipe
 from unitdb.responses import DatasetSpec, blur_picture, find_dataset
 from unitdb.specs import read_spec
@@ -240,6 +241,22 @@ def test_the_page_and_the_report_show_gains_beside_the_bias(release, monkeypatch
     page = report.html(release)
     assert "Degraded pictures: mine, mynet" in page
     assert "red: the bias of simulated brains" in page
+
+
+def test_the_bias_is_read_off_where_brains_decode_as_well():
+    rng = np.random.default_rng(0)
+    r = rng.uniform(0.1, 0.5, (3, 6))
+    curve = 0.3 - 0.2 * r + 0.5 * r**2
+    assert bias_at(r, curve, 0.3) == pytest.approx((0.285, 0), abs=1e-9)
+    gains = curve + rng.normal(0, 0.01, r.shape)
+    coefficients, covariance = np.polyfit(r.ravel() - 0.3, gains.ravel(), 2, cov=True)
+    expected = coefficients[-1], np.sqrt(covariance[-1, -1])
+    assert bias_at(r, gains, 0.3) == pytest.approx(expected)
+    beyond = bias_at(r, curve, 0.9)[0]  # not beyond what was simulated
+    assert beyond == pytest.approx(bias_at(r, curve, r.mean(axis=1).max())[0])
+    assert np.isnan(bias_at(r, gains, np.nan)).all()
+    one = bias_at(r[:1], gains[:1], 0.3)
+    assert one == pytest.approx((gains[0].mean(), gains[0].std(ddof=1) / np.sqrt(6)))
 
 
 @pytest.mark.parametrize("name", ["blur", "sample-blurred"])

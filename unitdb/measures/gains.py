@@ -29,9 +29,10 @@ _NO_PRIOR = (None, "none")
 
 
 def bias_at(reached: Array, gains: Array, r: float) -> tuple[float, float]:
-    """Gain of simulated brains that decode as well as real ones: linear between their noises.
+    """Gain of simulated brains that decode as well as real ones.
 
-    Beyond the best and the worst of them it is theirs.
+    A parabola in r_original is fitted to all of them by least squares, a line where they have two
+    noises, and read off at r, which is held within the means of the best and the worst noise.
 
     Parameters
     ----------
@@ -48,11 +49,15 @@ def bias_at(reached: Array, gains: Array, r: float) -> tuple[float, float]:
     known = ~np.isnan(reached + gains).any(axis=1)
     if math.isnan(r) or not known.any():
         return math.nan, math.nan
-    x, y = reached[known].mean(axis=1), gains[known].mean(axis=1)
-    n_brains = gains.shape[1]
-    se = gains[known].std(axis=1, ddof=1) / np.sqrt(n_brains) if n_brains > 1 else 0 * y
-    order = np.argsort(x, kind="stable")
-    return tuple(float(np.interp(r, x[order], of[order])) for of in (y, se))  # type: ignore[return-value]
+    means = reached[known].mean(axis=1)
+    x = reached[known].ravel() - np.clip(r, means.min(), means.max())
+    y = gains[known].ravel()
+    terms = np.vander(x, min(3, int(known.sum())), increasing=True)
+    coefficients, *_ = np.linalg.lstsq(terms, y, rcond=None)
+    left = len(y) - terms.shape[1]
+    variance = np.square(y - terms @ coefficients).sum() / left if left else np.nan
+    se = np.sqrt(variance * np.linalg.pinv(terms.T @ terms)[0, 0])
+    return float(coefficients[0]), float(se)
 
 
 def mean_of_known(values: Array) -> Array:

@@ -40,9 +40,9 @@ class ModulationSpec(Spec):
 
     rois: Annotated[list[Name], Field(min_length=1)] | None = None
     draws: Annotated[int, Field(ge=1, le=1000)] = 20
-    simulations: Annotated[int, Field(ge=2, le=100)] = 3
+    simulations: Annotated[int, Field(ge=2, le=100)] = 8
     noise: Annotated[list[_Noise], Field(min_length=1)] = Field(
-        default_factory=lambda: [0.7, 1.0, 1.4, 2.0, 2.8, 4.0]
+        default_factory=lambda: [0.7, 1.2, 2.0, 3.5]
     )
 
 
