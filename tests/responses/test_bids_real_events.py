@@ -301,6 +301,28 @@ def test_blur_decodes_the_sharp_original(tmp_path):
         assert responses.tests[name].prior == ("none" if folder == "nocategory" else "category")
     ids, _, values = of_test(responses, "blur-25-category")
     assert (ids[0], values[0]) == ("category/IMG00105._3", np.mean([18, 19, 20, 21]))
+    design = decoding_design(responses, n_folds=None, seed=0)
+    for name, (folder, suffix) in sets.items():
+        found = design.held_out(name).certain
+        answers = answers_of(source, folder, suffix)
+        assert np.nansum(found) == answers.count("2")
+        assert np.isnan(found).sum() == 20 - answers.count("1") - answers.count("2")
+
+
+def answers_of(source, folder, suffix):
+    """What was answered to the pictures of a level, read line by line."""
+    session = "ses-testCategory" if folder == "category" else "ses-testNoCategory"
+    found = []
+    for path in sorted(source.glob(f"sub-01/{session}*/func/*_events.tsv")):
+        names, *rows = [line.split("\t") for line in path.read_text().splitlines()]
+        rows = [dict(zip(names, row, strict=True)) for row in rows]
+        found += [
+            row["button_response"]
+            for row in rows
+            if row["trial_type"] == "1" and row["stimulus_name"].endswith(f"._{suffix}")
+        ]
+    assert len(found) == 20
+    return found
 
 
 def own(root, parts):

@@ -379,7 +379,7 @@ def _rows(decoded: Decoded) -> Rows:
         found = read_npy(step.target)
         for number, name in enumerate(sets):
             scope, test = scope_of(decoded.job, name), subject.design.held_out(name).test
-            shown = subject.shown(name)
+            shown, certain = subject.shown(name), subject.design.held_out(name).certain
             own = found[:, :, step.pictures.of_set == number]
             for i, layer in enumerate(step.units):
                 for j, method in enumerate(METHODS):
@@ -392,8 +392,16 @@ def _rows(decoded: Decoded) -> Rows:
                     }
                     for stimulus in np.unique(shown):
                         mean = own[j, i, shown == stimulus].mean(axis=0)
-                        rows.append(fixed | _values(mean) | {"stimulus": str(stimulus)})
+                        share = _mean_share(certain, shown == stimulus)
+                        words = {"stimulus": str(stimulus), "certain": share}
+                        rows.append(fixed | _values(mean) | words)
     return rows
+
+
+def _mean_share(certain: NDArray[np.float64] | None, rows: NDArray[np.bool_]) -> float | None:
+    if certain is None:
+        return None
+    return float(mean_of_known(certain[rows]))
 
 
 def _values(mean: NDArray[np.float64]) -> dict[str, float]:

@@ -131,6 +131,9 @@ def bids_responses(
                 values=np.concatenate([values for _, values in of_set]),
                 ids=[event.stimulus for event in events],
                 targets=None if column is None else [event.target or "" for event in events],
+                certain=None
+                if getattr(first.part, "certain", None) is None
+                else [event.certain for event in events],
                 runs=np.concatenate(
                     [np.full(len(each.events), numbers[each.run.bold]) for each, _ in of_set]
                 )

@@ -9,6 +9,7 @@ presentation of the stimulus that was shown just before it, in the same run, is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,8 @@ _HUGE = 1e15  # neighbouring floats are then an eighth apart: no time and no num
 class Event:
     """A presentation: onset and duration in seconds, and the line that it stands in.
 
-    ``target`` is the stimulus that is decoded from it, where a column tells it.
+    ``target`` is the stimulus that is decoded from it, where a column tells it; ``certain`` is 1 or
+    0 where the subject was asked and answered.
     """
 
     onset: float
@@ -44,6 +46,7 @@ class Event:
     stimulus: str
     line: int
     target: str | None = None
+    certain: float = math.nan
 
 
 def read_events(
@@ -148,9 +151,10 @@ def read_confounds(path: Path, columns: Sequence[str], n_volumes: int) -> Floats
 
 def _table(path: Path, part: BidsPart) -> Table:
     table = read_table(path, error=DatasetError)
-    target = getattr(part, "target_column", None)
+    answers = getattr(part, "certain", None)
     if table.rows:
-        named = (part.stimulus,) if target is None else (part.stimulus, target)
+        asked = (getattr(part, "target_column", None), getattr(answers, "column", None))
+        named = (part.stimulus, *(column for column in asked if column is not None))
         for column in ("onset", "duration", *named, *part.keep):
             table.check_column(column)
     return table
@@ -207,7 +211,17 @@ def _event(
         stimulus=_stimulus(row, part.stimulus, part, by, where),
         line=line,
         target=None if target is None else _stimulus(row, target, part, by, where),
+        certain=_certain(row, part),
     )
+
+
+def _certain(row: Mapping[str, str], part: BidsPart) -> float:
+    """1 where the answer says that the subject was certain, 0 where not; else NaN."""
+    asked = getattr(part, "certain", None)
+    if asked is None:
+        return math.nan
+    cell = row[asked.column]
+    return 1.0 if cell in asked.certain else 0.0 if cell in asked.uncertain else math.nan
 
 
 def _stimulus(

@@ -53,6 +53,29 @@ class BidsPart(StimulusNaming):
     repeats: Literal["keep", "drop"] = "keep"
 
 
+class Certain(Spec):
+    """Answers of the subject that say whether they were certain of what they saw.
+
+    Parameters
+    ----------
+    column : str
+        Of the events.
+    certain, uncertain : list of str
+        Its values that say so, or that they were not. With any other, nothing is known.
+    """
+
+    column: Annotated[str, Field(min_length=1)]
+    certain: Annotated[list[str], Field(min_length=1)]
+    uncertain: Annotated[list[str], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _say_one_thing(self) -> Certain:
+        both = sorted(set(self.certain) & set(self.uncertain))
+        if both:
+            raise ValueError(f"{both[0]!r} is in `certain` and in `uncertain`")
+        return self
+
+
 class BidsTest(BidsPart, TestSpec):
     """A test set of a BIDS dataset.
 
@@ -60,9 +83,12 @@ class BidsTest(BidsPart, TestSpec):
     ----------
     shift : float, optional
         Seconds by which the response comes later, where it is another than that of the dataset.
+    certain : Certain, optional
+        Which answers say that the subject was certain (``modulation.certain``).
     """
 
     shift: Annotated[float, Field(ge=-60, le=60)] | None = None
+    certain: Certain | None = None
 
 
 class HeldOutBids(BidsPart, HeldOutSpec):

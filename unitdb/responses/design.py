@@ -43,6 +43,8 @@ class HeldOut:
     averaged : float
         How many presentations the rows average over: where images differ, the harmonic mean, by
         which the noise of an average goes.
+    certain : array of shape (n_held_out,), optional
+        Share of its presentations of which the subject was certain; NaN where nothing is known.
     """
 
     name: str
@@ -50,6 +52,7 @@ class HeldOut:
     test: TestSet
     repeats: NDArray[np.floating] | None = None
     averaged: float = 1.0
+    certain: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -212,14 +215,16 @@ def _of_sets(responses: Responses) -> Design:
         samples, shown = responses.values[of_set], responses.stimulus_ids[of_set]
         of_rows = responses.target_ids[of_set]
         averaged = 1.0
+        certain = None if responses.certain is None else responses.certain[of_set]
         if test.average:
+            certain = None if certain is None else _shares(certain, shown)
             _, counts = np.unique(shown, return_counts=True)
             averaged = float(len(counts) / (1 / counts).sum())
             target_of = _one_target_each(shown, of_rows, where=f"{_place(responses)}: {name}")
             samples, shown = average_repeats(samples, shown)
             of_rows = np.array([target_of[each] for each in shown.tolist()], dtype=np.str_)
         rows = np.arange(n_rows, n_rows + len(shown))
-        sets.append(HeldOut(name=name, rows=rows, test=test, averaged=averaged))
+        sets.append(HeldOut(name=name, rows=rows, test=test, averaged=averaged, certain=certain))
         n_rows += len(shown)
         values.append(samples)
         ids.append(shown)
@@ -231,6 +236,16 @@ def _of_sets(responses: Responses) -> Design:
         splits=((np.arange(n_train), np.arange(n_train, n_rows)),),
         sets=tuple(sets),
     )
+
+
+def _shares(certain: NDArray[np.float64], shown: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Mean of what is known of each stimulus, in the order of :func:`average_repeats`."""
+    found = []
+    for name in dict.fromkeys(shown.tolist()):
+        own = certain[shown == name]
+        known = own[~np.isnan(own)]
+        found.append(known.mean() if len(known) else np.nan)
+    return np.array(found, dtype=np.float64)
 
 
 def _one_target_each(

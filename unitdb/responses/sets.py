@@ -137,6 +137,8 @@ class Found:
         Of the window that the samples are of, in seconds.
     runs : array of shape (n_samples,), optional
         Numbers of their runs, where runs are held out.
+    certain : sequence of float, optional
+        1 where the subject was certain, 0 where not, NaN where nothing is known.
     """
 
     name: str
@@ -146,6 +148,7 @@ class Found:
     targets: Sequence[str] | None = None
     time: float | None = None
     runs: NDArray[np.intp] | None = None
+    certain: Sequence[float] | None = None
 
     @property
     def split(self) -> str:
@@ -228,7 +231,15 @@ def assemble(
         runs=np.concatenate([each.runs for each in found if each.runs is not None])
         if all(each.runs is not None for each in found)
         else None,
+        certain=np.concatenate([_certain(each) for each in found])
+        if any(each.certain is not None for each in found)
+        else None,
     )
+
+
+def _certain(found: Found) -> NDArray[np.float64]:
+    given = [np.nan] * len(found.ids) if found.certain is None else found.certain
+    return np.array(given, dtype=np.float64)
 
 
 def _test_set(part: TestSpec | HeldOutSpec, time: float | None) -> TestSet:

@@ -87,6 +87,8 @@ class Responses:
     runs : array of shape (n_samples,), int, optional
         Number of the run of each sample, where runs are cross-validated: what is
         ``cross-validation`` trains as well, and test sets are of times from onset.
+    certain : array of shape (n_samples,), optional
+        1 where the subject was certain of what they saw, 0 where not, NaN where nothing is known.
 
     Raises
     ------
@@ -106,6 +108,7 @@ class Responses:
     tests: Mapping[str, TestSet] = field(default_factory=dict)
     average: bool = True
     runs: NDArray[np.intp] | None = None
+    certain: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         place = f"{self.dataset}/{self.subject}"
@@ -207,6 +210,8 @@ class Responses:
         names += [f"{name} {test.identity()}" for name, test in self.tests.items()]
         if self.runs is not None:
             names += [f"runs {self.average}", *map(str, self.runs.tolist())]
+        if self.certain is not None:
+            names += [str(value) for value in self.certain.tolist()]
         digest.update("\0".join([self.condition, *names]).encode())
         return digest.hexdigest()
 
