@@ -38,10 +38,11 @@ def test_a_thousand_photographs_as_extracted_by_hand(realdata, tmp_path):
     assert len(found) == 1000
     assert all(re.fullmatch(r"n\d{8}", one) for one in found.ids)
     model = load_model(get_model("efficientnet-lite0"))
+    some = slice(None, None, 20)  # an activation follows from its picture alone
     stimuli = Stimuli(
-        ids=found.ids,
-        sources=found.ids,
-        read=lambda index: np.asarray(Image.open(paths[index]).convert("RGB")),
+        ids=found.ids[some],
+        sources=found.ids[some],
+        read=lambda index: np.asarray(Image.open(paths[some][index]).convert("RGB")),
     )
     store = extract(
         model, stimuli, folder=tmp_path / "by hand", units=UnitSelection(sample=500, seed=0)
@@ -50,7 +51,7 @@ def test_a_thousand_photographs_as_extracted_by_hand(realdata, tmp_path):
     for layer in found.layers:
         assert np.array_equal(found.units(layer), store.units(layer))
         assert len(found.units(layer)) == 500
-        assert np.array_equal(found.features(layer), store.mapped(layer))
+        assert np.array_equal(found.features(layer)[some], store.mapped(layer))
 
 
 def test_the_page_followed(tmp_path):
