@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from bdpy import BData
 
 import unitdb
 from tests.decoding.reference import reference_accuracy
-from unitdb.pipeline import build
+from unitdb.pipeline import build, plan
+from unitdb.verification import verify
 
 DATASETS = Path(__file__).parents[2] / "datasets"
 ROIS = ("V1", "V2", "V3", "V4", "LOC", "FFA", "PPA", "LVC", "HVC", "VC")
@@ -30,17 +32,18 @@ citation: none
 """
 
 
-def write_features(path: Path) -> None:
+def write_features(path: Path, others: Sequence[int] = ()) -> None:
     """The publisher's features: pictures shown for training, for testing, and categories."""
     rng = np.random.default_rng(0)
-    kinds = [1] * 12 + [2] * 4 + [3] * 4
-    pictures = [*PICTURES, *(c + 0.000001 for c in CATEGORIES), *([np.nan] * 4)]
+    n = len(others)
+    kinds = [1] * 12 + [2] * 4 + [3] * 4 + [4] * n
+    pictures = [*PICTURES, *(c + 0.000001 for c in CATEGORIES), *([np.nan] * (4 + n))]
     features = BData()
     features.add(np.array(kinds, float)[:, None], "FeatureType")
-    features.add(np.floor([*pictures[:16], *CATEGORIES])[:, None], "CatID")
+    features.add(np.floor([*pictures[:16], *CATEGORIES, *others])[:, None], "CatID")
     features.add(np.array(pictures)[:, None], "ImageID")
     for layer in range(1, 9):
-        features.add(rng.normal(size=(20, N_UNITS)), f"cnn{layer}")
+        features.add(rng.normal(size=(20 + n, N_UNITS)), f"cnn{layer}")
     features.save(str(path))
 
 
@@ -105,3 +108,48 @@ def test_a_category_is_decoded_from_what_was_imagined(lab):
     splits = [(np.arange(12), np.arange(12, 16))]
     expected = reference_accuracy(x, y, splits, n_voxels=500, alpha=100)
     np.testing.assert_allclose(found["r"], expected, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory):
+    """A made-up tree of all files that pipelines/god.yaml reads."""
+    folder = tmp_path_factory.mktemp("god")
+    (folder / "god").mkdir()
+    # The category of a training picture among the others, and 30 that nobody saw.
+    write_features(folder / "god" / "ImageFeatures.h5", [1518878, *range(9_000_001, 9_000_031)])
+    for number in range(1, 6):
+        write_responses(folder / "god" / f"sub-{number:02d}.h5")
+    card = (DATASETS / "god" / "README.md").read_text()
+    script = re.search("```python\n(.*?)```", card, re.DOTALL)
+    subprocess.run([sys.executable, "-W", "error", "-c", script[1]], cwd=folder, check=True)
+    return folder
+
+
+def test_the_recipe_of_god_is_planned(five):
+    recipe = DATASETS.parent / "pipelines" / "god.yaml"
+    (found,) = plan(recipe, releases=five / "releases", data=five)
+    assert (found.n_layers, found.n_units, found.n_subjects, found.n_rois) == (8, 40, 5, 10)
+    assert found.conditions == ("perception", "imagery")
+
+
+def test_what_was_seen_and_imagined_is_identified_among_categories(five):
+    recipe = (DATASETS.parent / "pipelines" / "god.yaml").read_text()
+    recipe = recipe.replace("voxels: {default: 500, LVC: 1000, HVC: 1000, VC: 1000}", "voxels: 500")
+    (five / "recipe.yaml").write_text(f"{recipe}rois: [V1]\n")
+    release = unitdb.open(build(five / "recipe.yaml", releases=five / "releases", data=five))
+    rows = release.sql("SELECT * FROM identification WHERE set = 'categories'")
+    assert set(rows["n_false"]) == {4 + 31 - 1}
+    assert set(rows["n_false_trained"]) == {1}  # that of the training pictures
+    categories = {f"n{number:08d}" for number in CATEGORIES}
+    for condition in ("perception", "imagery"):
+        of = rows[rows["condition"] == condition]
+        assert set(of["target"]) == categories
+        assert (of["stimulus"].str.partition("_")[0] == of["target"]).all()
+        assert set(of["subject"]) == {"*", *(f"sub-{number:02d}" for number in range(1, 6))}
+    roles = release.sql("SELECT role, count(*) AS n FROM candidates GROUP BY ALL")
+    sets = release.table("candidate_sets")
+    assert sorted(sets["n_candidates"]) == [4, 4, 35, 35]
+    assert dict(roles.itertuples(index=False)) == {"target": 16, "trained": 2, "other": 60}
+    pictures = release.sql("SELECT DISTINCT n_pictures FROM candidates WHERE set = 'categories'")
+    assert pictures["n_pictures"].isna().all()  # the file does not say
+    verify(release.path)

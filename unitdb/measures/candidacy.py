@@ -110,8 +110,13 @@ class Candidates:
     @cached_property
     def category_of(self) -> Mapping[str, str]:
         """Category of each stimulus of the dataset that has one."""
+        found = {}
+        rule = getattr(self.job.dataset.spec.stimuli, "categories", None)
+        if rule is not None and rule.before is not None:  # also where the category is a stimulus
+            cut = ((name, name.rpartition(rule.before)[0]) for name in self.job.dataset.stimuli.ids)
+            found = {name: category for name, category in cut if category}
         of = self.job.dataset.subjects[0].categories
-        return {member: name for name, members in of.items() for member in members}
+        return found | {member: name for name, members in of.items() for member in members}
 
     @cached_property
     def categories(self) -> tuple[str | None, ...]:
