@@ -8,6 +8,9 @@
 
 ``python docs/results.py modulation RELEASE`` prints the section on simulated brains that view
 blurred photographs, of the release of ``docs/blurred.py``.
+
+``python docs/results.py identification RELEASE`` prints the section on identification, of
+``pipelines/algonauts92-identification.yaml``.
 """
 
 from __future__ import annotations
@@ -110,6 +113,30 @@ release states: that of 24 other simulated brains, of noises of 1, 1.4 and 2 SD
 about people follows from these numbers.
 """
 
+IDENTIFICATION = """## Identification among many candidates
+
+{title}. Printed, not typed:
+
+```
+unitdb build pipelines/algonauts92-identification.yaml --data DATA
+python docs/results.py identification releases/algonauts92-identification/1.0.0
+```
+
+{people} people, {folds} folds, {units} units of each layer of {models}. Pairwise identification
+among the 92 photographs (*own*) and among these and 1,000 others (*outside*), from patterns
+normalised by unit, or *raw* as published: mean over people, with the mean ends of their 95 %
+intervals over images; *exchange* is the same of one image's prediction and another's target, and
+*specific* what is left. *10* is top-1 among ten candidates drawn at random (chance .1), *all* among
+all. *People* is the rate of the mean of all people's predictions. A layer of * is all layers
+together.
+
+Raw, the rate among outside photographs is near 1 for any prediction: exchange says so. In a
+cross-validation predictions are mixtures of the photographs that trained, which as candidates beat
+the true one: *all* of the own photographs is below its chance, 1/92 = .011. *Untrained* is top-1
+among those that did not train: the {fresh:.0f} of outside, the true one included (chance
+{chance:.4f}). *Category* is what knowing animate from inanimate alone would give.
+"""
+
 
 def main() -> None:
     """Print the page, or a section."""
@@ -119,8 +146,60 @@ def main() -> None:
     if sys.argv[1] == "modulation":
         print(modulation(unitdb.open(Path(sys.argv[2]))), end="")  # noqa: T201
         return
+    if sys.argv[1] == "identification":
+        print(identification(unitdb.open(Path(sys.argv[2]))), end="")  # noqa: T201
+        return
     release, control = (unitdb.open(Path(path)) for path in sys.argv[1:])
     print(page(release, control), end="")  # noqa: T201 - what it is for
+
+
+def identification(release: Release) -> str:
+    """Markdown of identification."""
+    about = release.sql(
+        "SELECT (SELECT count(DISTINCT subject) FROM subjects) AS people, "
+        "(SELECT max(n_folds) FROM builds) AS folds, (SELECT max(model) FROM models) AS models, "
+        "max(n_units) FILTER (layer NOT LIKE '*%') AS units, "
+        "max(n_untrained) AS fresh, min(chance_top1) AS chance FROM identification_summary"
+    ).iloc[0]
+    rows = release.sql("""
+        WITH people AS (
+            SELECT layer, roi, set, method, avg(rate) AS rate, avg(rate_low) AS low,
+                avg(rate_high) AS high, avg(chance_exchange) AS exchange, avg(specific) AS specific,
+                avg(top1) AS top1, avg(chance_category) AS category
+            FROM identification_summary WHERE subject <> '*' GROUP BY ALL
+        ), together AS (
+            SELECT layer, roi, set, method, rate AS mean_rate FROM identification_summary
+            WHERE subject = '*'
+        ), curve AS (
+            SELECT layer, roi, set, method, avg(rate) FILTER (n = 10) AS ten,
+                avg(rate) FILTER (n IN (92, 1092)) AS whole
+            FROM identification_curve WHERE subject <> '*' AND among = 'all' GROUP BY ALL
+        )
+        SELECT * FROM people JOIN together USING (layer, roi, set, method)
+            JOIN curve USING (layer, roi, set, method) LEFT JOIN layers USING (layer)
+            JOIN rois USING (roi)
+        ORDER BY set DESC, method DESC, rois.place, depth NULLS LAST, layer
+    """)
+    table = _table(
+        "set | units | ROI | layer | rate | interval | exchange | specific | category | 10 | all | "
+        "untrained | people",
+        (
+            [
+                row.set,
+                "raw" if row.method == "horikawa2017" else "normalised",
+                row.roi,
+                row.layer.replace("*", "\\*"),
+                row.rate,
+                _interval(row.low, row.high),
+                *(row.exchange, row.specific, row.category, row.ten, row.whole),
+                row.top1 if row.set == "outside" else "",
+                row.mean_rate,
+            ]
+            for row in rows.itertuples()
+        ),
+    )
+    head = IDENTIFICATION.format(title=release.title, **about)
+    return f"{head}\n{table}"
 
 
 def modulation(release: Release) -> str:

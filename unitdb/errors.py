@@ -44,6 +44,7 @@ __all__ = [
     "StimulusMismatchError",
     "TransformationError",
     "UnitdbError",
+    "UnknownCandidateError",
     "UnknownCandidatesError",
     "UnknownColumnError",
     "UnknownConditionError",
@@ -160,8 +161,14 @@ class UnknownConditionError(UnknownNameError):
     kind = "condition"
 
 
+class UnknownCandidateError(UnknownNameError):
+    """No candidate of that name in the set."""
+
+    kind = "candidate"
+
+
 class UnknownCandidatesError(UnknownNameError):
-    """No candidate set of that name in the store."""
+    """No candidate set of that name in the store, or in the release."""
 
     kind = "candidate set"
 

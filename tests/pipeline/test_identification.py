@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 import unitdb
@@ -22,9 +24,20 @@ from tests.pipeline.test_test_sets import (  # noqa: F401 - lab is a fixture
     lab,
     variant,
 )
+from tests.verification.consistent import Change
 from unitdb.activations import Activations
 from unitdb.analysis import q_values
-from unitdb.errors import RecipeError
+from unitdb.candidates import CandidateSet
+from unitdb.cli import main
+from unitdb.errors import (
+    CorruptReleaseError,
+    NotKeptError,
+    QueryError,
+    RecipeError,
+    UnknownCandidateError,
+    UnknownCandidatesError,
+    UnknownLayerError,
+)
 from unitdb.matching import hit_rate
 from unitdb.measures import MEASURES
 from unitdb.verification import verify
@@ -382,3 +395,170 @@ def test_what_a_recipe_cannot_ask_is_refused(recipe, lines, message):
         file.write(f"{lines}\n")
     with pytest.raises(RecipeError, match=message):
         run(recipe)
+
+
+@pytest.mark.parametrize("method", ["normalised", "horikawa2017"])
+@pytest.mark.parametrize("name", ["own", "outside"])
+def test_published_predictions_are_identified_again_by_readers(folded, name, method):
+    found = folded.identify(name, "mynet/conv", roi="V1", subject="sub-02", method=method)
+    stated_rows = folded.table("identification")
+    place = {"set": name, "layer": "conv", "roi": "V1", "subject": "sub-02", "method": method}
+    for column, value in place.items():
+        stated_rows = stated_rows[stated_rows[column] == value]
+    both = found.rows.merge(stated_rows, on="target", suffixes=("", "_stated"))
+    assert len(both) == 14
+    for column in found.rows.columns.drop("target"):
+        one, other = both[column], both[f"{column}_stated"]
+        if one.dtype == float:
+            np.testing.assert_allclose(one, other.astype(float), atol=1e-9)
+        else:
+            assert one.tolist() == other.tolist(), column
+    (row,) = [
+        row
+        for row in folded.table("identification_summary").to_dict("records")
+        if all(row[column] == value for column, value in place.items())
+    ]
+    for column in ("rate", "rate_low", "rate_high", "chance_exchange", "n_untrained", "p"):
+        assert getattr(found.summary, column) == pytest.approx(row[column], abs=1e-9)
+    assert found.curve([2])[2] == pytest.approx(row["rate"])
+
+
+def test_ones_own_predictions_are_identified(folded, tmp_path):
+    units = folded.sql("SELECT DISTINCT unit FROM candidate_units WHERE layer = 'conv'")["unit"]
+    rng, names = np.random.default_rng(0), ["picture-03", "picture-03", "picture-11"]
+    true = activations_of_store(folded, "conv").loc[names, sorted(units)]
+    mine = true + rng.normal(0, 1e-3, true.shape)
+    found = folded.identify("outside", "mynet/conv", mine.to_numpy(), names)
+    assert found.rows["best"].tolist() == names
+    assert found.summary.top1 == 1.0
+    few = [f"mynet/conv/{unit}" for unit in sorted(units)[:10]]
+    again = folded.identify("outside", "mynet/conv", mine, names, units=few)
+    assert again.rows["n_false"].tolist() == [18, 18, 18]
+    cut = folded.identify("outside", "mynet/conv", mine[sorted(units)[:10]], names)
+    pd.testing.assert_frame_equal(again.rows, cut.rows)
+    trained = folded.identify("outside", "mynet/conv", mine, names, trained=["other-1"])
+    assert trained.rows["n_false_trained"].tolist() == [1, 1, 1]
+
+    path = tmp_path / "mine.csv"
+    mine.assign(target=names).to_csv(path, index=False)
+    pd.DataFrame({"unit_id": few}).to_csv(tmp_path / "units.csv", index=False)
+    command = ["identify", str(folded.path), "outside", "mynet/conv", "--predicted", str(path)]
+    done = CliRunner().invoke(main, [*command, "--unit-set", str(tmp_path / "units.csv"), "--rows"])
+    assert done.exit_code == 0, done.output
+    assert "picture-11" in done.output
+    done = CliRunner().invoke(main, command)
+    assert "chance_exchange" in done.output
+    path.write_text("0,1\n1,2\n")
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 2
+    assert "has no column 'target'" in done.output
+
+
+def test_a_set_of_ones_own_takes_no_published_features(folded):
+    units = folded.sql("SELECT DISTINCT unit FROM candidate_units WHERE layer = 'conv'")["unit"]
+    true = activations_of_store(folded, "conv")[sorted(units)]
+    mine = CandidateSet.from_arrays(
+        name="mine",
+        features={"conv": true.to_numpy()},
+        ids=list(true.index),
+        units={"conv": np.array(sorted(units))},
+    )
+    found = folded.identify(mine, "mynet/conv", roi="V1", subject="sub-01")
+    own = folded.identify("own", "mynet/conv", roi="V1", subject="sub-01")
+    columns = ["target", "n_false", "n_below", "best"]
+    pd.testing.assert_frame_equal(
+        found.rows[columns].iloc[:0], own.rows[columns].iloc[:0], check_dtype=False
+    )
+    assert len(found.rows) == 14
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"candidates": "outsid"}, UnknownCandidatesError, "did you mean 'outside'"),
+        ({"layer": "mynet/conf"}, UnknownLayerError, "mynet/conv"),
+        ({"targets": ["picture-0", "picture-01"]}, UnknownCandidateError, "'picture-0[0-9]'"),
+        ({"targets": ["picture-01"]}, QueryError, "2 predictions and 1 targets"),
+        ({"predicted": np.zeros((2, 3))}, QueryError, "predictions of 3 units; the candidates"),
+        ({"predicted": np.full((2, 36), np.nan)}, QueryError, "not finite: row 0, column 0"),
+        ({"predicted": [["a"]]}, QueryError, "should be numbers"),
+        ({"predicted": None}, QueryError, "roi= and subject="),
+        ({"trained": ["nobody"]}, UnknownCandidateError, "nobody"),
+        ({"units": ["mynet/scores/1"]}, QueryError, "none of 1 units is of mynet/conv"),
+        ({"mean": np.zeros(2), "sd": np.ones(2)}, QueryError, "mean and SD of 2 and 2 units"),
+    ],
+)
+def test_errors_of_identify_name_the_nearest(folded, change, error, message):
+    n_units = len(folded.sql("SELECT DISTINCT unit FROM candidate_units WHERE layer = 'conv'"))
+    given = {
+        "candidates": "outside",
+        "layer": "mynet/conv",
+        "predicted": np.ones((2, n_units)) + np.arange(n_units),
+        "targets": ["picture-01", "picture-02"],
+    }
+    assert n_units == 36
+    with pytest.raises(error, match=message):
+        folded.identify(**given | change)
+
+
+def test_without_features_it_says_what_publishes_them(release):
+    with pytest.raises(NotKeptError, match=r"build with identification: \{features: true\}"):
+        release.identify("own", "mynet/conv", roi="V1", subject="sub-01", condition="perception")
+
+
+def test_verify_identifies_again_where_all_is_published(lab, folded, release, tmp_path):  # noqa: F811
+    assert "what was identified is what the predictions give again" in verify(folded.path).checks
+    unknown = [fact for fact in verify(release.path).unknown if "identified" in fact]
+    assert "features of candidates are not" in unknown[0]
+    single = variant(lab, "single", OWN.rstrip() + "\n  features: true\ntests: [single, imagery]\n")
+    whole = unitdb.open(run(single))
+    assert "what was identified is what the predictions give again" in verify(whole.path).checks
+
+
+def _changed(release: unitdb.Release, folder: Path, table: str, column: str, change) -> Path:
+    """A copy with a column changed, and all that repeats or sums it up made to fit."""
+    copy = folder / release.name / release.version
+    shutil.copytree(release.path, copy)
+
+    def rows(rows: list[dict]) -> list[dict]:
+        values = list(change(pd.Series([row[column] for row in rows])))
+        return [row | {column: value} for row, value in zip(rows, values, strict=True)]
+
+    assert Change(name=column, file=f"{table}.parquet", rows=rows).make(copy)
+    return copy
+
+
+def _swap(values: pd.Series) -> pd.Series:
+    values = values.copy()
+    other = next(i for i in range(1, len(values)) if values[i] != values[0])
+    values[[0, other]] = values[[other, 0]].to_numpy()
+    return values
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "change", "message"),
+    [
+        ("identification_summary", "rate", lambda x: x - 1e-3, "rate is .*; the predictions give"),
+        ("identification_summary", "rate_low", lambda x: x - 1e-6, "rate_low is"),
+        ("identification_summary", "p", lambda x: x / 2, "p is .*, but the predictions give"),
+        ("identification_summary", "n_images", lambda x: x - 1, "n_images"),
+        ("identification", "n_below", lambda x: x + 1, "more candidates below|contradicts"),
+        ("identification", "n_below", _swap, "contradicts n_below|n_below is|top1 is|rate is"),
+        ("identification", "best_r", lambda x: x - 0.5, "best_r is below target_r"),
+        ("identification", "chance_exchange", lambda x: x / 2, "chance_exchange is"),
+        ("identification", "best", _swap, "best is 'picture|best is 'other"),
+        ("candidates", "role", lambda x: ["other"] * len(x), "n_targets is 14; candidates has 0"),
+        (
+            "candidate_features",
+            "features",
+            lambda x: [list(v)[::-1] for v in x],
+            "but the predictions",
+        ),
+        ("candidate_units", "mean", lambda x: x + 1, "but the predictions give"),
+        ("candidate_sets", "n_candidates", lambda x: x + 1, "n_candidates is 20; candidates has"),
+    ],
+)
+def test_changes_are_found(folded, tmp_path, table, column, change, message):
+    copy = _changed(folded, tmp_path, table, column, change)
+    with pytest.raises(CorruptReleaseError, match=message):
+        verify(copy)

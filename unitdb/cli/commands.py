@@ -10,6 +10,7 @@ import click
 import pyarrow as pa
 
 from unitdb.cli import terminal
+from unitdb.cli.identify import identify
 from unitdb.cli.lazy import Commands, Lazy, LazyCommand
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.reference import reference
@@ -96,6 +97,7 @@ def main(ctx: click.Context, releases: Path | None) -> None:
 for _name, _lazy in LAZY.items():
     main.add_command(LazyCommand(_name, _lazy))
 main.add_command(reference)
+main.add_command(identify)
 
 
 @main.command()

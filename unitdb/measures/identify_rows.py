@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from unitdb.analysis import q_values
 from unitdb.matching import of_counts
 from unitdb.measures.candidacy import Among
 from unitdb.measures.identify_step import NUMBERS, IdentifyStep
@@ -36,6 +37,7 @@ _BYTES = 1 << 25  # of features in a piece of their table
 _PLACE = ("dataset", "condition", "model", "layer", "roi", "subject", "set", "method")
 _ENDINGS = ("", "_trained", "_within", "_between")
 _NEAR = 1e-9
+_OF_SET = ("dataset", "condition", "model", "set")
 
 
 def _keys(job: Job, among: Among) -> dict[str, str]:
@@ -211,7 +213,7 @@ def check_identification(release: Release) -> Iterable[str]:
 
 
 def _check_sets(release: Release) -> Iterator[str]:
-    key = ("dataset", "condition", "model", "set")
+    key = _OF_SET
     roles: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
     for row in release["candidates"].select([*key, "role"]).to_pylist():
         roles[tuple(row[name] for name in key)][row["role"]] += 1
@@ -298,6 +300,26 @@ def _check_summaries(release: Release) -> Iterator[str]:
         yield from _check_chance("/".join(key), row)
     for key in stated:
         yield f"identification_summary: {'/'.join(key)}: there are no predictions"
+    yield from _check_discoveries(release)
+
+
+def _check_discoveries(release: Release) -> Iterator[str]:
+    """Q within the families of p, and as many candidates as the set has."""
+    families: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    sets = {
+        tuple(row[name] for name in _OF_SET): row["n_candidates"]
+        for row in release["candidate_sets"].to_pylist()
+    }
+    for row in release["identification_summary"].to_pylist():
+        names = ("dataset", "condition", "model", "subject", "set", "method", "trials")
+        key = (*(row[name] for name in names), row["layer"].startswith("*"))
+        families[key].append(row)
+        if row["n_candidates"] != sets.get(tuple(row[name] for name in _OF_SET)):
+            yield f"identification_summary: {key}: n_candidates is not that of the set"
+    for key, rows in families.items():
+        p, q = (np.array([row[name] for row in rows], dtype=float) for name in ("p", "q"))
+        if not np.allclose(q_values(p), q, atol=_NEAR, rtol=0, equal_nan=True):
+            yield f"identification_summary: {'/'.join(map(str, key[:-1]))}: q does not follow from p"
 
 
 def _check_chance(where: str, row: dict[str, Any]) -> Iterator[str]:

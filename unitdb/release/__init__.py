@@ -6,6 +6,7 @@ from unitdb.release.comparison import Comparison, compare
 from unitdb.release.courses import order_words
 from unitdb.release.description import Description
 from unitdb.release.fetching import fetch
+from unitdb.release.identifying import Identified, PublishedSet
 from unitdb.release.opened import Release
 from unitdb.release.opening import open_release
 from unitdb.release.signing import check_signed
@@ -14,7 +15,9 @@ __all__ = [
     "Catalogue",
     "Comparison",
     "Description",
+    "Identified",
     "Person",
+    "PublishedSet",
     "Release",
     "check_signed",
     "compare",

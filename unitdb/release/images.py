@@ -13,7 +13,14 @@ from unitdb.release.layerwise import only
 from unitdb.release.tables import Tables
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
+    from numpy.typing import ArrayLike
+
+    from unitdb.matching import Method
+    from unitdb.query import UnitSet
+    from unitdb.release.identifying import Features, Identified
 
 __all__ = ["Images"]
 
@@ -166,6 +173,96 @@ UnknownSubjectError
                 "predictions: {units: all} in the recipe"
             )
         return _kept.predicted(self.sql, (*names, network, name), roi, subject, where=where)
+
+    def identify(
+        self,
+        candidates: str | Features,
+        layer: str,
+        predicted: ArrayLike | None = None,
+        targets: Sequence[str] | None = None,
+        *,
+        roi: str | None = None,
+        subject: str | None = None,
+        method: Method = "normalised",
+        mean: ArrayLike | None = None,
+        sd: ArrayLike | None = None,
+        trained: Sequence[str] | None = None,
+        units: UnitSet | Sequence[str] | None = None,
+        dataset: str | None = None,
+        condition: str | None = None,
+    ) -> Identified:
+        """Identify predictions of a layer among candidates: one's own, or those published.
+
+        Parameters
+        ----------
+        candidates : str or Features
+            A set of the release that publishes its features, or a set of your own, such as a
+            :class:`unitdb.candidates.CandidateSet`.
+        layer : str
+            ``model/layer``.
+        predicted : array of shape (n_samples, n_units), optional
+            Your predictions, raw activations of the units of table ``candidate_units``; of a
+            DataFrame the columns say of which. By default those that the release publishes, of
+            ``roi`` and ``subject``.
+        targets : sequence of str, optional
+            The true candidate of each sample, needed with predictions of your own.
+        roi, subject : str, optional
+            Of the published predictions; the subject also tells whose training samples units are
+            normalised by.
+        method : {'normalised', 'horikawa2017'}
+            Pearson r over units normalised by mean and SD over the samples that train, or raw.
+        mean, sd : array of shape (n_units,), optional
+            To normalise by; by default those that the release publishes.
+        trained : sequence of str, optional
+            Candidates that trained the decoder of your predictions; by default those with that
+            role in the release.
+        units : UnitSet or sequence of str, optional
+            Units that patterns are of, ``model/layer/unit``; by default all that there are. If
+            they are chosen by the same samples, such as the best ones, rates are too high.
+        dataset, condition : str, optional
+            Which, where the release has several.
+
+        Returns
+        -------
+        Identified
+            ``rows``, ``summary`` and ``curve(n)``.
+
+        Raises
+        ------
+        NotKeptError
+            The release does not publish what this takes; says what in the recipe would.
+        UnknownCandidatesError, UnknownCandidateError, UnknownLayerError, \
+UnknownDatasetError, UnknownConditionError, UnknownRoiError, UnknownSubjectError
+            No such name; gives the nearest.
+        QueryError
+            Predictions of other units than there are features of, numbers that are not finite,
+            or targets that are missing or too many.
+
+        Examples
+        --------
+        >>> found = release.identify("outside", "net/fc", mine, names)  # doctest: +SKIP
+        >>> found.summary.rate, found.summary.chance_exchange  # doctest: +SKIP
+        >>> found.curve([2, 10, 100])  # doctest: +SKIP
+        """
+        from unitdb.release.identifying import Asked, identify_in
+
+        names = (only(self._source, "dataset", dataset), only(self._source, "condition", condition))
+        for column, name in (("roi", roi), ("subject", subject)):
+            if name is not None:
+                check_names(self._source, column, name)
+        asked = Asked(
+            layer=layer,
+            predicted=predicted,
+            targets=targets,
+            roi=roi,
+            subject=subject,
+            method=method,
+            mean=mean,
+            sd=sd,
+            trained=trained,
+            units=units,
+        )
+        return identify_in(self, names, candidates, asked)
 
     def stimuli(
         self, unit: str, n: int | None = None, *, dataset: str | None = None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import ResponsesError
+from unitdb.folds import held_out_together
 from unitdb.responses.sets_spec import CROSS_VALIDATION, TRAIN
 from unitdb.responses.types import Responses, TestSet
 
@@ -142,11 +143,10 @@ def image_folds(n_images: int, n_folds: int, *, seed: int) -> tuple[tuple[Rows, 
     """
     if not 2 <= n_folds <= n_images:
         raise ResponsesError(f"{n_folds} folds over {n_images} images; 2 to {n_images} are valid")
-    shuffled = np.random.Generator(np.random.PCG64(seed)).permutation(n_images)
     everything = np.arange(n_images)
     return tuple(
-        (np.setdiff1d(everything, held_out), np.sort(held_out))
-        for held_out in np.array_split(shuffled, n_folds)
+        (np.setdiff1d(everything, held_out), held_out)
+        for held_out in held_out_together(n_images, n_folds, seed=seed)
     )
 
 

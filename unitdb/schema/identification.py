@@ -306,7 +306,7 @@ TABLES = (
             _rate(
                 "chance_category",
                 "Rate of predictions that know the category alone: s/2 + (1 - s) rate_between, s "
-                "the share of candidates of the target's category",
+                "the share of the target's category among candidates whose category is known",
                 "NULL where categories are not known",
             ),
             share(

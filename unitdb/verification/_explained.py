@@ -59,6 +59,7 @@ _FEATURES: tuple[Kind, str] = (
     "is over features of units that are no part of a release; held against the means of it",
 )
 _GAINS: tuple[Kind, str] = ("computed", "from table modulation")
+_UNSAID: tuple[Kind, str] = ("unknown", "nothing else says it")
 _CONTROLS: tuple[Kind, str] = ("unknown", "accuracies of the controls are no part of a release")
 _COUNTED: tuple[Kind, str] = (
     "bounded",
@@ -68,6 +69,22 @@ _COUNTED: tuple[Kind, str] = (
 _TIMES: tuple[Kind, str] = (
     "unknown",
     "predictions of single times are no part of a release",
+)
+_AGAIN: tuple[Kind, str] = (
+    "computed",
+    "from predicted, candidate_features and candidate_units, where a release publishes them; else "
+    "held against the other columns",
+)
+_OF_ROWS: tuple[Kind, str] = ("computed", "from the rows of identification")
+_IF_PUBLISHED: tuple[Kind, str] = (
+    "computed",
+    "from predicted, candidate_features and candidate_units, where a release publishes them; else "
+    "unknown",
+)
+_OWN_RATES = (
+    *("n_predictions", "n_images", "n_units", "rate", "rate_untrained", "n_untrained", "top1"),
+    *("top5", "top10", "top50", "chance_top1", "median_rank", "rate_within", "rate_between"),
+    "chance_category",
 )
 
 _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
@@ -240,6 +257,42 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         "p": ("computed", "from table modulation and bias"),
         "q": ("computed", "from p"),
         "prior_p": _GAINS,
+    },
+    "candidate_sets": {
+        **dict.fromkeys(("n_candidates", "n_targets", "n_trained"), ("held", "against candidates")),
+        **dict.fromkeys(("kind", "targets", "source", "description"), _UNSAID),
+        "sha256": ("held", "against a hash in builds.inputs"),
+    },
+    "candidates": {
+        "label": _UNSAID,
+        "role": ("held", "against candidate_sets; the numbers that it counts"),
+        "category": ("held", "by the numbers that it counts, where these are computed"),
+        "n_pictures": _UNSAID,
+    },
+    "identification": {
+        **{
+            f"n_{what}{of}": _AGAIN
+            for what in ("false", "below", "equal")
+            for of in ("", "_trained", "_within", "_between")
+        },
+        **dict.fromkeys(("target_r", "best", "best_r"), _AGAIN),
+        "chance_exchange": _IF_PUBLISHED,
+        "n_units": ("held", "against identification_summary"),
+    },
+    "identification_summary": {
+        **dict.fromkeys(_OWN_RATES, _OF_ROWS),
+        **dict.fromkeys(("rate_low", "rate_high", "specific_low", "specific_high"), _IF_PUBLISHED),
+        **dict.fromkeys(("chance_exchange", "exchange_top1", "p"), _IF_PUBLISHED),
+        "specific": ("computed", "from rate and chance_exchange"),
+        "n_candidates": ("computed", "from candidates"),
+        "chance_controls": _CONTROLS,
+        "q": ("computed", "from p"),
+    },
+    "candidate_units": dict.fromkeys(
+        ("mean", "sd"), ("held", "with candidate_features they must give identification")
+    ),
+    "candidate_features": {
+        "features": ("held", "with the predictions they must give identification"),
     },
     "samples": {
         "stimulus": ("held", "with presentation, against table prediction"),

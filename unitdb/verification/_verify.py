@@ -25,6 +25,7 @@ __all__ = ["verify"]
 _PACKAGES = ("numba", "pydantic", "scipy", "sklearn", "threadpoolctl", "torch", "yaml")
 
 _SAID_TWICE = "what recipe, tables and metadata say twice is the same"
+_IDENTIFIED = "what was identified is what the predictions give again"
 _COMPUTED = "intervals over units, and BH scores with theirs, are what their bootstrap gives again"
 
 
@@ -84,8 +85,10 @@ class _Known:
         from unitdb.verification.recomputed import (
             Computed,
             built_here,
+            check_identified,
             check_measures,
             check_metadata,
+            not_identified,
             recipe_of,
         )
 
@@ -104,6 +107,13 @@ class _Known:
             self._checks.append(_COMPUTED)
             with self._by_other_code():
                 check_measures(small)
+                if "identification" in small:
+                    why_not = not_identified(small)
+                    if why_not is None:
+                        check_identified(folder)
+                        self._checks.append(_IDENTIFIED)
+                    else:
+                        self._unknown.append(f"{_IDENTIFIED}: {why_not}")
             return
         self._unknown.append(f"{_COMPUTED}: {why}")
 
