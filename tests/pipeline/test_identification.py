@@ -540,7 +540,7 @@ def _swap(values: pd.Series) -> pd.Series:
     [
         ("identification_summary", "rate", lambda x: x - 1e-3, "rate is .*; the predictions give"),
         ("identification_summary", "rate_low", lambda x: x - 1e-6, "rate_low is"),
-        ("identification_summary", "p", lambda x: x / 2, "p is .*, but the predictions give"),
+        ("identification_summary", "p", lambda x: x / 2, "q does not follow from p"),
         ("identification_summary", "n_images", lambda x: x - 1, "n_images"),
         ("identification", "n_below", lambda x: x + 1, "more candidates below|contradicts"),
         ("identification", "n_below", _swap, "contradicts n_below|n_below is|top1 is|rate is"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -217,6 +218,10 @@ def _check_sets(release: Release) -> Iterator[str]:
     roles: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
     for row in release["candidates"].select([*key, "role"]).to_pylist():
         roles[tuple(row[name] for name in key)][row["role"]] += 1
+    sets = {
+        (build["dataset"], build["model"]): json.loads(build["inputs"]).get("candidates", {})
+        for build in release["builds"].to_pylist()
+    }
     for row in release["candidate_sets"].to_pylist():
         found = roles.pop(tuple(row[name] for name in key), Counter())
         for column, n in (
@@ -227,6 +232,8 @@ def _check_sets(release: Release) -> Iterator[str]:
             if row[column] != n:
                 where = "/".join(row[name] for name in key)
                 yield f"candidate_sets: {where}: {column} is {row[column]}; candidates has {n}"
+        if row["sha256"] != sets.get((row["dataset"], row["model"]), {}).get(row["set"]):
+            yield f"candidate_sets: {row['set']}: sha256 is not that of builds.inputs"
 
 
 def _check_counts(release: Release) -> Iterator[str]:
@@ -319,7 +326,8 @@ def _check_discoveries(release: Release) -> Iterator[str]:
     for key, rows in families.items():
         p, q = (np.array([row[name] for row in rows], dtype=float) for name in ("p", "q"))
         if not np.allclose(q_values(p), q, atol=_NEAR, rtol=0, equal_nan=True):
-            yield f"identification_summary: {'/'.join(map(str, key[:-1]))}: q does not follow from p"
+            where = "/".join(map(str, key[:-1]))
+            yield f"identification_summary: {where}: q does not follow from p"
 
 
 def _check_chance(where: str, row: dict[str, Any]) -> Iterator[str]:

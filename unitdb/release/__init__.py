@@ -6,9 +6,10 @@ from unitdb.release.comparison import Comparison, compare
 from unitdb.release.courses import order_words
 from unitdb.release.description import Description
 from unitdb.release.fetching import fetch
-from unitdb.release.identifying import Identified, PublishedSet
+from unitdb.release.identifying import Identified
 from unitdb.release.opened import Release
 from unitdb.release.opening import open_release
+from unitdb.release.published import PublishedSet
 from unitdb.release.signing import check_signed
 
 __all__ = [

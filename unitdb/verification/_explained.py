@@ -70,17 +70,10 @@ _TIMES: tuple[Kind, str] = (
     "unknown",
     "predictions of single times are no part of a release",
 )
-_AGAIN: tuple[Kind, str] = (
-    "computed",
-    "from predicted, candidate_features and candidate_units, where a release publishes them; else "
-    "held against the other columns",
-)
+_PUBLISHED = "from predicted, candidate_features and candidate_units, where these are published"
+_AGAIN: tuple[Kind, str] = ("computed", f"{_PUBLISHED}; else held against the other columns")
 _OF_ROWS: tuple[Kind, str] = ("computed", "from the rows of identification")
-_IF_PUBLISHED: tuple[Kind, str] = (
-    "computed",
-    "from predicted, candidate_features and candidate_units, where a release publishes them; else "
-    "unknown",
-)
+_IF_PUBLISHED: tuple[Kind, str] = ("computed", f"{_PUBLISHED}; else unknown")
 _OWN_RATES = (
     *("n_predictions", "n_images", "n_units", "rate", "rate_untrained", "n_untrained", "top1"),
     *("top5", "top10", "top50", "chance_top1", "median_rank", "rate_within", "rate_between"),
