@@ -150,7 +150,7 @@ def test_the_page_of_results_is_what_is_found(realdata, tmp_path):
     printed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
     text, numbers = _parted(printed)
     whole = (ROOT / "docs" / "results.md").read_text()
-    page, stated = _parted(whole.partition("\n## Identification among")[0])
+    page, stated = _parted(whole.partition("\n## Time course")[0])
     assert text == page
     # Another kind of processor rounds otherwise, which may decide about single units.
     assert numbers == pytest.approx(stated, abs=3e-3, rel=5e-3)

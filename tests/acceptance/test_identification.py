@@ -85,10 +85,10 @@ def test_the_section_of_results_is_what_is_found(realdata, tmp_path):
     recipe = ROOT / "pipelines" / "algonauts92-identification.yaml"
     succeed("--releases", tmp_path, "build", recipe, "--data", realdata)
     folder = str(tmp_path / "algonauts92-identification" / "1.0.0")
-    command = [sys.executable, ROOT / "docs" / "results.py", folder]
+    command = [sys.executable, ROOT / "docs" / "results.py", "identification", folder]
     printed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
     whole = (ROOT / "docs" / "results.md").read_text()
     text, numbers = _parted(printed)
-    page, stated = _parted("".join(whole.partition("\n## Identification among")[1:]))
+    page, stated = _parted("".join(whole.partition("## Identification among")[1:]))
     assert text == page
     assert numbers == pytest.approx(stated, abs=3e-3, rel=5e-3)
