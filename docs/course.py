@@ -1,6 +1,6 @@
 """Draw the time course of a release: identification of each layer, and the lags of layers.
 
-python docs/course.py releases/sample/1.0.0 HVC docs/course.png
+python docs/course.py releases/sample-imagery/1.0.0 V4 docs/course.png
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ def course_point(
     shuffled : array of shape (n_targets,)
         For each target that which takes its place in the control.
     seed : sequence of int
-        Of permutations and noise; numpy's PCG64.
+        Of the noise; numpy's PCG64. Permutations are the same for all.
     n_permutations : int
         That p is from: p = (1 + those with as high an accuracy) / (1 + n_permutations).
 
@@ -124,7 +125,7 @@ def course_point(
         r_without=without,
         r_shuffled=_mean_r(p, y[shuffled[own]]),
         r_noisy=_noisy(p, y[own], mix @ (p - p.mean(axis=0))),
-        p=_permutation_p(p, y[own], rng, n_permutations),
+        p=_permutation_p(p, y[own], _orders(len(p), n_permutations)),
         pattern=patterns[0],
         pattern_chance=patterns[1],
         identification=patterns[2],
@@ -195,7 +196,14 @@ def _noisy(p: Array, y: Array, noise: Array) -> Array:
     return _means(r)
 
 
-def _permutation_p(p: Array, y: Array, rng: np.random.Generator, n: int) -> float:
+@lru_cache(maxsize=8)
+def _orders(n_samples: int, n: int) -> Rows:
+    """Random permutations, the same for all that have so many samples."""
+    rng = np.random.Generator(np.random.PCG64(n_samples))
+    return rng.permuted(np.tile(np.arange(n_samples), (n, 1)), axis=1)
+
+
+def _permutation_p(p: Array, y: Array, orders: Rows) -> float:
     """As often as the mean accuracy is as high with targets permuted among samples.
 
     Mean accuracy = Σ_i M_i,i with M_ij the products of sample i's predictions and sample j's truth,
@@ -206,11 +214,9 @@ def _permutation_p(p: Array, y: Array, rng: np.random.Generator, n: int) -> floa
     if not known.any():
         return np.nan
     products = left[:, known] @ right[:, known].T / known.sum()
-    rows = np.arange(len(products))
-    orders = rng.permuted(np.tile(rows, (n, 1)), axis=1)
-    sums = products[rows, orders].sum(axis=1)
+    sums = products[np.arange(len(products)), orders].sum(axis=1)
     slack = 1e-9 * np.abs(products).sum()
-    return float((1 + (sums >= np.trace(products) - slack).sum()) / (1 + n))
+    return float((1 + (sums >= np.trace(products) - slack).sum()) / (1 + len(orders)))
 
 
 def _patterns(
@@ -259,6 +265,8 @@ def _exchanged(s: Array, of_sample: Rows) -> float:
         return np.nan
     from scipy.stats import rankdata  # takes half a second to import
 
+    if s.shape == (len(of_sample), len(of_sample)) and all(each.all() for each in vary):
+        return 0.5  # each candidate once: half of all comparisons are won
     rates = np.full(s.shape, np.nan)
     ranks = rankdata(s[np.ix_(*vary)], axis=1)
     rates[np.ix_(*vary)] = (ranks - 1) / (vary[1].sum() - 1)
