@@ -13,7 +13,13 @@ import unitdb
 from tests.pipeline.small import N_TEST, N_TRAIN, SUBJECTS, contents, edit, lay_out, run
 from tests.verification.consistent import Change
 from unitdb.activations import Activations
-from unitdb.errors import CorruptReleaseError, DatasetError, RecipeError, UnknownRoiError
+from unitdb.errors import (
+    CorruptReleaseError,
+    DatasetError,
+    RecipeError,
+    TransformationError,
+    UnknownRoiError,
+)
 from unitdb.measures.gains import bias_at
 from unitdb.recipes import read_recipe
 from unitdb.responses import DatasetSpec, blur_picture, find_dataset
@@ -209,6 +215,12 @@ def test_what_cannot_be_measured_is_said_before_anything_is_computed(lab):
         run(path)
     path.write_text(f"{text}tests: [little, much]\n")
     with pytest.raises(RecipeError, match=r"little, much\) show no picture as it is"):
+        run(path)
+    rules = "transformations: {voxel_selection: false, reason: they are virtual}\n"
+    (lab / "virtual.yaml").write_text((lab / "mine.yaml").read_text() + rules)
+    virtual = text.replace("mine.yaml", "virtual.yaml").replace("voxels: 10", "voxels: all")
+    path.write_text(virtual)
+    with pytest.raises(TransformationError, match=r"as an encoder does.*they are virtual"):
         run(path)
     path.write_text(text.replace("{draws", "{rois: [V9], draws"))
     with pytest.raises(UnknownRoiError, match="V9"):

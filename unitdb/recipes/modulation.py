@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from unitdb.errors import RecipeError, UnknownRoiError
+from unitdb.errors import RecipeError, TransformationError, UnknownRoiError
 from unitdb.specs import Name, Spec
 
 if TYPE_CHECKING:
@@ -47,11 +47,16 @@ class ModulationSpec(Spec):
 
 
 def modulated_sets(dataset: DatasetInput) -> tuple[str, ...]:
-    """Test sets of degraded pictures, and of these as they are: those that have a level."""
+    """Test sets of degraded pictures, and of these as they are: those that have a level.
+
+    Not the times of a window: responses at other times are not as good, and noise is matched.
+    """
     return tuple(
         each.name
         for each in dataset.sets
-        if each.test.level is not None and each.test.targets != "categories"
+        if each.test.level is not None
+        and each.test.targets != "categories"
+        and each.test.time is None
     )
 
 
@@ -64,6 +69,8 @@ def check_modulation(asked: ModulationSpec, datasets: Sequence[DatasetInput]) ->
         An ROI that is decoded in none of these.
     RecipeError
         No test set has a level; or some have, and no picture is shown as it is.
+    TransformationError
+        A dataset does not allow voxels to be looked at one by one.
     """
     found = [(dataset, names) for dataset in datasets if (names := modulated_sets(dataset))]
     if not found:
@@ -73,6 +80,12 @@ def check_modulation(asked: ModulationSpec, datasets: Sequence[DatasetInput]) ->
         if roi not in rois:
             raise UnknownRoiError(roi, rois, where="modulation.rois of the recipe")
     for dataset, names in found:
+        allowed = dataset.spec.transformations
+        if not allowed.voxel_selection:
+            raise TransformationError(
+                f"dataset {dataset.spec.name!r} does not allow voxels to be looked at one by one, "
+                f"as an encoder does (modulation in the recipe; leave it out): {allowed.reason}"
+            )
         first = dataset.subjects[0]
         if not any((first.shown(name) == first.targets(name)).any() for name in names):
             raise RecipeError(
