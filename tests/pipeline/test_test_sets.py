@@ -103,7 +103,7 @@ def variant(lab, name, *lines, old="", new=""):
 def activations_of(lab, release):
     """Activations of a layer to each picture; builds of other test sets have other stores."""
     pictures = set(release.table("stimuli")["stimulus"]) - set(GROUPS)
-    paths = [path for path in (lab / "releases" / ".cache").iterdir() if path.is_dir()]
+    paths = [path.parent for path in (lab / "releases" / ".cache").glob("*/meta.json")]
     stores = [Activations.open(path) for path in paths]
     (stored,) = [store for store in stores if set(store.stimulus_ids) == pictures]
     values = stored.block("conv", 0, stored.n_units("conv")).astype(float)

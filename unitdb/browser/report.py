@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unitdb.browser import _render, charts
 from unitdb.browser._course import MEASURES, chance_of, course_rows, lag_points
 from unitdb.browser._depth import relative_depth, spaced
+from unitdb.browser._identified import identification_matrix, in_order
 from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
 from unitdb.browser._modulation import modulation_parts
 from unitdb.browser._words import WORDS
@@ -78,6 +79,7 @@ def html(release: Release) -> str:
     body = [
         *_head(release, held),
         *_figures(release, held),
+        *_identified(release),
         *_courses(release),
         *_modulation(release),
         *_best(release),
@@ -184,6 +186,32 @@ def _matrices(release: Release, where: dict[str, str]) -> Iterator[str]:
         if matrix.notna().to_numpy().any():
             chart = charts.heat_map(matrix, legend=legend)
             yield _figure(release, chart, "-".join([*where.values(), measure]), caption)
+
+
+def _identified(release: Release) -> Iterator[str]:
+    """Layer by ROI, and curves, of each candidate set: of all people's mean, or of each subject."""
+    if "identification_summary" not in release.tables:
+        return
+    summary = _plain(release.table("identification_summary"))
+    summary = summary[(summary["trials"] == "means") & (summary["method"] == "normalised")]
+    layers = _plain(release.table("layers"))
+    rois = _plain(release.table("rois")).sort_values("place")
+    yield "<h2>Identification</h2>"
+    yield f"<p>{escape(WORDS['identification'])}</p>"
+    for found, rows in summary.groupby(["dataset", "condition", "model", "set"], sort=True):
+        place = [str(name) for name in found]
+        of = rows[rows["subject"] != "*"]
+        names = rois[rois["dataset"] == place[0]]["roi"].tolist()
+        order = in_order(layers, place[2], of["layer"].tolist())
+        chart = charts.heat_map(
+            identification_matrix(of, "rate", order, names),
+            legend="Pairwise identification, mean over subjects",
+        )
+        caption = (
+            f"{', '.join(place)}: among {of['n_candidates'].iloc[0]:,} candidates; exchange chance "
+            f"{of['chance_exchange'].min():.3f} to {of['chance_exchange'].max():.3f}."
+        )
+        yield _figure(release, chart, "-".join([*place, "identification"]), caption)
 
 
 def _courses(release: Release) -> Iterator[str]:

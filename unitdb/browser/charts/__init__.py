@@ -8,6 +8,7 @@ from unitdb.browser.charts._theme import finished
 from unitdb.browser.charts.course import course, lags
 from unitdb.browser.charts.curves import histogram, profile, quantiles, violins
 from unitdb.browser.charts.gains import by_level, gains
+from unitdb.browser.charts.identified import hit_curves
 from unitdb.browser.charts.matrices import density, feature_map, heat_map, pair_matrix
 from unitdb.browser.charts.points import bars, intervals, predictions, published_scores, scores
 
@@ -21,6 +22,7 @@ __all__ = [
     "gains",
     "heat_map",
     "histogram",
+    "hit_curves",
     "intervals",
     "lags",
     "pair_matrix",

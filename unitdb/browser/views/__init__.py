@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from unitdb.browser.views import (
     collections,
     console,
+    identification,
     layer,
     methods,
     modulation,
@@ -59,6 +60,12 @@ PAGES = (
     Page(name="layer", title="Layer", show=layer.show, needs=("unit_histogram",)),
     Page(name="networks", title="Networks", show=networks.show),
     Page(name="subjects", title="Subjects", show=subjects.show, needs=("intersubject",)),
+    Page(
+        name="identification",
+        title="Identification",
+        show=identification.show,
+        needs=("identification_summary",),
+    ),
     Page(name="timecourse", title="Time course", show=timecourse.show, needs=("timecourse",)),
     Page(
         name="modulation",

@@ -1,0 +1,54 @@
+"""Identification: how often the true candidate is found among n."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from unitdb.browser.charts._theme import categorical, finished
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["hit_curves"]
+
+
+def hit_curves(rows: pd.DataFrame, layers: list[str]) -> Any:
+    """Draw a curve for each layer over the number of candidates, and chance dashed.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns ``layer``, ``n``, ``rate`` and ``chance``, of the view ``identification_curve``.
+    layers : list of str
+        In their order.
+    """
+    x = alt.X("n:Q", title="Candidates to choose from", scale=alt.Scale(type="log"))
+    y = alt.Y("rate:Q", title="Share identified", scale=alt.Scale(domain=[0, 1]))
+    lines = (
+        alt.Chart(rows)
+        .mark_line(point=alt.OverlayMarkDef(size=30))
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color(
+                "layer:N",
+                scale=categorical(layers),
+                legend=alt.Legend(title="Layer", orient="bottom", columns=5),
+            ),
+            tooltip=[
+                alt.Tooltip("layer:N", title="layer"),
+                alt.Tooltip("n:Q", title="candidates"),
+                alt.Tooltip("rate:Q", title="identified", format=".3f"),
+                alt.Tooltip("chance:Q", title="chance", format=".4f"),
+            ],
+        )
+    )
+    chance = (
+        alt.Chart(rows[["n", "chance"]].drop_duplicates())
+        .mark_line(strokeDash=[4, 4], color="#7F7F7F")
+        .encode(x=x, y=alt.Y("chance:Q"))
+    )
+    chart = (chance + lines).properties(height=360)
+    return finished(chart, description="Share identified by number of candidates; dashed: chance")
