@@ -89,7 +89,7 @@ def test_all_accuracies_equal_the_slow_ones(whole):
     layers = release.table("layers")["layer"].tolist()
     compared = 0
     for subject in release.table("subjects")["subject"].unique():
-        responses = dataset.responses(subject)
+        responses = dataset.responses(subject, tests=["perception"])
         design = decoding_design(responses, n_folds=None, seed=0)
         rows = store.rows(design.stimulus_ids.tolist())
         y = np.hstack([store.block(la, 0, store.n_units(la))[rows].astype(float) for la in layers])

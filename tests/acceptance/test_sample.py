@@ -164,7 +164,7 @@ def test_shuffled_stimuli_destroy_accuracy_and_agreement(sample, release, tmp_pa
 @pytest.mark.parametrize("roi", ["V1", "FFA"])
 def test_accuracies_equal_the_reference_unit_by_unit(roi, sample, release, dataset):
     """V1 has voxels to select among; FFA keeps all."""
-    responses = dataset.responses("sub-02")
+    responses = dataset.responses("sub-02", tests=["perception"])
     design = decoding_design(responses, n_folds=None, seed=0)
     x = design.values[:, responses.rois[roi]].astype(float)
     assert (x.shape[1] > 500) == (roi == "V1")
