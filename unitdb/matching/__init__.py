@@ -7,6 +7,7 @@ from unitdb.matching._chance import (
     category_chance,
     exchange_chance,
     exchange_p,
+    fold_chance,
     image_intervals,
     per_target,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "exchange_chance",
     "exchange_p",
     "fisher_mean",
+    "fold_chance",
     "hit_rate",
     "identify",
     "image_intervals",

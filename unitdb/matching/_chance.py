@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from unitdb.errors import AnalysisError
 from unitdb.matching._counts import Matches
 
-__all__ = ["category_chance", "exchange_chance", "exchange_p", "image_intervals", "per_target"]
+__all__ = [
+    "category_chance",
+    "exchange_chance",
+    "exchange_p",
+    "fold_chance",
+    "image_intervals",
+    "per_target",
+]
 
 Array = NDArray[np.float64]
 Ends = tuple[float, float]
@@ -23,7 +30,7 @@ def per_target(matches: Matches, values: Array) -> Array:
     ----------
     matches : Matches
     values : array of shape (n, n_targets)
-        Its ``rates`` or ``tops``.
+        Such as its ``rates``.
 
     Returns
     -------
@@ -45,7 +52,7 @@ def exchange_chance(matches: Matches, values: Array) -> float:
     ----------
     matches : Matches
     values : array of shape (n, n_targets)
-        Its ``rates`` or ``tops``.
+        Such as its ``rates``.
 
     Returns
     -------
@@ -55,6 +62,37 @@ def exchange_chance(matches: Matches, values: Array) -> float:
     others = _others(matches, values)
     n = int(others.sum())
     return float(values[others].sum() / n) if n else np.nan
+
+
+def fold_chance(matches: Matches, values: Array) -> float:
+    """Exchange chance within folds:  Σ_f n_f c_f / Σ_f n_f.
+
+    c_f is the mean over predictions i of a fold and other targets j that it holds out, n_f the
+    predictions. In a cross-validation all predictions of a fold lean away from what it holds out,
+    as the decoder has seen the other images alone; targets of other folds have trained, and
+    predictions lean to them. Within the fold a prediction of nothing is as far from any target, so
+    that this is the rate that it has. Without folds it is exchange chance.
+
+    Parameters
+    ----------
+    matches : Matches
+    values : array of shape (n, n_targets)
+        Such as its ``rates``.
+
+    Returns
+    -------
+    float
+        NaN where a fold holds out one target alone, or no prediction can be compared.
+    """
+    pairs, known = _within_folds(matches, values)
+    chance = total = 0.0
+    for rows in _folds(matches, known):
+        of = pairs[rows]
+        if not of.any():
+            return np.nan
+        chance += len(rows) * float(values[rows][of].mean())
+        total += len(rows)
+    return chance / total if total else np.nan
 
 
 def category_chance(n_categories: float, between: float) -> float:
@@ -82,9 +120,8 @@ def category_chance(n_categories: float, between: float) -> float:
 def exchange_p(matches: Matches, *, n_permutations: int = 10_000, seed: int = 0) -> float:
     """One-sided p of the mean rate among exchanges of images:  (1 + #{T* ≥ T}) / (1 + n).
 
-    All predictions of an image are given another image's target, at random. Valid where no test
-    image trains: its prediction would then be as it is whichever target it is given. In
-    cross-validation predictions lean away from what is held out, and p is too large.
+    All predictions of an image are given the target of another image of its fold, at random: the
+    decoder has seen neither.
 
     Parameters
     ----------
@@ -96,22 +133,29 @@ def exchange_p(matches: Matches, *, n_permutations: int = 10_000, seed: int = 0)
     Returns
     -------
     float
-        NaN where there are fewer than two images.
+        NaN where there are fewer than two images, or a fold holds out one alone.
     """
-    known = ~np.isnan(matches.rates)
-    totals, counts = (np.zeros((matches.n_targets, matches.n_targets)) for _ in range(2))
-    np.add.at(totals, matches.targets, np.where(known, matches.rates, 0.0))
-    np.add.at(counts, matches.targets, known)
-    used = np.flatnonzero(np.diagonal(counts) > 0)
-    if len(used) < 2:
+    rates = matches.rates
+    known = ~np.isnan(rates)
+    # What is moved together: the predictions of an image in a fold.
+    of, unit = np.unique(np.stack([matches.folds, matches.targets]), axis=1, return_inverse=True)
+    totals, counts = (np.zeros((of.shape[1], matches.n_targets)) for _ in range(2))
+    unit = unit.ravel()
+    np.add.at(totals, unit, np.where(known, rates, 0.0))
+    np.add.at(counts, unit, known)
+    used = np.flatnonzero(counts[np.arange(len(counts)), of[1]] > 0)
+    folds = [np.flatnonzero(of[0, used] == fold) for fold in np.unique(of[0, used])]
+    if not folds or min(map(len, folds)) < 2:
         return np.nan
-    totals, counts = totals[np.ix_(used, used)], counts[np.ix_(used, used)]
+    totals, counts = totals[np.ix_(used, of[1, used])], counts[np.ix_(used, of[1, used])]
     own = np.trace(totals) / np.trace(counts)
     rng = np.random.Generator(np.random.PCG64(seed))
     rows, reached = np.arange(len(used)), 0
     for start in range(0, n_permutations, 1000):
         size = min(1000, n_permutations - start)
-        orders = rng.permuted(np.tile(rows, (size, 1)), axis=1)
+        orders = np.empty((size, len(used)), dtype=np.intp)
+        for fold in folds:
+            orders[:, fold] = rng.permuted(np.tile(fold, (size, 1)), axis=1)
         sums, n = totals[rows, orders].sum(axis=1), counts[rows, orders].sum(axis=1)
         # What equals it but for rounding reaches it.
         reached += int((sums / np.maximum(n, 1) >= own - 1e-12).sum())
@@ -121,7 +165,7 @@ def exchange_p(matches: Matches, *, n_permutations: int = 10_000, seed: int = 0)
 def image_intervals(
     matches: Matches, *, n_bootstrap: int = 1000, seed: int = 0, confidence: float = 0.95
 ) -> tuple[Ends, Ends]:
-    """Intervals over images of the mean rate, and of the mean rate less exchange chance.
+    """Intervals over images of the mean rate, and of the mean rate less exchange within folds.
 
     Percentiles of a bootstrap over images. An image that is drawn twice counts twice with all its
     predictions and, for the others, twice as a false candidate; candidates that are no target stay
@@ -151,24 +195,44 @@ def image_intervals(
         return none, none
     fixed_won = matches.all[1] + matches.all[2] / 2 - matches.won.sum(axis=1)
     fixed = matches.all[0] - matches.counted.sum(axis=1)
-    known = matches.all[0] > 0
-    others = _others(matches, matches.rates)
-    exchanged = np.where(others, matches.rates, 0.0)
+    values = matches.rates
+    others, known = _within_folds(matches, values)
+    folds = []
+    for rows in _folds(matches, known):
+        columns = np.flatnonzero(others[rows].any(axis=0))
+        pairs = others[np.ix_(rows, columns)]
+        exchanged = np.where(pairs, values[np.ix_(rows, columns)], 0.0)
+        folds.append((rows, columns, exchanged, pairs.astype(np.float64)))
+    own = np.where(known, np.nan_to_num(matches.rate), 0.0)
     rates, specific = [], []
     for weights in _draws(matches.n_targets, n_bootstrap, seed):
         won = fixed_won + weights @ matches.won.T
-        pairs = fixed + weights @ matches.counted.T
-        of = weights[:, matches.targets] * ((pairs > 0) & known)
-        total = of.sum(axis=1)
-        rate = _mean((of * _mean(won, pairs, empty=0.0)).sum(axis=1), total)
-        rates.append(rate)
-        # Σ_ij w_i w_j r_ij over pairs of other images.
-        chance = _mean(
-            ((of @ exchanged) * weights).sum(axis=1), ((of @ others) * weights).sum(axis=1)
-        )
-        own = np.where(known, np.nan_to_num(matches.rate), 0.0)
-        specific.append(_mean((of * own).sum(axis=1), total) - chance)
-    return _ends(rates, confidence), _ends(specific, confidence)
+        pairs_of = fixed + weights @ matches.counted.T
+        of = weights[:, matches.targets] * ((pairs_of > 0) & known)
+        rates.append(_mean((of * _mean(won, pairs_of, empty=0.0)).sum(axis=1), of.sum(axis=1)))
+        gained, total = np.zeros(len(of)), np.zeros(len(of))
+        for rows, columns, exchanged, paired in folds:
+            mine, of_others = of[:, rows], weights[:, columns]
+            # Σ_ij w_i w_j r_ij over pairs of other images of the fold; without any it is left out.
+            n = ((mine @ paired) * of_others).sum(axis=1)
+            chance = _mean(((mine @ exchanged) * of_others).sum(axis=1), n, empty=0.0)
+            drawn = np.where(n > 0, mine.sum(axis=1), 0.0)
+            gained += np.where(n > 0, mine @ own[rows] - drawn * chance, 0.0)
+            total += drawn
+        specific.append(_mean(gained, total))
+    alone = not folds or not all(paired.any() for *_, paired in folds)
+    return _ends(rates, confidence), none if alone else _ends(specific, confidence)
+
+
+def _within_folds(matches: Matches, values: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Pairs of a prediction and another target of its fold; predictions that can be compared."""
+    return matches.held_out & ~np.isnan(values), matches.all[0] > 0
+
+
+def _folds(matches: Matches, known: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """Predictions of each fold."""
+    of = np.where(known, matches.folds, -1)
+    return [np.flatnonzero(of == fold) for fold in np.unique(of[known])]
 
 
 def _others(matches: Matches, values: Array) -> NDArray[np.bool_]:

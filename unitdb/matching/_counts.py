@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import AnalysisError
-from unitdb.matching._curve import pairwise_rate
+from unitdb.matching._curve import pairwise_rate, top_rate
 
 __all__ = ["TIE", "Matches", "match"]
 
@@ -42,10 +43,11 @@ class Matches:
         The most similar candidate, the first of equal ones; -1 where there is none.
     best_r : array of shape (n,)
         Its similarity.
-    rates : array of shape (n, n_targets)
-        Pairwise rate of each target, scored with each prediction: what exchange chance is of.
-    tops : array of shape (n, n_targets)
-        Probability that it is the first of all, likewise.
+    folds : array of int of shape (n,)
+        Predictions of one number were held out together: what is exchanged within folds.
+    exchanged : mapping of str to array of int of shape (3, n, n_targets)
+        The counts ``all``, ``untrained``, ``within`` and ``between`` of each target, scored with
+        each prediction: what exchange chance is of. Untrained is of targets that did not train.
     won : array of shape (n, n_targets)
         What each target adds to the candidates below a prediction's own: 1, ½ or 0; 0 for its own.
     counted : array of bool of shape (n, n_targets)
@@ -60,15 +62,15 @@ class Matches:
     between: Counts
     best: NDArray[np.intp]
     best_r: Array
-    rates: Array
-    tops: Array
+    folds: NDArray[np.intp]
+    exchanged: Mapping[str, NDArray[np.int32]]
     won: Array
     counted: NDArray[np.bool_]
 
     @property
     def n_targets(self) -> int:
         """Count the different targets."""
-        return int(self.rates.shape[1])
+        return int(self.won.shape[1])
 
     @property
     def untrained(self) -> Counts:
@@ -80,6 +82,32 @@ class Matches:
         """Pairwise rate of each prediction, (n,)."""
         return pairwise_rate(self.all[1], self.all[2], self.all[0])
 
+    @property
+    def rates(self) -> Array:
+        """Pairwise rate of each target with each prediction, (n, n_targets)."""
+        return self.exchanged_rates("all")
+
+    def exchanged_rates(self, kind: str) -> Array:
+        """The same among a kind of candidates."""
+        n, below, equal = self.exchanged[kind]
+        return pairwise_rate(below, equal, n)
+
+    def exchanged_tops(self, k: int) -> Array:
+        """Probability that each target is among the first k that did not train, likewise."""
+        n, below, equal = self.exchanged["untrained"]
+        found = top_rate(below, equal, n, k)
+        return np.asarray(np.where(n > 0, found, np.nan))
+
+    @property
+    def held_out(self) -> NDArray[np.bool_]:
+        """Other targets that were held out with each prediction, (n, n_targets)."""
+        folds, of_fold = np.unique(self.folds, return_inverse=True)
+        members = np.zeros((len(folds), self.n_targets), dtype=bool)
+        members[of_fold, self.targets] = True
+        found = members[of_fold]
+        found[np.arange(len(found)), self.targets] = False
+        return found
+
     @staticmethod
     def concatenate(parts: list[Matches]) -> Matches:
         """Matches of predictions, one part after the other."""
@@ -87,13 +115,18 @@ class Matches:
             return parts[0]
         first = {name: [getattr(part, name) for part in parts] for name in _FIRST}
         last = {name: [getattr(part, name) for part in parts] for name in _LAST}
+        exchanged = {
+            kind: np.concatenate([part.exchanged[kind] for part in parts], axis=1)
+            for kind in parts[0].exchanged
+        }
         return Matches(
+            exchanged=exchanged,
             **{name: np.concatenate(found) for name, found in first.items()},
             **{name: np.concatenate(found, axis=1) for name, found in last.items()},
         )
 
 
-_FIRST = ("targets", "target_r", "best", "best_r", "rates", "tops", "won", "counted")
+_FIRST = ("targets", "target_r", "best", "best_r", "folds", "won", "counted")
 _LAST = ("all", "trained", "within", "between")
 
 
@@ -104,6 +137,7 @@ def match(
     targets: NDArray[np.integer],
     trained: NDArray[np.bool_] | None = None,
     categories: NDArray[np.integer] | None = None,
+    folds: NDArray[np.integer] | None = None,
 ) -> Matches:
     """Count the false candidates that each prediction is less like than the true one.
 
@@ -122,6 +156,8 @@ def match(
         Candidates that trained the decoder; of each prediction, in a cross-validation.
     categories : array of int of shape (n_candidates,), optional
         Category of each candidate; below 0 where none is known.
+    folds : array of int of shape (n,), optional
+        Fold of a cross-validation that held each prediction out; by default all were together.
 
     Raises
     ------
@@ -153,7 +189,6 @@ def match(
         of_target = known[column][:, None]
         within = (known == of_target) & (of_target >= 0)
         between = (known != of_target) & (known >= 0) & (of_target >= 0)
-    rates, tops = _exchanged(s, own)
     best, best_r = _best(s)
     return Matches(
         targets=of,
@@ -164,8 +199,8 @@ def match(
         between=_counts(false, below, equal, between),
         best=best,
         best_r=best_r,
-        rates=rates,
-        tops=tops,
+        folds=np.zeros(len(s), np.intp) if folds is None else np.asarray(folds, np.intp),
+        exchanged=_exchanged(s, own, trains, None if categories is None else known),
         won=won,
         counted=counted,
     )
@@ -180,22 +215,50 @@ def _counts(*masks: NDArray[np.bool_]) -> Counts:
     return np.stack([mask.sum(axis=1) for mask in kept])
 
 
-def _exchanged(s: Array, own: NDArray[np.intp]) -> tuple[Array, Array]:
-    """Pairwise rate of each target with each prediction, and how probably it is the first."""
-    in_order = np.sort(s, axis=1)  # NaN last
-    n_valid = (~np.isnan(s)).sum(axis=1)
-    rates, tops = (np.full((len(s), len(own)), np.nan) for _ in range(2))
-    for row, (known, of_row, n) in enumerate(zip(in_order, s[:, own], n_valid, strict=True)):
-        if n < 2:
+def _exchanged(
+    s: Array,
+    own: NDArray[np.intp],
+    trains: NDArray[np.bool_],
+    categories: NDArray[np.integer] | None,
+) -> dict[str, NDArray[np.int32]]:
+    """Counts of each target with each prediction, by kind of candidates."""
+    every = _scored(s, own)
+    found = {"all": every, "untrained": _scored(s, own, ~trains) if trains.any() else every}
+    within, between = (np.zeros_like(every) for _ in range(2))
+    if categories is not None:
+        known = categories >= 0
+        between = every.copy() if known.all() else _scored(s, own, known)
+        for category in np.unique(categories[own]):
+            alike = np.flatnonzero(categories[own] == category)
+            if category >= 0:
+                within[:, :, alike] = _scored(s, own[alike], categories == category)
+            else:
+                between[:, :, alike] = 0
+        between -= within
+    return found | {"within": within, "between": between}
+
+
+def _scored(
+    s: Array, own: NDArray[np.intp], allowed: NDArray[np.bool_] | None = None
+) -> NDArray[np.int32]:
+    """False candidates of each target with each prediction, those below, and those equal.
+
+    0 of targets that are not allowed themselves, or have no similarity.
+    """
+    found = np.zeros((3, len(s), len(own)), dtype=np.int32)
+    for row, values in enumerate(s):
+        kept = ~np.isnan(values)
+        if allowed is not None:
+            kept &= allowed if allowed.ndim == 1 else allowed[row]
+        known = np.sort(values[kept])
+        if len(known) < 2:
             continue
-        low = np.searchsorted(known[:n], of_row - TIE, side="left")
-        high = np.searchsorted(known[:n], of_row + TIE, side="right")
-        equal = high - low - 1  # without itself
-        rates[row] = (low + equal / 2) / (n - 1)
-        tops[row] = np.where(high == n, 1.0 / np.maximum(equal + 1, 1), 0.0)
-        undefined = np.isnan(of_row)
-        rates[row, undefined] = tops[row, undefined] = np.nan
-    return rates, tops
+        targets = values[own]
+        low = np.searchsorted(known, targets - TIE, side="left")
+        high = np.searchsorted(known, targets + TIE, side="right")
+        counts = np.stack([np.full(len(own), len(known) - 1), low, high - low - 1])
+        found[:, row] = counts * kept[own]
+    return found
 
 
 def _best(s: Array) -> tuple[NDArray[np.intp], Array]:

@@ -66,7 +66,7 @@ class Question:
     ----------
     rows : slice
         Which predictions.
-    candidates, targets, trained, categories
+    candidates, targets, trained, categories, folds
         As of :func:`.match`, of these.
     among : array of int, optional
         Candidates that there are for these, ascending; all by default. The others' numbers count
@@ -78,6 +78,7 @@ class Question:
     targets: NDArray[np.integer]
     trained: NDArray[np.bool_] | None = None
     categories: NDArray[np.integer] | None = None
+    folds: NDArray[np.integer] | None = None
     among: NDArray[np.integer] | None = None
 
 
@@ -201,4 +202,5 @@ def _matched(s: Array, rows: slice, question: Question) -> Matches | None:
         targets=question.targets[own],
         trained=trained if trained is None or trained.ndim == 1 else trained[own],
         categories=question.categories,
+        folds=None if question.folds is None else question.folds[own],
     )

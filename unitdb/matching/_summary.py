@@ -11,6 +11,7 @@ from unitdb.matching._chance import (
     category_chance,
     exchange_chance,
     exchange_p,
+    fold_chance,
     image_intervals,
 )
 from unitdb.matching._counts import Matches
@@ -37,26 +38,33 @@ class Summary:
         Pairwise rate, and its interval over images.
     chance_exchange : float
         The same of exchanged images.
+    chance_fold : float
+        The same of images of one fold: what a prediction of nothing comes to.
     specific, specific_low, specific_high : float
-        ``rate`` less ``chance_exchange``.
-    rate_untrained : float
-        Among candidates that did not train the decoder.
+        ``rate`` less ``chance_fold``.
+    rate_untrained, exchange_untrained : float
+        Among candidates that did not train the decoder, and the same of exchanged images.
     n_untrained : float
         Mean number of these, the true one included.
     top1, top5, top10, top50 : float
         Share of predictions whose true candidate is among the first, of those that did not train.
     chance_top1 : float
         Mean of 1 / the number of these.
-    exchange_top1 : float
-        Top-1 of exchanged images, of all candidates.
+    exchange_top1, exchange_top5, exchange_top10, exchange_top50 : float
+        The same of exchanged images.
     median_rank : float
         Of the true candidate among all, 1 the best.
-    rate_within, rate_between : float
-        Among candidates of the target's category, and of others.
+    rate_within, rate_between, exchange_within, exchange_between : float
+        Among candidates of the target's category, and of others; and of exchanged images.
     chance_category : float
-        Pairwise rate of predictions that know the category alone.
+        Pairwise rate of predictions that know the category alone; none where any candidate is of
+        no category.
     p : float
         Of ``rate`` among exchanges of images.
+
+    Notes
+    -----
+    Images are exchanged within folds, but for ``chance_exchange``: :func:`.fold_chance`.
     """
 
     n: int
@@ -65,10 +73,12 @@ class Summary:
     rate_low: float
     rate_high: float
     chance_exchange: float
+    chance_fold: float
     specific: float
     specific_low: float
     specific_high: float
     rate_untrained: float
+    exchange_untrained: float
     n_untrained: float
     top1: float
     top5: float
@@ -76,9 +86,14 @@ class Summary:
     top50: float
     chance_top1: float
     exchange_top1: float
+    exchange_top5: float
+    exchange_top10: float
+    exchange_top50: float
     median_rank: float
     rate_within: float
     rate_between: float
+    exchange_within: float
+    exchange_between: float
     chance_category: float
     p: float
 
@@ -105,18 +120,23 @@ def summarise(
     rate, specific = image_intervals(
         matches, n_bootstrap=n_bootstrap, seed=seed, confidence=confidence
     )
-    chance = exchange_chance(matches, matches.rates)
+    chance = fold_chance(matches, matches.rates)
     found = of_counts(matches.all, matches.trained, matches.within, matches.between)
     return Summary(
         n=int((matches.all[0] > 0).sum()),
         n_candidates=n_candidates,
         rate_low=rate[0],
         rate_high=rate[1],
-        chance_exchange=chance,
+        chance_exchange=exchange_chance(matches, matches.rates),
+        chance_fold=chance,
         specific=found["rate"] - chance,
         specific_low=specific[0],
         specific_high=specific[1],
-        exchange_top1=exchange_chance(matches, matches.tops),
+        **{
+            f"exchange_{kind}": fold_chance(matches, matches.exchanged_rates(kind))
+            for kind in ("untrained", "within", "between")
+        },
+        **{f"exchange_top{k}": fold_chance(matches, matches.exchanged_tops(k)) for k in TOPS},
         p=exchange_p(matches, n_permutations=n_permutations, seed=seed),
         **found,
     )
@@ -139,7 +159,8 @@ def of_counts(
     every, trained, within, between = (x[:, known] for x in (every, trained, within, between))
     fresh = every - trained
     of_rest = mean(_rate(between))
-    share = mean(_shares(within[0], within[0] + between[0]))
+    categorised = (within[0] + between[0] == every[0]).all()
+    share = mean(_shares(within[0], every[0])) if categorised else np.nan
     return {
         "rate": mean(_rate(every)),
         "rate_untrained": mean(_rate(fresh)),

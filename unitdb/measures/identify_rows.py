@@ -331,10 +331,13 @@ def _check_discoveries(release: Release) -> Iterator[str]:
 
 
 def _check_chance(where: str, row: dict[str, Any]) -> Iterator[str]:
-    if row["rate"] is None or row["chance_exchange"] is None:
+    if row["rate"] is None:
         return
-    if abs(row["rate"] - row["chance_exchange"] - row["specific"]) > _NEAR:
-        yield f"identification_summary: {where}: specific is not rate less chance_exchange"
+    specific = None if row["chance_fold"] is None else row["rate"] - row["chance_fold"]
+    if (row["specific"] is None) != (specific is None) or (
+        specific is not None and abs(specific - row["specific"]) > _NEAR
+    ):
+        yield f"identification_summary: {where}: specific is not rate less chance_fold"
     for low, high in (("rate_low", "rate_high"), ("specific_low", "specific_high")):
-        if row[low] > row[high]:
+        if row[low] is not None and row[high] is not None and row[low] > row[high]:
             yield f"identification_summary: {where}: {low} is above {high}"

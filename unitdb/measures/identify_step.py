@@ -228,6 +228,7 @@ class IdentifyStep:
             targets=targets,
             trained=trained,
             categories=self.categories,
+            folds=splits,
         )
 
     def _compared(self, layer: LayerFiles) -> Compared:

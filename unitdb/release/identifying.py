@@ -105,6 +105,7 @@ def identified(
     scale: tuple[NDArray[np.floating], NDArray[np.floating]] | None,
     trained: NDArray[np.bool_] | None,
     categories: NDArray[np.int64] | None,
+    folds: NDArray[np.intp] | None = None,
 ) -> Identified:
     """Compare predictions of a layer with candidates (see ``Release.identify``)."""
     import pandas as pd
@@ -135,6 +136,7 @@ def identified(
                 targets=np.array([number[name] for name in targets]),
                 trained=trained,
                 categories=categories,
+                folds=folds,
             )
         },
         methods=[method],
@@ -185,9 +187,10 @@ def identify_in(
         place = (*names, model, candidates)
         published = PublishedSet(release.sql, place, where=where, tables=release.tables)
         candidates = published
+    folds = None
     known = candidates.units(layer)
     if asked.predicted is None:
-        values, units, targets, trained = _published(release, names, published, asked, known)
+        values, units, targets, trained, folds = _published(release, names, published, asked, known)
     else:
         values, units = _own(asked.predicted, known)
         targets = list(asked.targets or ())
@@ -218,6 +221,7 @@ def identify_in(
         scale=_scale(release, (names[0], model, layer), asked, units),
         trained=trained,
         categories=None if published is None else published.categories,
+        folds=folds,
     )
 
 
@@ -239,8 +243,14 @@ def _published(
     published: PublishedSet | None,
     asked: Asked,
     known: NDArray[np.int32],
-) -> tuple[NDArray[np.float64], NDArray[np.int32], list[str], NDArray[np.bool_] | None]:
-    """Predictions of the release: values, units, targets, and what trained."""
+) -> tuple[
+    NDArray[np.float64],
+    NDArray[np.int32],
+    list[str],
+    NDArray[np.bool_] | None,
+    NDArray[np.intp] | None,
+]:
+    """Predictions of the release: values, units, targets, what trained, and folds."""
     if asked.roi is None or asked.subject is None:
         raise QueryError("give predictions of your own, or roi= and subject= of those published")
     dataset, condition = names
@@ -251,14 +261,14 @@ def _published(
     values = frame[units].to_numpy(float)
     if published is not None:
         samples = published.samples(asked.subject)
-        trained = published.trained(list(samples["decoded"]))
-        return values, units, list(asked.targets or samples["target"]), trained
+        trained, folds = published.trained(list(samples["decoded"]))
+        return values, units, list(asked.targets or samples["target"]), trained, folds
     samples = release.sql(
         "SELECT coalesce(target, stimulus) AS decoded FROM samples WHERE dataset = ? AND "
         "condition = ? AND subject = ? ORDER BY sample",
         [dataset, condition, asked.subject],
     )
-    return values, units, list(asked.targets or samples["decoded"]), None
+    return values, units, list(asked.targets or samples["decoded"]), None, None
 
 
 def _own(

@@ -142,8 +142,8 @@ class PublishedSet:
             [dataset, condition, subject, dataset, condition, model, name],
         )
 
-    def trained(self, decoded: Sequence[str]) -> NDArray[np.bool_]:
-        """Candidates that train the decoder of each sample, by what is decoded from it."""
+    def trained(self, decoded: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+        """Candidates that train the decoder of each sample, and its fold, by what is decoded."""
         dataset, _, model, _ = self.place
         shown = self._sql("SELECT stimulus, split FROM stimuli WHERE dataset = ?", [dataset])
         split_of: dict[str, str] = dict(
@@ -159,7 +159,7 @@ class PublishedSet:
             "SELECT n_folds, seed FROM builds WHERE dataset = ? AND model = ?", [dataset, model]
         )
         if build["n_folds"].isna().all():
-            return np.tile(trains, (len(decoded), 1))
+            return np.tile(trains, (len(decoded), 1)), np.zeros(len(decoded), dtype=np.intp)
         images = sorted(name for name, split in split_of.items() if split == "cross-validation")
         fold_of = {
             images[image]: fold
@@ -170,4 +170,4 @@ class PublishedSet:
         }
         folds = np.array([fold_of.get(name, -1) for name in self.ids])
         own = np.array([fold_of[name] for name in decoded])
-        return np.asarray((folds >= 0) & (folds != own[:, None]))
+        return np.asarray((folds >= 0) & (folds != own[:, None])), own

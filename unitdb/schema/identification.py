@@ -32,6 +32,7 @@ _SINCE = "2.5"
 _NO_SIMILARITY = "NULL where the prediction or the true pattern does not vary over units"
 _NO_CATEGORIES = "NULL where the target is of no known category"
 _NONE = "NULL where no prediction could be compared"
+_ALONE = "NULL where a fold holds out one image alone"
 _TOO_FEW = "NULL where there are no more candidates than that"
 
 SET = name_column("set", "Name of the candidate set in the recipe")
@@ -109,7 +110,7 @@ def _difference(name: str, description: str) -> Column:
         type=pa.float64(),
         description=description,
         unit="share",
-        null=_NONE,
+        null=f"{_ALONE}, or no prediction could be compared",
         minimum=-1.0,
         maximum=1.0,
     )
@@ -249,17 +250,23 @@ TABLES = (
                 "NULL where all predictions are of one image",
             ),
             _rate(
-                "chance_controls",
-                "Mean rate of the controls, decoded with shuffled images",
-                "NULL where the build has no controls (see builds.significance)",
+                "chance_fold",
+                "The same of images that one fold holds out: the rate of predictions that say "
+                "nothing of their image, also in cross-validation; without folds chance_exchange",
+                _ALONE,
             ),
-            _difference("specific", "Image-specific rate: rate less chance_exchange"),
+            _difference("specific", "Image-specific rate: rate less chance_fold"),
             _difference("specific_low", "Lower end of specific, 95 % interval over test images"),
             _difference("specific_high", "Upper end of specific, 95 % interval over test images"),
             _rate(
                 "rate_untrained",
                 "Rate among candidates that did not train the decoder",
                 "NULL where all false candidates did",
+            ),
+            _rate(
+                "exchange_untrained",
+                "The same of exchanged images of a fold, none of which trained",
+                f"{_ALONE}, or all false candidates trained",
             ),
             Column(
                 name="n_untrained",
@@ -280,10 +287,14 @@ TABLES = (
                 for k in (1, 5, 10, 50)
             ),
             _rate("chance_top1", "1 over the number of candidates that did not train, their mean"),
-            _rate(
-                "exchange_top1",
-                "Share of exchanged images whose target is the most similar of all candidates",
-                "NULL where all predictions are of one image",
+            *(
+                _rate(
+                    f"exchange_top{k}",
+                    f"top{k} of exchanged images of a fold: who knows what they have in common, "
+                    "such as being photographs",
+                    f"{_ALONE}, {_TOO_FEW.removeprefix('NULL ')}",
+                )
+                for k in (1, 5, 10, 50)
             ),
             Column(
                 name="median_rank",
@@ -303,17 +314,25 @@ TABLES = (
                 "Rate among candidates of other categories",
                 "NULL where there is none",
             ),
+            *(
+                _rate(
+                    f"exchange_{of}",
+                    f"rate_{of} of exchanged images of a fold",
+                    f"{_ALONE}, or there are no such candidates",
+                )
+                for of in ("within", "between")
+            ),
             _rate(
                 "chance_category",
                 "Rate of predictions that know the category alone: s/2 + (1 - s) rate_between, s "
-                "the share of the target's category among candidates whose category is known",
-                "NULL where categories are not known",
+                "the share of the target's category among the false candidates",
+                "NULL where any candidate is of no known category",
             ),
             share(
                 "p",
-                "One-sided p of rate: among the controls, or without any among exchanges of images",
+                "One-sided p of rate among 10,000 exchanges of images within folds",
                 unit="probability",
-                null=_NONE,
+                null=f"{_ALONE}, or there is only one image",
             ),
             share(
                 "q",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from unitdb.matching import TOPS
 from unitdb.schema import TABLES, tables_of
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ _OWN_RATES = (
     *("n_predictions", "n_images", "n_units", "rate", "rate_untrained", "n_untrained", "top1"),
     *("top5", "top10", "top50", "chance_top1", "median_rank", "rate_within", "rate_between"),
     "chance_category",
+)
+_OWN_CHANCE = tuple(
+    f"exchange_{of}" for of in ("untrained", "within", "between", *(f"top{k}" for k in TOPS))
 )
 
 _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
@@ -275,10 +279,9 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
     "identification_summary": {
         **dict.fromkeys(_OWN_RATES, _OF_ROWS),
         **dict.fromkeys(("rate_low", "rate_high", "specific_low", "specific_high"), _IF_PUBLISHED),
-        **dict.fromkeys(("chance_exchange", "exchange_top1", "p"), _IF_PUBLISHED),
-        "specific": ("computed", "from rate and chance_exchange"),
+        **dict.fromkeys(("chance_exchange", "chance_fold", "p", *_OWN_CHANCE), _IF_PUBLISHED),
+        "specific": ("computed", "from rate and chance_fold"),
         "n_candidates": ("computed", "from candidates"),
-        "chance_controls": _CONTROLS,
         "q": ("computed", "from p"),
     },
     "candidate_units": dict.fromkeys(

@@ -118,9 +118,8 @@ def _check(
         where = "/".join((*place, layer, roi, method))
         _hold_rows(where, of.set_index(by).reindex(order[kind]), matches, candidates)
         row = stated[roi, kind, layer, method]
-        controlled = not np.isnan(row["chance_controls"])
         for column, value in asdict(summarise(matches, len(candidates.ids))).items():
-            if column in row and not (column == "p" and controlled):
+            if column in row:
                 _hold(where, column, row[column], value)
 
 
@@ -176,13 +175,15 @@ def _questions(
     kinds: Mapping[str, Sequence[str]],
     target_of: Mapping[str, str],
     samples: Mapping[str, pd.DataFrame],
-    trains: Mapping[str, NDArray[np.bool_]],
+    trains: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.intp]]],
 ) -> Iterator[tuple[Hashable, Question]]:
     column = {name: i for i, name in enumerate(candidates.ids)}
     targets = sorted(set(target_of.values()))
     number = {name: i for i, name in enumerate(targets)}
-    trained = np.any([_of_means(trains[one], of) for one, of in samples.items()], axis=0)
-    masks = {"means": trained, "single": next(iter(trains.values()))}
+    trained = np.any([trains[one][0][_of_means(of)] for one, of in samples.items()], axis=0)
+    single, folds = next(iter(trains.values()))
+    masks = {"means": trained, "single": single}
+    held_out = {"means": folds[_of_means(next(iter(samples.values())))], "single": folds}
     start = 0
     for roi in rois:
         for kind, names in kinds.items():
@@ -194,14 +195,15 @@ def _questions(
                     targets=np.array([number[target_of[name]] for name in names]),
                     trained=masks[kind],
                     categories=candidates.categories,
+                    folds=held_out[kind],
                 ),
             )
             start += len(names)
 
 
-def _of_means(trained: NDArray[np.bool_], samples: pd.DataFrame) -> NDArray[np.bool_]:
-    """Of the first sample of each that is decoded."""
-    return trained[np.unique(samples["decoded"].to_numpy(str), return_index=True)[1]]
+def _of_means(samples: pd.DataFrame) -> NDArray[np.intp]:
+    """The first sample of each that is decoded."""
+    return np.unique(samples["decoded"].to_numpy(str), return_index=True)[1]
 
 
 def _hold_rows(where: str, rows: pd.DataFrame, matches: Any, candidates: PublishedSet) -> None:
