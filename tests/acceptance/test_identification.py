@@ -31,10 +31,6 @@ def release(realdata, tmp_path_factory):
         "algonauts92-identification",
         folder,
         models=f"[{{name: efficientnet-lite0, layers: {layers}}}]",
-        predictions="{units: 500}",
-    )
-    recipe.write_text(
-        recipe.read_text().replace("identification:\n", "identification:\n  features: true\n", 1)
     )
     succeed("--releases", folder, "build", recipe, "--data", realdata)
     return unitdb.open("algonauts92-identification", releases=folder)
