@@ -125,16 +125,19 @@ python docs/results.py identification releases/algonauts92-identification/1.0.0
 {people} people, {folds} folds, {units} units of each layer of {models}. Pairwise identification
 among the 92 photographs (*own*) and among these and 1,000 others (*outside*), from patterns
 normalised by unit, or *raw* as published: mean over people, with the mean ends of their 95 %
-intervals over images; *exchange* is the same of one image's prediction and another's target, and
-*specific* what is left. *10* is top-1 among ten candidates drawn at random (chance .1), *all* among
-all. *People* is the rate of the mean of all people's predictions. A layer of * is all layers
-together.
+intervals over images. *Exchange* is the same of one image's prediction and the target of another
+that its fold holds out, and *specific* what is left. *10* is top-1 among ten candidates drawn at
+random (chance .1), *all* among all. *People* is the rate of the mean of all people's predictions. A
+layer of * is all layers together.
 
 Raw, the rate among outside photographs is near 1 for any prediction: exchange says so. In a
 cross-validation predictions are mixtures of the photographs that trained, which as candidates beat
 the true one: *all* of the own photographs is below its chance, 1/92 = .011. *Untrained* is top-1
-among those that did not train: the {fresh:.0f} of outside, the true one included (chance
-{chance:.4f}). *Category* is what knowing animate from inanimate alone would give.
+among those that did not train: those of the fold and the outside ones, {fresh:.0f} or
+{least:.0f} together, the true one included. Its chance is not 1/{fresh:.0f}: the photographs
+of the fold are cut-out objects on grey, the others are not, and who knows that alone has one of
+four. *Exchanged* is the same of another image of the fold. *Category* is what knowing animate from
+inanimate alone would give; the outside photographs are of neither.
 """
 
 
@@ -159,13 +162,15 @@ def identification(release: Release) -> str:
         "SELECT (SELECT count(DISTINCT subject) FROM subjects) AS people, "
         "(SELECT max(n_folds) FROM builds) AS folds, (SELECT max(model) FROM models) AS models, "
         "max(n_units) FILTER (layer NOT LIKE '*%') AS units, "
-        "max(n_untrained) AS fresh, min(chance_top1) AS chance FROM identification_summary"
+        "(SELECT max(n_false - n_false_trained) + 1 FROM identification) AS fresh, (SELECT "
+        "min(n_false - n_false_trained) + 1 FROM identification WHERE set = 'outside') AS least "
+        "FROM identification_summary"
     ).iloc[0]
     rows = release.sql("""
         WITH people AS (
             SELECT layer, roi, set, method, avg(rate) AS rate, avg(rate_low) AS low,
-                avg(rate_high) AS high, avg(chance_exchange) AS exchange, avg(specific) AS specific,
-                avg(top1) AS top1, avg(chance_category) AS category
+                avg(rate_high) AS high, avg(chance_fold) AS exchange, avg(specific) AS specific,
+                avg(top1) AS top1, avg(exchange_top1) AS exchanged, avg(chance_category) AS category
             FROM identification_summary WHERE subject <> '*' GROUP BY ALL
         ), together AS (
             SELECT layer, roi, set, method, rate AS mean_rate FROM identification_summary
@@ -182,7 +187,7 @@ def identification(release: Release) -> str:
     """)
     table = _table(
         "set | units | ROI | layer | rate | interval | exchange | specific | category | 10 | all | "
-        "untrained | people",
+        "untrained | exchanged | people",
         (
             [
                 row.set,
@@ -192,7 +197,7 @@ def identification(release: Release) -> str:
                 row.rate,
                 _interval(row.low, row.high),
                 *(row.exchange, row.specific, row.category, row.ten, row.whole),
-                row.top1 if row.set == "outside" else "",
+                *((row.top1, row.exchanged) if row.set == "outside" else ("", "")),
                 row.mean_rate,
             ]
             for row in rows.itertuples()

@@ -70,7 +70,7 @@ def test_targets_are_ordered_by_rate():
     found = confused(rows)
     assert found["target"].tolist() == ["b", "a"]
     assert found["rate"].tolist() == [0.375, 1.0]
-    assert found["specific"].tolist() == [-0.375, 0.5]
+    assert found["chance_exchange"].tolist() == [0.75, 0.5]
 
 
 def test_layers_are_in_order_and_those_together_last():

@@ -37,6 +37,6 @@ def confused(rows: pd.DataFrame) -> pd.DataFrame:
     """
     known = rows[rows["n_false"] > 0]
     rate = (known["n_below"] + known["n_equal"] / 2) / known["n_false"]
-    found = known.assign(rate=rate, specific=rate - known["chance_exchange"])
-    columns = ["target", "rate", "specific", "chance_exchange", "best", "target_r", "best_r"]
+    found = known.assign(rate=rate)
+    columns = ["target", "rate", "chance_exchange", "best", "target_r", "best_r"]
     return found[columns].sort_values(["rate", "target"], ignore_index=True)

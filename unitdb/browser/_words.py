@@ -46,7 +46,8 @@ WORDS = {
     "network, whatever brains do.",
     "identification": "A prediction is compared with the features of all candidates, by Pearson r "
     "over units. Pairwise: share of false candidates that it is less like than the true one; .5 is "
-    "chance only where exchange chance is: one image's prediction and another's target.",
+    "chance only where exchange chance is: one image's prediction and another's target, "
+    "both held out by one fold.",
     "timecourse": "What is decoded from single volumes, at each time from the onset of what was "
     "seen or imagined, by decoders that other samples have trained.",
     "lag": "How far the course of a layer is displaced in time from the mean of all layers: above "

@@ -209,7 +209,7 @@ def _identified(release: Release) -> Iterator[str]:
         )
         caption = (
             f"{', '.join(place)}: among {of['n_candidates'].iloc[0]:,} candidates; exchange chance "
-            f"{of['chance_exchange'].min():.3f} to {of['chance_exchange'].max():.3f}."
+            f"{of['chance_fold'].min():.3f} to {of['chance_fold'].max():.3f}."
         )
         yield _figure(release, chart, "-".join([*place, "identification"]), caption)
 

@@ -22,13 +22,16 @@ _KEYS = ("dataset", "condition", "model", "set", "method", "trials", "subject")
 _MEASURES = {
     "rate": "Pairwise identification",
     "specific": "Image-specific: rate less exchange chance",
-    "chance_exchange": "Exchange chance",
+    "chance_fold": "Exchange chance, within folds",
+    "chance_exchange": "Exchange chance, of all images",
     "top1": "Top-1 among candidates that did not train",
+    "exchange_top1": "The same of exchanged images",
     "rate_untrained": "Pairwise, among candidates that did not train",
 }
 _NUMBERS = (
-    *("layer", "rate", "rate_low", "rate_high", "chance_exchange", "specific", "specific_low"),
-    *("specific_high", "top1", "chance_top1", "median_rank", "rate_within", "rate_between"),
+    *("layer", "rate", "rate_low", "rate_high", "chance_fold", "specific", "specific_low"),
+    *("specific_high", "rate_untrained", "exchange_untrained", "top1", "exchange_top1"),
+    *("median_rank", "rate_within", "exchange_within", "rate_between", "exchange_between"),
     *("chance_category", "p", "q", "n_predictions", "n_candidates", "n_units"),
 )
 _CURVE = (
@@ -84,7 +87,9 @@ def _matrix(release: Release, summary: pd.DataFrame, layers: list[str], rois: li
         identification_matrix(summary, measure, layers, rois), legend=_MEASURES[measure]
     )
     _figure.draw(release, chart, "identification")
-    st.caption("Exchange chance is the rate of one image's prediction and another's target.")
+    st.caption(
+        "Exchange chance is the rate of one image's prediction and the target of another of its fold."
+    )
 
 
 def _curves(release: Release, place: list[str], layers: list[str]) -> None:
