@@ -87,9 +87,7 @@ def _matrix(release: Release, summary: pd.DataFrame, layers: list[str], rois: li
         identification_matrix(summary, measure, layers, rois), legend=_MEASURES[measure]
     )
     _figure.draw(release, chart, "identification")
-    st.caption(
-        "Exchange chance is the rate of one image's prediction and the target of another of its fold."
-    )
+    st.caption("Exchange chance: one image's prediction with the target of another of its fold.")
 
 
 def _curves(release: Release, place: list[str], layers: list[str]) -> None:
