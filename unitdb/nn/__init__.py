@@ -13,6 +13,8 @@ need("torch", "PIL", by="unitdb.nn", extra="torch")
 from unitdb.nn.alignment import AlignmentLoss
 from unitdb.nn.cost import count_flops, count_parameters
 from unitdb.nn.exciting import most_exciting_images
+from unitdb.nn.generator import Generator
+from unitdb.nn.inversion import Inversion, invert
 from unitdb.nn.pruning import PrunedLayer, PruneReport, prune
 from unitdb.nn.readout import brain_readout
 from unitdb.nn.selected import SelectedActivations
@@ -20,6 +22,8 @@ from unitdb.nn.transform import Transform, published_transform
 
 __all__ = [
     "AlignmentLoss",
+    "Generator",
+    "Inversion",
     "PruneReport",
     "PrunedLayer",
     "SelectedActivations",
@@ -27,6 +31,7 @@ __all__ = [
     "brain_readout",
     "count_flops",
     "count_parameters",
+    "invert",
     "most_exciting_images",
     "prune",
     "published_transform",

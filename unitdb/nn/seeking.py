@@ -1,0 +1,248 @@
+"""One picture after the other, painted and looked at by the network; shared by threads."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import PIL.Image
+import torch
+from numpy.typing import NDArray
+
+from unitdb.errors import ActivationsError, ModelError
+from unitdb.nn.descent import Optimiser, descend
+from unitdb.nn.generator import Generator
+from unitdb.nn.modes import device_of
+from unitdb.nn.objective import LossKind, roughness
+from unitdb.nn.painting import (
+    Generated,
+    Imagined,
+    Painting,
+    Pixels,
+    Pyramid,
+    pyramid_grids,
+    resized,
+)
+from unitdb.nn.readout import in_batches
+from unitdb.nn.selected import SelectedActivations
+from unitdb.nn.transform import Transform
+
+__all__ = ["RATES", "How", "Look", "Maker", "Prior", "one_thread", "shared"]
+
+Prior: TypeAlias = Literal["pyramid", "pixels", "dip"] | Generator
+Look: TypeAlias = Transform | Callable[[torch.Tensor], torch.Tensor]
+"""From a picture to what the network takes."""
+
+_MEAN_COLOUR = (123.0, 117.0, 104.0)  # of ImageNet, as Caffe's models have it
+RATES = {"pyramid": 0.05, "pixels": 0.1, "dip": 0.003, "generator": 0.05}
+_DRAWS = 4  # of a deep image prior: the first, and three more
+_STUCK = 0.9  # loss above which a deep image prior is drawn again (Otsuka et al. 2025)
+_OTHER_NETWORK = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """Settings of :func:`unitdb.nn.invert`, complete; ``bounded``: pixels are of a sigmoid."""
+
+    prior: Prior
+    loss: LossKind
+    optimiser: Optimiser
+    steps: int
+    lr: float
+    tv: float
+    jitter: int
+    seed: int
+    size: int
+    grid: int
+    channels: int
+    bounded: bool
+
+    @property
+    def prior_name(self) -> str:
+        """Name of the prior."""
+        return self.prior if isinstance(self.prior, str) else "generator"
+
+
+class Maker:
+    """Makes one picture after the other, with a network of its own."""
+
+    def __init__(
+        self,
+        selected: SelectedActivations,
+        how: How,
+        transform: Look,
+    ) -> None:
+        self._selected, self._how, self._transform = selected, how, transform
+        self._device = device_of(selected)
+
+    def copied(self) -> Maker:
+        """The same with copies of the networks, for another thread."""
+        how = self._how
+        if isinstance(how.prior, Generator):
+            prior = copy.copy(how.prior)
+            prior.module = copy.deepcopy(prior.module)
+            how = replace(how, prior=prior)
+        return Maker(copy.deepcopy(self._selected), how, copy.deepcopy(self._transform))
+
+    def check(self, known: tuple[Any, Any] | None) -> None:
+        """See that activations are functions of pictures, and those that are known."""
+        pictures, true = (np.full((1, self._how.size, self._how.size, 3), 127, np.uint8), None)
+        if known is not None:
+            pictures, true = np.asarray(known[0]), torch.as_tensor(known[1])
+            if pictures.ndim != 4 or pictures.dtype != np.uint8 or not len(pictures):
+                raise ActivationsError(
+                    f"known: pictures are uint8 (n, height, width, 3), not {pictures.dtype} "
+                    f"{pictures.shape}"
+                )
+        inputs = (self._prepared(picture)[None] for picture in pictures)
+        found = torch.cat(list(in_batches(self._selected, inputs)))
+        if true is None:
+            return
+        if true.shape != found.shape:
+            raise ActivationsError(
+                f"known: activations of shape {tuple(true.shape)}; {tuple(found.shape)} are chosen"
+            )
+        of_layer = self._selected.split(true.to(found))
+        for layer, columns in self._selected.split(found).items():
+            away = torch.linalg.vector_norm(columns - of_layer[layer])
+            part = float(away / torch.linalg.vector_norm(columns))
+            if not part <= _OTHER_NETWORK:
+                raise ModelError(
+                    f"layer {layer!r}: the known activations are {part:.2g} of their norm away "
+                    "from the network's: they are of other weights, or of another preprocessing"
+                )
+
+    def make(
+        self, target: torch.Tensor, scale: torch.Tensor, name: str
+    ) -> tuple[NDArray[np.uint8], list[float], NDArray[np.float32]]:
+        """Give picture, losses and activations of one image."""
+        how, where = self._how, f"image {name}"
+        draws = _DRAWS if how.prior == "dip" else 1
+        best: tuple[list[float], torch.Tensor] | None = None
+        for draw in range(draws):
+            rng = _rng(how.seed, name, draw)
+            painting = self._painting(rng)
+
+            def loss_of(image: torch.Tensor, rng: torch.Generator = rng) -> torch.Tensor:
+                error = (self._activations(image, rng)[0] - target) * scale
+                total = error.square().sum()
+                return total + how.tv * roughness(image) if how.tv else total
+
+            losses = descend(
+                painting,
+                loss_of,
+                optimiser=how.optimiser,
+                steps=how.steps,
+                lr=how.lr,
+                where=where,
+            )
+            if best is None or losses[-1] < best[0][-1]:
+                with torch.no_grad():
+                    best = losses, painting().clamp(0, 255).round().to(torch.uint8)[0]
+            if best[0][-1] <= _STUCK:
+                break
+        assert best is not None  # noqa: S101 - there is at least one draw
+        losses, pixels = best
+        with torch.inference_mode():
+            found = self._activations(pixels[None].float(), None)[0].to("cpu", torch.float32)
+        image = pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().cpu().numpy()
+        return image, losses, found.numpy()
+
+    def _painting(self, rng: torch.Generator) -> Painting:
+        how = self._how
+        if isinstance(how.prior, Generator):
+            return Generated(how.prior, rng, self._device)
+        if how.prior == "dip":
+            return Imagined(how.grid, how.channels, rng, self._device)
+        if not how.bounded:
+            return Pixels(how.grid, how.channels, _MEAN_COLOUR, self._device)
+        grids = pyramid_grids(how.grid) if how.prior == "pyramid" else (how.grid,)
+        return Pyramid(grids, how.channels, self._device)
+
+    def _activations(self, image: torch.Tensor, rng: torch.Generator | None) -> torch.Tensor:
+        """Activations of a picture as the network sees it; moved at random, where asked for."""
+        seen = resized(image, self._how.size).expand(-1, 3, -1, -1)
+        if rng is not None and (most := self._how.jitter):
+            moves = torch.randint(-most, most + 1, (2,), generator=rng).tolist()
+            seen = seen.roll(moves, (-2, -1))
+        activations: torch.Tensor = self._selected(self._input(seen))
+        return activations
+
+    def _input(self, seen: torch.Tensor) -> torch.Tensor:
+        if not isinstance(self._transform, Transform):
+            return self._transform(seen)
+        mean, std = (
+            torch.tensor(values, dtype=torch.float32, device=seen.device).view(1, -1, 1, 1)
+            for values in (self._transform.mean, self._transform.std)
+        )
+        return (seen - mean) / std
+
+    def _prepared(self, picture: NDArray[np.uint8]) -> torch.Tensor:
+        """A picture of any size as the network takes it."""
+        if isinstance(self._transform, Transform) and self._transform.size == self._how.size:
+            return self._transform(PIL.Image.fromarray(np.ascontiguousarray(picture)))
+        pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float()
+        with torch.no_grad():
+            return self._input(resized(pixels.to(self._device), self._how.size))[0]
+
+
+def _rng(seed: int, name: str, draw: int) -> torch.Generator:
+    """Chance of one image, whatever its place and the others."""
+    digest = hashlib.sha256(f"{seed}/{draw}/{name}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+_Job = tuple[torch.Tensor, torch.Tensor, str]
+_Made = tuple[NDArray[np.uint8], list[float], NDArray[np.float32]]
+
+
+def shared(maker: Maker, jobs: list[_Job], workers: int, progress: bool) -> Iterator[_Made]:
+    """Pictures in the order of jobs, made by threads with a copy of the networks each."""
+    if workers == 1 or len(jobs) == 1:
+        yield from _watched((maker.make(*job) for job in jobs), len(jobs), progress)
+        return
+    free: SimpleQueue[Maker] = SimpleQueue()
+    for _ in range(min(workers, len(jobs))):
+        free.put(maker.copied())
+
+    def make(job: _Job) -> _Made:
+        own = free.get()
+        try:
+            with torch.enable_grad():
+                return own.make(*job)
+        finally:
+            free.put(own)
+
+    with ThreadPoolExecutor(free.qsize(), "unitdb", torch.set_num_threads, (1,)) as pool:
+        try:
+            yield from _watched(pool.map(make, jobs), len(jobs), progress)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _watched(made: Iterator[_Made], total: int, progress: bool) -> Iterator[_Made]:
+    if not progress:
+        return made
+    from rich.console import Console
+    from rich.progress import track
+
+    return iter(track(made, "pictures", total=total, console=Console(stderr=True)))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums of several threads have another order, and other last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
