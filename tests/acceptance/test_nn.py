@@ -53,6 +53,7 @@ def test_the_page_runs(sample, monkeypatch, capsys):
     assert "efficientnet-lite0/" in printed
     assert "torch.Size([2, 200])" in printed
     assert "_conv_stem" in printed
+    assert "(1, 224, 224, 3) pyramid" in printed
 
 
 def test_the_readme_runs(sample, monkeypatch, capsys, tmp_path):
@@ -144,3 +145,15 @@ def test_most_exciting_images(example):
     assert (np.diff(values[:, 0], axis=1) <= 0).all()
     assert (np.diff(values[:, 1], axis=1) >= 0).all()
     assert (values[:, 0].min(axis=1) > values[:, 1].max(axis=1)).all()
+
+
+@pytest.mark.slow
+def test_reconstruct(example):
+    """What the page shows is what the example prints, but for the rounding of this machine."""
+    header, *printed = example("reconstruct")
+    shown = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)[-1].splitlines()[1:]
+    assert header == shown[0]
+    for ours, theirs in zip(printed, shown[1:], strict=True):
+        assert ours[:30] == theirs[:30]
+        found, expected = (list(map(float, line[30:].split())) for line in (ours, theirs))
+        np.testing.assert_allclose(found, expected, atol=0.05)

@@ -114,6 +114,11 @@ def test_weights_of_a_file(network, decoder, tmp_path):
         nn.Generator.load(where, path, arguments={"n": 6}, latent=(6,))
     with pytest.raises(ModelError, match="no weights of"):
         nn.Generator.load(where, tmp_path / "missing.pt", latent=(5,))
+    torch.save({"generator": decoder.state_dict(), "epoch": 3}, path)
+    again = nn.Generator.load(where, path, key="generator", latent=(5,), output=(-1, 1))
+    assert again.stated() == direct.stated()
+    with pytest.raises(ModelError, match="no weights of"):
+        nn.Generator.load(where, path, key="netG", latent=(5,))
     path.write_bytes(pickle.dumps({"a": print}))
     with pytest.raises(ModelError, match="no weights of"):
         nn.Generator.load(where, path, latent=(5,))

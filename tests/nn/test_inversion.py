@@ -194,6 +194,13 @@ def test_other_ways_find_it_too(network, options, least):
     assert found.loss.shape == (1, options["steps"] + 1)
 
 
+def test_another_layout_of_memory(network):
+    targets = true_activations(network, photographs())
+    network.to(memory_format=torch.channels_last)
+    found = invert(network, targets, optimiser="lbfgs", steps=30)
+    assert correlation(found.images, photographs()) > 0.95
+
+
 def test_grey_pictures_on_a_coarser_grid(network):
     seen = photographs(side=12)[..., :1].repeat(3, -1)
     enlarged = functional.interpolate(

@@ -53,6 +53,15 @@ from unitdb.analysis.moments import Blocks, channel_blocks, tile_blocks
 from unitdb.analysis.null import PooledNull, StudentisedNull, empirical_p
 from unitdb.analysis.patterns import PatternSimilarity
 from unitdb.analysis.permutation import permutation_p, permuted_orders
+from unitdb.analysis.pictures import (
+    PictureIdentification,
+    grey_levels,
+    identify_pictures,
+    nearest,
+    picture_correlation,
+    project,
+    structural_similarity,
+)
 from unitdb.analysis.ranking import (
     Overlap,
     TopUnits,
@@ -108,6 +117,7 @@ __all__ = [
     "PairAgreement",
     "PairInterval",
     "PatternSimilarity",
+    "PictureIdentification",
     "PooledNull",
     "StudentisedNull",
     "TopUnits",
@@ -132,8 +142,10 @@ __all__ = [
     "encoding_bh_score",
     "explainable_accuracy",
     "feature_gain",
+    "grey_levels",
     "group_halves",
     "histogram",
+    "identify_pictures",
     "intersubject_correlations",
     "jackknife_interval",
     "lag_order",
@@ -145,6 +157,7 @@ __all__ = [
     "minimum_p",
     "mixed_responses",
     "n_shared",
+    "nearest",
     "noise_control",
     "null_control",
     "overlap",
@@ -154,7 +167,9 @@ __all__ = [
     "peaks",
     "permutation_p",
     "permuted_orders",
+    "picture_correlation",
     "prediction_correlations",
+    "project",
     "q_values",
     "repeat_reliability",
     "resampled_noise",
@@ -162,6 +177,7 @@ __all__ = [
     "spearman_brown",
     "spearman_of_counts",
     "stouffer_p",
+    "structural_similarity",
     "subject_reliability",
     "subject_reliability_interval",
     "summarise_layer",

@@ -280,8 +280,8 @@ def project(features: Values, training: Values) -> Array:
     mean = t.mean(axis=0)
     deviations = t - mean
     _, sizes, basis = np.linalg.svd(deviations, full_matrices=False)
-    least = max(deviations.shape) * np.finfo(np.float64).eps
-    basis = basis[sizes > least * sizes.max(initial=0.0)]
+    least = max(t.shape) * np.finfo(np.float64).eps * np.linalg.norm(t)  # of rounding
+    basis = basis[sizes > least]
     return np.asarray(mean + (x - mean) @ basis.T @ basis)
 
 

@@ -129,7 +129,7 @@ def _gradients(
         raise ModelError(f"{where}: the loss has no gradient: the way from picture to units is cut")
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
     return [
-        torch.zeros_like(parameter) if gradient is None else gradient
+        torch.zeros_like(parameter) if gradient is None else gradient.contiguous()
         for parameter, gradient in zip(parameters, found, strict=True)
     ]
 

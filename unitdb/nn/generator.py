@@ -82,6 +82,7 @@ class Generator:
         weights: str | Path,
         *,
         arguments: Mapping[str, Any] | None = None,
+        key: str | None = None,
         **options: Any,
     ) -> Generator:
         """Make a generator of a class and a file of weights.
@@ -95,6 +96,8 @@ class Generator:
             A state as of ``torch.save(module.state_dict())``; nothing is unpickled but tensors.
         arguments : mapping, optional
             Of the class.
+        key : str, optional
+            Under which the state lies, where the file is a dictionary of several.
         **options
             As of :class:`Generator`.
 
@@ -114,7 +117,8 @@ class Generator:
         if not isinstance(module, nn.Module):
             raise ModelError(f"generator {path!r} is a {type(module).__name__}, no torch module")
         try:
-            module.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+            module.load_state_dict(state if key is None else state[key])
         except Exception as cause:  # a file of others may hold anything
             first = next(iter(str(cause).splitlines()), "")
             raise ModelError(f"{weights}: no weights of {path!r}: {first}") from cause
