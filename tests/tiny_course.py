@@ -59,6 +59,7 @@ def course_rows(rng: np.random.Generator) -> list[dict[str, Any]]:
                             "identification_low": rate - 0.1,
                             "identification_high": rate + 0.1,
                             "without": without.tolist(),
+                            "stimuli": [f"n{number}" for number in range(N_STIMULI)],
                         }
                     )
     return rows

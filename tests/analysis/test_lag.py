@@ -125,6 +125,8 @@ def test_the_order_is_a_slope_with_a_jackknife():
     for subject in range(5):
         expected = template_lags(np.delete(curves, subject, axis=0).mean(axis=0), TIMES)
         np.testing.assert_array_equal(lags.without[subject], expected)
+    with pytest.raises(AnalysisError, match=r"5 left out in turn cannot be adjusted by .* with 4;"):
+        adjusted_lags(lags, course_lags(curves[1:], TIMES))
     nothing = adjusted_lags(lags, lags)
     assert not nothing.lags.any()
     assert np.isnan(lag_order(nothing).p)

@@ -221,6 +221,53 @@ def test_imagery_of_god_is_read_as_a_whole_and_over_time(tmp_path):
         assert len(set(design.target_ids[each.rows].tolist())) == len(each.rows) == 50
 
 
+@pytest.mark.robust(
+    "BIDS",
+    given="imagery whose trials are to be left out by an answer that a subject never gave",
+    before="no key: `keep` could name all other answers, and refused those that a subject lacks",
+    now="`drop: {evaluation: [...]}`: of sub-01 none of 500 for 1, 8 for 2",
+)
+@pytest.mark.parametrize(("values", "n_left"), [(None, 500), (["2.0"], 492), (["1.0", "5.0"], 304)])
+def test_trials_that_were_not_recognised_are_left_out(tmp_path, values, n_left):
+    source, root = REAL / "ds001246", tmp_path / "god-bids"
+    image = "derivatives/preproc-spm/output/sub-01/{session}/func/{run}_bold_preproc.nii"
+    options = {"image": image, "seconds": 3.0, "first": 3}
+    lay_out(root, source, "ses-perceptionTraining01", n_volumes=175, **options)
+    lay_out(root, source, "ses-imagery*", n_volumes=210, **options)
+    write_masks(root, MASKS)
+    spec = plain(shipped("god-bids"), gz=False)
+    part = spec.responses.tests["imagery-recognised"]
+    asked = ["1.0", "1"] if values is None else values
+    if values is not None:
+        part.drop["evaluation"] = values
+    responses = bids_responses(
+        spec, spec.responses, "sub-01", tmp_path, tests=["imagery-recognised"]
+    )
+    assert part.drop == {"evaluation": asked}
+    shown = presentations(
+        source,
+        "ses-imagery*",
+        stimulus="category_name",
+        keep=lambda row: row["event_type"] == "imagery" and row["evaluation"] not in asked,
+    )
+    ids, targets, _ = of_test(responses, "imagery-recognised")
+    assert ids.tolist() == targets.tolist() == [name for _, _, name, _ in shown]
+    assert len(ids) == n_left
+
+
+def test_a_column_to_drop_by_must_be_there(tmp_path):
+    source, root = REAL / "ds001246", tmp_path / "god-bids"
+    image = "derivatives/preproc-spm/output/sub-01/{session}/func/{run}_bold_preproc.nii"
+    options = {"image": image, "seconds": 3.0, "first": 3}
+    lay_out(root, source, "ses-perceptionTraining01", n_volumes=175, **options)
+    lay_out(root, source, "ses-imageryTest01", n_volumes=210, **options)
+    write_masks(root, MASKS)
+    spec = plain(shipped("god-bids"), gz=False)
+    spec.responses.tests["imagery-recognised"].drop["evalution"] = ["1.0"]
+    with pytest.raises(DatasetError, match="evalution"):
+        bids_responses(spec, spec.responses, "sub-01", tmp_path, tests=["imagery-recognised"])
+
+
 def test_runs_of_god_are_held_out_with_their_windows(tmp_path):
     source, root = REAL / "ds001246", tmp_path / "god-bids"
     image = "derivatives/preproc-spm/output/sub-01/{session}/func/{run}_bold_preproc.nii"

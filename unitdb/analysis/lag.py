@@ -178,8 +178,22 @@ def adjusted_lags(lags: Lags, reference: Lags) -> Lags:
     Parameters
     ----------
     lags, reference : Lags
-        Of the same layers, with the same left out.
+        Of the same layers, with the same left out in the same order.
+
+    Raises
+    ------
+    AnalysisError
+        Other numbers of layers or of what is left out.
     """
+    for what, mine, other in (
+        ("layers", lags.lags, reference.lags),
+        ("left out in turn", lags.without, reference.without),
+    ):
+        if len(mine) != len(other):
+            raise AnalysisError(
+                f"lags with {len(mine)} {what} cannot be adjusted by lags with {len(other)}; "
+                "take those that both have"
+            )
     return Lags(lags=lags.lags - reference.lags, without=lags.without - reference.without)
 
 

@@ -276,7 +276,8 @@ def _exchanged(s: Array, of_sample: Rows) -> float:
 def matched_curves(noisy: NDArray[np.floating]) -> Array:
     """Curves with so much noise that the peaks of all layers are as high as the weakest's.
 
-    The peak of a layer is the highest value over times of the mean over subjects. Noise is the
+    The peak of a layer is the highest value over times of the mean over subjects that have values.
+    Noise is the
     least that brings it down, between the amounts that there are by a straight line.
 
     Parameters
@@ -289,8 +290,11 @@ def matched_curves(noisy: NDArray[np.floating]) -> Array:
     array of shape (n_subjects, n_layers, n_times)
         NaN for a layer that no noise brings down.
     """
+    having = ~np.isnan(noisy).all(axis=(1, 2, 3))
+    if not having.any():
+        return np.full(noisy.shape[:3], np.nan)
     with np.errstate(invalid="ignore"):
-        heights = _highest(noisy.mean(axis=0))  # (n_layers, n_noises)
+        heights = _highest(noisy[having].mean(axis=0))  # (n_layers, n_noises)
     lowest = np.nanmin(heights[:, 0]) if not np.isnan(heights[:, 0]).all() else np.nan
     matched = np.full(noisy.shape[:3], np.nan)
     for layer, of_layer in enumerate(heights):
@@ -305,7 +309,8 @@ def matched_curves(noisy: NDArray[np.floating]) -> Array:
         low, high = 0.0, 1.0
         for _ in range(40):
             share = (low + high) / 2
-            height = _highest(((1 - share) * before + share * beyond).mean(axis=0)[:, None])[0]
+            mixed = ((1 - share) * before + share * beyond)[having]
+            height = _highest(mixed.mean(axis=0)[:, None])[0]
             low, high = (share, high) if height > lowest else (low, share)
         matched[:, layer] = (1 - high) * before + high * beyond
     return matched

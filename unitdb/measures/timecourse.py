@@ -62,7 +62,7 @@ class Timecourse(Measure):
                         time: np.searchsorted(known, targets[name][place[1]])
                         for name, time in times.items()
                     },
-                    n_targets=len(known),
+                    targets=tuple(known),
                     seed=job.recipe.seed,
                 )
                 for layer, place in first
@@ -83,7 +83,12 @@ class Timecourse(Measure):
         asked = decoded[0].job.recipe.timecourse
         layers = {of.job.model.spec.name: [x.name for x in of.job.model.layers] for of in decoded}
         by = asked.adjust_by
-        adjusted = {(of.job.dataset.spec.name, asked.test): by for of in decoded} if by else {}
+        adjusted = {
+            (of.job.dataset.spec.name, name): by
+            for of in decoded
+            for name in (asked.test, *asked.also)
+            if by is not None
+        }
         lags, orders = lag_rows(rows, layers, adjusted)
         return table_of(table, lags if table == "lag" else orders)
 
@@ -102,7 +107,10 @@ class Timecourse(Measure):
                     keys = partition_keys(scope, step.layer)
                     keys |= {"roi": scope.rois[roi], "subject": scope.subjects[subject]}
                     known = {name: value for name, value in values.items() if name != "noisy"}
-                    rows.append(keys | {"time": float(time), "matched_r": noisy} | known)
+                    without = None if known["without"] is None else step.targets
+                    rows.append(
+                        keys | {"time": float(time), "matched_r": noisy, "stimuli": without} | known
+                    )
         return rows
 
     def check(self, release: Release) -> Iterable[str]:
@@ -111,7 +119,7 @@ class Timecourse(Measure):
             return
         course = release["timecourse"].to_pylist()
         for row in course:
-            yield from _wrong_interval(row)
+            yield from _wrong_without(row)
         by_depth = sorted(release["layers"].to_pylist(), key=lambda row: row["depth"])
         layers: dict[str, list[str]] = {}
         for row in by_depth:
@@ -141,8 +149,8 @@ class CourseStep:
         Of the test set of each time, done.
     own : mapping of float to array of int
         Target of each sample of each time, counted in the order of the ids of all.
-    n_targets : int
-        How many there are.
+    targets : tuple of str
+        Ids of all, ascending.
     seed : int
         Of the recipe.
     """
@@ -152,7 +160,7 @@ class CourseStep:
     place: tuple[int, int]
     blocks: Mapping[float, tuple[Block, ...]]
     own: Mapping[float, NDArray[np.intp]]
-    n_targets: int
+    targets: tuple[str, ...]
     seed: int
 
     @property
@@ -179,13 +187,15 @@ class CourseStep:
         resolution = resolution_of_layer(first[0])
         stored = read_npy(truth_path(first))
         truth = true_rows(stored, arranged).astype(np.float64)
-        rows = np.full(self.n_targets, -1)
+        rows = np.full(len(self.targets), -1)
         for time, blocks in self.blocks.items():
             rows[self.own[time]] = arranged.rows[0, arranged.held_out(blocks[0].test)]
         targets = np.where(rows[:, None] < 0, np.nan, truth[rows])
         train = np.unique(np.concatenate([train for train, _ in arranged.splits]))
         mean, sd = training_scale(truth[arranged.rows[0, train]], resolution)
-        shuffled = _exchange(self.n_targets, self.seed)
+        had = np.flatnonzero(rows >= 0)
+        shuffled = np.arange(len(rows))
+        shuffled[had] = had[_exchange(len(had), self.seed)]
         for number, (time, blocks) in enumerate(self.blocks.items()):
             own = self.own[time]
             present = np.unique(own)
@@ -212,11 +222,11 @@ def _arranged(path: Path) -> Arranged:
 
 
 def _exchange(n: int, seed: int) -> NDArray[np.intp]:
-    """A permutation that is not that of no exchange."""
+    """A random permutation that leaves nothing in its place (a derangement): one in e does."""
     rng = np.random.Generator(np.random.PCG64([seed, _SHUFFLE]))
     while True:
         found = rng.permutation(n)
-        if n < 2 or (found != np.arange(n)).any():
+        if n < 2 or (found != np.arange(n)).all():
             return found
 
 
@@ -266,15 +276,39 @@ def _matched(read: _Read, layers: Sequence[str]) -> dict[tuple[str, tuple[int, i
     return found
 
 
-def _wrong_interval(row: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence where the interval of mean_r is not what `without` gives."""
-    if row["without"] is None or len(row["without"]) != row["n_stimuli"]:
-        return  # where a stimulus has no volume at this time, which one is not known
-    expected = jackknife_interval(row["mean_r"], np.array(row["without"]))
+def _wrong_without(row: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each thing that `without` and what is made of it do not have in common."""
+    where = f"timecourse: {'/'.join(str(row[key]) for key in get_table('timecourse').primary_key)}"
+    without, stimuli, r = row["without"], row["stimuli"], row["mean_r"]
+    ends = {name: row[name] for name in ("r_low", "r_high")}
+    if without is None:  # without one of them nothing varies: there is no interval either
+        known = {name: value for name, value in (ends | {"stimuli": stimuli}).items() if value}
+        for name, value in known.items():
+            yield f"{where}: {name} is {value}, where `without` is NULL"
+        return
+    if r is None or stimuli is None:
+        yield f"{where}: {'mean_r' if r is None else 'stimuli'} is NULL, where `without` is not"
+        return
+    n_absent = len(without) - row["n_stimuli"]
+    if len(stimuli) != len(without) or n_absent < 0:
+        yield (
+            f"{where}: `without` has {len(without)} values of {len(stimuli)} stimuli, "
+            f"n_stimuli is {row['n_stimuli']}"
+        )
+        return
+    if len(set(stimuli)) < len(stimuli):
+        yield f"{where}: a stimulus is twice in `stimuli`"
+    # A stimulus without a volume at this time changes nothing where it is left out.
+    values = np.array(without, dtype=np.float64)
+    order = np.argsort(np.abs(values - r), kind="stable")
+    absent, present = values[order[:n_absent]], values[order[n_absent:]]
+    if not np.allclose(absent, r, rtol=0, atol=_TOLERANCE):
+        yield f"{where}: `without` changes for more stimuli than n_stimuli, {row['n_stimuli']}"
+        return
+    expected = jackknife_interval(r, present)
     for name, value in (("r_low", expected.low), ("r_high", expected.high)):
-        if row[name] is None or not np.isclose(row[name], value, rtol=0, atol=_TOLERANCE):
-            place = "/".join(str(row[key]) for key in get_table("timecourse").primary_key)
-            yield f"timecourse: {place}: {name} is {row[name]}; `without` gives {value:.6g}"
+        if ends[name] is None or not np.isclose(ends[name], value, rtol=0, atol=_TOLERANCE):
+            yield f"{where}: {name} is {ends[name]}; `without` gives {value:.6g}"
 
 
 def _differences(name: str, made: pa.Table, found: pa.Table) -> Iterator[str]:

@@ -184,20 +184,27 @@ class TimecourseSpec(Spec):
     adjust_by : str, optional
         Another test set with windows, what was seen, whose lags are taken away from those of
         ``test``: differences between the voxels that layers are decoded from drop out.
+    also : list of str
+        Other test sets with windows that are decoded and adjusted as ``test`` is, as a control:
+        imagery without the trials in which nothing could be imagined.
     """
 
     test: Name
     adjust_by: Name | None = None
+    also: list[Name] = Field(default_factory=list)
 
     @property
     def tests(self) -> tuple[str, ...]:
         """Test sets whose windows are decoded."""
-        return (self.test,) if self.adjust_by is None else (self.test, self.adjust_by)
+        by = () if self.adjust_by is None else (self.adjust_by,)
+        return (self.test, *self.also, *by)
 
     @model_validator(mode="after")
-    def _two_tests(self) -> TimecourseSpec:
-        if self.test == self.adjust_by:
-            raise ValueError("`adjust_by` is another test set than `test`")
+    def _other_tests(self) -> TimecourseSpec:
+        if self.adjust_by in (self.test, *self.also):
+            raise ValueError("`adjust_by` is another test set than `test` and those of `also`")
+        if len(set(self.tests)) < len(self.tests):
+            raise ValueError("`also` names other test sets than `test`, each once")
         return self
 
 

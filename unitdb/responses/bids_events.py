@@ -155,14 +155,15 @@ def _table(path: Path, part: BidsPart) -> Table:
     if table.rows:
         asked = (getattr(part, "target_column", None), getattr(answers, "column", None))
         named = (part.stimulus, *(column for column in asked if column is not None))
-        for column in ("onset", "duration", *named, *part.keep):
+        for column in ("onset", "duration", *named, *part.keep, *part.drop):
             table.check_column(column)
     return table
 
 
 def _is_presentation(row: Mapping[str, str], part: BidsPart) -> bool:
     kept = all(_is_one_of(row[key], values) for key, values in part.keep.items())
-    return kept and not is_missing(row[part.stimulus])
+    dropped = any(_is_one_of(row[key], values) for key, values in part.drop.items())
+    return kept and not dropped and not is_missing(row[part.stimulus])
 
 
 def _confound(table: Table, column: str) -> list[float]:

@@ -35,6 +35,9 @@ class BidsPart(StimulusNaming):
     keep : mapping of str to list of str
         Only events that have one of these values in these columns; ``*`` stands for anything. Each
         value must be that of a presentation in one of the subject's runs.
+    drop : mapping of str to list of str
+        Events that have one of these values in one of these columns are left out, of those that
+        ``keep`` takes. A subject may have none: a value that is nowhere drops nothing.
     prefix : str
         What stands before each id: ``category/``, say, where sessions use one name for two
         stimuli.
@@ -49,6 +52,7 @@ class BidsPart(StimulusNaming):
     stimulus: str = "stim_file"
     leave_out: list[Annotated[str, Field(pattern=_ENTITIES)]] = Field(default_factory=list)
     keep: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
+    drop: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]*$")] = ""
     repeats: Literal["keep", "drop"] = "keep"
 

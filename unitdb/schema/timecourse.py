@@ -27,9 +27,12 @@ _NOTHING = "NULL where predictions or targets do not vary"
 _NO_LAG = (
     "NULL where the layer is decoded at no time, or there are less than two layers or five times"
 )
-_ONE_SUBJECT = "NULL of one subject, and where there is no lag"
+_ONE_SUBJECT = "NULL of one subject that has values, and where there is no lag"
 _FEW_STIMULI = "NULL where `without` is, of the controls matched and shuffled, and without a lag"
-_NOT_ADJUSTED = "NULL where the recipe names nothing to adjust by, and of controls"
+_NOT_ADJUSTED = (
+    "NULL where the recipe names nothing to adjust by or no subject has values in both, and of "
+    "controls"
+)
 _OF_STIMULI = "95 % interval, jackknife over stimuli"
 _OF_SUBJECTS = "95 % interval, jackknife over subjects"
 
@@ -129,7 +132,13 @@ TABLES = (
                 description="mean_r without each stimulus of the window in turn, in the order of "
                 "their ids: what jackknives over stimuli are made of",
                 unit="Pearson r",
-                null=_NOTHING,
+                null="NULL where predictions or targets do not vary, or not without one of these",
+            ),
+            Column(
+                name="stimuli",
+                type=pa.list_(pa.string()),
+                description="Ids of the stimuli or categories that `without` leaves out",
+                null="NULL where `without` is",
             ),
         ),
         primary_key=(*("dataset", "condition", "model", "layer", "roi", "subject", "time"),),
@@ -160,8 +169,16 @@ TABLES = (
             ),
             correlation("peak_r", "The highest mean over subjects", null=_NOTHING),
             text("adjusted_by", "Test set whose lags are taken away", null=_NOT_ADJUSTED),
-            _seconds("perception_lag", "Lag of that test set", null=_NOT_ADJUSTED),
-            _seconds("adjusted_lag", "lag − perception_lag", null=_NOT_ADJUSTED),
+            _seconds(
+                "perception_lag",
+                "Lag of that test set, of the subjects that have values in both",
+                null=_NOT_ADJUSTED,
+            ),
+            _seconds(
+                "adjusted_lag",
+                "lag − perception_lag, both of the subjects that have values in both",
+                null=_NOT_ADJUSTED,
+            ),
             *_ends("adjusted_", f"adjusted_lag, {_OF_SUBJECTS}", null=_NOT_ADJUSTED),
         ),
         primary_key=(*("dataset", "condition", "model", "layer", "roi"), "control"),
@@ -180,7 +197,7 @@ TABLES = (
             ROI,
             CONTROL,
             count("n_layers", "Layers that have a lag", unit="layers"),
-            count("n_subjects", "Subjects", unit="subjects", minimum=1),
+            count("n_subjects", "Subjects that have values", unit="subjects"),
             _seconds(
                 "slope",
                 "Slope of lag on depth, from the first layer to the last; below 0 where higher "

@@ -222,9 +222,10 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         **dict.fromkeys(
             ("mean_r", "matched_r", "shuffled_r", "without"), ("held", "lags follow from it")
         ),
+        "stimuli": ("held", "against without: as many; adjusted orders are paired by them"),
         **dict.fromkeys(
             ("r_low", "r_high"),
-            ("computed", "from without, where all stimuli have a sample at the time"),
+            ("computed", "from without and mean_r; NULL only where without is"),
         ),
         **dict.fromkeys(("n_samples", "n_stimuli", "n_units", "p", "pattern_r"), _TIMES),
         **dict.fromkeys(("pattern_low", "pattern_high", "pattern_chance", "chance"), _TIMES),
