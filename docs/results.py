@@ -15,16 +15,20 @@ blurred photographs, of the release of ``docs/blurred.py``.
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import unitdb
 from tests.acceptance.figure_loop import nested_course
 from unitdb.release import Release
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HEAD = """# Results
 
@@ -127,9 +131,21 @@ python docs/results.py modulation FOLDER/releases/blurred-simulated/1.0.0
 
 Gains against both controls, by the published method (units centred), beside the bias that the
 release states: that of 24 other simulated brains, of noises of 1, 1.4 and 2 SD
-([methods.md](methods.md)). p is of gain − bias, and of eight brains never below 1/256. No statement
-about people follows from these numbers.
+([methods.md](methods.md)). p is of gain − bias, over brains and pictures and with the error of the
+bias. No statement about people follows from these numbers.
 """
+
+OF_BRAINS = {
+    "forward": (
+        "Only fed forward",
+        "Made as those that the bias is of: they show that it is consistent, and no more.",
+    ),
+    "sharpened": ("Sharpened by .3", "Made in the same way, but for .3 of the original."),
+    "otherwise": (
+        "Only fed forward, made otherwise",
+        "Unequal shares of layers and units, noise smooth over voxels: how far the bias holds.",
+    ),
+}
 
 IDENTIFICATION = """## Identification among many candidates
 
@@ -229,7 +245,7 @@ def identification(release: Release) -> str:
 def modulation(release: Release) -> str:
     """Markdown of the gains of simulated brains, beside the stated bias."""
     parts = [MODULATION]
-    for roi, title in (("forward", "Only fed forward"), ("sharpened", "Sharpened by .3")):
+    for roi, (title, words) in OF_BRAINS.items():
         found = release.sql(
             """
             SELECT layer, level, control, gain, bias, bias_se, excess, p
@@ -238,6 +254,8 @@ def modulation(release: Release) -> str:
             """,
             [roi],
         )
+        if found.empty:
+            continue
         header = "layer | blur | " + " | ".join(
             f"{name}: {what}"
             for name in ("noise", "encode-decode")
@@ -248,10 +266,40 @@ def modulation(release: Release) -> str:
             row: list[Any] = [layer, f"{level:.0f} %"]
             for control in ("noise", "encode-decode"):
                 (one,) = of[of["control"] == control].itertuples()
-                row += [one.gain, f"{one.bias:.3f} ± {one.bias_se:.3f}", one.excess, one.p]
+                stated = "–" if math.isnan(one.bias) else f"{one.bias:.3f} ± {one.bias_se:.3f}"
+                row += [one.gain, stated, one.excess, one.p]
             rows.append(row)
-        parts += [f"### {title} (SIMULATED)\n", _table(header, rows)]
+        parts += [
+            f"### {title} (SIMULATED)\n\n{words}\n",
+            _table(header, rows),
+            *_errors(release, roi, found),
+        ]
     return "\n".join(parts)
+
+
+def _errors(release: Release, roi: str, found: pd.DataFrame) -> Iterator[str]:
+    """How well the bias foretells gains of brains that are only fed forward."""
+    if roi == "sharpened":
+        return
+    gains = release.sql(
+        """
+        SELECT layer, level, subject, avg(noise_gain) AS noise, avg(null_gain) AS "encode-decode"
+        FROM modulation WHERE roi = ? AND level > 0 AND method = 'abdelhack2018' GROUP BY ALL
+        """,
+        [roi],
+    )
+    over_brains = gains.groupby(["layer", "level"], observed=True)[["noise", "encode-decode"]]
+    for control, of in found.groupby("control", sort=False, observed=True):
+        own = of.dropna(subset=["excess"]).set_index(["layer", "level"])
+        size = own["excess"].abs()
+        squares = over_brains.sem()[control].reindex(own.index) ** 2 + own["bias_se"] ** 2
+        worst = size.idxmax()
+        yield (
+            f"|gain − bias| against {control}: mean {size.mean():.3f}, below .02 in "
+            f"{(size < 0.02).sum()} of {len(of)} cells ({len(of) - len(own)} without), at most "
+            f"{size.max():.3f} ({worst[0]}, {worst[1]:.0f} %). Mean of (gain − bias)² in parts of "
+            f"what the scatter of brains lets expect: {(size**2 / squares).mean():.2f}.\n"
+        )
 
 
 def page(release: Release, control: Release) -> str:

@@ -148,3 +148,37 @@ def test_without_a_match_there_is_no_control():
         noise_control(stimulus, original, target=0.1, n_draws=0, **given)
     with pytest.raises(AnalysisError, match="shapes"):
         noise_control(stimulus, original[:5], target=0.1, **given)
+
+
+@pytest.mark.robust(
+    "numbers",
+    given="decoding that is better than a control with the least noise (10 dB; 40 dB of the null)",
+    before="the end of the range was taken, and the gain was against a control that is worse",
+    now="no SNR, and no gain against that control",
+)
+def test_a_control_that_cannot_be_as_good_as_decoding_is_none():
+    stimulus, original, sharp, mean, _ = design(5)
+    given = {"sharp": sharp, "mean": mean}
+    rng = np.random.default_rng(1)
+    predicted = (
+        mean + stimulus - mean + rng.normal(0, 4, stimulus.shape)
+    )  # of a half-trained decoder
+    noise = rng.normal(size=(3, *stimulus.shape))
+    p, g = (x[sharp] - mean for x in (predicted, original))
+    best = np.mean([corr(a, b) for a, b in zip(p, g, strict=True)])
+    for target, is_there in ((best - 0.1, True), (best, True), (best + 0.02, False)):
+        found = null_control(predicted, noise, stimulus, original, target=target, **given)
+        assert np.isfinite([found.snr, *found.r_stimulus, *found.r_original]).all() == is_there
+        assert np.isfinite(found.snr) == is_there
+    assert np.isfinite(noise_control(stimulus, original, target=0.9, **given).snr)
+    assert np.isnan(noise_control(stimulus, original, target=0.99, **given).r_original).all()
+
+
+def test_noise_alone_is_what_decoding_worse_than_chance_is_matched_with():
+    stimulus, original, sharp, mean, _ = design(6, n_units=400)
+    seeds = [
+        noise_control(stimulus, original, sharp=sharp, mean=mean, target=-0.3, seed=seed)
+        for seed in range(8)
+    ]
+    assert -100 in [round(found.snr, 6) for found in seeds]  # luck of the draws above 0
+    assert max(np.abs(found.r_original).max() for found in seeds) < 0.1

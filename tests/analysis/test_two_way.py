@@ -70,3 +70,36 @@ def test_five_subjects_cannot_give_less_than_one_in_32_and_many_are_drawn():
     assert sign_flip_p(np.ones(40)) == 1 / 10_000
     assert 0.3 < sign_flip_p(np.random.default_rng(0).normal(size=400)) < 0.9
     assert np.isnan(sign_flip_p(np.array([np.nan])))
+
+
+@pytest.mark.robust(
+    "numbers",
+    given="gains of five subjects and twenty pictures, whose luck all subjects share, less a bias "
+    "that is itself estimated",
+    before="p ≤ .05 in 10 to 20 % of nulls: signs of subjects alone were flipped",
+    now="p of t over subjects and pictures, the error of the bias in it: in 0.5 %",
+)
+@pytest.mark.parametrize(("subject", "of_bias"), [(0.0, 0.0), (0.01, 0.005), (0.01, 0.01)])
+def test_p_counts_the_luck_of_images_and_the_error_of_the_bias(subject, of_bias):
+    rng = np.random.default_rng(3)
+    n, old, new = 200, 0, 0
+    for _ in range(n):
+        image = 0.1 if not of_bias else 0.02
+        gains = effects(rng, subject, image, image)
+        bias = of_bias * rng.normal()
+        found = two_way_mean(gains, n_bootstrap=300).less(bias, se=of_bias)
+        new += found.p <= 0.05
+        old += sign_flip_p(gains.mean(axis=1) - bias) <= 0.05
+        assert (found.p < 0.025) == (found.low > 0)
+    assert new / n <= 0.07
+    assert old / n > 0.07  # what the test is there for
+
+
+def test_p_finds_an_effect_and_is_none_of_a_single_value():
+    rng = np.random.default_rng(4)
+    found = two_way_mean(0.5 + effects(rng, 0.1, 0.1, 0.1))
+    assert found.p < 0.01
+    assert found.less(0.5, se=0.1).value == pytest.approx(found.value - 0.5)
+    assert found.less(0, se=0.1).se == pytest.approx(np.hypot(found.se, 0.1))
+    assert np.isnan(two_way_mean(np.array([[0.5]])).p)
+    assert np.isnan(two_way_mean(np.zeros((3, 4))).p)  # nothing varies

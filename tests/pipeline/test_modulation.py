@@ -20,7 +20,7 @@ from unitdb.errors import (
     TransformationError,
     UnknownRoiError,
 )
-from unitdb.measures.gains import bias_at
+from unitdb.measures.biases import bias_at
 from unitdb.recipes import read_recipe
 from unitdb.responses import DatasetSpec, blur_picture, find_dataset
 from unitdb.specs import read_spec
@@ -68,7 +68,7 @@ def lab(tmp_path_factory):
     recipe = lay_out(tmp_path_factory.mktemp("modulation"))
     add_sets(recipe.parent)
     with recipe.open("a") as file:
-        file.write("modulation: {draws: 3, simulations: 2, noise: [1, 3]}\n")
+        file.write("modulation: {draws: 3, simulations: 2, noise: [0.3, 1, 4]}\n")
     return recipe.parent
 
 
@@ -113,8 +113,11 @@ def test_correlations_are_over_units_with_stimulus_and_original(lab, release):
 def test_sharp_pictures_have_no_gain_and_controls_are_matched_on_them(release):
     rows = release.table("modulation")
     sharp = rows[rows["condition"].astype(str).str.startswith("sharp")]
-    np.testing.assert_allclose(sharp["noise_gain"], 0, atol=1e-12)
-    np.testing.assert_allclose(sharp["null_gain"], 0, atol=1e-12)
+    for control, share in (("noise", 0.8), ("null", 0.1)):  # half of 14 pictures train the null
+        matched = rows[f"{control}_snr"].notna()
+        assert share < matched.mean()
+        assert (rows[f"{control}_gain"].notna() == matched).all()
+        np.testing.assert_allclose(sharp[f"{control}_gain"].dropna(), 0, atol=1e-12)
     means = sharp.groupby(["layer", "method", "roi", "subject"], observed=True)[
         ["r_original", "noise_r_original"]
     ].mean()
@@ -128,19 +131,24 @@ def test_sharp_pictures_have_no_gain_and_controls_are_matched_on_them(release):
 def test_the_summary_is_over_pictures_and_subjects_beside_the_simulated_bias(release):
     rows, summary = (release.table(name) for name in ("modulation", "modulation_summary"))
     assert len(summary) == 6 * 2 * 2 * 2 * 2
-    assert summary["bias"].notna().all()
-    assert (summary["bias_se"] >= 0).all()
+    assert summary["bias"].notna().mean() > 0.3  # else no simulated brain decodes as well, or badly
+    assert (summary["bias_se"].dropna() >= 0).all()
     np.testing.assert_allclose(summary["excess"], summary["gain"] - summary["bias"], atol=1e-12)
     wide = rows.rename(columns={"noise_gain": "noise", "null_gain": "encode-decode"})
     long = wide.melt([*KEYS, "subject", "stimulus"], ["noise", "encode-decode"], "control")
     expected = long.groupby([*KEYS, "control", "subject"], observed=True)["value"].mean()
     expected = expected.groupby([*KEYS, "control"], observed=True).mean()
     found = summary.set_index([*KEYS, "control"])
-    assert found["gain"].to_dict() == pytest.approx(expected.to_dict(), abs=1e-12)
+    assert found["gain"].to_dict() == pytest.approx(expected.to_dict(), abs=1e-12, nan_ok=True)
     sharp = found.index.get_level_values("condition").astype(str).str.startswith("sharp")
-    assert found["p"].isna().to_numpy().tolist() == sharp.tolist()
-    assert (found["p"].dropna() >= 1 / 8).all()  # three subjects
-    assert (found["q"] >= found["p"]).sum() == (~sharp).sum()
+    tested = ~sharp & found["bias"].notna()
+    for p in ("p", "sign_p"):
+        assert found[p].notna().to_numpy().tolist() == tested.tolist()
+    assert (found["sign_p"].dropna() >= 1 / 8).all()  # three subjects
+    assert (found["q"] >= found["p"]).sum() == tested.sum()
+    assert ((found["excess_high"] - found["excess_low"]) >= 0)[tested].all()
+    half = (found["excess_high"] - found["excess_low"]) / (found["gain_high"] - found["gain_low"])
+    assert (half[tested] > 1).all()  # the error of the bias is in it
     assert (found["gain_low"] <= found["gain"]).all()
 
 
@@ -151,9 +159,13 @@ def test_the_prior_is_compared_at_the_same_level(release):
         place = (row.layer, row.method, row.roi, row.control)
         if row.condition in ("little-category", "much-category"):
             other = gain[(row.condition.removesuffix("-category"), *place)]
+            if pd.isna(row.gain) or pd.isna(other):
+                continue
             assert row.prior_effect == pytest.approx(row.gain - other)
             assert row.prior_low < row.prior_effect < row.prior_high
-            assert 1 / 8 <= row.prior_p <= 1
+            assert 1 / 8 <= row.prior_sign_p <= 1
+            assert 0 < row.prior_p <= row.prior_q <= 1
+            assert (row.prior_p < 0.025) == (row.prior_low > 0)
         else:
             assert pd.isna(row.prior_effect)
 
@@ -169,22 +181,45 @@ def test_stimuli_say_what_they_were_made_from(lab, release):
     assert blur_picture(np.zeros((2, 2, 3), np.uint8), kind="box", size=0.9).shape == (2, 2, 3)
 
 
-def test_verify_computes_the_summary_again(lab, release, tmp_path):
-    assert verify(release.path).rows["modulation_summary"] == 96
-    for column, step in (("gain_low", 0.01), ("p", -0.05), ("prior_high", 0.01)):
-        copy = tmp_path / column
-        shutil.copytree(release.path.parents[1], copy)
-        folder = copy / release.path.parent.name / release.path.name
-        change = Change(
-            name=f"modulation_summary.{column}",
-            file="modulation_summary.parquet",
-            rows=lambda rows, column=column, step=step: [
-                {**row, column: None if row[column] is None else row[column] + step} for row in rows
-            ],
-        )
-        assert change.make(folder)
-        with pytest.raises(CorruptReleaseError, match=column):
-            verify(folder)
+@pytest.mark.robust(
+    "verification",
+    given="bias, excess, p and q of a release changed together, or what simulated brains gave",
+    before="not seen: nothing said what the simulated brains gave",
+    now="table modulation_simulated says it, and all of these are computed again from it",
+)
+@pytest.mark.parametrize(
+    ("table", "columns", "step"),
+    [
+        ("summary", ["gain_low"], 0.01),
+        ("summary", ["p"], 0.05),
+        ("summary", ["prior_high"], 0.01),
+        ("summary", ["bias", "excess", "excess_low", "excess_high"], 0.01),
+        ("simulated", ["noise_gain"], 0.01),
+    ],
+)
+def test_verify_computes_the_summary_again(release, tmp_path, table, columns, step):
+    shutil.copytree(release.path.parents[1], tmp_path / "copy")
+    folder = tmp_path / "copy" / release.path.parent.name / release.path.name
+    signs = {name: -1 if name.startswith("excess") else 1 for name in columns}
+
+    def changed(row):
+        own = {name: row[name] for name in columns if row[name] is not None}
+        return row | {name: min(of + signs[name] * step, 1) for name, of in own.items()}
+
+    change = Change(
+        name=f"modulation_{table}.{columns[0]}",
+        file=f"modulation_{table}.parquet",
+        rows=lambda rows: [changed(row) for row in rows],
+    )
+    assert change.make(folder)
+    with pytest.raises(CorruptReleaseError, match=columns[0] if table == "summary" else "bias is"):
+        verify(folder)
+
+
+def test_an_unchanged_release_is_verified(release):
+    rows = verify(release.path).rows
+    assert rows["modulation_summary"] == 96
+    assert rows["modulation_simulated"] == 6 * 2 * 2 * 2 * 3 * 2  # noises and brains
 
 
 @pytest.mark.slow
@@ -207,6 +242,13 @@ def test_published_predictions_are_read_where_there_are_any(lab, release):
     pd.testing.assert_frame_equal(own, other)
 
 
+@pytest.mark.robust(
+    "recipes",
+    given="modulation where no test set has a level, no picture is shown as it is, voxels are "
+    "virtual, or the ROI is not decoded",
+    before="there was no such measure",
+    now="one error that names what is missing, before anything is computed",
+)
 def test_what_cannot_be_measured_is_said_before_anything_is_computed(lab):
     text = (lab / "recipe.yaml").read_text().replace("name: small", "name: wrong")
     path = lab / "wrong.yaml"
@@ -247,7 +289,8 @@ def test_the_page_and_the_report_show_gains_beside_the_bias(release, monkeypatch
     expected = summary.query(
         "condition == 'much-category' and roi == 'IT' and method == 'abdelhack2018'"
     )
-    assert sorted(gains["bias"]) == sorted(expected["bias"])
+    assert sorted(gains["bias"].dropna()) == sorted(expected["bias"].dropna())
+    assert len(gains) == len(expected)  # also those without a bias
     assert set(priors["condition"]) == {"little-category", "much-category"}
     assert "what brains without any top-down effect" in "\n".join(c.value for c in app.caption)
     page = report.html(release)
@@ -264,11 +307,25 @@ def test_the_bias_is_read_off_where_brains_decode_as_well():
     coefficients, covariance = np.polyfit(r.ravel() - 0.3, gains.ravel(), 2, cov=True)
     expected = coefficients[-1], np.sqrt(covariance[-1, -1])
     assert bias_at(r, gains, 0.3) == pytest.approx(expected)
-    beyond = bias_at(r, curve, 0.9)[0]  # not beyond what was simulated
-    assert beyond == pytest.approx(bias_at(r, curve, r.mean(axis=1).max())[0])
-    assert np.isnan(bias_at(r, gains, np.nan)).all()
-    one = bias_at(r[:1], gains[:1], 0.3)
+    one = bias_at(r[:1], gains[:1], np.median(r[0]))
     assert one == pytest.approx((gains[0].mean(), gains[0].std(ddof=1) / np.sqrt(6)))
+    assert np.isnan(bias_at(r, gains, np.nan)).all()
+    r[0, 0] = np.nan  # a brain whose control could not be matched: the others stay
+    expected = np.polyfit(r[~np.isnan(r)] - 0.3, gains[~np.isnan(r)], 2)[-1]
+    assert bias_at(r, gains, 0.3)[0] == pytest.approx(expected)
+
+
+@pytest.mark.robust(
+    "numbers",
+    given="brains that decode better, or worse, than all simulated ones (r .3; .07 to .20)",
+    before="the bias of the best, or of the worst, was given",
+    now="no bias, excess or p (NULL); the gain stays",
+)
+@pytest.mark.parametrize("r", [0.05, 0.3, 0.5])
+def test_no_bias_is_known_where_no_simulated_brain_is(r):
+    reached = np.linspace(0.07, 0.2, 12).reshape(3, 4)
+    assert np.isnan(bias_at(reached, reached - 0.2, r)).all()
+    assert bias_at(reached, reached - 0.2, 0.2)[0] == pytest.approx(0)
 
 
 @pytest.mark.parametrize("name", ["blur", "sample-blurred"])

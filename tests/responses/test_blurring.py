@@ -128,6 +128,12 @@ def test_versions_are_stimuli_with_ids_sources_and_hashes_of_their_own(folder):
     assert len(set(stimuli.sha256s())) == len(stimuli)
 
 
+@pytest.mark.robust(
+    "pictures",
+    given="a blurred version of a picture that may not be shown",
+    before="there were no blurred versions",
+    now="it may not be shown either",
+)
 def test_what_may_not_be_shown_may_not_be_shown_blurred(folder):
     dataset = opened(folder)
     allowed = {s for s in dataset.stimuli.sources if dataset.spec.shown.allows(s)}
@@ -158,6 +164,12 @@ def test_categories_are_means_over_the_pictures_themselves(folder):
     assert dataset.categories == {"pic": ("pic-1", "pic-2")}
 
 
+@pytest.mark.robust(
+    "pictures",
+    given="blurred versions of pictures that there are none of, or of ids without the ending",
+    before="there were no blurred versions",
+    now="an error that names the pattern and the ending",
+)
 def test_what_cannot_be_made_is_said(folder):
     with pytest.raises(DatasetError, match=r"no stimulus fits 'dog-\*'"):
         opened(folder, ("of: [pic-*, secret*]", "of: ['dog-*']")).stimuli  # noqa: B018

@@ -83,7 +83,7 @@ from unitdb.analysis.reliability import (
 from unitdb.analysis.selectivity import activation_covariates
 from unitdb.analysis.significance import accuracy_p, combined_accuracy_p
 from unitdb.analysis.timecourse import NOISES, CoursePoint, course_point, matched_curves
-from unitdb.analysis.two_way import sign_flip_p, two_way_difference, two_way_mean
+from unitdb.analysis.two_way import TwoWay, sign_flip_p, two_way_difference, two_way_mean
 from unitdb.analysis.units import (
     LayerSummary,
     UnitSummary,
@@ -121,6 +121,7 @@ __all__ = [
     "PooledNull",
     "StudentisedNull",
     "TopUnits",
+    "TwoWay",
     "UnitSummary",
     "accuracy_p",
     "activation_covariates",

@@ -26,6 +26,8 @@ _PUBLISHED = np.linspace(10, -100, 1101)
 """Signal-to-noise ratios that are tried, in dB: as published."""
 _FROM_NONE = np.linspace(40, -100, 1401)
 """The same where there may be hardly any noise."""
+_NEAR = 0.005
+"""By how much r may miss what is to be matched."""
 _ROUNDING = 2.0**-20  # of float32 predictions, in parts of the largest
 
 
@@ -36,9 +38,10 @@ class MatchedControl:
     Parameters
     ----------
     snr : float
-        Signal-to-noise ratio that was matched, in dB; NaN where none could be.
+        Signal-to-noise ratio that was matched, in dB; NaN where none gives an r as high as that of
+        decoding. The lowest, -100, is noise alone, also where decoding is worse than that.
     r_stimulus, r_original : arrays of shape (n_images,)
-        Means over draws of the noise.
+        Means over draws of the noise; NaN without a match.
     """
 
     snr: float
@@ -246,6 +249,8 @@ def _matched(
     place = int(np.nanargmin(np.abs(mean - target)))
     if target < 0 and (mean < 0).any():
         place = int(np.argmax(mean < 0))
+    if target - mean[place] > _NEAR:  # even with the least noise it is not as good
+        return MatchedControl(snr=np.nan, r_stimulus=nothing, r_original=nothing)
     everything, chosen = np.arange(len(sharp)), amplitude[place : place + 1, None] * unit
     return MatchedControl(
         snr=float(snrs[place]),

@@ -1,7 +1,8 @@
-"""Means over subjects and images, both of which are samples: intervals, and the sign flip."""
+"""Means over subjects and images, both of which are samples: intervals, p, and the sign flip."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from unitdb.analysis.intervals import Interval
 from unitdb.errors import AnalysisError
 
-__all__ = ["sign_flip_p", "two_way_difference", "two_way_mean"]
+__all__ = ["TwoWay", "sign_flip_p", "two_way_difference", "two_way_mean"]
 
 Array = NDArray[np.float64]
 
@@ -20,9 +21,40 @@ _DRAWN = 9_999
 _ROUNDING = 1e-12
 
 
+@dataclass(frozen=True, kw_only=True)
+class TwoWay(Interval):
+    """An estimate over subjects and images:  value ± t · se.
+
+    Parameters
+    ----------
+    se : float
+        Standard error over both; NaN of a single value.
+    df : int
+        Degrees of freedom of t.
+    confidence : float
+        Of the interval.
+    """
+
+    se: float
+    df: int
+    confidence: float
+
+    @property
+    def p(self) -> float:
+        """One-sided p that the truth is above 0, by t = value / se; NaN without a scatter."""
+        if not self.se > 0:
+            return np.nan
+        return float(scipy.special.stdtr(self.df, -self.value / self.se))
+
+    def less(self, value: float, *, se: float) -> TwoWay:
+        """Less a value that has an error of its own: the squares of both errors are summed."""
+        both = float(np.hypot(self.se, se))
+        return _around(self.value - value, both, self.df, self.confidence)
+
+
 def two_way_mean(
     values: Array, *, n_bootstrap: int = 2000, confidence: float = 0.95, seed: int = 0
-) -> Interval:
+) -> TwoWay:
     """Mean of values of subjects and images, with an interval over both.
 
     mean = mean over subjects of the mean over their images. Subjects and images are drawn with
@@ -44,7 +76,7 @@ def two_way_mean(
 
     Returns
     -------
-    Interval
+    TwoWay
         Ends are NaN of a single value.
 
     References
@@ -64,7 +96,7 @@ def two_way_difference(
     n_bootstrap: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
-) -> Interval:
+) -> TwoWay:
     """Difference of two means, of the same subjects and different images.
 
     As :func:`two_way_mean`; subjects are drawn for both sides together, the images of each side by
@@ -94,6 +126,9 @@ def two_way_difference(
 
 def sign_flip_p(values: Array, *, seed: int = 0) -> float:
     """One-sided p of a mean over subjects: how often it is as high with signs drawn at random.
+
+    It takes the images as given: what is luck of theirs is common to all subjects, and counts as an
+    effect.
 
     Exact for symmetric differences: all 2ⁿ ways for n ≤ 14, so that it is never below 2⁻ⁿ (1/32 of
     five subjects); else 9,999 drawn ones and the true one.
@@ -153,13 +188,17 @@ def _replicates(
         return np.asarray(np.nansum(means * weights, axis=1) / weights.sum(axis=1))
 
 
-def _interval(
-    value: float, replicates: Array, shape: tuple[int, ...], confidence: float
-) -> Interval:
+def _interval(value: float, replicates: Array, shape: tuple[int, ...], confidence: float) -> TwoWay:
     drawn = [n for n in shape if n > 1]
     if not drawn or np.isnan(value):
-        return Interval(value=value, low=np.nan, high=np.nan)
+        return _around(value, np.nan, 0, confidence)
     n = min(drawn)
     se = float(np.nanstd(replicates, ddof=1)) * np.sqrt(n / (n - 1))
-    half = float(scipy.special.stdtrit(n - 1, 0.5 + confidence / 2)) * se
-    return Interval(value=value, low=value - half, high=value + half)
+    return _around(value, se, n - 1, confidence)
+
+
+def _around(value: float, se: float, df: int, confidence: float) -> TwoWay:
+    half = float(scipy.special.stdtrit(df, 0.5 + confidence / 2)) * se if df else np.nan
+    return TwoWay(
+        value=value, low=value - half, high=value + half, se=se, df=df, confidence=confidence
+    )

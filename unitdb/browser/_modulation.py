@@ -9,9 +9,16 @@ from unitdb.browser import charts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pandas as pd
+
     from unitdb.release import Release
 
-__all__ = ["modulation_parts"]
+__all__ = ["degraded", "modulation_parts"]
+
+
+def degraded(summary: pd.DataFrame) -> pd.DataFrame:
+    """Rows of sets that show degraded pictures; also where no bias, and so no p, is known."""
+    return summary[(summary["r_original"] - summary["r_stimulus"]).abs() > 0]
 
 
 def modulation_parts(release: Release) -> Iterator[tuple[str | None, Any, str]]:
@@ -23,7 +30,7 @@ def modulation_parts(release: Release) -> Iterator[tuple[str | None, Any, str]]:
         return
     table = release.table("modulation_summary")
     names = {column: str for column, kind in table.dtypes.items() if kind == "category"}
-    rows = table.astype(names).dropna(subset=["p"])
+    rows = degraded(table.astype(names))
     rows = rows[rows["method"] == "abdelhack2018"]
     layers = release.table("layers").sort_values("depth").astype({"model": str, "layer": str})
     for (dataset, model), of in rows.groupby(["dataset", "model"]):

@@ -4,82 +4,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Set
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.analysis import Interval, q_values, sign_flip_p, two_way_difference, two_way_mean
+from unitdb.analysis import TwoWay, q_values, sign_flip_p, two_way_difference, two_way_mean
+from unitdb.measures.biases import COLUMNS, CONTROLS, Key, biases, mean_of_known
 from unitdb.measures.protocol import Release
 from unitdb.tables import Rows
 
-__all__ = ["CONTROLS", "Bias", "bias_at", "mean_of_known", "problems", "summary_rows"]
+__all__ = ["problems", "summary_rows"]
 
 Array = NDArray[np.float64]
-Key: TypeAlias = tuple[str, ...]
 
-Bias: TypeAlias = Mapping[Key, tuple[float, float]]
-"""By dataset, condition, model, layer, method, control and ROI: bias and its standard error."""
-
-CONTROLS = ("noise", "encode-decode")
-_COLUMNS = {"noise": "noise", "encode-decode": "null"}
 _PLACE = ("dataset", "condition", "model", "layer", "method", "roi")
 _NEAR = 1e-6
 _NO_PRIOR = (None, "none")
 
 
-def bias_at(reached: Array, gains: Array, r: float) -> tuple[float, float]:
-    """Gain of simulated brains that decode as well as real ones.
-
-    A parabola in r_original is fitted to all of them by least squares, a line where they have two
-    noises, and read off at r, which is held within the means of the best and the worst noise.
-
-    Parameters
-    ----------
-    reached, gains : arrays of shape (n_noises, n_brains)
-        Mean r_original of pictures shown as they are, and gain, of each brain.
-    r : float
-        What real brains reach.
-
-    Returns
-    -------
-    bias, standard error : float
-        NaN without any.
-    """
-    known = ~np.isnan(reached + gains).any(axis=1)
-    if math.isnan(r) or not known.any():
-        return math.nan, math.nan
-    means = reached[known].mean(axis=1)
-    x = reached[known].ravel() - np.clip(r, means.min(), means.max())
-    y = gains[known].ravel()
-    terms = np.vander(x, min(3, int(known.sum())), increasing=True)
-    coefficients, *_ = np.linalg.lstsq(terms, y, rcond=None)
-    left = len(y) - terms.shape[1]
-    variance = np.square(y - terms @ coefficients).sum() / left if left else np.nan
-    se = np.sqrt(variance * np.linalg.pinv(terms.T @ terms)[0, 0])
-    return float(coefficients[0]), float(se)
-
-
-def mean_of_known(values: Array) -> Array:
-    """Mean over the last axis of what is not NaN; NaN where nothing is."""
-    known = ~np.isnan(values)
-    n = known.sum(axis=-1)
-    sums = np.where(known, values, 0.0).sum(axis=-1)
-    return np.asarray(np.where(n > 0, sums / np.maximum(n, 1), np.nan))
-
-
-def summary_rows(rows: Rows, bias: Bias, as_they_are: Set[tuple[str, str]]) -> Rows:
+def summary_rows(rows: Rows, simulated: Rows, degraded: Set[tuple[str, str]]) -> Rows:
     """Rows of ``modulation_summary``.
 
     Parameters
     ----------
     rows : list of dict
         Of ``modulation``; None or NaN where there is no value.
-    bias : mapping
-        What simulated brains give.
-    as_they_are : set of (str, str)
-        Dataset and condition of sets that show no degraded picture: there is nothing to test.
+    simulated : list of dict
+        Of ``modulation_simulated``.
+    degraded : set of (str, str)
+        Dataset and stimulus of those that were not shown as they are. In sets without any there is
+        nothing to test.
     """
+    bias = biases(rows, simulated, degraded)
+    to_test = {
+        (row["dataset"], row["condition"])
+        for row in rows
+        if (row["dataset"], row["stimulus"]) in degraded
+    }
     groups: dict[Key, Rows] = {}
     for row in rows:
         groups.setdefault(tuple(row[name] for name in _PLACE), []).append(row)
@@ -90,9 +52,9 @@ def summary_rows(rows: Rows, bias: Bias, as_they_are: Set[tuple[str, str]]) -> R
         others = _without_prior(key, first, groups)
         for control in CONTROLS:
             gains = matrices[key][control]
-            given = bias.get((*key[:5], control, key[5]), (math.nan, math.nan))
+            given = bias.get((*key, control), (math.nan, math.nan))
             other = None if others is None else matrices[others][control]
-            tested = key[:2] not in as_they_are
+            tested = key[:2] in to_test
             found.append(
                 dict(zip(_PLACE, key, strict=True))
                 | {"control": control, "level": first["level"], "prior": first["prior"]}
@@ -105,7 +67,7 @@ def summary_rows(rows: Rows, bias: Bias, as_they_are: Set[tuple[str, str]]) -> R
 
 
 def _means(rows: Rows, control: str) -> dict[str, Any]:
-    prefix = _COLUMNS[control]
+    prefix = COLUMNS[control]
     columns = {
         "r_stimulus": "r_stimulus",
         "r_original": "r_original",
@@ -120,29 +82,29 @@ def _means(rows: Rows, control: str) -> dict[str, Any]:
 
 
 def _gain(gains: Array, bias: tuple[float, float], *, tested: bool) -> dict[str, float]:
-    interval = two_way_mean(gains)
-    excess = mean_of_known(gains) - bias[0]
+    of_gain = two_way_mean(gains)
+    excess = of_gain.less(bias[0], se=bias[1])
     return {
-        "gain": interval.value,
-        "gain_low": interval.low,
-        "gain_high": interval.high,
+        "gain": of_gain.value,
+        "gain_low": of_gain.low,
+        "gain_high": of_gain.high,
         "bias": bias[0],
         "bias_se": bias[1],
-        "excess": interval.value - bias[0],
-        "p": sign_flip_p(excess) if tested else math.nan,
+        "excess": excess.value,
+        "excess_low": excess.low,
+        "excess_high": excess.high,
+        "p": excess.p if tested else math.nan,
+        "sign_p": sign_flip_p(mean_of_known(gains) - bias[0]) if tested else math.nan,
     }
 
 
 def _prior(gains: Array, others: Array | None) -> dict[str, float]:
+    names = ("prior_effect", "prior_low", "prior_high", "prior_p", "prior_sign_p")
     if others is None:
-        return dict.fromkeys(("prior_effect", "prior_low", "prior_high", "prior_p"), math.nan)
-    found: Interval = two_way_difference(gains, others)
-    return {
-        "prior_effect": found.value,
-        "prior_low": found.low,
-        "prior_high": found.high,
-        "prior_p": sign_flip_p(mean_of_known(gains) - mean_of_known(others)),
-    }
+        return dict.fromkeys(names, math.nan)
+    found: TwoWay = two_way_difference(gains, others)
+    sign_p = sign_flip_p(mean_of_known(gains) - mean_of_known(others))
+    return dict(zip(names, (found.value, found.low, found.high, found.p, sign_p), strict=True))
 
 
 def _without_prior(key: Key, row: Mapping[str, Any], groups: Mapping[Key, Rows]) -> Key | None:
@@ -162,7 +124,7 @@ def _without_prior(key: Key, row: Mapping[str, Any], groups: Mapping[Key, Rows])
 
 
 def _matrix(rows: Rows, control: str) -> Array:
-    return _matrix_of(rows, f"{_COLUMNS[control]}_gain")
+    return _matrix_of(rows, f"{COLUMNS[control]}_gain")
 
 
 def _matrix_of(rows: Rows, column: str) -> Array:
@@ -189,23 +151,24 @@ def _add_q(rows: Rows) -> None:
         family = tuple(row[name] for name in ("dataset", "model", "method", "control"))
         families.setdefault(family, []).append(row)
     for of in families.values():
-        for row, q in zip(of, q_values(np.array([row["p"] for row in of])), strict=True):
-            row["q"] = float(q)
+        for q_name, p_name in (("q", "p"), ("prior_q", "prior_p")):
+            values = q_values(np.array([row[p_name] for row in of]))
+            for row, q in zip(of, values, strict=True):
+                row[q_name] = float(q)
 
 
 def problems(release: Release) -> Iterator[str]:
     """What is wrong in the tables of modulation of a release, a sentence each."""
-    rows, stated = (release[name].to_pylist() for name in ("modulation", "modulation_summary"))
+    rows, simulated, stated = (
+        release[f"modulation{of}"].to_pylist() for of in ("", "_simulated", "_summary")
+    )
     sets = {(row["dataset"], row["condition"]): row for row in release["test_sets"].to_pylist()}
     degraded = {
         (row["dataset"], row["stimulus"])
         for row in release["stimuli"].select(["dataset", "stimulus", "original"]).to_pylist()
         if row["original"] is not None
     }
-    as_they_are = {(row["dataset"], row["condition"]) for row in rows}
     for row in rows:
-        if (row["dataset"], row["stimulus"]) in degraded:
-            as_they_are.discard((row["dataset"], row["condition"]))
         test = sets.get((row["dataset"], row["condition"]), {"level": None, "prior": None})
         for name in ("level", "prior"):
             if row[name] != test[name]:
@@ -215,12 +178,8 @@ def problems(release: Release) -> Iterator[str]:
                 )
                 return
     names = (*_PLACE[:5], "control", "roi")
-    bias = {
-        tuple(row[name] for name in names): (_number(row["bias"]), _number(row["bias_se"]))
-        for row in stated
-    }
     expected = {
-        tuple(row[name] for name in names): row for row in summary_rows(rows, bias, as_they_are)
+        tuple(row[name] for name in names): row for row in summary_rows(rows, simulated, degraded)
     }
     found = {tuple(row[name] for name in names): row for row in stated}
     for key in sorted(expected.keys() ^ found.keys()):
@@ -231,13 +190,9 @@ def problems(release: Release) -> Iterator[str]:
         for name, value in expected[key].items():
             if not _same(row[name], value):
                 yield (
-                    f"modulation_summary: {'/'.join(key)}: {name} is {row[name]}, but the rows of "
-                    f"modulation give {value}"
+                    f"modulation_summary: {'/'.join(key)}: {name} is {row[name]}, but modulation "
+                    f"and modulation_simulated give {value}"
                 )
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _same(stated: Any, expected: Any) -> bool:

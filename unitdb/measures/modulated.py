@@ -30,7 +30,7 @@ Rows = NDArray[np.intp]
 METHODS = ("abdelhack2018", "normalised")
 VALUES = (
     *("r_stimulus", "r_original", "noise_r_stimulus", "noise_r_original"),
-    *("null_r_stimulus", "null_r_original"),
+    *("null_r_stimulus", "null_r_original", "noise_snr", "null_snr"),
 )
 """What is known of a sample by each method, in the order of arrays."""
 
@@ -111,8 +111,8 @@ def modulated(
 
     Returns
     -------
-    array of shape (n_methods, n_layers, n_samples, 6)
-        :data:`VALUES`, by :data:`METHODS`.
+    array of shape (n_methods, n_layers, n_samples, 8)
+        :data:`VALUES`, by :data:`METHODS`; of the null, means over both halves.
     """
     sharp = pictures.sharp
     found = np.full((len(METHODS), len(layers), len(sharp), len(VALUES)), np.nan)
@@ -137,7 +137,8 @@ def modulated(
                 seed=[*seed, number],
             )
             of[:, 2], of[:, 3] = control.r_stimulus, control.r_original
-    found[..., 4:] = 0
+            of[:, 6] = control.snr
+    found[..., [4, 5, 7]] = 0
     halves = group_halves(pictures.train, seed=[*seed, len(layers)])
     for turn, (encodes, decodes) in enumerate((halves, halves[::-1])):
         decoded = _encoded_and_decoded(
@@ -160,6 +161,7 @@ def modulated(
                 )
                 found[method, number, :, 4] += null.r_stimulus / 2
                 found[method, number, :, 5] += null.r_original / 2
+                found[method, number, :, 7] += null.snr / 2
     return found
 
 
@@ -260,7 +262,7 @@ def simulated_gains(
     found = modulated(
         train, predicted, layers, pictures, settings, n_draws=n_draws, seed=[*seed, 1]
     )
-    r_s, r_o, *controls = np.moveaxis(found, -1, 0)
+    r_s, r_o, *controls, _, _ = np.moveaxis(found, -1, 0)
     values_of = np.stack(
         [
             r_o,

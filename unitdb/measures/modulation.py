@@ -19,16 +19,10 @@ from unitdb.activations import LayerInfo
 from unitdb.analysis import feature_gain
 from unitdb.decoding import DecoderSettings
 from unitdb.errors import ResponsesError, UnitdbError
+from unitdb.measures.biases import mean_of_known
 from unitdb.measures.decoded import Decoded, Place
 from unitdb.measures.encoding import activations_at
-from unitdb.measures.gains import (
-    CONTROLS,
-    Bias,
-    bias_at,
-    mean_of_known,
-    problems,
-    summary_rows,
-)
+from unitdb.measures.gains import problems, summary_rows
 from unitdb.measures.modulated import (
     METHODS,
     VALUES,
@@ -61,7 +55,7 @@ class Modulation(Measure):
     """Of the test sets that have a level, where the recipe asks."""
 
     name = "modulation"
-    tables = ("modulation", "modulation_summary")
+    tables = ("modulation", "modulation_simulated", "modulation_summary")
 
     def steps(self, decoded: Decoded) -> Sequence[GainStep | SimulationStep]:
         """One for each ROI and subject, and for each ROI and simulated brain."""
@@ -79,14 +73,16 @@ class Modulation(Measure):
         """All rows at once."""
         if decoded[0].job.recipe.modulation is None:
             return None
+        simulated = [row for of_job in decoded for row in _simulated_rows(of_job)]
+        if table == "modulation_simulated":
+            return table_of(table, simulated)
         rows = [row for of_job in decoded for row in _rows(of_job)]
         if table == "modulation":
             return table_of(table, rows)
-        bias = {key: of for of_job in decoded for key, of in _bias(of_job).items()}
-        return table_of(table, summary_rows(rows, bias, _as_they_are(decoded)))
+        return table_of(table, summary_rows(rows, simulated, _degraded(decoded)))
 
     def check(self, release: Release) -> Iterable[str]:
-        """Compute the summary again, but for what simulated brains give."""
+        """Compute the summary again, bias and all."""
         return problems(release)
 
 
@@ -419,39 +415,36 @@ def _values(mean: NDArray[np.float64]) -> dict[str, float]:
     return values | gains
 
 
-def _bias(decoded: Decoded) -> Bias:
-    """Gains of simulated brains, where their r_original of pictures as they are is the same."""
-    asked, job = decoded.job.recipe.modulation, decoded.job
+def _simulated_rows(decoded: Decoded) -> Rows:
+    """Rows of ``modulation_simulated``."""
+    asked, job, rows = decoded.job.recipe.modulation, decoded.job, Rows()
     if asked is None:
-        return {}
+        return rows
     simulations = _simulations(decoded)
-    own: dict[int, list[NDArray[np.float64]]] = {}
-    for step in _gain_steps(decoded):
-        r = read_npy(step.target)[:, :, step.pictures.sharp, VALUES.index("r_original")]
-        own.setdefault(step.place[0], []).append(mean_of_known(r))
-    found: dict[tuple[str, ...], tuple[float, float]] = {}
     for place, roi in _rois(decoded):
-        brains = np.array([read_npy(step.target) for step in simulations[place]])
-        # (n_noise, n_brains, n_methods, n_layers, …)
-        simulated = brains.reshape(len(asked.noise), -1, *brains.shape[1:])
-        reached = mean_of_known(np.stack(own[place], axis=-1))
-        for number, condition in enumerate(modulated_sets(job.dataset)):
-            for i, layer in enumerate(job.model.layers):
-                for j, method in enumerate(METHODS):
-                    of = simulated[:, :, j, i]
-                    for k, control in enumerate(CONTROLS):
-                        key = (job.dataset.spec.name, condition, job.model.spec.name, layer.name)
-                        found[*key, method, control, roi] = bias_at(
-                            of[:, :, 0, 0], of[:, :, 1 + number, 1 + k], float(reached[j, i])
+        for step in simulations[place]:
+            found = read_npy(step.target)
+            for number, name in enumerate(modulated_sets(job.dataset)):
+                for i, layer in enumerate(job.model.layers):
+                    for j, method in enumerate(METHODS):
+                        reached, gains = found[j, i, 0, 0], found[j, i, 1 + number, 1:]
+                        rows.append(
+                            partition_keys(scope_of(job, name), layer.name)
+                            | {"method": method, "roi": roi}
+                            | {"noise": step.noise, "brain": step.place[1]}
+                            | {"r_original": float(reached)}
+                            | {"noise_gain": float(gains[0]), "null_gain": float(gains[1])}
                         )
-    return found
+    return rows
 
 
-def _as_they_are(decoded: Sequence[Decoded]) -> set[tuple[str, str]]:
-    """Dataset and name of the test sets all of whose pictures were shown as they are."""
+def _degraded(decoded: Sequence[Decoded]) -> set[tuple[str, str]]:
+    """Dataset and stimulus of those that were not shown as they are."""
     return {
-        (of.job.dataset.spec.name, name)
+        (of.job.dataset.spec.name, str(shown))
         for of in decoded
         for name in modulated_sets(of.job.dataset)
-        if all((s.shown(name) == s.targets(name)).all() for s in of.job.dataset.subjects)
+        for subject in of.job.dataset.subjects
+        for shown, target in zip(subject.shown(name), subject.targets(name), strict=True)
+        if shown != target
     }

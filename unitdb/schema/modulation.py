@@ -43,6 +43,11 @@ _LEVEL = Column(
 _PRIOR = text("prior", "What the subject knew beforehand", null="NULL where nothing is said")
 _NO_R = "NULL where predictions or features do not vary over units"
 _NO_CONTROL = f"{_NO_R}, or noise could not be matched"
+_NO_BIAS = (
+    f"{_NO_CONTROL}; or no simulated brain decodes as well, or as badly: noises of brains "
+    "(`modulation.noise` of the recipe) that are smaller, or larger, give a bias"
+)
+_UNTESTED = f"{_NO_BIAS}; or all pictures were shown as they are"
 
 
 def _difference(
@@ -109,6 +114,19 @@ _MEANS = Follows(
     """
 )
 
+
+def _snr(name: str, of: str) -> Column:
+    return Column(
+        name=name,
+        type=pa.float64(),
+        description=f"Signal-to-noise ratio at which {of}; -100 is noise alone",
+        unit="dB",
+        null=f"{_NO_R}, or even with the least noise the control is not as good as decoding",
+        minimum=-100.0,
+        maximum=40.0,
+    )
+
+
 _EXCESS = Follows(
     template="SELECT {place}, method, control, roi, gain - bias AS excess FROM modulation_summary"
 )
@@ -138,6 +156,9 @@ TABLES = (
                 "The same with the features of the original, which is decoded",
                 null=_NO_R,
             ),
+            _snr(
+                "noise_snr", "features with noise are as good as decoding, of pictures as they are"
+            ),
             correlation(
                 "noise_r_stimulus",
                 "r_stimulus of the control of true features with noise",
@@ -148,6 +169,10 @@ TABLES = (
                 "noise_gain",
                 "Gain against it: (r_original - r_stimulus) less that of the control",
                 null=_NO_CONTROL,
+            ),
+            _snr(
+                "null_snr",
+                "the encode-decode null is, against its noiseless predictions; mean of both halves",
             ),
             correlation(
                 "null_r_stimulus", "r_stimulus of the encode-decode null", null=_NO_CONTROL
@@ -167,6 +192,38 @@ TABLES = (
         primary_key=(*_KEY, "roi", "subject", "stimulus"),
         foreign_keys=(OF_SUBJECT, OF_STIMULUS, OF_LAYER),
         follows=(_GAINS,),
+        optional=True,
+        measured=True,
+        since="2.5",
+    ),
+    Table(
+        name="modulation_simulated",
+        row="a simulated brain that is only fed forward, in a test set with a level: what the bias "
+        "is read off",
+        columns=(
+            *DECODED[:-1],
+            _METHOD,
+            DECODED[-1],
+            Column(
+                name="noise",
+                type=pa.float64(),
+                description="SD of its noise, in parts of that of a voxel's signal",
+                unit="SD of the signal",
+                minimum=0.0,
+            ),
+            count(
+                "brain", "Number of the brain; ROIs of the same size share theirs", unit="number"
+            ),
+            correlation(
+                "r_original",
+                "Mean r_original of the pictures shown as they are, of all sets together",
+                null=_NO_R,
+            ),
+            _difference("noise_gain", "Mean gain against noise", null=_NO_CONTROL),
+            _difference("null_gain", "Mean gain against encode-decode", null=_NO_CONTROL),
+        ),
+        primary_key=(*_KEY, "roi", "noise", "brain"),
+        foreign_keys=(OF_ROI, OF_LAYER),
         optional=True,
         measured=True,
         since="2.5",
@@ -207,22 +264,30 @@ TABLES = (
                 "bias",
                 "Mean gain of simulated brains that are only fed forward: the same network, "
                 "pictures, decoder and number of voxels, and noise that makes r_original of the "
-                "pictures shown as they are the same",
-                null=_NO_CONTROL,
+                "pictures shown as they are the same (modulation_simulated)",
+                null=_NO_BIAS,
             ),
             _free(
                 "bias_se",
                 "Standard error of bias over simulated brains",
-                null=_NO_CONTROL,
+                null=f"{_NO_BIAS}; or of too few",
                 minimum=0.0,
             ),
-            _difference("excess", "gain - bias", null=_NO_CONTROL, least=-8.0, most=8.0),
+            _difference("excess", "gain - bias", null=_NO_BIAS, least=-8.0, most=8.0),
+            *(
+                _free(
+                    f"excess_{end}",
+                    f"{word} end of excess, 95 % interval over pictures and subjects, with the "
+                    "error of bias",
+                    null=f"{_NO_BIAS}, or of a single value",
+                )
+                for end, word in (("low", "Lower"), ("high", "Upper"))
+            ),
             share(
                 "p",
-                "One-sided p of excess: signs of the subjects' excess are flipped; not below "
-                "2⁻ⁿ of n subjects",
+                "One-sided p of excess, by t over pictures and subjects, with the error of bias",
                 unit="probability",
-                null=f"{_NO_CONTROL}; or all pictures were shown as they are",
+                null=_UNTESTED,
             ),
             share(
                 "q",
@@ -230,6 +295,13 @@ TABLES = (
                 "method and control",
                 unit="probability",
                 null="NULL where p is",
+            ),
+            share(
+                "sign_p",
+                "One-sided p of these pictures alone, bias taken as known: signs of the subjects' "
+                "excess are flipped; not below 2⁻ⁿ of n subjects. It says nothing of others",
+                unit="probability",
+                null=_UNTESTED,
             ),
             _difference(
                 "prior_effect",
@@ -251,7 +323,20 @@ TABLES = (
             ),
             share(
                 "prior_p",
-                "One-sided p of prior_effect, by flipping signs of the subjects'",
+                "One-sided p of prior_effect, by t over pictures (not paired) and subjects",
+                unit="probability",
+                null="NULL where prior_effect is, or of a single value",
+            ),
+            share(
+                "prior_q",
+                "Its q, as that of p",
+                unit="probability",
+                null="NULL where prior_p is",
+            ),
+            share(
+                "prior_sign_p",
+                "One-sided p of prior_effect of these pictures alone: signs of the subjects' are "
+                "flipped",
                 unit="probability",
                 null="NULL where prior_effect is",
             ),

@@ -237,12 +237,19 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
             ("r_stimulus", "r_original", "noise_r_stimulus", "noise_r_original"), _FEATURES
         ),
         **dict.fromkeys(("null_r_stimulus", "null_r_original"), _FEATURES),
+        **dict.fromkeys(("noise_snr", "null_snr"), _UNSAID),
         **dict.fromkeys(("noise_gain", "null_gain"), ("computed", "from the correlations beside")),
         "certain": ("unknown", "what subjects said is no part of a release"),
     },
+    "modulation_simulated": dict.fromkeys(
+        ("r_original", "noise_gain", "null_gain"),
+        ("unknown", "brains are not simulated again; bias is computed from it"),
+    ),
     "modulation_summary": {
         **dict.fromkeys(("level", "prior"), ("held", "against table modulation")),
-        **dict.fromkeys(("bias", "bias_se"), ("unknown", "is of brains simulated anew")),
+        **dict.fromkeys(
+            ("bias", "bias_se"), ("computed", "from tables modulation and modulation_simulated")
+        ),
         **dict.fromkeys(
             ("n_subjects", "n_images", "r_stimulus", "r_original", "gain", "prior_effect"), _GAINS
         ),
@@ -252,9 +259,13 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
             ("computed", "from table modulation, the bootstrap done again"),
         ),
         "excess": ("computed", "from gain and bias"),
-        "p": ("computed", "from table modulation and bias"),
+        **dict.fromkeys(
+            ("excess_low", "excess_high", "p", "sign_p"),
+            ("computed", "from table modulation and bias, the bootstrap done again"),
+        ),
         "q": ("computed", "from p"),
-        "prior_p": _GAINS,
+        **dict.fromkeys(("prior_p", "prior_sign_p"), _GAINS),
+        "prior_q": ("computed", "from prior_p"),
     },
     "candidate_sets": {
         **dict.fromkeys(("n_candidates", "n_targets", "n_trained"), ("held", "against candidates")),

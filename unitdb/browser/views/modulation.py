@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
+from unitdb.browser._modulation import degraded
 from unitdb.browser._words import help_on
 
 if TYPE_CHECKING:
@@ -18,12 +19,16 @@ __all__ = ["by_level", "show"]
 
 _SHOWN = (
     *("layer", "roi", "condition", "control", "gain", "gain_low", "gain_high", "bias", "bias_se"),
-    *("excess", "p", "q", "n_subjects", "n_images"),
+    *("excess", "excess_low", "excess_high", "p", "q", "sign_p", "n_subjects", "n_images"),
 )
-_PRIOR = ("layer", "control", "condition", "prior_effect", "prior_low", "prior_high", "prior_p")
+_PRIOR = (
+    *("layer", "control", "condition", "prior_effect", "prior_low", "prior_high", "prior_p"),
+    "prior_q",
+)
 _ORDER = (
     "A gain is to be read beside the bias (red tick): what brains without any top-down effect "
-    "have, simulated with the same network, pictures, decoder and number of voxels. Where blur "
+    "have, simulated with the same network, pictures, decoder and number of voxels; there is none "
+    "where no simulated brain decodes as well. Where blur "
     "always falls, certainty and time go with it: compare sets of the same level, not levels."
 )
 
@@ -113,7 +118,7 @@ def _levels(release: Release, rows: pd.DataFrame, layer: str) -> None:
 def _gains(release: Release, summary: pd.DataFrame, layers: list[str]) -> None:
     st.subheader("Gains", help=help_on("gain"))
     st.caption(_ORDER)
-    tested = summary.dropna(subset=["p"])
+    tested = degraded(summary)
     conditions = tested["condition"].unique().tolist()
     if not conditions:
         st.info("All pictures were shown as they are.")
