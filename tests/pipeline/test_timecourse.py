@@ -74,6 +74,12 @@ def test_times_have_rows_in_the_time_course_alone(release):
     verify(release.path)
 
 
+@pytest.mark.robust(
+    "publishing",
+    given="a release of single times, `tests: [imagery, 'imagery@*']`",
+    before="refused after all was decoded: `@` in the names of its files",
+    now="published, with the predictions of each time",
+)
 def test_numbers_are_those_of_a_reading_of_its_own(lab, release):
     """Predictions of the sets of single times, published by another recipe."""
     text = (lab / "recipe.yaml").read_text().replace("name: small", "name: apart")

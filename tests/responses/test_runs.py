@@ -103,6 +103,13 @@ def test_controls_exchange_within_runs(tmp_path):
     assert len(orders) > 10  # no one exchange of names
 
 
+@pytest.mark.robust(
+    "arrays",
+    given="`windows` where stimuli are held out, not runs: volumes of a run that trains would be "
+    "tested",
+    before="no key: `windows` and `hold_out` of a cross-validation",
+    now="one error: `windows` need `hold_out: runs`, and that needs to know the runs",
+)
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

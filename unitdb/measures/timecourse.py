@@ -282,7 +282,11 @@ def _wrong_without(row: Mapping[str, Any]) -> Iterator[str]:
     without, stimuli, r = row["without"], row["stimuli"], row["mean_r"]
     ends = {name: row[name] for name in ("r_low", "r_high")}
     if without is None:  # without one of them nothing varies: there is no interval either
-        known = {name: value for name, value in (ends | {"stimuli": stimuli}).items() if value}
+        known = {
+            name: value
+            for name, value in (ends | {"stimuli": stimuli}).items()
+            if value is not None
+        }
         for name, value in known.items():
             yield f"{where}: {name} is {value}, where `without` is NULL"
         return
