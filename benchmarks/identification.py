@@ -110,7 +110,7 @@ def _identified(task: tuple[Path, int]) -> tuple[int, float, float]:
     }
     with threadpool_limits(1):
         found = identify(layers, _CANDIDATES, questions)
-        summaries = [summarise(matches, _CANDIDATES) for matches in found.values()]
+        summaries = [summarise(matches, _CANDIDATES) for _, matches in found]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     return len(summaries), time.process_time() - start, peak
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from itertools import combinations, permutations
 
 import numpy as np
@@ -633,7 +634,7 @@ def test_layers_and_regions_are_identified_in_any_memory(n_bytes):
             rows=slice(5, 8), candidates=np.arange(3, 6), targets=np.arange(3), among=among
         ),
     }
-    found = identify(given, 17, questions, n_bytes=n_bytes)
+    found = dict(identify(given, 17, questions, n_bytes=n_bytes))
     places = {(layer, method) for _, layer, method in found}
     assert places == {
         *(("layer0", method) for method in METHODS),
@@ -660,3 +661,19 @@ def test_layers_and_regions_are_identified_in_any_memory(n_bytes):
     assert given[0].n_units("horikawa2017") == 20
     with pytest.raises(AnalysisError, match="there is normalised and horikawa2017"):
         identify(given, 17, questions, methods=["cosine"])
+
+
+def test_matches_are_given_place_by_place():
+    """One at a time, so that memory is that of a place however many there are."""
+    predicted, candidates = made(0, 6, 9, 20)
+    layer = Compared(name="a", predicted=predicted, features=lambda a, b: candidates[a:b])
+    own = np.arange(3)
+    questions = {
+        i: Question(rows=slice(3 * i, 3 * i + 3), candidates=own, targets=own) for i in (0, 1)
+    }
+    alive = weakref.WeakSet()
+    for _, matches in identify([layer], 9, questions, methods=["horikawa2017"]):
+        alive.add(matches)
+        assert len(alive) <= 2  # this one, and the one that the loop let go
+        del matches
+    assert not len(alive)

@@ -129,7 +129,7 @@ def test_the_recipe_of_god_is_planned(five):
     recipe = DATASETS.parent / "pipelines" / "god.yaml"
     (found,) = plan(recipe, releases=five / "releases", data=five)
     assert (found.n_layers, found.n_units, found.n_subjects, found.n_rois) == (8, 40, 5, 10)
-    assert found.conditions == ("perception", "imagery")
+    assert found.conditions == ("perception", "imagery", "imagery-trials")
 
 
 def test_what_was_seen_and_imagined_is_identified_among_categories(five):
@@ -141,15 +141,18 @@ def test_what_was_seen_and_imagined_is_identified_among_categories(five):
     assert set(rows["n_false"]) == {4 + 31 - 1}
     assert set(rows["n_false_trained"]) == {1}  # that of the training pictures
     categories = {f"n{number:08d}" for number in CATEGORIES}
-    for condition in ("perception", "imagery"):
+    for condition in ("perception", "imagery", "imagery-trials"):
         of = rows[rows["condition"] == condition]
         assert set(of["target"]) == categories
         assert (of["stimulus"].str.partition("_")[0] == of["target"]).all()
         assert set(of["subject"]) == {"*", *(f"sub-{number:02d}" for number in range(1, 6))}
+    single = rows[rows["trial"] > 0]
+    assert set(single["condition"]) == {"imagery-trials"}
+    assert set(single["trial"]) == set(range(1, N_TIMES + 1))
     roles = release.sql("SELECT role, count(*) AS n FROM candidates GROUP BY ALL")
     sets = release.table("candidate_sets")
-    assert sorted(sets["n_candidates"]) == [4, 4, 35, 35]
-    assert dict(roles.itertuples(index=False)) == {"target": 16, "trained": 2, "other": 60}
+    assert sorted(sets["n_candidates"]) == [4, 4, 4, 35, 35, 35]
+    assert dict(roles.itertuples(index=False)) == {"target": 24, "trained": 3, "other": 90}
     pictures = release.sql("SELECT DISTINCT n_pictures FROM candidates WHERE set = 'categories'")
     assert pictures["n_pictures"].isna().all()  # the file does not say
     verify(release.path)

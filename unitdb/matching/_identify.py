@@ -90,11 +90,11 @@ def identify(
     methods: Sequence[Method] = METHODS,
     combined: Sequence[str] = COMBINED,
     n_bytes: int = _BYTES,
-) -> dict[tuple[Hashable, str, Method], Matches]:
+) -> Iterator[tuple[tuple[Hashable, str, Method], Matches]]:
     """Compare all predictions with all candidates, layer by layer and layers together.
 
-    Memory is that of ``n_bytes``, of the predictions and of one block of candidates, however many
-    predictions and candidates there are.
+    Memory is that of ``n_bytes``, of the predictions, of one block of candidates and of the matches
+    of a place, which are given as soon as they are whole: sum them up and let them go.
 
     Parameters
     ----------
@@ -108,9 +108,9 @@ def identify(
     n_bytes : int
         Of similarities that are in memory together; numbers do not depend on it.
 
-    Returns
-    -------
-    dict of (key, layer, method) to Matches
+    Yields
+    ------
+    (key, layer, method), Matches
 
     Raises
     ------
@@ -121,6 +121,17 @@ def identify(
         if method not in METHODS:
             raise AnalysisError(f"method {method!r}; there is {' and '.join(METHODS)}")
     ways = tuple(combined) if len(layers) > 1 else ()
+    return _identified(layers, n_candidates, questions, methods, ways, n_bytes)
+
+
+def _identified(
+    layers: Sequence[Compared],
+    n_candidates: int,
+    questions: Mapping[Hashable, Question],
+    methods: Sequence[Method],
+    ways: Sequence[str],
+    n_bytes: int,
+) -> Iterator[tuple[tuple[Hashable, str, Method], Matches]]:
     kept = 1 + len(ways) * len(methods)  # arrays of similarities and of what is summed
     most = max(1, n_bytes // (8 * n_candidates * kept))
     parts: dict[tuple[Hashable, str, Method], list[Matches]] = defaultdict(list)
@@ -130,9 +141,12 @@ def identify(
         for layer, method, s in _similarities(layers, rows, n_candidates, methods, ways):
             for key, question in questions.items():
                 own = _matched(s, rows, question)
-                if own is not None:
-                    parts[key, layer, method].append(own)
-    return {place: Matches.concatenate(found) for place, found in parts.items()}
+                if own is None:
+                    continue
+                place = (key, layer, method)
+                parts[place].append(own)
+                if question.rows.stop <= rows.stop:
+                    yield place, Matches.concatenate(parts.pop(place))
 
 
 def _similarities(

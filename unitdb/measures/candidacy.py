@@ -18,7 +18,7 @@ from unitdb.recipes import IdentificationSpec, Job, SubjectInput
 from unitdb.sealed import is_sealed, sealing
 from unitdb.texts import fits
 
-__all__ = ["Among", "Candidates", "conditions_of", "units_of", "write_features"]
+__all__ = ["Among", "Candidates", "conditions_of", "trained_of", "units_of", "write_features"]
 
 _BYTES = 1 << 26  # of features that are copied together
 _LISTED = 5
@@ -144,6 +144,7 @@ class Among:
 
     def __init__(self, candidates: Candidates, condition: str) -> None:
         self.set, self.condition = candidates, condition
+        self._trained: dict[str, NDArray[np.bool_]] = {}
         subjects = candidates.job.dataset.subjects
         decoded = sorted({t for s in subjects for t in s.targets(condition).tolist()})
         self.true_of = {target: candidates.true_of(target) for target in decoded}
@@ -177,16 +178,11 @@ class Among:
 
     def trained(self, subject: SubjectInput) -> NDArray[np.bool_]:
         """Candidates that train a subject's decoders: of each split, (n_splits, n_candidates)."""
-        of = subject.categories
-        found = np.zeros((len(subject.design.splits), len(self.ids)), dtype=bool)
-        for split, (train, _) in enumerate(subject.design.splits):
-            names = set(subject.design.target_ids[train].tolist())
-            found[split] = [
-                name in names or (name in of and not names.isdisjoint(of[name]))
-                for name in self.ids
-            ]
-        return found
+        if subject.subject not in self._trained:
+            self._trained[subject.subject] = trained_of(subject, self.ids)
+        return self._trained[subject.subject]
 
+    @cached_property
     def roles(self) -> list[str]:
         """Role of each candidate, as table ``candidates`` has it."""
         subjects = self.set.job.dataset.subjects
@@ -196,6 +192,26 @@ class Among:
             "target" if name in targets else "trained" if trained else "other"
             for name, trained in zip(self.ids, trains.tolist(), strict=True)
         ]
+
+
+def trained_of(subject: SubjectInput, ids: Sequence[str]) -> NDArray[np.bool_]:
+    """Candidates that train a subject's decoders: they, or one of the category that they are.
+
+    Returns
+    -------
+    array of bool of shape (n_splits, n_candidates)
+    """
+    names, of_row = np.unique(subject.design.target_ids, return_inverse=True)
+    trains = np.zeros((len(subject.design.splits), len(names)), dtype=bool)
+    for split, (rows, _) in enumerate(subject.design.splits):
+        trains[split, of_row[rows]] = True
+    place = {name: i for i, name in enumerate(names.tolist())}
+    found = np.zeros((len(trains), len(ids)), dtype=bool)
+    for column, name in enumerate(ids):
+        members = (place.get(one) for one in (name, *subject.categories.get(name, ())))
+        if own := [at for at in members if at is not None]:
+            found[:, column] = trains[:, own].any(axis=1)
+    return found
 
 
 def _spec(job: Job) -> IdentificationSpec:

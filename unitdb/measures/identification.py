@@ -20,6 +20,7 @@ from unitdb.measures.identify_rows import (
     prediction_table,
     set_row,
     summary_rows,
+    training_table,
     unit_table,
 )
 from unitdb.measures.identify_step import IdentifyStep, LayerFiles, Samples
@@ -50,6 +51,7 @@ class IdentificationMeasure(Measure):
         "candidates",
         "identification",
         "identification_summary",
+        "candidate_training",
         "candidate_units",
         "candidate_features",
     )
@@ -84,10 +86,12 @@ class IdentificationMeasure(Measure):
         asked = [of for of in decoded if of.job.recipe.identification is not None]
         if not asked:
             return None
-        if table in ("candidate_units", "candidate_features"):
+        if table in ("candidate_training", "candidate_units", "candidate_features"):
             shown = [of for of in asked if _publishes(of)]
             if not shown:
                 return None
+            if table == "candidate_training":
+                return _training(shown)
             return _units(shown) if table == "candidate_units" else _features(shown)
         parts = [part for of in asked for part in _tables(table, of)]
         return pa.concat_tables([table_of(table, []), *parts])
@@ -248,6 +252,17 @@ def _tables(table: str, decoded: Decoded) -> Iterator[pa.Table]:
                         yield prediction_table(decoded.job, among, step)
                     else:
                         yield table_of(table, summary_rows(decoded.job, among, step))
+
+
+def _training(decoded: Sequence[Decoded]) -> pa.Table:
+    parts = [
+        training_table(of.job, among, number)
+        for of in decoded
+        for name in (of.job.recipe.identification.sets if of.job.recipe.identification else ())
+        for among in _every(of, name)
+        for number in range(len(of.job.dataset.subjects))
+    ]
+    return pa.concat_tables([table_of("candidate_training", []), *parts])
 
 
 def _units(decoded: Sequence[Decoded]) -> pa.Table:

@@ -28,6 +28,7 @@ __all__ = [
     "prediction_table",
     "set_row",
     "summary_rows",
+    "training_table",
     "unit_table",
 ]
 
@@ -54,7 +55,7 @@ def set_row(among: Among) -> dict[str, Any]:
     """Row of ``candidate_sets``."""
     job, given = among.set.job, among.set.given
     spec = among.set.spec.sets[among.set.name]
-    roles = Counter(among.roles())
+    roles = Counter(among.roles)
     return _keys(job, among) | {
         "kind": spec.kind,
         "targets": among.set.spec.targets_of(among.set.name),
@@ -84,7 +85,7 @@ def candidate_rows(among: Among) -> Rows:
             "category": among.set.categories[column],
             "n_pictures": numbers[name] or None,
         }
-        for name, role, column in zip(among.ids, among.roles(), among.columns.tolist(), strict=True)
+        for name, role, column in zip(among.ids, among.roles, among.columns.tolist(), strict=True)
     ]
 
 
@@ -108,6 +109,7 @@ def prediction_table(job: Job, among: Among, step: IdentifyStep) -> pa.Table:
     found = step.results()
     subject = PEOPLE if step.subject is None else job.dataset.subjects[step.subject].subject
     names = np.array(among.ids, dtype=object)
+    one = len(step.trained) == 1
     parts = []
     for kind in step.kinds:
         stimuli, trials, targets = _predictions(job, among, step, kind)
@@ -120,6 +122,7 @@ def prediction_table(job: Job, among: Among, step: IdentifyStep) -> pa.Table:
                 "stimulus": pa.array(stimuli, pa.string()),
                 "trial": pa.array(trials, pa.int32()),
                 "target": pa.array(targets, pa.string()),
+                "fold": pa.array(step.folds(kind), pa.int32(), mask=np.full(len(stimuli), one)),
                 "n_units": pa.array(np.full(len(stimuli), found["n_units"][i]), pa.int32()),
             }
             columns |= _counts(counts[i], known=among.codes is not None)
@@ -169,6 +172,17 @@ def summary_rows(job: Job, among: Among, step: IdentifyStep) -> Rows:
                 }
             )
     return rows
+
+
+def training_table(job: Job, among: Among, number: int) -> pa.Table:
+    """Rows of ``candidate_training`` of a subject, in any order."""
+    subject = job.dataset.subjects[number]
+    fold, column = np.nonzero(among.trained(subject))
+    columns = constant(_keys(job, among) | {"subject": subject.subject}, len(fold)) | {
+        "fold": pa.array(fold, pa.int32()),
+        "candidate": pa.array(np.array(among.ids, dtype=object)[column].tolist(), pa.string()),
+    }
+    return ordered("candidate_training", columns)
 
 
 def unit_table(

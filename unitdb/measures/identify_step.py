@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -168,6 +168,11 @@ class IdentifyStep:
         """Kinds of trials that are identified."""
         return KINDS if self.single else KINDS[:1]
 
+    def folds(self, kind: str) -> NDArray[np.intp]:
+        """Split that holds each prediction out; of a mean the first of its samples."""
+        first = self.samples[0]
+        return first.split_of_means if kind == "means" else first.splits
+
     def is_done(self) -> bool:
         """Whether the file is there, as it was written."""
         return is_sealed(self.target)
@@ -177,16 +182,15 @@ class IdentifyStep:
         first = next(iter(self.blocks.values()))[0]
         check_worker(self.code, first.responses)
         with threadpool_limits(1):
-            found = self._identified()
+            # Of each place what a release has of it: matches are of all pairs of images.
+            found = {place: _arrays(of, len(self.columns)) for place, of in self._identified()}
             arrays: dict[str, NDArray[Any]] = {}
             for kind in self.kinds:
                 parts = [found[(roi, kind), layer, method] for roi, layer, method in self.places]
-                arrays |= _arrays(kind, parts)
-                rows = [summarise(each, len(self.columns)) for each in parts]
-                numbers = np.array([[getattr(row, n) for n in NUMBERS[:-1]] for row in rows])
-                q = self._discoveries(numbers[:, NUMBERS.index("p")])
-                arrays[f"{kind}-summary"] = np.column_stack([numbers, q])
-                arrays[f"{kind}-images"] = np.array([_n_images(each) for each in parts])
+                stacked = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+                q = self._discoveries(stacked["summary"][:, NUMBERS.index("p")])
+                stacked["summary"] = np.column_stack([stacked["summary"], q])
+                arrays |= {f"{kind}-{name}": values for name, values in stacked.items()}
             arrays["n_units"] = self._n_units()
         with sealing(self.target) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
@@ -195,7 +199,7 @@ class IdentifyStep:
         """Arrays of the file."""
         return read_npz(self.target, lambda _: True)
 
-    def _identified(self) -> dict[tuple[Hashable, str, Method], Matches]:
+    def _identified(self) -> Iterator[tuple[tuple[Hashable, str, Method], Matches]]:
         layers = [self._compared(layer) for layer in self.layers]
         per_roi = len(layers[0].predicted) // self.n_rois
         n_means = len(self.targets)
@@ -243,7 +247,7 @@ class IdentifyStep:
             name=layer.name, predicted=self._predicted(layer), features=block, mean=mean, sd=sd
         )
 
-    def _predicted(self, layer: LayerFiles) -> NDArray[np.float64]:
+    def _predicted(self, layer: LayerFiles) -> NDArray[np.float32]:
         """Predictions of all ROIs: of each the means, then single samples."""
         stored = Predictions({layer.name: layer.stored}, self.blocks)
         subjects = range(len(self.samples)) if self.subject is None else [self.subject]
@@ -252,11 +256,12 @@ class IdentifyStep:
             values = [
                 stored.block(layer.name, 0, len(layer.stored), roi=roi, subject=subject)[
                     :, layer.positions
-                ].astype(np.float64)
+                ].astype(np.float32)
                 for subject in subjects
             ]
             pairs = zip(self.samples, values, strict=True)
-            parts.append(np.mean([of.means(each) for of, each in pairs], axis=0))
+            means = np.mean([of.means(each) for of, each in pairs], axis=0)
+            parts.append(means.astype(np.float32))
             if self.single:
                 parts += values
         return np.concatenate(parts)
@@ -283,18 +288,15 @@ class IdentifyStep:
         return q
 
 
-def _arrays(kind: str, parts: Sequence[Matches]) -> dict[str, NDArray[np.generic]]:
-    """What a release has of each prediction, row by row of the places."""
-    counts = np.stack([np.stack([getattr(each, of) for of in COUNTS]) for each in parts])
-    chance = [per_target(each, each.rates)[each.targets] for each in parts]
+def _arrays(matches: Matches, n_candidates: int) -> dict[str, NDArray[np.generic]]:
+    """What a release has of the predictions of a place."""
+    summary = summarise(matches, n_candidates)
+    chance = per_target(matches, matches.rates)[matches.targets]
+    counts = np.stack([getattr(matches, of) for of in COUNTS])
     return {
-        f"{kind}-counts": counts.astype(np.int32),  # places × kinds × 3 × predictions
-        f"{kind}-r": np.stack(
-            [np.stack([m.target_r, m.best_r, c]) for m, c in zip(parts, chance, strict=True)]
-        ),
-        f"{kind}-best": np.stack([each.best for each in parts]).astype(np.int32),
+        "counts": counts.astype(np.int32),  # kinds × 3 × predictions
+        "r": np.stack([matches.target_r, matches.best_r, chance]),
+        "best": matches.best.astype(np.int32),
+        "summary": np.array([getattr(summary, name) for name in NUMBERS[:-1]]),
+        "images": np.array(len(np.unique(matches.targets[matches.all[0] > 0]))),
     }
-
-
-def _n_images(matches: Matches) -> int:
-    return len(np.unique(matches.targets[matches.all[0] > 0]))

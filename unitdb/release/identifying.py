@@ -118,7 +118,7 @@ def identified(
     own = sorted(set(targets))
     number = {name: i for i, name in enumerate(own)}
     features = candidates.features(layer, units)
-    found = identify(
+    ((_, matches),) = identify(
         [
             Compared(
                 name=layer,
@@ -141,7 +141,6 @@ def identified(
         },
         methods=[method],
     )
-    matches = found["own", layer, method]
     return Identified(
         rows=pd.DataFrame({"target": list(targets)} | rows_of(matches, ids)),
         summary=summarise(matches, len(ids)),
@@ -261,7 +260,8 @@ def _published(
     values = frame[units].to_numpy(float)
     if published is not None:
         samples = published.samples(asked.subject)
-        trained, folds = published.trained(list(samples["decoded"]))
+        folds = samples["fold"].to_numpy(np.intp)
+        trained = published.trained(asked.subject, folds)
         return values, units, list(asked.targets or samples["target"]), trained, folds
     samples = release.sql(
         "SELECT coalesce(target, stimulus) AS decoded FROM samples WHERE dataset = ? AND "

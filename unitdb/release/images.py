@@ -241,7 +241,7 @@ UnknownDatasetError, UnknownConditionError, UnknownRoiError, UnknownSubjectError
         Examples
         --------
         >>> found = release.identify("outside", "net/fc", mine, names)  # doctest: +SKIP
-        >>> found.summary.rate, found.summary.chance_exchange  # doctest: +SKIP
+        >>> found.summary.rate, found.summary.chance_fold  # doctest: +SKIP
         >>> found.curve([2, 10, 100])  # doctest: +SKIP
         """
         from unitdb.release.identifying import Asked, identify_in

@@ -13,7 +13,6 @@ from unitdb.errors import (
     QueryError,
     UnknownCandidatesError,
 )
-from unitdb.folds import held_out_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +25,22 @@ if TYPE_CHECKING:
 __all__ = ["PublishedSet"]
 
 _FEATURES = "candidate_features"
+_SAMPLES = """
+WITH of AS (
+  SELECT stimulus, trial, target, fold FROM identification WHERE dataset = $1 AND condition = $2
+    AND model = $3 AND set = $4 AND subject = $5
+)
+SELECT stimulus, presentation, decoded, whole.target, coalesce(single.fold, whole.fold, 0) AS fold
+FROM (
+  SELECT sample, stimulus, presentation, coalesce(target, stimulus) AS decoded FROM samples
+  WHERE dataset = $1 AND condition = $2 AND subject = $5
+) JOIN (
+  SELECT DISTINCT stimulus AS decoded, target, fold FROM of WHERE trial = 0
+) AS whole USING (decoded) LEFT JOIN (
+  SELECT DISTINCT stimulus, trial AS presentation, fold FROM of WHERE trial > 0
+) AS single USING (stimulus, presentation)
+ORDER BY sample
+"""
 _SETS = "candidate_sets"
 
 
@@ -131,43 +146,22 @@ class PublishedSet:
         return rows[["mean", "sd"]].to_numpy(float).T
 
     def samples(self, subject: str) -> pd.DataFrame:
-        """Samples of a subject: ``stimulus``, ``presentation``, what is ``decoded``, ``target``."""
-        dataset, condition, model, name = self.place
-        return self._sql(
-            "SELECT stimulus, presentation, decoded, true_of.target FROM (SELECT sample, stimulus, "
-            "presentation, coalesce(target, stimulus) AS decoded FROM samples WHERE dataset = ? "
-            "AND condition = ? AND subject = ?) JOIN (SELECT DISTINCT stimulus AS decoded, target "
-            "FROM identification WHERE dataset = ? AND condition = ? AND model = ? AND set = ? AND "
-            "trial = 0) AS true_of USING (decoded) ORDER BY sample",
-            [dataset, condition, subject, dataset, condition, model, name],
-        )
+        """Samples of a subject: ``stimulus``, ``presentation``, what is ``decoded``, its ``fold``.
 
-    def trained(self, decoded: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-        """Candidates that train the decoder of each sample, and its fold, by what is decoded."""
-        dataset, _, model, _ = self.place
-        shown = self._sql("SELECT stimulus, split FROM stimuli WHERE dataset = ?", [dataset])
-        split_of: dict[str, str] = dict(
-            shown[["stimulus", "split"]].astype(str).itertuples(index=False)
+        And the ``target``, which is the true candidate.
+        """
+        # A single sample has its own fold; where they are averaged it is that of the mean.
+        return self._sql(_SAMPLES, [*self.place, subject])
+
+    def trained(self, subject: str, folds: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Candidates that train the decoder of each fold that is named, (n, n_candidates)."""
+        rows = self._sql(
+            "SELECT fold, candidate FROM candidate_training WHERE dataset = ? AND condition = ? "
+            "AND model = ? AND set = ? AND subject = ?",
+            [*self.place, subject],
         )
-        trains = np.array(
-            [
-                role == "trained" or split_of.get(name) == "train"
-                for name, role in zip(self.ids, self.roles, strict=True)
-            ]
-        )
-        build = self._sql(
-            "SELECT n_folds, seed FROM builds WHERE dataset = ? AND model = ?", [dataset, model]
-        )
-        if build["n_folds"].isna().all():
-            return np.tile(trains, (len(decoded), 1)), np.zeros(len(decoded), dtype=np.intp)
-        images = sorted(name for name, split in split_of.items() if split == "cross-validation")
-        fold_of = {
-            images[image]: fold
-            for fold, members in enumerate(
-                held_out_together(len(images), int(build["n_folds"][0]), seed=int(build["seed"][0]))
-            )
-            for image in members.tolist()
-        }
-        folds = np.array([fold_of.get(name, -1) for name in self.ids])
-        own = np.array([fold_of[name] for name in decoded])
-        return np.asarray((folds >= 0) & (folds != own[:, None])), own
+        place = {name: column for column, name in enumerate(self.ids)}
+        of_fold = rows["fold"].to_numpy(np.intp)
+        found = np.zeros((max([0, *of_fold, *folds]) + 1, len(place)), dtype=bool)
+        found[of_fold, [place[name] for name in rows["candidate"]]] = True
+        return np.asarray(found[folds])

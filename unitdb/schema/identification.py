@@ -201,6 +201,12 @@ TABLES = (
                 unit="index",
             ),
             text("target", "The true candidate"),
+            count(
+                "fold",
+                "Fold that held the sample out; of means the first sample",
+                unit="index from 0",
+                null="NULL where there are no folds",
+            ),
             count("n_units", "Units compared", unit="units"),
             _similarity("target_r", "Similarity with the true candidate"),
             *_counts("", ""),
@@ -344,6 +350,29 @@ TABLES = (
         ),
         primary_key=(*_PLACE_NAMES, "trials"),
         foreign_keys=(OF_ROI, OF_MODEL, _OF_SET),
+        optional=True,
+        measured=True,
+        since=_SINCE,
+    ),
+    Table(
+        name="candidate_training",
+        row="a candidate that trained a subject's decoder of a fold, where features are published",
+        columns=(
+            DATASET,
+            CONDITION,
+            MODEL,
+            SET,
+            SUBJECT,
+            count("fold", "Fold that the decoder is of; 0 without folds", unit="index from 0"),
+            _CANDIDATE,
+        ),
+        primary_key=("dataset", "condition", "model", "set", "subject", "fold", "candidate"),
+        foreign_keys=(
+            _OF_SET,
+            ForeignKey(
+                columns=("dataset", "condition", "model", "set", "candidate"), table="candidates"
+            ),
+        ),
         optional=True,
         measured=True,
         since=_SINCE,

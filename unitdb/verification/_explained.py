@@ -286,6 +286,7 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         },
         **dict.fromkeys(("target_r", "best", "best_r"), _AGAIN),
         "chance_exchange": _IF_PUBLISHED,
+        "fold": ("held", "with candidate_training it must give n_false_trained"),
         "n_units": ("held", "against identification_summary"),
     },
     "identification_summary": {
@@ -296,6 +297,9 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         "n_candidates": ("computed", "from candidates"),
         "q": ("computed", "from p"),
     },
+    "candidate_training": dict.fromkeys(
+        ("subject", "fold", "candidate"), ("held", "it must give n_false_trained of identification")
+    ),
     "candidate_units": dict.fromkeys(
         ("mean", "sd"), ("held", "with candidate_features they must give identification")
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -93,7 +93,9 @@ def _check(
     layers.sort(key=depth.__getitem__)
     rois = sorted(set(rows["roi"]))
     target_of = dict(zip(first["decoded"], first["target"], strict=True))
-    trains = {one: candidates.trained(list(of["decoded"])) for one, of in samples.items()}
+    trains = {
+        one: candidates.trained(one, of["fold"].to_numpy(np.intp)) for one, of in samples.items()
+    }
 
     compared = [
         _compared(release, candidates, layer, rois, samples, kinds, place) for layer in layers
@@ -101,7 +103,6 @@ def _check(
     questions = dict(_questions(candidates, rois, kinds, target_of, samples, trains))
     methods: list[Method] = [one for one in METHODS if one in set(rows["method"])]
     combined = [way for way in COMBINED if way in set(rows["layer"])]
-    found = identify(compared, len(candidates.ids), questions, methods=methods, combined=combined)
     order = {
         "means": pd.Index(decoded, name="stimulus"),
         "single": pd.MultiIndex.from_frame(first[["stimulus", "presentation"]]),
@@ -111,9 +112,15 @@ def _check(
         (row["roi"], row["trials"], row["layer"], row["method"]): row
         for row in summaries.to_dict("records")
     }
-    for key, of in rows.groupby(["roi", "kind", "layer", "method"], sort=False):
-        roi, kind, layer, method = map(str, key)
-        matches = found[(roi, kind), layer, "normalised" if method == METHODS[0] else METHODS[1]]
+    places = dict(list(rows.groupby(["roi", "kind", "layer", "method"], sort=False)))
+    found = identify(compared, len(candidates.ids), questions, methods=methods, combined=combined)
+    for (question, layer, method), matches in found:
+        roi, kind = cast("tuple[str, str]", question)
+        of = places.get((roi, kind, layer, method))
+        if of is None:
+            raise CorruptReleaseError(
+                f"identification: {'/'.join((*place, layer, roi, method))}: no rows of {kind}"
+            )
         by = "stimulus" if kind == "means" else ["stimulus", "trial"]
         where = "/".join((*place, layer, roi, method))
         _hold_rows(where, of.set_index(by).reindex(order[kind]), matches, candidates)
@@ -147,9 +154,9 @@ def _compared(
             )
             values = frame[units].to_numpy(float)
             means.append(_means(values, list(of["decoded"])))
-        parts.append(np.mean(means, axis=0))
+        parts.append(np.mean(means, axis=0).astype(np.float32))
         if "single" in kinds:
-            parts.append(values)
+            parts.append(values.astype(np.float32))
     features = candidates.features(layer, units)
     mean, sd = candidates.scale(layer, None if subject == _PEOPLE else subject)
     return Compared(
@@ -175,15 +182,16 @@ def _questions(
     kinds: Mapping[str, Sequence[str]],
     target_of: Mapping[str, str],
     samples: Mapping[str, pd.DataFrame],
-    trains: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.intp]]],
+    trains: Mapping[str, NDArray[np.bool_]],
 ) -> Iterator[tuple[Hashable, Question]]:
     column = {name: i for i, name in enumerate(candidates.ids)}
     targets = sorted(set(target_of.values()))
     number = {name: i for i, name in enumerate(targets)}
-    trained = np.any([trains[one][0][_of_means(of)] for one, of in samples.items()], axis=0)
-    single, folds = next(iter(trains.values()))
-    masks = {"means": trained, "single": single}
-    held_out = {"means": folds[_of_means(next(iter(samples.values())))], "single": folds}
+    trained = np.any([trains[one][_of_means(of)] for one, of in samples.items()], axis=0)
+    first = next(iter(samples.values()))
+    folds = first["fold"].to_numpy(np.intp)
+    masks = {"means": trained, "single": next(iter(trains.values()))}
+    held_out = {"means": folds[_of_means(first)], "single": folds}
     start = 0
     for roi in rois:
         for kind, names in kinds.items():
