@@ -140,13 +140,13 @@ def modulated(
             of[:, 6] = control.snr
     found[..., [4, 5, 7]] = 0
     halves = group_halves(pictures.train, seed=[*seed, len(layers)])
-    for turn, (encodes, decodes) in enumerate((halves, halves[::-1])):
+    for turn, encodes in enumerate(halves):
         decoded = _encoded_and_decoded(
             responses,
             layers,
             pictures,
             settings,
-            (encodes, decodes),
+            encodes,
             n_draws=n_draws,
             seed=[*seed, len(layers), 1 + turn],
         )
@@ -175,17 +175,16 @@ def _encoded_and_decoded(
     layers: Sequence[Features],
     pictures: Pictures,
     settings: DecoderSettings,
-    halves: tuple[Rows, Rows],
+    encodes: Rows,
     *,
     n_draws: int,
     seed: Sequence[int],
 ) -> Iterator[tuple[Array, NDArray[np.float32]]]:
     """Of each layer what is decoded from encoded responses, and from noise alone.
 
-    The encoder is trained on one half of the samples, the decoder on the other: what noise they
-    have learnt is not the same.
+    The encoder is trained on some of the samples, the decoder on all, as that of the brain itself:
+    one of fewer samples cannot be as good with any noise. They share the noise of some samples.
     """
-    encodes, decodes = halves
     train = pictures.train
     encoded = encode_responses(
         [layer.values[train[encodes]] for layer in layers],
@@ -198,13 +197,13 @@ def _encoded_and_decoded(
     rng = np.random.Generator(np.random.PCG64([*seed, 1]))
     noise = resampled_noise(encoded.residuals, n_draws * n, rng=rng)
     still = encoded.predicted.mean(axis=0, keepdims=True)
-    x = np.concatenate([responses[decodes], encoded.predicted, still, still + noise])
-    tests = np.arange(len(decodes), len(x))
+    x = np.concatenate([responses, encoded.predicted, still, still + noise])
+    tests = np.arange(len(train), len(x))
     from unitdb.decoding import RoiDecoder  # numba, for who decodes
 
-    decoder = RoiDecoder(x, [(np.arange(len(decodes)), tests)], settings)
+    decoder = RoiDecoder(x, [(np.arange(len(train)), tests)], settings)
     # Rows that are predicted do not enter: any will do.
-    rows = np.concatenate([train[decodes], np.full(len(tests), train[decodes[0]])])
+    rows = np.concatenate([train, np.full(len(tests), train[0])])
     for layer in layers:
         found = decoder.predict(layer.values[rows], resolution=layer.resolution)
         of_noise = (found[n + 1 :] - found[n]).astype(np.float32)
