@@ -167,11 +167,11 @@ layer of * is all layers together.
 Raw, the rate among outside photographs is near 1 for any prediction: exchange says so. In a
 cross-validation predictions are mixtures of the photographs that trained, which as candidates beat
 the true one: *all* of the own photographs is below its chance, 1/92 = .011. *Untrained* is top-1
-among those that did not train: those of the fold and the outside ones, {fresh:.0f} or
-{least:.0f} together, the true one included. Its chance is not 1/{fresh:.0f}: the photographs
-of the fold are cut-out objects on grey, the others are not, and who knows that alone has one of
-four. *Exchanged* is the same of another image of the fold. *Category* is what knowing animate from
-inanimate alone would give; the outside photographs are of neither.
+among those that did not train: those of the fold and the outside ones, {fresh:.0f} together, the
+true one included. Its chance is not 1/{fresh:.0f}: the photographs of the fold are cut-out
+objects on grey, the others are not, and who knew that alone would find one of four. *Exchanged* is
+the same of another image of the fold, and what *untrained* is to be held against. *Category* is
+what knowing animate from inanimate alone would give; the outside photographs are of neither.
 """
 
 
@@ -197,8 +197,7 @@ def identification(release: Release) -> str:
         "SELECT (SELECT count(DISTINCT subject) FROM subjects) AS people, "
         "(SELECT max(n_folds) FROM builds) AS folds, (SELECT max(model) FROM models) AS models, "
         "max(n_units) FILTER (layer NOT LIKE '*%') AS units, "
-        "(SELECT max(n_false - n_false_trained) + 1 FROM identification) AS fresh, (SELECT "
-        "min(n_false - n_false_trained) + 1 FROM identification WHERE set = 'outside') AS least "
+        "(SELECT max(n_false - n_false_trained) + 1 FROM identification) AS fresh "
         "FROM identification_summary"
     ).iloc[0]
     rows = release.sql("""
@@ -231,7 +230,8 @@ def identification(release: Release) -> str:
                 row.layer.replace("*", "\\*"),
                 row.rate,
                 _interval(row.low, row.high),
-                *(row.exchange, row.specific, row.category, row.ten, row.whole),
+                *(row.exchange, row.specific, row.category if row.set == "own" else ""),
+                *(row.ten, row.whole),
                 *((row.top1, row.exchanged) if row.set == "outside" else ("", "")),
                 row.mean_rate,
             ]
