@@ -178,8 +178,8 @@ what knowing animate from inanimate alone would give; the outside photographs ar
 def main() -> None:
     """Print the page, or a section."""
     if sys.argv[1] == "timecourse":
-        opened = (unitdb.open(Path(path)) for path in sys.argv[2:4])
-        print(timecourse(*opened, Path(sys.argv[4])), end="")  # noqa: T201
+        first, other = (unitdb.open(Path(path)) for path in sys.argv[2:4])
+        print(timecourse(first, other, Path(sys.argv[4])), end="")  # noqa: T201
         return
     if sys.argv[1] == "modulation":
         print(modulation(unitdb.open(Path(sys.argv[2]))), end="")  # noqa: T201

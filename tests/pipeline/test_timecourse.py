@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import unitdb
-from tests.pipeline.small import N_TEST, N_TRAIN, N_VOXELS, SUBJECTS, edit, lay_out, run
+from tests.pipeline.small import N_TEST, N_TRAIN, N_VOXELS, SUBJECTS, contents, edit, lay_out, run
+from unitdb.measures import MEASURES
 from unitdb.verification import verify
 
 TIMES = np.arange(-4, 15, 2.0)
@@ -147,3 +154,38 @@ def test_lags_are_displacements_of_the_courses(release):
     assert (orders.query("control == 'none'")["p"] > 0.001).all()
     peak = lags.set_index(["condition", "layer", "roi"])["peak_time"]
     assert (peak["vision"] >= peak["imagery"]).all()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.pipeline.small import run
+from unitdb.measures.timecourse import CourseStep
+
+done, compute = [], CourseStep.run
+
+def die(step):
+    if len(done) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    compute(step)
+    done.append(step)
+
+CourseStep.run = die
+run(Path(sys.argv[1]))
+"""
+
+
+def test_killed_in_its_steps_it_goes_on_to_the_same_bytes(lab, release, tmp_path, monkeypatch):
+    copy = shutil.copytree(lab, tmp_path / "lab", ignore=shutil.ignore_patterns("releases"))
+    recipe = copy / "recipe.yaml"
+    killed = subprocess.run([sys.executable, "-c", KILLED, recipe], cwd=Path(__file__).parents[2])
+    assert killed.returncode == -signal.SIGKILL
+    (step,) = {
+        type(one).steps.__globals__["CourseStep"] for one in MEASURES if one.name == "time course"
+    }
+    asked, compute = [], step.run
+    with monkeypatch.context() as patched:
+        patched.setattr(step, "run", lambda one: (asked.append(one), compute(one)))
+        found = contents(run(recipe))
+    assert len(asked) == 2 * 2 * 2 * 3 - 2  # conditions, layers, ROIs, subjects
+    assert found == contents(release.path)

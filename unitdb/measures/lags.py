@@ -59,7 +59,7 @@ class _Courses:
 
     def having(self, control: str) -> list[str]:
         """Subjects that have a value."""
-        known = ~np.isnan(self.curves[control]).all(axis=(1, 2))
+        known = np.asarray(~np.isnan(self.curves[control]).all(axis=(1, 2)))
         return [name for name, has in zip(self.subjects, known, strict=True) if has]
 
     def of(self, subjects: Sequence[str]) -> _Courses:
