@@ -18,7 +18,7 @@ from tests.pipeline.small import contents
 from tests.tiny import remake_sums
 from unitdb.cli import main
 from unitdb.errors import CorruptReleaseError
-from unitdb.publish import finish, retract
+from unitdb.publish import add_erratum, finish, retract
 
 SIGNATURE = "-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----\n"
 ERRATA = ["One is two."]
@@ -138,6 +138,25 @@ def test_a_build_that_was_not_replaced_is_listed_as_before(
     assert (contents(target) if target.exists() else {}) == standing
     left = {path.name for path in target.parent.iterdir()} if target.parent.exists() else set()
     assert left == ({"1.0.0"} if standing else set())
+
+
+@pytest.mark.robust(
+    "publishing",
+    given="an erratum or a retraction after `fetch --replace` was killed",
+    before="gone once the next command put back what stood there",
+    now="what was killed is finished first, then the erratum listed",
+)
+@pytest.mark.filterwarnings("ignore:.*is retracted")
+@pytest.mark.parametrize("step", STEPS)
+def test_what_is_said_after_a_killed_replacement_stays(source: Path, mine: Path, step: str) -> None:
+    add(mine, signature=None)  # one that is signed takes a key
+    with killed_at(step):
+        unitdb.fetch("tiny@1.0.0", source=str(source), releases=mine, replace=True)
+    add_erratum(mine, "tiny", "1.0.0", "Two is three.")
+    retract(mine, "tiny", "1.0.0", reason="Wrong again.")
+    finish(mine, "tiny", "1.0.0")
+    assert entry(mine)["errata"][-1] == "Two is three."
+    assert entry(mine)["retracted"]["reason"] == "Wrong again."
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -70,17 +70,17 @@ def decoded(x, y, splits):
 @pytest.fixture(scope="module", params=["sample", "digits69"])
 def whole(request, tmp_path_factory):
     """A release built by its shipped recipe, its activations and its dataset."""
-    name = request.param
-    folder = tmp_path_factory.mktemp(name)
-    options = []
-    if name == "digits69":
-        options = ["--data", request.getfixturevalue("realdata")]
-    succeed("--releases", folder, "build", ROOT / "pipelines" / f"{name}.yaml", *options)
+    name, data = request.param, None
+    if name == "sample":
+        folder = request.getfixturevalue("sample")[0].parents[1]
+    else:
+        folder, data = tmp_path_factory.mktemp(name), request.getfixturevalue("realdata")
+        recipe = ROOT / "pipelines" / f"{name}.yaml"
+        succeed("--releases", folder, "build", recipe, "--data", data)
     stores = [Activations.open(p) for p in (folder / ".cache").iterdir() if p.is_dir()]
     release = unitdb.open(name, releases=folder)
     layers = release.table("layers")["layer"].tolist()
     (store,) = [store for store in stores if set(layers) <= set(store.layers)]
-    data = options[1] if options else None
     return release, store, open_dataset(name, data=data, cache=folder / ".cache")
 
 

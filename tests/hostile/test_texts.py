@@ -219,14 +219,14 @@ def test_texts_broken_by_chance(tiny_copy: Path, data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
-@settings(ONE_COPY, max_examples=500)
+@settings(ONE_COPY, max_examples=150)
 @given(data=st.data())
 def test_many_texts_broken_by_chance(tiny_copy: Path, data: st.DataObject) -> None:
     fuzz(tiny_copy, data)
 
 
 @pytest.mark.slow
-@settings(ONE_COPY, max_examples=300)
+@settings(ONE_COPY, max_examples=100)
 @given(data=st.data())
 def test_parquet_broken_by_chance(tiny_copy: Path, data: st.DataObject) -> None:
     path = tiny_copy / data.draw(st.sampled_from(["datasets.parquet", "layer_summary.parquet"]))

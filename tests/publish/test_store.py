@@ -30,6 +30,7 @@ from unitdb.programs import run
 from unitdb.publish import add_erratum, publish, retract
 from unitdb.publish.store import init_store, is_store
 from unitdb.release import Catalogue
+from unitdb.release.placing import place
 
 
 @pytest.fixture
@@ -111,6 +112,34 @@ def test_retraction_and_errata_go_along(release: Path, tmp_path: Path) -> None:
     assert entry.errata == ("V1 of S2 is V2",)
     assert entry.retracted == "too many errata"
     assert entry.aliases == ()
+    assert git(store, "status", "--porcelain") == ""
+
+
+@pytest.mark.robust(
+    "publishing",
+    given="a retracted release published to a store, and stopped as its folder is put in place",
+    before="the store lists it as sound",
+    now="the store lists it as retracted before it stands there; the same command finishes",
+)
+@pytest.mark.filterwarnings("ignore:.*is retracted")
+def test_a_retracted_release_is_never_listed_as_sound(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "store"
+    retract(release.parents[1], "tiny", "1.0.0", reason="wrong")
+
+    def stopped(staged: Path, target: Path) -> None:
+        place(staged, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unitdb.publish.store.place", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        publish(release, str(store))
+    monkeypatch.undo()
+    assert (store / "tiny" / "1.0.0").exists()
+    assert [entry.retracted for entry in Catalogue(store).entries()] == ["wrong"]
+    assert publish(release, str(store)) is True
+    assert [entry.retracted for entry in Catalogue(store).entries()] == ["wrong"]
     assert git(store, "status", "--porcelain") == ""
 
 

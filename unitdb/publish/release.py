@@ -173,6 +173,7 @@ def retract(
     """
     reason = _sentence(reason, "the reason of a retraction")
     signer = None if sign is None else find_signer(sign)
+    finish(root, name, version)
     with locked(root / LOCK):
         contents = Catalogue(root).contents()
         release = contents["releases"].get(name, {"versions": {}})
@@ -211,6 +212,7 @@ def add_erratum(root: Path, name: str, version: str, text: str, *, sign: str | N
     """
     text = _sentence(text, "an erratum")
     signer = None if sign is None else find_signer(sign)
+    finish(root, name, version)
     with locked(root / LOCK):
         contents = Catalogue(root).contents()
         versions = contents["releases"].get(name, {"versions": {}})["versions"]

@@ -30,6 +30,7 @@ __all__ = ["init_store", "is_store", "publish_to_folder", "save_catalogue_of_sto
 
 _MARK = "unitdb.store"
 _NEW = ".work/new-store"
+_STAGED = ".work/publish"
 _TEXTS = {
     ".datalad/.gitattributes": "config annex.largefiles=nothing\nmetadata/aggregate* "
     "annex.largefiles=nothing\nmetadata/objects/** annex.largefiles=(anything)\n",
@@ -92,15 +93,21 @@ def publish_to_folder(release: Path, store: Path, signer: Signer | None = None) 
         target = store / name / version
         finish(store, name, version)
         if not target.exists() or target.resolve() != release.resolve():
-            _copy_release(release, target, store)
-            _copy_notes(release, store, name, version, signer)
+            staged = _stage(release, target, store)
+            with locked(store / LOCK):
+                # Before it stands: there is no moment when it does without them.
+                _copy_notes(release, store, name, version, signer, staged=staged)
+                if staged is not None:
+                    place(staged, target)
+            finish(store, name, version)
         elif not is_whole(target):
             sums = read_sums(target)
             check_downloaded(target, sums)
             missing = [path for path in sums if not (target / path).is_file()]
             raise CorruptReleaseError(f"{target / missing[0]}: is missing")
         elif signer is not None:
-            _copy_notes(release, store, name, version, signer)
+            with locked(store / LOCK):
+                _copy_notes(release, store, name, version, signer)
         log = Path(".runs") / name / f"{version}.json"
         paths = [Path(name) / version, Path(CATALOGUE)]
         if (release.resolve().parents[1] / log).exists():
@@ -193,16 +200,20 @@ def _state(store: Path) -> str:
     return run("git", "show-ref", "--head", "--tags", folder=store)
 
 
-def _copy_release(release: Path, target: Path, store: Path) -> None:
-    """Copy a release into the store, file by file against its checksums, and rename it into place.
+def _stage(release: Path, target: Path, store: Path) -> Path | None:
+    """Copy a release to where it can be renamed from, file by file against its checksums.
 
     The files of an annexed release are links; their content is copied.
+
+    Returns
+    -------
+    Path or None
+        The whole copy; None where the release stands in the store already.
     """
-    same = is_same(release, target)
-    if same and is_whole(target):
-        return
+    if is_same(release, target) and is_whole(target):
+        return None
     refuse_other(release, store, target)
-    staged = store / ".work" / f"publish-{target.parent.name}-{target.name}"
+    staged = store / _STAGED / target.parent.name / target.name
     shutil.rmtree(staged, ignore_errors=True)
     sums = read_sums(release)
     for name, expected in sums.items():
@@ -214,28 +225,39 @@ def _copy_release(release: Path, target: Path, store: Path) -> None:
             raise CorruptReleaseError(f"{release / name}: not as {SUMS} says")
     shutil.copyfile(release / SUMS, staged / SUMS)
     sync_all(staged)
-    with locked(store / LOCK):
-        place(staged, target)
-    finish(store, target.parent.name, target.name)
+    return staged
 
 
-def _copy_notes(release: Path, store: Path, name: str, version: str, signer: Signer | None) -> None:
-    """Give the store's catalogue the retraction, the errata and the signature of the release."""
+def _copy_notes(
+    release: Path,
+    store: Path,
+    name: str,
+    version: str,
+    signer: Signer | None,
+    *,
+    staged: Path | None = None,
+) -> None:
+    """Give the store's catalogue the retraction, the errata and the signature of the release.
+
+    The caller holds the lock of the catalogue. What is still to be put in place is listed.
+    """
     source = Catalogue(release.resolve().parents[1]).contents()
     own = _listed(source, name, version)
-    with locked(store / LOCK):
-        contents = Catalogue(store).contents()
-        known_entries = [listed_entry(found, name, version) for found in (contents, source)]
-        listed = _listed(contents, name, version)
-        if own.get("retracted") is not None:
-            listed["retracted"] = own["retracted"]
-        known = listed.get("errata", [])
-        added = [text for text in own.get("errata", []) if text not in known]
-        if added:
-            listed["errata"] = [*known, *added]
-        contents["releases"][name]["aliases"] = aliases(contents["releases"][name]["versions"])
-        sign_entry(contents, name, version, signer=signer, known=known_entries)
-        save_catalogue(store, contents)
+    contents = Catalogue(store).contents()
+    known_entries = [listed_entry(found, name, version) for found in (contents, source)]
+    versions = contents["releases"].setdefault(name, {"versions": {}})["versions"]
+    if staged is not None:
+        versions.setdefault(version, Catalogue(store / _STAGED).describe(staged))
+    listed = versions[version]
+    if own.get("retracted") is not None:
+        listed["retracted"] = own["retracted"]
+    known = listed.get("errata", [])
+    added = [text for text in own.get("errata", []) if text not in known]
+    if added:
+        listed["errata"] = [*known, *added]
+    contents["releases"][name]["aliases"] = aliases(versions)
+    sign_entry(contents, name, version, signer=signer, known=known_entries)
+    save_catalogue(store, contents)
 
 
 def _listed(contents: dict[str, Any], name: str, version: str) -> dict[str, Any]:
