@@ -210,6 +210,13 @@ def test_help_lists_all_commands_without_loading_them() -> None:
         assert lazy.short_help in done.stdout
 
 
+@pytest.mark.parametrize("heavy", ["torch", "numba", "scipy.stats", "sklearn"])
+@pytest.mark.parametrize("room", ["pipeline", "imports", "publish", "verification.recomputed"])
+def test_what_runs_no_network_and_decodes_nothing_is_there_at_once(room: str, heavy: str) -> None:
+    code = f"import sys, unitdb.{room}; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.parametrize("command", sorted(set(main.commands) - set(LAZY)))
 def test_help_names_the_python_call(command: str) -> None:
     result = CliRunner().invoke(main, [command, "--help"])

@@ -17,8 +17,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import unitdb.decoding
 from tests.decoding.reference import reference_predictions
-from unitdb.decoding import DecoderSettings, RoiDecoder, SparseLinearDecoder, VoxelSelectionRidge
-from unitdb.decoding.roi import TILE
+from unitdb.decoding import (
+    TILE,
+    DecoderSettings,
+    RoiDecoder,
+    SparseLinearDecoder,
+    VoxelSelectionRidge,
+)
 from unitdb.errors import IllConditionedError, ResponsesError
 
 N_TEST = 8

@@ -7,9 +7,8 @@ import sys
 
 import pytest
 
-from unitdb.decoding import DecoderSettings
+from unitdb.decoding import TILE, DecoderSettings
 from unitdb.decoding.memory import block_units
-from unitdb.decoding.roi import TILE
 from unitdb.errors import MemoryBudgetError
 
 SIZES = {"n_stimuli": 1250, "n_rows": 1250, "n_splits": 1, "settings": DecoderSettings()}

@@ -193,7 +193,7 @@ def test_a_resumed_build_does_not_decode_again(recipe, monkeypatch):
         patched.setattr("unitdb.pipeline.run.publish_release", stop)
         with pytest.raises(KeyboardInterrupt):
             run(recipe)
-    monkeypatch.setattr("unitdb.predictions.blocks.RoiDecoder", stop)
+    monkeypatch.setattr("unitdb.decoding.roi.RoiDecoder", stop)
     monkeypatch.setattr("unitdb.measures.units.summarise_units", stop)
     assert run(recipe).exists()
 

@@ -96,7 +96,7 @@ def test_killed_in_its_steps_it_goes_on_to_the_same_bytes(
     compute = SpreadStep.run
     with monkeypatch.context() as patched:
         patched.setattr(SpreadStep, "run", lambda step: (asked.append(step), compute(step)))
-        patched.setattr("unitdb.predictions.blocks.RoiDecoder", None)  # all is decoded
+        patched.setattr("unitdb.decoding.roi.RoiDecoder", None)  # all is decoded
         found = contents(run(recipe))
     whole = lay_out(tmp_path / "whole")
     expected = contents(run(whole))

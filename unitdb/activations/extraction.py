@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
 from unitdb.activations.digits import Digits
 from unitdb.activations.features import LoadedFeatures
 from unitdb.activations.identity import environment
-from unitdb.activations.layers import LayerInfo, forward
-from unitdb.activations.loading import LoadedModel
-from unitdb.activations.preprocessing import to_tensor
-from unitdb.activations.stimuli import Image, Stimuli
+from unitdb.activations.layers import LayerInfo
+from unitdb.activations.stimuli import Stimuli
 from unitdb.activations.store import (
     FORMAT,
     META,
@@ -27,13 +23,13 @@ from unitdb.activations.store import (
     StoreMeta,
     describe_array,
 )
-from unitdb.activations.threads import run_in_threads
 from unitdb.activations.units import UnitSelection, select_units
 from unitdb.activations.workspace import clear_abandoned, new_folder
-from unitdb.chance import Generators
 from unitdb.errors import ActivationsError
 from unitdb.specs import content_sha256
-from unitdb.steady import ROUNDING, deviation
+
+if TYPE_CHECKING:
+    from unitdb.activations.loading import LoadedModel
 
 __all__ = ["extract"]
 
@@ -127,46 +123,16 @@ def _write(
     batch_size: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
+    """Fill the store from a network."""
+    from unitdb.activations.passing import pass_pictures  # torch, for those who run networks
+
     selected = {layer.name: select_units(layer, units) for layer in model.layers}
     arrays = {
         layer.name: _new_array(folder, layer, selected[layer.name], len(stimuli))
         for layer in model.layers
     }
-    digits = {name: Digits(len(chosen)) for name, chosen in selected.items()}
-    starts = range(0, len(stimuli), batch_size)
-
-    def run(network: nn.Module, batch: tuple[int, list[Image]]) -> int:
-        start, images = batch
-        stop = start + len(images)
-        _run(
-            model,
-            network,
-            torch.stack([to_tensor(image, model.spec.preprocessing) for image in images]),
-            selected,
-            {name: array[start:stop] for name, array in arrays.items()},
-            digits,
-            stimuli.ids[start:stop],
-        )
-        return stop
-
-    def read() -> Iterator[tuple[int, list[Image]]]:
-        for start in starts:
-            stop = min(start + batch_size, len(stimuli))
-            yield start, [stimuli.image(index) for index in range(start, stop)]
-
-    # Python's generator is shared with threads of other packages; the check at loading sees it.
-    generators = Generators(model.module, python=False)
-    before = generators.states()
-    for done in run_in_threads(model.module, run, read(), n_items=len(starts)):
-        if progress is not None:
-            progress(done, len(stimuli))
-    if which := generators.moved(before):
-        raise ActivationsError(
-            f"model {model.spec.name!r}: random numbers were drawn while pictures passed "
-            f"(generator: {which}); an activation must depend on its picture alone"
-        )
-    for name, array in arrays.items():
-        digits[name].check(where=f"model {model.spec.name!r}: layer {name!r}")
+    pass_pictures(model, stimuli, selected, arrays, batch_size=batch_size, progress=progress)
+    for array in arrays.values():
         array.flush()
 
 
@@ -213,6 +179,12 @@ def _check_alike(
     *,
     where: str,
 ) -> None:
+    if np.array_equal(values, others):
+        return
+    import torch  # where there is something to measure
+
+    from unitdb.steady import ROUNDING, deviation
+
     away = deviation(torch.from_numpy(values), torch.from_numpy(others))
     if away > ROUNDING:
         raise ActivationsError(
@@ -232,60 +204,6 @@ def _new_array(
         dtype=np.float32,
         shape=(n_stimuli, len(chosen)),
     )
-
-
-def _run(
-    model: LoadedModel,
-    network: nn.Module,
-    batch: torch.Tensor,
-    selected: Mapping[str, npt.NDArray[np.int32]],
-    rows: Mapping[str, npt.NDArray[np.float32]],
-    digits: Mapping[str, Digits],
-    ids: Sequence[str],
-) -> None:
-    where = f"model {model.spec.name!r}"
-    layers = {layer.name: layer for layer in model.layers}
-    modules = {layer.name: network.get_submodule(layer.module) for layer in model.layers}
-
-    def receive(name: str, activation: torch.Tensor) -> None:
-        place = f"{where}: layer {name!r}"
-        _check_shape(activation, layers[name], where=place)
-        given = _keep(activation, selected[name], layers[name].n_units)
-        with np.errstate(over="ignore"):  # refused in the next line
-            kept = given.astype(np.float32, copy=False)
-        _check_finite(kept, ids, where=place)
-        digits[name].add(given)
-        rows[name][:] = kept
-
-    forward(network, batch, modules, receive, where=where)
-
-
-def _keep(
-    activation: torch.Tensor, chosen: npt.NDArray[np.int32], n_units: int
-) -> npt.NDArray[Any]:
-    flat = activation.reshape(len(activation), n_units)
-    if len(chosen) < n_units:
-        flat = flat.index_select(1, torch.from_numpy(chosen))
-    if flat.dtype == torch.bfloat16:  # that NumPy has not
-        flat = flat.to(torch.float32)
-    given: npt.NDArray[Any] = flat.numpy()
-    return given
-
-
-def _check_shape(activation: torch.Tensor, layer: LayerInfo, *, where: str) -> None:
-    shape = tuple(activation.shape[1:]) or (1,)
-    if shape != layer.shape:
-        raise ActivationsError(
-            f"{where} has shape {shape} here, but {layer.shape} when the model was loaded"
-        )
-
-
-def _check_finite(kept: npt.NDArray[np.float32], ids: Sequence[str], *, where: str) -> None:
-    finite = np.isfinite(kept).all(axis=1)
-    if not finite.all():
-        raise ActivationsError(
-            f"{where}: the activation of stimulus {ids[int(np.argmin(finite))]!r} is not finite"
-        )
 
 
 def _describe(

@@ -9,7 +9,6 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from unitdb import axes, npy, pictures, steady, texts
 from unitdb.activations.models import ModelSpec
 from unitdb.errors import ModelError, closest
 from unitdb.files import visible
@@ -18,7 +17,7 @@ __all__ = ["environment", "model_packages", "source_sha256"]
 
 _PACKAGES = ("Pillow", "numpy", "torch")
 
-SOURCES = (axes, npy, pictures, steady, texts)
+SOURCES = ("axes", "npy", "pictures", "steady", "texts")
 """Modules beside this folder whose code is part of the identity of activations."""
 
 NO_NUMBER_OF = frozenset(
@@ -31,7 +30,7 @@ def environment() -> dict[str, object]:
     """Hashes of the source that computes, versions of the packages that do, architecture."""
     return {
         "code": source_sha256(Path(__file__).parent),
-        "beside": [source_sha256(Path(str(module.__file__))) for module in SOURCES],
+        "beside": [source_sha256(Path(__file__).parents[1] / f"{name}.py") for name in SOURCES],
         "packages": _versions(_PACKAGES),
         "machine": platform.machine(),
     }

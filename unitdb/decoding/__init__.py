@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unitdb.decoding.settings import DecoderSettings
+from unitdb.decoding.settings import TILE, DecoderSettings
 from unitdb.errors import MissingExtraError
 from unitdb.extras import install_hint, need
 from unitdb.lazily import lazily
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unitdb.decoding.roi import RoiDecoder
 
 __all__ = [
+    "TILE",
     "DecoderSettings",
     "RoiDecoder",
     "SparseLinearDecoder",

@@ -14,8 +14,7 @@ from unitdb.decoding._scaling import check_held, normalise, statistics
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._selection import Correlations
 from unitdb.decoding._shared import ridge_weights
-from unitdb.decoding.roi import TILE
-from unitdb.decoding.settings import DecoderSettings
+from unitdb.decoding.settings import TILE, DecoderSettings
 from unitdb.errors import IllConditionedError, ResponsesError
 from unitdb.resolution import is_constant
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from unitdb.decoding.roi import TILE
-from unitdb.decoding.settings import DecoderSettings
+from unitdb.decoding.settings import TILE, DecoderSettings
 from unitdb.errors import MemoryBudgetError
 
 __all__ = ["block_units"]

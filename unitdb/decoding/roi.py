@@ -18,18 +18,14 @@ from unitdb.decoding._parts import Part, SelectedPart, Smoother, smoother_matric
 from unitdb.decoding._scaling import check_held, normalise
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._torch import TorchSelectedRidge, find_device
-from unitdb.decoding.settings import DecoderSettings
+from unitdb.decoding.settings import TILE, DecoderSettings
 from unitdb.errors import IllConditionedError, ResponsesError
 from unitdb.resolution import flattened, is_constant, resolution_of, scaled
 
-__all__ = ["TILE", "Decoded", "RoiDecoder", "UnitColumns"]
+__all__ = ["Decoded", "RoiDecoder", "UnitColumns"]
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.floating]
-
-TILE = 256
-"""Units computed together. Results of a unit follow from its tile alone, so that blocks of any
-size give the same bits, if they begin at multiples of it."""
 
 
 class UnitColumns(Protocol):

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["DecoderSettings"]
+__all__ = ["TILE", "DecoderSettings"]
+
+TILE = 256
+"""Units computed together. Results of a unit follow from its tile alone, so that blocks of any
+size give the same bits, if they begin at multiples of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from unitdb.activations import Activations, LayerInfo
-from unitdb.decoding import DecoderSettings, encoding_accuracies
+from unitdb.decoding import DecoderSettings
 from unitdb.errors import ResponsesError, UnitdbError
 from unitdb.measures.decoded import Decoded
 from unitdb.measures.protocol import Measure
@@ -142,6 +142,8 @@ class EncodingStep:
 
     def run(self) -> None:
         """Predict the voxels."""
+        from unitdb.decoding import encoding_accuracies  # numba, for who decodes
+
         check_worker(self.code, self.responses)
         arrays = read_npz(self.responses, lambda name: name == "values" or name.startswith("roi-"))
         masks = np.stack([arrays[f"roi-{roi}"] for roi in self.rois])

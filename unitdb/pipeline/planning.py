@@ -11,8 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from unitdb.activations import select_units
-from unitdb.decoding import RoiDecoder
-from unitdb.decoding.roi import TILE
+from unitdb.decoding import TILE
 from unitdb.predictions import block_sizes, memory_of_thread, n_threads
 from unitdb.recipes import BestUnits, Job, SubjectInput, read_jobs, read_recipe
 
@@ -164,6 +163,8 @@ def _seconds_per_unit(
     job: Job, subject: SubjectInput, roi: str, *, n_units: int, seconds: float
 ) -> float:
     """Time a unit takes from an ROI, its share of what units share included."""
+    from unitdb.decoding import RoiDecoder  # numba, which takes a second, is for who decodes
+
     design = subject.design
     y = np.random.default_rng(0).normal(size=(len(design.values), TILE)).astype(np.float32)
     start = time.perf_counter()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,16 @@ from threadpoolctl import threadpool_limits
 
 from unitdb.activations import Activations
 from unitdb.analysis import repeat_reliability
-from unitdb.decoding import DecoderSettings, RoiDecoder, profile_correlation
-from unitdb.decoding.roi import TILE
+from unitdb.decoding import TILE, DecoderSettings, profile_correlation
 from unitdb.errors import IllConditionedError, ResponsesError, UnitdbError, WorkersError
 from unitdb.predictions.arranged import Arranged, arranged_of, load_arranged, true_rows
 from unitdb.recipes import SubjectInput
 from unitdb.responses import shuffle_images
 from unitdb.sealed import read_npz, sealed_shape, sealing, write_npy
 from unitdb.tables import code_sha256
+
+if TYPE_CHECKING:
+    from unitdb.decoding import RoiDecoder
 
 __all__ = [
     "PATTERN_CONTROLS",
@@ -395,6 +397,8 @@ def _decoder(path: Path, roi: str, settings: DecoderSettings) -> _Made:
 
 @lru_cache(maxsize=_DECODERS)
 def _made_decoder(path: Path, roi: str, settings: DecoderSettings) -> _Made:
+    from unitdb.decoding import RoiDecoder  # numba, which takes a second, is for who decodes
+
     arranged = load_arranged(path)
     arrays = read_npz(
         path, lambda name: name in {f"roi-{roi}", "values"} or name.startswith(("rep", "ave"))

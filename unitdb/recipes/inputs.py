@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from unitdb.activations import (
-    MODELS,
-    FeatureModel,
-    LoadedFeatures,
-    LoadedModel,
-    get_model,
-    load_features,
-    load_model,
-)
+from unitdb.activations import MODELS, FeatureModel, LoadedFeatures, get_model, load_features
 from unitdb.errors import (
     RecipeError,
     ResponsesError,
@@ -38,6 +31,9 @@ from unitdb.responses import (
 from unitdb.sources import data_folder
 from unitdb.specs import check_alike
 from unitdb.tables import Use, merge_uses
+
+if TYPE_CHECKING:
+    from unitdb.activations import LoadedModel
 
 __all__ = ["read_datasets", "read_jobs", "read_models"]
 
@@ -94,6 +90,8 @@ def read_models(
             return load_features(features[choice.name], folder=data_folder(data), layers=layers)
         if choice.name not in {**MODELS, **networks}:
             raise UnknownModelError(choice.name, {**MODELS, **networks, **features})
+        from unitdb.activations import load_model  # torch, for those who run networks
+
         spec = get_model(choice.name, networks)
         return load_model(spec, folder=folder, seed=recipe.seed, layers=layers)
 

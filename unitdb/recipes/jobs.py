@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from unitdb.activations import LoadedFeatures, LoadedModel
+from unitdb.activations import LoadedFeatures
 from unitdb.recipes.dataset import DatasetInput
 from unitdb.recipes.identity import build_id, sets_sha256, shown_sha256
 from unitdb.recipes.recipe import Recipe
 from unitdb.recipes.shown import set_rows, stimulus_rows
 from unitdb.specs import Spec, content_sha256
 from unitdb.tables import Use, code_sha256, package_versions
+
+if TYPE_CHECKING:
+    from unitdb.activations import LoadedModel
 
 __all__ = ["Job", "Progress", "named", "plan_sha256"]
 

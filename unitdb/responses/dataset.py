@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.activations import Stimuli, UnitSelection, extract, get_model, load_model
+from unitdb.activations import Stimuli, UnitSelection, extract, get_model
 from unitdb.errors import (
     DatasetError,
     StimulusMismatchError,
@@ -234,6 +234,8 @@ class Dataset:
     def _activations_behind(self, source: SimulatedResponses) -> dict[str, NDArray[np.float32]]:
         """Activations (n_stimuli, n_units) of the units that the simulated brains compute."""
         if not self._computed:
+            from unitdb.activations import load_model  # torch, for those who run networks
+
             store = extract(
                 load_model(get_model(source.model), layers=source.layers),
                 self.stimuli,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from unitdb.activations import MODELS, get_model, load_model
+from unitdb.activations import MODELS, get_model
 from unitdb.cli import terminal
 from unitdb.cli.findings import findings
 from unitdb.cli.options import taking
@@ -178,6 +178,8 @@ def show_model(name: str) -> None:
 
     In Python: unitdb.activations.load_model(unitdb.activations.get_model(NAME))
     """
+    from unitdb.activations import load_model  # torch, for those who run networks
+
     loaded = load_model(get_model(name))
     terminal.echo(f"{loaded.spec.title}\nmodel sha256 {loaded.model_sha256}")
     terminal.echo(f"classified correctly: {', '.join(loaded.checked_on)}\n")
