@@ -26,10 +26,15 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 SLOW_TIMEOUT = 3600
 """Seconds of a slow test; of the others pyproject.toml says how many."""
 
+LONGEST = ("sample", "algonauts92", "browser", "datasets", "every_unit", "hostile_input")
+LONGEST += ("provenance", "workers")
+"""Files of tests, without ``test_``."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the longest: a second process does the rest while the sample is built."""
-    items.sort(key=lambda item: item.path.name != "test_sample.py")
+    """Start with the longest files, so that no process is left alone with one at the end."""
+    place = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))

@@ -297,7 +297,7 @@ def test_columns_are_those_that_bdpy_selects(tmp_path_factory, condition, seed):
     bdata.add(np.array([[9.0]]), "Run")
     for key in ("ROI_a", "ROI_b", "ROI_c"):
         within = rng.integers(0, 2, 6).astype(float)
-        within[rng.integers(6)] = 1.0  # a key that holds nowhere is an error here, and nothing in bdpy
+        within[rng.integers(6)] = 1.0  # held nowhere: an error here, nothing in bdpy
         bdata.add_metadata(key, within, "", where="VoxelData")
     bdata.save(str(path))
     with open_bdata(path) as opened:
