@@ -79,8 +79,10 @@ def whole(request, tmp_path_factory):
         succeed("--releases", folder, "build", recipe, "--data", data)
     stores = [Activations.open(p) for p in (folder / ".cache").iterdir() if p.is_dir()]
     release = unitdb.open(name, releases=folder)
-    layers = release.table("layers")["layer"].tolist()
-    (store,) = [store for store in stores if set(layers) <= set(store.layers)]
+    # Other tests share the sample's cache, with other units of the same network.
+    units = release.sql("SELECT layer, count(DISTINCT unit) AS n FROM accuracy GROUP BY layer")
+    decoded_units = units.set_index("layer")["n"].to_dict()
+    (store,) = [s for s in stores if {la: s.n_units(la) for la in s.layers} == decoded_units]
     return release, store, open_dataset(name, data=data, cache=folder / ".cache")
 
 
