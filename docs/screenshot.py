@@ -1,4 +1,4 @@
-"""Take the picture of the browser that the README shows.
+"""Take the picture of the browser that howto/browser.md shows.
 
 python docs/screenshot.py RELEASE 'units?roi=V4&minimum=0.2' docs/browser.png
 

@@ -13,7 +13,9 @@ from unitdb.schema import TABLES, data_dictionary
 from unitdb.yamltext import parse_yaml
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")] + sorted(ROOT.glob("docs/*.md"))
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")] + sorted(
+    ROOT.glob("docs/**/*.md")
+)
 
 
 def test_the_data_dictionary_is_up_to_date():
@@ -92,12 +94,14 @@ def test_every_dataset_has_a_card(dataset):
     assert (ROOT / "datasets" / dataset / "README.md").read_text().startswith(f"# {dataset}\n")
 
 
-def test_commands_in_the_readme_exist():
+def test_commands_in_pages_exist():
     commands = (ROOT / "docs" / "commands.md").read_text()
-    named = re.findall(r"^unitdb (\w+)( \w+)?", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert len(named) > 8
-    for first, _ in named:
-        assert f"## unitdb {first}\n" in commands
+    pages = [page.read_text() for page in PAGES if page.name != "commands.md"]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", "\n".join(pages), re.DOTALL | re.MULTILINE)
+    code = "\n".join(text for language, text in blocks if language in ("", "bash"))
+    named = set(re.findall(r"^unitdb (\w+)", code, re.MULTILINE))
+    assert len(named) > 15
+    assert [first for first in sorted(named) if f"## unitdb {first}\n" not in commands] == []
 
 
 def test_importing_unitdb_loads_nothing_heavy():
@@ -112,3 +116,16 @@ def test_everything_public_exists_and_is_documented():
 
     for name in unitdb.__all__:
         assert getattr(unitdb, name).__doc__, name
+
+
+def test_first_pages_are_plain_english():
+    command = [sys.executable, ROOT / "docs" / "words.py"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in printed.splitlines()[1:]]
+    assert {row[3] for row in rows} == {"README.md", "own-data.md", "ten-minutes.md"}
+    for mean, longest, relatives, page in rows:
+        assert (float(mean) <= 20, int(longest) <= 40, float(relatives) <= 2) == (True,) * 3, page
+
+
+def test_the_readme_is_short():
+    assert (ROOT / "README.md").read_text().count("\n") <= 130

@@ -13,6 +13,7 @@ from unitdb.files import locked, write_text
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+START = (ROOT / "docs" / "start" / "ten-minutes.md").read_text()
 
 
 def unitdb_command(*arguments: object, **options) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""The README's section "Bring your own data", followed to the letter."""
+"""The pages on data of one's own, followed to the letter."""
 
 import re
 import shutil
@@ -11,15 +11,16 @@ import pytest
 from bdpy import BData
 
 import unitdb
-from tests.acceptance.conftest import README
+from tests.acceptance.conftest import ROOT
 from unitdb.activations import FeatureFiles
 from unitdb.responses import open_dataset
 from unitdb.responses.arrays_spec import ArrayTest
 from unitdb.responses.sets_spec import OtherTargets
 from unitdb.yamltext import parse_yaml
 
-SECTION = README.split("## Bring your own data\n")[1].split("\n## ")[0]
-CODE = re.findall(r"```(\w*)\n(.*?)```", SECTION, re.DOTALL)
+START = (ROOT / "docs" / "start" / "own-data.md").read_text()
+FILES = (ROOT / "docs" / "howto" / "files.md").read_text()
+CODE = re.findall(r"```(\w*)\n(.*?)```", START + FILES, re.DOTALL)
 UNITDB = [sys.executable, "-W", "error", "-c", "from unitdb.cli import main; main()"]
 
 
@@ -33,9 +34,9 @@ def run(line, folder):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Folder in which the section was followed, and what its commands printed."""
+    """Folder in which the pages were followed, and what its commands printed."""
     folder = tmp_path_factory.mktemp("own")
-    files = re.findall(r"`(own/[\w.]+)`:\n\n```\w+\n(.*?)```", SECTION, re.DOTALL)
+    files = re.findall(r"`(own/[\w.]+)`:\n\n```\w+\n(.*?)```", START, re.DOTALL)
     assert [name for name, _ in files] == [
         "own/make_data.py",
         "own/dataset.yaml",
@@ -71,7 +72,7 @@ def test_the_release_is_whole(built):
 
 
 def test_the_table_names_every_format_of_features():
-    table = SECTION.split("| `format` |")[1].split("\n\n")[0]
+    table = FILES.split("| `format` |")[1].split("\n\n")[0]
     formats = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
     assert formats == list(get_args(FeatureFiles.model_fields["format"].annotation))
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import unitdb
-from tests.acceptance.conftest import README, ROOT
+from tests.acceptance.conftest import ROOT, START
 from unitdb import col, nn
 from unitdb.activations import Activations, Stimuli, get_model, load_model, to_tensor
 from unitdb.responses import open_dataset
@@ -56,12 +56,11 @@ def test_the_page_runs(sample, monkeypatch, capsys):
     assert "(1, 224, 224, 3) pyramid" in printed
 
 
-def test_the_readme_runs(sample, monkeypatch, capsys, tmp_path):
+def test_the_first_page_runs(sample, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
-    start, end = README.index("## In Python"), README.index("## From real people")
-    printed = run_code(blocks(README[start:end]), sample, monkeypatch, capsys)
+    printed = run_code(blocks(START), sample, monkeypatch, capsys)
     assert re.search(r"torch.Size\(\[2, \d+\]\) dict_keys\(\['stem'", printed)
-    assert README[README.index("## In torch") : end].count("\n") <= 15
+    assert START[START.index("## In torch") : START.index("## Extras")].count("\n") <= 15
 
 
 def test_every_capability_has_an_example_and_every_example_a_test():

@@ -1,4 +1,4 @@
-"""The README's section on publishing and fetching, line by line, with a tiny release."""
+"""The page on publishing and fetching, line by line, with a tiny release."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from pathlib import Path
 import unitdb
 from tests.pipeline.small import contents
 
-README = Path(__file__).parents[2] / "README.md"
-SECTION = README.read_text().split("### Publish and fetch\n")[1].split("\n## ")[0]
+PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "publish.md").read_text()
 UNITDB = [sys.executable, "-c", "from unitdb.cli import main; main()"]
 
 
 def test_as_written(tiny_copy: Path, tmp_path: Path) -> None:
     release = tiny_copy
-    blocks = re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)
+    blocks = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
     assert [shlex.split(line, comments=True)[0] for line in lines] == ["unitdb"] * 4
     for line in lines:

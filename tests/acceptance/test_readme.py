@@ -1,4 +1,4 @@
-"""The README, followed to the letter; what it does with the sample is in test_sample.py."""
+"""Pages for beginners, followed to the letter; with the sample in test_sample.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import sys
 
 import pytest
 
-from tests.acceptance.conftest import README, ROOT
+from tests.acceptance.conftest import README, ROOT, START
+
+HOWTO = ROOT / "docs" / "howto"
 
 
 def run(code_or_file: list[str], cwd, **environment: str) -> str:
@@ -25,7 +27,8 @@ def run(code_or_file: list[str], cwd, **environment: str) -> str:
 
 
 def test_your_own_network_and_responses(tmp_path):
-    files = re.findall(r"`(mine/[\w.]+)`:\n\n```\w+\n(.*?)```", README, re.DOTALL)
+    page = (HOWTO / "own-network.md").read_text()
+    files = re.findall(r"`(mine/[\w.]+)`:\n\n```\w+\n(.*?)```", page, re.DOTALL)
     assert [name for name, _ in files] == [
         "mine/make_data.py",
         "mine/dataset.yaml",
@@ -36,7 +39,7 @@ def test_your_own_network_and_responses(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    (commands,) = re.findall(r"\nThen\n\n```\n(.*?)```", README, re.DOTALL)
+    (commands,) = re.findall(r"\nThen\n\n```\n(.*?)```", page, re.DOTALL)
     first, build, units = commands.splitlines()
     run(first.split()[1:], tmp_path)
     start = ["-c", "from unitdb.cli import main; main()"]
@@ -47,7 +50,8 @@ def test_your_own_network_and_responses(tmp_path):
 
 
 def test_accuracies_become_a_release_in_ten_lines(tmp_path):
-    (code,) = re.findall(r"## Ten lines.*?```python\n(.*?)```", README, re.DOTALL)
+    page = (HOWTO / "accuracies.md").read_text()
+    (code,) = re.findall(r"## Ten lines.*?```python\n(.*?)```", page, re.DOTALL)
     assert len([line for line in code.splitlines() if line]) <= 10
     run(["-c", code], tmp_path)
     start = ["-c", "from unitdb.cli import main; main()"]
@@ -55,6 +59,6 @@ def test_accuracies_become_a_release_in_ten_lines(tmp_path):
     assert "tables" in run([*start, "verify", "mine"], tmp_path)
 
 
-@pytest.mark.parametrize("command", re.findall(r"^make ([\w-]+)", README, re.MULTILINE))
+@pytest.mark.parametrize("command", re.findall(r"^make ([\w-]+)", README + START, re.MULTILINE))
 def test_make_targets_exist(command):
     assert f"\n{command}:" in (ROOT / "Makefile").read_text()

@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import spearmanr
 
 import unitdb
-from tests.acceptance.conftest import README, ROOT, derived, succeed
+from tests.acceptance.conftest import README, ROOT, START, derived, succeed
 from tests.decoding.reference import reference_accuracy
 from tests.metadata import check_citation, check_croissant, check_data_package
 from tests.pipeline.small import contents
@@ -203,8 +203,8 @@ def test_metadata_are_what_other_programs_read(sample, check):
     check(sample[0])
 
 
-def test_the_ten_lines_of_python_of_the_readme(sample, tmp_path):
-    (code,) = re.findall(r"## In Python\n\n```python\n(.*?)```", README, re.DOTALL)
+def test_the_python_of_the_first_page(sample, tmp_path):
+    (code,) = re.findall(r"## In Python\n\n```python\n(.*?)```", START, re.DOTALL)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=tmp_path,
@@ -218,8 +218,23 @@ def test_the_ten_lines_of_python_of_the_readme(sample, tmp_path):
     assert (tmp_path / "v4.csv").read_text().startswith("# release: sample@1.0.0\n")
 
 
-def test_the_commands_of_the_readme(sample, tmp_path):
-    (commands,) = re.findall(r"docs/commands.md\)\):\n\n```\n(.*?)```", README, re.DOTALL)
+def test_the_python_of_the_readme_prints_what_stands_there(sample, tmp_path):
+    ((code, printed),) = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
+    assert len([line for line in code.splitlines() if line]) <= 8
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"UNITDB_RELEASES": str(sample[0].parents[1])},
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.rstrip() for line in done.stdout.splitlines()] == printed.splitlines()
+    assert (tmp_path / "v4.csv").read_text().startswith("# release: sample@1.0.0\n")
+
+
+def test_the_commands_of_the_first_page(sample, tmp_path):
+    (commands,) = re.findall(r"## On the command line\n\n```\n(.*?)```", START, re.DOTALL)
     lines = [line for line in commands.splitlines() if not line.startswith("unitdb app")]
     assert len(lines) == 8
     unitdb = f'"{sys.executable}" -c "from unitdb.cli import main; main()" "$@"'
