@@ -16,6 +16,7 @@ from unitdb.activations.layers import forward
 from unitdb.activations.models import ClassificationCheck, ModelSpec
 from unitdb.activations.photographs import photograph
 from unitdb.activations.preprocessing import to_tensor
+from unitdb.activations.taps import Tap
 from unitdb.errors import ModelCheckError
 
 __all__ = ["check_classification"]
@@ -24,7 +25,7 @@ _TOLERANCE = 0.05
 
 
 def check_classification(
-    network: nn.Module, modules: Mapping[str, nn.Module], spec: ModelSpec
+    network: nn.Module, layers: Mapping[str, nn.Module | Tap], spec: ModelSpec
 ) -> tuple[str, ...]:
     """Names of the photographs that the network was checked on; empty where it has no check.
 
@@ -32,7 +33,7 @@ def check_classification(
     ----------
     network : torch.nn.Module
         In evaluation mode.
-    modules : mapping of str to torch.nn.Module
+    layers : mapping of str to torch.nn.Module or Tap
         Its layers.
     spec : ModelSpec
         Names the layer of class scores, the photographs and their acceptable classes.
@@ -50,7 +51,7 @@ def check_classification(
     names = sorted(spec.check.photographs)
     wrong = []
     for name in names:
-        scores = _scores(network, modules[spec.check.layer], name, spec)
+        scores = _scores(network, layers[spec.check.layer], name, spec)
         problem = _problem(scores, spec.check, name)
         if problem:
             wrong.append(f"{name}: {problem}")
@@ -76,7 +77,7 @@ def _problem(scores: torch.Tensor, check: ClassificationCheck, name: str) -> str
     return ""
 
 
-def _scores(network: nn.Module, layer: nn.Module, name: str, spec: ModelSpec) -> torch.Tensor:
+def _scores(network: nn.Module, layer: nn.Module | Tap, name: str, spec: ModelSpec) -> torch.Tensor:
     """Class scores of a photograph, tensor of shape (n_classes,)."""
     found: list[torch.Tensor] = []
 

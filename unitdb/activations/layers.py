@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unitdb.activations.foreign import as_model_error
+from unitdb.activations.taps import Tap
 from unitdb.errors import ActivationsError, ModelError
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class LayerInfo:
     depth : int
         Place in the order of all layers of the model, from 0.
     module : str
-        Path of the torch module whose output the activations are.
+        Path of the torch module whose output the activations are; with what is tapped of it
+        (:func:`unitdb.activations.taps.find_tap`).
     kind : str
         Class of that module.
     shape : tuple of int
@@ -54,7 +56,7 @@ class LayerInfo:
 def forward(
     network: nn.Module,
     batch: torch.Tensor,
-    layers: Mapping[str, nn.Module],
+    layers: Mapping[str, nn.Module | Tap],
     receive: Callable[[str, torch.Tensor], None],
     *,
     where: str,
@@ -68,8 +70,8 @@ def forward(
         In evaluation mode.
     batch : tensor of shape (n_images, 3, size, size)
         Preprocessed pictures.
-    layers : mapping of str to torch.nn.Module
-        Modules of the network by layer name.
+    layers : mapping of str to torch.nn.Module or Tap
+        Modules of the network by layer name, or what is tapped of them.
     receive : callable
         Called with a layer's name and its activation, tensor of shape (n_images, ...). The network
         may overwrite that memory later: copy what is kept.
@@ -87,28 +89,46 @@ def forward(
     """
     import torch
 
+    taps = {
+        name: layer if isinstance(layer, Tap) else Tap(module=layer)
+        for name, layer in layers.items()
+    }
     calls = dict.fromkeys(layers, 0)
 
     def catch(name: str, output: Any) -> None:
         calls[name] += 1
-        receive(name, _checked(output, len(batch), where=f"{where}: layer {name!r}"))
+        place = f"{where}: layer {name!r}"
+        if taps[name].use in (None, calls[name]):
+            receive(name, _checked(taps[name].of(output, where=place), len(batch), where=place))
 
     taken = f"{where}: the network does not take input of shape {tuple(batch.shape)}"
-    with _hooks(layers, catch), (guard or torch.inference_mode)(), as_model_error(taken):
+    with _hooks(taps, catch), (guard or torch.inference_mode)(), as_model_error(taken):
         network(batch)
     for name, times in calls.items():
-        if times != 1:
-            raise ModelError(
-                f"{where}: the module of layer {name!r} ran {times} times in one pass; "
-                "an activation is defined only for a module that runs exactly once"
-            )
+        if problem := _wrong_times(taps[name], times):
+            raise ModelError(f"{where}: the module of layer {name!r} {problem}")
+
+
+def _wrong_times(tap: Tap, times: int) -> str:
+    """What is wrong with how often a module ran; empty where nothing is."""
+    if tap.use is not None:
+        return "" if tap.use <= times else f"ran {times} times in one pass: no use #{tap.use}"
+    if times == 1:
+        return ""
+    uses = f"; name one of its uses, PATH#1 to PATH#{times}" if times else ""
+    return (
+        f"ran {times} times in one pass; an activation is defined only for a module that runs "
+        f"exactly once{uses}"
+    )
 
 
 @contextmanager
-def _hooks(layers: Mapping[str, nn.Module], catch: Callable[[str, Any], None]) -> Iterator[None]:
+def _hooks(layers: Mapping[str, Tap], catch: Callable[[str, Any], None]) -> Iterator[None]:
     handles = [
-        module.register_forward_hook(lambda _module, _input, output, name=name: catch(name, output))
-        for name, module in layers.items()
+        tap.module.register_forward_hook(
+            lambda _module, _input, output, name=name: catch(name, output)
+        )
+        for name, tap in layers.items()
     ]
     try:
         yield

@@ -19,6 +19,7 @@ from unitdb.activations.layers import LayerInfo, forward
 from unitdb.activations.models import ModelSpec
 from unitdb.activations.preprocessing import to_tensor
 from unitdb.activations.stimuli import Image
+from unitdb.activations.taps import Tap, find_tap
 from unitdb.activations.threads import network_copies, one_thread
 from unitdb.errors import ModelError, UnknownLayerError
 from unitdb.resolution import HALF
@@ -99,13 +100,13 @@ def load_model(
         if name not in spec.layers:
             raise UnknownLayerError(name, spec.layers, where=f"model {spec.name!r}")
     network = make_network(spec, folder=folder, seed=seed)
-    modules = _find_modules(network, spec)
+    taps = _find_taps(network, spec)
     with one_thread():
         with features_last(network) as last:
             moves = AxesMoved()
-            shapes, precisions = _measure(network, modules, spec, moves.noted)
+            shapes, precisions = _measure(network, taps, spec, moves.noted)
         _check_steady(network, spec)
-        checked_on = check_classification(network, modules, spec)
+        checked_on = check_classification(network, taps, spec)
     weights = weights_sha256(network)
     identity = {
         "spec": spec.identity(),
@@ -119,9 +120,9 @@ def load_model(
             stated=spec.axes,
             layer=name,
             where=f"model {spec.name!r}: layer {name!r}",
-            known=known_axes(modules[name], shapes[name]),
+            known=known_axes(taps[name].module, shapes[name]),
             likely=likely_axes(
-                network, modules[name], shapes[name], moved=bool(last) or moves.found
+                network, taps[name].module, shapes[name], moved=bool(last) or moves.found
             ),
             error=ModelError,
         )
@@ -132,7 +133,7 @@ def load_model(
             name=name,
             depth=depth,
             module=path,
-            kind=type(modules[name]).__name__,
+            kind=type(taps[name].module).__name__,
             shape=shapes[name],
             axes=axes[name],
             n_units=math.prod(shapes[name]),
@@ -150,21 +151,14 @@ def load_model(
     )
 
 
-def _find_modules(network: nn.Module, spec: ModelSpec) -> dict[str, nn.Module]:
+def _find_taps(network: nn.Module, spec: ModelSpec) -> dict[str, Tap]:
     known = dict(network.named_modules(remove_duplicate=False))
-    for path in spec.layers.values():
-        if path not in known:
-            raise UnknownLayerError(
-                path,
-                [name for name in known if name],
-                where=f"the modules of model {spec.name!r}",
-                hint="[name for name, _ in network.named_modules()]",
-            )
-    return {name: known[path] for name, path in spec.layers.items()}
+    where = f"model {spec.name!r}"
+    return {name: find_tap(known, path, where=where) for name, path in spec.layers.items()}
 
 
 def _measure(
-    network: nn.Module, modules: Mapping[str, nn.Module], spec: ModelSpec, guard: Guard
+    network: nn.Module, taps: Mapping[str, Tap], spec: ModelSpec, guard: Guard
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
     """Shape of each layer's activation of one image, and the precision that it is computed in."""
     shapes: dict[str, tuple[int, ...]] = {}
@@ -182,7 +176,7 @@ def _measure(
     where = f"model {spec.name!r}"
     # Two images: of one, the axis of the image could not be told from another of length 1.
     images = torch.zeros(2, 3, size, size)
-    forward(network, images, modules, receive, where=where, guard=guard)
+    forward(network, images, taps, receive, where=where, guard=guard)
     return shapes, precisions
 
 
@@ -191,10 +185,10 @@ def _check_steady(network: nn.Module, spec: ModelSpec) -> None:
     where = f"model {spec.name!r}"
 
     def run_of(of: nn.Module) -> Run:
-        modules = {name: of.get_submodule(path) for name, path in spec.layers.items()}
+        taps = _find_taps(of, spec)
 
         def run(batch: torch.Tensor, receive: Receive, guard: Guard) -> None:
-            forward(of, batch, modules, receive, where=where, guard=guard)
+            forward(of, batch, taps, receive, where=where, guard=guard)
 
         return run
 

@@ -15,6 +15,7 @@ from unitdb.activations.layers import LayerInfo, forward
 from unitdb.activations.loading import LoadedModel
 from unitdb.activations.preprocessing import to_tensor
 from unitdb.activations.stimuli import Image, Stimuli
+from unitdb.activations.taps import find_tap
 from unitdb.activations.threads import run_in_threads
 from unitdb.chance import Generators
 from unitdb.errors import ActivationsError
@@ -100,7 +101,8 @@ def _run(
 ) -> None:
     where = f"model {model.spec.name!r}"
     layers = {layer.name: layer for layer in model.layers}
-    modules = {layer.name: network.get_submodule(layer.module) for layer in model.layers}
+    modules = dict(network.named_modules(remove_duplicate=False))
+    taps = {layer.name: find_tap(modules, layer.module, where=where) for layer in model.layers}
 
     def receive(name: str, activation: torch.Tensor) -> None:
         place = f"{where}: layer {name!r}"
@@ -112,7 +114,7 @@ def _run(
         digits[name].add(given)
         rows[name][:] = kept
 
-    forward(network, batch, modules, receive, where=where)
+    forward(network, batch, taps, receive, where=where)
 
 
 def _keep(
