@@ -142,8 +142,9 @@ def network_input(
     interpolation: Literal["bicubic", "bilinear"],
     mean: Sequence[float],
     std: Sequence[float],
+    resize: int | None = None,
 ) -> NDArray[np.float32]:
-    """Centred square → resize → ``(x - mean) / std``, x in 0–255.
+    """Centred square → resize → ``(x - mean) / std``, x in 0–255; or first resize, then the square.
 
     Parameters
     ----------
@@ -157,21 +158,45 @@ def network_input(
         Pillow's resampling filter (which averages where it makes smaller).
     mean, std : sequence of three float
         Per channel (R, G, B), in units of 0–255.
+    resize : int, optional
+        The whole picture's shorter side is resized to so many pixels, and the centred square of
+        ``size`` cut from that, as torchvision and timm do; ``crop`` is not used then.
 
     Returns
     -------
     array of shape (3, size, size)
         float32.
     """
-    height, width, _ = image.shape
-    side = max(1, round(min(height, width) * crop))
-    top, left = (height - side) // 2, (width - side) // 2
-    square = PIL.Image.fromarray(np.ascontiguousarray(image[top : top + side, left : left + side]))
-    resized = square.resize((size, size), _RESAMPLING[interpolation])
+    if resize is None:
+        resized = _square(image, size, crop, _RESAMPLING[interpolation])
+    else:
+        resized = _resized(image, size, resize, _RESAMPLING[interpolation])
     scaled = (np.asarray(resized, np.float32) - np.array(mean, np.float32)) / np.array(
         std, np.float32
     )
     return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+
+
+def _square(
+    image: NDArray[np.uint8], size: int, crop: float, how: PIL.Image.Resampling
+) -> PIL.Image.Image:
+    height, width, _ = image.shape
+    side = max(1, round(min(height, width) * crop))
+    top, left = (height - side) // 2, (width - side) // 2
+    square = PIL.Image.fromarray(np.ascontiguousarray(image[top : top + side, left : left + side]))
+    return square.resize((size, size), how)
+
+
+def _resized(
+    image: NDArray[np.uint8], size: int, resize: int, how: PIL.Image.Resampling
+) -> PIL.Image.Image:
+    height, width, _ = image.shape
+    shorter = min(height, width)
+    # The longer side is cut off to whole pixels, and the margin rounded, as torchvision does.
+    to = (int(resize * width / shorter), int(resize * height / shorter))
+    whole = PIL.Image.fromarray(np.ascontiguousarray(image)).resize(to, how)
+    left, top = (round((side - size) / 2) for side in to)
+    return whole.crop((left, top, left + size, top + size))
 
 
 def thumbnail(image: NDArray[np.uint8]) -> bytes:

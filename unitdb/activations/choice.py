@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from unitdb.activations.features import FeatureModel, LoadedFeatures, load_features
-from unitdb.activations.models import MODELS, ModelSpec, get_model
+from unitdb.activations.models import MODELS, ModelSpec, NamedNetwork, get_model
 from unitdb.errors import RecipeError, UnknownModelError
-from unitdb.specs import Name, Spec
+from unitdb.specs import Name, RelativePath, Spec
 
 if TYPE_CHECKING:
     from unitdb.activations.loading import LoadedModel
@@ -31,19 +31,54 @@ OwnModel = Annotated[
 """A network, or where it has the key `features`, files of its activations."""
 
 
+NetworkName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(torchvision|timm)/[A-Za-z0-9][A-Za-z0-9._+-]*(:[A-Za-z0-9_]+)?$", max_length=100
+    ),
+]
+"""A network of a library: ``torchvision/NAME[:WEIGHTS]`` or ``timm/NAME[.TAG]``."""
+
+_Layers = (
+    Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+    | Literal["all", "auto", "bhscore"]
+)
+
+
 class ModelChoice(Spec):
     """A network and the layers of it that are decoded.
 
     Parameters
     ----------
     name : str
-        A registered network, or one that the recipe registers.
-    layers : list of str or 'all'
-        Layer names.
+        A registered network, one that the recipe registers, or one of a library:
+        ``torchvision/NAME[:WEIGHTS]``, ``timm/NAME[.TAG]``; ``:random`` for random weights.
+    layers : list of str or 'all', 'auto', 'bhscore'
+        Layer names. Of a library's network, paths of modules, in which ``*`` stands for anything;
+        ``auto`` its stages, blocks and class scores, which ``all`` is too; ``bhscore`` those of
+        published BH scores.
+    weights : str, optional
+        File of a ``state_dict``, relative to the recipe's folder, in place of the library's.
     """
 
-    name: Name
-    layers: Annotated[list[Name], Field(min_length=1)] | Literal["all"] = "all"
+    name: Name | NetworkName
+    layers: _Layers = "all"
+    weights: RelativePath | None = None
+
+    @model_validator(mode="after")
+    def _what_libraries_have(self) -> ModelChoice:
+        if "/" in self.name:
+            return self
+        if self.weights is not None:
+            raise ValueError("weights: of a library's network alone; others are in own_models")
+        if self.layers in ("auto", "bhscore"):
+            raise ValueError(f"layers: {self.layers} is of a library's network alone; use all")
+        return self
+
+    def identity(self, *, words: bool = False) -> Any:
+        """As of any spec; without ``weights`` choices stay those that they were before them."""
+        pairs = super().identity(words=words)
+        return pairs if self.weights is not None else [p for p in pairs if p[0] != "weights"]
 
 
 def load_choice(
@@ -79,7 +114,9 @@ def load_choice(
         raise RecipeError(
             f"{taken!r} is the name of a network that comes with unitdb; choose another"
         )
-    layers = None if choice.layers == "all" else choice.layers
+    if "/" in choice.name:
+        return _load_named(choice, folder=folder, data=data, seed=seed)
+    layers = choice.layers if isinstance(choice.layers, list) else None
     if choice.name in features:
         return load_features(features[choice.name], folder=data, layers=layers)
     if choice.name not in {**MODELS, **networks}:
@@ -88,3 +125,14 @@ def load_choice(
     from unitdb.activations.loading import load_model
 
     return load_model(get_model(choice.name, networks), folder=folder, seed=seed, layers=layers)
+
+
+def _load_named(choice: ModelChoice, *, folder: Path, data: Path, seed: int) -> LoadedModel:
+    from unitdb.activations.loading import load_model
+
+    layers = "auto" if choice.layers == "all" else choice.layers
+    spec = get_model(choice.name, layers=layers, weights=choice.weights)
+    # Class scores that photographs are checked on are decoded where they are asked for.
+    added = isinstance(spec, NamedNetwork) and spec.added
+    asked = list(spec.layers)[: -1 if added else None]
+    return load_model(spec, folder=folder, seed=seed, layers=asked, data=data)

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from unitdb.activations.foreign import as_model_error
-from unitdb.activations.models import ModelSpec
+from unitdb.activations.models import ModelSpec, NamedNetwork
 from unitdb.errors import ModelError, closest
 from unitdb.reads import note_read
 
@@ -37,7 +37,9 @@ _UNREADABLE = (
 )
 
 
-def make_network(spec: ModelSpec, *, folder: Path | None, seed: int) -> nn.Module:
+def make_network(
+    spec: ModelSpec, *, folder: Path | None, seed: int, data: Path | None = None
+) -> nn.Module:
     """Call the factory and load the weights; the network is in evaluation mode, on the CPU.
 
     Parameters
@@ -48,6 +50,8 @@ def make_network(spec: ModelSpec, *, folder: Path | None, seed: int) -> nn.Modul
         What files in the spec are relative to.
     seed : int
         Seed of torch while the factory runs; torch's random state is restored afterwards.
+    data : Path, optional
+        Data folder, which downloaded weights are in.
 
     Raises
     ------
@@ -56,7 +60,8 @@ def make_network(spec: ModelSpec, *, folder: Path | None, seed: int) -> nn.Modul
     """
     factory = _find_factory(spec, folder)
     try:
-        inspect.signature(factory).bind(**spec.factory_options)
+        options = {**spec.factory_options, **_downloaded(spec, data)}
+        inspect.signature(factory).bind(**options)
     except (TypeError, ValueError) as cause:  # a builtin may have no signature
         raise ModelError(
             f"model {spec.name!r}: factory_options of {spec.factory}: {cause}"
@@ -64,7 +69,7 @@ def make_network(spec: ModelSpec, *, folder: Path | None, seed: int) -> nn.Modul
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         with as_model_error(f"model {spec.name!r}: factory {spec.factory}"):
-            network = factory(**spec.factory_options)
+            network = factory(**options)
     if not isinstance(network, nn.Module):
         raise ModelError(
             f"model {spec.name!r}: {spec.factory} must return a torch.nn.Module, "
@@ -74,6 +79,14 @@ def make_network(spec: ModelSpec, *, folder: Path | None, seed: int) -> nn.Modul
         _load_weights(network, _resolve(spec, spec.weights, folder), spec)
     with as_model_error(f"model {spec.name!r}: the network cannot be put into evaluation mode"):
         return network.cpu().eval()
+
+
+def _downloaded(spec: ModelSpec, data: Path | None) -> dict[str, str]:
+    if not isinstance(spec, NamedNetwork) or spec.download is None:
+        return {}
+    from unitdb.activations.networks.weights import kept_weights
+
+    return {"file": str(kept_weights(spec, data=data))}
 
 
 def factory_file_sha256(spec: ModelSpec, *, folder: Path | None) -> str | None:
@@ -161,4 +174,21 @@ def _load_weights(network: nn.Module, path: Path, spec: ModelSpec) -> None:
     try:
         network.load_state_dict(state)
     except RuntimeError as cause:
-        raise ModelError(f"model {spec.name!r}: {path}: {cause}") from None
+        raise ModelError(
+            f"model {spec.name!r}: {path}: {_hint(network, state)}{' '.join(str(cause).split())}"
+        ) from None
+
+
+def _hint(network: nn.Module, state: dict[Any, Any]) -> str:
+    """What the file most likely is, where its names are those of the network but for a wrapping."""
+    names = {str(key) for key in state}
+    own = set(network.state_dict())
+    if names and all(name.startswith("module.") for name in names):
+        return (
+            "all names begin with 'module.' (saved from DataParallel): save "
+            "network.module.state_dict(); "
+        )
+    inner = [key for key, value in state.items() if isinstance(value, dict) and own & set(value)]
+    if inner:
+        return f"the state_dict is under the key {inner[0]!r} of the file: save that alone; "
+    return ""

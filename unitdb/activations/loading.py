@@ -64,6 +64,7 @@ def load_model(
     folder: Path | None = None,
     seed: int = 0,
     layers: Sequence[str] | None = None,
+    data: Path | None = None,
 ) -> LoadedModel:
     """Make a network, find its layers, and check that it is what decoding takes it for.
 
@@ -80,6 +81,8 @@ def load_model(
         Seed of torch while the factory runs.
     layers : sequence of str, optional
         Layers to keep (in the model's order, whatever the order here); all where it is not given.
+    data : Path, optional
+        Data folder, which downloaded weights are in.
 
     Raises
     ------
@@ -99,7 +102,7 @@ def load_model(
     for name in layers or ():
         if name not in spec.layers:
             raise UnknownLayerError(name, spec.layers, where=f"model {spec.name!r}")
-    network = make_network(spec, folder=folder, seed=seed)
+    network = make_network(spec, folder=folder, seed=seed, data=data)
     taps = _find_taps(network, spec)
     with one_thread():
         with features_last(network) as last:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import (
@@ -20,7 +20,14 @@ from unitdb.activations.preprocessing import Preprocessing
 from unitdb.errors import RecipeError, UnknownModelError, closest
 from unitdb.specs import Name, RelativePath, Spec, check_alike
 
-__all__ = ["MODELS", "ClassificationCheck", "ModelSpec", "get_model"]
+__all__ = [
+    "MODELS",
+    "ClassificationCheck",
+    "Download",
+    "ModelSpec",
+    "NamedNetwork",
+    "get_model",
+]
 
 _RELATIVE_PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
 
@@ -55,11 +62,14 @@ class ClassificationCheck(Spec):
         Photograph → summed probability (softmax) of its acceptable classes when all is right. It
         must come out within 0.05: networks still give the right class after many a mistake in
         the preprocessing, but not as surely.
+    at_least : int, optional
+        So many photographs must be classified correctly; all of them where it is not given.
     """
 
     layer: Name
     photographs: Annotated[dict[str, _Classes], Field(min_length=1)]
     probability: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+    at_least: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _known_photographs(self) -> ClassificationCheck:
@@ -136,6 +146,45 @@ class ModelSpec(Spec):
             near = ", ".join(closest(self.check.layer, self.layers) or self.layers)
             raise ValueError(f"check.layer {self.check.layer!r} is not a layer; there is: {near}")
         return self
+
+
+class Download(Spec):
+    """A file of weights, and where it comes from.
+
+    Parameters
+    ----------
+    path : str
+        Below the folder ``networks`` of the data folder.
+    url : str
+        Address.
+    sha256 : str
+        SHA-256 (hex) or the start of it, where the library states one.
+    """
+
+    path: RelativePath
+    url: Annotated[str, StringConstraints(pattern=r"^https://[^\s]+$")]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,64}$")] = ""
+
+
+class NamedNetwork(ModelSpec):
+    """A network of a library, as the library describes it.
+
+    Parameters
+    ----------
+    origin : str
+        Full name: ``torchvision/NAME:WEIGHTS``, ``timm/NAME.TAG``.
+    download : Download or None
+        Weights in the data folder, which the factory gets as ``file``; None where there are none.
+    added : bool
+        Whether the last layer, of class scores, is there for the check alone.
+    """
+
+    # Weights count by their values, wherever they are from.
+    no_number = ModelSpec.no_number | {"origin", "download", "added"}
+
+    origin: str
+    download: Download | None = None
+    added: bool = False
 
 
 def _efficientnet_lite(
@@ -217,20 +266,40 @@ MODELS: dict[str, ModelSpec] = {
 """Networks that come with unitdb (the extra ``demo``)."""
 
 
-def get_model(name: str, extra: Mapping[str, ModelSpec] | None = None) -> ModelSpec:
-    """Find a model by name.
+def get_model(
+    name: str,
+    extra: Mapping[str, ModelSpec] | None = None,
+    *,
+    layers: Sequence[str] | str = "auto",
+    weights: str | None = None,
+) -> ModelSpec:
+    """Find a model by name: of unitdb, of a recipe, or of a library.
 
     Parameters
     ----------
     name : str
-        Name of the model.
+        Name of the model; ``torchvision/NAME[:WEIGHTS]`` or ``timm/NAME[.TAG]`` of one of a
+        library, with ``:random`` for random weights.
     extra : mapping of str to ModelSpec, optional
         Models of a recipe, beside those of unitdb.
+    layers : {"auto", "bhscore"} or sequence of str
+        Layers of a library's network: stages, blocks and class scores; those of published BH
+        scores; or paths of modules, with ``*`` for anything. Class scores that the photographs
+        are checked on come last, whatever is asked for.
+    weights : str, optional
+        File of a ``state_dict`` that a library's network gets in place of the library's, relative
+        to the folder that is given to :func:`unitdb.activations.load_model`.
 
     Raises
     ------
     UnknownModelError
         Names the nearest.
+    UnknownLayerError
+        No module is of such a path.
+    MissingExtraError
+        The library is not installed.
+    ModelError
+        The library cannot be imported, or the network's layers or preprocessing are not known.
     RecipeError
         One of ``extra`` has the name of a network that comes with unitdb.
     """
@@ -238,6 +307,10 @@ def get_model(name: str, extra: Mapping[str, ModelSpec] | None = None) -> ModelS
         raise RecipeError(
             f"{taken!r} is the name of a network that comes with unitdb; choose another"
         )
+    if "/" in name:
+        from unitdb.activations.networks import named_network  # torch, for those who run networks
+
+        return named_network(name, layers=layers, weights=weights)
     known = {**MODELS, **(extra or {})}
     if name not in known:
         raise UnknownModelError(name, known)

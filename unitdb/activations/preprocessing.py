@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from unitdb.activations.stimuli import Image, check_image
 from unitdb.pictures import network_input
@@ -31,6 +32,10 @@ class Preprocessing(Spec):
         Pillow's resampling filter (which averages where it makes smaller).
     mean, std : tuple of three float
         Per channel (R, G, B), in units of 0–255.
+    resize : int, optional
+        The whole picture is resized so that its shorter side has so many pixels, and the centred
+        square of ``size`` is cut from that, as torchvision and timm do. ``crop`` then is the same
+        square, ``size / resize``.
     """
 
     size: Annotated[int, Field(gt=0)]
@@ -38,6 +43,25 @@ class Preprocessing(Spec):
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     mean: tuple[float, float, float]
     std: tuple[_Positive, _Positive, _Positive]
+    resize: Annotated[int, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _square_is_cut_from_what_is_resized(self) -> Preprocessing:
+        if self.resize is None:
+            return self
+        if self.resize < self.size:
+            raise ValueError(f"resize: {self.resize} is less than size, {self.size}")
+        if not math.isclose(self.crop, self.size / self.resize, rel_tol=1e-3):
+            raise ValueError(
+                f"crop: with resize it is size / resize, {self.size / self.resize:.6g}, "
+                f"not {self.crop:g}"
+            )
+        return self
+
+    def identity(self, *, words: bool = False) -> Any:
+        """As of any spec; without ``resize`` networks stay those that they were before it."""
+        pairs = super().identity(words=words)
+        return pairs if self.resize is not None else [p for p in pairs if p[0] != "resize"]
 
 
 def to_tensor(image: Image, preprocessing: Preprocessing) -> torch.Tensor:
@@ -70,5 +94,6 @@ def to_tensor(image: Image, preprocessing: Preprocessing) -> torch.Tensor:
             interpolation=preprocessing.interpolation,
             mean=preprocessing.mean,
             std=preprocessing.std,
+            resize=preprocessing.resize,
         )
     )

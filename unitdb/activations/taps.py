@@ -56,9 +56,7 @@ class Tap:
                 raise ActivationsError(f"{where}: no part [{self.part}]; there is: {there}")
             output = parts[self.part]
         elif parts:
-            there = ", ".join(
-                f"[{name}] {_told(value)}" for name, value in list(parts.items())[:8]
-            )
+            there = ", ".join(f"[{name}] {_told(value)}" for name, value in list(parts.items())[:8])
             raise ActivationsError(
                 f"{where}: the module returns {type(output).__name__}, not a tensor; name a part "
                 f"of it: {there}"

@@ -66,7 +66,7 @@ LAZY = {
     "doctor": Lazy("unitdb.cli.doctor:doctor", "", "Say what is missing here, and what mends it."),
     "errata": Lazy("unitdb.cli.building.publish:errata", "", "List or add what was found wrong."),
     "import": Lazy("unitdb.cli.building.imports:import_", "build", "Publish published accuracies."),
-    "models": Lazy("unitdb.cli.building.build:models", "build", "List networks, or check one."),
+    "models": Lazy("unitdb.cli.building.models:models", "build", "List, show and check networks."),
     "plan": Lazy("unitdb.cli.building.build:show_plan", "build", "Say what a build would take."),
     "publish": Lazy(
         "unitdb.cli.building.publish:publish", "datalad", "Publish a release to a store."

@@ -34,6 +34,9 @@ class Transform:
         Pillow's resampling filter.
     mean, std : tuple of three float
         Per channel (R, G, B), in units of 0–255.
+    resize : int, optional
+        Where it is given, the shorter side of the whole picture becomes so many pixels, and the
+        centred square of ``size`` is cut from that; ``crop`` is not used.
     """
 
     size: int
@@ -41,6 +44,7 @@ class Transform:
     interpolation: Literal["bicubic", "bilinear"]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    resize: int | None = None
 
     def __call__(self, image: PIL.Image.Image) -> torch.Tensor:
         """Prepare a picture; gives a float32 tensor of shape (3, size, size)."""
@@ -53,6 +57,7 @@ class Transform:
                 interpolation=self.interpolation,
                 mean=self.mean,
                 std=self.std,
+                resize=self.resize,
             )
         )
 
@@ -87,6 +92,7 @@ def published_transform(units: UnitSet) -> Transform:
             interpolation=stated["interpolation"],
             mean=tuple(stated["mean"]),
             std=tuple(stated["std"]),
+            resize=stated.get("resize"),
         )
     except KeyError as cause:
         raise ModelError(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from unitdb.datafolder import data_folder
 from unitdb.sources.annexed import FileState
 from unitdb.sources.datasets import check, drop, get, install, states
-from unitdb.sources.folder import data_folder
 from unitdb.sources.spec import DatasetFile, DatasetFiles
 
 __all__ = [

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from unitdb.datafolder import data_folder
 from unitdb.errors import ProgramError, SourceError
 from unitdb.files import locked
 from unitdb.programs import find_program, json_lines, run
@@ -28,7 +29,6 @@ from unitdb.sources.annexed import (
     tracked,
 )
 from unitdb.sources.choice import chosen, fitting
-from unitdb.sources.folder import data_folder
 from unitdb.sources.spec import DatasetFiles
 
 __all__ = ["check", "drop", "get", "install", "states"]

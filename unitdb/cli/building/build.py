@@ -1,4 +1,4 @@
-"""Commands of the building side: ``unitdb build``, ``demo``, ``plan`` and ``models``."""
+"""Commands of the building side: ``unitdb build``, ``demo`` and ``plan``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from unitdb.activations import MODELS, get_model
 from unitdb.cli import terminal
 from unitdb.cli.findings import findings
 from unitdb.cli.options import taking
@@ -17,7 +16,7 @@ from unitdb.cli.terminal import print_table
 from unitdb.pipeline import build as run_build, build_in_datalad, plan as run_plan
 from unitdb.release import open_release
 
-__all__ = ["CACHE", "DATASETS", "build", "demo", "models", "show_plan"]
+__all__ = ["CACHE", "DATASETS", "build", "demo", "show_plan"]
 
 DATASETS = click.option(
     "--datasets",
@@ -156,45 +155,3 @@ def show_plan(root: Path, /, recipe: Path, **options: Any) -> None:
             ["decoding", f"about {minutes} min {seconds} s with {found.n_threads} at work"],
         ]
         print_table([f"{found.dataset}/{found.model}", ""], rows)
-
-
-@click.group()
-def models() -> None:
-    """List the networks that come with unitdb, or load and check one."""
-
-
-@models.command("list")
-def list_models() -> None:
-    """List the registered networks.
-
-    In Python: unitdb.activations.MODELS
-    """
-    rows = [[name, str(len(spec.layers)), spec.title] for name, spec in MODELS.items()]
-    print_table(["model", "layers", "title"], rows)
-
-
-@models.command("show")
-@click.argument("name")
-def show_model(name: str) -> None:
-    """Load a network, check that it classifies photographs, and list its layers.
-
-    In Python: unitdb.activations.load_model(unitdb.activations.get_model(NAME))
-    """
-    from unitdb.activations import load_model  # torch, for those who run networks
-
-    loaded = load_model(get_model(name))
-    terminal.echo(f"{loaded.spec.title}\nmodel sha256 {loaded.model_sha256}")
-    terminal.echo(f"classified correctly: {', '.join(loaded.checked_on)}\n")
-    rows = [
-        [
-            layer.name,
-            str(layer.depth),
-            layer.module,
-            layer.kind,
-            "×".join(map(str, layer.shape)),
-            layer.axes,
-            str(layer.n_units),
-        ]
-        for layer in loaded.layers
-    ]
-    print_table(["layer", "depth", "module", "kind", "shape", "axes", "units"], rows)

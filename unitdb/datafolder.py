@@ -1,4 +1,4 @@
-"""The data folder, and the datasets in it."""
+"""Where data of others is kept: responses, features, weights of networks."""
 
 from __future__ import annotations
 

@@ -1,0 +1,82 @@
+"""Mistakes in the preprocessing are found by photographs, with the real weights of a network."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from unitdb.activations import LoadedModel, get_model, load_model
+from unitdb.activations.networks import check_preprocessing
+from unitdb.cli import main
+from unitdb.errors import ModelError
+
+
+@pytest.fixture(scope="module")
+def lite0() -> LoadedModel:
+    return load_model(get_model("efficientnet-lite0"), layers=["fc"])
+
+
+def better(model: LoadedModel) -> list[str]:
+    return [answer.how for answer in check_preprocessing(model) if answer.better]
+
+
+def test_what_is_right_is_not_bettered(lite0):
+    first, *others = check_preprocessing(lite0)
+    assert (first.how, first.n_right, first.n_photographs) == ("as stated", 5, 5)
+    assert not any(other.better for other in others)
+
+
+def test_exchanged_channels_are_found(lite0):
+    module = copy.deepcopy(lite0.module)
+    with torch.no_grad():
+        stem = module.get_submodule("_conv_stem").weight
+        stem.copy_(stem[:, [2, 1, 0]].clone())
+    assert "channels exchanged (BGR)" in better(replace(lite0, module=module))
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"mean": (0, 0, 0), "std": (255, 255, 255)}, "from −1 to 1"),
+        ({"mean": (0, 0, 0), "std": (1, 1, 1)}, "from −1 to 1"),
+        ({"size": 112}, "twice the size"),
+        ({"size": 448}, "half the size"),
+    ],
+)
+def test_another_mean_and_size_are_found(lite0, change, found):
+    stated = lite0.spec.preprocessing.model_copy(update=change)
+    spec = lite0.spec.model_copy(update={"preprocessing": stated})
+    assert found in better(replace(lite0, spec=spec))
+
+
+def test_a_network_without_classes_has_nothing_to_check(lite0):
+    spec = lite0.spec.model_copy(update={"check": None})
+    with pytest.raises(ModelError, match="no class scores"):
+        check_preprocessing(replace(lite0, spec=spec))
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, ["models", *arguments])
+
+
+def test_commands_on_networks(tmp_path):
+    listed = run("list", "torchvision/vgg1*")
+    assert listed.output.split() == [f"torchvision/vgg{n}" for n in
+                                     ("11", "11_bn", "13", "13_bn", "16", "16_bn", "19", "19_bn")]  # fmt: skip
+    shown = run("layers", "torchvision/resnet18", "--layers", "bhscore").output
+    assert "abs(conv1)" in shown
+    assert "200704" in shown  # 64 × 56 × 56
+    assert "fc" in run("layers", "efficientnet-lite0").output
+    offline = run("show", "torchvision/resnet18", "--data", str(tmp_path))
+    assert offline.exit_code != 0
+
+
+@pytest.mark.slow
+def test_check_of_a_network():
+    checked = run("check", "efficientnet-lite0")
+    assert checked.exit_code == 0
+    assert "as stated" in checked.output

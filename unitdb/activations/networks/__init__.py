@@ -1,0 +1,26 @@
+"""Networks of libraries by name: ``torchvision/NAME[:WEIGHTS]`` and ``timm/NAME[.TAG]``.
+
+A library describes its network itself: preprocessing, class labels, licence and citation are read
+from its metadata. Layers are found as pictures pass (:mod:`unitdb.activations.networks.probing`).
+"""
+
+from __future__ import annotations
+
+from unitdb.activations.networks.named import (
+    SOURCES,
+    is_network_name,
+    list_networks,
+    named_network,
+)
+from unitdb.activations.networks.proof import Answer, check_preprocessing
+from unitdb.activations.networks.weights import get_weights
+
+__all__ = [
+    "SOURCES",
+    "Answer",
+    "check_preprocessing",
+    "get_weights",
+    "is_network_name",
+    "list_networks",
+    "named_network",
+]

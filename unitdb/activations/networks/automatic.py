@@ -1,0 +1,230 @@
+"""Which modules are layers: stages and blocks as they follow each other, paths, published lists."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from unitdb.activations.networks.probing import Probed, Use
+from unitdb.activations.networks.published import published_taps
+from unitdb.activations.taps import module_path
+from unitdb.errors import ModelError, UnknownLayerError
+
+__all__ = ["Found", "chosen_layers", "output_layer"]
+
+_WEIGHTED = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d),
+    *(nn.Linear, nn.Bilinear, nn.MultiheadAttention),
+)
+_PLAIN = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+_USE = re.compile(r"#([1-9]\d*)")
+_MOST = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A layer that was found.
+
+    Parameters
+    ----------
+    name : str
+        In the database.
+    tapped : str
+        What is tapped (:func:`unitdb.activations.taps.find_tap`).
+    shape : tuple of int
+        Of one image.
+    axes : str or None
+        What they are, where that is clear.
+    kind : str
+        Class of the module.
+    gives : str
+        What computed it: ``after ReLU``, ``linear`` …
+    """
+
+    name: str
+    tapped: str
+    shape: tuple[int, ...]
+    axes: str | None
+    kind: str
+    gives: str
+
+
+def chosen_layers(
+    probed: Probed, asked: Sequence[str] | str, *, called: str, origin: str
+) -> tuple[Found, ...]:
+    """Layers of a network, in the order in which their outputs are there.
+
+    Parameters
+    ----------
+    probed : Probed
+        The network, and what ran in a pass.
+    asked : {"auto", "bhscore"} or sequence of str
+        What the layers are.
+    called : str
+        The network's name in its library.
+    origin : str
+        The network, for messages.
+
+    Raises
+    ------
+    UnknownLayerError
+        No module that runs is of such a path.
+    ModelError
+        The network is none of those that BH scores were published of.
+    """
+    if asked == "bhscore":
+        pairs = published_taps(called, dict(probed.network.named_modules()), origin=origin)
+        return tuple(_found(probed, name, tapped, origin) for name, tapped in pairs.items())
+    if asked == "auto":
+        taps = list(_tapped(probed, _steps(probed, "", probed.network)))
+    elif isinstance(asked, str):
+        raise ModelError(f"{origin}: layers are 'auto', 'bhscore' or a list, not {asked!r}")
+    else:
+        taps = [tap for each in asked for tap in _matching(probed, each, origin)]
+    ordered = sorted(dict.fromkeys(taps), key=lambda tap: _use_of(probed, tap, origin).order)
+    return tuple(_found(probed, _name(tap), tap, origin) for tap in ordered)
+
+
+def output_layer(probed: Probed, origin: str) -> Found | None:
+    """What the whole network gives, as a layer; None where that is no single tensor."""
+    uses = probed.uses.get("", ())
+    return _found(probed, "scores", "", origin) if uses and uses[0].part is None else None
+
+
+def _steps(probed: Probed, path: str, module: nn.Module) -> Iterator[str]:
+    """Paths of blocks and weighted layers, containers taken apart."""
+    for child, inner in module.named_children():
+        below = f"{path}.{child}" if path else child
+        if _is_container(inner):
+            yield from _steps(probed, below, inner)
+        elif _weighted(inner):
+            yield below
+
+
+def _is_container(module: nn.Module) -> bool:
+    """Whether a module only holds others that follow each other."""
+    if type(module) in _PLAIN or _holds_blocks(module):
+        return True
+    whole = _size(module)
+    return any(
+        (type(inner) in _PLAIN or isinstance(inner, _PLAIN))
+        and _holds_blocks(inner)
+        and _size(inner) >= _MOST * whole
+        for inner in module.children()
+    )
+
+
+def _holds_blocks(module: nn.Module) -> bool:
+    """Whether a sequence is of blocks of one kind; parallel branches are single layers."""
+    inner = list(module.children())
+    return (
+        isinstance(module, nn.Sequential | nn.ModuleList)
+        and bool(inner)
+        and len({type(each) for each in inner}) == 1
+        and not isinstance(inner[0], _WEIGHTED)
+        and all(_n_weighted(each) > 1 for each in inner)
+    )
+
+
+def _n_weighted(module: nn.Module) -> int:
+    return sum(isinstance(each, _WEIGHTED) for each in module.modules())
+
+
+def _weighted(module: nn.Module) -> bool:
+    return _n_weighted(module) > 0
+
+
+def _size(module: nn.Module) -> int:
+    return sum(weights.numel() for weights in module.parameters())
+
+
+def _tapped(probed: Probed, paths: Iterable[str]) -> Iterator[str]:
+    """What is tapped of modules: each use of those that run several times, the first part."""
+    for path in paths:
+        uses = probed.uses.get(path, ())
+        for use in uses:
+            number = f"#{use.number}" if len(uses) > 1 else ""
+            part = f"[{use.part}]" if use.part is not None else ""
+            yield f"{path}{number}{part}"
+
+
+def _matching(probed: Probed, asked: str, origin: str) -> list[str]:
+    """What is tapped for a path, a pattern of paths, or a name of a layer."""
+    ran = [path for path, uses in probed.uses.items() if path and uses]
+    by_name = {_name(path): path for path in ran}
+    if asked not in ran and by_name.get(asked):
+        asked = by_name[asked]
+    if asked in ran or "*" in asked or "?" in asked:
+        paths = [path for path in ran if fnmatch.fnmatchcase(path, asked)]
+        if paths:
+            return list(_tapped(probed, paths))
+    elif module_path(asked) != asked:
+        _use_of(probed, asked, origin)
+        return [asked]
+    raise UnknownLayerError(
+        asked, ran, where=f"the modules that run in {origin}", hint=f"unitdb models layers {origin}"
+    )
+
+
+def _use_of(probed: Probed, tapped: str, origin: str) -> Use:
+    path = module_path(tapped)
+    uses = probed.uses.get(path, ())
+    if not uses:
+        ran = [name for name, given in probed.uses.items() if name and given]
+        raise UnknownLayerError(path, ran, where=f"the modules that run in {origin}")
+    number = _USE.search(tapped)
+    place = int(number[1]) if number else 1
+    if place > len(uses):
+        raise ModelError(f"{origin}: {path!r} runs {len(uses)} times in one pass, not {place}")
+    return uses[place - 1]
+
+
+def _found(probed: Probed, name: str, tapped: str, origin: str) -> Found:
+    use = _use_of(probed, tapped, origin)
+    module = probed.network.get_submodule(use.path)
+    return Found(
+        name=name,
+        tapped=tapped,
+        shape=use.shape,
+        axes=_axes(module, use.shape),
+        kind=type(module).__name__,
+        gives=f"absolute values, {use.gives}" if tapped.startswith("abs(") else use.gives,
+    )
+
+
+def _name(tapped: str) -> str:
+    """A name that may be a folder: ``#2`` becomes ``-2``, ``[0]`` goes."""
+    plain = re.sub(r"^abs\((.*)\)$", r"\1_abs", tapped)
+    plain = plain.replace("[0]", "").replace("#", "-").replace("[", "-").replace("]", "")
+    return plain.lstrip("._-+")
+
+
+def _axes(module: nn.Module, shape: tuple[int, ...]) -> str | None:
+    """Axes of maps of square pictures, and of tokens whose features a module takes last."""
+    if len(shape) == 3:
+        first, second, third = shape
+        if second == third != first:
+            return "CHW"
+        if first == second != third:
+            return "HWC"
+        return "CHW" if second == third == 1 else None
+    if len(shape) == 2 and shape[0] != shape[1]:
+        last = {width for each in module.modules() for width in _widths(each)}
+        return "TD" if shape[1] in last and shape[0] not in last else None
+    return None
+
+
+def _widths(module: nn.Module) -> tuple[int, ...]:
+    """How many features a module gives."""
+    match module:
+        case nn.Linear():
+            return (module.out_features,)
+        case nn.LayerNorm():
+            return (int(module.normalized_shape[-1]),)
+        case nn.Conv2d():  # of patches, which tokens are made of
+            return (module.out_channels,)
+    return ()

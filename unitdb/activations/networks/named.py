@@ -1,0 +1,120 @@
+"""The registry: from the name of a library's network to its spec, layers included."""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib
+import math
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from unitdb.activations.models import NamedNetwork
+from unitdb.activations.networks.automatic import Found, chosen_layers, output_layer
+from unitdb.activations.networks.described import Described, photographs_check
+from unitdb.activations.networks.probing import Probed, probe
+from unitdb.errors import UnknownModelError
+
+__all__ = ["SOURCES", "is_network_name", "list_networks", "named_network", "probed_network"]
+
+SOURCES = {
+    "torchvision": "unitdb.activations.networks.of_torchvision",
+    "timm": "unitdb.activations.networks.of_timm",
+}
+"""Source → module with ``names``, ``describe`` and ``make``."""
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._+-]")
+
+
+def is_network_name(name: str) -> bool:
+    """Whether a name is of a library's network."""
+    return name.partition("/")[0] in SOURCES and "/" in name
+
+
+def list_networks(source: str, pattern: str = "*") -> list[str]:
+    """Names of a library's networks.
+
+    Parameters
+    ----------
+    source : str
+        A key of :data:`SOURCES`.
+    pattern : str
+        What names must fit; ``*`` stands for anything.
+
+    Raises
+    ------
+    MissingExtraError
+        The library is not installed.
+    """
+    names = (f"{source}/{name}" for name in _source(source, source).names())
+    return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+
+
+def named_network(
+    name: str, *, layers: Sequence[str] | str = "auto", weights: str | None = None
+) -> NamedNetwork:
+    """Find a library's network; parameters and errors as of :func:`unitdb.activations.get_model`.
+
+    Neither weights nor a network connection are needed.
+    """
+    return probed_network(name, layers=layers, weights=weights)[0]
+
+
+def probed_network(
+    name: str, *, layers: Sequence[str] | str = "auto", weights: str | None = None
+) -> tuple[NamedNetwork, tuple[Found, ...]]:
+    """As :func:`named_network`, with what was found of each layer."""
+    source, _, rest = name.partition("/")
+    called, _, state = rest.partition(":")
+    described: Described = _source(source, name).describe(called, state or None)
+    options = described.options
+    if weights is not None and "weights" in options:
+        options = {**options, "weights": "random"}
+    passed = probe(
+        _source(source, name).make, options, size=described.preprocessing.size, where=name
+    )
+    found = chosen_layers(passed, layers, called=called, origin=name)
+    scores = _scores(probed=passed, found=found, n=len(described.labels), origin=name)
+    added = scores is not None and scores not in found
+    if scores is not None and added:
+        found = (*found, scores)
+    check = photographs_check(described.labels, scores.name) if scores is not None else None
+    full = described.origin.partition("/")[2]
+    own = weights is not None
+    if own:
+        full = f"{called.partition('.')[0]}-{PurePosixPath(weights or '').stem}"
+    spec = NamedNetwork(
+        name=_NOT_IN_NAMES.sub("-", full),
+        title=f"{called} of {source}, weights {weights}" if own else described.title,
+        factory=described.factory,
+        factory_options=options,
+        weights=weights,
+        packages=[described.package],
+        preprocessing=described.preprocessing,
+        layers={one.name: one.tapped for one in found},
+        axes={one.name: one.axes for one in found if one.axes} or None,
+        licence="not stated" if own else described.licence,
+        source=str(weights) if own else described.source,
+        citation=described.citation,
+        check=check,
+        origin=described.origin,
+        download=None if own else described.download,
+        added=added,
+    )
+    return spec, found
+
+
+def _scores(probed: Probed, found: Sequence[Found], n: int, origin: str) -> Found | None:
+    """Layer of class scores: among those found, or else what the network gives."""
+    if not n:
+        return None
+    whole = output_layer(probed, origin)
+    likely = [*found, *([whole] if whole is not None else [])]
+    return next((one for one in likely if math.prod(one.shape) == n), None)
+
+
+def _source(source: str, name: str) -> Any:
+    if source not in SOURCES:
+        raise UnknownModelError(name, [f"{one}/NAME" for one in SOURCES])
+    return importlib.import_module(SOURCES[source])

@@ -1,0 +1,168 @@
+"""One pass through a network without weights: which modules run, in which order, giving what."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from unitdb.activations.foreign import as_model_error
+
+__all__ = ["Probed", "Use", "probe"]
+
+_TOLD = {
+    "Addmm": "linear",
+    "Add": "sum",
+    "Cat": "concatenation",
+    "Convolution": "linear",
+    "Gelu": "after GELU",
+    "Hardswish": "after hard swish",
+    "Hardtanh": "after ReLU6",
+    "MaxPool2DWithIndices": "after max pooling",
+    "Mean": "mean over places",
+    "Mm": "linear",
+    "NativeBatchNorm": "after normalisation",
+    "NativeLayerNorm": "after normalisation",
+    "Relu": "after ReLU",
+    "Silu": "after SiLU",
+}
+_VIEWS = ("View", "UnsafeView", "Permute", "Transpose", "Reshape", "Clone", "Alias", "T", "Squeeze")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """A module's output in a pass.
+
+    Parameters
+    ----------
+    path : str
+        Of the module.
+    number : int
+        Which of its uses it is, from 1.
+    order : int
+        Place in the order in which outputs were there.
+    part : str or None
+        Part of what it returns that the output is.
+    shape : tuple of int
+        Of one image.
+    gives : str
+        What computed it: ``after ReLU``, ``linear``, ``sum`` …
+    """
+
+    path: str
+    number: int
+    order: int
+    part: str | None
+    shape: tuple[int, ...]
+    gives: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """A network without weights, and what ran in a pass.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    uses : mapping of str to tuple of Use
+        By path of the module, those that ran and gave a tensor for each image.
+    """
+
+    network: nn.Module
+    uses: Mapping[str, tuple[Use, ...]]
+
+
+def probe(
+    make: Callable[..., nn.Module], options: Mapping[str, Any], *, size: int, where: str
+) -> Probed:
+    """Run a network once where that is possible without memory: on torch's device ``meta``.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the network of ``options``.
+    options : mapping
+        Keyword arguments.
+    size : int
+        Side of its input.
+    where : str
+        The network, for messages.
+
+    Raises
+    ------
+    ModelError
+        It cannot be made, or does not take pictures of that size.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return _probe(make, options, size, "meta")
+        except Exception:  # some compute with values as they are made
+            with as_model_error(f"{where}: a pass through it"):
+                return _probe(make, options, size, "cpu")
+
+
+def _probe(
+    make: Callable[..., nn.Module], options: Mapping[str, Any], size: int, device: str
+) -> Probed:
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        network = make(**options).eval()
+        batch = torch.zeros(2, 3, size, size)
+    uses: dict[str, list[Use]] = {}
+    order = 0
+
+    def note(path: str, output: Any) -> None:
+        nonlocal order
+        order += 1
+        part, tensor = _tensor(output)
+        given = uses.setdefault(path, [])
+        if tensor is not None and tensor.ndim and len(tensor) == len(batch):
+            given.append(
+                Use(
+                    path=path,
+                    number=len(given) + 1,
+                    order=order,
+                    part=part,
+                    shape=tuple(tensor.shape[1:]) or (1,),
+                    gives=_gives(tensor),
+                )
+            )
+
+    handles = [
+        module.register_forward_hook(lambda _module, _input, output, path=path: note(path, output))
+        for path, module in network.named_modules()
+    ]
+    try:
+        network(batch)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return Probed(network=network, uses={path: tuple(given) for path, given in uses.items()})
+
+
+def _tensor(output: Any) -> tuple[str | None, torch.Tensor | None]:
+    """The tensor that is returned, or the first part of what is."""
+    if isinstance(output, torch.Tensor):
+        return None, output
+    first: Any = None
+    part = "0"
+    if isinstance(output, Sequence) and output and not isinstance(output, str):
+        first = output[0]
+    elif isinstance(output, Mapping) and output:
+        part, first = next((str(key), value) for key, value in output.items())
+    return (part, first) if isinstance(first, torch.Tensor) else (None, None)
+
+
+def _gives(tensor: torch.Tensor) -> str:
+    """What computed it, in words, after the node that gradients would go back through."""
+    node: Any = tensor.grad_fn
+    while node is not None:
+        name = type(node).__name__.partition("Backward")[0]
+        if name not in _VIEWS:
+            return _TOLD.get(name, name.lower())
+        node = node.next_functions[0][0] if node.next_functions else None
+    return "not stated"

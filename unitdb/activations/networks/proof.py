@@ -1,0 +1,152 @@
+"""Whether the stated preprocessing is the right one: photographs under it and under others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from unitdb.activations.layers import forward
+from unitdb.activations.loading import LoadedModel
+from unitdb.activations.photographs import photograph
+from unitdb.activations.preprocessing import Preprocessing, to_tensor
+from unitdb.activations.stimuli import Image
+from unitdb.activations.taps import find_tap
+from unitdb.errors import ModelError
+
+__all__ = ["Answer", "check_preprocessing"]
+
+_MARGIN = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """How sure a network is of the photographs' classes under one preprocessing.
+
+    Parameters
+    ----------
+    how : str
+        ``as stated``, or what was changed.
+    probability : float
+        Mean probability of the right classes.
+    n_right : int
+        Photographs whose highest score is of a right class.
+    n_photographs : int
+    better : bool
+        Whether the network is surer than as stated, by more than 0.05: the stated one is wrong.
+    """
+
+    how: str
+    probability: float
+    n_right: int
+    n_photographs: int
+    better: bool
+
+
+def check_preprocessing(model: LoadedModel) -> tuple[Answer, ...]:
+    """Show a network the shipped photographs as stated, and in ways that are common mistakes.
+
+    A network is surest of its photographs under the preprocessing that it was trained with. Where
+    another is better, the stated one has that mistake.
+
+    Parameters
+    ----------
+    model : LoadedModel
+        A classifier with a check.
+
+    Returns
+    -------
+    tuple of Answer
+        The first is the stated one.
+
+    Raises
+    ------
+    ModelError
+        The network has no class scores to check.
+    """
+    if model.spec.check is None:
+        raise ModelError(
+            f"model {model.spec.name!r} has no class scores of ImageNet: nothing to check it by"
+        )
+    stated = model.spec.preprocessing
+    first = _answer(model, "as stated", stated, lambda image: image, None)
+    others = []
+    for how, changed, turned in _changes(stated):
+        with suppress(ModelError):  # not every network takes pictures of another size
+            others.append(_answer(model, how, changed, turned, first.probability))
+    return first, *others
+
+
+def _changes(
+    stated: Preprocessing,
+) -> list[tuple[str, Preprocessing, Callable[[Image], Image]]]:
+    def kept(image: Image) -> Image:
+        return image
+
+    def swapped(image: Image) -> Image:
+        return np.ascontiguousarray(image[:, :, ::-1])
+
+    def of(mean: tuple[float, float, float], std: tuple[float, float, float]) -> Preprocessing:
+        return stated.model_copy(update={"mean": mean, "std": std})
+
+    def sized(factor: float) -> Preprocessing:
+        resize = None if stated.resize is None else round(stated.resize * factor)
+        size = round(stated.size * factor)
+        crop = stated.crop if resize is None else size / resize
+        return stated.model_copy(update={"size": size, "resize": resize, "crop": crop})
+
+    backwards = (stated.mean[::-1], stated.std[::-1])
+    return [
+        ("channels exchanged (BGR)", of(*backwards), swapped),
+        ("mean and SD of ImageNet", of((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)), kept),
+        ("from −1 to 1", of((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)), kept),
+        ("from 0 to 1", of((0, 0, 0), (255, 255, 255)), kept),
+        ("from 0 to 255", of((0, 0, 0), (1, 1, 1)), kept),
+        ("half the size", sized(0.5), kept),
+        ("twice the size", sized(2), kept),
+    ]
+
+
+def _answer(
+    model: LoadedModel,
+    how: str,
+    preprocessing: Preprocessing,
+    turned: Callable[[Image], Image],
+    stated: float | None,
+) -> Answer:
+    check = model.spec.check
+    assert check is not None  # noqa: S101 - for mypy: seen by check_preprocessing
+    names = sorted(check.photographs)
+    batch = torch.stack([to_tensor(turned(photograph(name)), preprocessing) for name in names])
+    where = f"model {model.spec.name!r}"
+    tap = find_tap(
+        dict(model.module.named_modules(remove_duplicate=False)),
+        model.spec.layers[check.layer],
+        where=where,
+    )
+    found: list[torch.Tensor] = []
+    forward(
+        model.module,
+        batch,
+        {"scores": tap},
+        lambda _, scores: found.append(scores.flatten(1).double().softmax(1)),
+        where=where,
+    )
+    shares = [
+        float(row[check.photographs[name]].sum()) for row, name in zip(found[0], names, strict=True)
+    ]
+    right = [
+        int(row.argmax()) in check.photographs[name]
+        for row, name in zip(found[0], names, strict=True)
+    ]
+    mean = float(np.mean(shares))
+    return Answer(
+        how=how,
+        probability=mean,
+        n_right=sum(right),
+        n_photographs=len(names),
+        better=stated is not None and mean > stated + _MARGIN,
+    )

@@ -1,0 +1,180 @@
+"""Commands on networks: ``unitdb models list``, ``show``, ``layers``, ``get`` and ``check``."""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib.util
+from pathlib import Path
+
+import click
+
+from unitdb.activations import MODELS, ModelSpec, get_model
+from unitdb.cli import terminal
+from unitdb.cli.options import taking
+from unitdb.cli.terminal import print_table
+from unitdb.errors import ModelError
+
+__all__ = ["models"]
+
+_NETWORK = (
+    click.argument("name"),
+    click.option(
+        "--layers",
+        "asked",
+        multiple=True,
+        metavar="LAYER",
+        help="Of a library's network: auto, bhscore, or paths of modules in which * stands for "
+        "anything; repeat for several.  [default: auto]",
+    ),
+)
+_DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="UNITDB_DATA",
+    show_envvar=True,
+    help="Data folder, with weights below networks/.",
+)
+
+
+@click.group()
+def models() -> None:
+    """List, show, get and check networks: unitdb's, torchvision/NAME[:WEIGHTS], timm/NAME[.TAG]."""
+
+
+@models.command("list")
+@click.argument("pattern", default="")
+def list_models(pattern: str) -> None:
+    """List networks that fit a PATTERN, as in 'torchvision/*' or '*vit*'; without one, unitdb's.
+
+    In Python: unitdb.activations.MODELS and unitdb.activations.networks.list_networks(SOURCE)
+    """
+    if not pattern:
+        rows = [[name, str(len(spec.layers)), spec.title] for name, spec in MODELS.items()]
+        print_table(["model", "layers", "title"], rows)
+        return
+    from unitdb.activations.networks import SOURCES, list_networks
+
+    found = [name for name in MODELS if fnmatch.fnmatchcase(name, pattern)]
+    for source in SOURCES:
+        asked = pattern.startswith(f"{source}/")
+        if asked or ("/" not in pattern and importlib.util.find_spec(source)):
+            found += list_networks(source, pattern if asked else f"{source}/{pattern}")
+    terminal.echo("\n".join(found) if found else f"no network fits {pattern!r}")
+
+
+@models.command("show")
+@taking(*_NETWORK)
+@_DATA
+def show_model(name: str, asked: tuple[str, ...], data: Path | None) -> None:
+    """Load a network, check that it classifies photographs, and list its layers.
+
+    In Python: unitdb.activations.load_model(unitdb.activations.get_model(NAME))
+    """
+    from unitdb.activations import load_model  # torch, for those who run networks
+
+    loaded = load_model(_spec(name, asked), data=data)
+    terminal.echo(f"{loaded.spec.title}\nmodel sha256 {loaded.model_sha256}")
+    terminal.echo(f"weights sha256 {loaded.weights_sha256}")
+    _tell(loaded.spec)
+    checked = ", ".join(loaded.checked_on) or "nothing: no class scores of ImageNet"
+    terminal.echo(f"classified correctly: {checked}\n")
+    rows = [
+        [
+            layer.name,
+            str(layer.depth),
+            layer.module,
+            layer.kind,
+            "×".join(map(str, layer.shape)),
+            layer.axes,
+            str(layer.n_units),
+        ]
+        for layer in loaded.layers
+    ]
+    print_table(["layer", "depth", "module", "kind", "shape", "axes", "units"], rows)
+
+
+@models.command("layers")
+@taking(*_NETWORK)
+def list_layers(name: str, asked: tuple[str, ...]) -> None:
+    """List the layers of a network with shapes and units; a library's needs no weights for that.
+
+    In Python: unitdb.activations.get_model(NAME, layers=...).layers
+    """
+    if "/" not in name:
+        print_table(["layer", "module"], [list(pair) for pair in _spec(name, asked).layers.items()])
+        return
+    import math
+
+    from unitdb.activations.networks.named import probed_network
+
+    _, found = probed_network(name, layers=_asked(asked))
+    rows = [
+        [
+            one.name,
+            one.tapped,
+            one.kind,
+            "×".join(map(str, one.shape)),
+            one.axes or ("N" if len(one.shape) == 1 else "?"),
+            str(math.prod(one.shape)),
+            one.gives,
+        ]
+        for one in found
+    ]
+    print_table(["layer", "module", "kind", "shape", "axes", "units", "gives"], rows)
+
+
+@models.command("get")
+@click.argument("name")
+@_DATA
+def get_network(name: str, data: Path | None) -> None:
+    """Download the weights of a library's network into the data folder; then it works offline.
+
+    In Python: unitdb.activations.networks.get_weights(unitdb.activations.get_model(NAME))
+    """
+    from unitdb.activations.models import NamedNetwork
+    from unitdb.activations.networks import get_weights
+
+    spec = get_model(name)
+    if not isinstance(spec, NamedNetwork):
+        raise ModelError(f"{name}: its weights come with its package; there is nothing to get")
+    terminal.echo(str(get_weights(spec, data=data)))
+
+
+@models.command("check")
+@click.argument("name")
+@_DATA
+def check_network(name: str, data: Path | None) -> None:
+    """Show a classifier photographs as stated and with common mistakes; exit 2 if one is better.
+
+    In Python: unitdb.activations.networks.check_preprocessing(LOADED)
+    """
+    from unitdb.activations import load_model
+    from unitdb.activations.networks import check_preprocessing
+
+    answers = check_preprocessing(load_model(get_model(name), data=data))
+    rows = [
+        [one.how, f"{one.n_right} of {one.n_photographs}", f"{one.probability:.3f}"]
+        for one in answers
+    ]
+    print_table(["preprocessing", "right", "mean probability"], rows)
+    if better := [one.how for one in answers if one.better]:
+        raise ModelError(
+            f"{name}: surer of the photographs with {' and '.join(better)} than as stated; the "
+            "preprocessing is most likely wrong"
+        )
+
+
+def _asked(asked: tuple[str, ...]) -> tuple[str, ...] | str:
+    return asked[0] if asked in (("auto",), ("bhscore",)) else asked or "auto"
+
+
+def _spec(name: str, asked: tuple[str, ...]) -> ModelSpec:
+    if asked and "/" not in name:
+        raise click.UsageError("--layers is for networks of libraries: torchvision/…, timm/…")
+    return get_model(name, layers=_asked(asked))
+
+
+def _tell(spec: ModelSpec) -> None:
+    """What the library says of its network."""
+    terminal.echo(f"preprocessing {spec.preprocessing!r}")
+    terminal.echo(f"licence {spec.licence}\nsource {spec.source}\ncitation {spec.citation}")
