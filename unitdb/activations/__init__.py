@@ -14,7 +14,13 @@ from unitdb.activations.features import (
     load_features,
 )
 from unitdb.activations.layers import LayerInfo
-from unitdb.activations.models import MODELS, ClassificationCheck, ModelSpec, get_model
+from unitdb.activations.models import (
+    MODELS,
+    ClassificationCheck,
+    ModelSpec,
+    NamedNetwork,
+    get_model,
+)
 from unitdb.activations.photographs import PHOTOGRAPHS, photograph
 from unitdb.activations.preprocessing import Preprocessing, to_tensor
 from unitdb.activations.stimuli import Stimuli, stimuli_without_pictures
@@ -26,9 +32,17 @@ from unitdb.lazily import lazily
 if TYPE_CHECKING:
     from unitdb.activations.extraction import extract
     from unitdb.activations.loading import LoadedModel, load_model
+    from unitdb.activations.networks import (
+        NETWORK_SOURCES,
+        check_preprocessing,
+        get_weights,
+        list_networks,
+        probed_network,
+    )
 
 __all__ = [
     "MODELS",
+    "NETWORK_SOURCES",
     "PHOTOGRAPHS",
     "Activations",
     "ClassificationCheck",
@@ -40,20 +54,25 @@ __all__ = [
     "LoadedModel",
     "ModelChoice",
     "ModelSpec",
+    "NamedNetwork",
     "OwnModel",
     "Preprocessing",
     "StatedAxes",
     "Stimuli",
     "UnitSelection",
     "check_layers",
+    "check_preprocessing",
     "clear_abandoned",
     "extract",
     "get_model",
+    "get_weights",
+    "list_networks",
     "load_choice",
     "load_features",
     "load_model",
     "new_folder",
     "photograph",
+    "probed_network",
     "select_units",
     "stimuli_without_pictures",
     "to_tensor",
@@ -61,5 +80,17 @@ __all__ = [
 
 # torch, which takes seconds to import, is for those who run networks.
 __getattr__ = lazily(
-    __name__, {"extract": "extraction", "LoadedModel": "loading", "load_model": "loading"}
+    __name__,
+    {
+        "extract": "extraction",
+        "LoadedModel": "loading",
+        "load_model": "loading",
+        **dict.fromkeys(
+            (
+                *("NETWORK_SOURCES", "check_preprocessing", "get_weights", "list_networks"),
+                "probed_network",
+            ),
+            "networks",
+        ),
+    },
 )

@@ -7,20 +7,20 @@ from its metadata. Layers are found as pictures pass (:mod:`unitdb.activations.n
 from __future__ import annotations
 
 from unitdb.activations.networks.named import (
-    SOURCES,
-    is_network_name,
+    SOURCES as NETWORK_SOURCES,
     list_networks,
     named_network,
+    probed_network,
 )
 from unitdb.activations.networks.proof import Answer, check_preprocessing
 from unitdb.activations.networks.weights import get_weights
 
 __all__ = [
-    "SOURCES",
+    "NETWORK_SOURCES",
     "Answer",
     "check_preprocessing",
     "get_weights",
-    "is_network_name",
     "list_networks",
     "named_network",
+    "probed_network",
 ]

@@ -16,7 +16,7 @@ from unitdb.activations.networks.described import Described, photographs_check
 from unitdb.activations.networks.probing import Probed, probe
 from unitdb.errors import UnknownModelError
 
-__all__ = ["SOURCES", "is_network_name", "list_networks", "named_network", "probed_network"]
+__all__ = ["SOURCES", "list_networks", "named_network", "probed_network"]
 
 SOURCES = {
     "torchvision": "unitdb.activations.networks.of_torchvision",
@@ -25,11 +25,6 @@ SOURCES = {
 """Source → module with ``names``, ``describe`` and ``make``."""
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._+-]")
-
-
-def is_network_name(name: str) -> bool:
-    """Whether a name is of a library's network."""
-    return name.partition("/")[0] in SOURCES and "/" in name
 
 
 def list_networks(source: str, pattern: str = "*") -> list[str]:

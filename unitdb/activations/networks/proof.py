@@ -37,6 +37,8 @@ class Answer:
     n_photographs : int
     better : bool
         Whether the network is surer than as stated, by more than 0.05: the stated one is wrong.
+    alike : bool
+        Whether it is as sure as when stated, within 0.05: these photographs do not tell them apart.
     """
 
     how: str
@@ -44,13 +46,15 @@ class Answer:
     n_right: int
     n_photographs: int
     better: bool
+    alike: bool
 
 
 def check_preprocessing(model: LoadedModel) -> tuple[Answer, ...]:
     """Show a network the shipped photographs as stated, and in ways that are common mistakes.
 
     A network is surest of its photographs under the preprocessing that it was trained with. Where
-    another is better, the stated one has that mistake.
+    another is better, the stated one has that mistake. Five photographs find values of another
+    scale and other sizes; exchanged channels often are answered alike.
 
     Parameters
     ----------
@@ -149,4 +153,5 @@ def _answer(
         n_right=sum(right),
         n_photographs=len(names),
         better=stated is not None and mean > stated + _MARGIN,
+        alike=stated is not None and abs(mean - stated) <= _MARGIN,
     )

@@ -46,16 +46,16 @@ def models() -> None:
 def list_models(pattern: str) -> None:
     """List networks that fit a PATTERN, as in 'torchvision/*' or '*vit*'; without one, unitdb's.
 
-    In Python: unitdb.activations.MODELS and unitdb.activations.networks.list_networks(SOURCE)
+    In Python: unitdb.activations.MODELS and unitdb.activations.list_networks(SOURCE)
     """
     if not pattern:
         rows = [[name, str(len(spec.layers)), spec.title] for name, spec in MODELS.items()]
         print_table(["model", "layers", "title"], rows)
         return
-    from unitdb.activations.networks import SOURCES, list_networks
+    from unitdb.activations import NETWORK_SOURCES, list_networks
 
     found = [name for name in MODELS if fnmatch.fnmatchcase(name, pattern)]
-    for source in SOURCES:
+    for source in NETWORK_SOURCES:
         asked = pattern.startswith(f"{source}/")
         if asked or ("/" not in pattern and importlib.util.find_spec(source)):
             found += list_networks(source, pattern if asked else f"{source}/{pattern}")
@@ -105,7 +105,7 @@ def list_layers(name: str, asked: tuple[str, ...]) -> None:
         return
     import math
 
-    from unitdb.activations.networks.named import probed_network
+    from unitdb.activations import probed_network
 
     _, found = probed_network(name, layers=_asked(asked))
     rows = [
@@ -129,10 +129,9 @@ def list_layers(name: str, asked: tuple[str, ...]) -> None:
 def get_network(name: str, data: Path | None) -> None:
     """Download the weights of a library's network into the data folder; then it works offline.
 
-    In Python: unitdb.activations.networks.get_weights(unitdb.activations.get_model(NAME))
+    In Python: unitdb.activations.get_weights(unitdb.activations.get_model(NAME))
     """
-    from unitdb.activations.models import NamedNetwork
-    from unitdb.activations.networks import get_weights
+    from unitdb.activations import NamedNetwork, get_weights
 
     spec = get_model(name)
     if not isinstance(spec, NamedNetwork):
@@ -146,17 +145,21 @@ def get_network(name: str, data: Path | None) -> None:
 def check_network(name: str, data: Path | None) -> None:
     """Show a classifier photographs as stated and with common mistakes; exit 2 if one is better.
 
-    In Python: unitdb.activations.networks.check_preprocessing(LOADED)
+    In Python: unitdb.activations.check_preprocessing(LOADED)
     """
-    from unitdb.activations import load_model
-    from unitdb.activations.networks import check_preprocessing
+    from unitdb.activations import check_preprocessing, load_model
 
     answers = check_preprocessing(load_model(get_model(name), data=data))
     rows = [
-        [one.how, f"{one.n_right} of {one.n_photographs}", f"{one.probability:.3f}"]
+        [
+            one.how,
+            f"{one.n_right} of {one.n_photographs}",
+            f"{one.probability:.3f}",
+            "better" if one.better else "not told apart" if one.alike else "",
+        ]
         for one in answers
     ]
-    print_table(["preprocessing", "right", "mean probability"], rows)
+    print_table(["preprocessing", "right", "mean probability", "beside as stated"], rows)
     if better := [one.how for one in answers if one.better]:
         raise ModelError(
             f"{name}: surer of the photographs with {' and '.join(better)} than as stated; the "
