@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RELEASES ?= releases
 TWO_PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-slow test-versions lint app docs clean
+.PHONY: help demo test test-slow test-versions lint app docs docs-site clean
 
 help:
 	@echo "make demo       build the embedded sample release (simulated) and print what it found"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint       style, types and import contracts"
 	@echo "make app        look at the releases in the browser"
 	@echo "make docs       write the generated pages of docs/ anew, and the figure"
+	@echo "make docs-site  build the documentation site in build/site; warnings are errors"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +30,10 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 	@if [ -e $(VENV)/.test ]; then $(MAKE) $(VENV)/.test; else \
 		$(PIP) install --quiet --no-compile --constraint constraints.txt --editable '.[demo]'; fi
 	@touch $(VENV)/.demo
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --no-compile --constraint constraints.txt --editable '.[docs]'
+	@touch $(VENV)/.docs
 
 demo: $(VENV)/.demo
 	$(BIN)/unitdb --releases $(RELEASES) demo --replace
@@ -61,5 +66,8 @@ docs: $(VENV)/.test
 	$(BIN)/unitdb --releases $(RELEASES) demo >/dev/null
 	$(BIN)/python docs/figure.py $(RELEASES)/sample/1.0.0 docs/sample.png
 
+docs-site: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
 clean:
-	rm -rf $(VENV) $(RELEASES)
+	rm -rf $(VENV) $(RELEASES) build

@@ -129,3 +129,17 @@ def test_first_pages_are_plain_english():
 
 def test_the_readme_is_short():
     assert (ROOT / "README.md").read_text().count("\n") <= 130
+
+
+def test_every_page_stands_in_the_site():
+    nav = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    named = set(re.findall(r"([\w/-]+\.md)$", nav, re.MULTILINE))
+    docs = ROOT / "docs"
+    pages = {page.relative_to(docs).as_posix() for page in PAGES if page.is_relative_to(docs)}
+    scripts = {f"tutorials/{path.stem}.md" for path in (ROOT / "examples").glob("*.py")}
+    assert named == pages | scripts | {
+        "index.md",
+        "contributing.md",
+        "changelog.md",
+        "datasets/index.md",
+    }

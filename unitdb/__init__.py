@@ -3,6 +3,8 @@
 A release holds the decoding accuracy of units: how well a unit's activation is predicted from a
 person's fMRI responses to the same pictures.
 
+Examples
+--------
 >>> import unitdb
 >>> release = unitdb.open("sample")  # doctest: +SKIP
 >>> units = release.units(roi="V4").where(unitdb.col.min_r > 0.2)  # doctest: +SKIP

@@ -1,0 +1,128 @@
+"""What the site shows besides docs/: README, cards of datasets, examples; and what it refuses.
+
+Links in pages are those of the checkout, so that they work there too; here they become links of
+the site.
+"""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[2]
+MOVED = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "CITATION.cff": "CITATION.cff",
+    "datasets": "datasets/index.md",
+    "examples": "tutorials/index.md",
+}
+"""Files and folders of the checkout outside docs/, and where they stand in the site."""
+
+
+def in_site(path: str) -> str | None:
+    """Where a file of the checkout stands in the site; None where it does not."""
+    if path in MOVED:
+        return MOVED[path]
+    parts = PurePosixPath(path).parts
+    if parts[0] == "docs":
+        return "/".join(parts[1:])
+    if parts[0] == "datasets" and parts[-1] == "README.md":
+        return f"datasets/{parts[1]}.md"
+    if parts[0] == "examples":
+        return f"tutorials/{PurePosixPath(path).stem}.md"
+    return None
+
+
+def in_checkout(page: str) -> str:
+    """Where a page of the site stands in the checkout."""
+    there = {place: path for path, place in MOVED.items()}
+    parts = PurePosixPath(page).parts
+    if page in there:
+        return there[page]
+    if parts[0] == "datasets":
+        return f"datasets/{PurePosixPath(page).stem}/README.md"
+    return f"docs/{page}"
+
+
+def tutorial(script: Path) -> str:
+    """Page of an example: title and text from its docstring, then its code."""
+    code = script.read_text(encoding="utf-8")
+    text = ast.get_docstring(ast.parse(code)) or ""
+    first, _, rest = text.partition("\n")
+    title = re.sub(r"[:.]? *(?:python examples/)?\w+\.py.*$", "", first).strip() or script.stem
+    body = code.partition('"""\n')[2].lstrip("\n")
+    run = f"python examples/{script.name} sample"
+    start = f"# {title}\n{rest}\n\nRun it after `make demo`:\n\n```\n{run}\n```\n\n"
+    return f"{start}```python\n{body}```\n"
+
+
+def cards(folder: Path) -> str:
+    """Page with a line for each dataset: the first sentence of its card."""
+    lines = ["# Datasets\n", "Each dataset has a card: licence, regions, pictures, whom to cite.\n"]
+    lines += ["| dataset | |\n|---|---|"]
+    for card in sorted(folder.glob("*/README.md")):
+        _, _, text = card.read_text(encoding="utf-8").partition("\n")
+        sentence = re.split(r"(?<=[.:]) |\n\n", " ".join(text.strip().split("\n\n")[0].split()))[0]
+        lines.append(f"| [{card.parent.name}]({card.parent.name}/README.md) | {sentence} |")
+    return "\n".join(lines) + "\n"
+
+
+def on_files(files: Files, *, config: Any) -> Files:
+    """Add the pages that lie outside docs/."""
+    pages = {
+        MOVED[name]: (ROOT / name).read_text(encoding="utf-8")
+        for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff")
+    }
+    pages[MOVED["datasets"]] = cards(ROOT / "datasets")
+    for card in (ROOT / "datasets").glob("*/README.md"):
+        pages[f"datasets/{card.parent.name}.md"] = card.read_text(encoding="utf-8")
+    for script in (ROOT / "examples").glob("*.py"):
+        pages[f"tutorials/{script.stem}.md"] = tutorial(script)
+    for place, text in pages.items():
+        files.append(File.generated(config, place, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> str:  # noqa: ARG001
+    """Turn links of the checkout into links of the site."""
+    here = page.file.src_uri
+    folder = posixpath.dirname(in_checkout(here))
+    if here == MOVED["datasets"]:
+        folder = "datasets"
+
+    def moved(link: re.Match[str]) -> str:
+        target, anchor = link.group(1), link.group(2) or ""
+        if "://" in target or target.startswith("mailto:"):
+            return link.group()
+        place = in_site(posixpath.normpath(posixpath.join(folder, target)))
+        if place is None:
+            return link.group()
+        return f"]({posixpath.relpath(place, posixpath.dirname(here) or '.')}{anchor})"
+
+    return re.sub(r"\]\(([^)#\s]+)(#[^)]*)?\)", moved, markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Show names that docstrings mark with a role, ``:func:`.match```, as code."""
+    return re.sub(r":(?:attr|class|data|exc|func|meth|mod):(<code>)[.~]?", r"\1", html)
+
+
+def on_post_page(output: str, *, page: Any, config: Any) -> str:  # noqa: ARG001
+    """Refuse whatever a reader without a network would miss."""
+    loaded = re.findall(
+        r"<(?:script|img|iframe|link(?=[^>]*stylesheet))[^>]*(?:src|href)=\"?(https?:[^\s\">]+)",
+        output,
+    )
+    if loaded:
+        raise PluginError(
+            f"{page.file.src_uri} loads from elsewhere: {', '.join(sorted(set(loaded)))}"
+        )
+    return output
