@@ -6,13 +6,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RELEASES ?= releases
 TWO_PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-slow test-versions lint app docs docs-site clean
+.PHONY: help demo test test-slow test-versions test-package coverage lint app docs docs-site clean
 
 help:
 	@echo "make demo       build the embedded sample release (simulated) and print what it found"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run the full-size tests, and those that search with other examples"
 	@echo "make test-versions  read and build at the lowest and the newest versions of packages"
+	@echo "make test-package  build the wheel, install it anew and run unitdb demo in an empty folder"
+	@echo "make coverage   run the tests and count the lines they reach; too few are an error"
 	@echo "make lint       style, types and import contracts"
 	@echo "make app        look at the releases in the browser"
 	@echo "make docs       write the generated pages of docs/ anew, and the figure"
@@ -48,6 +50,14 @@ test-slow: $(VENV)/.test
 
 test-versions: $(VENV)/.test
 	$(BIN)/python -m tests.versions.matrix
+
+test-package: $(VENV)/.test
+	$(BIN)/python -m tests.versions.package
+
+coverage: $(VENV)/.test
+	$(PIP) install --quiet --no-compile --constraint constraints.txt coverage
+	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -m 'not slow'
+	$(BIN)/python -m coverage report --skip-covered
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

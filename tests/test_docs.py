@@ -13,7 +13,7 @@ from unitdb.schema import TABLES, data_dictionary
 from unitdb.yamltext import parse_yaml
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")] + sorted(
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted(
     ROOT.glob("docs/**/*.md")
 )
 
@@ -139,7 +139,9 @@ def test_every_page_stands_in_the_site():
     scripts = {f"tutorials/{path.stem}.md" for path in (ROOT / "examples").glob("*.py")}
     assert named == pages | scripts | {
         "index.md",
+        "conduct.md",
         "contributing.md",
+        "security.md",
         "changelog.md",
         "datasets/index.md",
     }

@@ -21,6 +21,8 @@ MOVED = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "CITATION.cff": "CITATION.cff",
+    "CODE_OF_CONDUCT.md": "conduct.md",
+    "SECURITY.md": "security.md",
     "datasets": "datasets/index.md",
     "examples": "tutorials/index.md",
 }
@@ -79,7 +81,8 @@ def on_files(files: Files, *, config: Any) -> Files:
     """Add the pages that lie outside docs/."""
     pages = {
         MOVED[name]: (ROOT / name).read_text(encoding="utf-8")
-        for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff")
+        for name in MOVED
+        if (ROOT / name).is_file()
     }
     pages[MOVED["datasets"]] = cards(ROOT / "datasets")
     for card in (ROOT / "datasets").glob("*/README.md"):
