@@ -11,18 +11,25 @@ Examples
 >>> units.top(100, by="mean_r").to_pandas()  # doctest: +SKIP
 """
 
+from typing import TYPE_CHECKING
+
 from unitdb import reference
 from unitdb.errors import UnitdbError
+from unitdb.lazily import lazily
 from unitdb.query import UnitSet, col
 from unitdb.release import (
     Catalogue,
     Comparison,
     Description,
     Release,
+    Score,
     compare,
     fetch,
     open_release as open,  # noqa: A004
 )
+
+if TYPE_CHECKING:
+    from unitdb.pipeline import score
 
 __version__ = "0.1.0"
 
@@ -31,6 +38,7 @@ __all__ = [
     "Comparison",
     "Description",
     "Release",
+    "Score",
     "UnitSet",
     "UnitdbError",
     "col",
@@ -38,4 +46,8 @@ __all__ = [
     "fetch",
     "open",
     "reference",
+    "score",
 ]
+
+# What builds takes its extra, and seconds to import.
+__getattr__ = lazily(__name__, {"score": "pipeline"})

@@ -143,6 +143,7 @@ def network_input(
     mean: Sequence[float],
     std: Sequence[float],
     resize: int | None = None,
+    channels: Literal["RGB", "BGR"] = "RGB",
 ) -> NDArray[np.float32]:
     """Centred square → resize → ``(x - mean) / std``, x in 0–255; or first resize, then the square.
 
@@ -161,6 +162,8 @@ def network_input(
     resize : int, optional
         The whole picture's shorter side is resized to so many pixels, and the centred square of
         ``size`` cut from that, as torchvision and timm do; ``crop`` is not used then.
+    channels : {"RGB", "BGR"}
+        Order of the channels that are given.
 
     Returns
     -------
@@ -174,7 +177,8 @@ def network_input(
     scaled = (np.asarray(resized, np.float32) - np.array(mean, np.float32)) / np.array(
         std, np.float32
     )
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+    ordered = scaled if channels == "RGB" else scaled[:, :, ::-1]
+    return np.ascontiguousarray(ordered.transpose(2, 0, 1))
 
 
 def _square(

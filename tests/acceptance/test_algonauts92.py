@@ -13,6 +13,7 @@ import pytest
 import unitdb
 from tests.acceptance.conftest import ROOT, derived, succeed, unitdb_command
 from unitdb.activations import Activations
+from unitdb.activations.efficientnet import efficientnet_lite
 
 LAYERS = ["stem", "block7", "block14", "fc"]
 
@@ -160,3 +161,32 @@ def test_the_page_of_results_is_what_is_found(realdata, tmp_path):
     null = unitdb.open(recipes[1], releases=tmp_path).table("unit_summary", ["p", "q"])
     assert 0.03 < (null["p"] < 0.05).mean() < 0.06
     assert (null["q"] < 0.05).mean() < 0.001
+
+
+@pytest.mark.slow
+def test_a_score_by_name_and_of_a_live_module_gives_the_numbers_of_the_release(folder, realdata):
+    layers = {"stem": "_bn0", "block14": "_blocks.14", "fc": "_fc"}
+    recipe = derived(
+        "algonauts92",
+        folder,
+        name="algonauts92-few",
+        models="[{name: efficientnet-lite0, layers: [stem, block14, fc]}]",
+        units="{sample: 20, seed: 0}",
+    )
+    succeed("--releases", folder, "build", recipe, "--data", realdata)
+    whole = unitdb.open("algonauts92-few", releases=folder)
+    asked = {"units": 20, "data": realdata, "releases": folder}
+    by_name = unitdb.score("efficientnet-lite0", layers=list(layers), **asked)
+    network = efficientnet_lite(0)
+    live = unitdb.score(network, layers=layers, preprocessing="efficientnet-lite0", **asked)
+    assert not by_name.simulated
+    for layer in layers:
+        for roi in ("EVC", "IT"):
+            r, named, given = (
+                found.accuracies(found.values("model")[0], layer, roi)
+                for found in (whole, by_name.release, live.release)
+            )
+            assert named.equals(r)
+            assert given.equals(r)
+    assert (by_name.value, by_name.interval) == (live.value, live.interval)
+    assert "EVC" in by_name.caveat

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 
-@pytest.fixture(scope="session", autouse=True)
-def torchvision_imports():
+def torchvision_without_its_operators() -> torch.library.Library | None:
     """Define the two operators that its import asks for; no network of pictures uses them."""
     try:
         torch.ops.torchvision.nms  # noqa: B018 - a matching pair has it
@@ -24,3 +23,8 @@ def torchvision_imports():
         import torchvision  # noqa: F401
     del timm
     return defined
+
+
+@pytest.fixture(scope="session", autouse=True)
+def torchvision_imports():
+    return torchvision_without_its_operators()

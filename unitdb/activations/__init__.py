@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         check_preprocessing,
         get_weights,
         list_networks,
+        own_factory,
+        own_module,
         probed_network,
     )
 
@@ -71,6 +73,8 @@ __all__ = [
     "load_features",
     "load_model",
     "new_folder",
+    "own_factory",
+    "own_module",
     "photograph",
     "probed_network",
     "select_units",
@@ -88,7 +92,7 @@ __getattr__ = lazily(
         **dict.fromkeys(
             (
                 *("NETWORK_SOURCES", "check_preprocessing", "get_weights", "list_networks"),
-                "probed_network",
+                *("own_factory", "own_module", "probed_network"),
             ),
             "networks",
         ),

@@ -34,10 +34,11 @@ OwnModel = Annotated[
 NetworkName = Annotated[
     str,
     StringConstraints(
-        pattern=r"^(torchvision|timm)/[A-Za-z0-9][A-Za-z0-9._+-]*(:[A-Za-z0-9_]+)?$", max_length=100
+        pattern=r"^(torchvision|timm|bdpy)/[A-Za-z0-9][A-Za-z0-9._+-]*(:[A-Za-z0-9_]+)?$",
+        max_length=100,
     ),
 ]
-"""A network of a library: ``torchvision/NAME[:WEIGHTS]`` or ``timm/NAME[.TAG]``."""
+"""A network of a library: ``torchvision/NAME[:WEIGHTS]``, ``timm/NAME[.TAG]`` or ``bdpy/NAME``."""
 
 _Layers = (
     Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
@@ -52,7 +53,8 @@ class ModelChoice(Spec):
     ----------
     name : str
         A registered network, one that the recipe registers, or one of a library:
-        ``torchvision/NAME[:WEIGHTS]``, ``timm/NAME[.TAG]``; ``:random`` for random weights.
+        ``torchvision/NAME[:WEIGHTS]``, ``timm/NAME[.TAG]``, ``bdpy/NAME``; ``:random`` for random
+        weights.
     layers : list of str or 'all', 'auto', 'bhscore'
         Layer names. Of a library's network, paths of modules, in which ``*`` stands for anything;
         ``auto`` its stages, blocks and class scores, which ``all`` is too; ``bhscore`` those of

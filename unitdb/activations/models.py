@@ -159,11 +159,14 @@ class Download(Spec):
         Address.
     sha256 : str
         SHA-256 (hex) or the start of it, where the library states one.
+    member : str, optional
+        The file within the archive (zip) that the address gives.
     """
 
     path: RelativePath
     url: Annotated[str, StringConstraints(pattern=r"^https://[^\s]+$")]
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,64}$")] = ""
+    member: str | None = None
 
 
 class NamedNetwork(ModelSpec):
@@ -278,8 +281,8 @@ def get_model(
     Parameters
     ----------
     name : str
-        Name of the model; ``torchvision/NAME[:WEIGHTS]`` or ``timm/NAME[.TAG]`` of one of a
-        library, with ``:random`` for random weights.
+        Name of the model; ``torchvision/NAME[:WEIGHTS]``, ``timm/NAME[.TAG]`` or ``bdpy/NAME``
+        of one of a library, with ``:random`` for random weights.
     extra : mapping of str to ModelSpec, optional
         Models of a recipe, beside those of unitdb.
     layers : {"auto", "bhscore"} or sequence of str

@@ -36,6 +36,8 @@ class Preprocessing(Spec):
         The whole picture is resized so that its shorter side has so many pixels, and the centred
         square of ``size`` is cut from that, as torchvision and timm do. ``crop`` then is the same
         square, ``size / resize``.
+    channels : {"RGB", "BGR"}
+        Order in which the network takes them, whatever the order of ``mean`` and ``std``.
     """
 
     size: Annotated[int, Field(gt=0)]
@@ -44,6 +46,7 @@ class Preprocessing(Spec):
     mean: tuple[float, float, float]
     std: tuple[_Positive, _Positive, _Positive]
     resize: Annotated[int, Field(gt=0)] | None = None
+    channels: Literal["RGB", "BGR"] = "RGB"
 
     @model_validator(mode="after")
     def _square_is_cut_from_what_is_resized(self) -> Preprocessing:
@@ -59,9 +62,10 @@ class Preprocessing(Spec):
         return self
 
     def identity(self, *, words: bool = False) -> Any:
-        """As of any spec; without ``resize`` networks stay those that they were before it."""
+        """As of any spec; by what is left out networks stay those that they were before it."""
+        usual = {"resize": None, "channels": "RGB"}
         pairs = super().identity(words=words)
-        return pairs if self.resize is not None else [p for p in pairs if p[0] != "resize"]
+        return [pair for pair in pairs if pair[0] not in usual or pair[1] != usual[pair[0]]]
 
 
 def to_tensor(image: Image, preprocessing: Preprocessing) -> torch.Tensor:
@@ -95,5 +99,6 @@ def to_tensor(image: Image, preprocessing: Preprocessing) -> torch.Tensor:
             mean=preprocessing.mean,
             std=preprocessing.std,
             resize=preprocessing.resize,
+            channels=preprocessing.channels,
         )
     )

@@ -12,7 +12,7 @@ from unitdb.errors import ActivationsError, ModelError, UnknownLayerError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Tap", "find_tap", "module_path"]
+__all__ = ["Tap", "find_tap", "module_path", "parts_of"]
 
 _TAP = re.compile(
     r"^(?P<abs>abs\()?(?P<path>[^\[\]#()]*)(#(?P<use>[1-9]\d*))?(\[(?P<part>\w+)\])?(?(abs)\))$"
@@ -49,7 +49,7 @@ class Tap:
         ActivationsError
             There is no such part; names those that there are.
         """
-        parts = _parts(output)
+        parts = parts_of(output)
         if self.part is not None:
             if self.part not in parts:
                 there = ", ".join(f"[{name}]" for name in parts) or "one tensor, without parts"
@@ -64,7 +64,8 @@ class Tap:
         return output.abs() if self.absolute and hasattr(output, "abs") else output
 
 
-def _parts(output: Any) -> dict[str, Any]:
+def parts_of(output: Any) -> dict[str, Any]:
+    """Parts of a tuple, list, dictionary or dataclass, by number or name; none of a tensor."""
     if isinstance(output, Mapping):
         return {str(key): value for key, value in output.items()}
     if is_dataclass(output) and not isinstance(output, type):

@@ -15,6 +15,7 @@ from unitdb.browser._modulation import modulation_parts
 from unitdb.browser._words import WORDS
 from unitdb.files import write_text
 from unitdb.printable import printable
+from unitdb.release import score_of
 from unitdb.release.courses import order_words
 from unitdb.unitids import UnitId
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from unitdb.release import Description, Release
+    from unitdb.release import Description, Release, Score
 
 __all__ = ["html", "write"]
 
@@ -141,6 +142,21 @@ def _figures(release: Release, held: Description) -> Iterator[str]:
                 yield f"<h3>{escape(model)}</h3>"
                 where = {"dataset": dataset["dataset"], "condition": condition, "model": model}
                 yield from _matrices(release, where)
+                yield from _score(score_of(release, **where))
+
+
+def _score(found: Score) -> Iterator[str]:
+    """The network as a whole: hierarchy, best layers, best channels."""
+    yield f"<h4>The network as a whole</h4><p>{escape(WORDS['bh'])}</p>"
+    yield "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in found.words()) + "</ul>"
+    for title, table in (
+        ("BH scores, with 95 % intervals", found.bh),
+        ("Best layer of each ROI", found.best_layers.reset_index()),
+        ("Most brain-like channels", found.channels),
+    ):
+        if len(table):
+            yield f"<p>{title}</p>"
+            yield _table(_plain(table).to_dict("records"))
 
 
 def _depth(

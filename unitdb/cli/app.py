@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from unitdb.browser import server
 
-__all__ = ["app", "report"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from unitdb.release import Release
+
+__all__ = ["app", "report", "report_writer"]
 
 
 @click.command()
@@ -43,9 +49,26 @@ def report(ctx: click.Context, release: str, path: Path) -> None:
 
     In Python: unitdb.browser.report.write(release, path)
     """
-    from unitdb.errors import MissingExtraError, QueryError
-    from unitdb.extras import install_hint
+    from unitdb.errors import QueryError
     from unitdb.release import open_release
+
+    writing = report_writer()
+    if not path.absolute().parent.is_dir():
+        raise QueryError(f"{path.parent}: no such folder")
+    writing(open_release(release, releases=ctx.obj), path)
+    click.echo(str(path))
+
+
+def report_writer() -> Callable[[Release, Path], None]:
+    """What writes the page of a release.
+
+    Raises
+    ------
+    MissingExtraError
+        A package of the extra is not installed.
+    """
+    from unitdb.errors import MissingExtraError
+    from unitdb.extras import install_hint
 
     try:
         from unitdb.browser.report import write
@@ -53,8 +76,4 @@ def report(ctx: click.Context, release: str, path: Path) -> None:
         if cause.name is None or cause.name.startswith("unitdb"):
             raise
         raise MissingExtraError(f"the report needs {cause.name}: {install_hint('app')}") from None
-
-    if not path.absolute().parent.is_dir():
-        raise QueryError(f"{path.parent}: no such folder")
-    write(open_release(release, releases=ctx.obj), path)
-    click.echo(str(path))
+    return write

@@ -71,6 +71,9 @@ LAZY = {
     "publish": Lazy(
         "unitdb.cli.building.publish:publish", "datalad", "Publish a release to a store."
     ),
+    "score": Lazy(
+        "unitdb.cli.building.score:score", "build", "Say how brain-like a network is, in minutes."
+    ),
     "retract": Lazy("unitdb.cli.building.publish:retract", "", "Mark a release as not to be used."),
 }
 """Commands of the optional extras: imported when they are run, not when they are listed."""

@@ -182,7 +182,8 @@ class Maker:
             torch.tensor(values, dtype=torch.float32, device=seen.device).view(1, -1, 1, 1)
             for values in (self._transform.mean, self._transform.std)
         )
-        return (seen - mean) / std
+        scaled = (seen - mean) / std
+        return scaled if self._transform.channels == "RGB" else scaled.flip(1)
 
     def _prepared(self, picture: NDArray[np.uint8]) -> torch.Tensor:
         """A picture of any size as the network takes it."""

@@ -37,6 +37,8 @@ class Transform:
     resize : int, optional
         Where it is given, the shorter side of the whole picture becomes so many pixels, and the
         centred square of ``size`` is cut from that; ``crop`` is not used.
+    channels : {"RGB", "BGR"}
+        Order in which the network takes them.
     """
 
     size: int
@@ -45,6 +47,7 @@ class Transform:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     resize: int | None = None
+    channels: Literal["RGB", "BGR"] = "RGB"
 
     def __call__(self, image: PIL.Image.Image) -> torch.Tensor:
         """Prepare a picture; gives a float32 tensor of shape (3, size, size)."""
@@ -58,6 +61,7 @@ class Transform:
                 mean=self.mean,
                 std=self.std,
                 resize=self.resize,
+                channels=self.channels,
             )
         )
 
@@ -93,6 +97,7 @@ def published_transform(units: UnitSet) -> Transform:
             mean=tuple(stated["mean"]),
             std=tuple(stated["std"]),
             resize=stated.get("resize"),
+            channels=stated.get("channels", "RGB"),
         )
     except KeyError as cause:
         raise ModelError(

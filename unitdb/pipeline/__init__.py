@@ -3,5 +3,6 @@
 from unitdb.pipeline.datalad_run import build_in_datalad
 from unitdb.pipeline.planning import JobPlan, plan
 from unitdb.pipeline.run import build
+from unitdb.pipeline.scoring import score
 
-__all__ = ["JobPlan", "build", "build_in_datalad", "plan"]
+__all__ = ["JobPlan", "build", "build_in_datalad", "plan", "score"]

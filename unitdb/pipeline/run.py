@@ -54,6 +54,7 @@ def build(
     recipe: Path,
     *,
     releases: Path,
+    folder: Path | None = None,
     data: Path | None = None,
     cache: Path | None = None,
     datasets: Sequence[Path] = (),
@@ -72,6 +73,8 @@ def build(
         The recipe, YAML.
     releases : Path
         Folder of releases; the new one becomes ``releases/<name>/<version>``.
+    folder : Path, optional
+        Folder that files in the recipe are relative to; the recipe's own by default.
     data : Path, optional
         Data folder of measured datasets.
     cache : Path, optional
@@ -106,7 +109,7 @@ def build(
     UnitdbError
         Whatever the recipe names that is not there or not right; nothing is published then.
     """
-    spec = read_recipe(recipe)
+    spec, folder = read_recipe(recipe), folder or recipe.parent
     cache = cache or releases / ".cache"
     budget = memory_of_thread(memory, workers=workers, scheduler=scheduler)
     log = RunLog({"workers": workers, "memory": memory, "cluster": scheduler is not None})
@@ -115,7 +118,7 @@ def build(
         with log.step("read"):
             jobs = read_jobs(
                 spec,
-                folder=recipe.parent,
+                folder=folder,
                 data=data,
                 cache=cache,
                 datasets=datasets,
@@ -126,7 +129,7 @@ def build(
             finish(releases, spec.name, spec.version)  # what a killed build left to do
             if again or not _is_finished(releases, jobs, replace=replace):
                 with log.step("inputs"):
-                    inputs = _inputs(jobs, recipe, data=data)
+                    inputs = _inputs(jobs, recipe, folder=folder, data=data)
                 done = []
                 with open_workers(workers=workers, scheduler=scheduler) as run:
                     for job in jobs:
@@ -220,7 +223,7 @@ def _extract(job: Job, cache: Path, progress: Progress | None) -> Activations:
     return activations
 
 
-def _inputs(jobs: Sequence[Job], recipe: Path, *, data: Path | None) -> Rows:
+def _inputs(jobs: Sequence[Job], recipe: Path, *, folder: Path, data: Path | None) -> Rows:
     """Rows of the table ``inputs``: what the builds have read, as it is now."""
     own = Use(path=recipe, role="recipe")
     uses = [use for job in jobs for use in job.uses]
@@ -228,7 +231,7 @@ def _inputs(jobs: Sequence[Job], recipe: Path, *, data: Path | None) -> Rows:
     beside = {use.path.parent.parent for use in uses if use.role == "dataset"}
     described = describe_files(
         {recipe, *(use.path for use in uses)},
-        bases=[recipe.parent, data_folder(data), *sorted(beside)],
+        bases=[folder, recipe.parent, data_folder(data), *sorted(beside)],
     )
     return [row for job in jobs for row in input_rows(job.build, [own, *job.uses], described)]
 

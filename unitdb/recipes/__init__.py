@@ -14,7 +14,7 @@ from unitdb.recipes.identity import (
     shown_sha256,
 )
 from unitdb.recipes.modulation import modulated_sets
-from unitdb.recipes.recipe import BestUnits, Recipe, read_recipe
+from unitdb.recipes.recipe import BestUnits, Recipe, read_recipe, shipped_recipe
 
 if TYPE_CHECKING:
     from unitdb.recipes.dataset import DatasetInput, SubjectInput
@@ -43,6 +43,7 @@ __all__ = [
     "release_info",
     "scope_of",
     "sets_sha256",
+    "shipped_recipe",
     "shown_sha256",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,6 +34,7 @@ __all__ = [
     "SignificanceSpec",
     "TimecourseSpec",
     "read_recipe",
+    "shipped_recipe",
 ]
 
 
@@ -441,3 +443,10 @@ def read_recipe(path: Path) -> Recipe:
         Names the file, the key and what is wrong with it.
     """
     return read_spec(path, Recipe, RecipeError)
+
+
+def shipped_recipe(name: str) -> Path | None:
+    """Find a recipe that comes with unitdb: inside a wheel, or beside the package in a checkout."""
+    package = Path(str(resources.files("unitdb")))
+    places = (package / "_pipelines", package.parent / "pipelines")
+    return next((path for folder in places if (path := folder / f"{name}.yaml").exists()), None)

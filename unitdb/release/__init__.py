@@ -10,6 +10,7 @@ from unitdb.release.identifying import Identified
 from unitdb.release.opened import Release
 from unitdb.release.opening import open_release
 from unitdb.release.published import PublishedSet
+from unitdb.release.scored import Score, score_of
 from unitdb.release.signing import check_signed
 
 __all__ = [
@@ -20,9 +21,11 @@ __all__ = [
     "Person",
     "PublishedSet",
     "Release",
+    "Score",
     "check_signed",
     "compare",
     "fetch",
     "open_release",
     "order_words",
+    "score_of",
 ]

@@ -1,4 +1,4 @@
-"""Networks of libraries by name: ``torchvision/NAME[:WEIGHTS]`` and ``timm/NAME[.TAG]``.
+"""Networks of libraries by name: ``torchvision/NAME``, ``timm/NAME``, ``bdpy/NAME``; and own ones.
 
 A library describes its network itself: preprocessing, class labels, licence and citation are read
 from its metadata. Layers are found as pictures pass (:mod:`unitdb.activations.networks.probing`).
@@ -12,15 +12,20 @@ from unitdb.activations.networks.named import (
     named_network,
     probed_network,
 )
+from unitdb.activations.networks.own import Layers, own_factory, own_module, preprocessing_of
 from unitdb.activations.networks.proof import Answer, check_preprocessing
 from unitdb.activations.networks.weights import get_weights
 
 __all__ = [
     "NETWORK_SOURCES",
     "Answer",
+    "Layers",
     "check_preprocessing",
     "get_weights",
     "list_networks",
     "named_network",
+    "own_factory",
+    "own_module",
+    "preprocessing_of",
     "probed_network",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -54,7 +54,11 @@ class Found:
 
 
 def chosen_layers(
-    probed: Probed, asked: Sequence[str] | str, *, called: str, origin: str
+    probed: Probed,
+    asked: Sequence[str] | Mapping[str, str] | str,
+    *,
+    called: str,
+    origin: str,
 ) -> tuple[Found, ...]:
     """Layers of a network, in the order in which their outputs are there.
 
@@ -62,8 +66,8 @@ def chosen_layers(
     ----------
     probed : Probed
         The network, and what ran in a pass.
-    asked : {"auto", "bhscore"} or sequence of str
-        What the layers are.
+    asked : {"auto", "bhscore"}, sequence of str, or mapping of str to str
+        What the layers are; a mapping names them.
     called : str
         The network's name in its library.
     origin : str
@@ -77,8 +81,9 @@ def chosen_layers(
         The network is none of those that BH scores were published of.
     """
     if asked == "bhscore":
-        pairs = published_taps(called, dict(probed.network.named_modules()), origin=origin)
-        return tuple(_found(probed, name, tapped, origin) for name, tapped in pairs.items())
+        asked = published_taps(called, dict(probed.network.named_modules()), origin=origin)
+    if isinstance(asked, Mapping):
+        return tuple(_found(probed, name, tapped, origin) for name, tapped in asked.items())
     if asked == "auto":
         taps = list(_tapped(probed, _steps(probed, "", probed.network)))
     elif isinstance(asked, str):
@@ -165,9 +170,8 @@ def _matching(probed: Probed, asked: str, origin: str) -> list[str]:
     elif module_path(asked) != asked:
         _use_of(probed, asked, origin)
         return [asked]
-    raise UnknownLayerError(
-        asked, ran, where=f"the modules that run in {origin}", hint=f"unitdb models layers {origin}"
-    )
+    hint = f"unitdb models layers {origin}" if "/" in origin else ""  # of a library's alone
+    raise UnknownLayerError(asked, ran, where=f"the modules that run in {origin}", hint=hint)
 
 
 def _use_of(probed: Probed, tapped: str, origin: str) -> Use:

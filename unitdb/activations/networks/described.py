@@ -45,6 +45,8 @@ class Described:
     preprocessing : Preprocessing
     labels : sequence of str
         Words for each class, in the order of scores; empty where there are no classes.
+    layers : dict of str to str
+        Layer → module, where the library names its layers itself: what ``auto`` is then.
     """
 
     origin: str
@@ -58,6 +60,7 @@ class Described:
     source: str
     citation: str
     labels: Sequence[str] = field(default=())
+    layers: dict[str, str] = field(default_factory=dict)
 
 
 def photographs_check(labels: Sequence[str], layer: str) -> ClassificationCheck | None:

@@ -21,6 +21,7 @@ __all__ = ["SOURCES", "list_networks", "named_network", "probed_network"]
 SOURCES = {
     "torchvision": "unitdb.activations.networks.of_torchvision",
     "timm": "unitdb.activations.networks.of_timm",
+    "bdpy": "unitdb.activations.networks.of_bdpy",
 }
 """Source → module with ``names``, ``describe`` and ``make``."""
 
@@ -69,7 +70,8 @@ def probed_network(
     passed = probe(
         _source(source, name).make, options, size=described.preprocessing.size, where=name
     )
-    found = chosen_layers(passed, layers, called=called, origin=name)
+    named = described.layers if layers == "auto" else {}
+    found = chosen_layers(passed, named or layers, called=called, origin=name)
     scores = _scores(probed=passed, found=found, n=len(described.labels), origin=name)
     added = scores is not None and scores not in found
     if scores is not None and added:

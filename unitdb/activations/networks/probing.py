@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from unitdb.activations.foreign import as_model_error
+from unitdb.activations.taps import parts_of
+from unitdb.resolution import HALF
 
-__all__ = ["Probed", "Use", "probe"]
+__all__ = ["Probed", "Use", "probe", "probe_network"]
 
 _TOLD = {
     "Addmm": "linear",
@@ -106,12 +108,23 @@ def probe(
                 return _probe(make, options, size, "cpu")
 
 
+def probe_network(network: nn.Module, *, size: int, where: str) -> Probed:
+    """Run a network that is made already; parameters and errors as of :func:`probe`."""
+    kinds = {str(one.dtype).removeprefix("torch.") for one in network.parameters()}
+    half = [kind for kind in HALF if kind in kinds]
+    hint = f" (weights are {half[0]}, pictures float32: give network.float())" if half else ""
+    with as_model_error(f"{where}: a pass through it{hint}"):
+        return _passed(network, torch.zeros(2, 3, size, size))
+
+
 def _probe(
     make: Callable[..., nn.Module], options: Mapping[str, Any], size: int, device: str
 ) -> Probed:
     with torch.random.fork_rng(devices=[]), torch.device(device):
-        network = make(**options).eval()
-        batch = torch.zeros(2, 3, size, size)
+        return _passed(make(**options).eval(), torch.zeros(2, 3, size, size))
+
+
+def _passed(network: nn.Module, batch: torch.Tensor) -> Probed:
     uses: dict[str, list[Use]] = {}
     order = 0
 
@@ -148,12 +161,7 @@ def _tensor(output: Any) -> tuple[str | None, torch.Tensor | None]:
     """The tensor that is returned, or the first part of what is."""
     if isinstance(output, torch.Tensor):
         return None, output
-    first: Any = None
-    part = "0"
-    if isinstance(output, Sequence) and output and not isinstance(output, str):
-        first = output[0]
-    elif isinstance(output, Mapping) and output:
-        part, first = next((str(key), value) for key, value in output.items())
+    part, first = next(iter(parts_of(output).items()), (None, None))
     return (part, first) if isinstance(first, torch.Tensor) else (None, None)
 
 

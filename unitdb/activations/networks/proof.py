@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,7 +13,6 @@ from unitdb.activations.layers import forward
 from unitdb.activations.loading import LoadedModel
 from unitdb.activations.photographs import photograph
 from unitdb.activations.preprocessing import Preprocessing, to_tensor
-from unitdb.activations.stimuli import Image
 from unitdb.activations.taps import find_tap
 from unitdb.errors import ModelError
 
@@ -76,23 +75,15 @@ def check_preprocessing(model: LoadedModel) -> tuple[Answer, ...]:
             f"model {model.spec.name!r} has no class scores of ImageNet: nothing to check it by"
         )
     stated = model.spec.preprocessing
-    first = _answer(model, "as stated", stated, lambda image: image, None)
+    first = _answer(model, "as stated", stated, None)
     others = []
-    for how, changed, turned in _changes(stated):
+    for how, changed in _changes(stated):
         with suppress(ModelError):  # not every network takes pictures of another size
-            others.append(_answer(model, how, changed, turned, first.probability))
+            others.append(_answer(model, how, changed, first.probability))
     return first, *others
 
 
-def _changes(
-    stated: Preprocessing,
-) -> list[tuple[str, Preprocessing, Callable[[Image], Image]]]:
-    def kept(image: Image) -> Image:
-        return image
-
-    def swapped(image: Image) -> Image:
-        return np.ascontiguousarray(image[:, :, ::-1])
-
+def _changes(stated: Preprocessing) -> list[tuple[str, Preprocessing]]:
     def of(mean: tuple[float, float, float], std: tuple[float, float, float]) -> Preprocessing:
         return stated.model_copy(update={"mean": mean, "std": std})
 
@@ -102,15 +93,15 @@ def _changes(
         crop = stated.crop if resize is None else size / resize
         return stated.model_copy(update={"size": size, "resize": resize, "crop": crop})
 
-    backwards = (stated.mean[::-1], stated.std[::-1])
+    other: Literal["RGB", "BGR"] = "BGR" if stated.channels == "RGB" else "RGB"
     return [
-        ("channels exchanged (BGR)", of(*backwards), swapped),
-        ("mean and SD of ImageNet", of((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)), kept),
-        ("from −1 to 1", of((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)), kept),
-        ("from 0 to 1", of((0, 0, 0), (255, 255, 255)), kept),
-        ("from 0 to 255", of((0, 0, 0), (1, 1, 1)), kept),
-        ("half the size", sized(0.5), kept),
-        ("twice the size", sized(2), kept),
+        (f"channels exchanged ({other})", stated.model_copy(update={"channels": other})),
+        ("mean and SD of ImageNet", of((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))),
+        ("from −1 to 1", of((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))),
+        ("from 0 to 1", of((0, 0, 0), (255, 255, 255))),
+        ("from 0 to 255", of((0, 0, 0), (1, 1, 1))),
+        ("half the size", sized(0.5)),
+        ("twice the size", sized(2)),
     ]
 
 
@@ -118,13 +109,12 @@ def _answer(
     model: LoadedModel,
     how: str,
     preprocessing: Preprocessing,
-    turned: Callable[[Image], Image],
     stated: float | None,
 ) -> Answer:
     check = model.spec.check
     assert check is not None  # noqa: S101 - for mypy: seen by check_preprocessing
     names = sorted(check.photographs)
-    batch = torch.stack([to_tensor(turned(photograph(name)), preprocessing) for name in names])
+    batch = torch.stack([to_tensor(photograph(name), preprocessing) for name in names])
     where = f"model {model.spec.name!r}"
     tap = find_tap(
         dict(model.module.named_modules(remove_duplicate=False)),

@@ -38,14 +38,14 @@ def published_taps(called: str, modules: Mapping[str, nn.Module], *, origin: str
         It is none of the 29 networks, or not with the same modules.
     """
     library = origin.partition("/")[0]
-    if library != "torchvision" or called not in _NETWORKS:
-        there = ", ".join(f"torchvision/{name}" for name in _NETWORKS)
+    if f"{library}/{called}" not in _NETWORKS:
+        there = ", ".join(_NETWORKS)
         why = f" ({_NOT[called]})" if library == "torchvision" and called in _NOT else ""
         raise ModelError(
             f"{origin}: BH scores were published of no network with these modules{why}; layers: "
             f"bhscore is for {there}"
         )
-    published, path_of = _NETWORKS[called]
+    published, path_of = _NETWORKS[f"{library}/{called}"]
     names = bhscore_layers()
     found = {}
     for name in names[names["dnn"] == published]["layer"]:
@@ -71,6 +71,12 @@ def _vgg(name: str, modules: Mapping[str, nn.Module]) -> str:
     return pools[int(name.removeprefix("pool")) - 1]
 
 
+def _alexnet(name: str, _modules: Mapping[str, nn.Module]) -> str:
+    from unitdb.activations.networks.of_bdpy import layer_paths
+
+    return layer_paths("alexnet")[name]
+
+
 def _squeezenet(name: str, modules: Mapping[str, nn.Module]) -> str:
     if name == "conv1":
         return "features.0"
@@ -92,18 +98,21 @@ def _googlenet(name: str, _modules: Mapping[str, nn.Module]) -> str:
 
 
 _NETWORKS: dict[str, tuple[str, _Path]] = {
-    "resnet18": ("ResNet-18", _same),
-    "resnet34": ("ResNet-34", _same),
-    "vgg16": ("VGG-16", _vgg),
-    "vgg19": ("VGG-19", _vgg),
-    "squeezenet1_0": ("SqueezeNet-1.0", _squeezenet),
-    "squeezenet1_1": ("SqueezeNet-1.1", _squeezenet),
-    "inception_v3": ("Inception-v3", _inception_v3),
-    "googlenet": ("Inception-v1", _googlenet),
+    "bdpy/alexnet": ("AlexNet", _alexnet),
+    "bdpy/vgg19": ("VGG-19", _vgg),
+    "torchvision/resnet18": ("ResNet-18", _same),
+    "torchvision/resnet34": ("ResNet-34", _same),
+    "torchvision/vgg16": ("VGG-16", _vgg),
+    "torchvision/vgg19": ("VGG-19", _vgg),
+    "torchvision/squeezenet1_0": ("SqueezeNet-1.0", _squeezenet),
+    "torchvision/squeezenet1_1": ("SqueezeNet-1.1", _squeezenet),
+    "torchvision/inception_v3": ("Inception-v3", _inception_v3),
+    "torchvision/googlenet": ("Inception-v1", _googlenet),
 }
 
 _NOT = {
-    "alexnet": "the published AlexNet has two groups and 96 channels in conv1, this one 64",
+    "alexnet": "the published AlexNet, bdpy/alexnet, has two groups and 96 channels in conv1, this "
+    "one 64",
     **dict.fromkeys(
         ("densenet121", "densenet161", "densenet169", "densenet201"),
         "published are concatenations within dense blocks, which no module of torchvision returns",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import tempfile
 import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from unitdb.activations.models import Download, NamedNetwork
 from unitdb.datafolder import data_folder
@@ -96,10 +98,18 @@ def _fetch(download: Download, to: Path, spec: NamedNetwork) -> None:
             urllib.request.urlopen(download.url, timeout=_SECONDS) as answer,  # noqa: S310 - https
             to.open("wb") as file,
         ):
-            shutil.copyfileobj(answer, file)
+            if download.member is None:
+                shutil.copyfileobj(answer, file)
+            else:
+                _unpack(answer, download.member, file)
     except urllib.error.HTTPError as cause:
         raise ModelError(
             f"weights of {spec.origin}: {download.url} answers {cause.code} {cause.reason}"
+        ) from None
+    except (zipfile.BadZipFile, KeyError) as cause:
+        raise ModelError(
+            f"weights of {spec.origin}: what came from {download.url} is no archive with "
+            f"{download.member} ({' '.join(str(cause).split())})"
         ) from None
     except (OSError, ValueError) as cause:
         raise ModelError(
@@ -110,6 +120,14 @@ def _fetch(download: Download, to: Path, spec: NamedNetwork) -> None:
             f"weights of {spec.origin}: what came from {download.url} has SHA-256 {found}, not "
             f"{download.sha256}…"
         )
+
+
+def _unpack(answer: IO[bytes], member: str, file: IO[bytes]) -> None:
+    """Write one file of an archive; reading it, zipfile holds it to its checksum."""
+    with tempfile.TemporaryFile() as whole:
+        shutil.copyfileobj(answer, whole)
+        with zipfile.ZipFile(whole) as archive, archive.open(member) as inner:
+            shutil.copyfileobj(inner, file)
 
 
 def _check(path: Path, download: Download, spec: NamedNetwork) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,12 @@ from unitdb.cli.findings import findings
 from unitdb.cli.options import taking
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
+from unitdb.errors import RecipeError
 from unitdb.pipeline import build as run_build, build_in_datalad, plan as run_plan
+from unitdb.recipes import shipped_recipe
 from unitdb.release import open_release
 
-__all__ = ["CACHE", "DATASETS", "build", "demo", "show_plan"]
+__all__ = ["CACHE", "DATASETS", "INPUTS", "build", "demo", "show_plan"]
 
 DATASETS = click.option(
     "--datasets",
@@ -34,7 +35,7 @@ CACHE = click.option(
     help="Folder of computed activations.  [default: RELEASES/.cache]",
 )
 
-_INPUTS = (
+INPUTS = (
     click.option(
         "--data",
         type=click.Path(path_type=Path, file_okay=False),
@@ -58,7 +59,7 @@ _INPUTS = (
 )
 
 _BUILDING = (
-    *_INPUTS,
+    *INPUTS,
     click.option(
         "--scheduler",
         metavar="ADDRESS",
@@ -114,15 +115,15 @@ def _build(root: Path, recipe: Path, **options: Any) -> Path:
 
 
 def _sample_recipe() -> Path:
-    """The shipped recipe: inside a wheel, or beside the package in a checkout."""
-    package = Path(str(resources.files("unitdb")))
-    shipped = package / "_pipelines" / "sample.yaml"
-    return shipped if shipped.exists() else package.parent / "pipelines" / "sample.yaml"
+    found = shipped_recipe("sample")
+    if found is None:
+        raise RecipeError("the recipe of the sample is not beside unitdb; install it again")
+    return found
 
 
 @click.command("plan")
 @click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
-@taking(*_INPUTS)
+@taking(*INPUTS)
 @click.pass_obj
 def show_plan(root: Path, /, recipe: Path, **options: Any) -> None:
     """Say what building a RECIPE would take: units, blocks, bytes and time, from ten seconds' test.

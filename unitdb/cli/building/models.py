@@ -38,7 +38,7 @@ _DATA = click.option(
 
 @click.group()
 def models() -> None:
-    """List, show, get and check networks: unitdb's, torchvision/NAME[:WEIGHTS], timm/NAME[.TAG]."""
+    """List, show, get and check networks: unitdb's, and torchvision/…, timm/… and bdpy/…."""
 
 
 @models.command("list")
