@@ -19,6 +19,7 @@ from unitdb.matching import (
     Matches,
     Question,
     category_chance,
+    chance_curve,
     exchange_chance,
     exchange_p,
     fisher_mean,
@@ -421,6 +422,38 @@ def test_intervals_within_folds_are_those_of_a_loop():
 def test_without_folds_exchange_within_them_is_over_all_images():
     found = matched(5)
     assert fold_chance(found, found.rates) == pytest.approx(exchange_chance(found, found.rates))
+
+
+def test_the_curve_of_exchanged_images_is_that_of_a_loop():
+    found = cross_validated(3, 5, 17, _of_nothing, outside=9)
+    curve = chance_curve(found)
+    # 17 images in folds of 4, 4, 3, 3 and 3, and 9 others that trained nothing.
+    assert [n for among, n in curve if among == "untrained"] == [2, 5, 10, 12, 13]
+    assert curve["all", 2] == pytest.approx(fold_chance(found, found.rates))
+    for (among, n), value in curve.items():
+        big, below, equal = found.exchanged[among]
+        values = np.array(
+            [
+                [hit_rate(*(x[i, j] for x in (below, equal, big)), n) for j in range(17)]
+                for i in range(17)
+            ]
+        )
+        own = found.all[0] if among == "all" else found.untrained[0]
+        values[own < n - 1] = NAN
+        rows = np.flatnonzero(own >= n - 1)
+        expected = [
+            np.mean(
+                [
+                    values[i, j]
+                    for i in of
+                    for j in found.targets[of]
+                    if j != found.targets[i] and not np.isnan(values[i, j])
+                ]
+            )
+            for of in (rows[found.folds[rows] == fold] for fold in np.unique(found.folds[rows]))
+        ]
+        sizes_of = np.unique(found.folds[rows], return_counts=True)[1]
+        assert value == pytest.approx(np.average(expected, weights=sizes_of)), (among, n)
 
 
 def test_of_images_left_out_one_by_one_nothing_can_be_exchanged():

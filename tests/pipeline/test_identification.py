@@ -45,6 +45,7 @@ from unitdb.measures import MEASURES
 from unitdb.verification import verify
 
 NAMES = ("candidate_sets", "candidates", "identification", "identification_summary")
+NAMES += ("identification_exchange",)
 FEATURES = ("candidate_training", "candidate_units", "candidate_features")
 OWN = """
 predictions: {units: all}
@@ -271,6 +272,16 @@ def test_in_cross_validation_what_trained_is_told_apart(folded):
     assert summary.loc["outside", "n_untrained"].iloc[0] == pytest.approx((8 * 9 + 6 * 8) / 14)
     among = folded.sql("SELECT DISTINCT among, n FROM identification_curve WHERE set = 'outside'")
     assert set(among[among["among"] == "untrained"]["n"]) == {2, 5, 8, 9}
+    # Beside each rate stands chance of one among n, and what exchanged images come to.
+    curve = folded.sql(
+        "SELECT c.* EXCLUDE (n_predictions), chance_fold, exchange_untrained FROM "
+        "identification_curve AS c JOIN identification_summary USING (dataset, condition, model, "
+        "layer, roi, subject, set, method, trials)"
+    )
+    assert curve["chance_exchange"].notna().all()
+    pairs = curve[curve["n"] == 2]
+    stated = np.where(pairs["among"] == "all", pairs["chance_fold"], pairs["exchange_untrained"])
+    np.testing.assert_allclose(pairs["chance_exchange"], stated, atol=1e-12)
 
 
 def test_features_of_candidates_are_those_of_the_network(folded):
@@ -577,6 +588,10 @@ def _swap(values: pd.Series) -> pd.Series:
     return values
 
 
+def _last(values: pd.Series, by: float) -> list[float]:
+    return [*values[:-1], values.iloc[-1] + by]
+
+
 @pytest.mark.parametrize(
     ("table", "column", "change", "message"),
     [
@@ -590,12 +605,16 @@ def _swap(values: pd.Series) -> pd.Series:
         ("identification", "chance_exchange", lambda x: x / 2, "chance_exchange is"),
         ("identification", "best", _swap, "best is 'picture|best is 'other"),
         ("candidates", "role", lambda x: ["other"] * len(x), "n_targets is 14; candidates has 0"),
+        ("identification_exchange", "chance", lambda x: x / 2, "among 2 candidates it is"),
+        ("identification_exchange", "chance", lambda x: _last(x, 1e-6), "chance is .*, but the"),
+        ("identification_exchange", "n", lambda x: x + 1, "among 2 candidates|there is no row"),
         (
             "candidate_features",
             "features",
-            lambda x: [list(v)[::-1] for v in x],
-            "but the predictions",
+            lambda x: [*x[:-1], [*x.iloc[-1][:-1], x.iloc[-1][-1] + 1e-4]],
+            "features_sha256 is not that",
         ),
+        ("candidate_sets", "features_sha256", _swap, "features_sha256 is not that"),
         ("candidate_units", "mean", lambda x: x + 1, "but the predictions give"),
         ("candidate_sets", "n_candidates", lambda x: x + 1, "n_candidates is 20; candidates has"),
     ],

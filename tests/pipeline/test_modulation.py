@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import unitdb
@@ -25,6 +27,7 @@ from unitdb.recipes import read_recipe
 from unitdb.responses import DatasetSpec, blur_picture, find_dataset
 from unitdb.specs import read_spec
 from unitdb.verification import verify
+from unitdb.verification.recomputed import check_modulated
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 TESTED = [f"picture-{number:02d}" for number in range(N_TRAIN, N_TRAIN + N_TEST)]
@@ -234,12 +237,27 @@ def test_it_changes_nothing_else(lab, release):
 
 
 @pytest.mark.slow
-def test_published_predictions_are_read_where_there_are_any(lab, release):
+def test_published_predictions_are_read_and_computed_again(lab, release, tmp_path):
     text = (lab / "recipe.yaml").read_text().replace("name: small", "name: published")
     path = lab / "published.yaml"
-    path.write_text(f"{text}predictions: {{units: all}}\n")
-    own, other = (r.table("modulation") for r in (release, unitdb.open(run(path))))
-    pd.testing.assert_frame_equal(own, other)
+    path.write_text(
+        f"{text}predictions: {{units: all}}\n"
+        "identification: {sets: {own: {kind: own}}, features: true, methods: [normalised]}\n"
+    )
+    other = unitdb.open(run(path))
+    pd.testing.assert_frame_equal(release.table("modulation"), other.table("modulation"))
+    assert any("correlations of modulation" in check for check in verify(other.path).checks)
+    assert any("`predictions`" in why for why in verify(release.path).unknown)
+    for column, condition in (("r_original", "much"), ("r_stimulus", "sharp")):
+        copy = tmp_path / column / other.name / other.version
+        shutil.copytree(other.path, copy)
+        table = pq.read_table(copy / "modulation.parquet")
+        rows = table.to_pylist()
+        of = next(row for row in rows if row["condition"] == condition and row[column] is not None)
+        of[column] += 1e-4
+        pq.write_table(pa.Table.from_pylist(rows, table.schema), copy / "modulation.parquet")
+        with pytest.raises(CorruptReleaseError, match=f"{of['stimulus']}: {column} is"):
+            check_modulated(copy)
 
 
 @pytest.mark.robust(

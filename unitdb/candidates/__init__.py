@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from unitdb.candidates.features import layer_sha256
 from unitdb.candidates.sets import CandidateSet
 from unitdb.candidates.spec import (
     CandidatesFile,
@@ -32,6 +33,7 @@ __all__ = [
     "Places",
     "StoredSet",
     "find_candidates",
+    "layer_sha256",
     "make_candidates",
     "make_file",
     "open_candidates",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from unitdb.activations import Activations
 from unitdb.responses import category_means
 
-__all__ = ["Layer", "in_memory", "means"]
+__all__ = ["Layer", "in_memory", "layer_sha256", "means"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,29 @@ class Layer:
 
     units: NDArray[np.int32]
     part: Callable[[int, int], NDArray[np.floating]]
+
+
+def layer_sha256(
+    layer: str, units: NDArray[np.integer], features: Iterable[NDArray[np.floating]]
+) -> list[str]:
+    """Hashes of the units (int32) and of the features (float32) of a layer, both little-endian.
+
+    Parameters
+    ----------
+    layer : str
+    units : array of shape (n_units,)
+    features : iterable of array of shape (some candidates, n_units)
+        Those of all candidates, block by block.
+
+    Returns
+    -------
+    list of str
+        The layer, and both hashes.
+    """
+    digest = hashlib.sha256()
+    for block in features:
+        digest.update(np.ascontiguousarray(block, dtype="<f4").data)
+    return [layer, hashlib.sha256(units.astype("<i4").tobytes()).hexdigest(), digest.hexdigest()]
 
 
 def in_memory(array: NDArray[np.float32], units: NDArray[np.int32]) -> Layer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unitdb.activations import Activations
-from unitdb.candidates.features import Layer, in_memory, means
+from unitdb.candidates.features import Layer, in_memory, layer_sha256, means
 from unitdb.errors import CandidatesError, UnknownLayerError
 from unitdb.specs import as_id, content_sha256
 
@@ -292,13 +291,10 @@ class CandidateSet:
 
     def content_sha256(self) -> str:
         """Compute :attr:`sha256` of all features."""
-        layers = []
-        for layer in self.layers:
-            digest = hashlib.sha256()
-            for _, block in self.blocks(layer):
-                digest.update(np.ascontiguousarray(block, dtype="<f4").data)
-            units = hashlib.sha256(self.units(layer).astype("<i4").tobytes())
-            layers.append([layer, units.hexdigest(), digest.hexdigest()])
+        layers = [
+            layer_sha256(layer, self.units(layer), (block for _, block in self.blocks(layer)))
+            for layer in self.layers
+        ]
         return content_sha256([self.ids, self.labels, self.n_pictures.tolist(), layers])
 
     def _layer(self, layer: str) -> Layer:

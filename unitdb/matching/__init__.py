@@ -22,9 +22,10 @@ from unitdb.matching._identify import (
     identify,
 )
 from unitdb.matching._patterns import Concatenated, Patterns, fisher_mean, patterns, similarity
-from unitdb.matching._summary import TOPS, Summary, of_counts, summarise
+from unitdb.matching._summary import AMONG, TOPS, Summary, chance_curve, of_counts, summarise
 
 __all__ = [
+    "AMONG",
     "COMBINED",
     "METHODS",
     "TOPS",
@@ -36,6 +37,7 @@ __all__ = [
     "Question",
     "Summary",
     "category_chance",
+    "chance_curve",
     "exchange_chance",
     "exchange_p",
     "fisher_mean",

@@ -64,7 +64,7 @@ def exchange_chance(matches: Matches, values: Array) -> float:
     return float(values[others].sum() / n) if n else np.nan
 
 
-def fold_chance(matches: Matches, values: Array) -> float:
+def fold_chance(matches: Matches, values: Array, *, of: NDArray[np.bool_] | None = None) -> float:
     """Exchange chance within folds:  Σ_f n_f c_f / Σ_f n_f.
 
     c_f is the mean over predictions i of a fold and other targets j that it holds out, n_f the
@@ -78,6 +78,8 @@ def fold_chance(matches: Matches, values: Array) -> float:
     matches : Matches
     values : array of shape (n, n_targets)
         Such as its ``rates``.
+    of : array of bool of shape (n,), optional
+        Predictions that count; by default all that can be compared.
 
     Returns
     -------
@@ -85,6 +87,7 @@ def fold_chance(matches: Matches, values: Array) -> float:
         NaN where a fold holds out one target alone, or no prediction can be compared.
     """
     pairs, known = _within_folds(matches, values)
+    known = known if of is None else known & of
     chance = total = 0.0
     for rows in _folds(matches, known):
         of = pairs[rows]

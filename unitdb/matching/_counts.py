@@ -175,44 +175,61 @@ def match(
     rows = np.arange(len(s))
     column = own[of]
     true = s[rows, column]
-    false = ~np.isnan(s) & ~np.isnan(true)[:, None]
-    false[rows, column] = False
-    above_low, above_high = s >= (true - TIE)[:, None], s > (true + TIE)[:, None]
-    below, equal = false & ~above_low, false & above_low & ~above_high
-    counted = false[:, own]
-    won = (below[:, own] + 0.5 * equal[:, own]) * counted
-    none = np.zeros(s.shape[1], dtype=bool)
-    trains = none if trained is None else np.asarray(trained, dtype=bool)
-    within = between = none
-    if categories is not None:
-        known = np.asarray(categories)
-        of_target = known[column][:, None]
-        within = (known == of_target) & (of_target >= 0)
-        between = (known != of_target) & (known >= 0) & (of_target >= 0)
+    # Of the targets alone: what is drawn twice in a bootstrap.
+    others, known = s[:, own], ~np.isnan(true)[:, None]
+    counted = ~np.isnan(others) & known
+    counted[rows, of] = False
+    won = np.where(others < (true - TIE)[:, None], 1.0, 0.5) * counted
+    won[others > (true + TIE)[:, None]] = 0.0
+    trains = (
+        np.zeros(s.shape[1], dtype=bool) if trained is None else np.asarray(trained, dtype=bool)
+    )
+    codes = None if categories is None else np.asarray(categories)
+    exchanged = _exchanged(s, own, trains, codes)
+    trained_counts, within, between = _kinds(s, true, column, trains, codes)
     best, best_r = _best(s)
     return Matches(
         targets=of,
         target_r=true,
-        all=_counts(false, below, equal),
-        trained=_counts(false, below, equal, trains),
-        within=_counts(false, below, equal, within),
-        between=_counts(false, below, equal, between),
+        all=exchanged["all"][:, rows, of].astype(np.int64),
+        trained=trained_counts,
+        within=within,
+        between=between,
         best=best,
         best_r=best_r,
         folds=np.zeros(len(s), np.intp) if folds is None else np.asarray(folds, np.intp),
-        exchanged=_exchanged(s, own, trains, None if categories is None else known),
+        exchanged=exchanged,
         won=won,
         counted=counted,
     )
 
 
-def _counts(*masks: NDArray[np.bool_]) -> Counts:
-    """Of three masks how many are set, or how many of those that a fourth allows."""
-    (false, below, equal), allowed = masks[:3], masks[3:]
-    if allowed and not allowed[0].any():
-        return np.zeros((3, len(false)), dtype=np.int64)
-    kept = [mask & allowed[0] if allowed else mask for mask in (false, below, equal)]
-    return np.stack([mask.sum(axis=1) for mask in kept])
+def _kinds(
+    s: Array,
+    true: Array,
+    column: NDArray[np.intp],
+    trains: NDArray[np.bool_],
+    categories: NDArray[np.integer] | None,
+) -> tuple[Counts, Counts, Counts]:
+    """False candidates that trained, of the target's category, and of others, as of Matches."""
+    none = np.zeros((3, len(s)), dtype=np.int64)
+    if categories is None and not trains.any():
+        return none, none, none
+    false = ~np.isnan(s) & ~np.isnan(true)[:, None]
+    false[np.arange(len(s)), column] = False
+    below = false & (s < (true - TIE)[:, None])
+    equal = false & ~below & (s <= (true + TIE)[:, None])
+
+    def counts(allowed: NDArray[np.bool_]) -> Counts:
+        return np.stack([(mask & allowed).sum(axis=1) for mask in (false, below, equal)])
+
+    of_trained = counts(trains) if trains.any() else none
+    if categories is None:
+        return of_trained, none, none
+    of_target = categories[column][:, None]
+    within = (categories == of_target) & (of_target >= 0)
+    between = (categories != of_target) & (categories >= 0) & (of_target >= 0)
+    return of_trained, counts(within), counts(between)
 
 
 def _exchanged(

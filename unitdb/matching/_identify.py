@@ -27,7 +27,7 @@ COMBINED = ("*concatenated", "*fisher")
 No layer is called so."""
 
 _BYTES = 1 << 29  # of similarities that are in memory together
-_FEATURES = 1 << 28  # and of candidates
+_FEATURES = 1 << 24  # and of candidates: few, so that a processor's cache holds some of them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,13 +15,16 @@ from unitdb.matching._chance import (
     image_intervals,
 )
 from unitdb.matching._counts import Matches
-from unitdb.matching._curve import pairwise_rate, rank, top_rate
+from unitdb.matching._curve import hit_rate, pairwise_rate, rank, sizes, top_rate
 
-__all__ = ["TOPS", "Summary", "of_counts", "summarise"]
+__all__ = ["AMONG", "TOPS", "Summary", "chance_curve", "of_counts", "summarise"]
 
 Array = NDArray[np.float64]
 
 TOPS = (1, 5, 10, 50)
+
+AMONG = ("all", "untrained")
+"""False candidates that a curve draws from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +143,30 @@ def summarise(
         p=exchange_p(matches, n_permutations=n_permutations, seed=seed),
         **found,
     )
+
+
+def chance_curve(matches: Matches) -> dict[tuple[str, int], float]:
+    """Exchange chance beside the curve: how often another image of the fold is found among n.
+
+    Parameters
+    ----------
+    matches : Matches
+
+    Returns
+    -------
+    dict of (str, int) to float
+        By :data:`AMONG` and n, for the :func:`.sizes` of the candidates that the predictions have:
+        :func:`.fold_chance` over predictions that have so many. NaN as there.
+    """
+    pairs = matches.held_out
+    found = {}
+    for among, own in zip(AMONG, (matches.all[0], matches.untrained[0]), strict=True):
+        big, below, equal = (counts[pairs] for counts in matches.exchanged[among])
+        for n in sorted({n for most in np.unique(own) for n in sizes(int(most) + 1)}):
+            values = np.full(pairs.shape, np.nan)
+            values[pairs] = hit_rate(below, equal, big, n)
+            found[among, n] = fold_chance(matches, values, of=own >= n - 1)
+    return found
 
 
 def of_counts(

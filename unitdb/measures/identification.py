@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from unitdb.activations import LayerInfo
 from unitdb.measures.candidacy import Among, Candidates, conditions_of, units_of, write_features
 from unitdb.measures.decoded import Decoded
+from unitdb.measures.identify_check import check_identification, compared_sha256
 from unitdb.measures.identify_rows import (
     candidate_rows,
-    check_identification,
+    exchange_rows,
     feature_tables,
     prediction_table,
     set_row,
@@ -34,7 +35,7 @@ from unitdb.predictions import (
 )
 from unitdb.recipes import SubjectInput
 from unitdb.resolution import is_constant
-from unitdb.sealed import is_sealed, read_npy, write_npy
+from unitdb.sealed import is_sealed, map_npy, read_npy, write_npy
 from unitdb.tables import code_sha256, table_of
 
 __all__ = ["IdentificationMeasure", "unit_scale"]
@@ -51,6 +52,7 @@ class IdentificationMeasure(Measure):
         "candidates",
         "identification",
         "identification_summary",
+        "identification_exchange",
         "candidate_training",
         "candidate_units",
         "candidate_features",
@@ -241,17 +243,32 @@ def _tables(table: str, decoded: Decoded) -> Iterator[pa.Table]:
     """Rows of a table that are of a job, in parts."""
     spec = decoded.job.recipe.identification
     for name in () if spec is None else spec.sets:
+        digest = _compared_sha256(decoded, name) if table == "candidate_sets" else ""
         for among in _every(decoded, name):
             if table == "candidate_sets":
-                yield table_of(table, [set_row(among)])
+                yield table_of(table, [set_row(among, digest)])
             elif table == "candidates":
                 yield table_of(table, candidate_rows(among))
             else:
                 for step in _steps(decoded, among):
                     if table == "identification":
                         yield prediction_table(decoded.job, among, step)
-                    else:
-                        yield table_of(table, summary_rows(decoded.job, among, step))
+                        continue
+                    of = summary_rows if table == "identification_summary" else exchange_rows
+                    yield table_of(table, of(decoded.job, among, step))
+
+
+def _compared_sha256(decoded: Decoded, name: str) -> str:
+    candidates = Candidates(name=name, job=decoded.job, activations=decoded.activations)
+    _write_set(decoded, candidates)
+    layers = {
+        layer.name: (
+            units_of(decoded.job, decoded.activations, layer)[0],
+            map_npy(_features_path(decoded, name, layer.name)),
+        )
+        for layer in decoded.job.model.layers
+    }
+    return compared_sha256(candidates.ids, layers)
 
 
 def _training(decoded: Sequence[Decoded]) -> pa.Table:

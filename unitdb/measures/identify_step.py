@@ -13,11 +13,13 @@ from threadpoolctl import threadpool_limits
 
 from unitdb.analysis import q_values
 from unitdb.matching import (
+    AMONG,
     Compared,
     Matches,
     Method,
     Question,
     Summary,
+    chance_curve,
     identify,
     per_target,
     summarise,
@@ -187,9 +189,13 @@ class IdentifyStep:
             arrays: dict[str, NDArray[Any]] = {}
             for kind in self.kinds:
                 parts = [found[(roi, kind), layer, method] for roi, layer, method in self.places]
+                curves = [
+                    np.insert(part.pop("curve"), 0, i, axis=1) for i, part in enumerate(parts)
+                ]
                 stacked = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
                 q = self._discoveries(stacked["summary"][:, NUMBERS.index("p")])
                 stacked["summary"] = np.column_stack([stacked["summary"], q])
+                stacked["curve"] = np.concatenate(curves)
                 arrays |= {f"{kind}-{name}": values for name, values in stacked.items()}
             arrays["n_units"] = self._n_units()
         with sealing(self.target) as temporary, temporary.open("wb") as file:
@@ -293,10 +299,12 @@ def _arrays(matches: Matches, n_candidates: int) -> dict[str, NDArray[np.generic
     summary = summarise(matches, n_candidates)
     chance = per_target(matches, matches.rates)[matches.targets]
     counts = np.stack([getattr(matches, of) for of in COUNTS])
+    curve = [(AMONG.index(among), n, of) for (among, n), of in chance_curve(matches).items()]
     return {
         "counts": counts.astype(np.int32),  # kinds × 3 × predictions
         "r": np.stack([matches.target_r, matches.best_r, chance]),
         "best": matches.best.astype(np.int32),
+        "curve": np.array(curve, dtype=np.float64).reshape(-1, 3),  # among, n, chance
         "summary": np.array([getattr(summary, name) for name in NUMBERS[:-1]]),
         "images": np.array(len(np.unique(matches.targets[matches.all[0] > 0]))),
     }

@@ -185,6 +185,8 @@ def _encoded_and_decoded(
     The encoder is trained on some of the samples, the decoder on all, as that of the brain itself:
     one of fewer samples cannot be as good with any noise. They share the noise of some samples.
     """
+    from unitdb.decoding import RoiDecoder  # numba, for who decodes
+
     train = pictures.train
     encoded = encode_responses(
         [layer.values[train[encodes]] for layer in layers],
@@ -199,8 +201,6 @@ def _encoded_and_decoded(
     still = encoded.predicted.mean(axis=0, keepdims=True)
     x = np.concatenate([responses, encoded.predicted, still, still + noise])
     tests = np.arange(len(train), len(x))
-    from unitdb.decoding import RoiDecoder  # numba, for who decodes
-
     decoder = RoiDecoder(x, [(np.arange(len(train)), tests)], settings)
     # Rows that are predicted do not enter: any will do.
     rows = np.concatenate([train, np.full(len(tests), train[0])])
@@ -243,6 +243,8 @@ def simulated_gains(
         Means over samples of r_original, and of the gain against either control: first of all
         samples whose picture was shown as it is, then of each set.
     """
+    from unitdb.decoding import RoiDecoder  # numba, for who decodes
+
     rng = np.random.Generator(np.random.PCG64([*seed, 0]))
     values = [layer.values for layer in layers]
     signal = mixed_responses(values, pictures.train, n_voxels, rng=rng)
@@ -251,8 +253,6 @@ def simulated_gains(
     test = signal[pictures.shown] + test / np.sqrt(pictures.averaged)[:, None]
     x, n_train = np.concatenate([train, test]), len(train)
     splits = [(np.arange(n_train), np.arange(n_train, len(x)))]
-    from unitdb.decoding import RoiDecoder  # numba, for who decodes
-
     decoder = RoiDecoder(x, splits, settings)
     rows = np.concatenate([pictures.train, pictures.original])
     predicted = [

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from unitdb.schema.candidates import OF_SET, SET
 from unitdb.schema.columns import (
     CONDITION,
     DATASET,
-    LAYER,
     MODEL,
     NAME,
     NAME_PATTERN,
-    OF_DATASET,
-    OF_LAYER,
     OF_MODEL,
     OF_ROI,
     ROI,
-    SUBJECT,
-    UNIT,
     count,
-    name_column,
-    sha256,
     share,
     text,
 )
-from unitdb.schema.spec import Column, ForeignKey, Table
+from unitdb.schema.spec import Column, Table
 
-__all__ = ["TABLES"]
+__all__ = ["AMONG", "CURVE_N", "TABLES"]
 
 _SINCE = "2.5"
 _NO_SIMILARITY = "NULL where the prediction or the true pattern does not vary over units"
@@ -35,7 +29,6 @@ _NONE = "NULL where no prediction could be compared"
 _ALONE = "NULL where a fold holds out one image alone"
 _TOO_FEW = "NULL where there are no more candidates than that"
 
-SET = name_column("set", "Name of the candidate set in the recipe")
 _LAYERS = Column(
     name="layer",
     type=NAME,
@@ -50,7 +43,6 @@ _SUBJECTS = Column(
     description="Identifier of the person; * for the mean of all people's predictions",
     pattern=rf"{NAME_PATTERN}|\*",
 )
-_CANDIDATE = Column(name="candidate", type=pa.string(), description="Identifier of the candidate")
 _METHOD = Column(
     name="method",
     type=NAME,
@@ -64,7 +56,21 @@ _TRIALS = Column(
     description="Whether single samples are identified, or the means of those of one target",
     pattern="single|means",
 )
-_OF_SET = ForeignKey(columns=("dataset", "condition", "model", "set"), table="candidate_sets")
+AMONG = Column(
+    name="among",
+    type=pa.string(),
+    description="Which false candidates are drawn: all, or those that did not train the decoder "
+    "(untrained)",
+    pattern="all|untrained",
+)
+CURVE_N = Column(
+    name="n",
+    type=pa.int64(),
+    description="Candidates to choose from, the true one included: 2, 5, 10, 20, 50, … and all "
+    "that there are",
+    unit="candidates",
+    minimum=2,
+)
 _PLACE = (DATASET, CONDITION, MODEL, _LAYERS, ROI, _SUBJECTS, SET, _METHOD)
 _PLACE_NAMES = tuple(column.name for column in _PLACE)
 
@@ -118,78 +124,6 @@ def _difference(name: str, description: str) -> Column:
 
 TABLES = (
     Table(
-        name="candidate_sets",
-        row="a set of candidates that the predictions of a test set are identified among",
-        columns=(
-            DATASET,
-            CONDITION,
-            MODEL,
-            SET,
-            Column(
-                name="kind",
-                type=NAME,
-                description="What the candidates are: own targets alone, or also pictures, files "
-                "of features, categories of god, or stimuli of a dataset",
-                pattern="own|pictures|features|god|dataset",
-            ),
-            Column(
-                name="targets",
-                type=NAME,
-                description="Whether the true candidate has the activation that is decoded, or "
-                "the features that the set has of it",
-                pattern="decoded|set",
-            ),
-            count("n_candidates", "Candidates", unit="candidates", minimum=2),
-            count("n_targets", "Candidates that are the target of a sample", unit="candidates"),
-            count("n_trained", "Others that trained the decoder", unit="candidates"),
-            text("source", "Where the candidates are from"),
-            sha256(
-                "sha256",
-                "Hash of the set's ids, labels, numbers of pictures, units and features",
-                null="NULL where the candidates are the targets alone",
-            ),
-            text("description", "What the candidates are, as the recipe says"),
-        ),
-        primary_key=("dataset", "condition", "model", "set"),
-        foreign_keys=(OF_DATASET, OF_MODEL),
-        optional=True,
-        measured=True,
-        since=_SINCE,
-    ),
-    Table(
-        name="candidates",
-        row="a candidate of a set",
-        columns=(
-            DATASET,
-            CONDITION,
-            MODEL,
-            SET,
-            _CANDIDATE,
-            text("label", "Words for people"),
-            Column(
-                name="role",
-                type=NAME,
-                description="target: of a sample of the test set; trained: its picture, or one of "
-                "its category, trained the decoder; other. In cross-validation targets train the "
-                "decoders of other folds, too: identification.n_false_trained counts them",
-                pattern="target|trained|other",
-            ),
-            text("category", "Category, for rates within and between", null="NULL without one"),
-            count(
-                "n_pictures",
-                "Pictures that its features are the mean over",
-                unit="pictures",
-                minimum=1,
-                null="NULL where it is not known",
-            ),
-        ),
-        primary_key=("dataset", "condition", "model", "set", "candidate"),
-        foreign_keys=(_OF_SET,),
-        optional=True,
-        measured=True,
-        since=_SINCE,
-    ),
-    Table(
         name="identification",
         row="a prediction that is compared with all candidates of a set",
         columns=(
@@ -227,7 +161,7 @@ TABLES = (
             ),
         ),
         primary_key=(*_PLACE_NAMES, "stimulus", "trial", "target"),
-        foreign_keys=(OF_ROI, OF_MODEL, _OF_SET),
+        foreign_keys=(OF_ROI, OF_MODEL, OF_SET),
         row_group=2**15,
         optional=True,
         measured=True,
@@ -349,83 +283,28 @@ TABLES = (
             ),
         ),
         primary_key=(*_PLACE_NAMES, "trials"),
-        foreign_keys=(OF_ROI, OF_MODEL, _OF_SET),
+        foreign_keys=(OF_ROI, OF_MODEL, OF_SET),
         optional=True,
         measured=True,
         since=_SINCE,
     ),
     Table(
-        name="candidate_training",
-        row="a candidate that trained a subject's decoder of a fold, where features are published",
+        name="identification_exchange",
+        row="a number of candidates, and how often exchanged images are the most similar of them",
         columns=(
-            DATASET,
-            CONDITION,
-            MODEL,
-            SET,
-            SUBJECT,
-            count("fold", "Fold that the decoder is of; 0 without folds", unit="index from 0"),
-            _CANDIDATE,
-        ),
-        primary_key=("dataset", "condition", "model", "set", "subject", "fold", "candidate"),
-        foreign_keys=(
-            _OF_SET,
-            ForeignKey(
-                columns=("dataset", "condition", "model", "set", "candidate"), table="candidates"
+            *_PLACE,
+            _TRIALS,
+            AMONG,
+            CURVE_N,
+            _rate(
+                "chance",
+                "Rate of exchanged images of a fold among n: the target of one, the prediction of "
+                "another; beside identification_curve.rate",
+                f"{_ALONE}, or none of those exchanged has so many candidates",
             ),
         ),
-        optional=True,
-        measured=True,
-        since=_SINCE,
-    ),
-    Table(
-        name="candidate_units",
-        row="a unit that patterns of candidates are of, as a subject's images that train have it",
-        columns=(
-            DATASET,
-            MODEL,
-            LAYER,
-            SUBJECT,
-            UNIT,
-            Column(
-                name="mean",
-                type=pa.float64(),
-                description="Mean activation over the samples that train, of all folds",
-                unit="as the network computes it",
-            ),
-            Column(
-                name="sd",
-                type=pa.float64(),
-                description="Standard deviation likewise (ddof = 1); 0 where the unit answers the "
-                "same to all of them, and is left out of normalised patterns",
-                unit="as the network computes it",
-                minimum=0.0,
-            ),
-        ),
-        primary_key=("dataset", "model", "layer", "subject", "unit"),
-        foreign_keys=(OF_LAYER,),
-        optional=True,
-        measured=True,
-        since=_SINCE,
-    ),
-    Table(
-        name="candidate_features",
-        row="the features of a candidate in a layer, where the recipe publishes them",
-        columns=(
-            DATASET,
-            MODEL,
-            SET,
-            LAYER,
-            _CANDIDATE,
-            Column(
-                name="features",
-                type=pa.list_(pa.float32()),
-                description="Activation of each unit of candidate_units, in their order, raw",
-                unit="as the network computes it",
-            ),
-        ),
-        primary_key=("dataset", "model", "set", "layer", "candidate"),
-        foreign_keys=(OF_LAYER,),
-        row_group=2**9,
+        primary_key=(*_PLACE_NAMES, "trials", "among", "n"),
+        foreign_keys=(OF_ROI, OF_MODEL, OF_SET),
         optional=True,
         measured=True,
         since=_SINCE,

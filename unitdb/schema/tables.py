@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unitdb.errors import UnknownTableError
 from unitdb.schema import (
+    candidates,
     identification,
     kept,
     layerwise,
@@ -23,6 +24,7 @@ TABLES: dict[str, Table] = {
         *layerwise.TABLES,
         *networks.TABLES,
         *kept.TABLES,
+        *candidates.TABLES,
         *identification.TABLES,
         *timecourse.TABLES,
         *modulation.TABLES,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from unitdb.schema.columns import correlation
+from unitdb.schema.identification import AMONG, CURVE_N
 from unitdb.schema.spec import Column, numbers
 from unitdb.schema.tables import TABLES
 
@@ -91,19 +92,8 @@ _CURVE = View(
     row="how often the true candidate is the most similar of n, n - 1 false ones drawn at random",
     columns=(
         *(_SUMMARY[name] for name in _OF_CURVE),
-        Column(
-            name="among",
-            type=pa.string(),
-            description="Which false candidates are drawn: all, or those that did not train the "
-            "decoder (untrained)",
-        ),
-        Column(
-            name="n",
-            type=pa.int64(),
-            description="Candidates to choose from, the true one included: 2, 5, 10, 20, 50, … "
-            "and all that there are",
-            unit="candidates",
-        ),
+        AMONG,
+        CURVE_N,
         Column(
             name="rate",
             type=pa.float64(),
@@ -112,7 +102,15 @@ _CURVE = View(
             "chance, as those that trained are nearer than what is held out",
             unit="share",
         ),
-        Column(name="chance", type=pa.float64(), description="1 / n", unit="share"),
+        Column(name="chance", type=pa.float64(), description="Of one among n: 1 / n", unit="share"),
+        Column(
+            name="chance_exchange",
+            type=pa.float64(),
+            description="The same of exchanged images of a fold (identification_exchange.chance): "
+            "what predictions come to that say nothing of their image",
+            unit="share",
+            null="NULL where identification_exchange has none",
+        ),
         Column(
             name="n_predictions",
             type=pa.int64(),
@@ -122,7 +120,9 @@ _CURVE = View(
     ),
     # Σ_k C(t, k) C(w, n - 1 - k) / C(N, n - 1) / (k + 1), by logarithms of factorials.
     sql="""
-SELECT dataset, condition, model, layer, roi, subject, set, method, trials, among, n,
+SELECT {keys}, rate, 1 / n AS chance, chance_exchange, n_predictions
+FROM (
+SELECT {keys},
   avg(list_sum([
     exp(
       lgamma(t + 1) - lgamma(k + 1) - lgamma(t - k + 1)
@@ -131,7 +131,7 @@ SELECT dataset, condition, model, layer, roi, subject, set, method, trials, amon
     ) / (k + 1)
     FOR k IN range(greatest(0, n - 1 - w), least(t, n - 1) + 1)
   ] || [0.0])) AS rate,
-  1 / n AS chance, count(*) AS n_predictions
+  count(*) AS n_predictions
 FROM (
   SELECT *, unnest(list_filter(
     [2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000],
@@ -149,7 +149,8 @@ FROM (
   WHERE big > 0
 )
 GROUP BY ALL
-""".strip(),
+) LEFT JOIN (SELECT {keys}, chance AS chance_exchange FROM identification_exchange) USING ({keys})
+""".strip().replace("{keys}", ", ".join((*_OF_CURVE, "among", "n"))),
     since="2.5",
     reads="identification",
 )

@@ -72,6 +72,10 @@ _TIMES: tuple[Kind, str] = (
     "predictions of single times are no part of a release",
 )
 _PUBLISHED = "from predicted, candidate_features and candidate_units, where these are published"
+_OF_TARGETS: tuple[Kind, str] = (
+    "computed",
+    f"{_PUBLISHED}; with what was shown where that is a target itself; else unknown",
+)
 _AGAIN: tuple[Kind, str] = ("computed", f"{_PUBLISHED}; else held against the other columns")
 _OF_ROWS: tuple[Kind, str] = ("computed", "from the rows of identification")
 _IF_PUBLISHED: tuple[Kind, str] = ("computed", f"{_PUBLISHED}; else unknown")
@@ -233,9 +237,8 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
     },
     "modulation": {
         **dict.fromkeys(("level", "prior"), ("held", "against test_sets")),
-        **dict.fromkeys(
-            ("r_stimulus", "r_original", "noise_r_stimulus", "noise_r_original"), _FEATURES
-        ),
+        **dict.fromkeys(("r_stimulus", "r_original"), _OF_TARGETS),
+        **dict.fromkeys(("noise_r_stimulus", "noise_r_original"), _FEATURES),
         **dict.fromkeys(("null_r_stimulus", "null_r_original"), _FEATURES),
         **dict.fromkeys(("noise_snr", "null_snr"), _UNSAID),
         **dict.fromkeys(("noise_gain", "null_gain"), ("computed", "from the correlations beside")),
@@ -271,6 +274,10 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         **dict.fromkeys(("n_candidates", "n_targets", "n_trained"), ("held", "against candidates")),
         **dict.fromkeys(("kind", "targets", "source", "description"), _UNSAID),
         "sha256": ("held", "against a hash in builds.inputs"),
+        "features_sha256": (
+            "computed",
+            "from candidate_features and candidate_units, where these are published; else unknown",
+        ),
     },
     "candidates": {
         "label": _UNSAID,
@@ -297,6 +304,9 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         "n_candidates": ("computed", "from candidates"),
         "q": ("computed", "from p"),
     },
+    "identification_exchange": {
+        "chance": ("computed", f"{_PUBLISHED}; else 2 candidates held against the summary"),
+    },
     "candidate_training": dict.fromkeys(
         ("subject", "fold", "candidate"), ("held", "it must give n_false_trained of identification")
     ),
@@ -304,7 +314,7 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         ("mean", "sd"), ("held", "with candidate_features they must give identification")
     ),
     "candidate_features": {
-        "features": ("held", "with the predictions they must give identification"),
+        "features": ("held", "against candidate_sets.features_sha256"),
     },
     "samples": {
         "stimulus": ("held", "with presentation, against table prediction"),

@@ -26,6 +26,10 @@ _PACKAGES = ("numba", "pydantic", "scipy", "sklearn", "threadpoolctl", "torch", 
 
 _SAID_TWICE = "what recipe, tables and metadata say twice is the same"
 _IDENTIFIED = "what was identified is what the predictions give again"
+_MODULATED = (
+    "correlations of modulation with originals are those of the predictions, and with what was "
+    "shown where that is a target itself; controls are not computed again"
+)
 _COMPUTED = "intervals over units, and BH scores with theirs, are what their bootstrap gives again"
 
 
@@ -88,7 +92,9 @@ class _Known:
             check_identified,
             check_measures,
             check_metadata,
+            check_modulated,
             not_identified,
+            not_modulated,
             recipe_of,
         )
 
@@ -114,6 +120,14 @@ class _Known:
                         self._checks.append(_IDENTIFIED)
                     else:
                         self._unknown.append(f"{_IDENTIFIED}: {why_not}")
+                if "modulation" in small:
+                    why_not = not_modulated(small)
+                    if why_not is None and not check_modulated(folder):
+                        why_not = "features are not of the units whose predictions are published"
+                    if why_not is None:
+                        self._checks.append(_MODULATED)
+                    else:
+                        self._unknown.append(f"{_MODULATED}: {why_not}")
             return
         self._unknown.append(f"{_COMPUTED}: {why}")
 

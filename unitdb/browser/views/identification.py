@@ -35,9 +35,9 @@ _NUMBERS = (
     *("chance_category", "p", "q", "n_predictions", "n_candidates", "n_units"),
 )
 _CURVE = (
-    "SELECT layer, n, rate, chance FROM identification_curve WHERE dataset = ? AND condition = ? "
-    "AND model = ? AND set = ? AND method = ? AND trials = ? AND subject = ? AND roi = ? "
-    "AND among = ? ORDER BY layer, n"
+    "SELECT layer, n, rate, chance, chance_exchange FROM identification_curve WHERE dataset = ? "
+    "AND condition = ? AND model = ? AND set = ? AND method = ? AND trials = ? AND subject = ? "
+    "AND roi = ? AND among = ? ORDER BY layer, n"
 )
 _ROWS = (
     "SELECT target, n_false, n_below, n_equal, target_r, best, best_r, chance_exchange FROM "
@@ -99,8 +99,9 @@ def _curves(release: Release, place: list[str], layers: list[str]) -> None:
         return
     _figure.draw(release, charts.hit_curves(rows, layers), "curves")
     st.caption(
-        "Exact, not drawn. In a cross-validation the other pictures have trained the decoder, and "
-        "top-1 among all of them is below chance: choose `untrained`."
+        "Exact, not drawn. Dashed: 1 of n; dotted: exchanged images. In a cross-validation the "
+        "other pictures have trained the decoder, and top-1 among all of them is below chance: "
+        "choose `untrained`."
     )
 
 

@@ -4,6 +4,7 @@ from unitdb.verification.recomputed._computed import Computed
 from unitdb.verification.recomputed._identified import check_identified, not_identified
 from unitdb.verification.recomputed._measured import check_measures
 from unitdb.verification.recomputed._metadata import built_here, check_metadata, recipe_of
+from unitdb.verification.recomputed._modulated import check_modulated, not_modulated
 
 __all__ = [
     "Computed",
@@ -11,6 +12,8 @@ __all__ = [
     "check_identified",
     "check_measures",
     "check_metadata",
+    "check_modulated",
     "not_identified",
+    "not_modulated",
     "recipe_of",
 ]

@@ -15,6 +15,7 @@ from unitdb.matching import (
     Compared,
     Method,
     Question,
+    chance_curve,
     identify,
     per_target,
     summarise,
@@ -64,8 +65,9 @@ def check_identified(folder: Path) -> None:
     summaries = _text(release.table("identification_summary"))
     keys = ["dataset", "condition", "model", "set", "subject"]
     stated = dict(list(summaries.groupby(keys, sort=False)))
+    exchanged = dict(list(_text(release.table("identification_exchange")).groupby(keys)))
     for place, of in rows.groupby(keys, sort=False):
-        _check(release, tuple(map(str, place)), of.copy(), stated[place])
+        _check(release, tuple(map(str, place)), of.copy(), stated[place], exchanged[place])
 
 
 def _text(table: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +76,11 @@ def _text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check(
-    release: Release, place: tuple[str, ...], rows: pd.DataFrame, summaries: pd.DataFrame
+    release: Release,
+    place: tuple[str, ...],
+    rows: pd.DataFrame,
+    summaries: pd.DataFrame,
+    exchanged: pd.DataFrame,
 ) -> None:
     """Check the predictions of a subject, of a test set, among the candidates of a set."""
     *names, subject = place
@@ -112,6 +118,7 @@ def _check(
         (row["roi"], row["trials"], row["layer"], row["method"]): row
         for row in summaries.to_dict("records")
     }
+    curves = dict(list(exchanged.groupby(["roi", "trials", "layer", "method"], sort=False)))
     places = dict(list(rows.groupby(["roi", "kind", "layer", "method"], sort=False)))
     found = identify(compared, len(candidates.ids), questions, methods=methods, combined=combined)
     for (question, layer, method), matches in found:
@@ -128,6 +135,24 @@ def _check(
         for column, value in asdict(summarise(matches, len(candidates.ids))).items():
             if column in row:
                 _hold(where, column, row[column], value)
+        curve = curves.get((roi, kind, layer, method))
+        _hold_curve(where, {} if curve is None else _by_size(curve), chance_curve(matches))
+
+
+def _by_size(curve: pd.DataFrame) -> dict[tuple[str, int], float]:
+    keys = zip(curve["among"], curve["n"].tolist(), strict=True)
+    return dict(zip(keys, curve["chance"].to_numpy(float), strict=True))
+
+
+def _hold_curve(
+    where: str, stated: dict[tuple[str, int], float], found: dict[tuple[str, int], float]
+) -> None:
+    table = "identification_exchange"
+    for among, n in sorted(stated.keys() ^ found.keys()):
+        wrong = "there is no row of" if (among, n) in found else "no predictions have"
+        raise CorruptReleaseError(f"{table}: {where}: {wrong} {n} candidates among {among}")
+    for (among, n), value in found.items():
+        _hold(f"{where}: {among}, {n}", "chance", stated[among, n], value, table=table)
 
 
 def _single(rows: pd.DataFrame) -> bool:
