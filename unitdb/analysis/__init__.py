@@ -10,6 +10,7 @@ from unitdb.analysis.agreement import (
     agreement_null,
     cross_correlations,
 )
+from unitdb.analysis.amplitude import Amplitude, Scaling, true_amplitude
 from unitdb.analysis.best import BHMethod, best_rois
 from unitdb.analysis.combination import minimum_p, stouffer_p
 from unitdb.analysis.contingency import spearman_of_counts
@@ -51,6 +52,7 @@ from unitdb.analysis.modulation import (
 )
 from unitdb.analysis.moments import Blocks, channel_blocks, tile_blocks
 from unitdb.analysis.null import PooledNull, StudentisedNull, empirical_p
+from unitdb.analysis.over_images import mean_over_images
 from unitdb.analysis.patterns import PatternSimilarity
 from unitdb.analysis.permutation import permutation_p, permuted_orders
 from unitdb.analysis.pictures import (
@@ -97,6 +99,7 @@ from unitdb.analysis.units import (
 
 __all__ = [
     "NOISES",
+    "Amplitude",
     "BHMethod",
     "BHScore",
     "BestTally",
@@ -119,6 +122,7 @@ __all__ = [
     "PatternSimilarity",
     "PictureIdentification",
     "PooledNull",
+    "Scaling",
     "StudentisedNull",
     "TopUnits",
     "TwoWay",
@@ -154,6 +158,7 @@ __all__ = [
     "leave_one_out_overlap",
     "matched_curves",
     "mean_of_others",
+    "mean_over_images",
     "mean_over_subjects",
     "minimum_p",
     "mixed_responses",
@@ -187,6 +192,7 @@ __all__ = [
     "tile_blocks",
     "top_overlap",
     "top_units",
+    "true_amplitude",
     "two_way_difference",
     "two_way_mean",
 ]

@@ -10,6 +10,11 @@ from unitdb.measures.modulation import Modulation
 from unitdb.measures.patterns import Patterns
 from unitdb.measures.predicted import Published
 from unitdb.measures.protocol import Measure
+from unitdb.measures.reconstruction import (
+    ReconstructionPictures,
+    ReconstructionScores,
+    ReconstructionTargets,
+)
 from unitdb.measures.timecourse import Timecourse
 
 __all__ = ["MEASURES"]
@@ -22,5 +27,8 @@ MEASURES: list[Measure] = [
     IdentificationMeasure(),
     Timecourse(),
     Modulation(),
+    ReconstructionTargets(),
+    ReconstructionPictures(),
+    ReconstructionScores(),
     *OF_ACCURACIES,
 ]

@@ -15,22 +15,41 @@ from unitdb.recipes.identity import (
 )
 from unitdb.recipes.modulation import modulated_sets
 from unitdb.recipes.recipe import BestUnits, Recipe, read_recipe, shipped_recipe
+from unitdb.recipes.reconstruction import (
+    CROSS_VALIDATED,
+    MEAN,
+    ChosenUnits,
+    InversionSpec,
+    PriorSpec,
+    RidgeSpec,
+    category_codes,
+    reconstructed_sets,
+)
 
 if TYPE_CHECKING:
     from unitdb.recipes.dataset import DatasetInput, SubjectInput
     from unitdb.recipes.inputs import read_datasets, read_jobs, read_models
     from unitdb.recipes.jobs import Job, Progress, named, plan_sha256
     from unitdb.recipes.origins import reference_rows, scope_of
+    from unitdb.recipes.rated import RatedUnits
 
 __all__ = [
+    "CROSS_VALIDATED",
+    "MEAN",
     "BestUnits",
+    "ChosenUnits",
     "DatasetInput",
     "IdentificationSpec",
+    "InversionSpec",
     "Job",
+    "PriorSpec",
     "Progress",
+    "RatedUnits",
     "Recipe",
+    "RidgeSpec",
     "SubjectInput",
     "build_id",
+    "category_codes",
     "modulated_sets",
     "named",
     "plan_sha256",
@@ -39,6 +58,7 @@ __all__ = [
     "read_models",
     "read_recipe",
     "recipe_columns",
+    "reconstructed_sets",
     "reference_rows",
     "release_info",
     "scope_of",
@@ -54,6 +74,7 @@ __getattr__ = lazily(
         "DatasetInput": "dataset",
         "Job": "jobs",
         "Progress": "jobs",
+        "RatedUnits": "rated",
         "SubjectInput": "dataset",
         "named": "jobs",
         "plan_sha256": "jobs",

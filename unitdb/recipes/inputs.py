@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unitdb.activations import LoadedFeatures, UnitSelection, load_choice
+from unitdb.activations import LoadedFeatures, ModelChoice, UnitSelection, load_choice
 from unitdb.candidates import CandidateSet, Places, make_candidates
 from unitdb.errors import (
     RecipeError,
@@ -21,7 +21,14 @@ from unitdb.reads import noting_reads
 from unitdb.recipes.dataset import DatasetInput, SubjectInput
 from unitdb.recipes.jobs import Job, Progress, named
 from unitdb.recipes.modulation import check_modulation
+from unitdb.recipes.rated import RatedUnits, rated_units
 from unitdb.recipes.recipe import Recipe
+from unitdb.recipes.reconstruction import (
+    ChosenUnits,
+    InversionSpec,
+    check_reconstruction,
+    reconstructed_sets,
+)
 from unitdb.responses import (
     CROSS_VALIDATION,
     TRAIN,
@@ -57,6 +64,8 @@ def read_jobs(
     read = read_datasets(
         recipe, folder=folder, data=data, cache=cache, datasets=datasets, progress=progress
     )
+    judges, of_judges = _judges(recipe, folder=folder, data=data)
+    check_reconstruction(recipe.reconstruction, read, [model for model, _ in models], judges)
     places = Places(folder=folder, cache=cache, data=data, datasets=datasets)
     jobs = []
     for model, uses in models:
@@ -66,8 +75,11 @@ def read_jobs(
                 recipe=recipe,
                 dataset=d,
                 model=model,
-                uses=merge_uses([*d.uses, *uses, *of_sets]),
+                uses=merge_uses([*d.uses, *uses, *of_sets, *of_judges]),
                 candidates=sets,
+                judges=judges,
+                rated=_rated(recipe, d, model, folder=folder),
+                folder=folder,
             )
             for d in read
         ]
@@ -79,6 +91,64 @@ def read_jobs(
         if isinstance(job.model, LoadedFeatures):
             job.model.check_stimuli(job.dataset.stimuli.ids)
     return jobs
+
+
+def _judges(
+    recipe: Recipe, *, folder: Path, data: Path | None
+) -> tuple[dict[str, LoadedModel], list[Use]]:
+    """Networks that tell pictures apart, with an early, a middle, a late and the last layer."""
+    found: dict[str, LoadedModel] = {}
+    uses: list[Use] = []
+    for spec in recipe.reconstruction:
+        name = getattr(spec, "judge", None)
+        if name is None or name in found:
+            continue
+        with noting_reads() as files:
+            judge = load_choice(
+                ModelChoice(name=name),
+                recipe.own_models,
+                folder=folder,
+                data=data_folder(data),
+                seed=recipe.seed,
+            )
+        if isinstance(judge, LoadedFeatures):
+            raise RecipeError(f"judge {name!r} is files of activations; it takes a network")
+        last = len(judge.layers) - 1
+        places = sorted({min(last, max(1, last // 10)), last // 2, 3 * last // 4, last})
+        found[name] = replace(judge, layers=tuple(judge.layers[place] for place in places))
+        uses += [Use(path=path, role="model") for path in sorted(files)]
+    return found, uses
+
+
+def _rated(
+    recipe: Recipe, dataset: DatasetInput, model: LoadedModel | LoadedFeatures, *, folder: Path
+) -> dict[str, RatedUnits]:
+    """Units as other releases rate them, of the reconstructions that choose by one."""
+    found = {}
+    for spec in recipe.reconstruction:
+        units = spec.units if isinstance(spec, InversionSpec) else "all"
+        if not isinstance(spec, InversionSpec) or not isinstance(units, ChosenUnits):
+            continue
+        if units.by in (None, "training") or isinstance(model, LoadedFeatures):
+            continue
+        hashes = dict(zip(dataset.stimuli.ids, dataset.stimuli.sha256s(), strict=True))
+        pictures = {
+            name
+            for each in reconstructed_sets(dataset)
+            for subject in dataset.subjects
+            for name in subject.targets(each).tolist()
+        }
+        if spec.folds is not None:
+            pictures = set(dataset.split_of)
+        found[spec.name] = rated_units(
+            str(units.by),
+            folder=folder,
+            model=model,
+            layers=spec.layers,
+            pictures={hashes[name] for name in pictures if name in hashes},
+            where=f"reconstruction {spec.name!r}",
+        )
+    return found
 
 
 def _candidates(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unitdb.activations import LoadedFeatures
 from unitdb.candidates import CandidateSet
 from unitdb.recipes.dataset import DatasetInput
 from unitdb.recipes.identity import build_id, sets_sha256, shown_sha256
+from unitdb.recipes.rated import RatedUnits
 from unitdb.recipes.recipe import Recipe
 from unitdb.recipes.shown import set_rows, stimulus_rows
 from unitdb.specs import Spec, content_sha256
@@ -45,6 +47,12 @@ class Job:
         The files that dataset and model are from, and what each is to them.
     candidates : mapping of str to CandidateSet
         Sets that its predictions are identified among, but for those of its own targets.
+    judges : mapping of str to LoadedModel
+        Networks that tell its pictures apart, and the layers that do.
+    rated : mapping of str to RatedUnits
+        By the name of a reconstruction, units as another release rates them.
+    folder : Path
+        Of the recipe, which files of networks are relative to.
     """
 
     recipe: Recipe
@@ -52,12 +60,20 @@ class Job:
     model: LoadedModel | LoadedFeatures
     uses: tuple[Use, ...]
     candidates: Mapping[str, CandidateSet] = field(default_factory=dict)
+    judges: Mapping[str, LoadedModel] = field(default_factory=dict)
+    rated: Mapping[str, RatedUnits] = field(default_factory=dict)
+    folder: Path = Path()
 
     @property
     def inputs(self) -> dict[str, object]:
         """Content hashes of all that the job reads."""
         sets = {name: each.sha256 for name, each in self.candidates.items()}
-        return ({"candidates": sets} if sets else {}) | {
+        others = {
+            "candidates": sets,
+            "judges": {name: judge.model_sha256 for name, judge in self.judges.items()},
+            "rated": {name: each.sha256 for name, each in self.rated.items()},
+        }
+        return {key: found for key, found in others.items() if found} | {
             "model": self.model.model_sha256,
             "responses": {s.subject: s.sha256 for s in self.dataset.subjects},
             "stimuli": self.dataset.stimuli.key,

@@ -21,6 +21,7 @@ from unitdb.errors import RecipeError
 from unitdb.recipes.authors import Author, Doi, Line
 from unitdb.recipes.identification import IdentificationSpec
 from unitdb.recipes.modulation import ModulationSpec
+from unitdb.recipes.reconstruction import ReconstructionSpec, check_names
 from unitdb.specs import Name, Spec, check_alike, read_spec
 from unitdb.unitids import UnitId
 
@@ -289,6 +290,8 @@ class Recipe(Spec):
         Identify what is predicted among many candidates.
     timecourse : TimecourseSpec, optional
         What is decoded at each time of a test set that has windows, and which layers come first.
+    reconstruction : list of RidgeSpec or InversionSpec
+        Pictures made from what is decoded, each way by its name.
     seed : int
         Of folds and shuffling.
     authors : list of Author
@@ -338,6 +341,7 @@ class Recipe(Spec):
     predictions: PredictionsSpec | None = None
     identification: IdentificationSpec | None = None
     timecourse: TimecourseSpec | None = None
+    reconstruction: list[ReconstructionSpec] = Field(default_factory=list)
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     authors: list[Author] = Field(default_factory=list)
     doi: Doi | None = None
@@ -359,6 +363,11 @@ class Recipe(Spec):
             if repeated:
                 raise ValueError(f"{what}: {', '.join(repeated)} stands twice")
         check_alike([model.name for model in self.models], "models")
+        return self
+
+    @model_validator(mode="after")
+    def _methods_have_names_of_their_own(self) -> Recipe:
+        check_names(self.reconstruction)
         return self
 
     @model_validator(mode="after")

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from unitdb.responses.blurring import blur_picture
     from unitdb.responses.categories import category_means, category_pairs
     from unitdb.responses.dataset import Dataset, dataset_specs, find_dataset, open_dataset
-    from unitdb.responses.design import Design, HeldOut, decoding_design, shuffle_images
+    from unitdb.responses.design import (
+        Design,
+        HeldOut,
+        average_repeats,
+        decoding_design,
+        image_folds,
+        shuffle_images,
+    )
     from unitdb.responses.rdm import virtual_voxels
     from unitdb.responses.sets import read_pairs
     from unitdb.responses.simulation import Truth, simulated_truth
@@ -35,6 +42,7 @@ __all__ = [
     "TestSpec",
     "Transformations",
     "Truth",
+    "average_repeats",
     "blur_picture",
     "category_means",
     "category_pairs",
@@ -42,6 +50,7 @@ __all__ = [
     "decoding_design",
     "find_dataset",
     "folder_stimuli",
+    "image_folds",
     "open_bdata",
     "open_dataset",
     "read_pairs",
@@ -60,6 +69,7 @@ __getattr__ = lazily(
         "Responses": "types",
         "TestSet": "types",
         "Truth": "simulation",
+        "average_repeats": "design",
         "blur_picture": "blurring",
         "category_means": "categories",
         "category_pairs": "categories",
@@ -67,6 +77,7 @@ __getattr__ = lazily(
         "decoding_design": "design",
         "find_dataset": "dataset",
         "folder_stimuli": "stimuli",
+        "image_folds": "design",
         "open_bdata": "bdata",
         "open_dataset": "dataset",
         "read_pairs": "sets",

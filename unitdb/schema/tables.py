@@ -11,6 +11,7 @@ from unitdb.schema import (
     modulation,
     networks,
     origins,
+    reconstruction,
     timecourse,
     units,
 )
@@ -28,6 +29,7 @@ TABLES: dict[str, Table] = {
         *identification.TABLES,
         *timecourse.TABLES,
         *modulation.TABLES,
+        *reconstruction.TABLES,
     )
 }
 """All published tables by name, what is referred to before what refers to it."""

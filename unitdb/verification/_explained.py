@@ -270,6 +270,34 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
         **dict.fromkeys(("prior_p", "prior_sign_p"), _GAINS),
         "prior_q": ("computed", "from prior_p"),
     },
+    "reconstruction_method": {
+        **dict.fromkeys(("kind", "rois", "layers", "unit_choice", "units_from"), _UNSAID),
+        **dict.fromkeys(("settings", "judge", "judge_sha256", "judge_layers", "n_units"), _UNSAID),
+        **dict.fromkeys(("width", "height"), _UNSAID),
+        "scored_at": ("held", "scores of pictures at that size, where the seen ones are shown"),
+        **dict.fromkeys(("n_candidates", "n_training"), ("held", "against chance of top1")),
+        "recovery_identification": ("computed", "from reconstruction_value"),
+        "invertible": ("computed", "from recovery_identification"),
+    },
+    "reconstruction": {
+        "kind": _UNSAID,
+        "png": ("held", "its scores are computed from it, where the seen pictures are shown"),
+        **dict.fromkeys(("width", "height"), ("computed", "from png, where there is one")),
+        "loss": _UNSAID,
+    },
+    "reconstruction_value": {
+        "value": (
+            "computed",
+            "some from png where seen pictures are shown; else from reconstruction_score",
+        ),
+    },
+    "reconstruction_score": dict.fromkeys(
+        (
+            *("kind", "value", "low", "high", "chance", "control_mean", "p", "category_chance"),
+            *("over_ridge", "over_ridge_low", "over_ridge_high", "n_images", "n_controls"),
+        ),
+        ("computed", "from reconstruction_value and reconstruction_method"),
+    ),
     "candidate_sets": {
         **dict.fromkeys(("n_candidates", "n_targets", "n_trained"), ("held", "against candidates")),
         **dict.fromkeys(("kind", "targets", "source", "description"), _UNSAID),

@@ -1,0 +1,247 @@
+"""Reconstruction end to end: built, killed, published, verified and read."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import unitdb
+from tests.pipeline.small import N_TRAIN, contents, edit, lay_out, run
+from tests.verification.consistent import Change
+from unitdb.errors import (
+    CorruptReleaseError,
+    RecipeError,
+    UnknownLayerError,
+    UnknownRoiError,
+    UnknownSubjectError,
+)
+from unitdb.reconstruction import PictureStep
+from unitdb.verification import verify
+
+JUDGE = """
+  - name: judge
+    title: Another small network
+    factory: judge.py:make
+    preprocessing: {size: 8, mean: [127, 127, 127], std: [128, 128, 128]}
+    layers: {conv: "1", scores: "3"}
+    licence: CC0-1.0
+    source: a test
+    citation: none
+    check: null
+models: [{name: mynet}]"""
+
+CATEGORIES = 'categories: {a: ["picture-1*"], b: ["picture-2*"]}'
+ASKED = f"""
+  - {{name: ridge, kind: ridge, size: 8, controls: 2, subjects: [mean, sub-01], judge: judge,
+     {CATEGORIES}}}
+  - {{name: inverted, kind: inversion, layers: [conv, scores], sets: [[conv]], controls: 1,
+     control_images: 4, subjects: [mean], judge: judge, prior: {{steps: 5}}}}
+"""
+
+
+def lay_out_lab(folder, asked=ASKED):
+    recipe = lay_out(folder)
+    network = (folder / "net.py").read_text()
+    other = network.replace("manual_seed(1)", "manual_seed(7)").replace("classes=5", "classes=6")
+    (folder / "judge.py").write_text(other)
+    edit(recipe, "\nmodels: [{name: mynet}]", JUDGE)
+    edit(folder / "mine.yaml", "ending: .png}", "ending: .png, shown: {terms: mine}}")
+    with recipe.open("a") as file:
+        file.write(f"reconstruction:{asked}")
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    return unitdb.open(run(lay_out_lab(tmp_path_factory.mktemp("reconstruction"))))
+
+
+def picture(png):
+    return np.asarray(PIL.Image.open(io.BytesIO(png)).convert("RGB")).astype(float)
+
+
+def test_scores_are_of_the_bytes_that_are_shown(release):
+    rows = release.sql("SELECT * FROM reconstruction WHERE png IS NOT NULL")
+    seen = rows[rows["source"] == "seen"].groupby("method", observed=True)
+    values = release.sql("SELECT * FROM reconstruction_value").set_index(
+        ["method", "subject", "source", "control", "stimulus", "metric"]
+    )["value"]
+    checked = 0
+    for method, own in seen:
+        true = {row.stimulus: picture(row.png) for row in own.itertuples()}
+        assert len(true) == 8
+        for row in rows[(rows["method"] == method) & (rows["source"] != "seen")].itertuples():
+            made = picture(row.png)
+            r = {name: np.corrcoef(made.ravel(), of.ravel())[0, 1] for name, of in true.items()}
+            place = (method, row.subject, row.source, row.control, row.stimulus)
+            assert values[(*place, "pixel_r")] == pytest.approx(r[row.stimulus])
+            others = [r[row.stimulus] > value for name, value in r.items() if name != row.stimulus]
+            assert values[(*place, "identification_raw")] == pytest.approx(np.mean(others))
+            checked += 1
+    assert checked > 100
+
+
+def test_brains_are_better_than_shuffled_ones_and_the_mean_picture_is_at_chance(release):
+    scores = release.sql("SELECT * FROM reconstruction_score").set_index(
+        ["method", "subject", "source", "metric"]
+    )
+    found = scores.loc[("ridge", "mean", "brain", "identification")]
+    assert found["value"] > 0.75
+    assert found["low"] < found["value"] < found["high"] + 1e-9
+    assert found["chance"] == 0.5
+    assert found["p"] == pytest.approx(1 / 3)
+    assert 0.2 < found["control_mean"] < 0.8
+    assert found["category_chance"] < found["value"]
+    assert scores.loc[("ridge", "mean", "shuffled", "identification"), "n_controls"] == 2
+    assert scores.loc[("ridge", "mean", "mean", "identification"), "value"] == pytest.approx(0.5)
+    ceiling = scores.loc[("ridge", "mean", "projection", "centred_r"), "value"]
+    assert ceiling > scores.loc[("ridge", "mean", "brain", "centred_r"), "value"]
+    shuffled = scores.loc[("inverted", "mean", "shuffled", "pixel_r")]
+    assert shuffled["n_images"] == 4  # control_images
+    paired = scores.loc[("inverted", "mean", "brain", "pixel_r")]
+    difference = paired["value"] - scores.loc[("ridge", "mean", "brain", "pixel_r"), "value"]
+    assert paired["over_ridge"] == pytest.approx(difference)
+    assert paired["over_ridge_low"] < paired["over_ridge"] < paired["over_ridge_high"]
+    assert ("inverted-conv", "mean", "recovery", "consistency") in scores.index
+    assert ("inverted", "mean", "brain", "identification_last") in scores.index
+
+
+def test_methods_say_what_pictures_are_made_from(release):
+    methods = release.table("reconstruction_method").set_index("method")
+    assert json.loads(methods.loc["inverted-conv", "layers"]) == ["conv"]
+    assert methods.loc["inverted", "n_units"] == 42
+    assert methods.loc["inverted-conv", "n_units"] == 36
+    assert (methods["n_training"] == N_TRAIN).all()
+    assert methods.loc["ridge", "judge"] == "judge"
+    settings = json.loads(methods.loc["inverted", "settings"])
+    assert settings["scaling"] == "mean-centred"
+    assert settings["prior"]["tv"] == 0.01
+
+
+def test_an_unchanged_release_is_verified(release):
+    rows = verify(release.path).rows
+    assert rows["reconstruction_method"] == 3
+
+
+def _other_picture(row):
+    flat = np.full((8, 8, 3), 100, np.uint8)
+    flat[0, :4] = 200
+    written = io.BytesIO()
+    PIL.Image.fromarray(flat).save(written, "PNG")
+    return row | {"png": written.getvalue()} if row["source"] == "brain" else row
+
+
+def _higher(row):
+    return row | {"value": min(row["value"] + 0.01, 1)} if row["value"] is not None else row
+
+
+@pytest.mark.robust(
+    "verification",
+    given="a picture that is exchanged for another in a release, or a score raised by .01",
+    before="there was no such table",
+    now="scores are computed again from the bytes that are shown",
+)
+@pytest.mark.parametrize(
+    ("table", "change", "says"),
+    [
+        ("reconstruction", _other_picture, "the pictures give"),
+        ("reconstruction_score", _higher, "reconstruction_value gives"),
+    ],
+)
+def test_verify_computes_scores_again(release, tmp_path, table, change, says):
+    shutil.copytree(release.path.parents[1], tmp_path / "copy")
+    folder = tmp_path / "copy" / release.path.parent.name / release.path.name
+    changed = Change(
+        name=table, file=f"{table}.parquet", rows=lambda rows: [change(row) for row in rows]
+    )
+    assert changed.make(folder)
+    with pytest.raises(CorruptReleaseError, match=says):
+        verify(folder)
+
+
+SMALL = """
+  - {name: inverted, kind: inversion, layers: [conv], controls: 1, subjects: [sub-02],
+     folds: 4, control_images: 4, units: {top: 20, by: training}, prior: {steps: 2}}
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypatch):
+    recipe = lay_out_lab(tmp_path, SMALL)
+    made = []
+    right = PictureStep.run
+
+    def dies(step):
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        right(step)
+        made.append(step.target)
+
+    monkeypatch.setattr(PictureStep, "run", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe)
+    monkeypatch.setattr(PictureStep, "run", lambda step: (made.append(step.target), right(step)))
+    del made[3:]
+    path = run(recipe)
+    assert len(set(made)) == len(made)  # no tile twice
+    found = contents(path)
+    monkeypatch.setattr(PictureStep, "run", right)
+    other = lay_out_lab(tmp_path / "other", SMALL)
+    again = contents(run(other, workers=1))
+    for name in ("reconstruction.parquet", "reconstruction_value.parquet"):
+        assert found[name] == again[name]
+    scores = unitdb.open(path).table("reconstruction_method")
+    assert scores["condition"].astype(str).tolist() == ["cross-validation"]
+    assert scores["n_units"].tolist() == [20]
+    assert scores["n_candidates"].tolist() == [22]
+
+
+@pytest.mark.robust(
+    "recipes",
+    given="a reconstruction judged by the network that is inverted, of layers, people, ROIs or "
+    "sizes that are not there, of categories that overlap, or end to end",
+    before="there was no such measure",
+    now="one error that names what is wrong, before anything is computed",
+)
+@pytest.mark.parametrize(
+    ("asked", "error", "says"),
+    [
+        ("kind: ridge, judge: mynet", RecipeError, "is the network whose units are used"),
+        ("kind: inversion, layers: [conv9]", UnknownLayerError, "conv9"),
+        ("kind: inversion, layers: [conv], sets: [[scores]]", RecipeError, "none of `layers`"),
+        ("kind: inversion, layers: [conv], prior: {pyramid: 32}", RecipeError, "pictures of 8"),
+        ("kind: ridge, subjects: [sub-09]", UnknownSubjectError, "sub-09"),
+        ("kind: ridge, rois: [V9]", UnknownRoiError, "V9"),
+        ("kind: ridge, categories: {a: ['x*']}", RecipeError, "fits no stimulus"),
+        ("kind: ridge, categories: {a: ['*'], b: ['*1']}", RecipeError, "is in two of them"),
+        ("kind: end-to-end", RecipeError, "not built yet"),
+        (
+            "kind: inversion, layers: [conv], units: {top: 3}",
+            RecipeError,
+            "`by` goes with `top`",
+        ),
+    ],
+)
+def test_what_cannot_be_made_is_said_before_anything_is_computed(tmp_path, asked, error, says):
+    recipe = lay_out_lab(tmp_path, f"\n  - {{name: wrong, {asked}}}\n")
+    with pytest.raises(error, match=says):
+        run(recipe)
+    assert not (tmp_path / "releases" / "small").exists()
+
+
+@pytest.mark.robust(
+    "recipes",
+    given="units chosen by a release that was tested on the pictures that are reconstructed",
+    before="there was no such measure",
+    now="refused as circular; the number of pictures is named",
+)
+def test_units_are_not_chosen_by_the_pictures_that_are_reconstructed(release, tmp_path):
+    asked = f"kind: inversion, layers: [conv], units: {{top: 3, by: '{release.path}'}}"
+    recipe = lay_out_lab(tmp_path, f"\n  - {{name: wrong, {asked}}}\n")
+    with pytest.raises(RecipeError, match=r"8 of the pictures .* circular"):
+        run(recipe)

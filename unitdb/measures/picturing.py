@@ -1,0 +1,348 @@
+"""What a recipe's ``reconstruction`` comes to: whose pictures, from what, in which steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unitdb.activations import Activations, LoadedFeatures, UnitSelection, extract, select_units
+from unitdb.measures.decoded import Decoded
+from unitdb.recipes import (
+    CROSS_VALIDATED,
+    ChosenUnits,
+    InversionSpec,
+    PriorSpec,
+    RidgeSpec,
+    category_codes,
+    reconstructed_sets,
+)
+from unitdb.tables import code_sha256
+
+if TYPE_CHECKING:
+    from unitdb.reconstruction import (
+        FeatureLayer,
+        NetworkSource,
+        Person,
+        PictureStep,
+        ScoreStep,
+        TargetStep,
+        Wanted,
+    )
+
+__all__ = ["Making", "makings"]
+
+Rows = NDArray[np.intp]
+_TILE = 4  # pictures: what a kill loses
+_PIXELS = "pixels"
+_TRUE = ("recovery", "projection")
+
+
+def makings(decoded: Decoded) -> list[Making]:
+    """Each method of the recipe, of each test set."""
+    found = []
+    for number, spec in enumerate(decoded.job.recipe.reconstruction):
+        if not isinstance(spec, RidgeSpec | InversionSpec):
+            continue
+        sets = reconstructed_sets(decoded.job.dataset)
+        conditions = sets if spec.folds is None else (CROSS_VALIDATED,)
+        found += [
+            Making(decoded=decoded, spec=spec, condition=condition, number=number)
+            for condition in conditions
+        ]
+    return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Making:
+    """A method's pictures of a test set.
+
+    Parameters
+    ----------
+    decoded : Decoded
+    spec : RidgeSpec or InversionSpec
+    condition : str
+    number : int
+        Of the method in the recipe.
+    """
+
+    decoded: Decoded
+    spec: RidgeSpec | InversionSpec
+    condition: str
+    number: int
+
+    @cached_property
+    def folder(self) -> Path:
+        """Of its files."""
+        return self.decoded.folder / "reconstruction" / f"{self.number:02d}" / self.condition
+
+    @cached_property
+    def people(self) -> list[Person]:
+        """Whose pictures are made."""
+        from unitdb.reconstruction import people_of
+
+        job = self.decoded.job
+        return people_of(self.spec, job.dataset, self.condition, seed=job.recipe.seed)
+
+    def leads(self, place: int) -> bool:
+        """Whether a person is the first that has seen these pictures, in these folds."""
+        own = self.people[place]
+        return not any(own.same_pictures(other) for other in self.people[:place])
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Row of each stimulus, of features and of pictures."""
+        return {name: row for row, name in enumerate(self.decoded.activations.stimulus_ids)}
+
+    def chosen(self, person: Person, *, control: bool = False) -> tuple[str, ...]:
+        """Pictures that are made, evenly spaced by their ids."""
+        names = person.pictures
+        for n in (self.spec.images, self.spec.control_images if control else None):
+            if n is not None and n < len(names):
+                places = np.unique(np.round(np.linspace(0, len(names) - 1, n)).astype(int))
+                names = tuple(names[place] for place in places)
+        return names
+
+    @cached_property
+    def methods(self) -> dict[str, tuple[str, ...]]:
+        """Layers of each method, by its name and in the order of depth."""
+        if isinstance(self.spec, RidgeSpec):
+            return {self.spec.name: (_PIXELS,)}
+        order = [layer.name for layer in self.decoded.job.model.layers]
+        return {
+            name: tuple(layer for layer in order if layer in layers)
+            for name, layers in self.spec.methods().items()
+        }
+
+    @cached_property
+    def features(self) -> tuple[FeatureLayer, ...]:
+        """What is decoded, by layer."""
+        from unitdb.reconstruction import FeatureLayer
+
+        if isinstance(self.spec, RidgeSpec):
+            n_pixels = self.side**2 * self.prior.channels
+            path = self.folder / "pixels.npy"
+            return (FeatureLayer(name=_PIXELS, path=path, n_units=n_pixels, resolution=2.0**-16),)
+        store = self._store
+        return tuple(
+            FeatureLayer(
+                name=layer.name,
+                path=store.folder / layer.activations.file,
+                n_units=layer.activations.shape[1],
+                resolution=store.resolution(layer.name),
+            )
+            for layer in store.meta.layers
+        )
+
+    @cached_property
+    def _store(self) -> Activations:
+        """Activations of all units of the layers, computed once and then found."""
+        job, used = self.decoded.job, self.methods[self.spec.name]
+        layers = tuple(layer for layer in job.model.layers if layer.name in used)
+        return extract(
+            replace(job.model, layers=layers),
+            job.dataset.stimuli,
+            folder=self.decoded.activations.folder.parent,
+            units=UnitSelection(sample=None),
+        )
+
+    @cached_property
+    def prior(self) -> PriorSpec:
+        """Of the pictures."""
+        if isinstance(self.spec, RidgeSpec):
+            return PriorSpec(pixels=self.spec.size, channels=self.spec.channels)
+        return self.spec.prior
+
+    @cached_property
+    def side(self) -> int:
+        """Of the pictures."""
+        if isinstance(self.spec, RidgeSpec):
+            return self.spec.size
+        model = self.decoded.job.model
+        own = 0 if isinstance(model, LoadedFeatures) else model.spec.preprocessing.size
+        return self.spec.prior.grid or own
+
+    @cached_property
+    def wanted(self) -> Wanted | None:
+        """Units that are used; None for all."""
+        from unitdb.reconstruction import Wanted
+
+        if isinstance(self.spec, RidgeSpec) or not isinstance(self.spec.units, ChosenUnits):
+            return None
+        units, layers = self.spec.units, self.decoded.job.model.layers
+        used = [layer for layer in layers if layer.name in self.methods[self.spec.name]]
+        if units.random is not None:
+            some = UnitSelection(sample=units.random, seed=units.seed)
+            return Wanted(by="given", units=[select_units(x, some).astype(np.intp) for x in used])
+        if units.by == "training":
+            return Wanted(by="top" if units.top is not None else "bottom", n=units.n)
+        rated = self.decoded.job.rated[self.spec.name]
+        best = []
+        for layer in used:
+            r = rated.accuracy[layer.name]
+            order = np.argsort(-r if units.top is not None else r, kind="stable")[: units.n]
+            best.append(np.sort(rated.units[layer.name][order]).astype(np.intp))
+        return Wanted(by="given", units=best)
+
+    def n_units(self, method: str) -> int:
+        """Units of a method."""
+        sizes = {layer.name: layer.n_units for layer in self.features}
+        if self.wanted is not None:
+            given = dict(zip(sizes, self.wanted.units, strict=False))
+            most = {name: len(given.get(name, range(self.wanted.n))) for name in sizes}
+            sizes = {name: min(n, most[name]) for name, n in sizes.items()}
+        return sum(sizes[name] for name in self.methods[method])
+
+    @cached_property
+    def target_steps(self) -> dict[tuple[int, str, int], TargetStep]:
+        """By person, source and control."""
+        from unitdb.reconstruction import TargetStep
+
+        job, spec, found = self.decoded.job, self.spec, {}
+        roi = spec.rois[0] if spec.rois is not None and len(spec.rois) == 1 else None
+        for place, person in enumerate(self.people):
+            sources = [("brain", control) for control in range(1 + spec.controls)]
+            sources += [(name, 0) for name in _TRUE if self.leads(place)]
+            if isinstance(spec, RidgeSpec) and ("recovery", 0) in sources:
+                sources.remove(("recovery", 0))  # it is the picture itself
+            for source, control in sources:
+                names = self.chosen(person, control=control > 0)
+                found[place, source, control] = TargetStep(
+                    name=f"{job.dataset.spec.name}/{person.name}: reconstruction {spec.name}",
+                    person=self.person_path(place),
+                    pictures=np.array([self.rows[name] for name in names], dtype=np.intp),
+                    layers=self.features,
+                    wanted=self.wanted,
+                    constant=isinstance(spec, RidgeSpec),
+                    source=source,  # type: ignore[arg-type]
+                    control=control,
+                    scaling=spec.scaling if isinstance(spec, InversionSpec) else "none",
+                    settings=job.recipe.decoder.settings(roi),
+                    seed=(job.recipe.seed, *person.subjects),
+                    target=self.folder / f"{place:03d}-{source}-{control:04d}" / "targets.npy",
+                    code=code_sha256(),
+                )
+        return found
+
+    def person_path(self, place: int) -> Path:
+        """Of a person's responses."""
+        return self.folder / f"{place:03d}.npz"
+
+    def picture_steps(self, method: str, key: tuple[int, str, int]) -> list[PictureStep]:
+        """Tiles of a source."""
+        from unitdb.reconstruction import PictureStep
+
+        target, spec = self.target_steps[key], self.spec
+        names = self.chosen(self.people[key[0]], control=key[2] > 0)
+        used, ends, start = self.methods[method], list[tuple[int, int]](), 0
+        for layer in self.features:
+            if layer.name in used:
+                ends.append((start, start + layer.n_units))
+            start += layer.n_units
+        folder = target.target.parent / method
+        return [
+            PictureStep(
+                name=f"{target.name}, {method}",
+                targets=target.target,
+                first=first,
+                last=min(first + _TILE, len(names)),
+                ids=names[first : first + _TILE],
+                columns=tuple(ends),
+                layers=used,
+                network=self._network,
+                prior=self.prior,
+                seed=spec.seed if isinstance(spec, InversionSpec) else 0,
+                target=folder / f"{first:05d}.json",
+                code=code_sha256(),
+            )
+            for first in range(0, len(names), _TILE)
+        ]
+
+    @cached_property
+    def _network(self) -> NetworkSource | None:
+        from unitdb.reconstruction import NetworkSource
+
+        job = self.decoded.job
+        if isinstance(self.spec, RidgeSpec) or isinstance(job.model, LoadedFeatures):
+            return None
+        return NetworkSource(
+            spec=job.model.spec,
+            folder=job.folder,
+            seed=job.recipe.seed,
+            layers=self.methods[self.spec.name],
+            sha256=job.model.model_sha256,
+        )
+
+    @cached_property
+    def _judge(self) -> NetworkSource | None:
+        from unitdb.reconstruction import NetworkSource
+
+        job = self.decoded.job
+        if self.spec.judge is None:
+            return None
+        judge = job.judges[self.spec.judge]
+        return NetworkSource(
+            spec=judge.spec,
+            folder=job.folder,
+            seed=job.recipe.seed,
+            layers=tuple(layer.name for layer in judge.layers),
+            sha256=judge.model_sha256,
+        )
+
+    def score_steps(self) -> Iterator[tuple[str, int, ScoreStep]]:
+        """One for each method and person."""
+        from unitdb.reconstruction import ScoreStep
+
+        codes = category_codes(self.spec, self.decoded.activations.stimulus_ids)
+        for method in self.methods:
+            for place, person in enumerate(self.people):
+                names = self.chosen(person)
+                own = [key for key in self.target_steps if key[0] == place]
+                floors = ["nearest-training"]
+                if self.leads(place):
+                    floors += ["mean", *(["class-mean"] if self.spec.categories else [])]
+                yield (
+                    method,
+                    place,
+                    ScoreStep(
+                        seen=self.folder / "seen.npy",
+                        pictures=self._rows(names),
+                        candidates=np.sort(self._rows(person.pictures)),
+                        trained=[self._trained(person, name) for name in names],
+                        categories=np.array(codes, dtype=np.int64),
+                        sources={
+                            ("shuffled" if control else source, control): (
+                                self.picture_steps(method, (place, source, control)),
+                                _places(self.chosen(person, control=control > 0), names),
+                            )
+                            for _, source, control in own
+                        },
+                        floors=tuple(floors),
+                        scored_at=self.spec.scored_at,
+                        judge=self._judge,
+                        work=self.decoded.folder / "reconstruction" / "judge",
+                        target=self.folder / f"{place:03d}-scores" / f"{method}.json",
+                        code=code_sha256(),
+                    ),
+                )
+
+    def _rows(self, names: Sequence[str]) -> Rows:
+        return np.array([self.rows[name] for name in names], dtype=np.intp)
+
+    def _trained(self, person: Person, name: str) -> Rows:
+        """Stimuli that trained what a picture was decoded by."""
+        of = [
+            person.targets[train]
+            for train, test in person.splits
+            if (person.targets[test] == name).any()
+        ]
+        return np.sort(self._rows(np.unique(np.concatenate(of)).tolist()))
+
+
+def _places(names: Sequence[str], of: Sequence[str]) -> Rows:
+    return np.array([of.index(name) for name in names], dtype=np.intp)

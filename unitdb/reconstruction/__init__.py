@@ -1,0 +1,31 @@
+"""Responses → targets → pictures → scores: what a recipe's ``reconstruction`` is built by."""
+
+from __future__ import annotations
+
+from unitdb.extras import need
+
+need("numba", "scipy", "torch", "PIL", "skimage", by="unitdb.reconstruction", extra="build")
+
+from unitdb.reconstruction.making import PictureStep, read_pictures
+from unitdb.reconstruction.networks import NetworkSource
+from unitdb.reconstruction.people import Person, people_of, write_person
+from unitdb.reconstruction.scoring import METRICS, ScoreStep
+from unitdb.reconstruction.seen import Window, resized, seen_pictures
+from unitdb.reconstruction.targets import FeatureLayer, TargetStep, Wanted
+
+__all__ = [
+    "METRICS",
+    "FeatureLayer",
+    "NetworkSource",
+    "Person",
+    "PictureStep",
+    "ScoreStep",
+    "TargetStep",
+    "Wanted",
+    "Window",
+    "people_of",
+    "read_pictures",
+    "resized",
+    "seen_pictures",
+    "write_person",
+]

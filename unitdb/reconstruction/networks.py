@@ -1,0 +1,70 @@
+"""Networks in workers: made once by each thread, and the same that the build has."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from unitdb.activations import LoadedModel, ModelSpec, load_model
+from unitdb.errors import WorkersError
+
+__all__ = ["NetworkSource"]
+
+_MADE: dict[tuple[str, tuple[str, ...]], LoadedModel] = {}
+_OF_THREAD = threading.local()
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetworkSource:
+    """What a network is made from.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    folder : Path
+        Which its files are relative to.
+    seed : int
+        Of torch while the factory runs.
+    layers : tuple of str
+    sha256 : str
+        That it must have.
+    """
+
+    spec: ModelSpec
+    folder: Path
+    seed: int
+    layers: tuple[str, ...]
+    sha256: str
+
+    def load(self) -> LoadedModel:
+        """The network of this thread: a copy, since no two may run one at once.
+
+        Before threads share the work it is called once where they start: to make a network draws
+        from torch's own chance, which others are watched for meanwhile.
+
+        Raises
+        ------
+        WorkersError
+            Other weights, or another version of a package, than where the build runs.
+        """
+        key = (self.sha256, self.layers)
+        own: dict[tuple[str, tuple[str, ...]], LoadedModel]
+        own = _OF_THREAD.__dict__.setdefault("networks", {})
+        if key not in own:
+            with _ONE_AT_A_TIME:
+                made = _MADE.get(key) or self._make()
+                _MADE[key] = made
+                own[key] = replace(made, module=copy.deepcopy(made.module))
+        return own[key]
+
+    def _make(self) -> LoadedModel:
+        found = load_model(self.spec, folder=self.folder, seed=self.seed, layers=self.layers)
+        if found.model_sha256 != self.sha256:
+            raise WorkersError(
+                f"network {self.spec.name!r} has other weights, or another version of a package, "
+                "here than where the build runs"
+            )
+        return found
