@@ -5,23 +5,32 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
+from click.testing import CliRunner
 
 import unitdb
 from tests.pipeline.small import N_TRAIN, contents, edit, lay_out, run
 from tests.verification.consistent import Change
+from unitdb.cli import main
 from unitdb.errors import (
     CorruptReleaseError,
+    NotKeptError,
     RecipeError,
     UnknownLayerError,
+    UnknownNameError,
     UnknownRoiError,
     UnknownSubjectError,
 )
+from unitdb.recipes import read_recipe
 from unitdb.reconstruction import PictureStep
+from unitdb.release.pictured import reconstructions
 from unitdb.verification import verify
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 JUDGE = """
   - name: judge
@@ -126,6 +135,50 @@ def test_methods_say_what_pictures_are_made_from(release):
 def test_an_unchanged_release_is_verified(release):
     rows = verify(release.path).rows
     assert rows["reconstruction_method"] == 3
+
+
+def test_pictures_and_scores_are_read_and_written(release, tmp_path):
+    found = release.reconstructions("ridge", subject="mean", source="shuffled")
+    assert set(found.pictures["source"]) == {"shuffled"}
+    assert len(found.pictures) == 16
+    files = found.save(tmp_path)
+    assert len(files) == 16
+    (row,) = found.pictures.query("stimulus == 'picture-14' and control == 2").to_dict("records")
+    name = tmp_path / "mine/perception/mynet/ridge/mean/shuffled-2/picture-14.png"
+    assert name.read_bytes() == row["png"]
+    assert "identification 0." in str(found)
+    with pytest.raises(UnknownNameError, match="there are: inverted, inverted-conv, ridge"):
+        release.reconstructions("other")
+    with pytest.raises(NotKeptError, match="no pictures are reconstructed"):
+        reconstructions(release.sql, [], {}, where="release x")
+
+
+def test_the_command_line_prints_scores_and_writes_pictures(release, tmp_path):
+    folder = str(release.path)
+    told = CliRunner().invoke(main, ["reconstruct", folder, "--subject", "sub-01"])
+    assert told.exit_code == 0, told.output
+    assert "ridge/sub-01/brain" in told.output
+    told = CliRunner().invoke(main, ["reconstruct", folder, "--format", "csv"])
+    assert "over_ridge" in told.output
+    told = CliRunner().invoke(main, ["export", folder, "--pictures", str(tmp_path / "p")])
+    assert told.exit_code == 0, told.output
+    written = release.sql("SELECT count(png) AS n FROM reconstruction")["n"][0]
+    assert len(list((tmp_path / "p").rglob("*.png"))) == written
+    assert CliRunner().invoke(main, ["export", folder]).exit_code == 2
+    plain = tmp_path / "plain.yaml"
+    plain.write_text((release.path.parents[2] / "recipe.yaml").read_text().split("reconstruc")[0])
+    told = CliRunner().invoke(main, ["reconstruct", str(plain)])
+    assert told.exit_code == 2
+    assert "asks for no pictures" in told.output
+
+
+@pytest.mark.parametrize("name", ["algonauts92", "deeprecon", "digits69"])
+def test_the_shipped_recipes_are_read(name):
+    recipe = read_recipe(PIPELINES / f"{name}-reconstruction.yaml")
+    kinds = {spec.kind for spec in recipe.reconstruction}
+    assert kinds == {"ridge", "inversion"}
+    judges = {spec.judge for spec in recipe.reconstruction}
+    assert not judges.intersection(model.name for model in recipe.models)
 
 
 def _other_picture(row):

@@ -13,6 +13,7 @@ from unitdb.cli import terminal
 from unitdb.cli.identify import identify
 from unitdb.cli.lazy import Commands, Lazy, LazyCommand
 from unitdb.cli.progress import progress_bars
+from unitdb.cli.reconstruct import reconstruct
 from unitdb.cli.reference import reference
 from unitdb.cli.results import result_options, write_results
 from unitdb.cli.selection import selected, selection
@@ -101,6 +102,7 @@ for _name, _lazy in LAZY.items():
     main.add_command(LazyCommand(_name, _lazy))
 main.add_command(reference)
 main.add_command(identify)
+main.add_command(reconstruct)
 
 
 @main.command()
@@ -196,18 +198,38 @@ def values(root: Path, release: str, column: str) -> None:
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
     help="The file; of an ending in .duckdb, a database of all tables for this machine.",
+)
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write the reconstructed pictures into a folder instead, PNG.",
 )
 @click.pass_obj
 def export_(
-    root: Path, /, release: str, table: str | None, format_: str | None, output: Path
+    root: Path,
+    /,
+    release: str,
+    table: str | None,
+    format_: str | None,
+    output: Path | None,
+    pictures: Path | None,
 ) -> None:
-    """Write a table of a release to one file, or all of it as a DuckDB database.
+    """Write a table of a release to one file, all of it as a DuckDB database, or its pictures.
 
-    In Python: unitdb.open(RELEASE).export(TABLE, FILE), .to_duckdb(FILE)
+    In Python: unitdb.open(RELEASE).export(TABLE, FILE), .to_duckdb(FILE), and
+    .reconstructions().save(DIR)
     """
+    if (output is None) == (pictures is None):
+        raise click.UsageError("say one of --output FILE and --pictures DIR")
     opened = _open(root, release)
+    if pictures is not None:
+        files = opened.reconstructions().save(pictures)
+        terminal.echo(f"{len(files)} pictures in {pictures}")
+        return
+    if output is None:
+        return
     if (format_ or output.suffix) not in {"duckdb", ".duckdb"}:
         opened.export(table or "unit_summary", output, format=format_)  # type: ignore[arg-type]
     elif table is not None:

@@ -89,8 +89,18 @@ class PriorSpec(Spec):
         Side of the picture, where that is less: low-resolution stimuli.
     channels : {3, 1}
         1 for grey pictures.
-    steps, lr, tv, jitter, loss, optimiser
-        As for :func:`unitdb.nn.invert`.
+    steps : int
+        Of the optimiser.
+    lr : float, optional
+        First rate; by default that of the prior.
+    tv : float
+        Weight of total variation.
+    jitter : int
+        Each step the network sees the picture moved by up to so many pixels.
+    loss : {'normalised', 'shen2019'}
+        As of :func:`unitdb.nn.invert`.
+    optimiser : {'adam', 'lbfgs', 'sgd'}
+        As of :func:`unitdb.nn.invert`.
     """
 
     pyramid: Annotated[int, Field(ge=1)] | None = None

@@ -9,6 +9,7 @@ from unitdb.release.fetching import fetch
 from unitdb.release.identifying import Identified
 from unitdb.release.opened import Release
 from unitdb.release.opening import open_release
+from unitdb.release.pictured import Reconstructions
 from unitdb.release.published import PublishedSet
 from unitdb.release.scored import Score, score_of
 from unitdb.release.signing import check_signed
@@ -20,6 +21,7 @@ __all__ = [
     "Identified",
     "Person",
     "PublishedSet",
+    "Reconstructions",
     "Release",
     "Score",
     "check_signed",

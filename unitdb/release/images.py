@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from unitdb.matching import Method
     from unitdb.query import UnitSet
     from unitdb.release.identifying import Features, Identified
+    from unitdb.release.pictured import Reconstructions
 
 __all__ = ["Images"]
 
@@ -263,6 +264,54 @@ UnknownDatasetError, UnknownConditionError, UnknownRoiError, UnknownSubjectError
             units=units,
         )
         return identify_in(self, names, candidates, asked)
+
+    def reconstructions(
+        self,
+        method: str | None = None,
+        *,
+        subject: str | None = None,
+        source: str | None = None,
+        dataset: str | None = None,
+        condition: str | None = None,
+        model: str | None = None,
+    ) -> Reconstructions:
+        """Pictures reconstructed from responses, and their scores.
+
+        Parameters
+        ----------
+        method : str, optional
+            Name of a method; all by default.
+        subject, source, dataset, condition, model : str, optional
+            Which; all by default. ``mean`` is all people side by side.
+
+        Returns
+        -------
+        Reconstructions
+            ``pictures``, ``scores`` and ``save(folder)``.
+
+        Raises
+        ------
+        NotKeptError
+            The release has none; says what in the recipe makes them.
+        UnknownNameError
+            No such name; gives the nearest.
+
+        Examples
+        --------
+        >>> found = release.reconstructions("inversion", subject="mean")  # doctest: +SKIP
+        >>> found.save("pictures")  # doctest: +SKIP
+        """
+        from unitdb.release.pictured import reconstructions
+
+        chosen = {
+            "method": method,
+            "subject": subject,
+            "source": source,
+            "dataset": dataset,
+            "condition": condition,
+            "model": model,
+        }
+        return reconstructions(self.sql, self.tables, chosen, where=f"release {self.label}")
 
     def stimuli(
         self, unit: str, n: int | None = None, *, dataset: str | None = None
