@@ -78,7 +78,7 @@ class ChosenUnits(Spec):
 
 
 class PriorSpec(Spec):
-    """What a picture is made of while it is sought (:func:`unitdb.nn.invert`).
+    """What a picture is made of while it is sought (``unitdb.nn.invert``).
 
     Parameters
     ----------
@@ -98,9 +98,9 @@ class PriorSpec(Spec):
     jitter : int
         Each step the network sees the picture moved by up to so many pixels.
     loss : {'normalised', 'shen2019'}
-        As of :func:`unitdb.nn.invert`.
+        As of ``unitdb.nn.invert``.
     optimiser : {'adam', 'lbfgs', 'sgd'}
-        As of :func:`unitdb.nn.invert`.
+        As of ``unitdb.nn.invert``.
     """
 
     pyramid: Annotated[int, Field(ge=1)] | None = None
