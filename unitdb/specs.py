@@ -85,6 +85,11 @@ class Spec(BaseModel):
         """All that numbers depend on, and with ``words`` the rest, for :func:`content_sha256`.
 
         Mappings are lists of pairs, whose order counts.
+
+        Returns
+        -------
+        value of JSON
+            Mappings as lists of pairs.
         """
         left_out = frozenset() if words else self.no_number
         return [[key, _in_order(value, words)] for key, value in self if key not in left_out]

@@ -45,6 +45,12 @@ def stouffer_p(p: NDArray[np.floating], *, weights: ArrayLike | None = None) -> 
     References
     ----------
     Stouffer et al. 1949; Whitlock 2005, doi:10.1111/j.1420-9101.2005.00917.x (weights).
+
+    Examples
+    --------
+    >>> from unitdb.analysis import stouffer_p
+    >>> stouffer_p(np.array([[0.05], [0.05]])).round(4).tolist()
+    [0.01]
     """
     values = _checked(p)
     w = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)

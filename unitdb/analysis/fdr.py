@@ -102,5 +102,11 @@ def q_values(p: NDArray[np.floating]) -> NDArray[np.float64]:
     Returns
     -------
     array of the shape of ``p``
+
+    Examples
+    --------
+    >>> from unitdb.analysis import q_values
+    >>> q_values(np.array([0.01, 0.02, 0.5])).round(3).tolist()
+    [0.03, 0.03, 0.5]
     """
     return np.asarray(FalseDiscovery([p]).q(p), dtype=np.float64)

@@ -53,6 +53,11 @@ def group_halves(groups: ArrayLike, *, seed: int | Sequence[int]) -> tuple[Rows,
     seed : int or sequence of int
         Of numpy's PCG64.
 
+    Returns
+    -------
+    two arrays of positions
+        Ascending; every sample is in one of them.
+
     Raises
     ------
     AnalysisError
@@ -91,6 +96,11 @@ def encode_responses(
         The picture of each sample: those of one are in one fold.
     seed : int or sequence of int
         Of the folds.
+
+    Returns
+    -------
+    Encoded
+        Predicted responses, residuals and penalties.
 
     Raises
     ------

@@ -99,6 +99,11 @@ def bh_score(
         Of the draws of layers (MT19937: the published code's, after ``numpy.random.seed(seed)``)
         and of ties (PCG64).
 
+    Returns
+    -------
+    BHScore
+        Mean score over draws, and the units that count.
+
     Raises
     ------
     AnalysisError
@@ -107,6 +112,15 @@ def bh_score(
     References
     ----------
     Nonaka, Majima, Aoki & Kamitani 2021, doi:10.1016/j.isci.2021.103013.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import bh_score
+    >>> early = np.tile([[0.8], [0.3]], 20)
+    >>> late = early[::-1]
+    >>> layers = [early, early, early, late, late]
+    >>> round(bh_score(layers, n_stimuli=50).score, 3)
+    0.866
     """
     layers = checked(accuracies)
     draws = drawn_layers(len(layers), n_layers, n_repeats, seed)
@@ -136,6 +150,11 @@ def encoding_bh_score(
         Region of each voxel, from 0 for the earliest.
     n_stimuli, method, seed
         As of :func:`bh_score`.
+
+    Returns
+    -------
+    BHScore
+        Score, and the voxels that count.
 
     Raises
     ------
@@ -168,6 +187,11 @@ def average_bh_score(decoding: BHScore, encoding: BHScore) -> float:
         From :func:`bh_score`.
     encoding : BHScore
         From :func:`encoding_bh_score`, of the same method.
+
+    Returns
+    -------
+    float
+        (decoding + encoding) / 2.
 
     Raises
     ------

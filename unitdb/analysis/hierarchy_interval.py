@@ -142,7 +142,13 @@ class BestTally:
         return np.stack([layer.sum(axis=0) for layer in self._per_subject])
 
     def score(self, *, n_layers: int = 5, n_repeats: int = 100) -> float:
-        """BH score, as of :func:`.bh_score`."""
+        """BH score, as of :func:`.bh_score`.
+
+        Returns
+        -------
+        float
+            Spearman correlation, -1 … 1; NaN where there is none.
+        """
         draws = drawn_layers(len(self._per_subject), n_layers, n_repeats, self._seed)
         return float(_scores(self.counts[None], draws)[0])
 
@@ -155,7 +161,13 @@ class BestTally:
         n_bootstrap: int = 1000,
         confidence: float = 0.95,
     ) -> Interval:
-        """BH score with its interval; parameters as of :func:`bh_interval`."""
+        """BH score with its interval; parameters as of :func:`bh_interval`.
+
+        Returns
+        -------
+        Interval
+            Score and both ends.
+        """
         draws = drawn_layers(len(self._per_subject), n_layers, n_repeats, self._seed)
         per_subject = np.stack(self._per_subject, axis=1)  # subject, layer, roi
         score = float(_scores(per_subject.sum(axis=0)[None], draws)[0])

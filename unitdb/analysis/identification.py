@@ -71,6 +71,11 @@ def pairwise_identification(
     n_bootstrap, seed, confidence
         Of the interval; the generator is numpy's PCG64.
 
+    Returns
+    -------
+    Identification
+        Mean rate with its interval, and the rate of each image.
+
     Raises
     ------
     AnalysisError
@@ -79,6 +84,13 @@ def pairwise_identification(
     References
     ----------
     Horikawa & Kamitani 2017, doi:10.1038/ncomms15037.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import pairwise_identification
+    >>> similarity = np.eye(5)  # each prediction is like its own image alone
+    >>> pairwise_identification(similarity).mean.value
+    1.0
     """
     s = np.asarray(similarity, dtype=np.float64)
     if s.ndim != 2 or s.shape[1] < 2 or not s.shape[0]:
@@ -222,7 +234,13 @@ class MeanProfile:
         return np.asarray(covariance / (_sd(w @ p**2, mean_p) * _sd(w @ t**2, mean_t)))
 
     def mean(self) -> Interval:
-        """Mean over the units that counted."""
+        """Mean over the units that counted.
+
+        Returns
+        -------
+        Interval
+            Mean Pearson r with its bootstrap interval.
+        """
         mean = np.full(len(self._totals), np.nan)
         np.divide(self._totals, self._counts, out=mean, where=self._counts > 0)
         known = mean[1:][~np.isnan(mean[1:])]

@@ -144,6 +144,11 @@ class Lags:
         """Jackknife interval of each lag:  lag ± t SE, t Student's with n − 1 degrees of freedom.
 
         SE² = (n − 1)/n Σ_i (lag₍ᵢ₎ − mean lag₍·₎)², lag₍ᵢ₎ without the i-th.
+
+        Returns
+        -------
+        list of Interval
+            One for each layer, in seconds.
         """
         se, df = jackknife_se(self.without), len(self.without) - 1
         return [_student(lag, of, df, confidence) for lag, of in zip(self.lags, se, strict=True)]
@@ -157,6 +162,11 @@ def course_lags(curves: NDArray[np.floating], times: NDArray[np.floating]) -> La
     curves : array of shape (n_subjects, n_layers, n_times)
         One subject has lags, and nothing is left out.
     times : array of shape (n_times,)
+
+    Returns
+    -------
+    Lags
+        Of each layer, in the unit of ``times``.
 
     Raises
     ------
@@ -179,6 +189,11 @@ def adjusted_lags(lags: Lags, reference: Lags) -> Lags:
     ----------
     lags, reference : Lags
         Of the same layers, with the same left out in the same order.
+
+    Returns
+    -------
+    Lags
+        Differences, with a value for each sample left out.
 
     Raises
     ------
@@ -229,6 +244,11 @@ def lag_order(lags: Lags, *, confidence: float = 0.95) -> Order:
         Layers in the network's order.
     confidence : float
         Of the interval of the slope.
+
+    Returns
+    -------
+    Order
+        Slope with its interval, standard error and p.
     """
     depth = np.linspace(0, 1, len(lags.lags))
     slope = _slope(lags.lags, depth)
@@ -266,6 +286,18 @@ def jackknife_interval(
     without : array of shape (n,)
         The estimate without each of n in turn.
     confidence : float
+
+    Returns
+    -------
+    Interval
+        Value and both ends.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import jackknife_interval
+    >>> found = jackknife_interval(1.0, np.array([0.9, 1.0, 1.1]))
+    >>> round(found.low, 2), round(found.high, 2)
+    (0.5, 1.5)
     """
     se = float(jackknife_se(np.asarray(without)[:, None])[0])
     return _student(value, se, len(without) - 1, confidence)

@@ -85,7 +85,20 @@ def pattern_r(
 def feature_gain(
     r_stimulus: Floats, r_original: Floats, control_stimulus: Floats, control_original: Floats
 ) -> Array:
-    """(r_o - r_s) - (r_o - r_s of the control): how far decoding leads beyond a control."""
+    """(r_o - r_s) - (r_o - r_s of the control): how far decoding leads beyond a control.
+
+    Returns
+    -------
+    array of the arguments' shape
+        Above 0 where decoding leads further than its control.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import feature_gain
+    >>> gain = feature_gain(*(np.array([r]) for r in (0.2, 0.3, 0.2, 0.25)))
+    >>> gain.round(2).tolist()
+    [0.05]
+    """
     difference = np.subtract(r_original, r_stimulus, dtype=np.float64)
     return np.asarray(difference - np.subtract(control_original, control_stimulus))
 
@@ -124,6 +137,11 @@ def noise_control(
         Draws of noise that r is the mean of.
     seed : int or sequence of int
         Of numpy's PCG64.
+
+    Returns
+    -------
+    MatchedControl
+        Both correlations of the control, and the SNR chosen.
 
     Raises
     ------
@@ -170,6 +188,11 @@ def null_control(
         q: what the decoder makes of noise in responses, less what it makes of none.
     stimulus, original, sharp, target, mean, sd
         As of :func:`noise_control`.
+
+    Returns
+    -------
+    MatchedControl
+        Both correlations of the control, and the SNR chosen.
 
     Raises
     ------

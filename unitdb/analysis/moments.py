@@ -40,6 +40,11 @@ def channel_blocks(
         What the axes are (:mod:`unitdb.axes`), such as ``"HWC"`` or ``"TD"``; (N,) and (C, H, W)
         where it is not given.
 
+    Returns
+    -------
+    Blocks
+        Number of the block of each unit, and the sizes of blocks.
+
     Raises
     ------
     AnalysisError
@@ -64,6 +69,11 @@ def tile_blocks(
         Flat C-order indices of the units; all by default.
     axes : str, optional
         As of :func:`channel_blocks`.
+
+    Returns
+    -------
+    Blocks
+        Number of the block of each unit, and the sizes of blocks.
 
     Raises
     ------

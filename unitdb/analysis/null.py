@@ -93,6 +93,11 @@ class PooledNull:
         ----------
         r : array of any shape
             NaN stays NaN.
+
+        Returns
+        -------
+        array of the shape of r
+            From 1 / (n + 1) to 1; NaN where r is NaN.
         """
         n = len(self._sorted)
         values = r.astype(self._sorted.dtype, copy=False)  # comparable, value for value

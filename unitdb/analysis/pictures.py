@@ -51,6 +51,13 @@ def picture_correlation(found: Values, seen: Values, *, mean: Values | None = No
     ------
     AnalysisError
         Other shapes, or numbers that are not finite.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import picture_correlation
+    >>> picture = np.arange(64, dtype=np.uint8).reshape(1, 8, 8)
+    >>> picture_correlation(picture, picture).round(2).tolist()
+    [1.0]
     """
     a, b = _rows(found, "found"), _rows(seen, "seen")
     if found.shape != seen.shape:
@@ -118,10 +125,21 @@ def grey_levels(pictures: Values) -> Array:
     ----------
     pictures : array of shape (n_images, height, width, 3) or (n_images, height, width), uint8
 
+    Returns
+    -------
+    array of shape (n_images, height, width)
+        float64.
+
     Raises
     ------
     AnalysisError
         Another shape or type.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import grey_levels
+    >>> grey_levels(np.full((1, 2, 2, 3), 255, dtype=np.uint8)).round(3).tolist()
+    [[[1.0, 1.0], [1.0, 1.0]]]
     """
     colours = pictures.ndim == 4 and pictures.shape[-1] == 3
     if pictures.dtype != np.uint8 or not (colours or pictures.ndim == 3):
@@ -193,6 +211,11 @@ def identify_pictures(
         Below 0 where none is known.
     n_bootstrap, seed
         As of :func:`pairwise_identification`.
+
+    Returns
+    -------
+    PictureIdentification
+        Pairwise rates among all, by category, and top-1.
 
     Raises
     ------

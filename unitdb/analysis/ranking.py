@@ -58,6 +58,17 @@ def top_units(r: NDArray[np.floating], k: int) -> NDArray[np.int64]:
     r : array of shape (n_units,)
     k : int
         Fewer are returned where fewer are defined.
+
+    Returns
+    -------
+    array of shape (k,)
+        Fewer where fewer have an accuracy.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import top_units
+    >>> top_units(np.array([0.1, 0.5, np.nan, 0.3]), 2).tolist()
+    [1, 3]
     """
     defined = np.flatnonzero(~np.isnan(r))
     if len(defined) <= k:
@@ -83,10 +94,22 @@ def top_overlap(first: NDArray[np.floating], second: NDArray[np.floating], k: in
     k : int
         For example 1000.
 
+    Returns
+    -------
+    Overlap
+        Units shared, the number expected by chance, its interval and p.
+
     Raises
     ------
     AnalysisError
         k below 1, or shapes that differ.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import top_overlap
+    >>> r = np.linspace(0, 0.5, 10)
+    >>> top_overlap(r, r, 3).shared
+    3
     """
     if k < 1 or first.ndim != 1 or first.shape != second.shape:
         raise AnalysisError(
@@ -149,12 +172,30 @@ class TopUnits:
         self.n_units += r.shape[1]
 
     def best(self, ranking: int, k: int) -> NDArray[np.int64]:
-        """Return the k best of a ranking, counted over all layers, ascending; at most all kept."""
+        """Return the k best of a ranking, counted over all layers, ascending; at most all kept.
+
+        Returns
+        -------
+        array of shape (k,)
+            Positions over all layers.
+        """
         return self._units[ranking][top_units(self._r[ranking], k)]
 
 
 def n_shared(first: NDArray[np.int64], second: NDArray[np.int64]) -> int:
-    """Count the units that stand in both of two lists, each of distinct units."""
+    """Count the units that stand in both of two lists, each of distinct units.
+
+    Returns
+    -------
+    int
+        From 0 to the length of the shorter list.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import n_shared
+    >>> n_shared(np.array([1, 2, 3]), np.array([2, 3, 4]))
+    2
+    """
     return len(np.intersect1d(first, second, assume_unique=True))
 
 
@@ -167,6 +208,11 @@ def overlap(first: NDArray[np.int64], second: NDArray[np.int64], n_units: int) -
         The k best of two rankings of the same units.
     n_units : int
         Units ranked.
+
+    Returns
+    -------
+    Overlap
+        Units shared, the number expected by chance, its interval and p.
     """
     import scipy.stats  # takes a second to import
 
@@ -192,6 +238,11 @@ def leave_one_out_overlap(r: NDArray[np.floating], k: int) -> list[Overlap]:
     r : array of shape (n_subjects, n_units)
         Accuracies; the mean is over the other subjects that have one.
     k : int
+
+    Returns
+    -------
+    list of Overlap
+        One for each subject.
 
     Raises
     ------

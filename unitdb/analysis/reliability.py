@@ -39,6 +39,11 @@ def spearman_brown(r: ArrayLike, *, factor: float = 2.0) -> Array:
     factor : float
         k; 2 for halves.
 
+    Returns
+    -------
+    array of the shape of r
+        float64.
+
     Raises
     ------
     AnalysisError
@@ -48,6 +53,12 @@ def spearman_brown(r: ArrayLike, *, factor: float = 2.0) -> Array:
     ----------
     Spearman 1910, doi:10.1111/j.2044-8295.1910.tb00206.x; Brown 1910,
     doi:10.1111/j.2044-8295.1910.tb00207.x.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import spearman_brown
+    >>> round(float(spearman_brown(0.5)), 3)
+    0.667
     """
     if not factor > 0:
         raise AnalysisError(f"factor {factor}; it should be positive")
@@ -305,6 +316,18 @@ def explainable_accuracy(r: NDArray[np.floating], reliability: NDArray[np.floati
     References
     ----------
     Spearman 1904, doi:10.2307/1412159 (attenuation).
+
+    Returns
+    -------
+    Explainable
+        Value and ceiling, NaN where reliability is not above 0.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import explainable_accuracy
+    >>> found = explainable_accuracy(np.array([0.4]), np.array([0.64]))
+    >>> found.value.round(2).tolist()
+    [0.5]
     """
     values, part = np.broadcast_arrays(
         np.asarray(r, dtype=np.float64), np.asarray(reliability, dtype=np.float64)

@@ -100,6 +100,11 @@ def course_point(
     n_permutations : int
         That p is from: p = (1 + those with as high an accuracy) / (1 + n_permutations).
 
+    Returns
+    -------
+    CoursePoint
+        Correlation, its p and floors, patterns and identification at this time.
+
     Raises
     ------
     AnalysisError

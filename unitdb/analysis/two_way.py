@@ -47,7 +47,13 @@ class TwoWay(Interval):
         return float(scipy.special.stdtr(self.df, -self.value / self.se))
 
     def less(self, value: float, *, se: float) -> TwoWay:
-        """Less a value that has an error of its own: the squares of both errors are summed."""
+        """Less a value that has an error of its own: the squares of both errors are summed.
+
+        Returns
+        -------
+        TwoWay
+            The difference with its error.
+        """
         both = float(np.hypot(self.se, se))
         return _around(self.value - value, both, self.df, self.confidence)
 
@@ -107,6 +113,11 @@ def two_way_difference(
     values, others : arrays of shape (n_subjects, n_images) and (n_subjects, n_others)
     n_bootstrap, confidence, seed
         As of :func:`two_way_mean`.
+
+    Returns
+    -------
+    TwoWay
+        Difference, its interval and standard error.
 
     Raises
     ------

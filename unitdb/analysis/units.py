@@ -53,6 +53,11 @@ def summarise_units(r: NDArray[np.floating]) -> UnitSummary:
     ----------
     r : array of shape (n_subjects, n_units)
         Accuracies; NaN where a unit has none in a subject, and left out.
+
+    Returns
+    -------
+    UnitSummary
+        Count, mean, SD, range and rank of each unit.
     """
     r = np.asarray(r, dtype=np.float64)
     defined = ~np.isnan(r)
@@ -80,6 +85,18 @@ def mean_over_subjects(r: NDArray[np.floating]) -> Array:
     ----------
     r : array of shape (n_subjects, n_units)
         Accuracies, NaN where there is none.
+
+    Returns
+    -------
+    array of shape (n_units,)
+        float64.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import mean_over_subjects
+    >>> r = np.array([[0.2, np.nan], [0.4, 0.1]])  # subjects × units
+    >>> mean_over_subjects(r).round(2).tolist()
+    [0.3, 0.1]
     """
     defined = ~np.isnan(r)
     n = defined.sum(axis=0)
@@ -97,6 +114,18 @@ def best_units(r: Iterable[NDArray[np.float32]], n: int) -> NDArray[np.intp]:
         Accuracies in each ROI; NaN where there is none.
     n : int
         How many; ties go to the lower position, and units without any accuracy are left out.
+
+    Returns
+    -------
+    array of shape (n,)
+        Positions; fewer where fewer have an accuracy.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import best_units
+    >>> r = np.array([[0.1, 0.5, 0.3]], dtype=np.float32)
+    >>> best_units([r], 2).tolist()
+    [1, 2]
     """
     means = [mean_over_subjects(of_roi).astype(np.float32) for of_roi in r]
     best = np.fmax.reduce(means)
@@ -195,6 +224,11 @@ def summarise_layer(r: NDArray[np.floating]) -> LayerSummary:
     ----------
     r : array of shape (n_units,)
         Accuracies; NaN where a unit has none, and left out.
+
+    Returns
+    -------
+    LayerSummary
+        Counts, mean, SD and quantiles.
     """
     defined = np.asarray(r[~np.isnan(r)], dtype=np.float64)
     probabilities = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -107,6 +107,11 @@ def make_candidates(
     progress : callable, optional
         Called with the number of pictures done and of all pictures.
 
+    Returns
+    -------
+    CandidateSet
+        Opened, and held to its checksums.
+
     Raises
     ------
     CandidatesError
@@ -148,6 +153,11 @@ def make_file(
     places : Places
     progress : callable, optional
         Called with the name of a set, the number of pictures done, and of all.
+
+    Returns
+    -------
+    list of CandidateSet
+        One for each name in the file.
 
     Raises
     ------

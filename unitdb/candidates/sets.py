@@ -120,11 +120,24 @@ class CandidateSet:
         source, description, model : str
             As of the class.
 
+        Returns
+        -------
+        CandidateSet
+            In memory.
+
         Raises
         ------
         CandidatesError
             Shapes that do not fit, a feature that is not finite in float32 (names layer and
             candidate), or units that do not ascend.
+
+        Examples
+        --------
+        >>> from unitdb.candidates import CandidateSet
+        >>> features = {"fc": np.arange(6.0).reshape(2, 3)}
+        >>> found = CandidateSet.from_arrays(name="two", features=features, ids=["cat", "dog"])
+        >>> len(found), found.ids
+        (2, ('cat', 'dog'))
         """
         where = f"candidate set {name!r}"
         n = len(ids)
@@ -186,6 +199,11 @@ class CandidateSet:
         source, description : str
             As of the class.
 
+        Returns
+        -------
+        CandidateSet
+            Stimuli, or categories with the mean over their stimuli.
+
         Raises
         ------
         CandidatesError
@@ -220,6 +238,11 @@ class CandidateSet:
 
     def units(self, layer: str) -> NDArray[np.int32]:
         """Flat C-order indices of the units that there are features of, ascending.
+
+        Returns
+        -------
+        array of shape (n_units,)
+            int32.
 
         Raises
         ------
@@ -275,7 +298,13 @@ class CandidateSet:
     def blocks(
         self, layer: str, units: ArrayLike | None = None, *, n_bytes: int = _BLOCK
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Features of all candidates in blocks of at most ``n_bytes``, each with its first row."""
+        """Features of all candidates in blocks of at most ``n_bytes``, each with its first row.
+
+        Returns
+        -------
+        iterator of (int, array of shape (n, n_units))
+            First row and float32 features of each block.
+        """
         n_units = len(self.units(layer))
         step = max(1, n_bytes // (4 * max(1, n_units)))
         for start in range(0, len(self), step):
@@ -290,7 +319,13 @@ class CandidateSet:
         return self.stated_sha256 or self.content_sha256()
 
     def content_sha256(self) -> str:
-        """Compute :attr:`sha256` of all features."""
+        """Compute :attr:`sha256` of all features.
+
+        Returns
+        -------
+        str
+            64 hexadecimal digits.
+        """
         layers = [
             layer_sha256(layer, self.units(layer), (block for _, block in self.blocks(layer)))
             for layer in self.layers

@@ -119,6 +119,11 @@ def find_set(*, cache: Path, key: str) -> CandidateSet | None:
 def open_candidates(folder: Path) -> CandidateSet:
     """Open a stored set, and hold all its bytes to its seal.
 
+    Returns
+    -------
+    CandidateSet
+        Its features are read in blocks.
+
     Raises
     ------
     DamagedFileError
@@ -131,6 +136,11 @@ def stored_sets(cache: Path) -> dict[Path, StoredSet | None]:
     """Sets below ``cache`` by their folders, by name and hash; None is for a damaged one.
 
     Their features are not read: that all bytes are as written, :func:`open_candidates` sees.
+
+    Returns
+    -------
+    dict of Path to StoredSet or None
+        Empty where nothing is stored.
     """
     parent = cache / _BELOW
     folders = (path.parent for path in visible(parent.glob(f"*/{_META}"), below=parent))
@@ -148,6 +158,11 @@ def find_candidates(name: str, cache: Path) -> Path:
         Its name, or where several have it, ``NAME@HASH`` with the first digits of its hash.
     cache : Path
         Folder of computed activations.
+
+    Returns
+    -------
+    Path
+        The set's folder.
 
     Raises
     ------

@@ -238,6 +238,11 @@ class RoiDecoder:
         n_jobs : int
             Threads.
 
+        Returns
+        -------
+        Decoded
+            Accuracies of all units, and the predictions that are kept.
+
         Raises
         ------
         IllConditionedError

@@ -150,6 +150,11 @@ class LayerAccuracies:
     def read(self, dataset: DatasetInfo) -> tuple[DecodedLayer, AtHand]:
         """Read and check; ROIs and subjects are sorted, as rows are.
 
+        Returns
+        -------
+        DecodedLayer, AtHand
+            Accuracies, and those that went along with them.
+
         Raises
         ------
         AccuraciesError

@@ -63,7 +63,13 @@ class Layout:
     fewest: int | None = None
 
     def path(self, network: str, layer: str, subject: str, roi: str) -> str:
-        """Path of a file below the publication's folder."""
+        """Path of a file below the publication's folder.
+
+        Returns
+        -------
+        str
+            Relative to that folder.
+        """
         folder = self.networks[network].folder
         return self.pattern.format(folder=folder, layer=layer, subject=subject, roi=roi)
 
@@ -179,6 +185,11 @@ def find_sources(
         The publication.
     networks, layers : tuple of str
         Only these; all where empty.
+
+    Returns
+    -------
+    Source
+        Subjects, ROIs, complete layers of each network, and missing files.
 
     Raises
     ------

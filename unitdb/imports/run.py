@@ -85,6 +85,11 @@ def import_accuracies(
     progress : callable, optional
         Called with the name of a step, what is done and what is to do.
 
+    Returns
+    -------
+    Imported
+        The release's folder, the files that are missing, and what was not checked.
+
     Raises
     ------
     PublishedFileError

@@ -114,6 +114,17 @@ def category_chance(n_categories: float, between: float) -> float:
     References
     ----------
     Shirakawa et al. 2024, arXiv:2405.10078.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Examples
+    --------
+    >>> from unitdb.matching import category_chance
+    >>> category_chance(2, 0.9)
+    0.7
     """
     if not n_categories >= 1:
         raise AnalysisError(f"{n_categories} categories; at least 1")

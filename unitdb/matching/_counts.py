@@ -88,12 +88,24 @@ class Matches:
         return self.exchanged_rates("all")
 
     def exchanged_rates(self, kind: str) -> Array:
-        """The same among a kind of candidates."""
+        """The same among a kind of candidates.
+
+        Returns
+        -------
+        array of shape (n_predictions,)
+            NaN where there is no such candidate.
+        """
         n, below, equal = self.exchanged[kind]
         return pairwise_rate(below, equal, n)
 
     def exchanged_tops(self, k: int) -> Array:
-        """Probability that each target is among the first k that did not train, likewise."""
+        """Probability that each target is among the first k that did not train, likewise.
+
+        Returns
+        -------
+        array of shape (n_predictions,)
+            From 0 to 1.
+        """
         n, below, equal = self.exchanged["untrained"]
         found = top_rate(below, equal, n, k)
         return np.asarray(np.where(n > 0, found, np.nan))
@@ -110,7 +122,13 @@ class Matches:
 
     @staticmethod
     def concatenate(parts: list[Matches]) -> Matches:
-        """Matches of predictions, one part after the other."""
+        """Matches of predictions, one part after the other.
+
+        Returns
+        -------
+        Matches
+            Of all predictions.
+        """
         if len(parts) == 1:
             return parts[0]
         first = {name: [getattr(part, name) for part in parts] for name in _FIRST}
@@ -158,6 +176,11 @@ def match(
         Category of each candidate; below 0 where none is known.
     folds : array of int of shape (n,), optional
         Fold of a cross-validation that held each prediction out; by default all were together.
+
+    Returns
+    -------
+    Matches
+        Counts of each prediction.
 
     Raises
     ------

@@ -44,6 +44,7 @@ def hit_rate(n_below: ArrayLike, n_equal: ArrayLike, n_false: ArrayLike, n: int)
 
     Examples
     --------
+    >>> from unitdb.matching import hit_rate
     >>> hit_rate([8], [0], [10], 2)
     array([0.8])
     >>> hit_rate([10], [0], [10], 11)
@@ -91,6 +92,17 @@ def pairwise_rate(n_below: ArrayLike, n_equal: ArrayLike, n_false: ArrayLike) ->
     Parameters
     ----------
     n_below, n_equal, n_false : arrays of shape (n_predictions,)
+
+    Returns
+    -------
+    array
+        From 0 to 1, of the arguments' shape.
+
+    Examples
+    --------
+    >>> from unitdb.matching import pairwise_rate
+    >>> pairwise_rate([8, 5], [0, 2], [9, 9]).round(2).tolist()
+    [0.89, 0.67]
     """
     w, t, big = (np.asarray(x, dtype=np.float64) for x in (n_below, n_equal, n_false))
     won = w + t / 2
@@ -104,6 +116,17 @@ def rank(n_below: ArrayLike, n_equal: ArrayLike, n_false: ArrayLike) -> Array:
     Parameters
     ----------
     n_below, n_equal, n_false : arrays of shape (n_predictions,)
+
+    Returns
+    -------
+    array
+        From 1, of the arguments' shape.
+
+    Examples
+    --------
+    >>> from unitdb.matching import rank
+    >>> rank([8, 5], [0, 2], [9, 9]).tolist()
+    [2.0, 4.0]
     """
     w, t, big = (np.asarray(x, dtype=np.float64) for x in (n_below, n_equal, n_false))
     return np.asarray(1 + big - w - t / 2)
@@ -119,6 +142,17 @@ def top_rate(n_below: ArrayLike, n_equal: ArrayLike, n_false: ArrayLike, k: int)
     n_below, n_equal, n_false : arrays of shape (n_predictions,)
     k : int
         NaN where there are no more candidates than k.
+
+    Returns
+    -------
+    array
+        From 0 to 1, of the arguments' shape.
+
+    Examples
+    --------
+    >>> from unitdb.matching import top_rate
+    >>> top_rate([8, 5], [0, 2], [9, 9], 2).round(2).tolist()
+    [1.0, 0.0]
     """
     w, t, big = (np.asarray(x, dtype=np.float64) for x in (n_below, n_equal, n_false))
     found = np.clip((k - (big - w - t)) / (t + 1), 0, 1)
@@ -126,6 +160,18 @@ def top_rate(n_below: ArrayLike, n_equal: ArrayLike, n_false: ArrayLike, k: int)
 
 
 def sizes(n_candidates: int) -> list[int]:
-    """Sizes of set at which a curve is drawn: 2, 5, 10, 20, … and all candidates."""
+    """Sizes of set at which a curve is drawn: 2, 5, 10, 20, … and all candidates.
+
+    Returns
+    -------
+    list of int
+        Ascending.
+
+    Examples
+    --------
+    >>> from unitdb.matching import sizes
+    >>> sizes(100)
+    [2, 5, 10, 20, 50, 100]
+    """
     steps = (digit * 10**power for power in range(7) for digit in (1, 2, 5))
     return [n for n in steps if 2 <= n < n_candidates] + [n_candidates] * (n_candidates >= 2)

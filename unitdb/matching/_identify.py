@@ -52,7 +52,13 @@ class Compared:
     sd: NDArray[np.floating] | None = None
 
     def n_units(self, method: Method) -> int:
-        """Count the units that a method compares."""
+        """Count the units that a method compares.
+
+        Returns
+        -------
+        int
+            At most the units of the layer.
+        """
         if method == "horikawa2017" or self.sd is None:
             return int(self.predicted.shape[1])
         return int((self.sd > 0).sum())

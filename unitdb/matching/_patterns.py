@@ -58,6 +58,11 @@ def patterns(
     mean, sd : arrays of shape (n_units,), optional
         Of each unit over the images that train. Without them patterns stay raw.
 
+    Returns
+    -------
+    Patterns
+        Patterns and their sizes.
+
     Raises
     ------
     AnalysisError
@@ -223,7 +228,13 @@ class Concatenated:
         self._n_units += n_units
 
     def similarity(self) -> Array:
-        """Pearson r over all units, (n_predictions, n_candidates)."""
+        """Pearson r over all units, (n_predictions, n_candidates).
+
+        Returns
+        -------
+        array of shape (n_predictions, n_candidates)
+            NaN where there is no correlation.
+        """
         if self._products is None:
             raise AnalysisError("no layer to combine")
         left, right = self._sums

@@ -119,6 +119,11 @@ def summarise(
         The true one included.
     n_bootstrap, n_permutations, seed, confidence
         Of the intervals over images, and of p.
+
+    Returns
+    -------
+    Summary
+        Rates with their intervals, chance and p.
     """
     rate, specific = image_intervals(
         matches, n_bootstrap=n_bootstrap, seed=seed, confidence=confidence
@@ -181,6 +186,11 @@ def of_counts(
     ----------
     every, trained, within, between : arrays of int of shape (3, n)
         False candidates, those less similar and those equally: as of :class:`.Matches`.
+
+    Returns
+    -------
+    dict of str to float
+        Columns of the release by name.
     """
     known = every[0] > 0
     every, trained, within, between = (x[:, known] for x in (every, trained, within, between))

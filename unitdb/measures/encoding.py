@@ -113,7 +113,7 @@ class EncodingStep:
     resolution : float
         By which units are constant.
     settings : DecoderSettings
-        How.
+        Voxels or units kept, and the penalty.
     control : int
         Which images are shuffled, from 1; 0 for the true ones.
     n_voxels : int

@@ -170,7 +170,13 @@ class AlignmentLoss(nn.Module):
         return loss
 
     def train(self, mode: bool = True) -> AlignmentLoss:
-        """Set the mode; the teacher stays in evaluation."""
+        """Set the mode; the teacher stays in evaluation.
+
+        Returns
+        -------
+        AlignmentLoss
+            Itself.
+        """
         super().train(mode)
         if self.teacher is not None:
             self.teacher.eval()

@@ -21,6 +21,18 @@ def count_parameters(model: nn.Module) -> int:
     ----------
     model : torch.nn.Module
         The network.
+
+    Returns
+    -------
+    int
+        Numbers that are not 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unitdb import nn
+    >>> nn.count_parameters(torch.nn.Conv2d(3, 8, kernel_size=3, bias=False))
+    216
     """
     counted: set[int] = set()
     total = 0
@@ -52,10 +64,22 @@ def count_flops(model: nn.Module, images: torch.Tensor) -> int:
     images : tensor of shape (n_images, channels, height, width)
         What the network takes; the values do not matter.
 
+    Returns
+    -------
+    int
+        Floating-point operations.
+
     Raises
     ------
     ActivationsError
         There is no image.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unitdb import nn
+    >>> nn.count_flops(torch.nn.Linear(3, 2), torch.zeros(1, 3))
+    12
     """
     if images.ndim < 2 or not len(images):
         raise ActivationsError(f"images of shape {tuple(images.shape)}: there is none to run")

@@ -40,7 +40,7 @@ def descend(
     loss_of : callable
         Picture (1, channels, height, width) → loss.
     optimiser, steps, lr
-        How.
+        Kind of descent, its steps and its learning rate.
     where : str
         The image, for messages.
 

@@ -101,6 +101,11 @@ class Generator:
         **options
             As of :class:`Generator`.
 
+        Returns
+        -------
+        Generator
+            On the CPU, with the weights of the file.
+
         Raises
         ------
         ModelError
@@ -125,18 +130,36 @@ class Generator:
         return cls(module, **options)
 
     def first(self, rng: torch.Generator) -> torch.Tensor:
-        """Give the first latent, with an axis of images, on the CPU."""
+        """Give the first latent, with an axis of images, on the CPU.
+
+        Returns
+        -------
+        tensor of shape (1, …)
+            Within the bounds.
+        """
         start = self._start
         if self._drawn and bool(start.any()):
             start = start * torch.randn(self.latent, generator=rng)
         return self.bounded(start).clone()[None]
 
     def bounded(self, latent: torch.Tensor) -> torch.Tensor:
-        """Give a latent within the bounds."""
+        """Give a latent within the bounds.
+
+        Returns
+        -------
+        tensor of the latent's shape
+            Clamped to the bounds.
+        """
         return torch.clamp(latent, self._lower.to(latent.device), self._upper.to(latent.device))
 
     def picture(self, latent: torch.Tensor) -> torch.Tensor:
-        """Picture of a latent, (1, 3 or 1, height, width), 0–255 but not clamped."""
+        """Picture of a latent, (1, 3 or 1, height, width), 0–255 but not clamped.
+
+        Returns
+        -------
+        tensor of shape (1, 3 or 1, height, width)
+            Differentiable by the latent.
+        """
         found = self.module(latent)
         if (
             not isinstance(found, torch.Tensor)
@@ -159,7 +182,13 @@ class Generator:
         return (found - black) * (255 / (white - black))
 
     def stated(self) -> dict[str, Any]:
-        """What it is, as JSON: class, a hash of its weights, and the numbers."""
+        """What it is, as JSON: class, a hash of its weights, and the numbers.
+
+        Returns
+        -------
+        dict
+            Texts, numbers and lists.
+        """
         weights = hashlib.sha256()
         for name, value in sorted(self.module.state_dict().items()):
             if isinstance(value, torch.Tensor):

@@ -150,6 +150,11 @@ def invert(
     progress : bool
         A bar on standard error.
 
+    Returns
+    -------
+    Inversion
+        Pictures, the activations that they give, losses and settings.
+
     Raises
     ------
     ActivationsError

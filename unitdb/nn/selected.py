@@ -155,7 +155,13 @@ class SelectedActivations(nn.Module):
         return tuple(name for layer in self.chosen for name in layer.unit_ids)
 
     def train(self, mode: bool = True) -> SelectedActivations:
-        """Set the mode, of the modules shared with the network too."""
+        """Set the mode, of the modules shared with the network too.
+
+        Returns
+        -------
+        SelectedActivations
+            Itself.
+        """
         super().train(mode)
         if isinstance(self.network, fx.GraphModule) and self.network.graph != self._graphs[mode]:
             self.network.graph = self._graphs[mode]

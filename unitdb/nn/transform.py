@@ -74,6 +74,11 @@ def published_transform(units: UnitSet) -> Transform:
     units : UnitSet
         Units of one model.
 
+    Returns
+    -------
+    Transform
+        From a picture to the tensor that the network takes.
+
     Raises
     ------
     ModelError

@@ -81,7 +81,7 @@ class Block:
     divisions : tuple of int
         Random divisions of presentations that reliability is over, for each set; 0 for none.
     settings : DecoderSettings
-        How.
+        Settings of the decoder.
     folder : Path
         For the results.
     code : str

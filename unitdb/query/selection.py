@@ -50,22 +50,50 @@ class Selection:
         return written_out(*self._compiled())
 
     def explain(self) -> str:
-        """The SQL, and DuckDB's plan for it: the files, and how many row groups can be left out."""
+        """The SQL, and DuckDB's plan for it: the files, and how many row groups can be left out.
+
+        Returns
+        -------
+        str
+            Text to read; its form is DuckDB's.
+        """
         text, parameters = self._compiled()
         return f"{self.sql}\n\n{explain_sql(self.source.connect(), text, parameters)}"
 
     def to_arrow(self) -> pa.Table:
         """Read the rows into Arrow; the schema's metadata hold the origin (``unitdb:release`` …).
 
+        Returns
+        -------
+        pyarrow.Table
+            Columns of ``unit_summary`` and ``unit_id``.
+
         Raises
         ------
         CorruptReleaseError
             Names the file that is not readable.
+
+        Examples
+        --------
+        >>> release.units(roi="V4").top(3).to_arrow().num_rows
+        3
         """
         return self._read(*self._compiled())
 
     def to_pandas(self) -> pd.DataFrame:
-        """Read the rows into pandas; ``attrs`` hold release, query, citation and simulated."""
+        """Read the rows into pandas; ``attrs`` hold release, query, citation and simulated.
+
+        Returns
+        -------
+        DataFrame
+            Columns of ``unit_summary`` and ``unit_id``.
+
+        Examples
+        --------
+        >>> units = release.units(roi="V4").top(3).to_pandas()
+        >>> units.attrs["release"], len(units)
+        ('tiny@1.0.0', 3)
+        """
         return _as_pandas(self.to_arrow())
 
     def to_batches(self, size: int = 2**16) -> Iterator[pa.RecordBatch]:
@@ -78,6 +106,16 @@ class Selection:
         ----------
         size : int
             Rows of a batch, at the most.
+
+        Returns
+        -------
+        iterator of pyarrow.RecordBatch
+            Batches of at most ``size`` rows.
+
+        Examples
+        --------
+        >>> sum(batch.num_rows for batch in release.units(roi="V4").top(3).to_batches(2))
+        3
         """
         yield from self.to_reader(size)
 
@@ -90,6 +128,11 @@ class Selection:
             Rows of a batch, at the most.
         ordered : bool
             Sort in any case, as :meth:`to_arrow` does.
+
+        Returns
+        -------
+        pyarrow.RecordBatchReader
+            Batches of at most ``size`` rows, read when they are asked for.
         """
         import pyarrow as pa
 
@@ -144,6 +187,11 @@ class Selection:
         after : str, optional
             ``Page.next`` of the page before; the first page where it is not given.
 
+        Returns
+        -------
+        Page
+            ``rows`` as a table of Arrow, and ``next`` for ``after``, None at the end.
+
         Raises
         ------
         QueryError
@@ -162,7 +210,18 @@ class Selection:
         )
 
     def count(self) -> int:
-        """Number of rows."""
+        """Number of rows.
+
+        Returns
+        -------
+        int
+            As ``len`` gives it.
+
+        Examples
+        --------
+        >>> release.units(dataset="sim-a", roi="V1", layer="fc").count()
+        10
+        """
         return int(self._summary("SELECT count(*) AS n FROM {}")["n"].iloc[0])
 
     def facets(self, *columns: str) -> dict[str, pd.DataFrame]:
@@ -211,11 +270,23 @@ class Selection:
         -------
         pandas.DataFrame
             ``n_units``, and over units: mean, SD (ddof = 1), lowest and highest ``mean_r``.
+
+        Examples
+        --------
+        >>> release.units(roi="V1", dataset="sim-a").by_layer()[["layer", "n_units"]]
+           layer  n_units
+        0  conv1       18
+        1     fc       10
         """
         return summarise(self._summary)
 
     def by_channel(self) -> pd.DataFrame:
         """Summarise as :meth:`by_layer` does, for each channel of a layer (feature of tokens).
+
+        Returns
+        -------
+        DataFrame
+            A row for each layer, channel and ROI.
 
         Raises
         ------
@@ -239,6 +310,12 @@ class Selection:
             The units are of several models.
         MissingExtraError
             torch is not installed.
+
+        Examples
+        --------
+        >>> masks = release.units(roi="V4").where(unitdb.col.mean_r > 0.3).masks()
+        >>> masks["conv1"].shape
+        torch.Size([2, 3, 3])
         """
         return tensors.masks(self)
 
@@ -345,7 +422,13 @@ class Selection:
         return self._labelled(table, written_out(text, parameters))
 
     def read_over(self, template: str) -> pa.Table:
-        """Read a SELECT over the rows, which stand for ``{}`` in it, once."""
+        """Read a SELECT over the rows, which stand for ``{}`` in it, once.
+
+        Returns
+        -------
+        pyarrow.Table
+            The rows of the SELECT.
+        """
         return self._read(self._relation.over(template), self._relation.parameters)
 
     def _check_axes(self) -> None:

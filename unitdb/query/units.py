@@ -113,10 +113,22 @@ UnknownRoiError, UnknownSubjectError
             Keep units with an accuracy in every subject of the dataset: with ``col.min_r > 0.2``,
             units above 0.2 in everybody.
 
+        Returns
+        -------
+        UnitSet
+            The narrower selection; nothing is read yet.
+
         Raises
         ------
         QueryError
             An argument is not a Condition, or its column is not known over some subjects.
+
+        Examples
+        --------
+        >>> from unitdb import col
+        >>> units = release.units(roi="V4").where(col.mean_r > 0.2, min_subjects=3)
+        >>> bool((units.to_pandas()["mean_r"] > 0.2).all())
+        True
         """
         for condition in conditions:
             if not isinstance(condition, Condition):
@@ -158,10 +170,20 @@ UnknownRoiError, UnknownSubjectError
         rows, columns : int or (int, int), optional
             A row or column of the map from 0, or the first and the last of a range.
 
+        Returns
+        -------
+        UnitSet
+            The narrower selection; nothing is read yet.
+
         Raises
         ------
         QueryError
             A value is not a number from 0 or a range, or what the axes of a layer are is not known.
+
+        Examples
+        --------
+        >>> len(release.units(roi="V1", layer="conv1", dataset="sim-a").at(channel=1))
+        9
         """
         relation = self._relation
         self._check_axes()
@@ -183,12 +205,22 @@ UnknownRoiError, UnknownSubjectError
     def among(self, units: Sequence[str]) -> UnitSet:
         """Keep units by name, ``model/layer/unit``; such as a collection made by hand.
 
+        Returns
+        -------
+        UnitSet
+            The narrower selection; nothing is read yet.
+
         Raises
         ------
         QueryError
             A text is not MODEL/LAYER/UNIT, or there is none.
         UnknownLayerError
             No such layer; gives the nearest.
+
+        Examples
+        --------
+        >>> len(release.units(roi="V1").among(["net/fc/3"]))
+        2
         """
         names = list(dict.fromkeys([units] if isinstance(units, str) else units))
         parsed = [clauses.parsed_unit(self.source, name) for name in names]
@@ -214,12 +246,23 @@ UnknownRoiError, UnknownSubjectError
         by : float
             By how much, in Pearson r.
 
+        Returns
+        -------
+        UnitSet
+            The narrower selection; nothing is read yet.
+
         Raises
         ------
         UnknownRoiError
             No such ROI; gives the nearest.
         QueryError
             ``roi`` is among the others, or units are summarised over some subjects.
+
+        Examples
+        --------
+        >>> v4 = release.units(dataset="sim-a").better_in("V4", than="V1")
+        >>> set(v4.to_pandas()["roi"])
+        {'V4'}
         """
         check_names(self.source, "roi", roi)
         value = Condition("lead_r", ">", by).value
@@ -266,6 +309,11 @@ UnknownRoiError, UnknownSubjectError
             ``n`` rows for each ``dataset``, ``condition``, ``model``, ``layer`` (of a model),
             ``channel`` (of a layer) or ``roi``, or for each combination of them.
 
+        Returns
+        -------
+        UnitSet
+            The narrower selection; nothing is read yet.
+
         Raises
         ------
         QueryError
@@ -273,6 +321,12 @@ UnknownRoiError, UnknownSubjectError
             over some subjects.
         UnknownColumnError
             Names the nearest numeric columns.
+
+        Examples
+        --------
+        >>> best = release.units(roi="V4").top(2, per="layer")
+        >>> sorted(best.to_pandas()["layer"])
+        ['conv1', 'conv1', 'fc', 'fc']
         """
         check_numeric(by)
         self._check_known(by)
@@ -308,11 +362,21 @@ UnknownRoiError, UnknownSubjectError
         per : str or sequence of str, optional
             As of :meth:`top`.
 
+        Returns
+        -------
+        UnitSet
+            The narrower selection; nothing is read yet.
+
         Raises
         ------
         QueryError
             ``n`` is not a positive integer, ``seed`` is not one from 0, or ``per`` is something
             else.
+
+        Examples
+        --------
+        >>> len(release.units(roi="V1").sample(5, seed=0))
+        5
         """
         n = positive(n, "sample() takes a positive number of rows")
         if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
@@ -327,6 +391,11 @@ UnknownRoiError, UnknownSubjectError
         """The same rows, the largest value of a column first, or the smallest if ``ascending``.
 
         Rows where the column is NULL are left out; ties are sorted by key.
+
+        Returns
+        -------
+        UnitSet
+            The same rows in that order; nothing is read yet.
 
         Raises
         ------
@@ -361,7 +430,18 @@ UnknownRoiError, UnknownSubjectError
         return self._combined(other, relation, "|")
 
     def code(self) -> str:
-        """Python that makes the same selection of the same version of the release."""
+        """Python that makes the same selection of the same version of the release.
+
+        Returns
+        -------
+        str
+            Lines of Python.
+
+        Examples
+        --------
+        >>> print(release.units(roi="V4").top(3).code().splitlines()[-1])
+        units = unitdb.open('tiny@1.0.0').units(roi='V4').top(3, by='mean_r')
+        """
         imports = "import unitdb\n" + ("from unitdb import col\n" if "col." in self._code else "")
         return f"{imports}\nunits = {self._code}\n"
 

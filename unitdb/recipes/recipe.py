@@ -250,7 +250,7 @@ class Recipe(Spec):
     Parameters
     ----------
     name, version, title, description, licence, citation : str
-        Of the release.
+        Texts that the release shows.
     datasets : list of str
         Known datasets, or paths of dataset.yaml files relative to the recipe.
     models : list of ModelChoice
@@ -267,7 +267,7 @@ class Recipe(Spec):
     units : 'all' or UnitSelection
         Units of each layer that are decoded.
     decoder : DecoderSpec
-        How.
+        Linear decoder and its settings.
     control : {'shuffled-images'}, optional
         Build the null instead: images are shuffled independently in each subject.
     hierarchy : list of str, mapping of str to list of str, or 'all'

@@ -148,12 +148,22 @@ def place(score: float, *, by: Score = "bh_average") -> Placement:
         From -1 to 1.
     by : {"bh_average", "bh_decoding", "bh_encoding"}
 
+    Returns
+    -------
+    Placement
+        Rank, and the networks next above and below.
+
     Raises
     ------
     UnknownColumnError
         Another kind of score.
     QueryError
         A score that is no correlation.
+
+    Examples
+    --------
+    >>> unitdb.reference.place(0.31).rank
+    12
     """
     if by not in get_args(Score):
         raise UnknownColumnError(by, get_args(Score), where="the published BH scores")

@@ -75,6 +75,11 @@ class Catalogue:
     def entries(self) -> list[Entry]:
         """All versions of all releases, by name, then newest first.
 
+        Returns
+        -------
+        list of Entry
+            One for each version.
+
         Raises
         ------
         CatalogueError
@@ -90,6 +95,11 @@ class Catalogue:
         """Folder of the release that ``name``, ``name@version`` or ``name@alias`` means.
 
         A retracted version is returned with a warning that gives the reason.
+
+        Returns
+        -------
+        Path
+            The release's folder.
 
         Raises
         ------
@@ -122,6 +132,11 @@ class Catalogue:
         ----------
         needed : str, optional
             The release that is looked for, as in :func:`parse_catalogue`: not where it is written.
+
+        Returns
+        -------
+        dict
+            Releases, versions, retractions and errata, as JSON has them.
 
         Raises
         ------
@@ -165,6 +180,11 @@ class Catalogue:
     def describe(self, folder: Path) -> dict[str, Any]:
         """Make the entry of ``releases.json`` for the release in ``folder``, not retracted.
 
+        Returns
+        -------
+        dict
+            The entry, as JSON has it.
+
         Raises
         ------
         CorruptReleaseError
@@ -184,7 +204,13 @@ class Catalogue:
         }
 
     def listed(self, *, needed: str | None = None) -> dict[str, Any]:
-        """What ``releases.json`` holds, whatever stands beside it; else as :meth:`contents`."""
+        """What ``releases.json`` holds, whatever stands beside it; else as :meth:`contents`.
+
+        Returns
+        -------
+        dict
+            Releases, versions, retractions and errata, as JSON has them.
+        """
         path = self.root / CATALOGUE
         check_downloaded(self.root, [CATALOGUE])
         try:

@@ -90,13 +90,13 @@ def bibtex(
     Parameters
     ----------
     name, version, title, citation : str
-        Of the release.
+        Texts of the release.
     simulated : bool
         Whether its responses are; the note then says so.
     authors : sequence of Person
         Without any, the entry has none, and its note says that they are not stated.
     doi : str, optional
-        Of the release.
+        DOI of this version of the release.
     """
     note = [citation, "SIMULATED responses." if simulated else "", "" if authors else NO_AUTHORS]
     fields = {

@@ -95,12 +95,22 @@ def compare(
     releases : str or Path, optional
         Folder of the catalogue.
 
+    Returns
+    -------
+    Comparison
+        Counts by layer and ROI, and the units that differ most.
+
     Raises
     ------
     QueryError
         The tolerance is below 0 or no number.
     UnknownReleaseError, CorruptReleaseError
         A release is not there or cannot be read.
+
+    Examples
+    --------
+    >>> unitdb.compare(release, release).equal
+    True
     """
     import pandas as pd
 

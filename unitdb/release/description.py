@@ -71,7 +71,18 @@ class Description:
     authors: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain Python values, ready for JSON."""
+        """All of it as plain Python values, ready for JSON.
+
+        Returns
+        -------
+        dict
+            Texts, numbers, lists and dictionaries.
+
+        Examples
+        --------
+        >>> release.describe().to_dict()["name"]
+        'tiny'
+        """
         return asdict(self)
 
     def __str__(self) -> str:
@@ -106,7 +117,7 @@ def describe(manifest: Manifest, storage: Storage, listed: Entry | None) -> Desc
     Parameters
     ----------
     manifest : Manifest
-        Of the release.
+        Manifest of the release.
     storage : Storage
         Its files.
     listed : Entry or None

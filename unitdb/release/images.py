@@ -136,7 +136,7 @@ UnknownSubjectError
         layer : str
             ``model/layer``.
         roi, subject : str
-            Which.
+            Region and person.
         dataset, condition : str, optional
             Which, where the release has several.
 

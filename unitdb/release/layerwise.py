@@ -129,7 +129,7 @@ def unit_explainable(
     Parameters
     ----------
     sql : callable
-        Of the release.
+        Runs SQL on the release's tables.
     unit : tuple
         Model, layer and index.
     known : bool

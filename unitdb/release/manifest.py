@@ -74,7 +74,7 @@ class Manifest:
     authors : tuple of Person
         Who made it; none where they are not stated.
     doi : str or None
-        Of the release.
+        DOI of this version of the release.
     """
 
     name: str

@@ -89,6 +89,11 @@ class Release(Images):
             The release has several and none is named, or there is no such measure.
         UnknownDatasetError, UnknownConditionError, UnknownModelError
             No such name in the release; gives the nearest.
+
+        Examples
+        --------
+        >>> release.layer_by_roi("accuracy", dataset="sim-a").columns.tolist()
+        ['V1', 'V4']
         """
         return layer_by_roi(
             self.table, measure, self._source, dataset=dataset, condition=condition, model=model
@@ -120,6 +125,11 @@ class Release(Images):
             Summarise over these subjects alone, from their accuracies; columns that speak of all
             subjects are NULL then.
 
+        Returns
+        -------
+        UnitSet
+            The selection; :meth:`UnitSet.where` and :meth:`UnitSet.top` narrow it.
+
         Raises
         ------
         UnknownDatasetError, UnknownConditionError, UnknownModelError, UnknownLayerError, \
@@ -129,6 +139,12 @@ UnknownRoiError, UnknownSubjectError
             No layer is of such a kind.
         QueryError
             ``depth`` is no range, or no layer is left.
+
+        Examples
+        --------
+        >>> units = release.units(roi="V4", layer="conv*")
+        >>> len(units.top(3))
+        3
         """
         where = f"release {self.label}"
         chosen: dict[str, _Names] = {
@@ -190,10 +206,20 @@ UnknownRoiError, UnknownSubjectError
         column : str
             ``dataset``, ``condition``, ``model``, ``layer``, ``roi``, ``subject`` or ``kind``.
 
+        Returns
+        -------
+        list of str
+            Each name once.
+
         Raises
         ------
         UnknownColumnError
             There is no selecting by this column.
+
+        Examples
+        --------
+        >>> release.values("roi")
+        ['V1', 'V4']
         """
         known = {**self._source.known, "kind": sorted({layer.kind for layer in self.layers})}
         if column not in known:
@@ -227,6 +253,11 @@ UnknownRoiError, UnknownSubjectError
             It is not written so, or was not decoded.
         UnknownLayerError
             No such layer; gives the nearest.
+
+        Examples
+        --------
+        >>> len(release.unit("net/fc/3"))
+        4
         """
         where = f"release {self.label}"
         return unit_accuracies(self.sql, parse_unit(unit, self.layers, where=where), where=where)
@@ -273,7 +304,7 @@ UnknownRoiError, UnknownSubjectError
         Parameters
         ----------
         model, layer, roi : str
-            Which.
+            Names in the release.
         dataset, condition : str, optional
             Which, where the release has several.
         subjects : sequence of str, optional
@@ -330,7 +361,7 @@ UnknownRoiError, UnknownSubjectError
         Parameters
         ----------
         model, layer, roi : str
-            Which.
+            Names in the release.
         subject, other : str
             The people.
         dataset, condition : str, optional
@@ -406,7 +437,13 @@ UnknownRoiError, UnknownSubjectError
         )
 
     def trace(self, unit: str, *, roi: str | None = None, subject: str | None = None) -> Trace:
-        """Follow a unit's accuracies back to the input files (:mod:`unitdb.release.trace`)."""
+        """Follow a unit's accuracies back to the input files (:mod:`unitdb.release.trace`).
+
+        Returns
+        -------
+        Trace
+            Accuracies of the unit, their builds, and the files that these have read.
+        """
         from unitdb.release.trace import trace
 
         return trace(self, unit, roi=roi, subject=subject)

@@ -29,6 +29,11 @@ def open_release(path_or_name: str | Path, *, releases: str | Path | None = None
         Folder of the catalogue; by default the environment variable UNITDB_RELEASES, else
         ``releases`` in the current folder.
 
+    Returns
+    -------
+    Release
+        Tables are read when they are asked for.
+
     Raises
     ------
     UnknownReleaseError

@@ -139,7 +139,13 @@ class Tables:
         return list(map(str, self._manifest.authors))
 
     def bibtex(self) -> str:
-        """Entry for a bibliography, in BibTeX; special characters are escaped."""
+        """Entry for a bibliography, in BibTeX; special characters are escaped.
+
+        Returns
+        -------
+        str
+            One entry.
+        """
         about = self._manifest
         return bibtex(
             name=about.name,
@@ -199,12 +205,24 @@ class Tables:
         columns : sequence of str, optional
             Columns to read; all where it is not given.
 
+        Returns
+        -------
+        DataFrame
+            All rows of the table.
+
         Raises
         ------
         UnknownTableError, UnknownColumnError
             No such table or column; names the nearest.
         CorruptReleaseError
             A file is truncated or damaged; names it.
+
+        Examples
+        --------
+        >>> release.table("layers", ["layer", "n_units"])
+           layer  n_units
+        0  conv1       18
+        1     fc       10
         """
         self._check_table(name)
         known = TABLES[name].at(self.schema_version).column_names
@@ -233,12 +251,22 @@ class Tables:
     def describe(self) -> Description:
         """Say what the release holds, and what its catalogue says of it.
 
+        Returns
+        -------
+        Description
+            Counts, names and texts; it prints as a table.
+
         Raises
         ------
         CatalogueError
             ``releases.json`` is damaged.
         CorruptReleaseError
             A file is truncated or damaged; names it.
+
+        Examples
+        --------
+        >>> release.describe().version
+        '1.0.0'
         """
         return describe(self._manifest, self._storage, self.listed())
 
@@ -254,12 +282,23 @@ class Tables:
         parameters : sequence or mapping, optional
             Values of the parameters.
 
+        Returns
+        -------
+        DataFrame
+            The rows of the result.
+
         Raises
         ------
         QueryError
             The statement does not only read, or is not valid.
         CorruptReleaseError
             A file is truncated or damaged; names it.
+
+        Examples
+        --------
+        >>> rows = release.sql("SELECT DISTINCT roi FROM unit_summary ORDER BY roi")
+        >>> list(rows["roi"])
+        ['V1', 'V4']
         """
         table = self.sql_arrow(query, parameters)
         frame: pd.DataFrame = table.to_pandas()
@@ -288,6 +327,16 @@ class Tables:
         memory : str, optional
             What the query may take, as in ``"512MB"``: it runs in a process of its own, and what
             needs more is a QueryError.
+
+        Returns
+        -------
+        pyarrow.Table
+            The rows of the result.
+
+        Examples
+        --------
+        >>> release.sql_arrow("SELECT DISTINCT roi FROM accuracy").num_rows
+        2
         """
         if memory is None:
             found = run_sql(self._connection, query, parameters, timeout=timeout, limit=limit)
@@ -414,6 +463,11 @@ class Tables:
             Leave out what takes long: the bootstraps of intervals.
         progress : callable, optional
             Called with the number of partitions done and the number of all.
+
+        Returns
+        -------
+        Report
+            Rows read of each table, and the checks.
         """
         from unitdb.verification import verify
 
@@ -434,6 +488,11 @@ class Tables:
             What its queries may take, as in ``"512MB"``.
         threads : int, optional
             How many they use at the most.
+
+        Returns
+        -------
+        duckdb.DuckDBPyConnection
+            A connection with the tables and views; the caller closes it.
         """
         return connect(
             {
