@@ -12,7 +12,17 @@ import pytest
 
 import unitdb
 
-ROOMS = ("", ".nn", ".analysis", ".decoding", ".matching", ".candidates", ".imports", ".reference")
+ROOMS = (
+    "",
+    ".nn",
+    ".plot",
+    ".analysis",
+    ".decoding",
+    ".matching",
+    ".candidates",
+    ".imports",
+    ".reference",
+)
 
 
 def public() -> Iterator[tuple[str, object]]:

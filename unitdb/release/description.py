@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from unitdb.printable import printable
@@ -93,9 +94,7 @@ class Description:
             lines += ["SIMULATED: from simulated brain responses, not from people.", ""]
         lines += [self.description, ""]
         for dataset in self.datasets:
-            rois = ", ".join(dataset["rois"])
-            subjects = ", ".join(dataset["subjects"])
-            lines += [f"dataset {dataset['dataset']}: subjects {subjects}; ROIs {rois}"]
+            lines += [f"dataset {dataset['dataset']}: {_people(dataset)}"]
         for model in self.models:
             lines += [f"model {model['model']}: layers {', '.join(model['layers'])}"]
         lines += [
@@ -109,6 +108,31 @@ class Description:
             f"Cite as: {self.citation}",
         ]
         return "\n".join(printable(line, lines=line == self.description) for line in lines)
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks, with what a reader must know above it."""
+        warned = [] if self.retracted is None else [f"RETRACTED: {self.retracted}"]
+        if self.simulated:
+            warned.append("SIMULATED: from simulated brain responses, not from people.")
+        rows = [(f"dataset {one['dataset']}", _people(one)) for one in self.datasets]
+        rows += [(f"model {one['model']}", ", ".join(one["layers"])) for one in self.models]
+        rows += [
+            ("conditions", ", ".join(self.conditions)),
+            ("units", f"{self.n_units:,}, {self.n_accuracies:,} accuracies"),
+            *(("erratum", erratum) for erratum in self.errata),
+            ("licence", self.licence),
+            ("cite as", self.citation),
+        ]
+        cells = [[escape(printable(text)) for text in row] for row in rows]
+        table = "".join(f"<tr><th>{name}</th><td>{text}</td></tr>" for name, text in cells)
+        title = escape(printable(f"{self.title} ({self.name}@{self.version})"))
+        marks = "".join(f"<p><strong>{escape(printable(text))}</strong></p>" for text in warned)
+        return f"<div><p>{title}</p>{marks}<table>{table}</table></div>"
+
+
+def _people(dataset: dict[str, Any]) -> str:
+    subjects, rois = ", ".join(dataset["subjects"]), ", ".join(dataset["rois"])
+    return f"subjects {subjects}; ROIs {rois}"
 
 
 def describe(manifest: Manifest, storage: Storage, listed: Entry | None) -> Description:

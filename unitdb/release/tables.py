@@ -80,6 +80,9 @@ class Tables:
         mark = ", simulated" if self.simulated else ""
         return f"<Release {self.label}{mark}: {self._manifest.n_accuracies:,} accuracies>"
 
+    def _repr_html_(self) -> str:
+        return self.describe()._repr_html_()
+
     @property
     def path(self) -> Path:
         """Its folder.
