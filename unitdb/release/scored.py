@@ -193,7 +193,13 @@ class Score:
         return "\n".join(parts)
 
     def words(self) -> list[str]:
-        """The score and its place, in lines."""
+        """The score and its place, in lines.
+
+        Returns
+        -------
+        list of str
+            Lines of text.
+        """
         if self.value != self.value:
             return ["BH score: none; it takes two ROIs, two layers, and units with a best ROI."]
         low, high = self.interval
