@@ -9,6 +9,9 @@
 ``python docs/results.py modulation RELEASE`` prints the section on simulated brains that view
 blurred photographs, of the release of ``docs/blurred.py``.
 
+``python docs/results.py reconstruction RELEASE`` prints the section on reconstruction, of
+``pipelines/digits69-reconstruction.yaml``.
+
 ``python docs/results.py identification RELEASE`` prints the section on identification, of
 ``pipelines/algonauts92-identification.yaml``.
 """
@@ -174,6 +177,22 @@ the same of another image of the fold, and what *untrained* is to be held agains
 what knowing animate from inanimate alone would give; the outside photographs are of neither.
 """
 
+RECONSTRUCTION = """## Reconstruction
+
+{title}. Printed, not typed; of the methods of the recipe only
+those that stand here were built:
+
+```
+unitdb build pipelines/digits69-reconstruction.yaml --data DATA
+python docs/results.py reconstruction releases/digits69-reconstruction/1.0.0
+```
+
+Means over pictures, with 95 % intervals over these. *Identification* is by correlation less the
+mean training picture, *raw* with it, *within* among pictures of the same category. What
+[these rows show](reconstruction.md): a brain is to be read beside *shuffled*; *class-mean* is what
+knows the category alone; *projection* is the ceiling of linear decoding.
+"""
+
 
 def main() -> None:
     """Print the page, or a section."""
@@ -184,11 +203,57 @@ def main() -> None:
     if sys.argv[1] == "modulation":
         print(modulation(unitdb.open(Path(sys.argv[2]))), end="")  # noqa: T201
         return
+    if sys.argv[1] == "reconstruction":
+        print(reconstruction(unitdb.open(Path(sys.argv[2]))), end="")  # noqa: T201
+        return
     if sys.argv[1] == "identification":
         print(identification(unitdb.open(Path(sys.argv[2]))), end="")  # noqa: T201
         return
     release, control = (unitdb.open(Path(path)) for path in sys.argv[1:])
     print(page(release, control), end="")  # noqa: T201 - what it is for
+
+
+def reconstruction(release: Release) -> str:
+    """Markdown of reconstruction."""
+    found = release.reconstructions().scores
+    title = release.sql("SELECT max(title) AS title FROM datasets")["title"][0]
+    shown = (
+        "identification",
+        "identification_raw",
+        "identification_within",
+        "centred_r",
+        "pixel_r",
+        "ssim",
+    )
+    order = (
+        "brain",
+        "shuffled",
+        "recovery",
+        "projection",
+        "class-mean",
+        "nearest-training",
+        "mean",
+    )
+    lines = [RECONSTRUCTION.format(title=title)]
+    keys = ["method", "subject"]
+    lines.append(
+        "| method | from | source | identification | raw | within | centred r | pixel r | SSIM |"
+    )
+    lines.append("|---|---|---|---|---|---|---|---|---|")
+    for (method, subject), own in found.groupby(keys, observed=True, sort=True):
+        for source in order:
+            of = own[own["source"] == source].set_index("metric")
+            if of.empty:
+                continue
+            cells = [_cell(of.loc[metric]) if metric in of.index else "–" for metric in shown]
+            lines.append(f"| {method} | {subject} | {source} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(row: Any) -> str:
+    if math.isnan(row["low"]):
+        return f"{row['value']:.3f}"
+    return f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
 
 
 def identification(release: Release) -> str:

@@ -181,6 +181,37 @@ def test_the_shipped_recipes_are_read(name):
     assert not judges.intersection(model.name for model in recipe.models)
 
 
+def test_the_page_and_the_report_show_all_pictures_beside_shuffled_ones(release, monkeypatch):
+    pytest.importorskip("streamlit", reason="needs unitdb[app]")
+    from streamlit.testing.v1 import AppTest
+
+    from unitdb.browser import _gallery, report
+
+    shown = _gallery.gallery(release, ["mine", "perception", "mynet", "ridge"], "sub-01")
+    assert shown.count("<img") == 8 * 3  # seen, reconstructed, shuffled; pixels have no ceiling
+    names = [shown.index(f"<figcaption>picture-{number}") for number in range(14, 22)]
+    assert names == sorted(names)
+    inverted = _gallery.gallery(release, ["mine", "perception", "mynet", "inverted"], "mean")
+    assert inverted.count("<img") == 8 * 3 + 4
+    assert inverted.count("no control") == 4
+    monkeypatch.setenv("UNITDB_RELEASE", str(release.path))
+    app = AppTest.from_string(
+        "from unitdb.browser._app import show\nshow('reconstruction')", default_timeout=300
+    )
+    app.query_params["method"] = "ridge"
+    app.run()
+    assert not app.exception, app.exception[0].value
+    table = app.dataframe[0].value.set_index("source")
+    scores = release.reconstructions("ridge", subject="mean").scores
+    expected = scores[(scores["source"] == "brain") & (scores["metric"] == "ssim")]
+    assert expected.empty  # pictures of 8 pixels have none
+    assert table.loc["brain", "identification"] > table.loc["mean", "identification"]
+    assert "none picked" in "\n".join(each.value for each in app.caption)
+    page = "".join(report._reconstructed(release))
+    assert page.count("<img") > 100
+    assert "<script" not in page
+
+
 def _other_picture(row):
     flat = np.full((8, 8, 3), 100, np.uint8)
     flat[0, :4] = 200

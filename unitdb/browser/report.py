@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unitdb.browser import _render, charts
 from unitdb.browser._course import MEASURES, chance_of, course_rows, lag_points
 from unitdb.browser._depth import relative_depth, spaced
+from unitdb.browser._gallery import CAPTION, PLACE, gallery, score_table
 from unitdb.browser._identified import identification_matrix, in_order
 from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
 from unitdb.browser._modulation import modulation_parts
@@ -31,6 +32,7 @@ __all__ = ["html", "write"]
 
 _TOP = 20
 _POINTS = 5000
+_PICTURES = 24  # of a method and a person, the first by their ids
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; margin: 0 auto;
@@ -83,6 +85,7 @@ def html(release: Release) -> str:
         *_identified(release),
         *_courses(release),
         *_modulation(release),
+        *_reconstructed(release),
         *_best(release),
         *_image_by_image(release),
         *_sources(release),
@@ -269,6 +272,19 @@ def _modulation(release: Release) -> Iterator[str]:
         if title:
             yield f"<h2>{escape(title)}</h2><p>{escape(WORDS['gain'])}</p>"
         yield _figure(release, chart, f"gains-{number}", caption)
+
+
+def _reconstructed(release: Release) -> Iterator[str]:
+    if "reconstruction_score" not in release.tables:
+        return
+    scores = _plain(release.table("reconstruction_score"))
+    yield "<h2>Reconstruction</h2>"
+    yield f"<p>{escape(CAPTION)}</p>"
+    for found, rows in scores.groupby([*PLACE, "subject"], sort=True):
+        place = [str(name) for name in found]
+        yield f"<h3>{escape(', '.join(place))}</h3>"
+        yield score_table(rows).to_html(index=False, float_format="{:.3f}".format, na_rep="–")
+        yield gallery(release, place[:-1], place[-1], most=_PICTURES)
 
 
 def _best(release: Release) -> Iterator[str]:
