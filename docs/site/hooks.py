@@ -97,6 +97,8 @@ def on_files(files: Files, *, config: Any) -> Files:
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> str:  # noqa: ARG001
     """Turn links of the checkout into links of the site."""
     here = page.file.src_uri
+    if not markdown.strip():
+        raise PluginError(f"{here} is empty")
     folder = posixpath.dirname(in_checkout(here))
     if here == MOVED["datasets"]:
         folder = "datasets"
