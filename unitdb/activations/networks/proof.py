@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,14 +14,22 @@ import torch
 
 from unitdb.activations.layers import forward
 from unitdb.activations.loading import LoadedModel
+from unitdb.activations.models import ClassificationCheck
 from unitdb.activations.photographs import photograph
 from unitdb.activations.preprocessing import Preprocessing, to_tensor
+from unitdb.activations.stimuli import Image
 from unitdb.activations.taps import find_tap
 from unitdb.errors import ModelError
+from unitdb.pictures import read_picture
 
 __all__ = ["Answer", "check_preprocessing"]
 
 _MARGIN = 0.05
+_BATCH = 25
+_PICTURES = (".jpg", ".jpeg", ".png")
+
+_Shown = tuple[Callable[[], Image], list[int]]
+"""What reads a photograph, and its right classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,17 +59,22 @@ class Answer:
     alike: bool
 
 
-def check_preprocessing(model: LoadedModel) -> tuple[Answer, ...]:
-    """Show a network the shipped photographs as stated, and in ways that are common mistakes.
+def check_preprocessing(
+    model: LoadedModel, *, photographs: Path | None = None
+) -> tuple[Answer, ...]:
+    """Show a network photographs as stated, and in ways that are common mistakes.
 
     A network is surest of its photographs under the preprocessing that it was trained with. Where
-    another is better, the stated one has that mistake. Five photographs find values of another
-    scale and other sizes; exchanged channels often are answered alike.
+    another is better, the stated one has that mistake. The five that are shipped find values of
+    another scale and other sizes; exchanged channels often are answered alike.
 
     Parameters
     ----------
     model : LoadedModel
         A classifier with a check.
+    photographs : Path, optional
+        Folder of one photograph (.jpg, .jpeg, .png) for each class; sorted by name, in the order of
+        the classes. By default the shipped photographs that have classes.
 
     Returns
     -------
@@ -68,18 +84,22 @@ def check_preprocessing(model: LoadedModel) -> tuple[Answer, ...]:
     Raises
     ------
     ModelError
-        The network has no class scores to check.
+        The network has no class scores to check, or the folder not a photograph for each class.
     """
     if model.spec.check is None:
         raise ModelError(
             f"model {model.spec.name!r} has no class scores of ImageNet: nothing to check it by"
         )
     stated = model.spec.preprocessing
-    first = _answer(model, "as stated", stated, None)
+    shown = _shipped(model.spec.check)
+    if photographs is not None:
+        n = _scores(model, torch.stack([to_tensor(shown[0][0](), stated)])).shape[1]
+        shown = _of_folder(photographs, n)
+    first = _answer(model, "as stated", stated, None, shown)
     others = []
     for how, changed in _changes(stated):
         with suppress(ModelError):  # not every network takes pictures of another size
-            others.append(_answer(model, how, changed, first.probability))
+            others.append(_answer(model, how, changed, first.probability, shown))
     return first, *others
 
 
@@ -105,43 +125,60 @@ def _changes(stated: Preprocessing) -> list[tuple[str, Preprocessing]]:
     ]
 
 
+def _shipped(check: ClassificationCheck) -> list[_Shown]:
+    return [
+        (partial(photograph, name), classes) for name, classes in sorted(check.photographs.items())
+    ]
+
+
+def _of_folder(folder: Path, n_classes: int) -> list[_Shown]:
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such folder of photographs")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
+    if len(paths) != n_classes:
+        raise ModelError(
+            f"{folder}: {len(paths)} photographs for {n_classes} classes; there must be one of each"
+        )
+    return [
+        (partial(read_picture, path, error=ModelError), [place]) for place, path in enumerate(paths)
+    ]
+
+
 def _answer(
     model: LoadedModel,
     how: str,
     preprocessing: Preprocessing,
     stated: float | None,
+    shown: Sequence[_Shown],
 ) -> Answer:
-    check = model.spec.check
-    assert check is not None  # noqa: S101 - for mypy: seen by check_preprocessing
-    names = sorted(check.photographs)
-    batch = torch.stack([to_tensor(photograph(name), preprocessing) for name in names])
-    where = f"model {model.spec.name!r}"
-    tap = find_tap(
-        dict(model.module.named_modules(remove_duplicate=False)),
-        model.spec.layers[check.layer],
-        where=where,
-    )
-    found: list[torch.Tensor] = []
-    forward(
-        model.module,
-        batch,
-        {"scores": tap},
-        lambda _, scores: found.append(scores.flatten(1).double().softmax(1)),
-        where=where,
-    )
-    shares = [
-        float(row[check.photographs[name]].sum()) for row, name in zip(found[0], names, strict=True)
-    ]
-    right = [
-        int(row.argmax()) in check.photographs[name]
-        for row, name in zip(found[0], names, strict=True)
-    ]
+    shares, right = list[float](), list[bool]()
+    for start in range(0, len(shown), _BATCH):
+        part = shown[start : start + _BATCH]
+        scores = _scores(model, torch.stack([to_tensor(read(), preprocessing) for read, _ in part]))
+        shares += [float(row[of].sum()) for row, (_, of) in zip(scores, part, strict=True)]
+        right += [int(row.argmax()) in of for row, (_, of) in zip(scores, part, strict=True)]
     mean = float(np.mean(shares))
     return Answer(
         how=how,
         probability=mean,
         n_right=sum(right),
-        n_photographs=len(names),
+        n_photographs=len(shown),
         better=stated is not None and mean > stated + _MARGIN,
         alike=stated is not None and abs(mean - stated) <= _MARGIN,
     )
+
+
+def _scores(model: LoadedModel, batch: torch.Tensor) -> torch.Tensor:
+    """Probabilities of classes, (n_photographs, n_classes)."""
+    where, found = f"model {model.spec.name!r}", list[torch.Tensor]()
+    check = model.spec.check
+    assert check is not None  # noqa: S101 - for mypy: seen by check_preprocessing
+    modules = dict(model.module.named_modules(remove_duplicate=False))
+    forward(
+        model.module,
+        batch,
+        {"scores": find_tap(modules, model.spec.layers[check.layer], where=where)},
+        lambda _, scores: found.append(scores.flatten(1).double().softmax(1)),
+        where=where,
+    )
+    return found[0]

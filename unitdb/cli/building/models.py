@@ -142,14 +142,21 @@ def get_network(name: str, data: Path | None) -> None:
 @models.command("check")
 @click.argument("name")
 @_DATA
-def check_network(name: str, data: Path | None) -> None:
+@click.option(
+    "--photographs",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of one photograph for each class, in their order by name.  [default: five that "
+    "are shipped]",
+)
+def check_network(name: str, data: Path | None, photographs: Path | None) -> None:
     """Show a classifier photographs as stated and with common mistakes; exit 2 if one is better.
 
     In Python: unitdb.activations.check_preprocessing(LOADED)
     """
     from unitdb.activations import check_preprocessing, load_model
 
-    answers = check_preprocessing(load_model(get_model(name), data=data))
+    model = load_model(get_model(name), data=data)
+    answers = check_preprocessing(model, photographs=photographs)
     rows = [
         [
             one.how,
