@@ -72,7 +72,8 @@ class Reconstructions:
         rows = self.scores[self.scores["metric"].isin(_PRINTED)]
         lines = []
         keys = ["dataset", "condition", "model", "method", "subject", "source"]
-        for place, own in rows.groupby(keys, observed=True, sort=True):
+        for found, own in rows.groupby(keys, observed=True, sort=True):
+            place = [str(name) for name in found]
             told = [
                 f"{row['metric']} {_number(row['value'])}{_interval(row)}"
                 for row in own.sort_values("metric").to_dict("records")
