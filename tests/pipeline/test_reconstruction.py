@@ -250,7 +250,7 @@ def test_verify_computes_scores_again(release, tmp_path, table, change, says):
 
 SMALL = """
   - {name: inverted, kind: inversion, layers: [conv], controls: 1, subjects: [sub-02],
-     folds: 4, control_images: 4, units: {top: 20, by: training}, prior: {steps: 2}}
+     folds: 4, control_images: 4, units: {top: 20, by: training}, prior: {steps: 12, lr: 0.02}}
 """
 
 
