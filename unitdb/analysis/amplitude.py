@@ -83,6 +83,11 @@ def true_amplitude(features: NDArray[np.floating], mean: Array) -> Amplitude:
         Of pictures that train.
     mean : array of shape (n_units,)
         m: over the samples that train.
+
+    Returns
+    -------
+    Amplitude
+        Of the true features of the layer.
     """
     deviations = features - mean
     return Amplitude(
