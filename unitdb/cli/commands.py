@@ -66,6 +66,11 @@ LAZY = {
     ),
     "doctor": Lazy("unitdb.cli.doctor:doctor", "", "Say what is missing here, and what mends it."),
     "errata": Lazy("unitdb.cli.building.publish:errata", "", "List or add what was found wrong."),
+    "generator": Lazy(
+        "unitdb.cli.building.generator:generator",
+        "build",
+        "Train generators of pictures, for reconstruction.",
+    ),
     "import": Lazy("unitdb.cli.building.imports:import_", "build", "Publish published accuracies."),
     "models": Lazy("unitdb.cli.building.models:models", "build", "List, show and check networks."),
     "plan": Lazy("unitdb.cli.building.build:show_plan", "build", "Say what a build would take."),

@@ -17,9 +17,9 @@ from unitdb.nn.generator import Generator
 from unitdb.nn.modes import device_of, modes_kept
 from unitdb.nn.objective import LossKind, error_scales
 from unitdb.nn.picking import Resolution
-from unitdb.nn.seeking import RATES, How, Look, Maker, Prior, one_thread, shared
+from unitdb.nn.seeking import RATES, How, Maker, Prior, one_thread, shared
 from unitdb.nn.selected import SelectedActivations
-from unitdb.nn.transform import Transform, published_transform
+from unitdb.nn.transform import Look, Transform, published_transform
 from unitdb.nn.wiring import Units
 from unitdb.query.units import UnitSet
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,13 +32,11 @@ from unitdb.nn.painting import (
 )
 from unitdb.nn.readout import in_batches
 from unitdb.nn.selected import SelectedActivations
-from unitdb.nn.transform import Transform
+from unitdb.nn.transform import Look, Transform, looked
 
-__all__ = ["RATES", "How", "Look", "Maker", "Prior", "one_thread", "shared"]
+__all__ = ["RATES", "How", "Maker", "Prior", "one_thread", "shared"]
 
 Prior: TypeAlias = Literal["pyramid", "pixels", "dip"] | Generator
-Look: TypeAlias = Transform | Callable[[torch.Tensor], torch.Tensor]
-"""From a picture to what the network takes."""
 
 _MEAN_COLOUR = (123.0, 117.0, 104.0)  # of ImageNet, as Caffe's models have it
 RATES = {"pyramid": 0.05, "pixels": 0.1, "dip": 0.003, "generator": 0.05}
@@ -172,18 +170,8 @@ class Maker:
         if rng is not None and (most := self._how.jitter):
             moves = torch.randint(-most, most + 1, (2,), generator=rng).tolist()
             seen = seen.roll(moves, (-2, -1))
-        activations: torch.Tensor = self._selected(self._input(seen))
+        activations: torch.Tensor = self._selected(looked(self._transform, seen))
         return activations
-
-    def _input(self, seen: torch.Tensor) -> torch.Tensor:
-        if not isinstance(self._transform, Transform):
-            return self._transform(seen)
-        mean, std = (
-            torch.tensor(values, dtype=torch.float32, device=seen.device).view(1, -1, 1, 1)
-            for values in (self._transform.mean, self._transform.std)
-        )
-        scaled = (seen - mean) / std
-        return scaled if self._transform.channels == "RGB" else scaled.flip(1)
 
     def _prepared(self, picture: NDArray[np.uint8]) -> torch.Tensor:
         """A picture of any size as the network takes it."""
@@ -191,7 +179,7 @@ class Maker:
             return self._transform(PIL.Image.fromarray(np.ascontiguousarray(picture)))
         pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float()
         with torch.no_grad():
-            return self._input(resized(pixels.to(self._device), self._how.size))[0]
+            return looked(self._transform, resized(pixels.to(self._device), self._how.size))[0]
 
 
 def _rng(seed: int, name: str, draw: int) -> torch.Generator:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from unitdb.query.units import UnitSet
 if TYPE_CHECKING:
     import PIL.Image
 
-__all__ = ["Transform", "published_transform"]
+__all__ = ["Look", "Transform", "looked", "published_transform"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,22 @@ class Transform:
                 channels=self.channels,
             )
         )
+
+
+Look: TypeAlias = Transform | Callable[[torch.Tensor], torch.Tensor]
+"""From pictures (n, 3, height, width), 0–255, to what a network takes."""
+
+
+def looked(look: Look, seen: torch.Tensor) -> torch.Tensor:
+    """Give pictures (n, 3, height, width), 0–255, of the right size as the network takes them."""
+    if not isinstance(look, Transform):
+        return look(seen)
+    mean, std = (
+        torch.tensor(values, dtype=torch.float32, device=seen.device).view(1, -1, 1, 1)
+        for values in (look.mean, look.std)
+    )
+    scaled = (seen - mean) / std
+    return scaled if look.channels == "RGB" else scaled.flip(1)
 
 
 def published_transform(units: UnitSet) -> Transform:
