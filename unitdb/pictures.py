@@ -19,7 +19,7 @@ from PIL import ExifTags
 
 from unitdb.errors import UnitdbError
 
-__all__ = ["network_input", "read_picture", "thumbnail"]
+__all__ = ["middle", "network_input", "read_picture", "thumbnail"]
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What is opened, whatever a file's name: no EPS, which runs a program, and nothing rare."""
@@ -179,6 +179,26 @@ def network_input(
     )
     ordered = scaled if channels == "RGB" else scaled[:, :, ::-1]
     return np.ascontiguousarray(ordered.transpose(2, 0, 1))
+
+
+def middle(image: NDArray[np.uint8], *, size: int, crop: float = 1.0) -> NDArray[np.uint8]:
+    """Centred square of a picture, resized (bicubic).
+
+    Parameters
+    ----------
+    image : array of shape (height, width, 3)
+        uint8, RGB.
+    size : int
+        Side in pixels.
+    crop : float
+        Side of the square, as a fraction of the picture's shorter side.
+
+    Returns
+    -------
+    array of shape (size, size, 3)
+        uint8, RGB.
+    """
+    return np.asarray(_square(image, size, crop, PIL.Image.Resampling.BICUBIC))
 
 
 def _square(

@@ -57,6 +57,16 @@ class LoadedModel:
     model_sha256: str
     checked_on: tuple[str, ...]
 
+    def masks(self) -> dict[str, torch.Tensor]:
+        """All units of each layer, by the name of its module, as :mod:`unitdb.nn` takes them.
+
+        Returns
+        -------
+        dict of str to tensor of the layer's shape
+            Bool, all true.
+        """
+        return {info.module: torch.ones(info.shape, dtype=torch.bool) for info in self.layers}
+
 
 def load_model(
     spec: ModelSpec,

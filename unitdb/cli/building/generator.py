@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,14 +25,14 @@ from unitdb.cli.building.build import CACHE
 from unitdb.cli.building.datasets import DATA
 from unitdb.cli.progress import progress_bars
 from unitdb.errors import ActivationsError, ModelError
+from unitdb.pictures import middle
 from unitdb.responses import FolderStimuli, folder_stimuli
 from unitdb.sources import data_folder
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
 
-    from unitdb.nn import SelectedActivations, TrainedGenerator
+    from unitdb.nn import SelectedActivations, TrainedGenerator, Transform
 
 __all__ = ["generator"]
 
@@ -85,6 +85,7 @@ def generator() -> None:
 @click.pass_obj
 def train(
     root: Path,
+    /,
     file: Path,
     *,
     model: str,
@@ -203,14 +204,11 @@ def _network(name: str, layers: Sequence[str], data: Path, seed: int) -> LoadedM
 
 def _features(
     loaded: LoadedModel,
-) -> tuple[SelectedActivations, Callable[[torch.Tensor], torch.Tensor]]:
+) -> tuple[SelectedActivations, Transform]:
     """All units of the layers, and what the network takes."""
-    import torch
-
     from unitdb import nn
 
     how = loaded.spec.preprocessing
-    units = {info.module: torch.ones(info.shape, dtype=torch.bool) for info in loaded.layers}
     look = nn.Transform(
         size=how.size,
         crop=how.crop,
@@ -219,7 +217,7 @@ def _features(
         std=how.std,
         channels=how.channels,
     )
-    return nn.SelectedActivations(loaded.module, units), look
+    return nn.SelectedActivations(loaded.module, loaded.masks()), look
 
 
 def _parted(n: int, part: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -232,14 +230,6 @@ def _parted(n: int, part: float, seed: int) -> tuple[NDArray[np.intp], NDArray[n
 
 def _squares(stimuli: Stimuli, size: int, crop: float) -> NDArray[np.uint8]:
     """What the network sees of pictures, of one size."""
-    import PIL.Image
-    import PIL.ImageOps
-
-    how = {"method": PIL.Image.Resampling.BICUBIC, "bleed": (1 - crop) / 2}
-    images = (PIL.Image.fromarray(stimuli.image(row)) for row in range(len(stimuli)))
     return np.stack(
-        [
-            np.asarray(PIL.ImageOps.fit(image.convert("RGB"), (size, size), **how))
-            for image in images
-        ]
+        [middle(stimuli.image(row), size=size, crop=crop) for row in range(len(stimuli))]
     )
