@@ -70,7 +70,8 @@ class PictureNetwork(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> network = PictureNetwork(5, size=28, channels=1)
+    >>> from unitdb import nn
+    >>> network = nn.PictureNetwork(5, size=28, channels=1)
     >>> network(torch.zeros(2, 5)).shape
     torch.Size([2, 1, 28, 28])
     """
@@ -119,13 +120,33 @@ class PictureNetwork(nn.Module):
         draw_weights(self, rng)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Pictures (n, channels, size, size), 0–255, of raw vectors (n, n_inputs)."""
+        """Make pictures of raw vectors.
+
+        Parameters
+        ----------
+        vectors : tensor of shape (n, n_inputs)
+
+        Returns
+        -------
+        tensor of shape (n, channels, size, size)
+            0–255.
+        """
         sd = cast(torch.Tensor, self.sd)
         scale = torch.where(sd > 0, 1 / sd, torch.zeros_like(sd))
         return self.drawn((vectors - cast(torch.Tensor, self.mean)) * scale)
 
     def drawn(self, scores: torch.Tensor) -> torch.Tensor:
-        """Pictures of vectors that are z-scored already."""
+        """Make pictures of vectors that are z-scored already.
+
+        Parameters
+        ----------
+        scores : tensor of shape (n, n_inputs)
+
+        Returns
+        -------
+        tensor of shape (n, channels, size, size)
+            0–255.
+        """
         first = self.linear(scores).unflatten(1, (self.coarse, self.side, self.side))
         found: torch.Tensor = self.maps(first)
         return 255 * torch.sigmoid(found) if self.bounded else found + 127.5
@@ -165,7 +186,18 @@ class Critic(nn.Module):
         draw_weights(self, rng)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Logits (n,) of pictures (n, channels, height, width), 0–255."""
+        """Say how true pictures look.
+
+        Parameters
+        ----------
+        pictures : tensor of shape (n, channels, height, width)
+            0–255.
+
+        Returns
+        -------
+        tensor of shape (n,)
+            Logits.
+        """
         logits: torch.Tensor = self.last(self.maps(pictures / 127.5 - 1).mean(dim=(2, 3)))
         return logits[:, 0]
 

@@ -86,6 +86,10 @@ class TrainedGenerator:
         ----------
         **options
             As of :class:`Generator`, in place of these.
+
+        Returns
+        -------
+        Generator
         """
         state = self.network.state_dict()
         given: dict[str, Any] = {
@@ -117,6 +121,14 @@ class TrainedGenerator:
 
 def load_generator(path: str | Path) -> TrainedGenerator:
     """Open what :meth:`TrainedGenerator.save` wrote; nothing is unpickled but tensors.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    TrainedGenerator
 
     Raises
     ------

@@ -99,7 +99,17 @@ class Training:
             raise ModelError("image, feature and adversarial are all 0: nothing to learn")
 
     def rate(self, step: int) -> float:
-        """Rate of a step, counted from 0."""
+        """Rate of a step.
+
+        Parameters
+        ----------
+        step : int
+            Counted from 0.
+
+        Returns
+        -------
+        float
+        """
         if self.halve is not None:
             return self.lr / 2.0 ** sum(step >= at for at in self.halve)
         fallen = 0.5 * (1 + math.cos(math.pi * step / self.steps))
