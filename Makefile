@@ -6,12 +6,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RELEASES ?= releases
 TWO_PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-slow test-versions test-package coverage lint app docs docs-site clean
+.PHONY: help demo test test-slow test-whole test-versions test-package coverage lint app docs docs-site clean
 
 help:
 	@echo "make demo       build the embedded sample release (simulated) and print what it found"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run the full-size tests, and those that search with other examples"
+	@echo "make test-whole  run whole shipped recipes on real data; the numbers of docs/results.md"
 	@echo "make test-versions  read and build at the lowest and the newest versions of packages"
 	@echo "make test-package  build the wheel, install it anew and run unitdb demo in an empty folder"
 	@echo "make coverage   run the tests and count the lines they reach; too few are an error"
@@ -41,12 +42,15 @@ demo: $(VENV)/.demo
 	$(BIN)/unitdb --releases $(RELEASES) demo --replace
 
 test: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' $(TWO_PROCESSES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not whole' $(TWO_PROCESSES)
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow $(TWO_PROCESSES) --ignore=tests/acceptance/test_benchmarks.py
 	$(BIN)/python -m pytest -m slow tests/acceptance/test_benchmarks.py  # measured alone
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'hypothesis and not slow' $(TWO_PROCESSES) --hypothesis-profile=random
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'hypothesis and not slow and not whole' $(TWO_PROCESSES) --hypothesis-profile=random
+
+test-whole: $(VENV)/.test
+	$(BIN)/python -m pytest -m whole $(TWO_PROCESSES)
 
 test-versions: $(VENV)/.test
 	$(BIN)/python -m tests.versions.matrix
@@ -56,7 +60,7 @@ test-package: $(VENV)/.test
 
 coverage: $(VENV)/.test
 	$(PIP) install --quiet --no-compile --constraint constraints.txt coverage
-	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -m 'not slow and not whole'
 	$(BIN)/python -m coverage report --skip-covered
 
 lint: $(VENV)/.test

@@ -140,7 +140,7 @@ def _parted(page):
     return " ".join(re.sub(pattern, "#", page).split()), [float(number) for number in found]
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 def test_the_page_of_results_is_what_is_found(realdata, tmp_path):
     recipes = ("algonauts92-hierarchy", "algonauts92-hierarchy-shuffled")
     for name in recipes:

@@ -12,7 +12,7 @@ from unitdb.activations import get_model, photograph
 from unitdb.activations.efficientnet import efficientnet_lite
 from unitdb.analysis import picture_correlation, structural_similarity
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.whole
 
 SIZE = 224
 TRANSFORM = nn.Transform(

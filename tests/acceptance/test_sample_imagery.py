@@ -11,7 +11,7 @@ from tests.acceptance.conftest import ROOT
 from unitdb.pipeline import build
 from unitdb.responses import open_dataset
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.whole
 ROIS = ["V3", "V4", "LOC"]
 
 

@@ -89,7 +89,7 @@ def test_published_layers_are_in_order(name, n):
     "name", ["torchvision/alexnet", "torchvision/densenet121", "timm/resnet18"]
 )
 def test_published_layers_of_other_networks_are_refused(name):
-    with pytest.raises(ModelError, match="layers: bhscore is for torchvision/resnet18, "):
+    with pytest.raises(ModelError, match="layers: bhscore is for bdpy/alexnet, "):
         get_model(name, layers="bhscore")
 
 

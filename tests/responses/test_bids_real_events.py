@@ -276,7 +276,8 @@ def test_runs_of_god_are_held_out_with_their_windows(tmp_path):
     write_masks(root, MASKS)
     content = plain(shipped("god-bids"), gz=False).model_dump(by_alias=True)
     part = content["responses"]["tests"]["perception"]
-    for key in ("targets", "seen_in_training", "time", "level", "prior", "labels", "shift"):
+    of_tests = ("targets", "seen_in_training", "time", "level", "prior", "labels", "shift")
+    for key in (*of_tests, "certain"):
         part.pop(key, None)
     part |= {"condition": "perception", "hold_out": "runs", "average": False}
     content["responses"] |= {"train": None, "tests": {}, "cross-validation": part}

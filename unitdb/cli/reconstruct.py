@@ -53,8 +53,9 @@ def reconstruct(
 ) -> None:
     """Print the scores of reconstructed pictures beside those of shuffled brains.
 
-    Of a recipe (.yaml) its release is built first, or found. In Python:
-    unitdb.open(RELEASE).reconstructions(METHOD)
+    Of a recipe (.yaml) its release is built first, or found.
+
+    In Python: unitdb.open(RELEASE).reconstructions(METHOD)
     """
     if release_or_recipe.lower().endswith(_RECIPES):
         opened = _built(root, Path(release_or_recipe), data=data, workers=workers)
