@@ -35,8 +35,8 @@ def recovered(network, picture: PIL.Image.Image, layers, **options) -> dict[str,
     masks = {}
     hooks = [
         network.get_submodule(path).register_forward_hook(
-            lambda _m, _i, output, path=path: masks.setdefault(
-                path, torch.ones(output.shape[1:], dtype=torch.bool)
+            lambda _m, _i, output, path=path: masks.update(
+                {path: torch.ones(output.shape[1:], dtype=torch.bool)}
             )
         )
         for path in paths
