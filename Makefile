@@ -12,7 +12,7 @@ help:
 	@echo "make demo       build the embedded sample release (simulated) and print what it found"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run the full-size tests, and those that search with other examples"
-	@echo "make test-whole  run whole shipped recipes on real data; the numbers of docs/results.md"
+	@echo "make test-whole  run whole shipped recipes on real data; the numbers of docs/results.md; benchmarks"
 	@echo "make test-versions  read and build at the lowest and the newest versions of packages"
 	@echo "make test-package  build the wheel, install it anew and run unitdb demo in an empty folder"
 	@echo "make coverage   run the tests and count the lines they reach; too few are an error"
@@ -46,11 +46,11 @@ test: $(VENV)/.test
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow $(TWO_PROCESSES) --ignore=tests/acceptance/test_benchmarks.py
-	$(BIN)/python -m pytest -m slow tests/acceptance/test_benchmarks.py  # measured alone
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'hypothesis and not slow and not whole' $(TWO_PROCESSES) --hypothesis-profile=random
 
 test-whole: $(VENV)/.test
 	$(BIN)/python -m pytest -m whole $(TWO_PROCESSES)
+	$(BIN)/python -m pytest -m slow tests/acceptance/test_benchmarks.py  # measured alone
 
 test-versions: $(VENV)/.test
 	$(BIN)/python -m tests.versions.matrix
