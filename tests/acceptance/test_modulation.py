@@ -33,7 +33,7 @@ def summary():
     return found.astype({"control": str, "roi": str, "layer": str})
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 @pytest.mark.parametrize(("control", "mean", "worst"), [("noise", 0.01, 0.03), *OF_NULL])
 def test_a_brain_that_is_only_fed_forward_has_the_stated_bias(summary, control, mean, worst):
     """Gains scatter over brains, those against the encode-decode null three times as much."""
@@ -45,7 +45,7 @@ def test_a_brain_that_is_only_fed_forward_has_the_stated_bias(summary, control, 
     assert excess.max() < worst, rows.loc[excess.idxmax()]
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 @pytest.mark.parametrize("control", ["noise", "encode-decode"])
 @pytest.mark.parametrize("layer", ["block12", "block14", "fc"])
 def test_sharpening_of_a_third_is_found_in_late_layers(summary, layer, control):
@@ -56,7 +56,7 @@ def test_sharpening_of_a_third_is_found_in_late_layers(summary, layer, control):
     assert (rows["p"] <= 1 / 32).all(), rows[["level", "excess", "p"]]
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 def test_the_published_control_is_biased_as_others_have_measured(summary):
     """Other photographs and units: in sign where that is clear, and within .07."""
     rows = summary[(summary["roi"] == "forward") & (summary["control"] == "noise")]

@@ -55,11 +55,13 @@ def test_another_batch_is_another_store(tiny, stimuli, tmp_path):
 
 def test_source_hash_sees_names_and_bytes(tmp_path):
     contents = [{"a.py": "x"}, {"a.py": "y"}, {"b.py": "x"}, {"a.py": "x", "b.py": ""}]
+    contents += [{"a.py": "x", "inner/b.py": ""}, {"a.py": "x", "inner/b.py": "y"}]
     hashes = set()
     for number, content in enumerate(contents):
         folder = tmp_path / str(number)
         folder.mkdir()
         for name, text in content.items():
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text)
         hashes.add(source_sha256(folder))
     assert len(hashes) == len(contents)

@@ -237,7 +237,7 @@ def test_words_of_a_test_set_name_no_build(job, recipe):
 def test_code_that_activations_rest_on_is_hashed_or_named():
     package = Path(unitdb.__file__).parent
     used = set()
-    for path in (package / "activations").glob("*.py"):
+    for path in (package / "activations").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("unitdb"):
                 place = (node.module or "").partition(".")[2]

@@ -21,7 +21,8 @@ SOURCES = ("axes", "npy", "pictures", "steady", "texts")
 """Modules beside this folder whose code is part of the identity of activations."""
 
 NO_NUMBER_OF = frozenset(
-    {"chance", "errors", "extras", "files", "lazily", "reads", "resolution", "schema", "specs"}
+    {"chance", "datafolder", "errors", "extras", "files", "lazily", "reads", "reference"}
+    | {"resolution", "schema", "specs"}
 )
 """Those that the folder uses too, and that no activation depends on."""
 
@@ -73,10 +74,11 @@ def model_packages(spec: ModelSpec) -> dict[str, str]:
 
 @cache
 def source_sha256(place: Path) -> str:
-    """SHA-256 (hex) of a Python file, or of those in a folder: names and bytes, as first read."""
+    """SHA-256 (hex) of a Python file, or all below a folder: names and bytes, as first read."""
     digest = hashlib.sha256()
-    for path in sorted(visible(place.glob("*.py"), below=place)) or [place]:
-        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    for path in sorted(visible(place.rglob("*.py"), below=place)) or [place]:
+        name = path.name if path == place else path.relative_to(place).as_posix()
+        digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 

@@ -13,7 +13,17 @@ from torch import nn
 
 from unitdb.errors import ModelError
 
-__all__ = ["Generator"]
+__all__ = ["Generator", "state_sha256"]
+
+
+def state_sha256(module: nn.Module) -> str:
+    """SHA-256 (hex) of all parameters and buffers: names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        if isinstance(value, torch.Tensor):
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 class Generator:
@@ -189,15 +199,10 @@ class Generator:
         dict
             Texts, numbers and lists.
         """
-        weights = hashlib.sha256()
-        for name, value in sorted(self.module.state_dict().items()):
-            if isinstance(value, torch.Tensor):
-                weights.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-                weights.update(value.detach().cpu().contiguous().numpy().tobytes())
         kind = type(self.module)
         return {
             "module": f"{kind.__module__}:{kind.__qualname__}",
-            "sha256": weights.hexdigest(),
+            "sha256": state_sha256(self.module),
             "latent": list(self.latent),
             "output": list(self.output),
             "decay": self.decay,

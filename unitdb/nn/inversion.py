@@ -329,6 +329,7 @@ def _stated(
         stated["bounded"] = how.bounded
     if isinstance(transform, Transform):
         stated["mean"], stated["std"] = list(transform.mean), list(transform.std)
+        stated["input_channels"] = transform.channels
     return stated | {
         "units_of_layer": dict(selected.sizes),
         "torch": torch.__version__.split("+")[0],

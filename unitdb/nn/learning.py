@@ -15,6 +15,7 @@ from torch.nn import functional
 from unitdb.errors import ModelError
 from unitdb.nn.networks import Critic
 from unitdb.nn.painting import resized
+from unitdb.nn.seeking import rng_of
 from unitdb.nn.selected import SelectedActivations
 from unitdb.nn.trained import FORMAT, TrainedGenerator, made_network, read_tensors, write_tensors
 from unitdb.nn.transform import Look, Transform, looked
@@ -96,7 +97,7 @@ class Run:
         self._settings, self._training, self._eyes = settings, training, eyes
         self._pictures = pictures
         self._key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-        self._network = made_network(settings, _rng(training.seed, "network")).to(vectors.device)
+        self._network = made_network(settings, rng_of(training.seed, "network")).to(vectors.device)
         mean, sd = vectors.mean(0), vectors.std(0)
         sd = torch.where(sd > 1e-6 * vectors.abs().amax(0), sd, torch.zeros_like(sd))
         self._network.mean, self._network.sd = mean, sd
@@ -104,7 +105,7 @@ class Run:
         self._network.high = torch.minimum(mean + _SDS * sd, vectors.amax(0))
         self._scores = torch.where(sd > 0, (vectors - mean) / sd, torch.zeros_like(vectors))
         self._critic = Critic(
-            settings["channels"], layers=training.critic, rng=_rng(training.seed, "critic")
+            settings["channels"], layers=training.critic, rng=rng_of(training.seed, "critic")
         ).to(vectors.device)
         options: dict[str, Any] = {"lr": training.lr, "betas": training.betas}
         self._makes = torch.optim.AdamW(
@@ -151,7 +152,7 @@ class Run:
     def _step(self, step: int) -> None:
         training = self._training
         rows = _rows(len(self._scores), training.batch, step, training.seed)
-        rng = _rng(training.seed, f"step {step}")
+        rng = rng_of(training.seed, f"step {step}")
         true = self._pictures[rows].float()
         scores = _disturbed(self._scores[rows], training, rng)
         made = self._network.drawn(scores)
@@ -260,10 +261,5 @@ def _rows(n: int, batch: int, step: int, seed: int) -> torch.Tensor:
     at = range(step * batch, step * batch + min(batch, n))
     orders = {at_ // n: torch.Tensor() for at_ in at}
     for epoch in orders:
-        orders[epoch] = torch.randperm(n, generator=_rng(seed, f"order {epoch}"))
+        orders[epoch] = torch.randperm(n, generator=rng_of(seed, f"order {epoch}"))
     return torch.stack([orders[place // n][place % n] for place in at])
-
-
-def _rng(seed: int, what: str) -> torch.Generator:
-    digest = hashlib.sha256(f"{seed}/{what}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

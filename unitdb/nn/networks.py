@@ -11,7 +11,7 @@ from torch.nn.utils import skip_init
 
 from unitdb.errors import ModelError
 
-__all__ = ["Critic", "PictureNetwork", "Stage", "coarsest", "default_stages", "draw_weights"]
+__all__ = ["Critic", "PictureNetwork", "Stage", "coarsest", "default_stages"]
 
 Stage = tuple[int, int | None]
 """Channels of a doubling (transposed convolution 4/2), and of the convolution after it, if any."""
@@ -117,7 +117,7 @@ class PictureNetwork(nn.Module):
                 maps += [skip_init(nn.Conv2d, width, after, 3, padding=1), nn.LeakyReLU(_SLOPE)]
                 width = after
         self.maps = nn.Sequential(*maps, skip_init(nn.Conv2d, width, channels, 3, padding=1))
-        draw_weights(self, rng)
+        _draw_weights(self, rng)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         """Make pictures of raw vectors.
@@ -183,7 +183,7 @@ class Critic(nn.Module):
             width = wide
         self.maps = nn.Sequential(*modules)
         self.last = skip_init(nn.Linear, width, 1)
-        draw_weights(self, rng)
+        _draw_weights(self, rng)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Say how true pictures look.
@@ -202,7 +202,7 @@ class Critic(nn.Module):
         return logits[:, 0]
 
 
-def draw_weights(network: nn.Module, rng: torch.Generator | None) -> None:
+def _draw_weights(network: nn.Module, rng: torch.Generator | None) -> None:
     """Draw weights that keep the size of what passes (He et al. 2015); biases are 0."""
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):

@@ -34,7 +34,7 @@ from unitdb.nn.readout import in_batches
 from unitdb.nn.selected import SelectedActivations
 from unitdb.nn.transform import Look, Transform, looked
 
-__all__ = ["RATES", "How", "Maker", "Prior", "one_thread", "shared"]
+__all__ = ["RATES", "How", "Maker", "Prior", "one_thread", "rng_of", "shared"]
 
 Prior: TypeAlias = Literal["pyramid", "pixels", "dip"] | Generator
 
@@ -125,7 +125,7 @@ class Maker:
         draws = _DRAWS if how.prior == "dip" else 1
         best: tuple[list[float], torch.Tensor] | None = None
         for draw in range(draws):
-            rng = _rng(how.seed, name, draw)
+            rng = rng_of(how.seed, name, draw)
             painting = self._painting(rng)
 
             def loss_of(image: torch.Tensor, rng: torch.Generator = rng) -> torch.Tensor:
@@ -182,7 +182,7 @@ class Maker:
             return looked(self._transform, resized(pixels.to(self._device), self._how.size))[0]
 
 
-def _rng(seed: int, name: str, draw: int) -> torch.Generator:
+def rng_of(seed: int, name: str, draw: int = 0) -> torch.Generator:
     """Chance of one image, whatever its place and the others."""
     digest = hashlib.sha256(f"{seed}/{draw}/{name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from unitdb.errors import ActivationsError, ModelError
+from unitdb.nn.generator import state_sha256
 from unitdb.nn.learning import Eyes, Run
 from unitdb.nn.modes import modes_kept
 from unitdb.nn.networks import Stage
@@ -268,10 +269,6 @@ def _shown(pictures: NDArray[np.uint8]) -> torch.Tensor:
 
 def _stated(features: SelectedActivations, look: Look | None, size: int | None) -> dict[str, Any]:
     """What the feature loss sees, for the identity of a training."""
-    weights = hashlib.sha256()
-    for name, value in sorted(features.state_dict().items()):
-        weights.update(name.encode())
-        weights.update(value.detach().cpu().contiguous().numpy().tobytes())
     units = hashlib.sha256("\n".join(features.unit_ids).encode()).hexdigest()
     how = repr(look) if isinstance(look, Transform) else getattr(look, "__qualname__", "callable")
-    return {"sha256": weights.hexdigest(), "units": units, "size": size, "transform": how}
+    return {"sha256": state_sha256(features), "units": units, "size": size, "transform": how}

@@ -1,5 +1,9 @@
 """Recipe → jobs → predictions → measures → release."""
 
+from unitdb.extras import need
+
+need("pydantic", "yaml", by="unitdb.pipeline", extra="build")
+
 from unitdb.pipeline.datalad_run import build_in_datalad
 from unitdb.pipeline.planning import JobPlan, plan
 from unitdb.pipeline.run import build

@@ -19,7 +19,12 @@ from unitdb.activations import (
     extract,
     load_choice,
 )
-from unitdb.analysis import identify_pictures, picture_correlation
+from unitdb.analysis import (
+    Interval,
+    identify_pictures,
+    mean_over_images,
+    picture_correlation,
+)
 from unitdb.cli import terminal
 from unitdb.cli.building.build import CACHE
 from unitdb.cli.building.datasets import DATA
@@ -178,20 +183,13 @@ def _tell(
         "r without the mean picture": picture_correlation(made, true, mean=mean),
     }
     for name, values in rows.items():
-        low, high = _interval(values)
-        terminal.echo(f"  {name:<28} {values.mean():.3f} ({low:.3f} to {high:.3f})")
-    found = identify_pictures(made, true, mean=mean).pairwise.mean
-    terminal.echo(
-        f"  {'identification':<28} {found.value:.3f} ({found.low:.3f} to {found.high:.3f}), "
-        "chance .5"
-    )
+        terminal.echo(f"  {name:<28} {_told(mean_over_images(values))}")
+    rate = identify_pictures(made, true, mean=mean).pairwise.mean
+    terminal.echo(f"  {'identification':<28} {_told(rate)}, chance .5")
 
 
-def _interval(values: NDArray[np.floating]) -> tuple[float, float]:
-    """95 % of the means of pictures drawn with replacement."""
-    drawn = np.random.default_rng(0).choice(values, (1000, len(values))).mean(axis=1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return float(low), float(high)
+def _told(found: Interval) -> str:
+    return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
 def _network(name: str, layers: Sequence[str], data: Path, seed: int) -> LoadedModel:
