@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import unitdb
 from tests.acceptance.figure_loop import nested_course
-from unitdb.release import Release
+from unitdb.release import SOURCES, Release
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -225,15 +225,6 @@ def reconstruction(release: Release) -> str:
         "pixel_r",
         "ssim",
     )
-    order = (
-        "brain",
-        "shuffled",
-        "recovery",
-        "projection",
-        "class-mean",
-        "nearest-training",
-        "mean",
-    )
     lines = [RECONSTRUCTION.format(title=title)]
     keys = ["method", "subject"]
     lines.append(
@@ -241,7 +232,7 @@ def reconstruction(release: Release) -> str:
     )
     lines.append("|---|---|---|---|---|---|---|---|---|")
     for (method, subject), own in found.groupby(keys, observed=True, sort=True):
-        for source in order:
+        for source in SOURCES:
             of = own[own["source"] == source].set_index("metric")
             if of.empty:
                 continue

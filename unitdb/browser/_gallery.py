@@ -6,6 +6,8 @@ from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from unitdb.release import SOURCES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -114,15 +116,6 @@ def score_table(scores: pd.DataFrame) -> pd.DataFrame:
     """
     kept = scores[scores["metric"].isin(METRICS)]
     wide = kept.pivot_table(index="source", columns="metric", values="value", observed=True)
-    order = (
-        "brain",
-        "shuffled",
-        "recovery",
-        "projection",
-        "class-mean",
-        "nearest-training",
-        "mean",
-    )
-    rows = [source for source in order if source in wide.index]
+    rows = [source for source in SOURCES if source in wide.index]
     columns = [metric for metric in METRICS if metric in wide.columns]
     return wide.loc[rows, columns].rename(columns=METRICS).reset_index()

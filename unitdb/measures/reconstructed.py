@@ -35,6 +35,8 @@ Key = tuple[str, ...]
 _KEY = ("dataset", "condition", "model", "method")
 _SUMMED = ("source", "subject", "metric")
 _TOLERANCE = 1e-9
+_MOST_PIXELS = 2**24
+_BOMBS = (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning)
 
 
 def method_rows(each: Making) -> Rows:
@@ -271,12 +273,16 @@ def _shown(
         where = f"reconstruction: {'/'.join(_key(row))}: {row['source']} of {row['stimulus']!r}"
         try:
             with PIL.Image.open(io.BytesIO(row["png"]), formats=["PNG"]) as opened:
+                width, height = opened.size
+                if (width, height) != (row["width"], row["height"]):
+                    yield f"{where}: png is {width} × {height}, not as it says"
+                    continue
+                if width * height > _MOST_PIXELS:  # before they are decoded
+                    yield f"{where}: png has {width} × {height} pixels, more than are read"
+                    continue
                 picture = np.asarray(opened.convert("RGB"))
-        except (OSError, ValueError, SyntaxError) as cause:
+        except (OSError, ValueError, SyntaxError, *_BOMBS) as cause:
             yield f"{where}: png cannot be read: {cause}"
-            continue
-        if picture.shape[:2] != (row["height"], row["width"]):
-            yield f"{where}: png is {picture.shape[1]} × {picture.shape[0]}, not as it says"
             continue
         place = (row["subject"], row["source"], row["control"], row["stimulus"])
         stacks[_key(row)][place] = picture

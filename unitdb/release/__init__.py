@@ -9,12 +9,13 @@ from unitdb.release.fetching import fetch
 from unitdb.release.identifying import Identified
 from unitdb.release.opened import Release
 from unitdb.release.opening import open_release
-from unitdb.release.pictured import Reconstructions
+from unitdb.release.pictured import SOURCES, Reconstructions
 from unitdb.release.published import PublishedSet
 from unitdb.release.scored import Score, score_of
 from unitdb.release.signing import check_signed
 
 __all__ = [
+    "SOURCES",
     "Catalogue",
     "Comparison",
     "Description",

@@ -16,10 +16,21 @@ if TYPE_CHECKING:
 
     Sql = Callable[[str, Sequence[Any]], pd.DataFrame]
 
-__all__ = ["Reconstructions", "reconstructions"]
+__all__ = ["SOURCES", "Reconstructions", "reconstructions"]
 
 _NEEDS = "reconstruction_score"
 _COLUMNS = ("dataset", "condition", "model", "method", "subject", "source")
+SOURCES = (
+    "brain",
+    "shuffled",
+    "recovery",
+    "projection",
+    "class-mean",
+    "nearest-training",
+    "mean",
+)
+"""What pictures are made from: the brain, then the control, ceilings and floors."""
+
 _PRINTED = ("identification", "centred_r", "ssim")
 
 
@@ -59,8 +70,8 @@ class Reconstructions:
                 continue
             source = row["source"] + (f"-{row['control']}" if row["control"] else "")
             parts = [row[name] for name in _COLUMNS[:-1]]
-            names = [quote(str(part), safe=" ") for part in (*parts, source)]
-            path = Path(folder).joinpath(*names) / f"{quote(row['stimulus'], safe=' ')}.png"
+            names = [_file_name(str(part)) for part in (*parts, source)]
+            path = Path(folder).joinpath(*names) / f"{_file_name(row['stimulus'])}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
                 temporary.write_bytes(row["png"])
@@ -80,6 +91,12 @@ class Reconstructions:
             ]
             lines.append(f"{'/'.join(place[3:])} ({'/'.join(place[:3])}): {', '.join(told)}")
         return "\n".join(lines)
+
+
+def _file_name(text: str) -> str:
+    """One part of a path, whatever a release calls things: ``..`` would lead out of the folder."""
+    name = quote(text, safe=" ")
+    return name.replace(".", "%2E") if not name.strip(".") else name
 
 
 def _number(value: float | None) -> str:
