@@ -144,6 +144,7 @@ def network_input(
     std: Sequence[float],
     resize: int | None = None,
     channels: Literal["RGB", "BGR"] = "RGB",
+    fit: Literal["centre", "centre-down", "whole"] = "centre",
 ) -> NDArray[np.float32]:
     """Centred square → resize → ``(x - mean) / std``, x in 0–255; or first resize, then the square.
 
@@ -164,16 +165,25 @@ def network_input(
         ``size`` cut from that, as torchvision and timm do; ``crop`` is not used then.
     channels : {"RGB", "BGR"}
         Order of the channels that are given.
+    fit : {"centre", "centre-down", "whole"}
+        How a picture that is no square becomes one: its middle; with ``resize``, the margin of half
+        a pixel rounded down; or all of it, resized to the square.
 
     Returns
     -------
     array of shape (3, size, size)
         float32.
     """
-    if resize is None:
+    if fit == "whole":
+        resized = PIL.Image.fromarray(np.ascontiguousarray(image)).resize(
+            (size, size), _RESAMPLING[interpolation]
+        )
+    elif resize is None:
         resized = _square(image, size, crop, _RESAMPLING[interpolation])
     else:
-        resized = _resized(image, size, resize, _RESAMPLING[interpolation])
+        resized = _resized(
+            image, size, resize, _RESAMPLING[interpolation], down=fit == "centre-down"
+        )
     scaled = (np.asarray(resized, np.float32) - np.array(mean, np.float32)) / np.array(
         std, np.float32
     )
@@ -212,14 +222,14 @@ def _square(
 
 
 def _resized(
-    image: NDArray[np.uint8], size: int, resize: int, how: PIL.Image.Resampling
+    image: NDArray[np.uint8], size: int, resize: int, how: PIL.Image.Resampling, *, down: bool
 ) -> PIL.Image.Image:
     height, width, _ = image.shape
     shorter = min(height, width)
     # The longer side is cut off to whole pixels, and the margin rounded, as torchvision does.
     to = (int(resize * width / shorter), int(resize * height / shorter))
     whole = PIL.Image.fromarray(np.ascontiguousarray(image)).resize(to, how)
-    left, top = (round((side - size) / 2) for side in to)
+    left, top = ((side - size) // 2 if down else round((side - size) / 2) for side in to)
     return whole.crop((left, top, left + size, top + size))
 
 

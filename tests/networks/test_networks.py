@@ -165,7 +165,7 @@ def test_a_network_says_what_its_library_says():
         ("torchvision/resnet50:IMAGENET1K_V3", "'IMAGENET1K_V2'"),
         ("timm/resnet5o", "resnet50"),
         ("timm/resnet50.tv_in2k", "'resnet50.tv_in1k'"),
-        ("nowhere/net", "torchvision/NAME"),
+        ("nowhere/net", "there are: torchvision, timm, bdpy, transformers"),
     ],
 )
 def test_unknown_networks_name_the_nearest(name, message):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from unitdb.activations.networks import (
         NETWORK_SOURCES,
         check_preprocessing,
+        get_network,
         get_weights,
         list_networks,
         own_factory,
@@ -67,6 +68,7 @@ __all__ = [
     "clear_abandoned",
     "extract",
     "get_model",
+    "get_network",
     "get_weights",
     "list_networks",
     "load_choice",
@@ -92,7 +94,7 @@ __getattr__ = lazily(
         **dict.fromkeys(
             (
                 *("NETWORK_SOURCES", "check_preprocessing", "get_weights", "list_networks"),
-                *("own_factory", "own_module", "probed_network"),
+                *("get_network", "own_factory", "own_module", "probed_network"),
             ),
             "networks",
         ),

@@ -34,11 +34,12 @@ OwnModel = Annotated[
 NetworkName = Annotated[
     str,
     StringConstraints(
-        pattern=r"^(torchvision|timm|bdpy)/[A-Za-z0-9][A-Za-z0-9._+-]*(:[A-Za-z0-9_]+)?$",
-        max_length=100,
+        pattern=r"^((torchvision|timm|bdpy)/|transformers/([A-Za-z0-9][A-Za-z0-9._-]*/)?)"
+        r"[A-Za-z0-9][A-Za-z0-9._+-]*(:[A-Za-z0-9_]+)?$",
+        max_length=150,
     ),
 ]
-"""A network of a library: ``torchvision/NAME[:WEIGHTS]``, ``timm/NAME[.TAG]`` or ``bdpy/NAME``."""
+"""``torchvision/NAME[:WEIGHTS]``, ``timm/NAME[.TAG]``, ``bdpy/NAME`` or ``transformers/ID``."""
 
 _Layers = (
     Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
@@ -53,8 +54,8 @@ class ModelChoice(Spec):
     ----------
     name : str
         A registered network, one that the recipe registers, or one of a library:
-        ``torchvision/NAME[:WEIGHTS]``, ``timm/NAME[.TAG]``, ``bdpy/NAME``; ``:random`` for random
-        weights.
+        ``torchvision/NAME[:WEIGHTS]``, ``timm/NAME[.TAG]``, ``bdpy/NAME``, ``transformers/ID``;
+        ``:random`` for random weights.
     layers : list of str or 'all', 'auto', 'bhscore'
         Layer names. Of a library's network, paths of modules, in which ``*`` stands for anything;
         ``auto`` its stages, blocks and class scores, which ``all`` is too; ``bhscore`` those of
@@ -133,7 +134,7 @@ def _load_named(choice: ModelChoice, *, folder: Path, data: Path, seed: int) -> 
     from unitdb.activations.loading import load_model
 
     layers = "auto" if choice.layers == "all" else choice.layers
-    spec = get_model(choice.name, layers=layers, weights=choice.weights)
+    spec = get_model(choice.name, layers=layers, weights=choice.weights, data=data)
     # Class scores that photographs are checked on are decoded where they are asked for.
     added = isinstance(spec, NamedNetwork) and spec.added
     asked = list(spec.layers)[: -1 if added else None]

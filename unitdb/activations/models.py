@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import (
@@ -275,14 +276,15 @@ def get_model(
     *,
     layers: Sequence[str] | str = "auto",
     weights: str | None = None,
+    data: Path | None = None,
 ) -> ModelSpec:
     """Find a model by name: of unitdb, of a recipe, or of a library.
 
     Parameters
     ----------
     name : str
-        Name of the model; ``torchvision/NAME[:WEIGHTS]``, ``timm/NAME[.TAG]`` or ``bdpy/NAME``
-        of one of a library, with ``:random`` for random weights.
+        Name of the model; ``torchvision/NAME[:WEIGHTS]``, ``timm/NAME[.TAG]``, ``bdpy/NAME``
+        or ``transformers/ID`` of one of a library, with ``:random`` for random weights.
     extra : mapping of str to ModelSpec, optional
         Models of a recipe, beside those of unitdb.
     layers : {"auto", "bhscore"} or sequence of str
@@ -292,6 +294,8 @@ def get_model(
     weights : str, optional
         File of a ``state_dict`` that a library's network gets in place of the library's, relative
         to the folder that is given to :func:`unitdb.activations.load_model`.
+    data : Path, optional
+        Data folder, which holds what repositories of transformers say.
 
     Raises
     ------
@@ -313,7 +317,7 @@ def get_model(
     if "/" in name:
         from unitdb.activations.networks import named_network  # torch, for those who run networks
 
-        return named_network(name, layers=layers, weights=weights)
+        return named_network(name, layers=layers, weights=weights, data=data)
     known = {**MODELS, **(extra or {})}
     if name not in known:
         raise UnknownModelError(name, known)

@@ -38,6 +38,10 @@ class Preprocessing(Spec):
         square, ``size / resize``.
     channels : {"RGB", "BGR"}
         Order in which the network takes them, whatever the order of ``mean`` and ``std``.
+    fit : {"centre", "centre-down", "whole"}
+        How a picture that is no square becomes one. ``whole``: all of it is resized to the square.
+        ``centre-down``: as ``centre``, but after ``resize`` half a pixel of margin is rounded down,
+        as transformers does.
     """
 
     size: Annotated[int, Field(gt=0)]
@@ -47,9 +51,14 @@ class Preprocessing(Spec):
     std: tuple[_Positive, _Positive, _Positive]
     resize: Annotated[int, Field(gt=0)] | None = None
     channels: Literal["RGB", "BGR"] = "RGB"
+    fit: Literal["centre", "centre-down", "whole"] = "centre"
 
     @model_validator(mode="after")
     def _square_is_cut_from_what_is_resized(self) -> Preprocessing:
+        if self.fit == "whole" and (self.resize is not None or self.crop != 1):
+            raise ValueError("fit: whole pictures are not cropped; leave out crop and resize")
+        if self.fit == "centre-down" and self.resize is None:
+            raise ValueError("fit: centre-down is of pictures that are resized first; give resize")
         if self.resize is None:
             return self
         if self.resize < self.size:
@@ -63,7 +72,7 @@ class Preprocessing(Spec):
 
     def identity(self, *, words: bool = False) -> Any:
         """As of any spec; by what is left out networks stay those that they were before it."""
-        usual = {"resize": None, "channels": "RGB"}
+        usual = {"resize": None, "channels": "RGB", "fit": "centre"}
         pairs = super().identity(words=words)
         return [pair for pair in pairs if pair[0] not in usual or pair[1] != usual[pair[0]]]
 
@@ -100,5 +109,6 @@ def to_tensor(image: Image, preprocessing: Preprocessing) -> torch.Tensor:
             std=preprocessing.std,
             resize=preprocessing.resize,
             channels=preprocessing.channels,
+            fit=preprocessing.fit,
         )
     )

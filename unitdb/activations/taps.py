@@ -1,7 +1,12 @@
-"""Where in a network a layer is tapped: a module, one of its uses, a part of what it returns."""
+"""Where in a network a layer is tapped: a module, one of its uses, a part of what it returns.
+
+Of tokens, which vision transformers compute with, the class token and those of places in the
+picture may be layers of their own.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -12,11 +17,14 @@ from unitdb.errors import ActivationsError, ModelError, UnknownLayerError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Tap", "find_tap", "module_path", "parts_of"]
+__all__ = ["Tap", "find_tap", "module_path", "of_tokens", "parts_of", "wanted"]
 
 _TAP = re.compile(
-    r"^(?P<abs>abs\()?(?P<path>[^\[\]#()]*)(#(?P<use>[1-9]\d*))?(\[(?P<part>\w+)\])?(?(abs)\))$"
+    r"^((?P<how>abs|class|patches)\()?(?P<path>[^\[\]#()]*)(#(?P<use>[1-9]\d*))?"
+    r"(\[(?P<part>\w+)\])?(?(how)\))$"
 )
+_CLASS_TOKENS = ("cls_token", "class_token", "class_embedding")
+"""Parameters that the class token begins as, in timm, torchvision and transformers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,22 +40,23 @@ class Tap:
     part : str or None
         Which part of a tuple (a number from 0), dictionary or dataclass (a name); None where the
         module returns a tensor.
-    absolute : bool
-        Whether units are absolute values, as in the first layers of published BH scores.
+    how : {"abs", "class", "patches"} or None
+        Absolute values, as in the first layers of published BH scores; of tokens the first, the
+        class token, or those of places (:func:`of_tokens`).
     """
 
     module: nn.Module
     use: int | None = None
     part: str | None = None
-    absolute: bool = False
+    how: str | None = None
 
     def of(self, output: Any, *, where: str) -> Any:
-        """Take the part, and its absolute value, of what the module returned.
+        """Take the part, and what is wanted of it, of what the module returned.
 
         Raises
         ------
         ActivationsError
-            There is no such part; names those that there are.
+            There is no such part, which is told with those that there are; or there are no tokens.
         """
         parts = parts_of(output)
         if self.part is not None:
@@ -61,7 +70,45 @@ class Tap:
                 f"{where}: the module returns {type(output).__name__}, not a tensor; name a part "
                 f"of it: {there}"
             )
-        return output.abs() if self.absolute and hasattr(output, "abs") else output
+        if self.how is None or not hasattr(output, "abs"):
+            return output
+        return output.abs() if self.how == "abs" else of_tokens(output, self.how, where=where)
+
+
+def of_tokens(output: Any, how: str, *, where: str) -> Any:
+    """The class token, or those of places, of a layer of tokens.
+
+    Pictures are squares, so that places are a square number; what stands before them is the class
+    token, which comes first, and registers.
+
+    Parameters
+    ----------
+    output : tensor of shape (n_images, n_tokens, n_features)
+    how : {"class", "patches"}
+    where : str
+        The layer, for messages.
+
+    Returns
+    -------
+    tensor of shape (n_images, n_features) or (n_images, n_places, n_features)
+
+    Raises
+    ------
+    ActivationsError
+        There are no tokens, or none before those of places.
+    """
+    if output.ndim != 3:
+        raise ActivationsError(
+            f"{where}: {how}(…) is of tokens, (T, D) of an image, not {_told(output[0])}"
+        )
+    before = output.shape[1] - math.isqrt(output.shape[1]) ** 2
+    if how == "patches":
+        return output[:, before:]
+    if not before:
+        raise ActivationsError(
+            f"{where}: {output.shape[1]} tokens are a square: those of places, and no class token"
+        )
+    return output[:, 0]
 
 
 def parts_of(output: Any) -> dict[str, Any]:
@@ -81,13 +128,21 @@ def _told(value: Any) -> str:
 
 
 def module_path(tapped: str) -> str:
-    """Path of the module alone, without use, part and abs()."""
+    """Path of the module alone, without use, part and what is wanted of it."""
     found = _TAP.match(tapped)
     return found["path"] if found else tapped
 
 
+def wanted(tapped: str) -> str | None:
+    """``abs``, ``class`` or ``patches``, where a layer is that of its module."""
+    found = _TAP.match(tapped)
+    return found["how"] if found else None
+
+
 def find_tap(modules: Mapping[str, nn.Module], tapped: str, *, where: str) -> Tap:
     """Find what a layer names: ``PATH``, ``PATH[PART]``, ``PATH#USE`` or ``abs(PATH)``.
+
+    Of tokens also ``class(PATH)`` and ``patches(PATH)``.
 
     Parameters
     ----------
@@ -104,15 +159,15 @@ def find_tap(modules: Mapping[str, nn.Module], tapped: str, *, where: str) -> Ta
     UnknownLayerError
         The network has no such module.
     ModelError
-        The text is none of these.
+        The text is none of these, or the network has no class token.
     """
     if tapped in modules:
         return Tap(module=modules[tapped])
     found = _TAP.match(tapped)
     if found is None:
         raise ModelError(
-            f"{where}: {tapped!r} is no place in a network; it is PATH, PATH[PART], PATH#USE or "
-            "abs(PATH)"
+            f"{where}: {tapped!r} is no place in a network; it is PATH, PATH[PART], PATH#USE, "
+            "abs(PATH), class(PATH) or patches(PATH)"
         )
     if found["path"] not in modules:
         raise UnknownLayerError(
@@ -121,9 +176,22 @@ def find_tap(modules: Mapping[str, nn.Module], tapped: str, *, where: str) -> Ta
             where=f"the modules of {where}",
             hint="[name for name, _ in network.named_modules()]",
         )
+    if found["how"] == "class" and not _has_class_token(modules):
+        raise ModelError(
+            f"{where}: {tapped}: the network has no class token (no parameter is called "
+            f"{' or '.join(_CLASS_TOKENS)})"
+        )
     return Tap(
         module=modules[found["path"]],
         use=int(found["use"]) if found["use"] else None,
         part=found["part"],
-        absolute=found["abs"] is not None,
+        how=found["how"],
+    )
+
+
+def _has_class_token(modules: Mapping[str, nn.Module]) -> bool:
+    return any(
+        name.rpartition(".")[2] in _CLASS_TOKENS
+        for module in modules.values()
+        for name, _ in module.named_parameters(recurse=False)
     )

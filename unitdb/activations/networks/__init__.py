@@ -1,4 +1,4 @@
-"""Networks of libraries by name: ``torchvision/NAME``, ``timm/NAME``, ``bdpy/NAME``; and own ones.
+"""Networks by name: ``torchvision/NAME``, ``timm/NAME``, ``bdpy/NAME``, ``transformers/ID``.
 
 A library describes its network itself: preprocessing, class labels, licence and citation are read
 from its metadata. Layers are found as pictures pass (:mod:`unitdb.activations.networks.probing`).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from unitdb.activations.networks.named import (
     SOURCES as NETWORK_SOURCES,
+    get_network,
     list_networks,
     named_network,
     probed_network,
@@ -21,6 +22,7 @@ __all__ = [
     "Answer",
     "Layers",
     "check_preprocessing",
+    "get_network",
     "get_weights",
     "list_networks",
     "named_network",

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from unitdb.activations.networks.probing import Probed, Use
 from unitdb.activations.networks.published import published_taps
-from unitdb.activations.taps import module_path
+from unitdb.activations.taps import find_tap, module_path, of_tokens, wanted
 from unitdb.errors import ModelError, UnknownLayerError
 
 __all__ = ["Found", "chosen_layers", "output_layer"]
@@ -21,7 +22,13 @@ _WEIGHTED = (
     *(nn.Linear, nn.Bilinear, nn.MultiheadAttention),
 )
 _PLAIN = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+_IN_WORDS = {
+    "abs": ("absolute values",),
+    "class": ("class token",),
+    "patches": ("tokens of places",),
+}
 _USE = re.compile(r"#([1-9]\d*)")
+_OF = re.compile(r"(abs|class|patches)\((.*)\)")
 _MOST = 0.8
 
 
@@ -112,14 +119,16 @@ def _steps(probed: Probed, path: str, module: nn.Module) -> Iterator[str]:
 
 def _is_container(module: nn.Module) -> bool:
     """Whether a module only holds others that follow each other."""
-    if type(module) in _PLAIN or _holds_blocks(module):
-        return True
-    whole = _size(module)
+    return type(module) in _PLAIN or _holds_blocks(module) or _leads_to_blocks(module)
+
+
+def _leads_to_blocks(module: nn.Module) -> bool:
+    """Whether most of a module is a sequence of blocks, or a module that leads to one."""
+    most = _MOST * _size(module)
     return any(
-        (type(inner) in _PLAIN or isinstance(inner, _PLAIN))
-        and _holds_blocks(inner)
-        and _size(inner) >= _MOST * whole
+        _holds_blocks(inner) if isinstance(inner, _PLAIN) else _leads_to_blocks(inner)
         for inner in module.children()
+        if _size(inner) >= most
     )
 
 
@@ -159,6 +168,8 @@ def _tapped(probed: Probed, paths: Iterable[str]) -> Iterator[str]:
 
 def _matching(probed: Probed, asked: str, origin: str) -> list[str]:
     """What is tapped for a path, a pattern of paths, or a name of a layer."""
+    if of := _OF.fullmatch(asked):
+        return [f"{of[1]}({tap})" for tap in _matching(probed, of[2], origin)]
     ran = [path for path, uses in probed.uses.items() if path and uses]
     by_name = {_name(path): path for path in ran}
     if asked not in ran and by_name.get(asked):
@@ -190,19 +201,24 @@ def _use_of(probed: Probed, tapped: str, origin: str) -> Use:
 def _found(probed: Probed, name: str, tapped: str, origin: str) -> Found:
     use = _use_of(probed, tapped, origin)
     module = probed.network.get_submodule(use.path)
+    how, shape = wanted(tapped), use.shape
+    if how in ("class", "patches"):
+        find_tap(dict(probed.network.named_modules()), tapped, where=origin)
+        tokens = torch.empty((1, *shape), device="meta")
+        shape = tuple(of_tokens(tokens, how, where=f"{origin}: layer {name!r}").shape[1:])
     return Found(
         name=name,
         tapped=tapped,
-        shape=use.shape,
-        axes=_axes(module, use.shape),
+        shape=shape,
+        axes=_axes(module, use.shape) if len(shape) == len(use.shape) else None,
         kind=type(module).__name__,
-        gives=f"absolute values, {use.gives}" if tapped.startswith("abs(") else use.gives,
+        gives=", ".join([*_IN_WORDS.get(how or "", ()), use.gives]),
     )
 
 
 def _name(tapped: str) -> str:
     """A name that may be a folder: ``#2`` becomes ``-2``, ``[0]`` goes."""
-    plain = re.sub(r"^abs\((.*)\)$", r"\1_abs", tapped)
+    plain = _OF.sub(r"\2_\1", tapped)
     plain = plain.replace("[0]", "").replace("#", "-").replace("[", "-").replace("]", "")
     return plain.lstrip("._-+")
 

@@ -7,21 +7,23 @@ import importlib
 import math
 import re
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unitdb.activations.models import NamedNetwork
 from unitdb.activations.networks.automatic import Found, chosen_layers, output_layer
 from unitdb.activations.networks.described import Described, photographs_check
 from unitdb.activations.networks.probing import Probed, probe
-from unitdb.errors import UnknownModelError
+from unitdb.activations.networks.weights import get_weights
+from unitdb.errors import ModelError, UnknownModelError
 
-__all__ = ["SOURCES", "list_networks", "named_network", "probed_network"]
+__all__ = ["SOURCES", "get_network", "list_networks", "named_network", "probed_network"]
 
 SOURCES = {
     "torchvision": "unitdb.activations.networks.of_torchvision",
     "timm": "unitdb.activations.networks.of_timm",
     "bdpy": "unitdb.activations.networks.of_bdpy",
+    "transformers": "unitdb.activations.networks.of_transformers",
 }
 """Source → module with ``names``, ``describe`` and ``make``."""
 
@@ -48,28 +50,37 @@ def list_networks(source: str, pattern: str = "*") -> list[str]:
 
 
 def named_network(
-    name: str, *, layers: Sequence[str] | str = "auto", weights: str | None = None
+    name: str,
+    *,
+    layers: Sequence[str] | str = "auto",
+    weights: str | None = None,
+    data: Path | None = None,
 ) -> NamedNetwork:
     """Find a library's network; parameters and errors as of :func:`unitdb.activations.get_model`.
 
-    Neither weights nor a network connection are needed.
+    Neither weights nor a network connection are needed; of transformers, the files that describe it
+    are in the data folder.
     """
-    return probed_network(name, layers=layers, weights=weights)[0]
+    return probed_network(name, layers=layers, weights=weights, data=data)[0]
 
 
 def probed_network(
-    name: str, *, layers: Sequence[str] | str = "auto", weights: str | None = None
+    name: str,
+    *,
+    layers: Sequence[str] | str = "auto",
+    weights: str | None = None,
+    data: Path | None = None,
 ) -> tuple[NamedNetwork, tuple[Found, ...]]:
     """As :func:`named_network`, with what was found of each layer."""
     source, _, rest = name.partition("/")
     called, _, state = rest.partition(":")
-    described: Described = _source(source, name).describe(called, state or None)
+    library = _source(source, name)
+    here = {"data": data} if hasattr(library, "prepare") else {}
+    described: Described = library.describe(called, state or None, **here)
     options = described.options
     if weights is not None and "weights" in options:
         options = {**options, "weights": "random"}
-    passed = probe(
-        _source(source, name).make, options, size=described.preprocessing.size, where=name
-    )
+    passed = probe(library.make, options, size=described.preprocessing.size, where=name)
     named = described.layers if layers == "auto" else {}
     found = chosen_layers(passed, named or layers, called=called, origin=name)
     scores = _scores(probed=passed, found=found, n=len(described.labels), origin=name)
@@ -80,7 +91,8 @@ def probed_network(
     full = described.origin.partition("/")[2]
     own = weights is not None
     if own:
-        full = f"{called.partition('.')[0]}-{PurePosixPath(weights or '').stem}"
+        plain = called.partition(".")[0] if source == "timm" else called
+        full = f"{plain}-{PurePosixPath(weights or '').stem}"
     spec = NamedNetwork(
         name=_NOT_IN_NAMES.sub("-", full),
         title=f"{called} of {source}, weights {weights}" if own else described.title,
@@ -102,6 +114,37 @@ def probed_network(
     return spec, found
 
 
+def get_network(name: str, *, data: Path | None = None) -> Path:
+    """Download what a library's network needs into the data folder; then it works offline.
+
+    Parameters
+    ----------
+    name : str
+        As of :func:`unitdb.activations.get_model`.
+    data : Path, optional
+        Data folder.
+
+    Returns
+    -------
+    Path
+        File of weights.
+
+    Raises
+    ------
+    ModelError
+        The network has no weights to get, the address does not answer, or other bytes came.
+    UnknownModelError
+        There is no such network.
+    """
+    if "/" not in name:
+        raise ModelError(f"{name}: its weights come with its package; there is nothing to get")
+    source, _, rest = name.partition("/")
+    library = _source(source, name)
+    if hasattr(library, "prepare"):
+        library.prepare(rest.partition(":")[0], data=data)
+    return get_weights(named_network(name, data=data), data=data)
+
+
 def _scores(probed: Probed, found: Sequence[Found], n: int, origin: str) -> Found | None:
     """Layer of class scores: among those found, or else what the network gives."""
     if not n:
@@ -113,5 +156,7 @@ def _scores(probed: Probed, found: Sequence[Found], n: int, origin: str) -> Foun
 
 def _source(source: str, name: str) -> Any:
     if source not in SOURCES:
-        raise UnknownModelError(name, [f"{one}/NAME" for one in SOURCES])
+        raise UnknownModelError(
+            source, SOURCES, where=f"libraries of networks (LIBRARY/NAME: {name})"
+        )
     return importlib.import_module(SOURCES[source])

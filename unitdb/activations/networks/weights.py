@@ -17,9 +17,10 @@ from unitdb.errors import ModelError
 from unitdb.files import replacing, sha256_file, write_text
 from unitdb.reads import note_read
 
-__all__ = ["get_weights", "kept_weights", "read_state"]
+__all__ = ["downloaded", "get_weights", "kept", "kept_weights", "read_state"]
 
 _SECONDS = 60
+_OF_WEIGHTS = (".pth", ".pt", ".bin", ".safetensors", ".npz")
 
 
 def kept_weights(spec: NamedNetwork, *, data: Path | None) -> Path:
@@ -30,15 +31,19 @@ def kept_weights(spec: NamedNetwork, *, data: Path | None) -> Path:
     ModelError
         They are not there, which command gets them; or they are others than those that arrived.
     """
-    download = _download(spec)
+    return kept(_download(spec), spec.origin, data=data)
+
+
+def kept(download: Download, origin: str, *, data: Path | None) -> Path:
+    """As :func:`kept_weights`, of a file of the network ``origin``."""
     path = data_folder(data) / "networks" / download.path
     if not path.is_file():
         raise ModelError(
-            f"weights of {spec.origin} are not here ({path}); where there is a network, run: "
-            f"unitdb models get {spec.origin}"
+            f"{_of(download, origin)}: not here ({path}); where there is a network, run: "
+            f"unitdb models get {origin}"
         )
     note_read(path)
-    _check(path, download, spec)
+    _check(path, download, origin)
     return path
 
 
@@ -60,13 +65,17 @@ def get_weights(spec: NamedNetwork, *, data: Path | None = None) -> Path:
     ModelError
         The network has no weights, the address does not answer, or other bytes came or are there.
     """
-    download = _download(spec)
+    return downloaded(_download(spec), spec.origin, data=data)
+
+
+def downloaded(download: Download, origin: str, *, data: Path | None) -> Path:
+    """As :func:`get_weights`, of a file of the network ``origin``."""
     path = data_folder(data) / "networks" / download.path
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as unfinished:
-            _fetch(download, unfinished, spec)
-    _check(path, download, spec)
+            _fetch(download, unfinished, origin)
+    _check(path, download, origin)
     return path
 
 
@@ -92,7 +101,7 @@ def _download(spec: NamedNetwork) -> Download:
     return spec.download
 
 
-def _fetch(download: Download, to: Path, spec: NamedNetwork) -> None:
+def _fetch(download: Download, to: Path, origin: str) -> None:
     try:
         with (
             urllib.request.urlopen(download.url, timeout=_SECONDS) as answer,  # noqa: S310 - https
@@ -104,20 +113,20 @@ def _fetch(download: Download, to: Path, spec: NamedNetwork) -> None:
                 _unpack(answer, download.member, file)
     except urllib.error.HTTPError as cause:
         raise ModelError(
-            f"weights of {spec.origin}: {download.url} answers {cause.code} {cause.reason}"
+            f"{_of(download, origin)}: {download.url} answers {cause.code} {cause.reason}"
         ) from None
     except (zipfile.BadZipFile, KeyError) as cause:
         raise ModelError(
-            f"weights of {spec.origin}: what came from {download.url} is no archive with "
+            f"{_of(download, origin)}: what came from {download.url} is no archive with "
             f"{download.member} ({' '.join(str(cause).split())})"
         ) from None
     except (OSError, ValueError) as cause:
         raise ModelError(
-            f"weights of {spec.origin}: {download.url} does not answer ({cause})"
+            f"{_of(download, origin)}: {download.url} does not answer ({cause})"
         ) from None
     if not (found := sha256_file(to)).startswith(download.sha256):
         raise ModelError(
-            f"weights of {spec.origin}: what came from {download.url} has SHA-256 {found}, not "
+            f"{_of(download, origin)}: what came from {download.url} has SHA-256 {found}, not "
             f"{download.sha256}…"
         )
 
@@ -130,14 +139,20 @@ def _unpack(answer: IO[bytes], member: str, file: IO[bytes]) -> None:
             shutil.copyfileobj(inner, file)
 
 
-def _check(path: Path, download: Download, spec: NamedNetwork) -> None:
+def _check(path: Path, download: Download, origin: str) -> None:
     """Hold a file to what is known of it; what nothing is known of is recorded."""
     record, found = path.with_name(f"{path.name}.sha256"), sha256_file(path)
     expected = record.read_text().split()[0] if record.is_file() else download.sha256
     if not (found.startswith(expected) and found.startswith(download.sha256)):
         raise ModelError(
-            f"weights of {spec.origin}: {path} has SHA-256 {found}, not {expected}: it has changed "
-            f"or is damaged; delete it and run: unitdb models get {spec.origin}"
+            f"{_of(download, origin)}: {path} has SHA-256 {found}, not {expected}: it has changed "
+            f"or is damaged; delete it and run: unitdb models get {origin}"
         )
     if not record.is_file():
         write_text(record, f"{found}  {path.name}\n")
+
+
+def _of(download: Download, origin: str) -> str:
+    """What a file is, for messages."""
+    name = download.path.rpartition("/")[2]
+    return f"{'weights' if name.endswith(_OF_WEIGHTS) else name} of {origin}"

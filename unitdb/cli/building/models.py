@@ -38,7 +38,7 @@ _DATA = click.option(
 
 @click.group()
 def models() -> None:
-    """List, show, get and check networks: unitdb's, and torchvision/…, timm/… and bdpy/…."""
+    """List, show, get and check networks: unitdb's, and those of libraries (torchvision/…)."""
 
 
 @models.command("list")
@@ -72,7 +72,7 @@ def show_model(name: str, asked: tuple[str, ...], data: Path | None) -> None:
     """
     from unitdb.activations import load_model  # torch, for those who run networks
 
-    loaded = load_model(_spec(name, asked), data=data)
+    loaded = load_model(_spec(name, asked, data), data=data)
     terminal.echo(f"{loaded.spec.title}\nmodel sha256 {loaded.model_sha256}")
     terminal.echo(f"weights sha256 {loaded.weights_sha256}")
     _tell(loaded.spec)
@@ -95,19 +95,22 @@ def show_model(name: str, asked: tuple[str, ...], data: Path | None) -> None:
 
 @models.command("layers")
 @taking(*_NETWORK)
-def list_layers(name: str, asked: tuple[str, ...]) -> None:
+@_DATA
+def list_layers(name: str, asked: tuple[str, ...], data: Path | None) -> None:
     """List the layers of a network with shapes and units; a library's needs no weights for that.
 
     In Python: unitdb.activations.get_model(NAME, layers=...).layers
     """
     if "/" not in name:
-        print_table(["layer", "module"], [list(pair) for pair in _spec(name, asked).layers.items()])
+        print_table(
+            ["layer", "module"], [list(pair) for pair in _spec(name, asked, data).layers.items()]
+        )
         return
     import math
 
     from unitdb.activations import probed_network
 
-    _, found = probed_network(name, layers=_asked(asked))
+    _, found = probed_network(name, layers=_asked(asked), data=data)
     rows = [
         [
             one.name,
@@ -129,14 +132,11 @@ def list_layers(name: str, asked: tuple[str, ...]) -> None:
 def get_network(name: str, data: Path | None) -> None:
     """Download the weights of a library's network into the data folder; then it works offline.
 
-    In Python: unitdb.activations.get_weights(unitdb.activations.get_model(NAME))
+    In Python: unitdb.activations.get_network(NAME)
     """
-    from unitdb.activations import NamedNetwork, get_weights
+    from unitdb.activations import get_network as get
 
-    spec = get_model(name)
-    if not isinstance(spec, NamedNetwork):
-        raise ModelError(f"{name}: its weights come with its package; there is nothing to get")
-    terminal.echo(str(get_weights(spec, data=data)))
+    terminal.echo(str(get(name, data=data)))
 
 
 @models.command("check")
@@ -155,7 +155,7 @@ def check_network(name: str, data: Path | None, photographs: Path | None) -> Non
     """
     from unitdb.activations import check_preprocessing, load_model
 
-    model = load_model(get_model(name), data=data)
+    model = load_model(get_model(name, data=data), data=data)
     answers = check_preprocessing(model, photographs=photographs)
     rows = [
         [
@@ -178,10 +178,10 @@ def _asked(asked: tuple[str, ...]) -> tuple[str, ...] | str:
     return asked[0] if asked in (("auto",), ("bhscore",)) else asked or "auto"
 
 
-def _spec(name: str, asked: tuple[str, ...]) -> ModelSpec:
+def _spec(name: str, asked: tuple[str, ...], data: Path | None) -> ModelSpec:
     if asked and "/" not in name:
         raise click.UsageError("--layers is for networks of libraries: torchvision/…, timm/…")
-    return get_model(name, layers=_asked(asked))
+    return get_model(name, layers=_asked(asked), data=data)
 
 
 def _tell(spec: ModelSpec) -> None:
