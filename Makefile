@@ -6,6 +6,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RELEASES ?= releases
 TWO_PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
 
+# Where bytecode is not written, each program that a test starts compiles pandas and torch again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-slow test-whole test-versions test-package coverage lint app docs docs-site clean
 
 help:

@@ -80,6 +80,10 @@ class _KernelsInDoubles(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self._doubles = doubles
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else the first call imports torch's compiler, for seconds
+
     def __torch_dispatch__(
         self,
         func: Callable[..., Any],

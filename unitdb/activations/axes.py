@@ -202,6 +202,10 @@ class AxesMoved:
         aten, outer = torch.ops.aten, self
 
         class Watch(TorchDispatchMode):
+            @classmethod
+            def _should_skip_dynamo(cls) -> bool:
+                return False  # else the first call imports torch's compiler, for seconds
+
             def __torch_dispatch__(
                 self, func: Any, types: Any, args: Any = (), kwargs: Any = None
             ) -> Any:
