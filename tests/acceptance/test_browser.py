@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -196,7 +197,7 @@ def test_a_reader_finds_a_unit_opens_it_and_passes_the_link_on(
     page = visitor("")
     page.get_by_role("link", name="Find units").click()
     ready(page)
-    page.get_by_label("At least (Pearson r)").fill("0.2")
+    page.get_by_label("Accuracy at least", exact=True).fill("0.2")
     page.keyboard.press("Enter")
     page.get_by_label("ROI", exact=True).click()
     page.get_by_role("option", name="V4").click()
@@ -223,6 +224,47 @@ def test_a_reader_finds_a_unit_opens_it_and_passes_the_link_on(
         assert other.get_by_text(sentence).first.inner_text() == (
             page.get_by_text(sentence).first.inner_text()
         )
+
+
+def test_back_returns_to_what_was_seen(visitor: Callable[..., Page], url: str) -> None:
+    """Each choice is a place in the history, and no page leaves its state in another's address."""
+    page = visitor("units?dataset=sim-a")
+    page.get_by_label("ROI", exact=True).click()
+    page.get_by_role("option", name="V4").click()
+    page.keyboard.press("Escape")
+    page.wait_for_url("**roi=V4*")
+    ready(page)
+    seen = shown_code(page, "SQL")
+    assert page.title() == "Find units · tiny@1.0.0"
+    page.get_by_role("link", name="Open net/").first.click()
+    page.get_by_role("heading", name="net/").first.wait_for(timeout=SEEN_WITHIN)
+    ready(page)
+    assert page.get_by_test_id("stAlert").count() == 1  # the banner
+    query = page.url.partition("?")[2]
+    assert "subject" not in query
+    assert "[" not in unquote(query)
+    assert "net/" in page.title()
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Networks").click()
+    page.get_by_role("heading", name="Networks", exact=True).wait_for(timeout=SEEN_WITHIN)
+    ready(page)
+    assert "?" not in page.url
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Find units").click()
+    page.wait_for_url("**/units?*roi=V4*")
+    ready(page)  # the menu keeps filters
+    assert shown_code(page, "SQL") == seen
+    for place in ("**/networks", "**/unit?*", "**/units?*roi=V4*"):
+        page.go_back()
+        page.wait_for_url(place)
+        ready(page)
+    assert shown_code(page, "SQL") == seen
+    page.go_back()
+    page.wait_for_function("!location.search.includes('roi')", timeout=SEEN_WITHIN)
+    ready(page)
+    assert shown_code(page, "SQL") != seen
+    page.go_forward()
+    page.wait_for_function("location.search.includes('roi')", timeout=SEEN_WITHIN)
+    ready(page)
+    assert shown_code(page, "SQL") == seen
 
 
 def test_files_hold_what_the_query_gives(

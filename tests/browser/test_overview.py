@@ -26,5 +26,6 @@ def test_a_wrong_name_gets_the_nearest(shown: Release, visit) -> None:
     assert "`sim-bb` is not in this release" in app.warning[0].value
     assert "`sim-b`" in app.warning[0].value
     assert "Overview" in texts(app)
-    app.run()
+    app.selectbox(key="dataset").select("sim-b").run()
     assert not app.warning
+    assert app.query_params["dataset"] == "sim-b"

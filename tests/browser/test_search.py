@@ -23,15 +23,17 @@ NAME = st.text(
     by=st.sampled_from(["mean_r", "min_r", "lead_r"]),
     everybody=st.booleans(),
     preferred=st.booleans(),
+    people=st.none() | st.integers(1, 15),
     channel=st.sampled_from(["", "3", "3-5"]),
 )
-def test_a_search_survives_the_url(roi, minimum, by, everybody, preferred, channel) -> None:
+def test_a_search_survives_the_url(roi, minimum, by, everybody, preferred, people, channel) -> None:
     search = Search(
         roi=tuple(roi),
         minimum=minimum,
         by=by,
         everybody=everybody,
         preferred=preferred,
+        people=people,
         channel=channel,
     )
     parameters = parse_qs(search.parameters(), keep_blank_values=True)
@@ -80,6 +82,8 @@ def test_what_is_no_range_is_refused(text: str) -> None:
     [
         {"by": ["r; DROP"]},
         {"minimum": ["much"]},
+        {"people": ["0"]},
+        {"people": ["1.5"]},
         {"roi": [str(n) for n in range(501)]},
     ],
 )
@@ -124,3 +128,45 @@ def test_what_would_take_seconds_is_refused() -> None:
     assert Search(channel="3").refusal(30_000_000, counted=False) is None
     for asked in ({"channel": "3", "subject": ("S1",)}, {"rows": "3"}, {"columns": "3"}):
         assert "Choose a layer" in str(Search(**asked).refusal(10**8, counted=False))
+
+
+@pytest.mark.parametrize("people", [1, 2, 3])
+@pytest.mark.parametrize("minimum", [None, 0.2, 0.29])
+@pytest.mark.parametrize("dataset", [(), ("sim-a",)])
+@pytest.mark.parametrize("subject", [(), ("S1", "S3")])
+def test_an_accuracy_is_reached_in_so_many_people(
+    tiny_release: Path, people: int, minimum: float | None, dataset: tuple, subject: tuple
+) -> None:
+    release = Release(tiny_release)
+    search = Search(dataset=dataset, people=people, minimum=minimum, subject=subject, roi=("V4",))
+    held = {row["dataset"]: row["subjects"] for row in release.describe().datasets}
+    found = search.resolved(held).units(release, ordered=False).to_pandas()
+    r = release.table("accuracy").astype({"dataset": str, "roi": str, "subject": str})
+    r = r[(r["roi"] == "V4") & r["r"].notna()]
+    r = r[r["dataset"].isin(dataset or list(held))]
+    r = r[r["subject"].isin(subject)] if subject else r
+    r = r[r["r"].astype(float) >= (-1 if minimum is None else minimum)]
+    counts = r.groupby(["dataset", "model", "layer", "unit"], observed=True).size()
+    expected = counts[counts >= people].index
+    keys = ["dataset", "model", "layer", "unit"]
+    assert set(found[keys].itertuples(index=False, name=None)) == set(expected)
+
+
+def test_all_people_and_one_are_counted_by_bins() -> None:
+    asked = Search(people=3, minimum=0.2)
+    everybody = Search(by="min_r", minimum=0.2, everybody=True)
+    assert asked.resolved({"a": "123"}) == everybody
+    assert asked.resolved({"a": "123", "b": "12"}) == asked  # three of two are none
+    assert Search(people=3, minimum=0.2, dataset=("a",)).resolved({"a": "123", "b": "12"}).by == (
+        "min_r"
+    )
+    assert Search(people=1, minimum=0.2).resolved({"a": "123"}) == Search(by="max_r", minimum=0.2)
+    assert Search(people=2, minimum=0.2, subject=("1", "2")).resolved({"a": "123"}).everybody
+
+
+def test_counting_people_is_refused_where_it_would_take_long() -> None:
+    search = Search(people=2, minimum=0.1)
+    assert search.counted(["summary_histogram"]) is None
+    assert search.refusal(500_000, counted=False, n_subjects=15) is None
+    assert "Choose a layer" in str(search.refusal(600_000, counted=False, n_subjects=15))
+    assert Search(significant=True).counted(["summary_histogram"]) is None

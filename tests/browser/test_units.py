@@ -128,16 +128,16 @@ def test_the_figure_is_of_what_is_searched_for(
     def title(app: AppTest) -> str:
         return app.get("vega_lite_chart")[0].proto.spec
 
-    assert "lowest of any subject" in title(visit("units", by="min_r", minimum="0.1"))
-    assert "mean over subjects" in title(visit("units"))
+    assert "lowest of any person" in title(visit("units", by="min_r", minimum="0.1"))
+    assert "mean over people" in title(visit("units"))
     assert "lead over other ROIs" in title(visit("units", by="lead_r"))
     assert "Decoding accuracy in S2" in title(visit("units", subject="S2"))
     several = visit("units", subject=["S1", "S2"], by="max_r")
-    assert "highest of any subject chosen" in title(several)
+    assert "highest of any person chosen" in title(several)
     make_older(tiny_copy, "2.0")
     monkeypatch.setenv("UNITDB_RELEASE", str(tiny_copy))
     app = visit("units", by="min_r", minimum="0.1")
-    assert "lowest of any subject" in title(app)
+    assert "lowest of any person" in title(app)
     (n,) = shown.sql("SELECT count(*) AS n FROM unit_summary WHERE min_r >= 0.1")["n"]
     assert f"**{n:,}** rows" in texts(app)
 
@@ -180,12 +180,43 @@ def test_what_would_take_long_says_what_to_choose(
 
 
 def test_there_is_no_lead_over_some_subjects(shown: Release, visit) -> None:
-    for asked in ({"by": "lead_r"}, {"preferred": "true"}):
+    for asked in ({"by": "lead_r"}, {"preferred": "true"}, {"significant": "true"}):
         app = visit("units", subject="S1", **asked)
-        assert "is known over all subjects" in app.info[0].value
+        assert "are known over all people" in app.info[0].value
         assert not app.dataframe
 
 
 def test_a_minimum_goes_by_hundredths(shown: Release, visit) -> None:
     n = shown.units().where(col.mean_r >= 0.12).count()
     assert f"**{n:,}** rows" in texts(visit("units", minimum="0.123"))
+
+
+def test_reached_by_so_many_people(shown: Release, visit) -> None:
+    app = visit("units", dataset="sim-a", roi="V4", minimum="0.2", people="2")
+    frame = app.dataframe[0].value
+    r = shown.sql(
+        "SELECT model || '/' || layer || '/' || unit AS unit_id, count(*) AS n FROM accuracy "
+        "WHERE dataset = 'sim-a' AND roi = 'V4' AND r >= 0.2 GROUP BY ALL HAVING n >= 2"
+    )
+    assert set(frame["unit_id"]) == set(r["unit_id"])
+    assert frame["mean_r"].is_monotonic_decreasing
+    assert f"**{len(r):,}** rows" in texts(app)
+    assert "people=2" in texts(app)  # of the link
+    everybody = visit("units", dataset="sim-a", roi="V4", minimum="0.2", people="3")
+    assert (everybody.dataframe[0].value["min_r"] >= 0.2).all()
+    assert not any(box.key == "by" for box in everybody.selectbox)
+
+
+def test_significant_units_and_releases_without_a_test(
+    shown: Release, visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = visit("units", dataset="sim-a", significant="true")
+    frame = app.dataframe[0].value
+    (n,) = shown.sql("SELECT count(*) AS n FROM unit_summary WHERE dataset='sim-a' AND q <= .05")[
+        "n"
+    ]
+    assert f"**{n:,}** rows" in texts(app)
+    assert (frame["q"] <= 0.05).all()
+    cross_validated = visit("units", dataset="sim-b")
+    assert "q" not in cross_validated.dataframe[0].value
+    assert "no p or q here" in texts(cross_validated)

@@ -224,6 +224,24 @@ def test_better_in_refuses_itself(release: Release) -> None:
         release.units().better_in("V4", ["V1", "V4"])
 
 
+@pytest.mark.parametrize("subjects", [None, ["S1", "S3"]])
+def test_reaching_counts_people(release: Release, subjects: list[str] | None) -> None:
+    r = release.table("accuracy").astype({"dataset": str, "subject": str, "layer": str, "roi": str})
+    own = r[(r["dataset"] == "sim-a") & (r["r"] >= np.float32(0.2))]
+    own = own[own["subject"].isin(subjects)] if subjects else own
+    counts = own.groupby(["layer", "roi", "unit"]).size()
+    everything = release.units(dataset="sim-a", subjects=subjects)
+    for k in (1, 2, 3):
+        found = everything.reaching(0.2, subjects=k)
+        expected = counts[counts >= k].index
+        rows = found.to_pandas()[["layer", "roi", "unit"]]
+        assert set(rows.itertuples(index=False, name=None)) == set(expected)
+        assert f".reaching(0.2, subjects={k})" in found.code()
+    for wrong in (0, True, 1.5):
+        with pytest.raises(QueryError, match="positive number of subjects"):
+            everything.reaching(0.2, subjects=wrong)
+
+
 # --- quotas and samples ---------------------------------------------------------------------------
 
 

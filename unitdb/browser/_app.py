@@ -45,7 +45,14 @@ def show(first: str = "overview") -> None:
         for page in there
     }
     _links.remember(chosen)
-    st.navigation(list(chosen.values())).run()
+    page = st.navigation(list(chosen.values()), position="hidden")
+    if release is not None:
+        here = next(name for name, one in chosen.items() if one is page)
+        _links.leave_marks(release.label, here)
+    with st.sidebar:
+        for name in chosen:
+            _links.back_to(st, name, "" if release is None else release.label)
+    page.run()
 
 
 def _framed(page: views.Page, release: Release | None, warnings: list[str], message: str) -> None:
@@ -58,6 +65,7 @@ def _framed(page: views.Page, release: Release | None, warnings: list[str], mess
             "`unitdb releases` to see which releases there are."
         )
     elif release is not None:
+        _state.title(f"{page.title} · {release.label}")
         try:
             _banner(release, warnings)
             st.header(page.title)

@@ -12,11 +12,13 @@ from unitdb.unitids import UnitId
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["MOST", "add_button", "gathered", "parsed", "replace", "written"]
+__all__ = ["MOST", "add_button", "gathered", "parsed", "replace", "short_link", "written"]
 
 MOST = 10_000
 """Units of a collection at the most."""
 _KEY = "unitdb collection"
+_LONGEST_LINK = 6000
+"""Characters of a link that browsers and mail programs leave whole."""
 
 
 def gathered() -> list[str]:
@@ -53,6 +55,12 @@ def written(units: Iterable[str]) -> str:
         of = UnitId.parse(unit)
         layers.setdefault(of.place, []).append(str(of.unit))
     return ";".join(f"{layer}/{','.join(indices)}" for layer, indices in layers.items())
+
+
+def short_link(units: Iterable[str]) -> str | None:
+    """Units as :func:`written` writes them; None where there is none, or they are too long."""
+    text = written(units)
+    return text if 0 < len(text) <= _LONGEST_LINK else None
 
 
 def parsed(text: str) -> list[str]:

@@ -31,8 +31,11 @@ _SMALLEST = "0.00e+0 is what no longer differs from 0 in float32, below 1e-45"
 
 
 def ordered(rows: pd.DataFrame) -> pd.DataFrame:
-    """Name, ROI and accuracies first; model, layer and index are in the name."""
-    extra = [name for name in ("p", "q") if name in rows.columns]
+    """Name, ROI and accuracies first; model, layer and index are in the name.
+
+    There is no p and q where no row has one.
+    """
+    extra = [name for name in ("p", "q") if name in rows and rows[name].notna().any()]
     several = [name for name in ("dataset", "condition") if rows[name].nunique() > 1]
     return rows[[*_FIRST, *extra, *several]]
 

@@ -55,6 +55,7 @@ def _download(request: Request) -> Response:
         )
         release, _ = _reads.opened(reference, os.environ.get("UNITDB_RELEASES"))
         search = Search.from_parameters({key: asked.getlist(key) for key in asked})
+        search = search.resolved(_reads.subjects(release))
         write = _writer(release, search, ending)
     except UnitdbError as error:
         return PlainTextResponse(f"{error}\n", status_code=400)

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from unitdb.browser import RELEASE_VARIABLE
+from unitdb.browser import RELEASE_VARIABLE, _collection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,14 +17,40 @@ if TYPE_CHECKING:
 
     from unitdb.release import Release
 
-__all__ = ["absolute", "chosen_release", "download", "query_of", "remember", "to"]
+__all__ = [
+    "absolute",
+    "back_to",
+    "chosen_release",
+    "download",
+    "leave_marks",
+    "query_of",
+    "remember",
+    "to",
+]
 
 _PAGES = "unitdb pages"
+_LEFT = "unitdb left"
 
 
 def remember(pages: Mapping[str, StreamlitPage]) -> None:
     """Keep the pages that there are, for :func:`to`."""
     st.session_state[_PAGES] = dict(pages)
+
+
+def leave_marks(release: str, page: str) -> None:
+    """Remember what a page of a release shows, for the menu to return to."""
+    asked = {key: st.query_params.get_all(key) for key in st.query_params if key != "release"}
+    st.session_state.setdefault(_LEFT, {})[release, page] = asked
+
+
+def back_to(place: Any, page: str, release: str) -> None:
+    """Link of the menu: to a page as the reader left it."""
+    left = st.session_state.get(_LEFT, {}).get((release, page), {})
+    if page == "collections":  # which other pages add to
+        units = _collection.short_link(_collection.gathered())
+        left = {"units": units} if units else {}
+    of = st.session_state[_PAGES][page]
+    place.page_link(of, query_params={**chosen_release(), **left})
 
 
 def to(

@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     from unitdb.browser._search import Search
     from unitdb.query import UnitSet
 
-__all__ = ["bins", "layer", "listed", "of_catalogue", "opened", "read", "refusal", "table", "units"]
+__all__ = [
+    "bins",
+    "layer",
+    "listed",
+    "of_catalogue",
+    "opened",
+    "read",
+    "refusal",
+    "subjects",
+    "table",
+    "units",
+]
 
 _ONE_LAYER = threading.Lock()
 """The largest layer takes some hundred MB while it is binned: one reader at a time."""
@@ -97,7 +108,9 @@ def bins(release: Release, search: Search) -> pd.DataFrame:
     """Bins that count the units of a search, whatever its minimum."""
     counted = search.counted(release.tables)
     if counted is None:
-        plain = replace(search, minimum=None).units(release, ordered=False)
+        # How many people reach a minimum is not known from bins: there it stays.
+        every = search if search.people is not None else replace(search, minimum=None)
+        plain = every.units(release, ordered=False)
         found: pd.DataFrame = units(release, plain, "histogram", search.by)
         return found
     return _chosen(release, search, counted)
@@ -107,7 +120,13 @@ def refusal(release: Release, search: Search) -> str | None:
     """Say why a search of the release would take too long; None where it does not."""
     counted = search.counted(release.tables) is not None
     n = int(_chosen(release, search, Counted("unit_histogram"))["n_units"].sum())
-    return search.refusal(n, counted=counted)
+    return search.refusal(n, counted=counted, n_subjects=max(map(len, subjects(release).values())))
+
+
+def subjects(release: Release) -> dict[str, list[str]]:
+    """Subjects of each dataset."""
+    held = read(release, "describe")
+    return {str(row["dataset"]): list(row["subjects"]) for row in held.datasets}
 
 
 def _chosen(release: Release, search: Search, counted: Counted) -> pd.DataFrame:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+
+import numpy as np
 
 from unitdb.errors import QueryError
 from unitdb.query import Condition, Counted, at_least, counted_by
@@ -21,15 +23,19 @@ __all__ = ["MEASURES", "MOST", "NAMES", "Search", "parsed_range"]
 NAMES = ("dataset", "condition", "model", "layer", "roi")
 """Parameters of the URL that hold names, several of them."""
 MEASURES = {
-    "mean_r": "mean over subjects",
-    "min_r": "lowest of any subject",
-    "max_r": "highest of any subject",
+    "mean_r": "mean over people",
+    "min_r": "lowest of any person",
+    "max_r": "highest of any person",
     "lead_r": "lead over other ROIs",
 }
 """Columns that a search is by."""
 MOST = {"several subjects": 8_000_000, "a subject's places": 7_000_000, "units": 30_000_000}
 """Rows that may be looked through, of ``accuracy`` for several subjects and of ``unit_summary``
 otherwise: as many as take two cores most of a second."""
+_COUNT = re.compile(r"[1-9][0-9]{0,5}")
+_SIGNIFICANT = Condition("q", "<=", 0.05)
+_LOWEST = -2
+"""No accuracy, and no lead, is lower."""
 _RANGE = re.compile(r"(\d{1,9})(?:\s*[-–]\s*(\d{1,9}))?")
 _MOST_NAMES = 500
 
@@ -46,6 +52,10 @@ class Search:
         A key of ``MEASURES``.
     minimum : float or None
         Least value of it, in hundredths of Pearson r.
+    people : int or None
+        Units that reach the minimum in at least so many subjects, whatever ``by`` is.
+    significant : bool
+        Units with q ≤ .05.
     everybody : bool
         Units with an accuracy in every subject.
     preferred : bool
@@ -63,11 +73,18 @@ class Search:
     subject: tuple[str, ...] = ()
     by: str = "mean_r"
     minimum: float | None = None
+    people: int | None = None
+    significant: bool = False
     everybody: bool = False
     preferred: bool = False
     channel: str = ""
     rows: str = ""
     columns: str = ""
+
+    @property
+    def least(self) -> float | None:
+        """The least value of ``by``; None where the minimum is of people, not of ``by``."""
+        return self.minimum if self.people is None else None
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Sequence[str]]) -> Search:
@@ -98,10 +115,14 @@ class Search:
             minimum = float(last("minimum")) if last("minimum") else None
         except ValueError:
             raise QueryError(f"minimum={last('minimum')!r} is no number") from None
+        if last("people") and not _COUNT.fullmatch(last("people")):
+            raise QueryError(f"people={last('people')!r} is no number from 1")
         return cls(
             **several,
             by=by,
             minimum=minimum,
+            people=int(last("people")) if last("people") else None,
+            significant=last("significant").lower() == "true",
             everybody=last("everybody").lower() == "true",
             preferred=last("preferred").lower() == "true",
             channel=last("channel"),
@@ -117,7 +138,7 @@ class Search:
                 pairs += [(key, one) for one in value]
             elif value is True or (isinstance(value, str) and value and value != "mean_r"):
                 pairs.append((key, str(value).lower() if value is True else str(value)))
-            elif isinstance(value, float):
+            elif isinstance(value, float) or (isinstance(value, int) and value is not False):
                 pairs.append((key, repr(value)))
         return urlencode(pairs)
 
@@ -147,12 +168,45 @@ class Search:
             place["channel"] = list(range(first, last + 1))
         if place:
             found = found.at(**place)
-        conditions = [] if self.minimum is None else [at_least(self.by, self.minimum)]
+        conditions = []
+        if self.people is None and self.minimum is not None:
+            conditions.append(at_least(self.by, self.minimum))
+        if self.significant:
+            conditions.append(_SIGNIFICANT)
         if self.preferred:
             conditions.append(Condition("lead_r", ">", 0))
         if conditions or self.everybody:
             found = found.where(*conditions, every_subject=self.everybody)
-        return found.sort(self.by) if ordered else found
+        if self.people is not None:
+            # Without a minimum: any accuracy.
+            least = -1.0 if self.minimum is None else _from(self.minimum)
+            found = found.reaching(least, subjects=self.people)
+        if ordered:
+            return found.sort(self.by)
+        # Sorting leaves out units without an accuracy; so do files that are not sorted.
+        return found.where(Condition(self.by, ">=", _LOWEST)) if self.least is None else found
+
+    def resolved(self, subjects: Mapping[str, Collection[str]]) -> Search:
+        """The same search by the lowest or highest accuracy, where these say how many reach it.
+
+        Parameters
+        ----------
+        subjects : mapping of str to collection of str
+            Subjects of each dataset of the release.
+        """
+        if self.people is None:
+            return self
+        by = "mean_r" if self.by == "lead_r" else self.by
+        asked = [set(names) for dataset, names in subjects.items() if self._asks(dataset)]
+        sizes = {len(names & set(self.subject) if self.subject else names) for names in asked}
+        if sizes - {0} == {self.people}:
+            return replace(self, people=None, by="min_r", everybody=True)
+        if self.people == 1:
+            return replace(self, people=None, by="max_r")
+        return replace(self, by=by)
+
+    def _asks(self, dataset: str) -> bool:
+        return not self.dataset or dataset in self.dataset
 
     def counted(self, tables: Collection[str]) -> Counted | None:
         """Which table counts the units, whatever the minimum; None where none does.
@@ -164,6 +218,8 @@ class Search:
         """
         if self.channel or self.rows or self.columns or len(self.subject) > 1:
             return None
+        if self.significant or self.people is not None:
+            return None
         return counted_by(
             self.by,
             tables,
@@ -172,7 +228,7 @@ class Search:
             preferred=self.preferred,
         )
 
-    def refusal(self, n_rows: int, *, counted: bool) -> str | None:
+    def refusal(self, n_rows: int, *, counted: bool, n_subjects: int = 1) -> str | None:
         """Say why the search is not carried out on so many rows; None where it is.
 
         Parameters
@@ -181,11 +237,16 @@ class Search:
             Rows of the names that it asks for.
         counted : bool
             Whether a table of the release counts what it finds.
+        n_subjects : int
+            Subjects of a dataset, at the most.
         """
         if counted:
             return None
         what, n, most = "This search reads unit by unit", n_rows, MOST["units"]
-        if len(self.subject) > 1:
+        if self.people is not None:
+            what = "How many people reach an accuracy is counted unit by unit"
+            n, most = n_rows * n_subjects, MOST["several subjects"]
+        elif len(self.subject) > 1:
             what = "Several subjects are summarised unit by unit"
             n, most = n_rows * len(self.subject), MOST["several subjects"]
         elif self.subject:
@@ -196,6 +257,12 @@ class Search:
             f"{what}: {n:,} rows are more than the {most:,} that this page looks through. Choose "
             "a layer, an ROI, or both."
         )
+
+
+def _from(minimum: float) -> float:
+    """The least float32 from a minimum on: bins count by the number, not by its nearest float32."""
+    near = np.float32(minimum)
+    return float(near if float(near) >= minimum else np.nextafter(near, np.float32(2)))
 
 
 def parsed_range(name: str, text: str) -> tuple[int, int]:

@@ -1,8 +1,10 @@
 """Widgets whose state is in the URL, and what happens where the URL asks for something else.
 
-Streamlit itself binds a widget to the query parameter of its key, and drops what does not fit. Here
-that is said, with the nearest values that do, before it is dropped. Text from the URL is shown as
-code: it is never read as Markdown or HTML.
+The URL alone says what is chosen: a widget takes its value from there, and writes there what the
+reader chooses, each time a place in the browser's history. Streamlit's own binding of widgets to
+the URL carries values from page to page where parameters share a name, and leaves no history.
+What the URL asks for and does not exist is said, with the nearest values that do. Text from the URL
+is shown as code: it is never read as Markdown or HTML.
 """
 
 from __future__ import annotations
@@ -15,9 +17,20 @@ from unitdb.errors import closest
 from unitdb.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["code", "number", "one_of", "parameter", "plain", "some_of", "switch", "text"]
+__all__ = [
+    "code",
+    "number",
+    "one_of",
+    "parameter",
+    "plain",
+    "some_of",
+    "switch",
+    "text",
+    "title",
+    "write",
+]
 
 _LONGEST = 80
 _LISTED = 6
@@ -47,7 +60,7 @@ def one_of(
     options: Sequence[str],
     *,
     default: str | None = None,
-    on_change: Callable[[], None] | None = None,
+    drops: Sequence[str] = (),
     help: str | None = None,  # noqa: A002
     format_func: Callable[[str], str] = str,
 ) -> str:
@@ -64,25 +77,30 @@ def one_of(
         Valid values, at least one.
     default : str, optional
         Value where the URL has none; the first by default.
-    on_change, help, format_func
-        As of ``st.selectbox``; what the URL holds is what ``format_func`` gives.
+    drops : sequence of str
+        Parameters that another choice makes void.
+    help : str, optional
+        As of ``st.selectbox``.
+    format_func : callable
+        What the reader sees of an option; the URL holds the option.
     """
-    shown = [format_func(option) for option in options]
-    _say_wrong(label, key, shown)
+    _say_wrong(label, key, options)
     if len(options) == 1:
         return options[0]
-    index = options.index(default) if default in options else 0
-    chosen = place.selectbox(
+    usual = default if default in options else options[0]
+    given = parameter(key)
+    value = usual if given is None or given not in options else given
+    st.session_state[key] = value
+    place.selectbox(
         label,
         list(options),
-        index=index,
         key=key,
-        bind="query-params",
-        on_change=on_change,
+        on_change=_written,
+        args=(key, usual, drops),
         help=help,
         format_func=format_func,
     )
-    return str(chosen)
+    return value
 
 
 def some_of(
@@ -91,25 +109,26 @@ def some_of(
     key: str,
     options: Sequence[str],
     *,
-    on_change: Callable[[], None] | None = None,
+    drops: Sequence[str] = (),
     help: str | None = None,  # noqa: A002
     most: int | None = None,
-    default: Sequence[str] = (),
 ) -> list[str]:
     """Let the reader choose several, or none, which stands for all."""
     _say_wrong(label, key, options)
-    chosen = place.multiselect(
+    there = set(options)
+    given = [one for one in dict.fromkeys(st.query_params.get_all(key)) if one in there][:most]
+    st.session_state[key] = given
+    place.multiselect(
         label,
         list(options),
-        default=list(default),
         key=key,
-        bind="query-params",
         placeholder="all",
-        on_change=on_change,
+        on_change=_written,
+        args=(key, None, drops),
         help=help,
         max_selections=most,
     )
-    return [str(one) for one in chosen]
+    return given
 
 
 def number(
@@ -121,25 +140,37 @@ def number(
     default: float | None,
     step: float,
     *,
-    on_change: Callable[[], None] | None = None,
+    drops: Sequence[str] = (),
     help: str | None = None,  # noqa: A002
+    placeholder: str | None = None,
 ) -> Any:
     """Let the reader type a number between two others; whole numbers where ``step`` is one."""
+    whole = isinstance(step, int)
     given = parameter(key)
-    if given is not None and not _within(given, low, high):
-        st.warning(f"{label}: {code(given)} is no number from {low:g} to {high:g}.")
-    return place.number_input(
+    value = default
+    if given:
+        found = _number(given, whole=whole)
+        if found is None or not low <= found <= high:
+            ends = f"{low:g} and {high:g}".replace("-", "\u2212")
+            kind = "a whole number" if whole else "a number"
+            st.warning(f"{label}: {code(given)} does not fit. Enter {kind} between {ends}.")
+        else:
+            value = found
+    st.session_state[key] = value
+    place.number_input(
         label,
         low,
         high,
-        default,
-        step,
+        value="min" if default is not None else None,
+        step=step,
         key=key,
-        bind="query-params",
-        on_change=on_change,
+        on_change=_written,
+        args=(key, default, drops),
         help=help,
-        format="%d" if isinstance(step, int) else "%.2f",
+        format="%d" if whole else "%.2f",
+        placeholder=placeholder,
     )
+    return value
 
 
 def switch(
@@ -147,14 +178,17 @@ def switch(
     label: str,
     key: str,
     *,
-    on_change: Callable[[], None] | None = None,
+    drops: Sequence[str] = (),
     help: str | None = None,  # noqa: A002
 ) -> bool:
     """Let the reader say yes."""
-    given = parameter(key)
-    if given is not None and given.lower() not in {"true", "false"}:
+    given = (parameter(key) or "").lower()
+    if given not in {"true", "false", ""}:
         st.warning(f"{label}: {code(given)} is neither `true` nor `false`.")
-    return bool(place.toggle(label, key=key, bind="query-params", on_change=on_change, help=help))
+    value = given == "true"
+    st.session_state[key] = value
+    place.toggle(label, key=key, on_change=_written, args=(key, False, drops), help=help)
+    return value
 
 
 def text(
@@ -163,24 +197,63 @@ def text(
     key: str,
     *,
     most: int = 100,
-    on_change: Callable[[], None] | None = None,
+    drops: Sequence[str] = (),
     help: str | None = None,  # noqa: A002
     placeholder: str | None = None,
 ) -> str:
     """Let the reader type a line."""
-    given = parameter(key)
-    if given is not None and len(given) > most:
+    given = parameter(key) or ""
+    if len(given) > most:
         st.warning(f"{label}: longer than {most} characters.")
-    found = place.text_input(
+    value = given[:most].strip()
+    st.session_state[key] = value
+    place.text_input(
         label,
         key=key,
-        bind="query-params",
         max_chars=most,
-        on_change=on_change,
+        on_change=_written,
+        args=(key, "", drops),
         help=help,
         placeholder=placeholder,
     )
-    return str(found or "").strip()
+    return value
+
+
+def title(text: str) -> None:
+    """Name what is shown: the title of the browser's tab, its history and its bookmarks."""
+    st.set_page_config(page_title=printable(text)[:MESSAGE])
+
+
+def write(parameters: Mapping[str, Any]) -> None:
+    """Change parameters of the URL at once, in one step of the history; None removes one."""
+    there = {key: st.query_params.get_all(key) for key in st.query_params}
+    asked = there | {key: _texts(value) for key, value in parameters.items()}
+    asked = {key: values for key, values in asked.items() if values}
+    if asked != there:
+        st.query_params.from_dict(asked)
+
+
+def _written(key: str, usual: Any, drops: Sequence[str]) -> None:
+    """Write what the reader has chosen; what is chosen anyway is left out."""
+    value = st.session_state[key]
+    write({key: None if value == usual else value, **dict.fromkeys(drops)})
+
+
+def _texts(value: Any) -> list[str]:
+    if value is None or value == "":
+        return []
+    if isinstance(value, bool):
+        return [str(value).lower()]
+    if isinstance(value, float):
+        return [f"{value:g}"]
+    return [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)]
+
+
+def _number(given: str, *, whole: bool) -> float | None:
+    try:
+        return int(given) if whole else float(given)
+    except ValueError:
+        return None
 
 
 def _say_wrong(label: str, key: str, options: Sequence[str]) -> None:
@@ -192,13 +265,6 @@ def _say_wrong(label: str, key: str, options: Sequence[str]) -> None:
             hint = "the nearest:" if near else "there is:"
             valid = ", ".join(code(one) for one in listed)
             st.warning(f"{label}: {code(value)} is not in this release; {hint} {valid}{more}")
-
-
-def _within(given: str, low: float, high: float) -> bool:
-    try:
-        return low <= float(given) <= high
-    except ValueError:
-        return False
 
 
 def _runs(text: str) -> list[str]:

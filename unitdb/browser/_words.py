@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["WORDS", "help_on"]
+__all__ = ["NO_TEST", "WORDS", "help_on"]
 
 WORDS = {
     "accuracy": "Decoding accuracy: a linear decoder predicts the unit's activation from a "
@@ -32,6 +32,10 @@ WORDS = {
     "sd_r": "Standard deviation of the decoding accuracy over subjects.",
     "lead_r": "By how much the unit is decoded better from this ROI than from any other; above 0 "
     "this is its preferred ROI.",
+    "people": "On average: the mean over people reaches the accuracy. At least k: so many people "
+    "reach it, each by themselves; all are in the count, also those without an accuracy.",
+    "q": "Share of false discoveries expected among the units that are as significant, within the "
+    "network and ROI (Benjamini-Hochberg).",
     "rank": "Place of the unit among all units of its layer in this ROI; 1 is the best decoded.",
     "condition": "Name of the test set: what the subjects did, such as perception or imagery.",
     "network": "A deep neural network whose units were decoded.",
@@ -59,6 +63,12 @@ WORDS = {
     "what was shown.",
     "depth": "Place of the layer in its network: 0 is the first decoded layer, 1 the last.",
 }
+
+NO_TEST = (
+    "There is no p or q here: this release has no test of units that is valid for how its data "
+    "were collected, or these units have no accuracy."
+)
+"""Why columns of significance are left out."""
 
 
 def help_on(word: str) -> str:

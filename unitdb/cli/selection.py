@@ -65,6 +65,10 @@ selection = taking(
     ),
     click.option("--min-subjects", type=int, metavar="N", help="Accuracies in N subjects or more."),
     click.option("--every-subject", is_flag=True, help="Accuracies in all subjects."),
+    click.option(
+        "--reaching", type=float, metavar="R", help="Accuracies of R or more in --in-subjects."
+    ),
+    click.option("--in-subjects", type=int, metavar="N", help="… N subjects at the least."),
     click.option("--better-in", metavar="ROI", help="Higher mean accuracy there than elsewhere."),
     click.option("--than", multiple=True, metavar="ROI", help="… than in this ROI."),
     click.option("--lead", type=float, metavar="R", help="… by more than R.  [default: 0]"),
@@ -89,6 +93,8 @@ def selected(release: Release, options: dict[str, Any]) -> UnitSet:
         ("seed", "sample"),
         ("than", "better_in"),
         ("lead", "better_in"),
+        ("reaching", "in_subjects"),
+        ("in_subjects", "reaching"),
     ):
         if option in given and needed not in given:
             raise click.UsageError(f"--{option} goes with --{needed.replace('_', '-')}")
@@ -104,6 +110,8 @@ def selected(release: Release, options: dict[str, Any]) -> UnitSet:
         min_subjects=options["min_subjects"],
         every_subject=options["every_subject"],
     )
+    if "reaching" in given:
+        found = found.reaching(given["reaching"], subjects=given["in_subjects"])
     if "better_in" in given:
         than = _list(given["than"]) if "than" in given else None
         found = found.better_in(given["better_in"], than, by=given.get("lead", 0.0))

@@ -33,6 +33,7 @@ __all__ = [
     "members",
     "parsed_unit",
     "partitions_of",
+    "reaching",
     "sampled",
     "top_per",
     "union",
@@ -188,6 +189,32 @@ def every_subject(relation: Relation, source: Source, subjects: Sequence[str] | 
     cases = " ".join(["WHEN ? THEN ?"] * len(counts))
     values = [value for pair in counts.items() for value in pair]
     return relation.where(f"n_subjects = CASE dataset {cases} END", *values)
+
+
+def reaching(
+    relation: Relation,
+    partitions: Sequence[tuple[str, str, str, str]],
+    rois: Sequence[str],
+    subjects: Sequence[str],
+    r: float,
+    n: int,
+) -> Relation:
+    """Rows with an accuracy of ``r`` or more in at least ``n`` subjects, of some or (none) all."""
+    keys = ", ".join(KEY)
+    places = [sorted({partition[i] for partition in partitions}) for i in range(4)]
+    columns = [*zip(KEY, places, strict=False), ("roi", rois), ("subject", subjects)]
+    tests = [f"{column} IN ({_marks(kept)})" for column, kept in columns if kept]
+    values = [name for _, kept in columns for name in kept]
+    tests.append("r >= CAST(? AS FLOAT)")
+    # No unit reaches r in a subject that does not reach it in the best.
+    return relation.where("max_r >= CAST(? AS FLOAT)", r).joined(
+        f"SELECT s.*\nFROM {{}} AS s\nSEMI JOIN (\n  SELECT {keys} FROM accuracy\n"
+        f"  WHERE {' AND '.join(tests)}\n  GROUP BY {keys} HAVING count(*) >= ?\n) AS o "
+        f"USING ({keys})",
+        *values,
+        r,
+        n,
+    )
 
 
 def channel(source: Source) -> str:

@@ -149,6 +149,44 @@ UnknownRoiError, UnknownSubjectError
         code = f".where({', '.join(arguments)})" if arguments else ""
         return self._with(relation, *steps, code=code)
 
+    def reaching(self, r: float, *, subjects: int) -> UnitSet:
+        """Keep units with an accuracy of ``r`` or more in at least so many subjects.
+
+        Of the subjects that the units are summarised over, where some are chosen.
+
+        Parameters
+        ----------
+        r : float
+            Pearson r, compared in float32, as accuracies are.
+        subjects : int
+            How many subjects at the least.
+
+        Returns
+        -------
+        UnitSet
+            The narrower selection; nothing is read yet.
+
+        Raises
+        ------
+        QueryError
+            ``r`` is not a finite number, or ``subjects`` not a positive integer.
+
+        Examples
+        --------
+        >>> everybody = release.units(roi="V4", dataset="sim-a").reaching(0.2, subjects=3)
+        >>> bool((everybody.to_pandas()["min_r"] >= 0.2).all())
+        True
+        """
+        value = Condition("max_r", ">=", r).value
+        n = positive(subjects, "reaching() takes a positive number of subjects")
+        names = {column: tuple(kept or ()) for column, kept in self.filters.items()}
+        partitions = clauses.partitions_of(self.source, names, self.layers)
+        relation = clauses.reaching(
+            self._relation, partitions, names.get("roi", ()), self.subjects or (), value, n
+        )
+        step = f"r >= {value!r} in {n} subjects or more"
+        return self._with(relation, step, code=f".reaching({value!r}, subjects={n})")
+
     def at(
         self,
         *,

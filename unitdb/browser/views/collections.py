@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 _SHOWN = 200
-_LONGEST_LINK = 6000
-"""Characters of a link that browsers and mail programs leave whole."""
 _OPERATIONS = {
     "add": "Add them",
     "keep": "Keep only units that are in both",
@@ -136,11 +134,7 @@ def _set(units: list[str]) -> None:
 
 
 def _write_link(units: list[str]) -> None:
-    written = _collection.written(units)
-    if units and len(written) <= _LONGEST_LINK:
-        st.query_params["units"] = written
-    else:
-        st.query_params.pop("units", None)
+    _state.write({"units": _collection.short_link(units)})
 
 
 def _keep(release: Release, names: list[str], units: UnitSet) -> None:
@@ -170,8 +164,8 @@ def _keep(release: Release, names: list[str], units: UnitSet) -> None:
         )
     link, python, torch = st.tabs(["Link", "Python", "torch"])
     _write_link(names)
-    written = _collection.written(names)
-    if len(written) <= _LONGEST_LINK:
+    written = _collection.short_link(names)
+    if written is not None:
         query = _links.query_of({"units": written})
         link.code(_links.absolute(release, "collections", query), language=None, wrap_lines=True)
     else:

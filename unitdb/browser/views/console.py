@@ -63,7 +63,7 @@ def show(release: Release) -> None:
     )
     run = st.button("Run", type="primary", icon=":material/play_arrow:")
     if run:
-        st.query_params["sql"] = query
+        _state.write({"sql": query})
     if run or given:
         _results(release, query)
     with st.expander("Tables and columns", icon=":material/table:"):

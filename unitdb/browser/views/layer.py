@@ -34,6 +34,7 @@ def show(release: Release) -> None:
     layers = [one.layer for one in release.layers if one.model == model and one.layer in known]
     first, second = st.columns(2)
     layer = _state.one_of(first, "Layer", "layer", layers, help=help_on("layer"))
+    _state.title(f"{model}/{layer} · {release.label}")
     summary = summary[summary["layer"] == layer]
     rois = _reads.table(release, "rois")
     ordered = rois[rois["dataset"] == chosen["dataset"]].sort_values("place")["roi"]

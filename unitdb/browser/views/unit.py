@@ -12,7 +12,7 @@ from unitdb.browser._columns import ordered, unit_columns
 from unitdb.browser._intervals import with_intervals
 from unitdb.browser._layerview import channel_map, layer_of, no_place
 from unitdb.browser._unitrows import unit_rows
-from unitdb.browser._words import help_on
+from unitdb.browser._words import NO_TEST, help_on
 from unitdb.browser.views import kept
 from unitdb.browser.views.overview import scope
 from unitdb.errors import UnitdbError, closest
@@ -39,6 +39,7 @@ def show(release: Release) -> None:
     unit = _asked(release)
     if unit is None:
         return
+    _state.title(f"{unit} · {release.label}")
     model, layer, index = UnitId.parse(unit)
     accuracies: pd.DataFrame = _reads.read(release, "unit", unit)
     this = layer_of(release, model, layer)
@@ -150,6 +151,8 @@ def _accuracies(
     shown = summary.set_index("roi").loc[[roi for roi in rois if roi in known]].reset_index()
     table = ordered(shown).drop(columns="unit_id")
     st.dataframe(table, hide_index=True, column_config=unit_columns(), alt="Unit by ROI")
+    if "q" not in table:
+        st.caption(NO_TEST)
     first = summary.sort_values("mean_r", ascending=False).iloc[0]
     if np.isfinite(first["mean_r"]):
         n = sizes.max()

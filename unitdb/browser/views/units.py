@@ -10,7 +10,7 @@ import streamlit as st
 from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
 from unitdb.browser._columns import ordered, unit_columns
 from unitdb.browser._search import MEASURES, NAMES, Search
-from unitdb.browser._words import help_on
+from unitdb.browser._words import NO_TEST, help_on
 from unitdb.errors import QueryError
 from unitdb.query import from_minimum, is_edge, narrowed
 
@@ -27,37 +27,52 @@ _LABELS = {"dataset": "Dataset", "condition": "Condition", "model": "Network", "
 _LABELS |= {"roi": "ROI", "kind": "Kind of layer", "subject": "Subjects"}
 _MORE = ("kind", "subject", "channel", "rows", "columns")
 _COUNTED = 5
+_PAGE = ("after",)
+"""Parameters that name a page of the result: another choice begins at the first."""
 
 
 def show(release: Release) -> None:
     """Draw the page."""
     counts = st.empty()
-    search = _filters(release)
+    chosen = _filters(release)
+    search = chosen.resolved(_reads.subjects(release))
     why = _reads.refusal(release, search)
-    if search.subject and (search.preferred or search.by == "lead_r"):
+    if search.subject and (search.preferred or search.significant or search.by == "lead_r"):
         why = (
-            "By how much an ROI leads, and which is preferred, is known over all subjects: choose "
-            "no subjects, or another measure."
+            "Lead, preferred ROI and significance are known over all people: choose no subjects, "
+            "or leave these filters out."
         )
     if why is not None:
         st.info(why)
         return
     units = search.units(release)
     bins = _reads.bins(release, search)
-    _distribution(release, search, bins)
-    found = _counts(release, search, units, bins)
+    found = _counts(search, units, bins, release)
     total = int(found["roi"].sum())
     counts.markdown(
         f"**{total:,}** rows: units with an accuracy, each once for every ROI that it is decoded "
         "from",
         help=help_on("unit"),
     )
-    _facets(found, search)
     if total == 0:
-        st.info("No unit is left. Lower the minimum, or ask for less.")
-        return
-    _table(release, search, units, bins)
-    _take_away(release, search, units, total)
+        st.info(_none_left(release, search))
+    else:
+        _table(release, search, units, bins)
+        _download(release, chosen, units, total)
+    st.subheader("How they are spread")
+    _distribution(release, search, bins)
+    _facets(found, search)
+
+
+def _none_left(release: Release, search: Search) -> str:
+    if search.significant and not _has_q(release):
+        return f"No unit is left. {NO_TEST}"
+    return "No unit is left. Lower the minimum, or ask for less."
+
+
+def _has_q(release: Release) -> bool:
+    best = _reads.units(release, release.units().top(1), "to_pandas")
+    return bool(best["q"].notna().any())
 
 
 def _filters(release: Release) -> Search:
@@ -71,31 +86,50 @@ def _filters(release: Release) -> Search:
         names[name] = _names(place, name, several[name])
     layers = _layers(release, names.get("model") or [])
     names["layer"] = _names(places[-1], "layer", layers)
-    first, second, third = st.columns([2, 1, 1])
-    by = _state.one_of(
-        first,
-        "Decoding accuracy",
-        "by",
-        list(MEASURES),
-        on_change=_rewind,
-        help=help_on("accuracy"),
-    )
-    first.caption(f"{by}: {help_on(by)}")
+    n_subjects = _most_people(release, names.get("dataset", []))
+    first, second, third, fourth = st.columns([2, 2, 3, 3], vertical_alignment="bottom")
     minimum = _state.number(
-        second, "At least (Pearson r)", "minimum", -0.99, 1.0, None, 0.01, on_change=_rewind
+        first,
+        "Accuracy at least",
+        "minimum",
+        -0.99,
+        1.0,
+        None,
+        0.05,
+        drops=_PAGE,
+        help=help_on("accuracy"),
+        placeholder="any",
     )
-    everybody = _state.switch(
-        third,
-        "Decoded in all",
-        "everybody",
-        on_change=_rewind,
-        help="Only units with an accuracy in every subject of the dataset.",
+    people = _state.one_of(
+        second,
+        "In how many people",
+        "people",
+        ["", *map(str, range(n_subjects, 0, -1))],
+        drops=_PAGE,
+        help=help_on("people"),
+        format_func=lambda k: f"at least {k} of {n_subjects}" if k else "on average",
+    )
+    by = "mean_r"
+    if people:
+        third.caption(f"Units that reach it in {people} of {n_subjects} people or more")
+    else:
+        by = _state.one_of(
+            third,
+            "Ranked by",
+            "by",
+            list(MEASURES),
+            drops=_PAGE,
+            help=" ".join(help_on(name) for name in MEASURES),
+            format_func=MEASURES.__getitem__,
+        )
+    significant = _state.switch(
+        fourth, "Significant (q ≤ .05)", "significant", drops=_PAGE, help=help_on("q")
     )
     preferred = _state.switch(
-        third,
+        fourth,
         "Preferred ROI only",
         "preferred",
-        on_change=_rewind,
+        drops=_PAGE,
         help="Only the ROI that decodes the unit best.",
     )
     asked = any(_state.parameter(name) for name in _MORE)  # nobody should miss what is asked
@@ -111,7 +145,7 @@ def _filters(release: Release) -> Search:
         )
         place_of = {
             key: _state.text(
-                place, label, key, on_change=_rewind, placeholder="all", help=f"{what} 3 or 3-5"
+                place, label, key, drops=_PAGE, placeholder="all", help=f"{what} 3 or 3-5"
             )
             for place, label, key, what in (
                 (more[2], "Channel", "channel", help_on("channel")),
@@ -124,7 +158,8 @@ def _filters(release: Release) -> Search:
         **chosen,
         by=by,
         minimum=None if minimum is None else round(float(minimum), 2),
-        everybody=everybody,
+        people=int(people) if people else None,
+        significant=significant,
         preferred=preferred,
     )
 
@@ -132,7 +167,12 @@ def _filters(release: Release) -> Search:
 def _names(place: Any, name: str, known: list[str], *, help: str | None = None) -> list[str]:  # noqa: A002
     word = {"roi": "roi", "model": "network", "layer": "layer", "condition": "condition"}
     explained = help or (help_on(word[name]) if name in word else None)
-    return _state.some_of(place, _LABELS[name], name, known, on_change=_rewind, help=explained)
+    return _state.some_of(place, _LABELS[name], name, known, drops=_PAGE, help=explained)
+
+
+def _most_people(release: Release, datasets: list[str]) -> int:
+    every = _reads.subjects(release)
+    return max(len(names) for name, names in every.items() if not datasets or name in datasets)
 
 
 def _layers(release: Release, models: list[str]) -> list[str]:
@@ -144,8 +184,7 @@ def _layers(release: Release, models: list[str]) -> list[str]:
 
 
 def _rewind() -> None:
-    """Begin at the first page again: what is chosen has changed."""
-    st.query_params.pop("after", None)
+    _state.write({"after": None})
 
 
 def _distribution(release: Release, search: Search, bins: pd.DataFrame) -> None:
@@ -158,17 +197,17 @@ def _distribution(release: Release, search: Search, bins: pd.DataFrame) -> None:
     counts = bins.groupby("bin")["n_units"].sum().reset_index()
     counts = counts.assign(lower=counts["bin"] / 100)
     measure = f"Decoding accuracy{what} (Pearson r)"
-    chart = charts.histogram(counts, threshold=search.minimum, measure=measure)
+    chart = charts.histogram(counts, threshold=search.least, measure=measure)
     _figure.draw(release, chart, "accuracies")
 
 
 def _counts(
-    release: Release, search: Search, units: UnitSet, bins: pd.DataFrame
+    search: Search, units: UnitSet, bins: pd.DataFrame, release: Release
 ) -> dict[str, pd.Series[int]]:
     """Rows of each dataset, condition, model, layer and ROI."""
-    if is_edge(search.minimum):
+    if is_edge(search.least):
         # A row without an accuracy is in no bin, and sorting leaves it out as well.
-        kept = from_minimum(bins, search.minimum)
+        kept = from_minimum(bins, search.least)
         return {name: kept.groupby(name, observed=True)["n_units"].sum() for name in NAMES}
     facets: dict[str, pd.DataFrame] = _reads.units(release, units, "facets")
     return {name: facets[name].groupby(name, observed=True)["n_rows"].sum() for name in NAMES}
@@ -193,7 +232,7 @@ def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame)
     table = st.container()
     turn = st.container(horizontal=True, vertical_alignment="bottom")
     buttons = turn.container(horizontal=True, width="content")
-    chosen = _state.one_of(turn, "Rows of a page", "size", _SIZES, default="50", on_change=_rewind)
+    chosen = _state.one_of(turn, "Rows of a page", "size", _SIZES, default="50", drops=_PAGE)
     size = int(chosen)
     page, after = _page(release, search, units, bins, size)
     rows = ordered(page.rows)
@@ -215,6 +254,8 @@ def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame)
         buttons.button(
             "Next page", icon=":material/chevron_right:", on_click=_turn, args=(page.next,)
         )
+    if "q" not in rows and not search.subject:
+        st.caption(NO_TEST)
     ids = list(dict.fromkeys(rows["unit_id"]))
     selected = [rows["unit_id"].iloc[row] for row in event.selection.rows if row < len(rows)]
     opened = turn.selectbox("Unit of this page", ids, key=f"open {after} {ids[0]}")
@@ -231,7 +272,7 @@ def _page(
     after = _state.parameter("after")
     if after is not None:
         try:
-            some = narrowed(units, bins, size, by=search.by, minimum=search.minimum, after=after)
+            some = narrowed(units, bins, size, by=search.by, minimum=search.least, after=after)
         except QueryError:
             page = None
         else:
@@ -240,17 +281,17 @@ def _page(
             return page, after
         st.warning("This link names no page of this result; here is the first one.")
         _rewind()
-    some = narrowed(units, bins, size, by=search.by, minimum=search.minimum)
+    some = narrowed(units, bins, size, by=search.by, minimum=search.least)
     return _reads.units(release, some, "page", size, after=None), None
 
 
 def _turn(after: str) -> None:
-    st.query_params["after"] = after
+    _state.write({"after": after})
 
 
-def _take_away(release: Release, search: Search, units: UnitSet, total: int) -> None:
-    st.subheader("Take it away")
-    query = search.parameters()
+def _download(release: Release, chosen: Search, units: UnitSet, total: int) -> None:
+    st.subheader("Download")
+    query = chosen.parameters()
     files = {"csv": "CSV", "parquet": "Parquet", "npz": "Masks for numpy (.npz)"}
     if importlib.util.find_spec("torch") is not None:
         files["pt"] = "Masks for torch (.pt)"
