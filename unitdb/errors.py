@@ -262,6 +262,10 @@ class ActivationsError(UnitdbError, ValueError):
     """Activations that cannot be used: not finite, or of changing shape."""
 
 
+class InversionError(ActivationsError):
+    """A picture that cannot be found: targets of 0, or a loss that is not finite or stays."""
+
+
 class PictureError(UnitdbError, ValueError):
     """A folder of pictures, or a picture in it, that cannot be read."""
 

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import PIL.Image
 import pytest
 from click.testing import CliRunner
@@ -18,6 +19,7 @@ from tests.verification.consistent import Change
 from unitdb.cli import main
 from unitdb.errors import (
     CorruptReleaseError,
+    InversionError,
     NotKeptError,
     RecipeError,
     UnknownLayerError,
@@ -25,8 +27,9 @@ from unitdb.errors import (
     UnknownRoiError,
     UnknownSubjectError,
 )
+from unitdb.nn.learning import Run
 from unitdb.recipes import read_recipe
-from unitdb.reconstruction import PictureStep
+from unitdb.reconstruction import PictureStep, TrainStep, making
 from unitdb.release.pictured import reconstructions
 from unitdb.verification import verify
 
@@ -50,6 +53,8 @@ ASKED = f"""
      {CATEGORIES}}}
   - {{name: inverted, kind: inversion, layers: [conv, scores], sets: [[conv]], controls: 1,
      control_images: 4, subjects: [mean], judge: judge, prior: {{steps: 5}}}}
+  - {{name: learned, kind: end-to-end, size: 8, controls: 1, subjects: [mean], layers: [conv],
+     sizes: [7], steps: 100, batch: 7, loss: {{feature: 1, adversarial: 0}}}}
 """
 
 
@@ -134,7 +139,23 @@ def test_methods_say_what_pictures_are_made_from(release):
 
 def test_an_unchanged_release_is_verified(release):
     rows = verify(release.path).rows
-    assert rows["reconstruction_method"] == 3
+    assert rows["reconstruction_method"] == 5
+
+
+def test_a_network_from_voxels_to_pictures_is_one_of_the_methods(release):
+    methods = release.table("reconstruction_method").set_index("method")
+    assert methods.loc["learned", "kind"] == "end-to-end"
+    assert json.loads(methods.loc["learned", "layers"]) == ["conv"]
+    assert methods.loc["learned-7", "n_units"] == 192  # pixels
+    assert pd.isna(methods.loc["learned", "invertible"])
+    scores = release.sql("SELECT * FROM reconstruction_score WHERE kind = 'end-to-end'")
+    of = scores.set_index(["method", "source", "metric"])
+    assert of.loc[("learned", "brain", "identification"), "value"] > 0.6
+    assert of.loc[("learned", "brain", "identification"), "n_controls"] == 1
+    assert of.loc[("learned-7", "brain", "identification"), "n_controls"] == 0
+    assert not {"recovery", "projection"}.intersection(scores["source"])
+    shuffled = of.loc[("learned", "shuffled", "centred_r"), "value"]
+    assert of.loc[("learned", "brain", "centred_r"), "value"] > shuffled + 0.3
 
 
 def test_pictures_and_scores_are_read_and_written(release, tmp_path):
@@ -147,7 +168,9 @@ def test_pictures_and_scores_are_read_and_written(release, tmp_path):
     name = tmp_path / "mine/perception/mynet/ridge/mean/shuffled-2/picture-14.png"
     assert name.read_bytes() == row["png"]
     assert "identification 0." in str(found)
-    with pytest.raises(UnknownNameError, match="there are: inverted, inverted-conv, ridge"):
+    with pytest.raises(
+        UnknownNameError, match="there are: inverted, inverted-conv, learned, learned-7, ridge"
+    ):
         release.reconstructions("other")
     with pytest.raises(NotKeptError, match="no pictures are reconstructed"):
         reconstructions(release.sql, [], {}, where="release x")
@@ -176,7 +199,7 @@ def test_the_command_line_prints_scores_and_writes_pictures(release, tmp_path):
 def test_the_shipped_recipes_are_read(name):
     recipe = read_recipe(PIPELINES / f"{name}-reconstruction.yaml")
     kinds = {spec.kind for spec in recipe.reconstruction}
-    assert kinds == {"ridge", "inversion"}
+    assert kinds == {"ridge", "inversion"} | ({"end-to-end"} if name == "digits69" else set())
     judges = {spec.judge for spec in recipe.reconstruction}
     assert not judges.intersection(model.name for model in recipe.models)
 
@@ -248,6 +271,74 @@ def test_verify_computes_scores_again(release, tmp_path, table, change, says):
         verify(folder)
 
 
+@pytest.mark.robust(
+    "recipes",
+    given="a picture among others whose targets are nothing, or whose loss does not fall",
+    before="the whole build ended at it",
+    now="it has no bytes and no scores, the column `problem` says why, and the others are made",
+)
+def test_a_picture_that_cannot_be_found_is_missing_and_says_why(tmp_path, monkeypatch):
+    asked = """
+  - {name: inverted, kind: inversion, layers: [conv], controls: 1, subjects: [sub-01],
+     control_images: 4, prior: {steps: 2}}
+"""
+    right = making.PictureStep._inverted
+
+    def stays(step, targets, ids, source):
+        if "brain" in str(step.target) and "-0000" in str(step.target) and "picture-15" in ids:
+            raise InversionError("image picture-15: the loss did not fall")
+        return right(step, targets, ids, source)
+
+    monkeypatch.setattr(making.PictureStep, "_inverted", stays)
+    built = unitdb.open(run(lay_out_lab(tmp_path, asked)))
+    rows = built.sql("SELECT * FROM reconstruction WHERE problem IS NOT NULL")
+    assert set(rows["source"]) == {"brain", "nearest-training"}
+    assert set(rows["stimulus"]) == {"picture-15"}
+    assert rows["png"].isna().all()
+    assert rows["loss"].isna().all()
+    assert rows["problem"].str.contains("did not fall").all()
+    values = built.sql("SELECT * FROM reconstruction_value WHERE source = 'brain'")
+    assert values[values["stimulus"] == "picture-15"]["value"].isna().all()
+    known = values[(values["stimulus"] != "picture-15") & (values["metric"] == "pixel_r")]
+    assert known["value"].notna().all()
+    assert len(known) == 7
+    scores = built.sql("SELECT * FROM reconstruction_score WHERE source = 'brain'")
+    assert (scores.set_index("metric").loc["pixel_r", ["n_images"]] == 8).all()
+    assert verify(built.path)
+
+
+LEARNED = """
+  - {name: learned, kind: end-to-end, size: 8, controls: 1, subjects: [sub-01], folds: 3,
+     layers: [conv], steps: 10, batch: 7}
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypatch):
+    recipe = lay_out_lab(tmp_path, LEARNED)
+    made, steps = [], []
+    right, step_right = TrainStep.run, Run._step
+
+    def dies(run_, step):
+        steps.append(step)
+        if len(steps) == 25:  # in the third fold
+            raise KeyboardInterrupt
+        step_right(run_, step)
+
+    monkeypatch.setattr(TrainStep, "run", lambda step: (right(step), made.append(step.target)))
+    monkeypatch.setattr(Run, "_step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe)
+    n_done = len(made)
+    monkeypatch.setattr(Run, "_step", step_right)
+    found = contents(run(recipe))
+    assert n_done < 6
+    assert len(made) == len(set(made)) == 6  # three folds, and those of a control
+    other = contents(run(lay_out_lab(tmp_path / "other", LEARNED), workers=1))
+    for name in ("reconstruction.parquet", "reconstruction_value.parquet"):
+        assert found[name] == other[name]
+
+
 SMALL = """
   - {name: inverted, kind: inversion, layers: [conv], controls: 1, subjects: [sub-02],
      folds: 4, control_images: 4, units: {top: 20, by: training}, prior: {steps: 12, lr: 0.02}}
@@ -288,7 +379,8 @@ def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypatch
 @pytest.mark.robust(
     "recipes",
     given="a reconstruction judged by the network that is inverted, of layers, people, ROIs or "
-    "sizes that are not there, of categories that overlap, or end to end",
+    "sizes that are not there, of categories that overlap, or end to end of more pictures than "
+    "train",
     before="there was no such measure",
     now="one error that names what is wrong, before anything is computed",
 )
@@ -303,7 +395,10 @@ def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypatch
         ("kind: ridge, rois: [V9]", UnknownRoiError, "V9"),
         ("kind: ridge, categories: {a: ['x*']}", RecipeError, "fits no stimulus"),
         ("kind: ridge, categories: {a: ['*'], b: ['*1']}", RecipeError, "is in two of them"),
-        ("kind: end-to-end", RecipeError, "not built yet"),
+        ("kind: end-to-end, sizes: [14]", RecipeError, "14, and 14 pictures of sub-01 train"),
+        ("kind: end-to-end, layers: [conv9]", UnknownLayerError, "conv9"),
+        ("kind: end-to-end, loss: {feature: 1}", RecipeError, "feature takes `layers`"),
+        ("kind: end-to-end, loss: {image: 0, adversarial: 0}", RecipeError, "no `layers`"),
         (
             "kind: inversion, layers: [conv], units: {top: 3}",
             RecipeError,

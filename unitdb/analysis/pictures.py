@@ -27,6 +27,7 @@ Values = NDArray[np.generic]
 _LUMINANCE = (0.2125, 0.7154, 0.0721)
 _SIGMA = 1.5
 _WINDOW = 11  # pixels: what scikit-image takes for that sigma
+_ROUNDING = 2.0**-40  # of squared singular values
 
 
 def picture_correlation(found: Values, seen: Values, *, mean: Values | None = None) -> Array:
@@ -272,9 +273,9 @@ def identify_pictures(
 def project(features: Values, training: Values) -> Array:
     """Nearest point of the affine span of training features: what no linear decoder can exceed.
 
-    m + (φ − m) Vᵀ V, m the mean of the training features, V an orthonormal basis of what they
-    differ by. Predictions of regularised regression without a choice of voxels for each unit lie in
-    it, so that pictures from projected true features are their ceiling.
+    m + (φ − m) Dᵀ (D Dᵀ)⁺ D, m the mean of the training features, D what they differ from it by.
+    Predictions of regularised regression without a choice of voxels for each unit lie in it, so
+    that pictures from projected true features are their ceiling.
 
     Parameters
     ----------
@@ -301,11 +302,28 @@ def project(features: Values, training: Values) -> Array:
             f"features of shape {features.shape} and training of {training.shape}; of as many units"
         )
     mean = t.mean(axis=0)
-    deviations = t - mean
-    _, sizes, basis = np.linalg.svd(deviations, full_matrices=False)
-    least = max(t.shape) * np.finfo(np.float64).eps * np.linalg.norm(t)  # of rounding
-    basis = basis[sizes > least]
-    return np.asarray(mean + (x - mean) @ basis.T @ basis)
+    deviations, rest = t - mean, x - mean
+    inverse = _inverse(
+        deviations @ deviations.T, least=np.finfo(np.float64).eps * float(np.linalg.norm(t))
+    )
+    found = np.zeros_like(rest)
+    # Products of rows square the sizes and lose half of the digits; what is left of them is
+    # projected once more.
+    for _ in range(2):
+        step = (rest @ deviations.T) @ inverse @ deviations
+        found, rest = found + step, rest - step
+    return np.asarray(mean + found)
+
+
+def _inverse(gram: Array, *, least: float) -> Array:
+    """Pseudo-inverse of the products of few long rows with each other.
+
+    What is below 2⁻²⁰ of the largest singular value of the rows counts as rounding of activations,
+    which are of single precision; what is below ``least``, as that of doubles.
+    """
+    squares, vectors = np.linalg.eigh(gram)
+    kept = squares > max(_ROUNDING * squares[-1], least**2)
+    return np.asarray((vectors[:, kept] / squares[kept]) @ vectors[:, kept].T)
 
 
 def nearest(found: Values, training: Values) -> NDArray[np.intp]:

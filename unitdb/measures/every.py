@@ -11,6 +11,7 @@ from unitdb.measures.patterns import Patterns
 from unitdb.measures.predicted import Published
 from unitdb.measures.protocol import Measure
 from unitdb.measures.reconstruction import (
+    ReconstructionNetworks,
     ReconstructionPictures,
     ReconstructionScores,
     ReconstructionTargets,
@@ -27,6 +28,7 @@ MEASURES: list[Measure] = [
     IdentificationMeasure(),
     Timecourse(),
     Modulation(),
+    ReconstructionNetworks(),
     ReconstructionTargets(),
     ReconstructionPictures(),
     ReconstructionScores(),

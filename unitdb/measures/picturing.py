@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.activations import Activations, LoadedFeatures, UnitSelection, extract, select_units
 from unitdb.measures.decoded import Decoded
+from unitdb.measures.training import gathered
 from unitdb.recipes import (
     CROSS_VALIDATED,
     ChosenUnits,
+    EndToEndSpec,
     InversionSpec,
     PriorSpec,
-    RidgeSpec,
+    ReconstructionSpec,
     category_codes,
     reconstructed_sets,
 )
 from unitdb.tables import code_sha256
 
 if TYPE_CHECKING:
+    from unitdb.recipes import RidgeSpec
     from unitdb.reconstruction import (
         FeatureLayer,
+        GatherStep,
         NetworkSource,
         Person,
         PictureStep,
@@ -35,20 +39,19 @@ if TYPE_CHECKING:
         Wanted,
     )
 
-__all__ = ["Making", "makings"]
+__all__ = ["Key", "Making", "makings"]
 
 Rows = NDArray[np.intp]
+Key = tuple[int, Literal["brain", "recovery", "projection"], int]
+"""Person, source and control."""
 _TILE = 4  # pictures: what a kill loses
 _PIXELS = "pixels"
-_TRUE = ("recovery", "projection")
 
 
 def makings(decoded: Decoded) -> list[Making]:
     """Each method of the recipe, of each test set."""
     found = []
     for number, spec in enumerate(decoded.job.recipe.reconstruction):
-        if not isinstance(spec, RidgeSpec | InversionSpec):
-            continue
         sets = reconstructed_sets(decoded.job.dataset)
         conditions = sets if spec.folds is None else (CROSS_VALIDATED,)
         found += [
@@ -65,14 +68,14 @@ class Making:
     Parameters
     ----------
     decoded : Decoded
-    spec : RidgeSpec or InversionSpec
+    spec : ReconstructionSpec
     condition : str
     number : int
         Of the method in the recipe.
     """
 
     decoded: Decoded
-    spec: RidgeSpec | InversionSpec
+    spec: ReconstructionSpec
     condition: str
     number: int
 
@@ -110,8 +113,10 @@ class Making:
 
     @cached_property
     def methods(self) -> dict[str, tuple[str, ...]]:
-        """Layers of each method, by its name and in the order of depth."""
-        if isinstance(self.spec, RidgeSpec):
+        """Layers of each method, by its name and in the order of depth: of pixels its columns."""
+        if isinstance(self.spec, EndToEndSpec):
+            return {name: (name,) for name in self.spec.methods()}
+        if not isinstance(self.spec, InversionSpec):
             return {self.spec.name: (_PIXELS,)}
         order = [layer.name for layer in self.decoded.job.model.layers]
         return {
@@ -124,10 +129,13 @@ class Making:
         """What is decoded, by layer."""
         from unitdb.reconstruction import FeatureLayer
 
-        if isinstance(self.spec, RidgeSpec):
-            n_pixels = self.side**2 * self.prior.channels
-            path = self.folder / "pixels.npy"
-            return (FeatureLayer(name=_PIXELS, path=path, n_units=n_pixels, resolution=2.0**-16),)
+        if not isinstance(self.spec, InversionSpec):
+            return tuple(
+                FeatureLayer(
+                    name=name, path=self.pixels, n_units=self.n_pixels, resolution=2.0**-16
+                )
+                for (name,) in self.methods.values()
+            )
         store = self._store
         return tuple(
             FeatureLayer(
@@ -138,6 +146,16 @@ class Making:
             )
             for layer in store.meta.layers
         )
+
+    @property
+    def pixels(self) -> Path:
+        """File of all pictures, where no network is inverted."""
+        return self.folder / "pixels.npy"
+
+    @property
+    def n_pixels(self) -> int:
+        """Of a picture: numbers."""
+        return self.side**2 * self.prior.channels
 
     @cached_property
     def _store(self) -> Activations:
@@ -154,14 +172,14 @@ class Making:
     @cached_property
     def prior(self) -> PriorSpec:
         """Of the pictures."""
-        if isinstance(self.spec, RidgeSpec):
+        if not isinstance(self.spec, InversionSpec):
             return PriorSpec(pixels=self.spec.size, channels=self.spec.channels)
         return self.spec.prior
 
     @cached_property
     def side(self) -> int:
         """Of the pictures."""
-        if isinstance(self.spec, RidgeSpec):
+        if not isinstance(self.spec, InversionSpec):
             return self.spec.size
         model = self.decoded.job.model
         own = 0 if isinstance(model, LoadedFeatures) else model.spec.preprocessing.size
@@ -172,7 +190,9 @@ class Making:
         """Units that are used; None for all."""
         from unitdb.reconstruction import Wanted
 
-        if isinstance(self.spec, RidgeSpec) or not isinstance(self.spec.units, ChosenUnits):
+        if not isinstance(self.spec, InversionSpec):
+            return None
+        if not isinstance(self.spec.units, ChosenUnits):
             return None
         units, layers = self.spec.units, self.decoded.job.model.layers
         used = [layer for layer in layers if layer.name in self.methods[self.spec.name]]
@@ -199,41 +219,68 @@ class Making:
         return sum(sizes[name] for name in self.methods[method])
 
     @cached_property
-    def target_steps(self) -> dict[tuple[int, str, int], TargetStep]:
+    def keys(self) -> list[Key]:
+        """Person, source and control of all pictures: what is true takes no brain."""
+        found: list[Key] = []
+        for place in range(len(self.people)):
+            found += [(place, "brain", control) for control in range(1 + self.spec.controls)]
+            if isinstance(self.spec, InversionSpec) and self.leads(place):
+                found.append((place, "recovery", 0))  # of pixels it is the picture itself
+            if not isinstance(self.spec, EndToEndSpec) and self.leads(place):
+                found.append((place, "projection", 0))
+        return found
+
+    def made_from(self, method: str) -> list[Key]:
+        """Those that a method has: networks of fewer pictures are not trained for controls."""
+        if isinstance(self.spec, EndToEndSpec) and method != self.spec.name:
+            return [key for key in self.keys if not key[2]]
+        return self.keys
+
+    @cached_property
+    def target_steps(self) -> Mapping[Key, TargetStep | GatherStep]:
         """By person, source and control."""
+        if isinstance(self.spec, EndToEndSpec):
+            return {key: gathered(self, self.spec, key) for key in self.keys}
+        return self._decoded_targets(self.spec)
+
+    def _decoded_targets(self, spec: RidgeSpec | InversionSpec) -> dict[Key, TargetStep]:
         from unitdb.reconstruction import TargetStep
 
-        job, spec, found = self.decoded.job, self.spec, {}
+        job = self.decoded.job
         roi = spec.rois[0] if spec.rois is not None and len(spec.rois) == 1 else None
-        for place, person in enumerate(self.people):
-            sources = [("brain", control) for control in range(1 + spec.controls)]
-            sources += [(name, 0) for name in _TRUE if self.leads(place)]
-            if isinstance(spec, RidgeSpec) and ("recovery", 0) in sources:
-                sources.remove(("recovery", 0))  # it is the picture itself
-            for source, control in sources:
-                names = self.chosen(person, control=control > 0)
-                found[place, source, control] = TargetStep(
-                    name=f"{job.dataset.spec.name}/{person.name}: reconstruction {spec.name}",
-                    person=self.person_path(place),
-                    pictures=np.array([self.rows[name] for name in names], dtype=np.intp),
-                    layers=self.features,
-                    wanted=self.wanted,
-                    constant=isinstance(spec, RidgeSpec),
-                    source=source,  # type: ignore[arg-type]
-                    control=control,
-                    scaling=spec.scaling if isinstance(spec, InversionSpec) else "none",
-                    settings=job.recipe.decoder.settings(roi),
-                    seed=(job.recipe.seed, *person.subjects),
-                    target=self.folder / f"{place:03d}-{source}-{control:04d}" / "targets.npy",
-                    code=code_sha256(),
-                )
-        return found
+        return {
+            (place, source, control): TargetStep(
+                name=self.called(self.people[place]),
+                person=self.person_path(place),
+                pictures=self.rows_of(self.chosen(self.people[place], control=control > 0)),
+                layers=self.features,
+                wanted=self.wanted,
+                constant=not isinstance(spec, InversionSpec),
+                source=source,
+                control=control,
+                scaling=spec.scaling if isinstance(spec, InversionSpec) else "none",
+                settings=job.recipe.decoder.settings(roi),
+                seed=(job.recipe.seed, *self.people[place].subjects),
+                target=self.place_of(place, source, control) / "targets.npy",
+                code=code_sha256(),
+            )
+            for place, source, control in self.keys
+        }
+
+    def called(self, person: Person) -> str:
+        """Name of a person's steps, for messages."""
+        dataset = self.decoded.job.dataset.spec.name
+        return f"{dataset}/{person.name}: reconstruction {self.spec.name}"
+
+    def place_of(self, place: int, source: str, control: int) -> Path:
+        """Folder of the files of a source."""
+        return self.folder / f"{place:03d}-{source}-{control:04d}"
 
     def person_path(self, place: int) -> Path:
         """Of a person's responses."""
         return self.folder / f"{place:03d}.npz"
 
-    def picture_steps(self, method: str, key: tuple[int, str, int]) -> list[PictureStep]:
+    def picture_steps(self, method: str, key: Key) -> list[PictureStep]:
         """Tiles of a source."""
         from unitdb.reconstruction import PictureStep
 
@@ -247,7 +294,7 @@ class Making:
         folder = target.target.parent / method
         return [
             PictureStep(
-                name=f"{target.name}, {method}",
+                name=f"{self.called(self.people[key[0]])}, {method}",
                 targets=target.target,
                 first=first,
                 last=min(first + _TILE, len(names)),
@@ -268,7 +315,7 @@ class Making:
         from unitdb.reconstruction import NetworkSource
 
         job = self.decoded.job
-        if isinstance(self.spec, RidgeSpec) or isinstance(job.model, LoadedFeatures):
+        if not isinstance(self.spec, InversionSpec) or isinstance(job.model, LoadedFeatures):
             return None
         return NetworkSource(
             spec=job.model.spec,
@@ -302,7 +349,7 @@ class Making:
         for method in self.methods:
             for place, person in enumerate(self.people):
                 names = self.chosen(person)
-                own = [key for key in self.target_steps if key[0] == place]
+                own = [key for key in self.made_from(method) if key[0] == place]
                 floors = ["nearest-training"]
                 if self.leads(place):
                     floors += ["mean", *(["class-mean"] if self.spec.categories else [])]
@@ -311,8 +358,8 @@ class Making:
                     place,
                     ScoreStep(
                         seen=self.folder / "seen.npy",
-                        pictures=self._rows(names),
-                        candidates=np.sort(self._rows(person.pictures)),
+                        pictures=self.rows_of(names),
+                        candidates=np.sort(self.rows_of(person.pictures)),
                         trained=[self._trained(person, name) for name in names],
                         categories=np.array(codes, dtype=np.int64),
                         sources={
@@ -331,7 +378,8 @@ class Making:
                     ),
                 )
 
-    def _rows(self, names: Sequence[str]) -> Rows:
+    def rows_of(self, names: Sequence[str]) -> Rows:
+        """Rows of stimuli."""
         return np.array([self.rows[name] for name in names], dtype=np.intp)
 
     def _trained(self, person: Person, name: str) -> Rows:
@@ -341,7 +389,7 @@ class Making:
             for train, test in person.splits
             if (person.targets[test] == name).any()
         ]
-        return np.sort(self._rows(np.unique(np.concatenate(of)).tolist()))
+        return np.sort(self.rows_of(np.unique(np.concatenate(of)).tolist()))
 
 
 def _places(names: Sequence[str], of: Sequence[str]) -> Rows:

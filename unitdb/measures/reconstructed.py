@@ -58,7 +58,9 @@ def method_rows(each: Making) -> Rows:
             "method": method,
             "kind": spec.kind,
             "rois": json.dumps(list(spec.rois or job.dataset.rois)),
-            "layers": json.dumps(list(layers) if isinstance(spec, InversionSpec) else []),
+            "layers": json.dumps(
+                list(layers) if isinstance(spec, InversionSpec) else getattr(spec, "layers", [])
+            ),
             "n_units": each.n_units(method),
             "unit_choice": choice,
             "units_from": None if rated is None else f"{rated.label} {rated.sha256}",

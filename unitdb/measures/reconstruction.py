@@ -1,13 +1,14 @@
 """Reconstruction: pictures from responses, beside those of shuffled brains, ceilings and floors.
 
-Three measures, one after the other: what pictures are to give, the pictures, and their scores.
+Four measures, one after the other: networks that are trained, what pictures are to give, the
+pictures, and their scores.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,18 +20,42 @@ from unitdb.measures.decoded import Decoded
 from unitdb.measures.picturing import Making, makings
 from unitdb.measures.protocol import Measure, Release
 from unitdb.measures.reconstructed import method_rows, problems, score_rows
+from unitdb.measures.training import training_steps
 from unitdb.recipes import InversionSpec
 from unitdb.sealed import read_npy, read_text, write_npy
 from unitdb.tables import Rows, table_of
 
 if TYPE_CHECKING:
-    from unitdb.reconstruction import PictureStep, ScoreStep, TargetStep
+    from pathlib import Path
 
-__all__ = ["ReconstructionPictures", "ReconstructionScores", "ReconstructionTargets"]
+    from unitdb.reconstruction import GatherStep, PictureStep, ScoreStep, TargetStep, TrainStep
+
+__all__ = [
+    "ReconstructionNetworks",
+    "ReconstructionPictures",
+    "ReconstructionScores",
+    "ReconstructionTargets",
+]
 
 _KEPT_CONTROLS = 2
 _OF_ALL = ("mean", "class-mean", "nearest-training")
 _OF_ONE = ("recovery", "projection", "seen")
+
+
+class ReconstructionNetworks(Measure):
+    """Networks from voxels to pictures, one a fold."""
+
+    name = "train for pictures"
+
+    def steps(self, decoded: Decoded) -> Sequence[TrainStep]:
+        """One for each fold of each method end to end, test set, person and control."""
+        return [step for each in makings(decoded) for step in training_steps(each)]
+
+    def prepare(self, decoded: Decoded, steps: Sequence[TrainStep]) -> None:
+        """Write responses and pixels, and make the networks of the feature loss."""
+        _write_inputs(decoded, {step.person for step in steps})
+        for network in {step.features for step in steps if step.features is not None}:
+            network.load()
 
 
 class ReconstructionTargets(Measure):
@@ -38,30 +63,13 @@ class ReconstructionTargets(Measure):
 
     name = "decode for pictures"
 
-    def steps(self, decoded: Decoded) -> Sequence[TargetStep]:
+    def steps(self, decoded: Decoded) -> Sequence[TargetStep | GatherStep]:
         """One for each method, test set, person, source and control."""
         return [step for each in makings(decoded) for step in each.target_steps.values()]
 
-    def prepare(self, decoded: Decoded, steps: Sequence[TargetStep]) -> None:
+    def prepare(self, decoded: Decoded, steps: Sequence[TargetStep | GatherStep]) -> None:
         """Write responses, and pixels where these are decoded."""
-        from unitdb.reconstruction import write_person
-
-        people, job = {step.person for step in steps}, decoded.job
-        for each in makings(decoded):
-            for place, person in enumerate(each.people):
-                if (path := each.person_path(place)) in people:
-                    write_person(
-                        path,
-                        person,
-                        each.spec,
-                        job.dataset,
-                        each.condition,
-                        rows=each.rows,
-                        seed=job.recipe.seed,
-                    )
-            if not isinstance(each.spec, InversionSpec):
-                pixels = _seen(each)[..., : each.prior.channels]
-                write_npy(each.features[0].path, pixels.reshape(len(pixels), -1).astype(np.float32))
+        _write_inputs(decoded, {step.person for step in steps})
 
 
 class ReconstructionPictures(Measure):
@@ -75,7 +83,7 @@ class ReconstructionPictures(Measure):
             step
             for each in makings(decoded)
             for method in each.methods
-            for key in each.target_steps
+            for key in each.made_from(method)
             for step in each.picture_steps(method, key)
         ]
 
@@ -143,6 +151,30 @@ class ReconstructionScores(Measure):
 _KEY = ("dataset", "condition", "model", "method")
 
 
+def _write_inputs(decoded: Decoded, people: Set[Path]) -> None:
+    """Write responses of these, and pixels of the methods that have no other targets."""
+    from unitdb.reconstruction import write_person
+
+    job = decoded.job
+    for each in makings(decoded):
+        asked = False
+        for place, person in enumerate(each.people):
+            if (path := each.person_path(place)) in people:
+                asked = True
+                write_person(
+                    path,
+                    person,
+                    each.spec,
+                    job.dataset,
+                    each.condition,
+                    rows=each.rows,
+                    seed=job.recipe.seed,
+                )
+        if asked and not isinstance(each.spec, InversionSpec):
+            pixels = _seen(each)[..., : each.prior.channels]
+            write_npy(each.pixels, pixels.reshape(len(pixels), -1).astype(np.float32))
+
+
 def _seen(each: Making) -> Any:
     from unitdb.reconstruction import Window, seen_pictures
 
@@ -183,22 +215,27 @@ def _pictures(each: Making) -> Rows:
         person = each.people[place]
         names = each.chosen(person)
         base = _base(each, method) | {"kind": each.spec.kind, "subject": person.name}
-        found: list[tuple[str, int, Any, list[float], Sequence[int]]] = []
+        found: list[tuple[str, int, Any, Any, Sequence[int]]] = []
+        problems: dict[tuple[str, int], list[str | None]] = {}
         for (source, control), (steps, of) in step.sources.items():
-            pictures, losses, _ = read_pictures(steps)
-            found.append((source, control, pictures, losses, of.tolist()))
+            made = read_pictures(steps)
+            found.append((source, control, made.pictures, made.losses, of.tolist()))
+            problems[source, control] = made.problems
         floors = read_npy(step.target.with_suffix(".npy"))
         everything = range(len(names))
         found += [
-            (name, 0, floors[number], [], everything) for number, name in enumerate(step.floors)
+            (name, 0, floors[number], None, everything) for number, name in enumerate(step.floors)
         ]
+        problems["nearest-training", 0] = problems["brain", 0]
         if each.leads(place) and shown.issuperset(names):
-            found.append(("seen", 0, seen[step.pictures], [], everything))
+            found.append(("seen", 0, seen[step.pictures], None, everything))
         for source, control, pictures, losses, which in found:
             for number, place_of in enumerate(which):
                 name = names[place_of]
+                problem = problems.get((source, control), [None] * len(names))[number]
                 hidden = (
-                    (source in _OF_ONE and name not in shown)
+                    problem is not None
+                    or (source in _OF_ONE and name not in shown)
                     or (source in _OF_ALL and len(shown) < len(stimuli))
                     or control > _KEPT_CONTROLS
                 )
@@ -207,7 +244,8 @@ def _pictures(each: Making) -> Rows:
                     | {"source": source, "control": control, "stimulus": name}
                     | {"png": None if hidden else _png(pictures[number])}
                     | {"width": pictures.shape[2], "height": pictures.shape[1]}
-                    | {"loss": losses[number] if losses else None}
+                    | {"loss": None if losses is None or problem else float(losses[number])}
+                    | {"problem": problem}
                 )
     return rows
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from unitdb.errors import ActivationsError, ModelError
+from unitdb.errors import InversionError, ModelError
 from unitdb.nn.painting import Painting
 
 __all__ = ["Optimiser", "descend"]
@@ -51,7 +51,7 @@ def descend(
 
     Raises
     ------
-    ActivationsError
+    InversionError
         The loss is not finite, or never below the first.
     ModelError
         The loss does not depend on the parameters, at the start or at all.
@@ -65,7 +65,7 @@ def descend(
         nonlocal moves
         loss = loss_of(painting())
         if not bool(loss.isfinite()):
-            raise ActivationsError(
+            raise InversionError(
                 f"{where}: the loss is {loss.item()} at step {len(losses) + 1}; a smaller lr than "
                 f"{lr:g} may help"
             )
@@ -90,7 +90,7 @@ def descend(
     with torch.no_grad():
         losses.append(float(loss_of(painting())))
     if losses[0] > 0 and not min(losses[1:]) < losses[0]:
-        raise ActivationsError(
+        raise InversionError(
             f"{where}: the loss did not fall: {losses[0]:.4g} at the start, {losses[-1]:.4g} after "
             f"{steps} steps of {optimiser} with lr {lr:g}"
         )

@@ -158,8 +158,11 @@ def invert(
     Raises
     ------
     ActivationsError
-        Targets or weights of other shapes, targets that are not finite, or all 0 in a layer;
-        images of another resolution than the units; a loss that is not finite or does not fall.
+        Targets or weights of other shapes, or targets that are not finite; images of another
+        resolution than the units.
+    InversionError
+        An image cannot be found: its targets are all 0 in a layer, or its loss is not finite or
+        does not fall.
     ModelError
         The network is another than that of ``known``; activations depend on more than the picture;
         a gradient that is 0 at the start; a generator gives no picture; no preprocessing is stated.

@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from unitdb.errors import ActivationsError
+from unitdb.errors import ActivationsError, InversionError
 from unitdb.nn.selected import SelectedActivations
 
 __all__ = ["LossKind", "error_scales", "roughness"]
@@ -46,7 +46,9 @@ def error_scales(
     Raises
     ------
     ActivationsError
-        A target with a weight is not finite, or the targets of a layer are all 0 or have no weight.
+        A target with a weight is not finite.
+    InversionError
+        The targets of a layer are all 0 or have no weight.
 
     References
     ----------
@@ -67,7 +69,7 @@ def error_scales(
         norms = part.sum(-1)
         if not bool((norms > 0).all()):
             image = int((~(norms > 0)).nonzero()[0])
-            raise ActivationsError(
+            raise InversionError(
                 f"targets of layer {layer!r} for image {names[image]} are 0 or have no weight: "
                 "what is near to nothing cannot be told; leave the layer out"
             )

@@ -14,14 +14,18 @@ from unitdb.recipes.identity import (
     shown_sha256,
 )
 from unitdb.recipes.modulation import modulated_sets
+from unitdb.recipes.picturing import (
+    ChosenUnits,
+    EndToEndSpec,
+    InversionSpec,
+    PriorSpec,
+    ReconstructionSpec,
+    RidgeSpec,
+)
 from unitdb.recipes.recipe import BestUnits, Recipe, read_recipe, shipped_recipe
 from unitdb.recipes.reconstruction import (
     CROSS_VALIDATED,
     MEAN,
-    ChosenUnits,
-    InversionSpec,
-    PriorSpec,
-    RidgeSpec,
     category_codes,
     reconstructed_sets,
 )
@@ -39,6 +43,7 @@ __all__ = [
     "BestUnits",
     "ChosenUnits",
     "DatasetInput",
+    "EndToEndSpec",
     "IdentificationSpec",
     "InversionSpec",
     "Job",
@@ -46,6 +51,7 @@ __all__ = [
     "Progress",
     "RatedUnits",
     "Recipe",
+    "ReconstructionSpec",
     "RidgeSpec",
     "SubjectInput",
     "build_id",

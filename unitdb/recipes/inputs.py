@@ -21,14 +21,10 @@ from unitdb.reads import noting_reads
 from unitdb.recipes.dataset import DatasetInput, SubjectInput
 from unitdb.recipes.jobs import Job, Progress, named
 from unitdb.recipes.modulation import check_modulation
+from unitdb.recipes.picturing import ChosenUnits, InversionSpec
 from unitdb.recipes.rated import RatedUnits, rated_units
 from unitdb.recipes.recipe import Recipe
-from unitdb.recipes.reconstruction import (
-    ChosenUnits,
-    InversionSpec,
-    check_reconstruction,
-    reconstructed_sets,
-)
+from unitdb.recipes.reconstruction import check_reconstruction, reconstructed_sets
 from unitdb.responses import (
     CROSS_VALIDATION,
     TRAIN,

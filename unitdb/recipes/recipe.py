@@ -21,7 +21,7 @@ from unitdb.errors import RecipeError
 from unitdb.recipes.authors import Author, Doi, Line
 from unitdb.recipes.identification import IdentificationSpec
 from unitdb.recipes.modulation import ModulationSpec
-from unitdb.recipes.reconstruction import ReconstructionSpec, check_names
+from unitdb.recipes.picturing import ReconstructionSpec, check_names
 from unitdb.specs import Name, Spec, check_alike, read_spec
 from unitdb.unitids import UnitId
 
@@ -290,7 +290,7 @@ class Recipe(Spec):
         Identify what is predicted among many candidates.
     timecourse : TimecourseSpec, optional
         What is decoded at each time of a test set that has windows, and which layers come first.
-    reconstruction : list of RidgeSpec or InversionSpec
+    reconstruction : list of RidgeSpec, InversionSpec or EndToEndSpec
         Pictures made from what is decoded, each way by its name.
     seed : int
         Of folds and shuffling.

@@ -6,6 +6,7 @@ from unitdb.extras import need
 
 need("numba", "scipy", "torch", "PIL", "skimage", by="unitdb.reconstruction", extra="build")
 
+from unitdb.reconstruction.learned import GatherStep, TrainStep
 from unitdb.reconstruction.making import PictureStep, read_pictures
 from unitdb.reconstruction.networks import NetworkSource
 from unitdb.reconstruction.people import Person, people_of, write_person
@@ -16,11 +17,13 @@ from unitdb.reconstruction.targets import FeatureLayer, TargetStep, Wanted
 __all__ = [
     "METRICS",
     "FeatureLayer",
+    "GatherStep",
     "NetworkSource",
     "Person",
     "PictureStep",
     "ScoreStep",
     "TargetStep",
+    "TrainStep",
     "Wanted",
     "Window",
     "people_of",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from unitdb.errors import ActivationsError, UnitdbError
+from unitdb.errors import ActivationsError, InversionError, UnitdbError
 from unitdb.predictions import check_worker
 from unitdb.recipes import PriorSpec
-from unitdb.reconstruction.networks import NetworkSource
+from unitdb.reconstruction.networks import NetworkSource, look_of
 from unitdb.reconstruction.seen import Pictures
 from unitdb.sealed import is_sealed, map_npy, read_npy, read_text, write_npy, write_text
 
-__all__ = ["PictureStep", "read_pictures"]
+__all__ = ["ONE_AT_A_TIME", "Made", "PictureStep", "read_pictures"]
 
-_ONE_AT_A_TIME = threading.Lock()
+_TOLD = ("loss", "consistency", "problem")
+
+ONE_AT_A_TIME = threading.Lock()
 """Networks are traced, and tracing changes how all threads run theirs: instead, the pictures of a
 tile are shared by threads."""
 
@@ -50,7 +52,8 @@ class PictureStep:
         With the size of the picture.
     seed : int
     target : Path
-        ``.json``: loss and consistency of each; beside it the pictures, ``.npy``.
+        ``.json``: loss and consistency of each, and why there is none; beside it the pictures,
+        ``.npy``, black where there is none.
     code : str
         Hash of the code that must do it.
     """
@@ -84,11 +87,11 @@ class PictureStep:
         targets = np.concatenate([part[:, a:b] for a, b in self.columns], axis=1)
         with threadpool_limits(1):
             if self.network is None:
-                found, told = self._pixels(targets), {"loss": None, "consistency": None}
+                found, told = self._pixels(targets), dict[str, Any]()
             else:
                 try:
-                    with _ONE_AT_A_TIME:
-                        found, told = self._inverted(targets, self.network)
+                    with ONE_AT_A_TIME:
+                        found, told = self._sought(targets, self.network)
                 except UnitdbError as cause:
                     raise ActivationsError(f"{self.name}: {cause}") from None
         write_npy(self.pictures, found)
@@ -101,12 +104,36 @@ class PictureStep:
         levels = np.nan_to_num(targets).reshape(shape).clip(0, 255).round().astype(np.uint8)
         return np.ascontiguousarray(np.broadcast_to(levels, (*shape[:3], 3)))
 
-    def _inverted(
+    def _sought(
         self, targets: NDArray[np.float32], source: NetworkSource
+    ) -> tuple[Pictures, dict[str, Any]]:
+        """Pictures of a tile; where one cannot be found, the others are."""
+        try:
+            return self._inverted(targets, self.ids, source)
+        except InversionError as cause:
+            if len(targets) == 1:
+                return self._none(source), {
+                    "loss": [None],
+                    "consistency": [None],
+                    "problem": [str(cause)],
+                }
+        parts = [
+            replace(self, ids=(name,))._sought(targets[[row]], source)
+            for row, name in enumerate(self.ids)
+        ]
+        told = {key: [told[key][0] for _, told in parts] for key in _TOLD}
+        return np.concatenate([pictures for pictures, _ in parts]), told
+
+    def _none(self, source: NetworkSource) -> Pictures:
+        side = self.prior.grid or self.prior.size or source.spec.preprocessing.size
+        return np.zeros((1, side, side, 3), np.uint8)
+
+    def _inverted(
+        self, targets: NDArray[np.float32], ids: tuple[str, ...], source: NetworkSource
     ) -> tuple[Pictures, dict[str, Any]]:
         import torch
 
-        from unitdb.nn import Transform, invert
+        from unitdb.nn import invert
 
         loaded, prior = source.load(), self.prior
         used: NDArray[np.bool_] = ~np.isnan(targets)
@@ -117,21 +144,14 @@ class PictureStep:
             own = any_used[start : start + layer.n_units]
             masks[layer.name] = torch.from_numpy(own.reshape(layer.shape))
             start += layer.n_units
-        shown = loaded.spec.preprocessing
         found = invert(
             loaded.module,
             masks,
             targets[:, any_used],
             weights=used[:, any_used].astype(np.float32),
             layers={layer.name: layer.module for layer in layers},
-            transform=Transform(
-                size=shown.size,
-                crop=shown.crop,
-                interpolation=shown.interpolation,
-                mean=shown.mean,
-                std=shown.std,
-            ),
-            image_ids=self.ids,
+            transform=look_of(loaded),
+            image_ids=ids,
             prior=prior.name,
             grid=prior.grid,
             channels=prior.channels,
@@ -150,15 +170,49 @@ class PictureStep:
                 found.activations, targets[:, any_used], used[:, any_used], strict=True
             )
         ]
-        return found.images, {"loss": found.loss[:, -1].tolist(), "consistency": agreement}
+        told = {
+            "loss": found.loss[:, -1].tolist(),
+            "consistency": [None if np.isnan(r) else r for r in agreement],
+            "problem": [None] * len(ids),
+        }
+        return found.images, told
 
 
-def read_pictures(steps: list[PictureStep]) -> tuple[Pictures, list[float], list[float]]:
-    """Pictures of all tiles of a source, their losses and consistencies; none of pixels."""
-    pictures, losses, agreements = [], list[float](), list[float]()
-    for step in steps:
-        told = json.loads(read_text(step.target))
-        pictures.append(read_npy(step.pictures))
-        losses += told["loss"] or []
-        agreements += told["consistency"] or []
-    return np.concatenate(pictures), losses, agreements
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Made:
+    """Pictures of a source.
+
+    Parameters
+    ----------
+    pictures : array of shape (n, side, side, 3)
+    losses, consistencies : array of shape (n,) or None
+        None of pixels; NaN where there is no picture.
+    problems : list of (str or None)
+        Why there is no picture.
+    """
+
+    pictures: Pictures
+    losses: NDArray[np.float64] | None
+    consistencies: NDArray[np.float64] | None
+    problems: list[str | None]
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Which there are not."""
+        return np.array([problem is not None for problem in self.problems], dtype=np.bool_)
+
+
+def read_pictures(steps: list[PictureStep]) -> Made:
+    """Pictures of all tiles of a source."""
+    pictures = np.concatenate([read_npy(step.pictures) for step in steps])
+    told = [json.loads(read_text(step.target)) for step in steps]
+    if "loss" not in told[0]:
+        problems: list[str | None] = [None] * len(pictures)
+        return Made(pictures=pictures, losses=None, consistencies=None, problems=problems)
+    of = {key: [value for each in told for value in each[key]] for key in _TOLD}
+    return Made(
+        pictures=pictures,
+        losses=np.array(of["loss"], dtype=np.float64),
+        consistencies=np.array(of["consistency"], dtype=np.float64),
+        problems=of["problem"],
+    )

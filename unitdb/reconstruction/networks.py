@@ -6,13 +6,18 @@ import copy
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unitdb.activations import LoadedModel, ModelSpec, load_model
 from unitdb.errors import WorkersError
 
-__all__ = ["NetworkSource"]
+if TYPE_CHECKING:
+    from unitdb.nn import Transform
 
-_MADE: dict[tuple[str, tuple[str, ...]], LoadedModel] = {}
+__all__ = ["NetworkSource", "look_of"]
+
+_Made = dict[tuple[str, tuple[str, ...], int | None], LoadedModel]
+_MADE: _Made = {}
 _OF_THREAD = threading.local()
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -31,6 +36,8 @@ class NetworkSource:
     layers : tuple of str
     sha256 : str
         That it must have.
+    size : int, optional
+        Side of its input, where that is another than its own: the same weights.
     """
 
     spec: ModelSpec
@@ -38,6 +45,7 @@ class NetworkSource:
     seed: int
     layers: tuple[str, ...]
     sha256: str
+    size: int | None = None
 
     def load(self) -> LoadedModel:
         """The network of this thread: a copy, since no two may run one at once.
@@ -50,9 +58,8 @@ class NetworkSource:
         WorkersError
             Other weights, or another version of a package, than where the build runs.
         """
-        key = (self.sha256, self.layers)
-        own: dict[tuple[str, tuple[str, ...]], LoadedModel]
-        own = _OF_THREAD.__dict__.setdefault("networks", {})
+        key = (self.sha256, self.layers, self.size)
+        own: _Made = _OF_THREAD.__dict__.setdefault("networks", {})
         if key not in own:
             with _ONE_AT_A_TIME:
                 made = _MADE.get(key) or self._make()
@@ -67,4 +74,24 @@ class NetworkSource:
                 f"network {self.spec.name!r} has other weights, or another version of a package, "
                 "here than where the build runs"
             )
-        return found
+        if self.size is None:
+            return found
+        shown = self.spec.preprocessing
+        other = shown.model_copy(update={"size": self.size, "resize": None, "crop": shown.crop})
+        spec = self.spec.model_copy(update={"preprocessing": other, "check": None})
+        return load_model(spec, folder=self.folder, seed=self.seed, layers=self.layers)
+
+
+def look_of(loaded: LoadedModel) -> Transform:
+    """What a network takes of a picture, as :mod:`unitdb.nn` has it."""
+    from unitdb.nn import Transform
+
+    shown = loaded.spec.preprocessing
+    return Transform(
+        size=shown.size,
+        crop=shown.crop,
+        interpolation=shown.interpolation,
+        mean=shown.mean,
+        std=shown.std,
+        channels=shown.channels,
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.errors import RecipeError
-from unitdb.recipes import CROSS_VALIDATED, MEAN, DatasetInput, InversionSpec, RidgeSpec
+from unitdb.recipes import CROSS_VALIDATED, MEAN, DatasetInput, ReconstructionSpec
 from unitdb.responses import average_repeats, image_folds
 from unitdb.sealed import sealing
 
@@ -61,7 +61,7 @@ class Person:
 
 
 def people_of(
-    spec: RidgeSpec | InversionSpec, dataset: DatasetInput, condition: str, *, seed: int
+    spec: ReconstructionSpec, dataset: DatasetInput, condition: str, *, seed: int
 ) -> list[Person]:
     """Whose pictures a method makes: the mean first, then people in the order of the dataset.
 
@@ -99,7 +99,7 @@ def people_of(
 
 
 def _person(
-    spec: RidgeSpec | InversionSpec, dataset: DatasetInput, number: int, condition: str, seed: int
+    spec: ReconstructionSpec, dataset: DatasetInput, number: int, condition: str, seed: int
 ) -> Person:
     subject = dataset.subjects[number]
     targets, splits, _ = _arranged(spec, dataset, number, condition, seed)
@@ -107,7 +107,7 @@ def _person(
 
 
 def _arranged(
-    spec: RidgeSpec | InversionSpec, dataset: DatasetInput, number: int, condition: str, seed: int
+    spec: ReconstructionSpec, dataset: DatasetInput, number: int, condition: str, seed: int
 ) -> tuple[
     NDArray[np.str_],
     tuple[tuple[Rows, Rows], ...],
@@ -151,7 +151,7 @@ def _arranged(
 def write_person(
     path: Path,
     person: Person,
-    spec: RidgeSpec | InversionSpec,
+    spec: ReconstructionSpec,
     dataset: DatasetInput,
     condition: str,
     *,
@@ -168,7 +168,7 @@ def write_person(
     ----------
     path : Path
     person : Person
-    spec : RidgeSpec or InversionSpec
+    spec : ReconstructionSpec
     dataset : DatasetInput
     condition : str
     rows : dict of str to int

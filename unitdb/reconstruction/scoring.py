@@ -101,16 +101,23 @@ class ScoreStep:
         with threadpool_limits(1):
             seen = read_npy(self.seen)
             found: dict[Key, tuple[Pictures, Rows, Values]] = {}
+            missing: dict[Key, NDArray[np.bool_]] = {}
             for key, (steps, of) in self.sources.items():
-                made, _, agreement = read_pictures(steps)
-                own = {"consistency": np.array(agreement)} if agreement else {}
-                found[key] = (made, of, own)
+                made = read_pictures(steps)
+                agreement = made.consistencies
+                own = {} if agreement is None else {"consistency": agreement}
+                found[key], missing[key] = (made.pictures, of, own), made.missing
             floors = []
             for name in self.floors:
                 brain = found[("brain", 0)][0] if name == "nearest-training" else None
                 floors.append(self._floor(name, seen, brain))
                 found[(name, 0)] = (floors[-1], np.arange(len(self.pictures)), {})
+                if brain is not None:
+                    missing[(name, 0)] = missing[("brain", 0)]
             self._score(found, seen)
+            for key, none in missing.items():
+                for values in found[key][2].values():
+                    values[none] = np.nan
         beside = self.target.with_suffix(".npy")
         write_npy(beside, np.stack(floors) if floors else np.empty(0, np.uint8))
         rows = [

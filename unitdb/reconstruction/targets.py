@@ -23,7 +23,7 @@ from unitdb.sealed import read_npz, sealed_shape, write_npy
 if TYPE_CHECKING:
     from unitdb.decoding import RoiDecoder
 
-__all__ = ["FeatureLayer", "Source", "TargetStep", "Wanted"]
+__all__ = ["FeatureLayer", "Source", "TargetStep", "Wanted", "shuffled_rows"]
 
 Rows = NDArray[np.intp]
 Floats = NDArray[np.floating]
@@ -146,7 +146,9 @@ class TargetStep:
             test = test[np.isin(rows[test], self.pictures)]
             if not len(test):
                 continue
-            of_samples = self._shuffled(rows, train, number)
+            of_samples = shuffled_rows(
+                rows, train, seed=self.seed, control=self.control, split=number
+            )
             decoder = None
             if self.source == "brain":
                 decoder = RoiDecoder(arrays["values"], [(train, test)], self.settings)
@@ -230,15 +232,30 @@ class TargetStep:
         decoder = RoiDecoder(values, splits, self.settings)
         return decoder.accuracy(_OfSamples(features, rows), resolution=layer.resolution)
 
-    def _shuffled(self, rows: Rows, train: Rows, split: int) -> Rows:
-        """Rows of the samples, pictures that train exchanged where this is a control."""
-        if not self.control:
-            return rows
-        rng = np.random.Generator(np.random.PCG64([*self.seed, self.control, split]))
-        images, of_sample = np.unique(rows[train], return_inverse=True)
-        found = rows.copy()
-        found[train] = images[rng.permutation(len(images))[of_sample]]
-        return found
+
+def shuffled_rows(
+    rows: Rows, train: Rows, *, seed: Sequence[int], control: int, split: int
+) -> Rows:
+    """Rows of the samples, pictures that train exchanged where this is a control.
+
+    Parameters
+    ----------
+    rows : array of shape (n_samples,)
+        Picture of each sample.
+    train : array of int
+        Samples that train.
+    seed : sequence of int
+    control : int
+        From 1; 0 leaves all as they are.
+    split : int
+    """
+    if not control:
+        return rows
+    rng = np.random.Generator(np.random.PCG64([*seed, control, split]))
+    images, of_sample = np.unique(rows[train], return_inverse=True)
+    found = rows.copy()
+    found[train] = images[rng.permutation(len(images))[of_sample]]
+    return found
 
 
 class _OfSamples:

@@ -30,7 +30,7 @@ _KIND = Column(
     name="kind",
     type=NAME,
     description="ridge: pixels are decoded as units are; inversion: a picture is sought that "
-    "drives the network as is decoded",
+    "drives the network as is decoded; end-to-end: a network is trained from voxels to pictures",
     pattern="ridge|inversion|end-to-end",
 )
 _SUBJECT = Column(
@@ -95,8 +95,12 @@ TABLES = (
             _METHOD,
             _KIND,
             text("rois", "ROIs whose voxels stand side by side, JSON list"),
-            text("layers", "Layers whose units are decoded, JSON list; empty of pixels"),
-            count("n_units", "Units of these that pictures are made from", unit="units"),
+            text("layers", "Layers whose units are decoded, or compared by the loss, JSON list"),
+            count(
+                "n_units",
+                "Units that are decoded and pictures made from; without any, pixels",
+                unit="units",
+            ),
             text("unit_choice", "all, random, or top or bottom and by what they are chosen"),
             text(
                 "units_from",
@@ -120,13 +124,13 @@ TABLES = (
                 "recovery_identification",
                 "identification of pictures from true features",
                 unit="share",
-                null="NULL of pixels",
+                null="NULL where nothing is inverted",
             ),
             Column(
                 name="invertible",
                 type=pa.bool_(),
                 description="Whether that is .95 or more: whether these units can be inverted",
-                null="NULL of pixels",
+                null="NULL where nothing is inverted",
             ),
         ),
         primary_key=_KEY,
@@ -153,7 +157,7 @@ TABLES = (
                 type=pa.binary(),
                 description="The picture, PNG; scores are of these very bytes",
                 null="NULL of what would show a picture that may not be shown (sources that do not "
-                "come from a brain), and of shuffled brains after the second",
+                "come from a brain), of shuffled brains after the second, and where `problem` is",
             ),
             count("width", "Width", unit="pixels", minimum=1),
             count("height", "Height", unit="pixels", minimum=1),
@@ -161,8 +165,13 @@ TABLES = (
                 name="loss",
                 type=pa.float64(),
                 description="Loss after the last step; compares pictures of one method alone",
-                null="NULL where nothing was sought",
+                null="NULL where nothing was sought, or found",
                 minimum=0.0,
+            ),
+            text(
+                "problem",
+                "Why no picture was found; it has no scores either",
+                null="NULL where there is one",
             ),
         ),
         primary_key=(*_KEY, "subject", "source", "control", "stimulus"),
@@ -185,7 +194,9 @@ TABLES = (
             _STIMULUS,
             _METRIC,
             _score(
-                "value", "The score", null="NULL where a picture does not vary, or has no rival"
+                "value",
+                "The score",
+                null="NULL where a picture does not vary, has no rival, or was not found",
             ),
         ),
         primary_key=(*_KEY, "subject", "source", "control", "stimulus", "metric"),
