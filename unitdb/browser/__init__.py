@@ -27,6 +27,7 @@ _OPTIONS = [
     "--server.address=127.0.0.1",
     "--browser.gatherUsageStats=false",
     "--client.toolbarMode=viewer",  # no button that would deploy the page to a cloud
+    "--client.showErrorDetails=none",  # no traceback, and no link that would carry it elsewhere
     "--server.fileWatcherType=none",
 ]
 

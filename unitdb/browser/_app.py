@@ -21,6 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 
+# Results on the first screen; captions that stand out from their ground by 4.5 to 1 and more.
+_STYLE = """
+<style>
+[data-testid=stMainBlockContainer] { padding: 3.75rem 2.5rem 2rem; }
+[data-testid=stMain] [data-testid=stVerticalBlock] { gap: .75rem; }
+[data-testid=stMain] h2 { padding: .25rem 0; font-size: 1.6rem; }
+[data-testid=stMain] h3 { padding: .5rem 0 0; font-size: 1.2rem; }
+[data-testid=stMetricValue] { font-size: 1.5rem; }
+[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * { color: inherit; }
+[data-testid=stCaptionContainer] { opacity: .82; }
+</style>
+"""
+
+
 def show(first: str = "overview") -> None:
     """Show the page that the URL asks for, or the first."""
     st.set_page_config(page_title="unitdb", layout="wide")
@@ -44,6 +58,7 @@ def show(first: str = "overview") -> None:
         )
         for page in there
     }
+    st.html(_STYLE)
     _links.remember(chosen)
     page = st.navigation(list(chosen.values()), position="hidden")
     if release is not None:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 
-def draw(release: Release, chart: Any, name: str) -> None:
+def draw(
+    release: Release, chart: Any, name: str, *, choose: str | None = None
+) -> list[dict[str, Any]]:
     """Draw a figure.
 
     Parameters
@@ -25,8 +27,21 @@ def draw(release: Release, chart: Any, name: str) -> None:
         From ``unitdb.browser.charts``.
     name : str
         What its files are called; different for each figure of a page.
+    choose : str, optional
+        A selection of the chart that readers make.
+
+    Returns
+    -------
+    list of dict
+        What they have selected.
     """
-    st.altair_chart(chart)
+    event: Any = None
+    if choose is None:
+        st.altair_chart(chart)
+    else:
+        event = st.altair_chart(
+            chart, on_select="rerun", selection_mode=choose, key=f"{name} chosen"
+        )
     file = f"{release.name}-{release.version}-{name}"
     with st.popover("Save figure", type="tertiary", icon=":material/download:"):
         st.download_button(
@@ -45,3 +60,5 @@ def draw(release: Release, chart: Any, name: str) -> None:
             on_click="ignore",
             key=f"{name} png",
         )
+    chosen: list[dict[str, Any]] = event.selection.get(choose, []) if event else []
+    return chosen

@@ -11,7 +11,7 @@ from unitdb.resolution import DOUBLE, is_constant
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PICTURES", "labelled", "most_and_least", "strip"]
+__all__ = ["PICTURES", "labelled", "most_and_least", "strip", "thumbnail"]
 
 PICTURES = 6
 """In a row."""
@@ -50,6 +50,16 @@ def strip(rows: pd.DataFrame, *, shown: bool) -> str:
     """
     figures = "".join(_figure(row, shown=shown) for row in rows.to_dict("records"))
     return f'<div style="{_ROW}">{figures}</div>'
+
+
+def thumbnail(row: dict[Any, Any]) -> str:
+    """A picture alone, named for those who do not see it; ``stimulus`` and ``thumbnail``."""
+    name = escape(str(row["stimulus"]))
+    data = b64encode(bytes(row["thumbnail"])).decode()
+    return (
+        f'<img src="data:image/jpeg;base64,{data}" alt="{name}" title="{name}" '
+        'style="width:96px;max-width:100%;display:block">'
+    )
 
 
 def _figure(row: dict[Any, Any], *, shown: bool) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "back_to",
     "chosen_release",
     "download",
+    "go",
     "leave_marks",
     "query_of",
     "remember",
@@ -66,6 +67,13 @@ def to(
     if page in known:
         asked = {**chosen_release(), **(parameters or {})}
         place.page_link(known[page], label=label, query_params=asked, icon=icon)
+
+
+def go(page: str, parameters: Mapping[str, Any]) -> None:
+    """Show a page instead, where the release has it."""
+    known = st.session_state.get(_PAGES, {})
+    if page in known:
+        st.switch_page(known[page], query_params={**chosen_release(), **parameters})
 
 
 def chosen_release() -> dict[str, str]:

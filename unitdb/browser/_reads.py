@@ -34,6 +34,7 @@ __all__ = [
     "of_catalogue",
     "opened",
     "read",
+    "read_sql",
     "refusal",
     "subjects",
     "table",
@@ -85,6 +86,12 @@ def of_catalogue(reference: str) -> str:
 def read(release: Release, method: str, /, *args: Any, **kwargs: Any) -> Any:
     """Call a reading method of a release, or take what it gave before."""
     return _read(_key(release), method, args, tuple(sorted(kwargs.items())), release)
+
+
+def read_sql(release: Release, query: str, values: list[Any]) -> Any:
+    """Run a query of ours with its values, or take what it gave before."""
+    texts = tuple(tuple(one) if isinstance(one, list) else one for one in values)
+    return _sql(_key(release), query, texts, release)
 
 
 def table(release: Release, name: str) -> pd.DataFrame:
@@ -155,6 +162,16 @@ def _read(
     _release: Release,
 ) -> Any:
     return getattr(_release, method)(*args, **dict(kwargs))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _sql(
+    key: tuple[str, str],  # noqa: ARG001
+    query: str,
+    values: tuple[Any, ...],
+    _release: Release,
+) -> Any:
+    return _release.sql(query, [list(one) if isinstance(one, tuple) else one for one in values])
 
 
 @st.cache_data(max_entries=128, show_spinner=False)

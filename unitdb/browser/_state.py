@@ -87,9 +87,9 @@ def one_of(
     _say_wrong(label, key, options)
     if len(options) == 1:
         return options[0]
-    usual = default if default in options else options[0]
+    usual = default if default is not None and default in options else options[0]
     given = parameter(key)
-    value = usual if given is None or given not in options else given
+    value = given if given is not None and given in options else usual
     st.session_state[key] = value
     place.selectbox(
         label,

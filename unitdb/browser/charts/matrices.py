@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import altair as alt
 import numpy as np
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["density", "feature_map", "heat_map", "pair_matrix"]
 
 _ROW = 30  # pixels
+_LOW_ROW = 17
+_TALL_UP_TO = 12
+"""Rows of more are lower, so that a deep network fits a screen."""
 _AROUND = 150  # axis above and legend below: Streamlit counts them in the height
 _NUMBERS_UP_TO = 10
 """Columns that have room for a number in each cell."""
@@ -27,8 +30,13 @@ def heat_map(
     legend: str,
     rows: str = "Layer",
     columns: str = "Region of interest (ROI)",
+    details: pd.DataFrame | None = None,
+    strong: str | None = None,
+    choose: str | None = None,
 ) -> Any:
     """Draw a number for each layer and ROI, written in its cell; the first row lowest.
+
+    Colours begin at 0: what lies below has the colour of 0.
 
     Parameters
     ----------
@@ -38,6 +46,12 @@ def heat_map(
         What the number is, with its unit.
     rows, columns : str
         Titles of the axes.
+    details : DataFrame, optional
+        ``down``, ``across``, and columns that are shown of a cell, by their titles.
+    strong : str, optional
+        Column of ``details`` that is True where the number is written in bold.
+    choose : str, optional
+        Name of the selection of a cell, whose ``down`` and ``across`` Streamlit gives.
     """
     down, across = [str(name) for name in matrix.index], [str(name) for name in matrix.columns]
     values = pd.DataFrame(
@@ -47,7 +61,12 @@ def heat_map(
             "r": matrix.to_numpy(dtype=float).ravel(),
         }
     ).dropna(subset="r")
-    low, high = float(values["r"].min()), float(values["r"].max())
+    more: list[str] = []
+    if details is not None:
+        values = values.merge(details.astype({"down": str, "across": str}), on=["down", "across"])
+        more = [str(name) for name in details if name not in {"down", "across", strong}]
+    values = values.assign(bold=values[strong] if strong is not None else False)
+    high = max(float(values["r"].max()), 0.01)
     cells = alt.Chart(values).encode(
         x=alt.X(
             "across:N",
@@ -56,28 +75,48 @@ def heat_map(
             scale=alt.Scale(domain=across),
             axis=alt.Axis(labelAngle=-40 if len(across) > _NUMBERS_UP_TO else 0, orient="top"),
         ),
-        y=alt.Y("down:N", title=rows, sort=down[::-1], axis=alt.Axis(labelLimit=110)),
+        y=alt.Y(
+            "down:N",
+            title=rows,
+            sort=down[::-1],
+            axis=alt.Axis(labelLimit=110, labelOverlap=False),
+        ),
         tooltip=[
             alt.Tooltip("down:N", title=rows),
             alt.Tooltip("across:N", title=columns),
             alt.Tooltip("r:Q", title=legend, format=".3f"),
+            *(alt.Tooltip(f"{name}:N", title=name) for name in more),
         ],
     )
     colours = alt.Color(
         "r:Q",
-        scale=alt.Scale(scheme=SEQUENTIAL, domain=[low, high]),
+        scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, high], clamp=True),
         legend=alt.Legend(
             title=legend, orient="bottom", titleLimit=320, gradientLength=200, tickCount=4
         ),
     )
-    chart: Any = cells.mark_rect().encode(color=colours)
+    tiles = cells.mark_rect().encode(color=colours)
+    if choose is not None:
+        tiles = tiles.mark_rect(cursor="pointer").add_params(
+            alt.selection_point(name=choose, fields=["down", "across"])
+        )
+    chart: Any = tiles
+    n_rows = values["down"].nunique()
+    row = _ROW if n_rows <= _TALL_UP_TO else _LOW_ROW
     if len(across) <= _NUMBERS_UP_TO:
         # Cividis runs from dark to light: the number must stand out from both.
-        ink = alt.when(alt.datum["r"] > (low + high) / 2).then(alt.value("black"))
-        chart += cells.mark_text(fontSize=12).encode(
-            text=alt.Text("r:Q", format=".2f"), color=ink.otherwise(alt.value("white"))
+        ink = alt.when(alt.datum["r"] > high / 2).then(alt.value("black"))
+        weights: tuple[tuple[Literal["bold", "normal"], str], ...] = (
+            ("bold", "datum.bold"),
+            ("normal", "!datum.bold"),
         )
-    height = _ROW * values["down"].nunique() + _AROUND
+        for weight, kept in weights:
+            chart += (
+                cells.transform_filter(kept)
+                .mark_text(fontSize=12 if row == _ROW else 11, fontWeight=weight)
+                .encode(text=alt.Text("r:Q", format=".2f"), color=ink.otherwise(alt.value("white")))
+            )
+    height = row * n_rows + _AROUND
     return finished(chart.properties(height=height), description=f"{legend}, {rows} by {columns}")
 
 

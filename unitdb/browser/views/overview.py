@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
-from unitdb.browser._words import help_on
+from unitdb.browser._answer import best_score, cells, significant
+from unitdb.browser._images import thumbnail
+from unitdb.browser._preferred import preferred, shown_units
+from unitdb.browser._words import NO_TEST, help_on
+from unitdb.query import col
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from unitdb.release import Description, Release
 
 __all__ = ["show"]
@@ -19,34 +22,43 @@ __all__ = ["show"]
 _FIGURES = {
     "accuracy": (
         "The hierarchy",
-        "How well units of each layer are decoded from each region: mean over units, then subjects",
+        "how well a layer's units are decoded",
         "Mean decoding accuracy (Pearson r)",
+        "layer_summary",
     ),
     "agreement": (
-        "Agreement of subjects",
-        "Whether the same units are well decoded in two people: mean over pairs of subjects",
+        "Agreement of people",
+        "the same units in two people?",
         "Inter-subject correlation (Pearson r)",
+        "intersubject",
     ),
 }
+_BEST = 6
 
 
 def show(release: Release) -> None:
     """Draw the page."""
     held: Description = _reads.read(release, "describe")
     st.markdown(
-        "Each **unit** of a deep network computes one number from a picture. This database says "
-        "how well that number can be read from a person's brain activity while they see the "
-        "picture: "
-        "the unit's **decoding accuracy**.",
+        "How well can each **unit** of a deep network be read from a person's brain activity while "
+        "they see a picture? That is the unit's **decoding accuracy**.",
         help=help_on("accuracy"),
     )
-    st.text(held.description)
-    _contents(held)
     chosen = scope(release, held)
+    _answer(release, chosen)
     for place, measure in zip(st.columns(2), _FIGURES, strict=True):
         with place:
             _matrix(release, measure, chosen)
+    st.caption(
+        "Colours begin at 0, which is chance where there are no controls. **Bold**: above chance "
+        "in everybody, by each person's 95 % interval. Click a cell to open its layer."
+    )
+    _in_everybody(held, chosen)
+    _best_units(release, chosen)
     _next()
+    st.subheader("About this release")
+    st.text(held.description)
+    _contents(held)
     with st.expander("What it holds", icon=":material/database:"):
         _table(held)
     st.subheader("How to cite")
@@ -92,16 +104,109 @@ def _contents(held: Description) -> None:
             st.metric(label, f"{count:,}", help=explained, width="content")
 
 
+def _here(release: Release, name: str, chosen: dict[str, str]) -> pd.DataFrame:
+    rows = _reads.table(release, name)
+    for column, value in chosen.items():
+        rows = rows[rows[column] == value] if len(rows) else rows
+    return rows
+
+
+def _answer(release: Release, chosen: dict[str, str]) -> None:
+    """The numbers that a reader asks for first."""
+    score = best_score(_here(release, "hierarchy", chosen))
+    found = significant(_here(release, "layer_summary", chosen))
+    with st.container(horizontal=True, gap="large"):
+        if score is not None:
+            with st.container(width="content"):
+                st.metric("BH score", score[0], help=help_on("bh"), width="content")
+                st.caption(f"{score[1]}  \n{score[2]}")
+        with st.container(width="content"):
+            label = "Significant units (q < .05)"
+            if found is None:
+                st.metric(label, "no test", help=NO_TEST, width="content")
+            else:
+                roi, n, of = found
+                st.metric(label, f"{n:,}", help=help_on("q"), width="content")
+                st.caption(f"of {of:,}, from {_state.code(roi)}, mean over people")
+
+
 def _matrix(release: Release, measure: str, chosen: dict[str, str]) -> None:
-    title, caption, legend = _FIGURES[measure]
+    title, caption, legend, table = _FIGURES[measure]
     word = "accuracy" if measure == "accuracy" else "agreement"
-    st.subheader(title, help=help_on(word))
-    st.caption(caption)
+    st.markdown(f"**{title}** · {caption}", help=help_on(word))
     matrix: pd.DataFrame = _reads.read(release, "layer_by_roi", measure, **chosen)
     if matrix.isna().to_numpy().all():
         st.info("There is none: it takes two subjects or more.")
         return
-    _figure.draw(release, charts.heat_map(matrix, legend=legend), measure)
+    details = _details(cells(_here(release, table, chosen), measure), measure)
+    chart = charts.heat_map(matrix, legend=legend, details=details, strong="strong", choose="cell")
+    clicked = _figure.draw(release, chart, measure, choose="cell")
+    if clicked:
+        layer, roi = clicked[-1]["down"], clicked[-1]["across"]
+        _links.go("layer", {**chosen, "layer": layer, "roi": roi})
+
+
+def _details(found: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """What is said of a cell beside its number."""
+    of = "people" if measure == "accuracy" else "pairs"
+    known = found["low"].notna()
+    interval = [
+        f"{low:.3f} to {high:.3f}" for low, high in zip(found["low"], found["high"], strict=True)
+    ]
+    above = [
+        "unknown" if n != n else f"{n:.0f} of {of_n} {of}"
+        for n, of_n in zip(found["n_above"], found["n"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "down": found["layer"],
+            "across": found["roi"],
+            "95 % interval (mean of ends)": pd.Series(interval, found.index).where(known, "none"),
+            "chance": found["chance"].map("{:.3f}".format),
+            "above chance": above,
+            "strong": found["n_above"] == found["n"],
+        }
+    )
+
+
+def _in_everybody(held: Description, chosen: dict[str, str]) -> None:
+    """Links to the units that a region decodes in everybody."""
+    (dataset,) = (row for row in held.datasets if row["dataset"] == chosen["dataset"])
+    n = len(dataset["subjects"])
+    asked = {**chosen, "people": str(n), "minimum": "0.2"}
+    st.markdown(f"**Units decoded in all {n} people** (r ≥ .2 in each), from")
+    with st.container(horizontal=True):
+        for roi in dataset["rois"]:
+            _links.to(st, "units", roi, {**asked, "roi": roi}, icon=":material/search:")
+
+
+def _best_units(release: Release, chosen: dict[str, str]) -> None:
+    """Units with the highest accuracies that are kept with pictures that may be shown."""
+    there = shown_units(release, chosen["dataset"], chosen["model"])
+    if not there:
+        return
+    scope: dict[str, Any] = dict(chosen)
+    best = release.units(**scope).where(col.rank <= _BEST).among(there).sort("mean_r")
+    rows = _reads.units(release, best, "to_pandas").drop_duplicates("unit_id")[:_BEST]
+    if rows.empty:
+        return
+    st.markdown("**Best decoded units**, with the picture that drives each most")
+    pictures = preferred(release, chosen["dataset"], rows["unit_id"].tolist(), 1)
+    of_unit = dict(zip(pictures["unit_id"], pictures.to_dict("records"), strict=True))
+    for place, row in zip(st.columns(_BEST), rows.to_dict("records"), strict=False):
+        unit, roi = str(row["unit_id"]), str(row["roi"])
+        with place:
+            picture = of_unit.get(unit)
+            if picture is not None:
+                st.html(thumbnail(picture))
+            _links.to(
+                st, "unit", unit.partition("/")[2], {"unit": unit, **_scope(chosen), "roi": roi}
+            )
+            st.caption(f"{_state.code(roi)}: r = {row['mean_r']:.2f}")
+
+
+def _scope(chosen: dict[str, str]) -> dict[str, str]:
+    return {key: chosen[key] for key in ("dataset", "condition")}
 
 
 def _next() -> None:
@@ -116,8 +221,6 @@ def _next() -> None:
 
 
 def _table(held: Description) -> None:
-    import pandas as pd
-
     st.dataframe(
         pd.DataFrame(
             [

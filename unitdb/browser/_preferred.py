@@ -1,0 +1,74 @@
+"""Pictures that drive units most, of many units at once: for galleries and strips."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unitdb.browser import _reads
+from unitdb.release.kept import NEEDS
+from unitdb.unitids import UNIT_ID_SQL, UnitId
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from unitdb.release import Release
+
+__all__ = ["preferred", "shown_units"]
+
+# Few units are kept: the table is small, whatever the size of the release.
+_PREFERRED = f"""
+SELECT unit_id, stimulus, place, thumbnail FROM (
+  SELECT *, row_number() OVER (PARTITION BY unit_id ORDER BY place) AS shown FROM (
+    SELECT dataset, stimulus, {UNIT_ID_SQL} AS unit_id,
+      row_number() OVER (PARTITION BY model, layer, unit ORDER BY activation DESC, stimulus)
+        AS place
+    FROM activation WHERE dataset = ? AND model IN (SELECT unnest(?))
+      AND layer IN (SELECT unnest(?)) AND (model, layer, unit) IN (
+        SELECT (m, l, u) FROM (SELECT unnest(?) AS m, unnest(?) AS l, unnest(?) AS u))
+  ) JOIN stimuli USING (dataset, stimulus) WHERE thumbnail IS NOT NULL
+) WHERE shown <= ? ORDER BY unit_id, place
+""".strip()  # noqa: S608 - values are bound
+
+_SHOWN = f"""
+SELECT DISTINCT {UNIT_ID_SQL} AS unit_id FROM activation WHERE dataset = ? AND model = ?
+  AND EXISTS (FROM stimuli WHERE dataset = ? AND thumbnail IS NOT NULL)
+""".strip()  # noqa: S608
+
+
+def preferred(release: Release, dataset: str, units: Sequence[str], n: int) -> pd.DataFrame:
+    """The pictures that drive each unit most, of those that may be shown.
+
+    Parameters
+    ----------
+    release : Release
+    dataset : str
+    units : sequence of str
+        ``model/layer/unit``.
+    n : int
+        Pictures of a unit, at the most.
+
+    Returns
+    -------
+    DataFrame
+        ``unit_id``, ``stimulus``, ``place`` (among all pictures, from 1), ``thumbnail``; no rows
+        of units that are not kept.
+    """
+    import pandas as pd
+
+    if NEEDS not in release.tables or not units:
+        return pd.DataFrame(columns=["unit_id", "stimulus", "place", "thumbnail"])
+    parsed = [UnitId.parse(unit) for unit in units]
+    models, layers, indices = ([one[i] for one in parsed] for i in range(3))
+    asked = [dataset, sorted(set(models)), sorted(set(layers)), models, layers, indices, n]
+    found: pd.DataFrame = _reads.read_sql(release, _PREFERRED, asked)
+    return found
+
+
+def shown_units(release: Release, dataset: str, model: str) -> list[str]:
+    """Units of a network that are kept, where there are pictures that may be shown."""
+    if NEEDS not in release.tables:
+        return []
+    found = _reads.read_sql(release, _SHOWN, [dataset, model, dataset])
+    return sorted(found["unit_id"])
