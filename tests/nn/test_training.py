@@ -49,6 +49,20 @@ def halved(pictures: torch.Tensor) -> torch.Tensor:
     return pictures / 255
 
 
+@pytest.mark.parametrize("bounded", [True, False])
+def test_it_may_start_at_the_mean_picture(data, bounded):
+    vectors, pictures = data
+    training = dataclasses.replace(
+        SMALL, steps=1, lr=1e-9, start="mean", bounded=bounded, adversarial=0
+    )
+    found = nn.train_generator(vectors, pictures, training=training)
+    made = found.pictures(vectors)[..., :1].astype(float)
+    mean = pictures.mean(axis=0)
+    assert abs(made.mean(axis=0) - mean).max() < 25
+    assert made.std(axis=0).mean() < pictures.std(axis=0).mean() / 3
+    assert np.corrcoef(made.mean(axis=0).ravel(), mean.ravel())[0, 1] > 0.95
+
+
 def test_it_learns_pictures_of_vectors_it_has_not_seen(data):
     vectors, pictures = data
     training = nn.Training(

@@ -106,7 +106,7 @@ def _settings(spec: EndToEndSpec) -> Training:
         "feature": losses.feature if spec.layers else 0.0,
         "adversarial": losses.adversarial,
     }
-    first = Training()
+    first = Training(start="mean")
     if spec.preset == "shen2019":  # its own weights, where the recipe does not say others
         first, weights = SHEN2019, {name: weights[name] for name in losses.model_fields_set}
     return replace(first, seed=spec.seed, **weights, **changed)

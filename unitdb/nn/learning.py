@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from unitdb.errors import ModelError
-from unitdb.nn.networks import Critic
+from unitdb.nn.networks import Critic, begin_with
 from unitdb.nn.painting import resized
 from unitdb.nn.seeking import rng_of
 from unitdb.nn.selected import SelectedActivations
@@ -103,6 +103,8 @@ class Run:
         self._network.mean, self._network.sd = mean, sd
         self._network.low = torch.maximum(mean - _SDS * sd, vectors.amin(0))
         self._network.high = torch.minimum(mean + _SDS * sd, vectors.amax(0))
+        if training.start == "mean":
+            begin_with(self._network, pictures.float().mean(0))
         self._scores = torch.where(sd > 0, (vectors - mean) / sd, torch.zeros_like(vectors))
         self._critic = Critic(
             settings["channels"], layers=training.critic, rng=rng_of(training.seed, "critic")

@@ -11,7 +11,14 @@ from torch.nn.utils import skip_init
 
 from unitdb.errors import ModelError
 
-__all__ = ["Critic", "PictureNetwork", "Stage", "coarsest", "default_stages"]
+__all__ = [
+    "Critic",
+    "PictureNetwork",
+    "Stage",
+    "begin_with",
+    "coarsest",
+    "default_stages",
+]
 
 Stage = tuple[int, int | None]
 """Channels of a doubling (transposed convolution 4/2), and of the convolution after it, if any."""
@@ -38,7 +45,8 @@ class PictureNetwork(nn.Module):
     """Vectors → pictures: linear layers, then a map that is doubled until it is the picture.
 
     Vectors are z-scored by what the network was trained on (buffers ``mean`` and ``sd``); an entry
-    that did not vary there counts nothing.
+    that did not vary there counts nothing. Buffer ``base`` is added to what the maps give: 0, or
+    what makes a picture that the network begins with.
 
     Parameters
     ----------
@@ -101,6 +109,7 @@ class PictureNetwork(nn.Module):
         self.register_buffer("sd", torch.ones(n_inputs))
         self.register_buffer("low", torch.full((n_inputs,), -torch.inf))
         self.register_buffer("high", torch.full((n_inputs,), torch.inf))
+        self.register_buffer("base", torch.zeros(channels, size, size))
         linear: list[nn.Module] = []
         width = n_inputs
         for wide in (*hidden, coarse * self.side**2):
@@ -148,8 +157,26 @@ class PictureNetwork(nn.Module):
             0–255.
         """
         first = self.linear(scores).unflatten(1, (self.coarse, self.side, self.side))
-        found: torch.Tensor = self.maps(first)
+        found: torch.Tensor = self.maps(first) + self.base
         return 255 * torch.sigmoid(found) if self.bounded else found + 127.5
+
+
+def begin_with(network: PictureNetwork, picture: torch.Tensor) -> None:
+    """Have an untrained network give one picture, whatever the vector, and little else.
+
+    Parameters
+    ----------
+    network : PictureNetwork
+        Its buffer ``base`` is set, and its last convolution made a tenth.
+    picture : tensor of shape (channels, size, size)
+        0–255; within 2 of the ends where the network is bounded, so that it can move away.
+    """
+    base = picture - 127.5
+    if network.bounded:
+        base = torch.logit(picture.clamp(2, 253) / 255)
+    network.base = base.to(torch.float32)
+    with torch.no_grad():
+        cast(nn.Conv2d, network.maps[-1]).weight.mul_(0.1)
 
 
 class Critic(nn.Module):

@@ -29,7 +29,7 @@ __all__ = [
     "write_tensors",
 ]
 
-FORMAT = "unitdb generator 1"
+FORMAT = "unitdb generator 2"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

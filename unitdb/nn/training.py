@@ -40,6 +40,9 @@ class Training:
         Squared errors divided by the variance of what they are of, or half their sums.
     hidden, coarse, stages, bounded
         Of the :class:`PictureNetwork`.
+    start : {"grey", "mean"}
+        What an untrained network makes: anything about grey, or the training pictures' mean. Of
+        pictures on black, networks that start from grey may turn all black and learn no more.
     critic : sequence of (int, int, int)
         Kernel, stride and channels of each convolution of the critic.
     steps, batch : int
@@ -66,6 +69,7 @@ class Training:
     coarse: int = 32
     stages: tuple[Stage, ...] | None = None
     bounded: bool = True
+    start: Literal["grey", "mean"] = "grey"
     critic: tuple[tuple[int, int, int], ...] = ((4, 2, 24), (4, 2, 48), (3, 2, 64))
     steps: int = 400
     batch: int = 30
