@@ -27,7 +27,7 @@ from unitdb.recipes import (
 from unitdb.tables import code_sha256
 
 if TYPE_CHECKING:
-    from unitdb.recipes import RidgeSpec
+    from unitdb.recipes import PriorSource, RidgeSpec
     from unitdb.reconstruction import (
         FeatureLayer,
         GatherStep,
@@ -181,9 +181,15 @@ class Making:
         """Of the pictures."""
         if not isinstance(self.spec, InversionSpec):
             return self.spec.size
+        if self._generator is not None:
+            return self._generator.side
         model = self.decoded.job.model
         own = 0 if isinstance(model, LoadedFeatures) else model.spec.preprocessing.size
         return self.spec.prior.grid or own
+
+    @property
+    def _generator(self) -> PriorSource | None:
+        return self.decoded.job.priors.get(self.spec.name)
 
     @cached_property
     def wanted(self) -> Wanted | None:
@@ -303,6 +309,8 @@ class Making:
                 layers=used,
                 network=self._network,
                 prior=self.prior,
+                generator=self._generator,
+                side=self.side,
                 seed=spec.seed if isinstance(spec, InversionSpec) else 0,
                 target=folder / f"{first:05d}.json",
                 code=code_sha256(),

@@ -22,6 +22,7 @@ from unitdb.recipes.picturing import (
     ReconstructionSpec,
     RidgeSpec,
 )
+from unitdb.recipes.priors import PriorSource
 from unitdb.recipes.recipe import BestUnits, Recipe, read_recipe, shipped_recipe
 from unitdb.recipes.reconstruction import (
     CROSS_VALIDATED,
@@ -47,6 +48,7 @@ __all__ = [
     "IdentificationSpec",
     "InversionSpec",
     "Job",
+    "PriorSource",
     "PriorSpec",
     "Progress",
     "RatedUnits",

@@ -22,6 +22,7 @@ from unitdb.recipes.dataset import DatasetInput, SubjectInput
 from unitdb.recipes.jobs import Job, Progress, named
 from unitdb.recipes.modulation import check_modulation
 from unitdb.recipes.picturing import ChosenUnits, InversionSpec
+from unitdb.recipes.priors import read_priors
 from unitdb.recipes.rated import RatedUnits, rated_units
 from unitdb.recipes.recipe import Recipe
 from unitdb.recipes.reconstruction import check_reconstruction, reconstructed_sets
@@ -62,6 +63,9 @@ def read_jobs(
     )
     judges, of_judges = _judges(recipe, folder=folder, data=data)
     check_reconstruction(recipe.reconstruction, read, [model for model, _ in models], judges)
+    with noting_reads() as files:
+        priors = read_priors(recipe.reconstruction, folder=folder, seed=recipe.seed)
+    of_priors = [Use(path=path, role="model") for path in sorted(files)]
     places = Places(folder=folder, cache=cache, data=data, datasets=datasets)
     jobs = []
     for model, uses in models:
@@ -71,10 +75,11 @@ def read_jobs(
                 recipe=recipe,
                 dataset=d,
                 model=model,
-                uses=merge_uses([*d.uses, *uses, *of_sets, *of_judges]),
+                uses=merge_uses([*d.uses, *uses, *of_sets, *of_judges, *of_priors]),
                 candidates=sets,
                 judges=judges,
                 rated=_rated(recipe, d, model, folder=folder),
+                priors=priors,
                 folder=folder,
             )
             for d in read

@@ -11,6 +11,7 @@ from unitdb.activations import LoadedFeatures
 from unitdb.candidates import CandidateSet
 from unitdb.recipes.dataset import DatasetInput
 from unitdb.recipes.identity import build_id, sets_sha256, shown_sha256
+from unitdb.recipes.priors import PriorSource
 from unitdb.recipes.rated import RatedUnits
 from unitdb.recipes.recipe import Recipe
 from unitdb.recipes.shown import set_rows, stimulus_rows
@@ -51,6 +52,8 @@ class Job:
         Networks that tell its pictures apart, and the layers that do.
     rated : mapping of str to RatedUnits
         By the name of a reconstruction, units as another release rates them.
+    priors : mapping of str to PriorSource
+        By the name of a reconstruction, the generator that its pictures are sought among.
     folder : Path
         Of the recipe, which files of networks are relative to.
     """
@@ -62,6 +65,7 @@ class Job:
     candidates: Mapping[str, CandidateSet] = field(default_factory=dict)
     judges: Mapping[str, LoadedModel] = field(default_factory=dict)
     rated: Mapping[str, RatedUnits] = field(default_factory=dict)
+    priors: Mapping[str, PriorSource] = field(default_factory=dict)
     folder: Path = Path()
 
     @property
@@ -71,6 +75,7 @@ class Job:
         others = {
             "candidates": sets,
             "judges": {name: judge.model_sha256 for name, judge in self.judges.items()},
+            "priors": {name: each.sha256 for name, each in self.priors.items()},
             "rated": {name: each.sha256 for name, each in self.rated.items()},
         }
         return {key: found for key, found in others.items() if found} | {

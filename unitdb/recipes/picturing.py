@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
-from unitdb.specs import Name, Spec, check_alike
+from unitdb.activations.models import Factory
+from unitdb.specs import Name, RelativePath, Spec, check_alike
 
 __all__ = [
     "ChosenUnits",
     "EndToEndSpec",
+    "GeneratorSpec",
     "InversionSpec",
     "LossSpec",
     "PriorSpec",
@@ -59,6 +61,61 @@ class ChosenUnits(Spec):
         return next(n for n in (self.top, self.bottom, self.random) if n is not None)
 
 
+class GeneratorSpec(Spec):
+    """A network from latents to pictures, whose latent is sought (``unitdb.nn.Generator``).
+
+    Whatever the latent, its pictures look like those that it was trained on, of shuffled brains
+    too.
+
+    Parameters
+    ----------
+    file : str, optional
+        Written by ``unitdb generator train``, relative to the recipe's folder. This or ``factory``.
+    factory : str, optional
+        As of ``own_models``: ``package.module:callable``, or ``file.py:callable``.
+    factory_options : dict
+        Keyword arguments of the factory.
+    weights : str, optional
+        File of a ``state_dict``; by default the factory loads its own.
+    latent : list of int
+        Shape of one latent, of a factory's network.
+    output : (float, float)
+        What a factory's network gives for black and for white; [-1, 1] after a tanh.
+    start : float, optional
+        SD of the first latent; of a file the mean that it was trained with, else 0.
+    lower, upper : float, optional
+        Bounds of a latent's entries; of a file those that it was trained with.
+    decay : float, optional
+        After each step z ← (1 − decay) z.
+    crop : int, optional
+        Side in pixels of the centred square of the output that is the picture.
+    """
+
+    file: RelativePath | None = None
+    factory: Factory | None = None
+    factory_options: dict[str, JsonValue] = Field(default_factory=dict)
+    weights: RelativePath | None = None
+    latent: list[Annotated[int, Field(ge=1)]] = Field(default_factory=list)
+    output: tuple[float, float] = (0.0, 255.0)
+    start: Annotated[float, Field(ge=0)] | None = None
+    lower: float | None = None
+    upper: float | None = None
+    decay: Annotated[float, Field(ge=0, lt=1)] | None = None
+    crop: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_network(self) -> GeneratorSpec:
+        if (self.file is None) == (self.factory is None):
+            raise ValueError("say one of `file` and `factory`")
+        if (self.factory is None) != (not self.latent):
+            raise ValueError("`latent`, the shape of one latent, goes with `factory`")
+        if self.file is not None:
+            of_factory = {"factory_options", "weights", "output"} & self.model_fields_set
+            if of_factory:
+                raise ValueError(f"`{min(of_factory)}` goes with `factory`")
+        return self
+
+
 class PriorSpec(Spec):
     """What a picture is made of while it is sought (``unitdb.nn.invert``).
 
@@ -67,6 +124,8 @@ class PriorSpec(Spec):
     pyramid, pixels, dip : int, optional
         The prior, and the side of the network's input; by default the pyramid, and the side that
         the network's preprocessing has.
+    generator : GeneratorSpec, optional
+        In place of these.
     grid : int, optional
         Side of the picture, where that is less: low-resolution stimuli.
     channels : {3, 1}
@@ -88,6 +147,7 @@ class PriorSpec(Spec):
     pyramid: Annotated[int, Field(ge=1)] | None = None
     pixels: Annotated[int, Field(ge=1)] | None = None
     dip: Annotated[int, Field(ge=1)] | None = None
+    generator: GeneratorSpec | None = None
     grid: Annotated[int, Field(ge=1)] | None = None
     channels: Literal[1, 3] = 3
     steps: Annotated[int, Field(ge=1)] = 150
@@ -99,13 +159,16 @@ class PriorSpec(Spec):
 
     @model_validator(mode="after")
     def _one_prior(self) -> PriorSpec:
-        if sum(n is not None for n in (self.pyramid, self.pixels, self.dip)) > 1:
-            raise ValueError("say one of `pyramid`, `pixels` and `dip`")
+        priors = (self.pyramid, self.pixels, self.dip, self.generator)
+        if sum(one is not None for one in priors) > 1:
+            raise ValueError("say one of `pyramid`, `pixels`, `dip` and `generator`")
+        if self.generator is not None and self.grid is not None:
+            raise ValueError("`grid` does not go with a generator, whose pictures have a size")
         return self
 
     @property
     def name(self) -> Literal["pyramid", "pixels", "dip"]:
-        """Of the prior."""
+        """Of the prior, where it is no generator."""
         if self.pixels is not None:
             return "pixels"
         return "pyramid" if self.dip is None else "dip"

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from unitdb.errors import ActivationsError, InversionError, UnitdbError
 from unitdb.predictions import check_worker
-from unitdb.recipes import PriorSpec
+from unitdb.recipes import PriorSource, PriorSpec
 from unitdb.reconstruction.networks import NetworkSource, look_of
 from unitdb.reconstruction.seen import Pictures
 from unitdb.sealed import is_sealed, map_npy, read_npy, read_text, write_npy, write_text
@@ -49,7 +49,10 @@ class PictureStep:
     network : NetworkSource or None
         None where the targets are pixels.
     prior : PriorSpec
-        With the size of the picture.
+    generator : PriorSource or None
+        That the prior names.
+    side : int
+        Of a picture.
     seed : int
     target : Path
         ``.json``: loss and consistency of each, and why there is none; beside it the pictures,
@@ -67,6 +70,8 @@ class PictureStep:
     layers: tuple[str, ...]
     network: NetworkSource | None
     prior: PriorSpec
+    generator: PriorSource | None
+    side: int
     seed: int
     target: Path
     code: str
@@ -98,8 +103,7 @@ class PictureStep:
         write_text(self.target, json.dumps(told), others=[self.pictures])
 
     def _pixels(self, targets: NDArray[np.float32]) -> Pictures:
-        side = self.prior.size or 0
-        shape = (len(targets), side, side, self.prior.channels)
+        shape = (len(targets), self.side, self.side, self.prior.channels)
         # A pixel that is the same in all pictures that train is predicted as it is there.
         levels = np.nan_to_num(targets).reshape(shape).clip(0, 255).round().astype(np.uint8)
         return np.ascontiguousarray(np.broadcast_to(levels, (*shape[:3], 3)))
@@ -112,21 +116,14 @@ class PictureStep:
             return self._inverted(targets, self.ids, source)
         except InversionError as cause:
             if len(targets) == 1:
-                return self._none(source), {
-                    "loss": [None],
-                    "consistency": [None],
-                    "problem": [str(cause)],
-                }
+                none = np.zeros((1, self.side, self.side, 3), np.uint8)
+                return none, {"loss": [None], "consistency": [None], "problem": [str(cause)]}
         parts = [
             replace(self, ids=(name,))._sought(targets[[row]], source)
             for row, name in enumerate(self.ids)
         ]
         told = {key: [told[key][0] for _, told in parts] for key in _TOLD}
         return np.concatenate([pictures for pictures, _ in parts]), told
-
-    def _none(self, source: NetworkSource) -> Pictures:
-        side = self.prior.grid or self.prior.size or source.spec.preprocessing.size
-        return np.zeros((1, side, side, 3), np.uint8)
 
     def _inverted(
         self, targets: NDArray[np.float32], ids: tuple[str, ...], source: NetworkSource
@@ -152,7 +149,7 @@ class PictureStep:
             layers={layer.name: layer.module for layer in layers},
             transform=look_of(loaded),
             image_ids=ids,
-            prior=prior.name,
+            prior=prior.name if self.generator is None else self.generator.load(),
             grid=prior.grid,
             channels=prior.channels,
             steps=prior.steps,
