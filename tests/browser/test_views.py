@@ -8,12 +8,16 @@ import re
 
 import numpy as np
 import pandas as pd
+import PIL.Image
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.browser.conftest import texts
 from tests.tiny import make_older
 from unitdb import reference
 from unitdb.browser._images import labelled, strip
+from unitdb.browser._own import with_own
 from unitdb.browser.views import console, subjects
 from unitdb.release import Release
 
@@ -28,9 +32,21 @@ def test_a_unit_shows_its_rows_rank_and_neighbours(shown: Release, visit) -> Non
         assert table.loc[row.roi, "mean_r"] == row.mean_r
         assert table.loc[row.roi, "rank"] == row.rank
     best = rows.sort_values("mean_r", ascending=False).iloc[0]
-    assert f"`{best['roi']}`: mean r = {best['mean_r']:.3f}, rank {best['rank']} of 18" in texts(
-        app
-    )
+    v4 = rows.set_index("roi").loc["V4"]
+    r = shown.unit(UNIT).loc["sim-a", "perception", "V4"].dropna()
+    above = int((np.tanh(np.arctanh(r) - 1.959964 / np.sqrt(97)) > 0).sum())  # 100 test images
+    assert (
+        f"Decoded from `V4` above chance in {above} of {len(r)} people (95 % interval above 0): "
+        f"mean r = {v4['mean_r']:.3f}, q = {v4['q']:.2g}, rank {int(v4['rank'])} of 18 units"
+    ) in texts(app)
+    assert best["roi"] in {"V1", "V4"}
+    beside = shown.units(dataset="sim-a", layer="conv1", roi="V4").to_pandas().set_index("rank")
+    linked = {one.proto.label: one.proto.query_string for one in app.get("page_link")}
+    for label, step in (("Next better", -1), ("Next worse", 1)):
+        if v4["rank"] + step in beside.index:
+            unit = beside["unit_id"][v4["rank"] + step]
+            assert f"unit={unit}".replace("/", "%2F") in linked[label]
+            assert "roi=V4" in linked[label]
     alike = shown.similar(UNIT, 10, dataset="sim-a")
     assert list(app.dataframe[1].value["unit_id"]) == list(alike["unit_id"])
     assert "Channel 1 of 2, row 1 of 3, column 1 of 3" in texts(app)
@@ -48,15 +64,66 @@ def test_a_unit_that_is_kept_shows_predictions_and_pictures(shown: Release, visi
     assert sorted(found["subject"].unique()) == [f"{s}: r = {r[s]:.2f}" for s in ("S1", "S2", "S3")]
     assert "subject=S2" in said.replace("&amp;", "&")  # of the link
     stimuli = shown.stimuli(UNIT, 6, dataset="sim-a")
-    most, least = (element.proto.body for element in app.get("html"))
+    most, least = (one.proto.body for one in app.get("html") if "<figure" in one.proto.body)
     for written, rows in ((most, stimuli[:6]), (least, stimuli[6:][::-1])):
         names = re.findall(r'alt="([^"]*)"', written)
         assert [html.unescape(name) for name in names] == rows["stimulus"].tolist()
         assert written.count('src="data:image/jpeg;base64,') == 6
     assert "CC0, noise" in said
+    activations = shown.table("activation").astype({"stimulus": str, "layer": str})
+    of = activations[activations["dataset"] == "sim-a"]
+    wide = of.pivot_table(index="stimulus", columns=["layer", "unit"], values="activation")
+    r = wide.corr()["conv1", 13].drop(("conv1", 13)).sort_values(ascending=False)
+    links = [one.proto.label for one in app.get("page_link") if "(r = " in one.proto.label]
+    assert links == [f"{layer}/{unit} (r = {one:.2f})" for (layer, unit), one in r.items()]
     ceilings = app.dataframe[-1].value
     np.testing.assert_allclose(ceilings["explainable_r"], shown.explainable(UNIT)["explainable_r"])
     assert ceilings["above_ceiling"].any()
+
+
+def test_pictures_that_may_not_be_shown_are_left_out_or_from_an_own_folder(
+    tiny_copy, tmp_path, monkeypatch: pytest.MonkeyPatch, visit
+) -> None:
+    """The first pictures are such that may be shown; own copies stand for the others."""
+    path = tiny_copy / "stimuli.parquet"
+    table = pq.read_table(path)
+    release = Release(tiny_copy)
+    order = release.stimuli(UNIT, dataset="sim-a")["stimulus"].tolist()
+    hidden = [name in order[1:3] for name in table["stimulus"].to_pylist()]
+    pictures = table["thumbnail"].to_pylist()
+    kept = [None if hide else one for hide, one in zip(hidden, pictures, strict=True)]
+    place = table.schema.get_field_index("thumbnail")
+    table = table.set_column(place, table.schema.field(place), pa.array(kept, pa.binary()))
+    pq.write_table(table, path)
+    monkeypatch.setenv("UNITDB_RELEASE", str(tiny_copy))
+
+    def names() -> list[str]:
+        bodies = [one.proto.body for one in visit("unit", unit=UNIT, dataset="sim-a").get("html")]
+        most = next(body for body in bodies if "<figure" in body)
+        assert "may not be shown" not in most
+        return [html.unescape(name) for name in re.findall(r'alt="([^"]*)"', most)]
+
+    assert names() == [order[0], *order[3:8]]
+    own = tmp_path / "own"
+    own.mkdir()
+    PIL.Image.new("RGB", (200, 100), "red").save(own / f"{order[1]}.png")
+    (own / f"{order[2]}.png").write_bytes(b"no picture")
+    monkeypatch.setenv("UNITDB_PICTURES", str(own))
+    assert names() == [*order[:2], *order[3:7]]
+
+
+def test_nothing_outside_of_the_folder_of_pictures_is_read(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
+    PIL.Image.new("RGB", (8, 8)).save(inside / "fine.png")
+    (inside / "link.png").symlink_to(tmp_path / "secret.png")
+    monkeypatch.setenv("UNITDB_PICTURES", str(inside))
+    names = ["fine", "../secret", str(tmp_path / "secret.png"), "link", "a\0b", "x" * 9999, "."]
+    rows = pd.DataFrame({"stimulus": names, "thumbnail": None})
+    assert with_own(rows)["thumbnail"].notna().tolist() == [True, *[False] * 6]
 
 
 def test_names_of_pictures_are_no_html() -> None:

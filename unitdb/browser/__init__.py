@@ -15,13 +15,24 @@ if TYPE_CHECKING:
     from unitdb.browser._downloads import routes
     from unitdb.browser._hosts import middleware
 
-__all__ = ["RELEASE_VARIABLE", "SCRIPT", "middleware", "routes", "run", "server"]
+__all__ = [
+    "PICTURES_VARIABLE",
+    "RELEASE_VARIABLE",
+    "SCRIPT",
+    "middleware",
+    "routes",
+    "run",
+    "server",
+]
 
 SCRIPT = Path(__file__).with_name("_app.py")
 """What Streamlit runs for each reader."""
 
 RELEASE_VARIABLE = "UNITDB_RELEASE"
 """Environment variable that names the release to show; without it the reader picks one."""
+
+PICTURES_VARIABLE = "UNITDB_PICTURES"
+"""Environment variable that names a folder of the reader's own copies of pictures."""
 
 _OPTIONS = [
     "--server.address=127.0.0.1",
@@ -33,7 +44,7 @@ _OPTIONS = [
 
 
 def server(
-    release: str | None = None, *, releases: Path | None = None
+    release: str | None = None, *, releases: Path | None = None, pictures: Path | None = None
 ) -> tuple[list[str], dict[str, str]]:
     """Give the command that serves the pages on this machine, and its environment.
 
@@ -43,6 +54,9 @@ def server(
         Folder or name of the release to show; without it the reader picks one.
     releases : Path, optional
         Folder of releases.
+    pictures : Path, optional
+        Folder of the reader's own copies of pictures that a release may not carry, named like the
+        stimuli.
 
     Raises
     ------
@@ -55,11 +69,15 @@ def server(
         environment[RELEASE_VARIABLE] = release
     if releases is not None:
         environment["UNITDB_RELEASES"] = str(releases)
+    if pictures is not None:
+        environment[PICTURES_VARIABLE] = str(pictures.absolute())
     script = str(Path(__file__).with_name("_server.py"))
     return [sys.executable, "-m", "streamlit", "run", script, *_OPTIONS], environment
 
 
-def run(release: str | None = None, *, releases: Path | None = None) -> int:
+def run(
+    release: str | None = None, *, releases: Path | None = None, pictures: Path | None = None
+) -> int:
     """Serve the pages until interrupted; arguments and errors as in :func:`server`.
 
     Returns
@@ -67,7 +85,7 @@ def run(release: str | None = None, *, releases: Path | None = None) -> int:
     int
         Exit code of Streamlit.
     """
-    command, environment = server(release, releases=releases)
+    command, environment = server(release, releases=releases, pictures=pictures)
     return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unitdb.browser import _reads
+from unitdb.browser._own import has_folder, with_own
 from unitdb.release.kept import NEEDS
 from unitdb.unitids import UNIT_ID_SQL, UnitId
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from unitdb.release import Release
 
-__all__ = ["preferred", "shown_units"]
+__all__ = ["alike", "preferred", "shown_units"]
 
 # Few units are kept: the table is small, whatever the size of the release.
 _PREFERRED = f"""
@@ -27,9 +28,20 @@ SELECT unit_id, stimulus, place, thumbnail FROM (
     FROM activation WHERE dataset = ? AND model IN (SELECT unnest(?))
       AND layer IN (SELECT unnest(?)) AND (model, layer, unit) IN (
         SELECT (m, l, u) FROM (SELECT unnest(?) AS m, unnest(?) AS l, unnest(?) AS u))
-  ) JOIN stimuli USING (dataset, stimulus) WHERE thumbnail IS NOT NULL
+  ) JOIN stimuli USING (dataset, stimulus) WHERE thumbnail IS NOT NULL OR place <= ?
 ) WHERE shown <= ? ORDER BY unit_id, place
 """.strip()  # noqa: S608 - values are bound
+
+_LOOKED_FOR = 24
+"""Pictures of a unit that are looked for in the reader's own folder."""
+
+_ALIKE = f"""
+SELECT {UNIT_ID_SQL} AS unit_id, corr(activation, own) AS r FROM activation JOIN (
+  SELECT stimulus, activation AS own FROM activation
+  WHERE dataset = ? AND model = ? AND layer = ? AND unit = ?
+) USING (stimulus) WHERE dataset = ? AND model = ? AND NOT (layer = ? AND unit = ?)
+GROUP BY ALL HAVING NOT isnan(r) ORDER BY r DESC, unit_id LIMIT ?
+""".strip()  # noqa: S608
 
 _SHOWN = f"""
 SELECT DISTINCT {UNIT_ID_SQL} AS unit_id FROM activation WHERE dataset = ? AND model = ?
@@ -61,8 +73,25 @@ def preferred(release: Release, dataset: str, units: Sequence[str], n: int) -> p
         return pd.DataFrame(columns=["unit_id", "stimulus", "place", "thumbnail"])
     parsed = [UnitId.parse(unit) for unit in units]
     models, layers, indices = ([one[i] for one in parsed] for i in range(3))
-    asked = [dataset, sorted(set(models)), sorted(set(layers)), models, layers, indices, n]
-    found: pd.DataFrame = _reads.read_sql(release, _PREFERRED, asked)
+    asked = [dataset, sorted(set(models)), sorted(set(layers)), models, layers, indices]
+    few = _LOOKED_FOR if has_folder() else 0
+    found: pd.DataFrame = _reads.read_sql(release, _PREFERRED, [*asked, few, n + few])
+    found = with_own(found).dropna(subset="thumbnail")
+    return found.groupby("unit_id").head(n)
+
+
+def alike(release: Release, dataset: str, unit: str, n: int) -> pd.DataFrame:
+    """Kept units of the same network whose activations over pictures are most like the unit's.
+
+    Returns
+    -------
+    DataFrame
+        ``unit_id`` and ``r``: Pearson correlation over pictures; the highest first.
+    """
+    model, layer, index = UnitId.parse(unit)
+    found: pd.DataFrame = _reads.read_sql(
+        release, _ALIKE, [dataset, model, layer, index, dataset, model, layer, index, n]
+    )
     return found
 
 

@@ -20,14 +20,19 @@ __all__ = ["app", "report", "report_writer"]
 
 @click.command()
 @click.argument("release", required=False)
+@click.option(
+    "--pictures",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of your own copies of pictures that a release may not carry.",
+)
 @click.pass_context
-def app(ctx: click.Context, release: str | None) -> None:
+def app(ctx: click.Context, release: str | None, pictures: Path | None) -> None:
     """Look at a release in the browser.
 
     In Python: unitdb.browser.run(RELEASE)
     """
     root: Path = ctx.obj
-    command, environment = server(release, releases=root)
+    command, environment = server(release, releases=root, pictures=pictures)
     # This process becomes the server, so that a signal to the one is a signal to the other.
     os.execve(command[0], command, environment)  # noqa: S606
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,13 +25,17 @@ CATEGORIES = (
 )
 """Okabe and Ito (2008), Color Universal Design, with grey for black: seen on dark ground too; then
 two of Paul Tol's."""
-SEQUENTIAL: Literal["cividis"] = "cividis"
+SEQUENTIAL: Any = {"name": "cividis", "extent": [0.3, 1]}
+"""Without its darkest third, which cannot be told from a dark ground."""
+_MANY: Any = {"name": "viridis", "extent": [0.3, 1]}
 
 
 def categorical(names: list[str]) -> Any:
-    """Scale of colours for names, the same for the same list."""
+    """Scale of colours for names, the same for the same list, and no colour twice."""
     import altair as alt
 
+    if len(names) > len(CATEGORIES):
+        return alt.Scale(domain=names, scheme=alt.SchemeParams(**_MANY))
     colours = [CATEGORIES[place % len(CATEGORIES)] for place in range(len(names))]
     return alt.Scale(domain=names, range=colours)
 
@@ -40,6 +44,14 @@ def by_roi(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str], *, angl
     """Begin a figure of subjects side by side in each ROI; labels of ROIs stand at an angle."""
     import altair as alt
 
+    # More than there are hues: people are told apart by their place, and named in the tooltip.
+    colour: Any = alt.value(CATEGORIES[0])
+    if len(subjects) <= len(CATEGORIES):
+        colour = alt.Color(
+            "subject:N",
+            scale=categorical(subjects),
+            legend=alt.Legend(title="Subject", orient="bottom", columns=4),
+        )
     return alt.Chart(rows).encode(
         x=alt.X(
             "roi:N",
@@ -48,11 +60,7 @@ def by_roi(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str], *, angl
             axis=alt.Axis(labelAngle=angle),
         ),
         xOffset=alt.XOffset("subject:N", sort=subjects),
-        color=alt.Color(
-            "subject:N",
-            scale=categorical(subjects),
-            legend=alt.Legend(title="Subject", orient="bottom", columns=4),
-        ),
+        color=colour,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from unitdb.browser.charts._theme import finished
+from unitdb.browser.charts._theme import SEQUENTIAL, finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ def _layers(layers: Sequence[str]) -> alt.Color:
         "layer:N",
         title="Layer",
         sort=list(layers),
-        scale=alt.Scale(domain=list(layers), scheme="cividis"),
+        scale=alt.Scale(domain=list(layers), scheme=alt.SchemeParams(**SEQUENTIAL)),
     )
 
 

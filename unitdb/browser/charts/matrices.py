@@ -90,7 +90,7 @@ def heat_map(
     )
     colours = alt.Color(
         "r:Q",
-        scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, high], clamp=True),
+        scale=alt.Scale(scheme=alt.SchemeParams(**SEQUENTIAL), domain=[0, high], clamp=True),
         legend=alt.Legend(
             title=legend, orient="bottom", titleLimit=320, gradientLength=200, tickCount=4
         ),
@@ -174,7 +174,7 @@ def density(
             y2="y2:Q",
             color=alt.Color(
                 "n:Q",
-                scale=alt.Scale(scheme=SEQUENTIAL, type="log"),
+                scale=alt.Scale(scheme=alt.SchemeParams(**SEQUENTIAL), type="log"),
                 legend=alt.Legend(title="Units", tickCount=4),
             ),
             tooltip=[
@@ -235,7 +235,7 @@ def feature_map(
             y2="row2:Q",
             color=alt.Color(
                 "mean_r:Q",
-                scale=alt.Scale(scheme=SEQUENTIAL, zero=False),
+                scale=alt.Scale(scheme=alt.SchemeParams(**SEQUENTIAL), zero=False),
                 legend=alt.Legend(title=legend, orient="bottom", titleLimit=320),
             ),
             tooltip=[

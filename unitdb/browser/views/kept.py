@@ -8,6 +8,8 @@ import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
 from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
+from unitdb.browser._own import with_own
+from unitdb.browser._preferred import alike
 from unitdb.browser._words import help_on
 from unitdb.release.kept import NEEDS, recipe_line
 from unitdb.unitids import UnitId
@@ -17,17 +19,19 @@ if TYPE_CHECKING:
 
     from unitdb.release import Release
 
-__all__ = ["SUBJECT", "show"]
+__all__ = ["SUBJECT", "likes", "show"]
 
 SUBJECT = "subject"
 """Parameter of the URL."""
 _ALL = "all"
 _POINTS = 5000
 _LINKED = 3
+_LOOKED_AT = 60
+"""Pictures that are looked through for some that may be shown."""
 
 
 def show(release: Release, unit: str, roi: str, chosen: dict[str, str]) -> None:
-    """Draw the figures of a unit that is kept, or say what keeps it.
+    """Draw the figures of a unit that is kept.
 
     Parameters
     ----------
@@ -39,13 +43,49 @@ def show(release: Release, unit: str, roi: str, chosen: dict[str, str]) -> None:
     chosen : dict
         Dataset and condition.
     """
+    if unit in _known(release, unit, chosen["dataset"]):
+        _predictions(release, unit, roi, chosen)
+        _least(release, unit, chosen["dataset"])
+        _alike(release, unit, chosen)
+
+
+def _known(release: Release, unit: str, dataset: str) -> list[str]:
     layer = UnitId.parse(unit).place
-    known: list[str] = _reads.read(release, "kept", layer, dataset=chosen["dataset"])
+    known: list[str] = _reads.read(release, "kept", layer, dataset=dataset)
+    return known
+
+
+def likes(release: Release, unit: str, dataset: str) -> None:
+    """Draw the pictures that drive a unit most, or say what keeps it.
+
+    Parameters
+    ----------
+    release : Release
+    unit : str
+        ``model/layer/unit``.
+    dataset : str
+        Whose pictures.
+    """
+    st.subheader("Pictures that drive it most", help=help_on("driving"))
+    known = _known(release, unit, dataset)
     if unit not in known:
         _say_what_keeps_it(release, unit, known)
         return
-    _predictions(release, unit, roi, chosen)
-    _stimuli(release, unit, chosen["dataset"])
+    rows: pd.DataFrame = _reads.read(release, "stimuli", unit, _LOOKED_AT, dataset=dataset)
+    most = len(rows) // 2 if len(rows) < 2 * PICTURES else PICTURES
+    terms = _terms(release, dataset)
+    filled = with_own(rows.head(min(_LOOKED_AT, max(most, len(rows) // 2))))
+    may = filled.assign(place=range(1, len(filled) + 1)).dropna(subset="thumbnail").head(most)
+    shown = filled.head(most) if may.empty else may
+    st.html(strip(shown, shown=terms is not None or not may.empty))
+    skipped = 0 if may.empty else int(may["place"].max()) - len(may)
+    said = (
+        "the dataset does not say that its pictures may be shown, so their names stand alone"
+        if terms is None
+        else f"pictures: {_state.plain(terms)}"
+    )
+    left = f" {skipped} that may not be shown are left out." if skipped else ""
+    st.caption(f"Below each: its name, and the unit's activation (raw); {said}.{left}")
 
 
 def _predictions(release: Release, unit: str, roi: str, chosen: dict[str, str]) -> None:
@@ -68,19 +108,27 @@ def _predictions(release: Release, unit: str, roi: str, chosen: dict[str, str]) 
     )
 
 
-def _stimuli(release: Release, unit: str, dataset: str) -> None:
-    st.subheader("Pictures that drive it most and least", help=help_on("driving"))
+def _least(release: Release, unit: str, dataset: str) -> None:
+    st.subheader("Pictures that drive it least", help=help_on("driving"))
     rows: pd.DataFrame = _reads.read(release, "stimuli", unit, PICTURES, dataset=dataset)
-    terms = _terms(release, dataset)
-    for words, part in most_and_least(rows):
-        st.markdown(f"**{words.capitalize()}**")
-        st.html(strip(part, shown=terms is not None))
-    said = (
-        "the dataset does not say that its pictures may be shown, so their names stand alone."
-        if terms is None
-        else f"pictures: {_state.plain(terms)}"
+    least = with_own(most_and_least(rows)[1][1])
+    shown = _terms(release, dataset) is not None or bool(least["thumbnail"].notna().any())
+    st.html(strip(least, shown=shown))
+
+
+def _alike(release: Release, unit: str, chosen: dict[str, str]) -> None:
+    found = alike(release, chosen["dataset"], unit, PICTURES)
+    if found.empty:
+        return
+    st.subheader(
+        "Units that like the same pictures",
+        help="Units that are kept, by the correlation of their activations over pictures.",
     )
-    st.caption(f"Below each: its name, and the unit's activation (raw); {said}")
+    with st.container(horizontal=True):
+        for row in found.to_dict("records"):
+            other = str(row["unit_id"])
+            label = f"{other.partition('/')[2]} (r = {row['r']:.2f})"
+            _links.to(st, "unit", label, {"unit": other, **chosen})
 
 
 def _terms(release: Release, dataset: str) -> str | None:
@@ -90,7 +138,6 @@ def _terms(release: Release, dataset: str) -> str | None:
 
 
 def _say_what_keeps_it(release: Release, unit: str, known: list[str]) -> None:
-    st.subheader("Image by image", help=help_on("predicted"))
     if NEEDS not in release.tables:
         st.info(
             "The pictures that drive the unit, and predicted against true activation, are not part "

@@ -112,6 +112,9 @@ def _map(release: Release, view: LayerView, layer: Layer, roi: str) -> None:
     if size is None or view.places.empty:
         st.info(no_place(layer))
         return
+    if len(view.places) < size[0] * size[1] / 2:
+        st.info(f"The release has units at {len(view.places):,} of {size[0] * size[1]:,} places.")
+        return
     st.caption(
         f"Mean accuracy over channels and subjects in {_state.code(roi)}, by place in the map"
     )

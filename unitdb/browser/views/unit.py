@@ -32,6 +32,8 @@ __all__ = ["show"]
 _SEARCHED = 200_000
 """Layers up to so many units are searched for units alike at once; larger ones when asked."""
 _ALIKE = 10
+_FULL = 0.5
+"""Share of a map's places that it takes to draw it."""
 
 
 def show(release: Release) -> None:
@@ -45,17 +47,27 @@ def show(release: Release) -> None:
     this = layer_of(release, model, layer)
     st.markdown(f"### {_state.code(unit)}")
     st.caption(_place(this, index))
-    with st.container(horizontal=True):
-        _collection.add_button(st, [unit])
-        _links.to(st, "layer", f"All of {layer}", {"model": model, "layer": layer})
     chosen = scope(release, _reads.read(release, "describe"), model=False)
     summary = unit_rows(release, unit, accuracies, chosen)
     if summary.empty:
         st.info("This unit was not decoded from the chosen dataset.")
         return
-    _accuracies(release, accuracies, summary, chosen)
     rois = summary.sort_values("mean_r", ascending=False)["roi"].astype(str).tolist()
+    asked = _state.parameter("roi")
+    roi = asked if asked in rois else rois[0]
+    rows = _rows_of(release, accuracies, chosen)
+    st.markdown(verdict(rows, summary, roi, _size(release, summary, roi)), help=help_on("rank"))
+    with st.container(horizontal=True):
+        _collection.add_button(st, [unit])
+        _links.to(st, "layer", f"All of {layer}", {"model": model, "layer": layer, "roi": roi})
+        _beside(release, summary, roi, chosen)
+    left, right = st.columns(2)
+    with left:
+        kept.likes(release, unit, chosen["dataset"])
+    with right:
+        _accuracies(release, rows, chosen)
     roi = _state.one_of(st, "Region of interest", "roi", rois, help=help_on("roi"))
+    _table(release, summary, chosen)
     left, right = st.columns(2)
     with left:
         _map(release, this, roi, index, chosen)
@@ -124,10 +136,8 @@ def _place(layer: Layer, index: int) -> str:
     return f"Channel {channel}, token {column} (from 0)"
 
 
-def _accuracies(
-    release: Release, accuracies: pd.DataFrame, summary: pd.DataFrame, chosen: dict[str, str]
-) -> None:
-    st.subheader("Decoding accuracy", help=help_on("accuracy"))
+def _rows_of(release: Release, accuracies: pd.DataFrame, chosen: dict[str, str]) -> pd.DataFrame:
+    """Accuracy in each ROI and person, with its interval."""
     rows = accuracies.reset_index().melt(
         id_vars=["dataset", "condition", "roi"], var_name="subject", value_name="r"
     )
@@ -135,33 +145,84 @@ def _accuracies(
         rows[column] = rows[column].astype(str)
     for column, name in chosen.items():
         rows = rows[rows[column] == name]
+    sets = _reads.table(release, "test_sets") if "test_sets" in release.tables else None
+    return with_intervals(rows.dropna(subset="r"), _reads.table(release, "subjects"), sets)
+
+
+def verdict(rows: pd.DataFrame, summary: pd.DataFrame, roi: str, of: int) -> str:
+    """Say in a sentence how well the unit is decoded from an ROI.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``roi``, ``r``, ``low``: a row for each ROI and person with an accuracy.
+    summary : DataFrame
+        Rows of ``unit_summary`` of the unit.
+    roi : str
+    of : int
+        Units decoded of the layer.
+    """
+    own = rows[rows["roi"] == roi]
+    row = summary[summary["roi"] == roi].iloc[0]
+    if own.empty or not np.isfinite(row["mean_r"]):
+        return f"No accuracy from {_state.code(roi)}: it answers the same to all test pictures."
+    n = len(own)
+    people = f"{n} people" if n > 1 else "one person"
+    if own["low"].notna().all():
+        above = int((own["low"] > 0).sum())
+        word = "Decoded" if above else "Not decoded"
+        count = f"{above} of {people}" if n > 1 else people
+        where = f"above chance in {count} (95 % interval above 0)"
+    else:
+        word, where = "Decoded", f"in {people}"
+    q = f", q = {row['q']:.2g}" if row["q"] == row["q"] and row["q"] is not None else ""
+    return (
+        f"{word} from {_state.code(roi)} {where}: mean r = {row['mean_r']:.3f}{q}, rank "
+        f"{int(row['rank']):,} of {of:,} units of its layer (best {100 * row['rank'] / of:.2g} %)."
+    )
+
+
+def _accuracies(release: Release, rows: pd.DataFrame, chosen: dict[str, str]) -> None:
+    st.subheader("Decoding accuracy", help=help_on("accuracy"))
     people = _reads.table(release, "subjects")
     # Each keeps its colour, with an accuracy or without.
     subjects = sorted(people[people["dataset"] == chosen["dataset"]]["subject"].unique())
-    sets = _reads.table(release, "test_sets") if "test_sets" in release.tables else None
-    rows = with_intervals(rows.dropna(subset="r"), people, sets)
-    rois = _rois(release, chosen["dataset"])
     if rows.empty:
         st.info("This unit has no accuracy: it answers the same to all test pictures.")
-    else:
-        _figure.draw(release, charts.intervals(rows, rois, subjects), "unit")
-        st.caption("Points: one person. Lines: 95 % intervals.", help=help_on("interval"))
-    sizes = _sizes(release, summary)
+        return
+    _figure.draw(
+        release, charts.intervals(rows, _rois(release, chosen["dataset"]), subjects), "unit"
+    )
+    order = "" if len(subjects) < 2 else f", from {subjects[0]} (left) to {subjects[-1]}"
+    st.caption(
+        f"Points: one person{_state.plain(order)}. Lines: 95 % intervals. Dashed: chance.",
+        help=help_on("interval"),
+    )
+
+
+def _table(release: Release, summary: pd.DataFrame, chosen: dict[str, str]) -> None:
     known = set(summary["roi"])
-    shown = summary.set_index("roi").loc[[roi for roi in rois if roi in known]].reset_index()
+    there = [roi for roi in _rois(release, chosen["dataset"]) if roi in known]
+    shown = summary.set_index("roi").loc[there].reset_index()
     table = ordered(shown).drop(columns="unit_id")
     st.dataframe(table, hide_index=True, column_config=unit_columns(), alt="Unit by ROI")
     if "q" not in table:
         st.caption(NO_TEST)
-    first = summary.sort_values("mean_r", ascending=False).iloc[0]
-    if np.isfinite(first["mean_r"]):
-        n = sizes.max()
-        st.markdown(
-            f"Best decoded from {_state.code(str(first['roi']))}: mean r = {first['mean_r']:.3f}, "
-            f"rank {int(first['rank']):,} of {n:,} units of its layer (best "
-            f"{100 * first['rank'] / n:.2g} %).",
-            help=help_on("rank"),
-        )
+
+
+def _beside(release: Release, summary: pd.DataFrame, roi: str, chosen: dict[str, str]) -> None:
+    """Links to the units of the layer that are decoded next better and next worse."""
+    row = summary[summary["roi"] == roi].iloc[0]
+    rank = int(row["rank"])
+    where: dict[str, Any] = {**chosen, "model": row["model"], "layer": row["layer"], "roi": roi}
+    near = release.units(**where).where(col.rank >= rank - 1, col.rank <= rank + 1)
+    found = _reads.units(release, near, "to_pandas").set_index("rank")["unit_id"]
+    for place, label, icon in (
+        (rank - 1, "Next better", ":material/chevron_left:"),
+        (rank + 1, "Next worse", ":material/chevron_right:"),
+    ):
+        if place in found.index:
+            _links.to(st, "unit", label, {"unit": found[place], **chosen, "roi": roi}, icon=icon)
 
 
 def _ceilings(release: Release, unit: str, chosen: dict[str, str]) -> None:
@@ -198,13 +259,13 @@ def _rois(release: Release, dataset: str) -> list[str]:
     return list(rois[rois["dataset"] == dataset].sort_values("place")["roi"])
 
 
-def _sizes(release: Release, summary: pd.DataFrame) -> pd.Series[Any]:
-    """Units decoded of the layer, in each row's ROI."""
-    layers = _reads.table(release, "layer_summary")
-    keys = ["dataset", "condition", "model", "layer", "roi"]
-    most = layers.groupby(keys)["n_units"].max()
-    found: pd.Series[Any] = summary[keys].astype(str).apply(lambda row: most[tuple(row)], axis=1)
-    return found
+def _size(release: Release, summary: pd.DataFrame, roi: str) -> int:
+    """Units of the layer that are decoded from an ROI."""
+    rows = _reads.table(release, "layer_summary")
+    own = summary[summary["roi"] == roi].iloc[0]
+    for key in ("dataset", "condition", "model", "layer", "roi"):
+        rows = rows[rows[key] == str(own[key])]
+    return int(rows["n_units"].max())
 
 
 def _map(
@@ -229,6 +290,12 @@ def _map(
         asked = asked.at(channel=channel)
     units: pd.DataFrame = _reads.units(release, asked, "to_pandas")
     places = channel_map(units, layer)
+    if len(places) < _FULL * size[0] * size[1]:
+        st.info(
+            f"Of the {size[0] * size[1]:,} units of this channel the release has {len(places):,}: "
+            "too few for a map."
+        )
+        return
     row, column = (index // one.step % one.size for one in (layer.row, layer.column))
     st.caption(
         f"Mean accuracy of {len(places):,} units of channel {channel} in "
