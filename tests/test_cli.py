@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -363,6 +364,24 @@ def test_options_of_units_are_checked(run, arguments: list[str], message: str) -
     result = run("units", "tiny", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_units_as_masks(run, tmp_path: Path, tiny_release: Path) -> None:
+    path = tmp_path / "best.npz"
+    options = ("--dataset", "sim-a", "--roi", "V4", "--top-channels", "1", "--by", "min_r")
+    result = run("units", "tiny", *options, "--masks", str(path))
+    assert (result.exit_code, result.stdout) == (0, "")
+    units = open_release(tiny_release).units(dataset="sim-a", roi="V4").top_channels(1, by="min_r")
+    with np.load(path) as masks:
+        found = {f"net/{name}/{unit}" for name in masks for unit in np.flatnonzero(masks[name])}
+    assert found == set(units.to_pandas()["unit_id"])
+    wrong = run("units", "tiny", "--masks", str(tmp_path / "best.csv"))
+    assert wrong.exit_code == 2
+    assert "npz or pt" in wrong.output
+    assert run("units", "tiny", "--by", "min_r").exit_code == 2
+    reached = run("units", "tiny", "--reaching", "0.2", "--in-subjects", "3", "--code")
+    assert ".reaching(0.2, subjects=3)" in reached.output
+    assert run("units", "tiny", "--reaching", "0.2").exit_code == 2
 
 
 def test_units_print_their_code_and_sql(run) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,7 @@ from unitdb import col
 from unitdb.axes import usual_axes
 from unitdb.errors import CorruptReleaseError, QueryError, UnknownColumnError
 from unitdb.extras import install_hint
-from unitdb.query import Source, UnitSet, connect
+from unitdb.query import Source, UnitSet, connect, maskfiles
 from unitdb.query.tensors import chosen_units, unit_weights
 
 
@@ -262,3 +264,41 @@ def test_without_its_packages_a_part_names_the_extra(part, missing):
     assert done.stderr.splitlines()[-1].endswith(
         f"MissingExtraError: unitdb.{part} needs {missing}: {install_hint('build')}"
     )
+
+
+@pytest.mark.parametrize("ending", ["npz", "pt"])
+def test_masks_in_a_file_say_where_they_are_from(release, tmp_path, ending) -> None:
+    units = release.units(dataset="sim-a", roi="V4").where(col.mean_r > 0.25)
+    path = tmp_path / f"best.{ending}"
+    units.write_masks(path)
+    if ending == "npz":
+        with np.load(path) as file:
+            found = {name: file[name] for name in file}
+    else:
+        found = {name: mask.numpy() for name, mask in torch.load(path, weights_only=True).items()}
+    masks = units.masks()
+    assert list(found) == list(masks)
+    for name, mask in masks.items():
+        assert np.array_equal(found[name], mask.numpy())
+    with zipfile.ZipFile(path) as archive:
+        origin = json.loads(archive.comment)
+    assert origin["unitdb:release"] == release.label
+    assert origin["unitdb:query"] == units.sql
+    units.write_masks(path.with_name(f"again.{ending}"))
+    if ending == "npz":
+        assert path.with_name("again.npz").read_bytes() == path.read_bytes()
+
+
+def test_masks_in_other_files_are_refused(release, tmp_path) -> None:
+    with pytest.raises(QueryError, match=r"npz or pt: .*best\.csv is neither"):
+        release.units(roi="V4").write_masks(tmp_path / "best.csv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_query_that_is_longer_than_a_comment_is_left_out(
+    release, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maskfiles, "_LONGEST", 100)
+    release.units(roi="V4").write_masks(tmp_path / "long.npz")
+    with zipfile.ZipFile(tmp_path / "long.npz") as archive:
+        assert "longer than" in json.loads(archive.comment)["unitdb:query"]

@@ -13,13 +13,14 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from tests.web import serving
 from unitdb import col
@@ -109,9 +110,11 @@ def visitor(url: str, chromium: Browser) -> Iterator[Callable[..., Page]]:
     asked: list[str] = []
     contexts = []
 
-    def open_page(path: str, *, width: int = 1280, scheme: str = "light") -> Page:
+    def open_page(
+        path: str, *, width: int = 1280, scheme: str = "light", height: int = 1300
+    ) -> Page:
         context = chromium.new_context(
-            viewport={"width": width, "height": 1300}, color_scheme=scheme, accept_downloads=True
+            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
         )
         contexts.append(context)
         page = context.new_page()
@@ -226,6 +229,70 @@ def test_a_reader_finds_a_unit_opens_it_and_passes_the_link_on(
         )
 
 
+def on_screen(page: Page, *seen: Any) -> None:
+    """What is seen without scrolling, at 1280 × 900."""
+    assert page.get_by_test_id("stMain").evaluate("element => element.scrollTop") == 0
+    for one in seen:
+        box = one.bounding_box()
+        assert box is not None
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= 900
+
+
+def test_a_reader_of_a_paper_sees_the_answer_at_once(visitor: Callable[..., Page]) -> None:
+    """No action: hierarchy, chance, agreement and the score on one screen."""
+    page = visitor("", height=900)
+    page.wait_for_timeout(700)  # charts fade in
+    charts = page.get_by_test_id("stVegaLiteChart")
+    assert charts.count() == 2
+    on_screen(
+        page,
+        page.get_by_text("BH score", exact=True).first,
+        page.get_by_text("chance 0.00").first,
+        charts.nth(0),
+        charts.nth(1),
+    )
+
+
+def test_a_neuroscientist_finds_what_a_unit_likes(visitor: Callable[..., Page]) -> None:
+    """Two actions: units that V4 decodes in everybody, and the pictures of one."""
+    page = visitor("", height=900)
+    page.get_by_test_id("stMain").get_by_role("link", name="V4", exact=True).click()  # 1
+    page.get_by_text("rows: units").first.wait_for(timeout=SEEN_WITHIN)
+    ready(page)
+    assert "people=3" in page.url
+    unit = page.get_by_role("link", name="fc/3", exact=True)
+    on_screen(page, unit)
+    unit.click()  # 2
+    page.get_by_role("heading", name="net/fc/3").wait_for(timeout=SEEN_WITHIN)
+    ready(page)
+    assert "in 3 of 3 people" in page.get_by_text("Decoded from").first.inner_text()
+    on_screen(page, *page.locator("figure img").all()[:6])
+
+
+def test_a_designer_takes_the_best_channels(
+    visitor: Callable[..., Page], tiny_release: Path, tmp_path: Path
+) -> None:
+    """Five actions: the 200 best channels as a file for torch, and the code."""
+    page = visitor("")
+    page.get_by_role("link", name="Find units").click()  # 1
+    page.get_by_text("rows: units").first.wait_for(timeout=SEEN_WITHIN)
+    ready(page)
+    page.get_by_label("Keep", exact=True).click()  # 2
+    page.get_by_role("option", name="the best channels").click()  # 3
+    page.wait_for_url("**keep=channels*")
+    ready(page)
+    code = shown_code(page, "torch")  # 4
+    link = page.get_by_role("link", name="Masks for torch").get_attribute("href")
+    saved = tmp_path / "units.pt"
+    saved.write_bytes(page.request.get(f"{page.url.partition('/units')[0]}/{link}").body())  # 5
+    masks = torch.load(saved, weights_only=True)
+    expected = open_release(tiny_release).units().top_channels(200).masks()
+    assert list(masks) == list(expected)
+    assert all(torch.equal(masks[layer], expected[layer]) for layer in masks)
+    assert ".top_channels(200, by='mean_r')" in code
+
+
 def test_back_returns_to_what_was_seen(visitor: Callable[..., Page], url: str) -> None:
     """Each choice is a place in the history, and no page leaves its state in another's address."""
     page = visitor("units?dataset=sim-a")
@@ -288,8 +355,8 @@ def test_files_hold_what_the_query_gives(
     assert csv["unit_id"].tolist() == expected["unit_id"].tolist()
     assert np.array_equal(csv["mean_r"].to_numpy(np.float32), expected["mean_r"].to_numpy())
     with np.load(saved["npz"]) as masks:
-        assert masks["net/conv1"].shape == (2, 3, 3)
-        found = {f"{name}/{unit}" for name in masks for unit in np.flatnonzero(masks[name])}
+        assert masks["conv1"].shape == (2, 3, 3)
+        found = {f"net/{name}/{unit}" for name in masks for unit in np.flatnonzero(masks[name])}
     assert found == set(expected["unit_id"])
 
 

@@ -81,13 +81,14 @@ def test_masks_are_the_units_of_the_query(answer, tiny_release: Path) -> None:
     _, _, pt = answer("/download/units.pt", SEARCH.parameters())
     tensors = torch.load(io.BytesIO(pt), weights_only=True)
     assert arrays.keys() == tensors.keys()
-    assert arrays["net/conv1"].shape == (2, 3, 3)
+    assert arrays["conv1"].shape == (2, 3, 3)
     for name, mask in arrays.items():
         assert mask.dtype == bool
         assert np.array_equal(mask, tensors[name].numpy())
-    found = {f"{name}/{unit}" for name, mask in arrays.items() for unit in np.flatnonzero(mask)}
+    found = {f"net/{name}/{unit}" for name, mask in arrays.items() for unit in np.flatnonzero(mask)}
     assert found == expected
     assert answer("/download/units.npz", SEARCH.parameters())[2] == npz
+    assert list(arrays) == list(SEARCH.units(open_release(tiny_release)).masks())
 
 
 def test_large_results_are_not_sorted(

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import pytest
 from hypothesis import given, strategies as st
 
-from unitdb.browser._search import Search, parsed_range
+from unitdb.browser._search import KEPT, Search, parsed_range
 from unitdb.errors import QueryError, UnknownLayerError
 from unitdb.release import Release
 
@@ -24,9 +24,12 @@ NAME = st.text(
     everybody=st.booleans(),
     preferred=st.booleans(),
     people=st.none() | st.integers(1, 15),
+    kept=st.tuples(st.sampled_from(list(KEPT)), st.integers(1, 999), st.none() | st.integers(1, 9)),
     channel=st.sampled_from(["", "3", "3-5"]),
 )
-def test_a_search_survives_the_url(roi, minimum, by, everybody, preferred, people, channel) -> None:
+def test_a_search_survives_the_url(
+    roi, minimum, by, everybody, preferred, people, kept, channel
+) -> None:
     search = Search(
         roi=tuple(roi),
         minimum=minimum,
@@ -34,6 +37,9 @@ def test_a_search_survives_the_url(roi, minimum, by, everybody, preferred, peopl
         everybody=everybody,
         preferred=preferred,
         people=people,
+        keep=kept[0],
+        n=kept[1],
+        each=kept[2],
         channel=channel,
     )
     parameters = parse_qs(search.parameters(), keep_blank_values=True)
@@ -83,6 +89,8 @@ def test_what_is_no_range_is_refused(text: str) -> None:
         {"by": ["r; DROP"]},
         {"minimum": ["much"]},
         {"people": ["0"]},
+        {"n": ["-3"]},
+        {"keep": ["some"]},
         {"people": ["1.5"]},
         {"roi": [str(n) for n in range(501)]},
     ],
@@ -170,3 +178,21 @@ def test_counting_people_is_refused_where_it_would_take_long() -> None:
     assert search.refusal(500_000, counted=False, n_subjects=15) is None
     assert "Choose a layer" in str(search.refusal(600_000, counted=False, n_subjects=15))
     assert Search(significant=True).counted(["summary_histogram"]) is None
+
+
+def test_the_best_units_are_so_many_and_so_many_of_each_channel(tiny_release: Path) -> None:
+    release = Release(tiny_release)
+    where = {"dataset": ("sim-a",), "roi": ("V4",), "layer": ("conv1",)}
+    every = release.units(dataset="sim-a", roi="V4", layer="conv1").to_pandas()
+    every = every.dropna(subset="mean_r").sort_values("mean_r", ascending=False)
+    of_channel = every.assign(channel=every["unit"] // 9)
+    best = Search(**where, keep="units", n=7).units(release).to_pandas()
+    assert best["unit"].tolist() == every["unit"].tolist()[:7]
+    spread = Search(**where, keep="units", n=3, each=2).units(release).to_pandas()
+    expected = of_channel.groupby("channel").head(2)["unit"].tolist()[:3]
+    assert spread["unit"].tolist() == expected
+    channels = Search(**where, keep="channels", n=1).units(release).to_pandas()
+    means = of_channel.groupby("channel")["mean_r"].mean()
+    assert set(channels["unit"] // 9) == {means.idxmax()}
+    assert len(channels) == (of_channel["channel"] == means.idxmax()).sum()
+    assert Search(keep="units").counted(release.tables) is None

@@ -50,7 +50,8 @@ def test_the_code_shown_gives_the_table_shown(
 ) -> None:
     monkeypatch.setenv("UNITDB_RELEASES", str(shown.path.parents[1]))
     app = visit("units", by="min_r", layer="fc", minimum="0.1", preferred="true")
-    (code,) = [c.value for c in app.code if c.value.startswith("import unitdb")]
+    code, torch = [c.value for c in app.code if c.value.startswith("import unitdb")]
+    assert torch.startswith(code)
     scope: dict[str, object] = {}
     exec(code + "\nframe = units.to_pandas()", scope)  # noqa: S102
     frame = scope["frame"]
@@ -220,3 +221,28 @@ def test_significant_units_and_releases_without_a_test(
     cross_validated = visit("units", dataset="sim-b")
     assert "q" not in cross_validated.dataframe[0].value
     assert "no p or q here" in texts(cross_validated)
+
+
+def test_a_gallery_shows_what_units_like(shown: Release, visit) -> None:
+    app = visit("units", dataset="sim-a", roi="V4", view="gallery")
+    rows = shown.units(dataset="sim-a", roi="V4").sort("mean_r").page(24).rows
+    links = [one.proto for one in app.get("page_link") if "unit=net" in one.proto.query_string]
+    names = [link.label for link in links if not link.label.startswith("Open")]
+    assert names == [unit.partition("/")[2] for unit in rows["unit_id"]]
+    assert all("roi=V4" in link.query_string for link in links)
+    bodies = [one.proto.body for one in app.get("html") if "display:flex" in one.proto.body]
+    kept = {"net/conv1/7", "net/conv1/13", "net/fc/3"}
+    for unit, body in zip(rows["unit_id"], bodies, strict=True):
+        assert body.count("<img") == (2 if unit in kept else 0)
+    assert not app.dataframe
+
+
+def test_the_row_that_is_ticked_is_opened(shown: Release, visit) -> None:
+    app = visit("units", dataset="sim-a", roi="V4", keep="units", n="3", each="1")
+    frame = app.dataframe[0].value
+    assert len(frame) == 3
+    assert "**3** rows" in texts(app)
+    (opened,) = [one.proto for one in app.get("page_link") if one.proto.label.startswith("Open")]
+    assert opened.label == f"Open {frame['unit_id'].iloc[0]}"
+    assert "dataset=sim-a" in opened.query_string
+    assert ".top(1, by='mean_r', per='channel').top(3, by='mean_r')" in texts(app)

@@ -27,7 +27,7 @@ _STYLE = """
 [data-testid=stMainBlockContainer] { padding: 3.75rem 2.5rem 2rem; }
 [data-testid=stMain] [data-testid=stVerticalBlock] { gap: .75rem; }
 [data-testid=stMain] h2 { padding: .25rem 0; font-size: 1.6rem; }
-[data-testid=stMain] h3 { padding: .5rem 0 0; font-size: 1.2rem; }
+[data-testid=stMain] h3 { padding: .5rem 0 .4rem; font-size: 1.2rem; line-height: 1.4; }
 [data-testid=stMetricValue] { font-size: 1.5rem; }
 [data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * { color: inherit; }
 [data-testid=stCaptionContainer] { opacity: .82; }

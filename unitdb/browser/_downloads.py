@@ -7,7 +7,6 @@ import threading
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from unitdb.browser import RELEASE_VARIABLE, _reads
-from unitdb.browser._masks import write_masks
 from unitdb.browser._search import Search
 from unitdb.errors import QueryError, UnitdbError
 from unitdb.query import export
@@ -76,7 +75,7 @@ def _writer(release: Release, search: Search, ending: str) -> Callable[[BinaryIO
     if why is not None:
         raise QueryError(why)
     if ending in {"npz", "pt"}:
-        return lambda file: write_masks(release, units, file, format=ending)
+        return lambda file: units.write_masks(file, format="npz" if ending == "npz" else "pt")
     return lambda file: _write_rows(release, search, units, file, ending)
 
 

@@ -52,13 +52,13 @@ def strip(rows: pd.DataFrame, *, shown: bool) -> str:
     return f'<div style="{_ROW}">{figures}</div>'
 
 
-def thumbnail(row: dict[Any, Any]) -> str:
+def thumbnail(row: dict[Any, Any], *, width: int = 96) -> str:
     """A picture alone, named for those who do not see it; ``stimulus`` and ``thumbnail``."""
     name = escape(str(row["stimulus"]))
     data = b64encode(bytes(row["thumbnail"])).decode()
     return (
         f'<img src="data:image/jpeg;base64,{data}" alt="{name}" title="{name}" '
-        'style="width:96px;max-width:100%;display:block">'
+        f'style="width:{width}px;max-width:100%;display:block">'
     )
 
 

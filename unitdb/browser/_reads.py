@@ -115,8 +115,8 @@ def bins(release: Release, search: Search) -> pd.DataFrame:
     """Bins that count the units of a search, whatever its minimum."""
     counted = search.counted(release.tables)
     if counted is None:
-        # How many people reach a minimum is not known from bins: there it stays.
-        every = search if search.people is not None else replace(search, minimum=None)
+        # What is counted above a minimum is not known from bins of all: there it stays.
+        every = search if search.is_own else replace(search, minimum=None)
         plain = every.units(release, ordered=False)
         found: pd.DataFrame = units(release, plain, "histogram", search.by)
         return found

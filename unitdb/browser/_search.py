@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from unitdb.query import UnitSet
     from unitdb.release import Release
 
-__all__ = ["MEASURES", "MOST", "NAMES", "Search", "parsed_range"]
+__all__ = ["KEPT", "MEASURES", "MOST", "NAMES", "Search", "parsed_range"]
 
 NAMES = ("dataset", "condition", "model", "layer", "roi")
 """Parameters of the URL that hold names, several of them."""
@@ -29,6 +29,8 @@ MEASURES = {
     "lead_r": "lead over other ROIs",
 }
 """Columns that a search is by."""
+KEPT = {"all": "all of them", "units": "the best units", "channels": "the best channels"}
+"""What is kept of what is found."""
 MOST = {"several subjects": 8_000_000, "a subject's places": 7_000_000, "units": 30_000_000}
 """Rows that may be looked through, of ``accuracy`` for several subjects and of ``unit_summary``
 otherwise: as many as take two cores most of a second."""
@@ -60,6 +62,12 @@ class Search:
         Units with an accuracy in every subject.
     preferred : bool
         Rows of the unit's preferred ROI.
+    keep : str
+        A key of ``KEPT``: all units, or the best ``n`` units or channels.
+    n : int
+        How many, of ``keep``.
+    each : int or None
+        At the most so many units of a channel, of the best units.
     channel, rows, columns : str
         A number, or the first and last of a range (``"3-5"``); all where it is empty.
     """
@@ -77,14 +85,22 @@ class Search:
     significant: bool = False
     everybody: bool = False
     preferred: bool = False
+    keep: str = "all"
+    n: int = 200
+    each: int | None = None
     channel: str = ""
     rows: str = ""
     columns: str = ""
 
     @property
     def least(self) -> float | None:
-        """The least value of ``by``; None where the minimum is of people, not of ``by``."""
-        return self.minimum if self.people is None else None
+        """The least value of ``by``; None where bins are of what is found above it."""
+        return None if self.is_own else self.minimum
+
+    @property
+    def is_own(self) -> bool:
+        """Whether another minimum would find other rows among the highest too."""
+        return self.people is not None or self.keep != "all"
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Sequence[str]]) -> Search:
@@ -115,13 +131,22 @@ class Search:
             minimum = float(last("minimum")) if last("minimum") else None
         except ValueError:
             raise QueryError(f"minimum={last('minimum')!r} is no number") from None
-        if last("people") and not _COUNT.fullmatch(last("people")):
-            raise QueryError(f"people={last('people')!r} is no number from 1")
+        counts: dict[str, int | None] = {}
+        for key in ("people", "n", "each"):
+            if last(key) and not _COUNT.fullmatch(last(key)):
+                raise QueryError(f"{key}={last(key)!r} is no number from 1")
+            counts[key] = int(last(key)) if last(key) else None
+        keep = last("keep") or "all"
+        if keep not in KEPT:
+            raise QueryError(f"keep={keep!r}: there is {', '.join(KEPT)}")
         return cls(
             **several,
             by=by,
             minimum=minimum,
-            people=int(last("people")) if last("people") else None,
+            people=counts["people"],
+            keep=keep,
+            n=counts["n"] or cls.n,
+            each=counts["each"],
             significant=last("significant").lower() == "true",
             everybody=last("everybody").lower() == "true",
             preferred=last("preferred").lower() == "true",
@@ -134,9 +159,11 @@ class Search:
         """The search as the query of a URL, what is not chosen left out."""
         pairs: list[tuple[str, str]] = []
         for key, value in vars(self).items():
+            if value == getattr(type(self), key):
+                continue
             if isinstance(value, tuple):
                 pairs += [(key, one) for one in value]
-            elif value is True or (isinstance(value, str) and value and value != "mean_r"):
+            elif value is True or (isinstance(value, str) and value):
                 pairs.append((key, str(value).lower() if value is True else str(value)))
             elif isinstance(value, float) or (isinstance(value, int) and value is not False):
                 pairs.append((key, repr(value)))
@@ -181,10 +208,20 @@ class Search:
             # Without a minimum: any accuracy.
             least = -1.0 if self.minimum is None else _from(self.minimum)
             found = found.reaching(least, subjects=self.people)
+        if self.keep != "all":
+            return self._best(found)
         if ordered:
             return found.sort(self.by)
         # Sorting leaves out units without an accuracy; so do files that are not sorted.
         return found.where(Condition(self.by, ">=", _LOWEST)) if self.least is None else found
+
+    def _best(self, found: UnitSet) -> UnitSet:
+        """The best units or channels of what is found."""
+        if self.keep == "channels":
+            return found.top_channels(self.n, by=self.by)
+        if self.each:
+            found = found.top(self.each, by=self.by, per="channel")
+        return found.top(self.n, by=self.by)
 
     def resolved(self, subjects: Mapping[str, Collection[str]]) -> Search:
         """The same search by the lowest or highest accuracy, where these say how many reach it.
@@ -218,7 +255,7 @@ class Search:
         """
         if self.channel or self.rows or self.columns or len(self.subject) > 1:
             return None
-        if self.significant or self.people is not None:
+        if self.significant or self.is_own:
             return None
         return counted_by(
             self.by,

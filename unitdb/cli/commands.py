@@ -153,6 +153,11 @@ def describe(root: Path, release: str) -> None:
 @selection
 @click.option("--code", is_flag=True, help="Print the Python that does the same, and no rows.")
 @click.option("--explain", is_flag=True, help="Print the SQL and its plan, and no rows.")
+@click.option(
+    "--masks",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a boolean array of each layer to FILE (.npz or .pt), and print no rows.",
+)
 @result_options
 @click.pass_obj
 def units(
@@ -161,6 +166,7 @@ def units(
     release: str,
     code: bool,
     explain: bool,
+    masks: Path | None,
     format_: str | None,
     output: Path | None,
     **options: Any,
@@ -172,6 +178,9 @@ def units(
     found = selected(_open(root, release), options)
     if code or explain:
         terminal.echo(found.code() if code else found.explain())
+        return
+    if masks is not None:
+        found.write_masks(masks)
         return
     ending = output.suffix.removeprefix(".").lower() if output is not None else "table"
     streamed = (format_ or ending) in export.FORMATS

@@ -74,6 +74,9 @@ selection = taking(
     click.option("--lead", type=float, metavar="R", help="… by more than R.  [default: 0]"),
     click.option("--top", type=int, metavar="N", help="Only the N rows with the largest --by."),
     click.option("--by", metavar="COLUMN", help="Column to rank by.  [default: mean_r]"),
+    click.option(
+        "--top-channels", type=int, metavar="N", help="Only the N channels with the highest --by."
+    ),
     click.option("--sample", type=int, metavar="N", help="Only N rows drawn at random."),
     click.option("--seed", type=int, help="Seed of --sample.  [default: 0]"),
     click.option(
@@ -89,7 +92,6 @@ def selected(release: Release, options: dict[str, Any]) -> UnitSet:
     """Units that the options of :func:`selection` choose."""
     given = {n: v for n, v in options.items() if v is not None and v is not False and v != ()}
     for option, needed in (
-        ("by", "top"),
         ("seed", "sample"),
         ("than", "better_in"),
         ("lead", "better_in"),
@@ -98,6 +100,8 @@ def selected(release: Release, options: dict[str, Any]) -> UnitSet:
     ):
         if option in given and needed not in given:
             raise click.UsageError(f"--{option} goes with --{needed.replace('_', '-')}")
+    if "by" in given and not {"top", "top_channels"} & set(given):
+        raise click.UsageError("--by goes with --top or --top-channels")
     if "per" in given and not {"top", "sample"} & set(given):
         raise click.UsageError("--per goes with --top or --sample")
     names = ("dataset", "condition", "model", "layer", "roi", "kind", "depth", "subjects")
@@ -118,6 +122,8 @@ def selected(release: Release, options: dict[str, Any]) -> UnitSet:
     per = list(given["per"]) if "per" in given else None
     if "sample" in given:
         found = found.sample(given["sample"], seed=given.get("seed", 0), per=per)
+    if "top_channels" in given:
+        found = found.top_channels(given["top_channels"], by=given.get("by", "mean_r"))
     if "top" in given:
         found = found.top(given["top"], by=given.get("by", "mean_r"), per=per)
     return found

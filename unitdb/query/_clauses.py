@@ -35,6 +35,7 @@ __all__ = [
     "partitions_of",
     "reaching",
     "sampled",
+    "top_channels",
     "top_per",
     "union",
 ]
@@ -385,6 +386,18 @@ def top_per(
         f"SELECT {COLUMNS} FROM chosen JOIN cut USING ({keys})\n"
         f"WHERE {by} {reaches} bests[len(bests)]\n"
         f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) <= {n}"
+    )
+    return found.sorted(order)
+
+
+def top_channels(relation: Relation, source: Source, n: int, by: str, order: str) -> Relation:
+    """Rows of the ``n`` channels of all layers with the highest mean of a column over the rows."""
+    found = relation.joined(
+        f"WITH chosen AS NOT MATERIALIZED (\n"
+        f"SELECT *, {channel(source)} AS channel FROM {{}}\n), best AS (\n"
+        f"  SELECT model, layer, channel FROM chosen GROUP BY ALL\n"
+        f"  ORDER BY avg({by}) DESC, model, layer, channel LIMIT {n}\n)\n"
+        f"SELECT {COLUMNS} FROM chosen SEMI JOIN best USING (model, layer, channel)"
     )
     return found.sorted(order)
 

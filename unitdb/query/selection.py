@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from html import escape
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from unitdb.errors import QueryError
-from unitdb.query import _clauses as clauses, export, tensors
+from unitdb.query import _clauses as clauses, export, maskfiles, tensors
 from unitdb.query.grouping import binned, facets, summarise
 from unitdb.query.paging import Page, cursor, following
 from unitdb.query.relation import Relation, written_out
@@ -318,6 +319,34 @@ class Selection:
         torch.Size([2, 3, 3])
         """
         return tensors.masks(self)
+
+    def write_masks(
+        self,
+        destination: str | Path | BinaryIO,
+        *,
+        format: Literal["npz", "pt"] | None = None,  # noqa: A002
+    ) -> None:
+        """Write the masks of :meth:`masks` to a file, a boolean array a layer under its name.
+
+        ``numpy.load(path)`` or ``torch.load(path)`` gives them back. The comment of the file, which
+        is a zip file, holds release, query and citation as JSON.
+
+        Parameters
+        ----------
+        destination : path or binary file
+            A path is written atomically: all masks or no file.
+        format : {"npz", "pt"}, optional
+            For numpy or torch; by default what the path ends in.
+
+        Raises
+        ------
+        QueryError
+            Another format, or the units are of several models.
+        MissingExtraError
+            ``pt``, and torch is not installed.
+        """
+        to = Path(destination) if isinstance(destination, str) else destination
+        maskfiles.write_masks(self, to, format)
 
     def channels(self, *, min_units: int = 1, min_share: float = 0.0) -> dict[str, torch.Tensor]:
         """Channels of each layer that hold chosen units, by what the axes of the layer are.

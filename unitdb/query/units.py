@@ -385,6 +385,48 @@ UnknownRoiError, UnknownSubjectError
             code += f", per={per!r}"
         return self._with(relation, step, code=code + ")", sort=(by, ascending))
 
+    def top_channels(self, n: int, by: str = "mean_r") -> UnitSet:
+        """Keep the rows of the ``n`` channels with the highest mean of a column over the rows.
+
+        Channels of all layers are ranked together, as their axes say; ties go to the first in
+        model, layer, channel. Rows where the column is NULL are left out.
+
+        Parameters
+        ----------
+        n : int
+            How many channels at the most.
+        by : str
+            A numeric column of ``unit_summary``.
+
+        Returns
+        -------
+        UnitSet
+            The narrower selection; nothing is read yet.
+
+        Raises
+        ------
+        QueryError
+            ``n`` is not a positive integer, the column is not known over some subjects, or what the
+            axes of a layer are is not known.
+        UnknownColumnError
+            Names the nearest numeric columns.
+
+        Examples
+        --------
+        >>> units = release.units(roi="V1", layer="conv1", dataset="sim-a").top_channels(1)
+        >>> len(set(units.to_pandas()["unit"] // 9))
+        1
+        """
+        check_numeric(by)
+        self._check_known(by)
+        self._check_axes()
+        n = positive(n, "top_channels() takes a positive number of channels")
+        order = _order(by, ascending=False)
+        rows = self._relation.where(f"{by} IS NOT NULL")
+        relation = clauses.top_channels(rows, self.source, n, by, order)
+        code = f".top_channels({n}, by={by!r})"
+        return self._with(relation, f"top {n} channels by {by}", code=code, sort=(by, False))
+
     def sample(self, n: int, *, seed: int, per: str | Sequence[str] | None = None) -> UnitSet:
         """Keep ``n`` rows at random, or all where there are fewer; the same for the same seed.
 

@@ -41,7 +41,9 @@ def intervals(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str]) -> A
     spans = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
     points = base.mark_point(filled=True, size=55, opacity=1).encode(y=alt.Y("r:Q", title=title))
     chance = alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(strokeDash=[4, 4], color="#7F7F7F")
-    chart = alt.layer(chance.encode(y="at:Q"), spans, points).properties(height=300)
+    chart = alt.layer(chance.encode(y="at:Q"), spans, points).properties(
+        height=300 if len(subjects) > len(CATEGORIES) else 360
+    )
     return finished(chart, description="Accuracy of the unit by ROI and subject, with intervals")
 
 

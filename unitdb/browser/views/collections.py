@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import streamlit as st
 
-from unitdb.browser import _collection, _links, _masks, _reads, _state
+from unitdb.browser import _collection, _links, _reads, _state
 from unitdb.browser._columns import ordered, unit_columns
 from unitdb.browser._words import help_on
 from unitdb.errors import QueryError, UnitdbError
@@ -157,7 +157,7 @@ def _keep(release: Release, names: list[str], units: UnitSet) -> None:
         )
         st.download_button(
             "Masks for numpy (.npz)",
-            lambda: _written(lambda file: _masks.write_masks(release, units, file, format="npz")),
+            lambda: _written(lambda file: units.write_masks(file, format="npz")),
             file_name=f"{name}.npz",
             on_click="ignore",
             icon=":material/download:",

@@ -82,7 +82,7 @@ def likes(release: Release, unit: str, dataset: str) -> None:
     said = (
         "the dataset does not say that its pictures may be shown, so their names stand alone"
         if terms is None
-        else f"pictures: {_state.plain(terms)}"
+        else f"pictures: {_state.plain(terms.rstrip('.'))}"
     )
     left = f" {skipped} that may not be shown are left out." if skipped else ""
     st.caption(f"Below each: its name, and the unit's activation (raw); {said}.{left}")

@@ -173,7 +173,7 @@ def _in_everybody(held: Description, chosen: dict[str, str]) -> None:
     """Links to the units that a region decodes in everybody."""
     (dataset,) = (row for row in held.datasets if row["dataset"] == chosen["dataset"])
     n = len(dataset["subjects"])
-    asked = {**chosen, "people": str(n), "minimum": "0.2"}
+    asked = {**chosen, "people": str(n), "minimum": "0.2", "view": "gallery"}
     st.markdown(f"**Units decoded in all {n} people** (r ≥ .2 in each), from")
     with st.container(horizontal=True):
         for roi in dataset["rois"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
@@ -21,8 +22,6 @@ from unitdb.query.layers import parse_unit
 from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from unitdb.query.layers import Layer
     from unitdb.release import Release
     from unitdb.release.trace import Trace
@@ -175,7 +174,7 @@ def verdict(rows: pd.DataFrame, summary: pd.DataFrame, roi: str, of: int) -> str
         where = f"above chance in {count} (95 % interval above 0)"
     else:
         word, where = "Decoded", f"in {people}"
-    q = f", q = {row['q']:.2g}" if row["q"] == row["q"] and row["q"] is not None else ""
+    q = "" if pd.isna(row["q"]) else f", q = {row['q']:.2g}" if row["q"] else ", q < 1e-45"
     return (
         f"{word} from {_state.code(roi)} {where}: mean r = {row['mean_r']:.3f}{q}, rank "
         f"{int(row['rank']):,} of {of:,} units of its layer (best {100 * row['rank'] / of:.2g} %)."

@@ -9,7 +9,8 @@ import streamlit as st
 
 from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
 from unitdb.browser._columns import ordered, unit_columns
-from unitdb.browser._search import MEASURES, NAMES, Search
+from unitdb.browser._pictured import pictured
+from unitdb.browser._search import KEPT, MEASURES, NAMES, Search
 from unitdb.browser._words import NO_TEST, help_on
 from unitdb.errors import QueryError
 from unitdb.query import from_minimum, is_edge, narrowed
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["show"]
 
+_VIEWS = ("table", "gallery")
 _SIZES = ("25", "50", "100", "200")
 _LABELS = {"dataset": "Dataset", "condition": "Condition", "model": "Network", "layer": "Layer"}
 _LABELS |= {"roi": "ROI", "kind": "Kind of layer", "subject": "Subjects"}
@@ -58,7 +60,9 @@ def show(release: Release) -> None:
         st.info(_none_left(release, search))
     else:
         _table(release, search, units, bins)
-        _download(release, chosen, units, total)
+        models = found["model"][found["model"] > 0].index
+        one = str(models[0]) if len(models) == 1 else None
+        _download(release, chosen, units, total, one)
     st.subheader("How they are spread")
     _distribution(release, search, bins)
     _facets(found, search)
@@ -132,6 +136,7 @@ def _filters(release: Release) -> Search:
         drops=_PAGE,
         help="Only the ROI that decodes the unit best.",
     )
+    keep, n, each = _kept()
     asked = any(_state.parameter(name) for name in _MORE)  # nobody should miss what is asked
     label = "More: kind of layer, subjects, place in the map"
     with st.expander(label, icon=":material/tune:", expanded=asked):
@@ -160,6 +165,9 @@ def _filters(release: Release) -> Search:
         minimum=None if minimum is None else round(float(minimum), 2),
         people=int(people) if people else None,
         significant=significant,
+        keep=keep,
+        n=n,
+        each=each,
         preferred=preferred,
     )
 
@@ -168,6 +176,36 @@ def _names(place: Any, name: str, known: list[str], *, help: str | None = None) 
     word = {"roi": "roi", "model": "network", "layer": "layer", "condition": "condition"}
     explained = help or (help_on(word[name]) if name in word else None)
     return _state.some_of(place, _LABELS[name], name, known, drops=_PAGE, help=explained)
+
+
+def _kept() -> tuple[str, int, int | None]:
+    """Whether all units are kept, or the best ones or channels, and how many."""
+    first, second, third, _ = st.columns([2, 2, 3, 3], vertical_alignment="bottom")
+    keep = _state.one_of(
+        first,
+        "Keep",
+        "keep",
+        list(KEPT),
+        drops=_PAGE,
+        help=help_on("channel"),
+        format_func=KEPT.__getitem__,
+    )
+    n, each = Search.n, None
+    if keep != "all":
+        n = _state.number(second, "How many", "n", 1, 100_000, Search.n, 1, drops=_PAGE)
+    if keep == "units":
+        each = _state.number(
+            third,
+            "At most of each channel",
+            "each",
+            1,
+            100_000,
+            None,
+            1,
+            drops=_PAGE,
+            placeholder="any number",
+        )
+    return keep, n, each
 
 
 def _most_people(release: Release, datasets: list[str]) -> int:
@@ -232,35 +270,54 @@ def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame)
     table = st.container()
     turn = st.container(horizontal=True, vertical_alignment="bottom")
     buttons = turn.container(horizontal=True, width="content")
+    view = _state.one_of(turn, "Show", "view", _VIEWS, format_func=str.capitalize)
     chosen = _state.one_of(turn, "Rows of a page", "size", _SIZES, default="50", drops=_PAGE)
     size = int(chosen)
     page, after = _page(release, search, units, bins, size)
     rows = ordered(page.rows)
     if search.subject:  # of some subjects there is no rank, p or lead
         rows = rows.dropna(axis="columns", how="all")
-    event: Any = table.dataframe(
-        rows,
-        hide_index=True,
-        column_config=unit_columns(),
-        height=min(420, 38 + 35 * len(rows)),
-        on_select="rerun",
-        selection_mode="multi-row",
-        key=f"rows {after}",
-        alt="Units found, the best first",
+    places = list(
+        page.rows[["unit_id", "dataset", "condition", "roi"]].astype(str).to_dict("records")
     )
+    selected: list[dict[Any, Any]] = []
+    if view == "table":
+        event: Any = table.dataframe(
+            rows,
+            hide_index=True,
+            column_config=unit_columns(),
+            height=min(420, 38 + 35 * len(rows)),
+            on_select="rerun",
+            selection_mode="multi-row",
+            key=f"rows {after}",
+            alt="Units found, the best first",
+        )
+        selected = [places[row] for row in event.selection.rows if row < len(rows)]
+        if "q" not in rows and not search.subject:
+            st.caption(NO_TEST)
+    else:
+        with table:
+            pictured(release, page.rows, search.by)
     if after is not None:
         buttons.button("First page", icon=":material/first_page:", on_click=_rewind)
     if page.next is not None:
         buttons.button(
             "Next page", icon=":material/chevron_right:", on_click=_turn, args=(page.next,)
         )
-    if "q" not in rows and not search.subject:
-        st.caption(NO_TEST)
-    ids = list(dict.fromkeys(rows["unit_id"]))
-    selected = [rows["unit_id"].iloc[row] for row in event.selection.rows if row < len(rows)]
-    opened = turn.selectbox("Unit of this page", ids, key=f"open {after} {ids[0]}")
-    _links.to(turn, "unit", f"Open {opened}", {"unit": opened}, icon=":material/open_in_new:")
-    _collection.add_button(turn, list(dict.fromkeys(selected)) or [opened])
+    # The row that is ticked is the one that is opened; the first where none is.
+    opened = (selected or places)[0]
+    _links.to(
+        turn,
+        "unit",
+        f"Open {opened['unit_id']}",
+        {
+            "unit": opened["unit_id"],
+            **{key: opened[key] for key in ("dataset", "condition", "roi")},
+        },
+        icon=":material/open_in_new:",
+    )
+    names = [str(one["unit_id"]) for one in selected or [opened]]
+    _collection.add_button(turn, list(dict.fromkeys(names)))
     if rows["unit_id"].duplicated().any():
         st.caption("A unit stands once for each dataset, condition and ROI.")
 
@@ -289,12 +346,16 @@ def _turn(after: str) -> None:
     _state.write({"after": after})
 
 
-def _download(release: Release, chosen: Search, units: UnitSet, total: int) -> None:
+def _download(
+    release: Release, chosen: Search, units: UnitSet, total: int, one: str | None
+) -> None:
     st.subheader("Download")
     query = chosen.parameters()
     files = {"csv": "CSV", "parquet": "Parquet", "npz": "Masks for numpy (.npz)"}
     if importlib.util.find_spec("torch") is not None:
         files["pt"] = "Masks for torch (.pt)"
+    if one is None:
+        files = {ending: label for ending, label in files.items() if ending not in {"npz", "pt"}}
     with st.container(horizontal=True):
         for ending, label in files.items():
             st.link_button(
@@ -302,10 +363,27 @@ def _download(release: Release, chosen: Search, units: UnitSet, total: int) -> N
             )
     st.caption(
         f"All {total:,} rows, with release, query and citation inside (CSV, Parquet); masks are "
-        "one boolean array a layer, in the shape (channel, row, column)."
+        + (
+            "one boolean array a layer, in the layer's shape."
+            if one is not None
+            else "of one network: choose one."
+        )
     )
-    link, python, sql, bibtex = st.tabs(["Link", "Python", "SQL", "BibTeX"])
+    link, python, torch, sql, bibtex = st.tabs(["Link", "Python", "torch", "SQL", "BibTeX"])
+    torch.code(_torch_code(release, units), language="python", wrap_lines=True)
     link.code(_links.absolute(release, "units", query), language=None, wrap_lines=True)
     python.code(units.code(), language="python", wrap_lines=True)
     sql.code(units.sql, language="sql", wrap_lines=True)
     bibtex.code(release.bibtex(), language="latex", wrap_lines=True)
+
+
+def _torch_code(release: Release, units: UnitSet) -> str:
+    """Python that takes the units to a network."""
+    file = f"{release.name}-{release.version}-units.pt"
+    return (
+        f"{units.code()}\n"
+        f"masks = units.masks()  # layer: bool tensor; the same as torch.load({file!r})\n\n"
+        "from unitdb import nn\n\n"
+        "model = ...  # your network, with the release's weights\n"
+        "chosen = nn.SelectedActivations(model, units)  # their activations in one pass\n"
+    )

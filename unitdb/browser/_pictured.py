@@ -1,0 +1,62 @@
+"""Units as a gallery: of each the pictures that it likes, its name as a link, its accuracy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from unitdb.browser import _links, _state
+from unitdb.browser._images import thumbnail
+from unitdb.browser._preferred import preferred
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from unitdb.release import Release
+
+__all__ = ["pictured"]
+
+_ACROSS = 6
+_OF_UNIT = 2
+_ROWS_SHOWN = 24
+"""Units of a gallery: each is a link and a picture."""
+
+
+def pictured(release: Release, rows: pd.DataFrame, by: str) -> None:
+    """Draw units of a page, each with the pictures that drive it most.
+
+    Parameters
+    ----------
+    release : Release
+    rows : DataFrame
+        Of ``unit_summary``.
+    by : str
+        Column whose number stands below a unit.
+    """
+    shown = rows.head(_ROWS_SHOWN).astype({"dataset": str, "condition": str, "roi": str})
+    pictures = {
+        dataset: preferred(release, str(dataset), sorted(set(of["unit_id"])), _OF_UNIT)
+        for dataset, of in shown.groupby("dataset")
+    }
+    records = shown.to_dict("records")
+    for first in range(0, len(records), _ACROSS):
+        for place, row in zip(st.columns(_ACROSS), records[first : first + _ACROSS], strict=False):
+            unit, of = str(row["unit_id"]), pictures[row["dataset"]]
+            with place:
+                own = of[of["unit_id"] == unit]
+                images = "".join(thumbnail(one, width=70) for one in own.to_dict("records"))
+                st.html(
+                    f'<div style="display:flex;gap:4px;min-height:70px">{images or _NONE}</div>'
+                )
+                asked = {key: row[key] for key in ("dataset", "condition", "roi")}
+                _links.to(st, "unit", unit.partition("/")[2], {"unit": unit, **asked})
+                st.caption(f"{_state.code(str(row['roi']))} r = {row[by]:.2f}")
+    if len(rows) > len(shown):
+        st.caption(f"The first {len(shown)} of this page; the table has all {len(rows)}.")
+
+
+_NONE = (
+    '<div style="width:70px;height:70px;border:1px dashed #7F7F7F;font-size:.7rem;display:flex;'
+    'align-items:center;text-align:center;box-sizing:border-box">no pictures kept</div>'
+)
