@@ -45,9 +45,9 @@ def pictured(release: Release, rows: pd.DataFrame, by: str) -> None:
             unit, of = str(row["unit_id"]), pictures[row["dataset"]]
             with place:
                 own = of[of["unit_id"] == unit]
-                images = "".join(thumbnail(one, width=70) for one in own.to_dict("records"))
+                images = "".join(thumbnail(one, width=64) for one in own.to_dict("records"))
                 st.html(
-                    f'<div style="display:flex;gap:4px;min-height:70px">{images or _NONE}</div>'
+                    f'<div style="display:flex;gap:4px;min-height:64px">{images or _NONE}</div>'
                 )
                 asked = {key: row[key] for key in ("dataset", "condition", "roi")}
                 _links.to(st, "unit", unit.partition("/")[2], {"unit": unit, **asked})
@@ -57,6 +57,6 @@ def pictured(release: Release, rows: pd.DataFrame, by: str) -> None:
 
 
 _NONE = (
-    '<div style="width:70px;height:70px;border:1px dashed #7F7F7F;font-size:.7rem;display:flex;'
+    '<div style="width:64px;height:64px;border:1px dashed #7F7F7F;font-size:.7rem;display:flex;'
     'align-items:center;text-align:center;box-sizing:border-box">no pictures kept</div>'
 )
