@@ -104,8 +104,20 @@ def screenshots(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def topdown_url(sample: tuple[Path, str]) -> Iterator[str]:
+    with served(sample[0].parents[1] / "sample-topdown" / "1.0.0") as address:
+        yield address
+
+
 @pytest.fixture
 def visitor(url: str, chromium: Browser) -> Iterator[Callable[..., Page]]:
+    with visiting(url, chromium) as open_page:
+        yield open_page
+
+
+@contextmanager
+def visiting(url: str, chromium: Browser) -> Iterator[Callable[..., Page]]:
     """Readers, each with a browser of their own; nothing that they ask leaves the machine."""
     asked: list[str] = []
     contexts = []
@@ -161,13 +173,18 @@ PATHS = {
     "methods": "methods",
     "sql": "sql?sql=SELECT roi, count(*) AS units FROM unit_summary GROUP BY roi ORDER BY roi",
 }
+TOPDOWN_PATHS = {
+    "identification": "identification?roi=LOC&layer=block9",
+    "timecourse": "timecourse?roi=V4",
+    "modulation": "modulation?roi=LOC",
+}
 MODES = {"desktop": (1280, "light"), "narrow": (400, "light"), "dark": (1280, "dark")}
 
 
 def photograph(visitor: Callable[..., Page], name: str, mode: str, folder: Path) -> None:
     """Take a picture of a page; it must say that the release is simulated, and fit its width."""
     width, scheme = MODES[mode]
-    page = visitor(PATHS[name], width=width, scheme=scheme)
+    page = visitor((PATHS | TOPDOWN_PATHS)[name], width=width, scheme=scheme)
     page.get_by_text("SIMULATED", exact=True).first.wait_for(timeout=SEEN_WITHIN)
     page.wait_for_timeout(700)  # charts fade in
     main = page.get_by_test_id("stMain")
@@ -192,6 +209,16 @@ def test_every_page_is_drawn_wide_narrow_and_dark(
     name: str, mode: str, visitor: Callable[..., Page], screenshots: Path
 ) -> None:
     photograph(visitor, name, mode, screenshots)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TOPDOWN_PATHS)
+def test_pages_of_what_is_seen_and_imagined_are_drawn(
+    name: str, topdown_url: str, chromium: Browser, screenshots: Path
+) -> None:
+    with visiting(topdown_url, chromium) as visitor:
+        for mode in MODES:
+            photograph(visitor, name, mode, screenshots)
 
 
 def test_a_reader_finds_a_unit_opens_it_and_passes_the_link_on(

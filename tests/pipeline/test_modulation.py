@@ -346,7 +346,7 @@ def test_no_bias_is_known_where_no_simulated_brain_is(r):
     assert bias_at(reached, reached - 0.2, 0.2)[0] == pytest.approx(0)
 
 
-@pytest.mark.parametrize("name", ["blur", "sample-blurred"])
+@pytest.mark.parametrize("name", ["blur", "sample-topdown"])
 def test_the_shipped_recipes_name_sets_with_levels(name):
     recipe = read_recipe(PIPELINES / f"{name}.yaml")
     (of,) = recipe.datasets

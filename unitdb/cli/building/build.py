@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from unitdb.cli import terminal
-from unitdb.cli.findings import findings
+from unitdb.cli.findings import findings, topdown_findings
 from unitdb.cli.options import taking
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
@@ -101,12 +101,13 @@ def build(root: Path, /, recipe: Path, datalad: bool, **options: Any) -> None:
 @taking(*_BUILDING)
 @click.pass_obj
 def demo(root: Path, /, **options: Any) -> None:
-    """Build the embedded sample release (simulated) and print what it found.
+    """Build the embedded sample (simulated), two releases, and print what they found.
 
     In Python: unitdb.pipeline.build(RECIPE, releases=DIR), then the query API
     """
-    release = open_release(_build(root, _sample_recipe(), **options))
-    terminal.echo(findings(release))
+    terminal.echo(findings(open_release(_build(root, _recipe("sample"), **options))))
+    topdown = open_release(_build(root, _recipe("sample-topdown"), **options))
+    terminal.echo(f"\n{topdown_findings(topdown)}")
 
 
 def _build(root: Path, recipe: Path, **options: Any) -> Path:
@@ -114,10 +115,10 @@ def _build(root: Path, recipe: Path, **options: Any) -> Path:
         return run_build(recipe, releases=root, progress=progress, **options)
 
 
-def _sample_recipe() -> Path:
-    found = shipped_recipe("sample")
+def _recipe(name: str) -> Path:
+    found = shipped_recipe(name)
     if found is None:
-        raise RecipeError("the recipe of the sample is not beside unitdb; install it again")
+        raise RecipeError(f"the recipe of the {name} is not beside unitdb; install it again")
     return found
 
 

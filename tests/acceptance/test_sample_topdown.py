@@ -1,4 +1,4 @@
-"""Imagery of the sample: the order that is planted in its simulated brains is found."""
+"""Seen, imagined and blurred pictures of the sample: what is planted in its brains is found."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ import pytest
 from scipy.stats import spearmanr
 
 import unitdb
-from tests.acceptance.conftest import ROOT
-from unitdb.pipeline import build
 from unitdb.responses import open_dataset
 
-pytestmark = pytest.mark.whole
-ROIS = ["V3", "V4", "LOC"]
+pytestmark = pytest.mark.slow
+ROIS = ["LOC", "V4"]
 
 
 @pytest.fixture(scope="module")
-def release(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("imagery")
-    return unitdb.open(build(ROOT / "pipelines" / "sample-imagery.yaml", releases=folder))
+def release(sample):
+    """The second release of ``unitdb demo``."""
+    return unitdb.open(sample[0].parents[1] / "sample-topdown" / "1.0.0")
+
+
+def test_the_demo_says_what_is_found_in_words(sample):
+    _, printed = sample
+    for words in ("Identification: which of all", "higher layers come first", "Blurred pictures:"):
+        assert words in printed
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +57,22 @@ def test_nothing_is_decoded_before_onset_and_most_at_the_peak(release):
     assert by_time["mean_r"].idxmax() in (6, 9)
     assert by_time["identification"].max() > 0.7
     assert (course["chance"] == 0.5).all()
+
+
+def test_pictures_are_identified_beyond_exchange_and_within_photographs(release):
+    rows = release.sql(
+        "SELECT roi, set, max(rate) AS rate, avg(chance_fold) AS chance, max(n_candidates) AS n, "
+        "max(rate_within) AS within FROM identification_summary WHERE subject = '*' GROUP BY ALL"
+    )
+    assert set(rows["n"]) == {60, 300}
+    assert rows["chance"].between(0.4, 0.6).all()
+    assert (rows["rate"] > 0.7).all()
+    assert (rows["within"] > 0.6).all()
+
+
+def test_what_is_planted_in_blurred_pictures_is_found_beyond_the_bias(release):
+    rows = release.table("modulation_summary").query("level > 0 and control == 'noise'")
+    late = rows[rows["layer"].isin(["block6", "block9", "block12"])]
+    assert late["excess"].notna().all()
+    assert (late["excess"] > 0).all()
+    assert (late["sign_p"] <= 1 / 32).mean() > 0.7
