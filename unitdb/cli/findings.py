@@ -82,14 +82,16 @@ def _identified(release: Release) -> list[str]:
         return []
     rows = release.sql(
         """
-        SELECT condition, roi, set, layer, avg(rate) AS rate, avg(chance_fold) AS exchanged,
-          avg(top1) AS top1, avg(n_untrained) AS n, count_if(q <= ?) AS found, count(*) AS people,
-          avg(rate_within) AS within
-        FROM identification_summary
-        WHERE subject <> '*' AND trials = 'means' AND method = 'normalised'
-        GROUP BY ALL QUALIFY row_number() OVER (
-          PARTITION BY condition, roi, set ORDER BY rate DESC, layer
-        ) = 1 ORDER BY condition, set, roi
+        FROM (
+          SELECT condition, roi, set, layer, avg(rate) AS rate, avg(chance_fold) AS exchanged,
+            avg(top1) AS top1, avg(n_untrained) AS n, count_if(q <= ?) AS found,
+            count(*) AS people, avg(rate_within) AS within
+          FROM identification_summary
+          WHERE subject <> '*' AND trials = 'means' AND method = 'normalised'
+          GROUP BY ALL
+        )
+        QUALIFY row_number() OVER (PARTITION BY condition, roi, set ORDER BY rate DESC, layer) = 1
+        ORDER BY condition, set, roi
         """,
         [_LEVEL],
     )
