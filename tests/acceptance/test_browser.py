@@ -175,7 +175,7 @@ PATHS = {
 }
 TOPDOWN_PATHS = {
     "identification": "identification?roi=LOC&layer=block9",
-    "timecourse": "timecourse?roi=V4",
+    "timecourse": "timecourse?roi=LOC",
     "modulation": "modulation?roi=LOC",
 }
 MODES = {"desktop": (1280, "light"), "narrow": (400, "light"), "dark": (1280, "dark")}

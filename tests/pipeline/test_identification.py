@@ -635,3 +635,22 @@ def test_the_example_of_the_docstring_runs(folded):
     for example in examples:
         exec(example.source.replace("net/fc", "mynet/conv"), known)  # noqa: S102
     assert known["found"].summary.rate == 1.0
+
+
+def test_figures_show_rates_beside_those_of_exchanged_images(release: unitdb.Release) -> None:
+    plot = pytest.importorskip("unitdb.plot", reason="needs unitdb[plot]")
+    rows = release.table("identification_summary").query(
+        "subject == '*' and trials == 'means' and method == 'normalised' and set == 'own'"
+    )
+    roi, condition = rows["roi"].iloc[0], str(rows["condition"].iloc[0])
+    rows = rows[(rows["roi"] == roi) & (rows["condition"] == condition)]
+    axes = plot.identified(release, candidates="own", roi=roi, condition=condition)
+    np.testing.assert_allclose(
+        sorted(axes.collections[1].get_offsets()[:, 1]), sorted(rows["rate"])
+    )
+    exchanged = [segment[0, 1] for segment in axes.collections[2].get_segments()]
+    np.testing.assert_allclose(sorted(exchanged), sorted(rows["chance_fold"]))
+    curve = plot.identification(release, candidates="own", roi=roi, condition=condition)
+    assert curve.get_xlabel() == "Candidates"
+    with pytest.raises(QueryError, match="no identification_summary with"):
+        plot.identified(release, candidates="other", roi=roi)

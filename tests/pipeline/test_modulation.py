@@ -18,6 +18,7 @@ from unitdb.activations import Activations
 from unitdb.errors import (
     CorruptReleaseError,
     DatasetError,
+    QueryError,
     RecipeError,
     TransformationError,
     UnknownRoiError,
@@ -356,3 +357,18 @@ def test_the_shipped_recipes_name_sets_with_levels(name):
     assert all(sets[each].level is not None for each in chosen)
     assert any(sets[each].targets == "pictures" for each in chosen)
     assert recipe.modulation is not None
+
+
+def test_the_figure_shows_gains_beside_the_bias(release):
+    plot = pytest.importorskip("unitdb.plot", reason="needs unitdb[plot]")
+    rows = release.table("modulation_summary").query(
+        "control == 'noise' and method == 'abdelhack2018'"
+    )
+    roi, condition = rows["roi"].iloc[0], "much-category"
+    rows = rows[(rows["roi"] == roi) & (rows["condition"] == condition)]
+    axes = plot.modulation(release, roi=roi, condition=condition)
+    gains = np.ma.getdata(axes.collections[-1].get_offsets())[:, 1]
+    np.testing.assert_allclose(np.sort(gains), np.sort(rows["gain"]))
+    np.testing.assert_allclose(np.sort(axes.lines[0].get_ydata()), np.sort(rows["bias"]))
+    with pytest.raises(QueryError, match="there are several: choose condition="):
+        plot.modulation(release, roi=roi)

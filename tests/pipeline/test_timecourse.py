@@ -13,6 +13,7 @@ import pytest
 
 import unitdb
 from tests.pipeline.small import N_TEST, N_TRAIN, N_VOXELS, SUBJECTS, contents, edit, lay_out, run
+from unitdb.errors import QueryError
 from unitdb.measures import MEASURES
 from unitdb.verification import verify
 
@@ -189,3 +190,25 @@ def test_killed_in_its_steps_it_goes_on_to_the_same_bytes(lab, release, tmp_path
         found = contents(run(recipe))
     assert len(asked) == 2 * 2 * 2 * 3 - 2  # conditions, layers, ROIs, subjects
     assert found == contents(release.path)
+
+
+def test_figures_show_the_courses_and_the_lags(release):
+    plot = pytest.importorskip("unitdb.plot", reason="needs unitdb[plot]")
+    roi = release.values("roi")[0]
+    rows = release.table("timecourse")
+    rows = rows[(rows["roi"] == roi) & (rows["condition"] == "imagery")]
+    axes = plot.timecourse(release, roi=roi, condition="imagery")
+    drawn = {line.get_label(): line.get_ydata() for line in axes.lines}
+    for layer, of in rows.groupby("layer", observed=True):
+        mean = of.groupby("time")["mean_r"].mean()
+        np.testing.assert_allclose(drawn[str(layer)], mean)
+    with pytest.raises(QueryError, match="choose condition= one of imagery, vision"):
+        plot.timecourse(release, roi=roi)
+    with pytest.raises(QueryError, match="measure='lag' is none of"):
+        plot.timecourse(release, roi=roi, measure="lag")
+    points = plot.lags(release, roi=roi, condition="imagery").collections[-1].get_offsets()
+    lags = release.table("lag")
+    lags = lags[
+        (lags["roi"] == roi) & (lags["condition"] == "imagery") & (lags["control"] == "none")
+    ]
+    np.testing.assert_allclose(sorted(points[:, 1]), sorted(lags["lag"]))

@@ -16,6 +16,9 @@ __all__ = ["findings", "topdown_findings"]
 
 _UNITS = 10
 _LEVEL = 0.05
+_IDENTIFIED = ["seen", "roi", "candidates", "best_layer", "rate", "interval", "exchanged"]
+_IDENTIFIED += ["people", "within", "top1", "chance"]
+_MODULATED = ["seen", "roi", "control", "layers", "most_in", "gain", "interval", "bias"]
 
 
 def findings(release: Release) -> str:
@@ -39,7 +42,7 @@ def findings(release: Release) -> str:
     top = release.units().top(_UNITS, by="mean_r").to_arrow()
     columns = ["unit_id", "roi", "mean_r", "sd_r", "min_r", "n_subjects"]
     parts = [
-        *(["SIMULATED responses: no statement about brains.", ""] if release.simulated else []),
+        *_simulated(release),
         f"{release.title} ({release.name} {release.version})",
         "",
         f"The {_UNITS} most brain-like units (decoding accuracy, Pearson r, over subjects)",
@@ -66,6 +69,7 @@ def topdown_findings(release: Release) -> str:
         Of what it has no tables of, nothing is said.
     """
     parts = [
+        *_simulated(release),
         f"{release.title} ({release.name} {release.version})",
         "",
         *_identified(release),
@@ -76,37 +80,58 @@ def topdown_findings(release: Release) -> str:
     return "\n".join(parts)
 
 
+def _simulated(release: Release) -> list[str]:
+    return ["SIMULATED responses: no statement about brains.", ""] if release.simulated else []
+
+
 def _identified(release: Release) -> list[str]:
-    """From which layer of each ROI most pictures are identified, with chance beside."""
+    """From which layer of each ROI pictures are identified best, with chance beside."""
     if "identification_summary" not in release.tables:
         return []
     rows = release.sql(
         """
         FROM (
-          SELECT condition, roi, set, layer, avg(rate) AS rate, avg(chance_fold) AS exchanged,
-            avg(top1) AS top1, avg(n_untrained) AS n, count_if(q <= ?) AS found,
-            count(*) AS people, avg(rate_within) AS within
+          SELECT condition, roi, set, layer, any_value(n_candidates) AS n,
+            any_value(rate) FILTER (subject = '*') AS rate,
+            any_value(rate_low) FILTER (subject = '*') AS low,
+            any_value(rate_high) FILTER (subject = '*') AS high,
+            any_value(chance_fold) FILTER (subject = '*') AS exchanged,
+            any_value(rate_within) FILTER (subject = '*') AS within,
+            any_value(top1) FILTER (subject = '*') AS top1,
+            any_value(chance_top1) FILTER (subject = '*') AS one,
+            count_if(q <= ? AND subject <> '*') AS found, count_if(subject <> '*') AS people
           FROM identification_summary
-          WHERE subject <> '*' AND trials = 'means' AND method = 'normalised'
+          WHERE trials = 'means' AND method = 'normalised' AND NOT starts_with(layer, '*')
           GROUP BY ALL
         )
         QUALIFY row_number() OVER (PARTITION BY condition, roi, set ORDER BY rate DESC, layer) = 1
-        ORDER BY condition, set, roi
+        ORDER BY condition, n, set, roi
         """,
         [_LEVEL],
     )
-    parts = ["Identification: which of all candidates a prediction is of"]
-    for row in rows.to_dict("records"):
-        within = (
-            "" if row["within"] != row["within"] else f", within a category {row['within']:.2f}"
-        )
-        parts.append(
-            f"{row['condition']}, {row['roi']}, among {row['set']}: best from {row['layer']}: "
-            f"nearer to the true one than to {row['rate']:.2f} of the others (exchanged images "
-            f"{row['exchanged']:.2f}; q <= {_LEVEL} in {row['found']} of {row['people']} people)"
-            f"{within}; top-1 {row['top1']:.2f} of {row['n']:.0f}"
-        )
-    return [*parts, ""]
+    cells = [
+        [
+            f"{row['condition']}",
+            f"{row['roi']}",
+            f"{row['set']} ({row['n']:,})",
+            f"{row['layer']}",
+            f"{row['rate']:.2f}",
+            f"{row['low']:.2f}-{row['high']:.2f}",
+            f"{row['exchanged']:.2f}",
+            f"{row['found']} of {row['people']}",
+            "" if row["within"] != row["within"] else f"{row['within']:.2f}",
+            f"{row['top1']:.2f}",
+            f"{row['one']:.3f}",
+        ]
+        for row in rows.to_dict("records")
+    ]
+    return [
+        "Identification (rate: other candidates that a prediction is less like than the true one;",
+        f"that of exchanged images; people with q <= {_LEVEL}; rate within the category; how often",
+        "the true one is first of those that did not train, with chance)",
+        aligned(_IDENTIFIED, cells),
+        "",
+    ]
 
 
 def _modulated(release: Release) -> list[str]:
@@ -115,24 +140,35 @@ def _modulated(release: Release) -> list[str]:
         return []
     rows = release.sql(
         """
-        SELECT condition, roi, control, count_if(q <= ?) AS found, count(*) AS layers,
-          arg_max(layer, excess) AS layer, max(excess) AS excess, arg_max(gain, excess) AS gain,
-          arg_max(bias, excess) AS bias
-        FROM modulation_summary WHERE level > 0 AND method = 'abdelhack2018'
-        GROUP BY ALL ORDER BY condition, roi, control DESC
+        FROM (
+          SELECT *, count_if(q <= ?) OVER of_roi AS found, count(*) OVER of_roi AS layers,
+            row_number() OVER (of_roi ORDER BY excess DESC NULLS LAST, layer) AS place
+          FROM modulation_summary WHERE level > 0 AND method = 'abdelhack2018'
+          WINDOW of_roi AS (PARTITION BY condition, roi, control)
+        )
+        WHERE place = 1 ORDER BY condition, roi, control DESC
         """,
         [_LEVEL],
     )
-    parts = ["Blurred pictures: is what is decoded nearer to the original than it must be?"]
-    for row in rows.to_dict("records"):
-        gain = f"gain {row['gain']:+.3f} beside a bias of {row['bias']:+.3f}"
-        known = row["excess"] == row["excess"]
-        most = f"most in {row['layer']}, {gain}" if known else "no bias is known"
-        parts.append(
-            f"{row['condition']}, {row['roi']}, control {row['control']}: yes in {row['found']} of "
-            f"{row['layers']} layers (q <= {_LEVEL}); {most}"
-        )
-    return [*parts, ""]
+    cells = [
+        [
+            f"{row['condition']}",
+            f"{row['roi']}",
+            f"{row['control']}",
+            f"{row['found']} of {row['layers']}",
+            *([f"{row['layer']}"] if row["excess"] == row["excess"] else ["no bias known"]),
+            f"{row['gain']:+.3f}",
+            f"{row['gain_low']:+.3f} to {row['gain_high']:+.3f}",
+            f"{row['bias']:+.3f}",
+        ]
+        for row in rows.to_dict("records")
+    ]
+    return [
+        "Blurred pictures (is what is decoded nearer to the original than brains that only feed",
+        f"forward make it? layers with q <= {_LEVEL}; gain in r where it exceeds its bias most)",
+        aligned(_MODULATED, cells),
+        "",
+    ]
 
 
 def _course(release: Release) -> list[str]:

@@ -13,6 +13,7 @@ from unitdb.cli.options import taking
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
 from unitdb.errors import RecipeError
+from unitdb.files import replacing
 from unitdb.pipeline import build as run_build, build_in_datalad, plan as run_plan
 from unitdb.recipes import shipped_recipe
 from unitdb.release import open_release
@@ -101,13 +102,19 @@ def build(root: Path, /, recipe: Path, datalad: bool, **options: Any) -> None:
 @taking(*_BUILDING)
 @click.pass_obj
 def demo(root: Path, /, **options: Any) -> None:
-    """Build the embedded sample (simulated), two releases, and print what they found.
+    """Build the embedded sample (simulated), two releases, and print and draw what they found.
 
     In Python: unitdb.pipeline.build(RECIPE, releases=DIR), then the query API
     """
     terminal.echo(findings(open_release(_build(root, _recipe("sample"), **options))))
     topdown = open_release(_build(root, _recipe("sample-topdown"), **options))
     terminal.echo(f"\n{topdown_findings(topdown)}")
+    from unitdb import plot  # matplotlib, which only drawing needs
+
+    with replacing(root / f"{topdown.name}.png") as picture:
+        figure = plot.overview(topdown, roi=topdown.values("roi")[0])
+        figure.savefig(picture, dpi=100, format="png", metadata={"Software": None})
+    terminal.echo(f"Picture: {root / topdown.name}.png")
 
 
 def _build(root: Path, recipe: Path, **options: Any) -> Path:

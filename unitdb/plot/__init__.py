@@ -1,0 +1,24 @@
+"""The published figures, as axes of matplotlib: of a release in, an axes out.
+
+Imported explicitly, ``from unitdb import plot``, with the extra ``plot``.
+"""
+
+from unitdb.extras import need
+
+need("matplotlib", by="unitdb.plot", extra="plot")
+
+from unitdb.plot._accuracies import hierarchy, layer_by_roi, subjects
+from unitdb.plot._brains import identification, identified, lags, modulation, timecourse
+from unitdb.plot._overview import overview
+
+__all__ = [
+    "hierarchy",
+    "identification",
+    "identified",
+    "lags",
+    "layer_by_roi",
+    "modulation",
+    "overview",
+    "subjects",
+    "timecourse",
+]
