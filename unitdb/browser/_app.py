@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from unitdb.browser import RELEASE_VARIABLE, _links, _reads, _state, views
+from unitdb.browser import RELEASE_VARIABLE, _finder, _links, _reads, _state, views
 from unitdb.errors import UnitdbError
 from unitdb.release.catalogue import default_root
 
@@ -33,6 +33,9 @@ _STYLE = """
 [data-testid=stCaptionContainer] { opacity: .82; }
 </style>
 """
+
+
+_TYPED, _SEEN = "unitdb typed", "unitdb seen"
 
 
 def show(first: str = "overview") -> None:
@@ -61,13 +64,29 @@ def show(first: str = "overview") -> None:
     st.html(_STYLE)
     _links.remember(chosen)
     page = st.navigation(list(chosen.values()), position="hidden")
-    if release is not None:
-        here = next(name for name, one in chosen.items() if one is page)
-        _links.leave_marks(release.label, here)
     with st.sidebar:
+        if release is not None:
+            here = next(name for name, one in chosen.items() if one is page)
+            _links.leave_marks(release.label, here)
+            _search_box(release, here)
         for name in chosen:
             _links.back_to(st, name, "" if release is None else release.label)
     page.run()
+
+
+def _search_box(release: Release, here: str) -> None:
+    """Let the reader type what is looked for; what is found is linked."""
+    if st.session_state.get(_SEEN) != here:  # what was looked for has been found
+        st.session_state[_TYPED] = ""
+    st.session_state[_SEEN] = here
+    typed = st.text_input(
+        "Search", key=_TYPED, max_chars=200, placeholder="unit, channel, layer, region"
+    )
+    found = _finder.places(typed, release.layers, release.values("roi"))
+    for label, page, parameters in found:
+        _links.to(st, page, label, parameters, icon=":material/arrow_forward:")
+    if typed and not found:
+        st.caption("Nothing of that name. Try a layer and a number, such as a layer/0.")
 
 
 def _framed(page: views.Page, release: Release | None, warnings: list[str], message: str) -> None:

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.conftest import texts
+from unitdb.browser._finder import places
+from unitdb.release import Release
+
+CHANNEL = ("Channel 1 of net/conv1", "units", {"model": "net", "layer": "conv1", "channel": "1"})
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("net/conv1/13", ("Unit net/conv1/13", "unit", {"unit": "net/conv1/13"})),
+        ("  CONV1   13 ", ("Unit net/conv1/13", "unit", {"unit": "net/conv1/13"})),
+        ("con 13", ("Unit net/conv1/13", "unit", {"unit": "net/conv1/13"})),
+        ("convv1/13", ("Unit net/conv1/13", "unit", {"unit": "net/conv1/13"})),
+        ("fc unit 3", ("Unit net/fc/3", "unit", {"unit": "net/fc/3"})),
+        ("Conv1 channel 1", CHANNEL),
+        ("conv1 ch. 1", CHANNEL),
+        ("fc", ("Layer net/fc", "layer", {"model": "net", "layer": "fc"})),
+        ("v4", ("Units decoded from V4", "units", {"roi": "V4"})),
+    ],
+)
+def test_what_is_typed_is_understood(tiny_release, typed: str, first: tuple) -> None:
+    release = Release(tiny_release)
+    assert places(typed, release.layers, release.values("roi"))[0] == first
+
+
+@pytest.mark.parametrize("typed", ["conv1/18", "fc channel 10", "", "  ", "#!", "9" * 200, "zzz"])
+def test_nothing_is_suggested_that_is_not_there(tiny_release, typed: str) -> None:
+    release = Release(tiny_release)
+    found = places(typed, release.layers, release.values("roi"))
+    assert not [label for label, *_ in found if label.startswith(("Unit ", "Channel"))]
+
+
+def test_the_box_is_on_every_page(shown: Release, visit) -> None:
+    app = visit("methods")
+    app.text_input(key="unitdb typed").set_value("conv1 13").run()
+    assert not app.exception
+    links = {one.proto.label: one.proto.query_string for one in app.get("page_link")}
+    assert links["Unit net/conv1/13"] == "unit=net%2Fconv1%2F13"
+    app.text_input(key="unitdb typed").set_value("<script>").run()
+    assert "Nothing of that name" in texts(app)
