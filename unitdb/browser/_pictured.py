@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["pictured"]
 
-_ACROSS = 6
+_WIDTH = 140  # pixels
 _OF_UNIT = 2
 _ROWS_SHOWN = 24
 """Units of a gallery: each is a link and a picture."""
@@ -39,11 +39,10 @@ def pictured(release: Release, rows: pd.DataFrame, by: str) -> None:
         dataset: preferred(release, str(dataset), sorted(set(of["unit_id"])), _OF_UNIT)
         for dataset, of in shown.groupby("dataset")
     }
-    records = shown.to_dict("records")
-    for first in range(0, len(records), _ACROSS):
-        for place, row in zip(st.columns(_ACROSS), records[first : first + _ACROSS], strict=False):
+    with st.container(horizontal=True, gap="small"):
+        for row in shown.to_dict("records"):
             unit, of = str(row["unit_id"]), pictures[row["dataset"]]
-            with place:
+            with st.container(width=_WIDTH, gap="xxsmall"):
                 own = of[of["unit_id"] == unit]
                 images = "".join(thumbnail(one, width=64) for one in own.to_dict("records"))
                 st.html(

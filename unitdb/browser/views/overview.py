@@ -193,16 +193,16 @@ def _best_units(release: Release, chosen: dict[str, str]) -> None:
     st.markdown("**Best decoded units**, with the picture that drives each most")
     pictures = preferred(release, chosen["dataset"], rows["unit_id"].tolist(), 1)
     of_unit = dict(zip(pictures["unit_id"], pictures.to_dict("records"), strict=True))
-    for place, row in zip(st.columns(_BEST), rows.to_dict("records"), strict=False):
-        unit, roi = str(row["unit_id"]), str(row["roi"])
-        with place:
-            picture = of_unit.get(unit)
-            if picture is not None:
-                st.html(thumbnail(picture))
-            _links.to(
-                st, "unit", unit.partition("/")[2], {"unit": unit, **_scope(chosen), "roi": roi}
-            )
-            st.caption(f"{_state.code(roi)}: r = {row['mean_r']:.2f}")
+    with st.container(horizontal=True, gap="small"):
+        for row in rows.to_dict("records"):
+            unit, roi = str(row["unit_id"]), str(row["roi"])
+            with st.container(width=140, gap="xxsmall"):
+                picture = of_unit.get(unit)
+                if picture is not None:
+                    st.html(thumbnail(picture))
+                name = unit.partition("/")[2]
+                _links.to(st, "unit", name, {"unit": unit, **_scope(chosen), "roi": roi})
+                st.caption(f"{_state.code(roi)}: r = {row['mean_r']:.2f}")
 
 
 def _scope(chosen: dict[str, str]) -> dict[str, str]:
