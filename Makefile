@@ -42,7 +42,7 @@ $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $(VENV)/.docs
 
 demo: $(VENV)/.demo
-	$(BIN)/unitdb --releases $(RELEASES) demo --replace
+	OMP_NUM_THREADS=1 $(BIN)/unitdb --releases $(RELEASES) demo --replace
 
 test: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not whole' $(TWO_PROCESSES)

@@ -76,6 +76,6 @@ def test_pictures_are_identified_beyond_exchange_and_within_photographs(release)
 def test_what_is_planted_in_blurred_pictures_is_found_beyond_the_bias(release):
     rows = release.table("modulation_summary").query("level > 0 and control == 'noise'")
     known = rows[rows["excess"].notna()]  # the others are beyond the simulated accuracies
-    assert len(known) >= 10
+    assert len(known) >= 5
     assert (known["excess"] > 0).all()
     assert (known["sign_p"] <= 1 / 32).mean() > 0.7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,10 +119,9 @@ def repeat_reliability(
     columns = np.reshape(repeats, (-1, repeats.shape[2]))
     repeats = np.reshape(scaled(columns)[0], repeats.shape)
     total = np.zeros(repeats.shape[2])
-    for order in _orders(n_repeats, n_splits, seed):
-        first = repeats[order[:half]].mean(axis=0, dtype=np.float64)
-        second = repeats[order[half : 2 * half]].mean(axis=0, dtype=np.float64)
-        total += _column_correlations(first, second)
+    for (first, second), n in _divisions(n_repeats, n_splits, seed).items():
+        a, b = (repeats[list(of)].mean(axis=0, dtype=np.float64) for of in (first, second))
+        total += n * _column_correlations(a, b)
     return spearman_brown(total / n_splits, factor=(averaged or n_repeats) / half)
 
 
@@ -341,6 +341,16 @@ def explainable_accuracy(r: NDArray[np.floating], reliability: NDArray[np.floati
 def _orders(n: int, n_splits: int, seed: int) -> NDArray[np.int64]:
     rng = np.random.Generator(np.random.PCG64(seed))
     return rng.permuted(np.tile(np.arange(n), (n_splits, 1)), axis=1)
+
+
+def _divisions(n: int, n_splits: int, seed: int) -> Counter[tuple[tuple[int, ...], ...]]:
+    """How often each division is drawn: of four presentations there are only three."""
+    half = n // 2
+    orders = _orders(n, n_splits, seed).tolist()
+    return Counter(
+        tuple(sorted((tuple(sorted(order[:half])), tuple(sorted(order[half : 2 * half])))))
+        for order in orders
+    )
 
 
 def _column_correlations(a: Array, b: Array) -> Array:

@@ -141,8 +141,10 @@ def _modulated(release: Release) -> list[str]:
     rows = release.sql(
         """
         FROM (
-          SELECT *, count_if(q <= ?) OVER of_roi AS found, count(*) OVER of_roi AS layers,
-            row_number() OVER (of_roi ORDER BY excess DESC NULLS LAST, layer) AS place
+          SELECT *, count_if(q <= $1) OVER of_roi AS found, count(*) OVER of_roi AS layers,
+            row_number() OVER (
+              of_roi ORDER BY coalesce(q <= $1, FALSE) DESC, excess DESC NULLS LAST, layer
+            ) AS place
           FROM modulation_summary WHERE level > 0 AND method = 'abdelhack2018'
           WINDOW of_roi AS (PARTITION BY condition, roi, control)
         )

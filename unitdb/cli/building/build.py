@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +110,9 @@ def demo(root: Path, /, **options: Any) -> None:
 
     In Python: unitdb.pipeline.build(RECIPE, releases=DIR), then the query API
     """
-    terminal.echo(findings(open_release(_build(root, _recipe("sample"), **options))))
-    topdown = open_release(_build(root, _recipe("sample-topdown"), **options))
+    with _built_beside(root, _recipe("sample-topdown"), **options) as beside:
+        terminal.echo(findings(open_release(_build(root, _recipe("sample"), **options))))
+        topdown = open_release(beside())
     terminal.echo(f"\n{topdown_findings(topdown)}")
     from unitdb import plot  # matplotlib, which only drawing needs
 
@@ -120,6 +125,33 @@ def demo(root: Path, /, **options: Any) -> None:
 def _build(root: Path, recipe: Path, **options: Any) -> Path:
     with progress_bars() as progress:
         return run_build(recipe, releases=root, progress=progress, **options)
+
+
+@contextmanager
+def _built_beside(root: Path, recipe: Path, **options: Any) -> Iterator[Callable[[], Path]]:
+    """Build in a process of its own; give what waits for the folder. Ends with this one."""
+    program = [sys.executable, "-c", "from unitdb.cli import main; main()"]
+    program += ["--releases", str(root), "build", str(recipe)]
+    for name, value in options.items():
+        given = value if isinstance(value, tuple) else (value,) if value is not None else ()
+        for one in given:
+            program += [f"--{name}"] * (one is not False) + [str(one)] * (not isinstance(one, bool))
+    with subprocess.Popen(  # noqa: S603 - this program
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
+
+        def wait() -> Path:
+            printed, problem = process.communicate()
+            if process.returncode:
+                click.echo(problem, nl=False, err=True)
+                raise SystemExit(process.returncode)
+            return Path(printed.splitlines()[-1])
+
+        try:
+            yield wait
+        finally:
+            if process.poll() is None:
+                process.terminate()  # what it has finished stays
 
 
 def _recipe(name: str) -> Path:
