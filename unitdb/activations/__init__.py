@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from unitdb.activations.loading import LoadedModel, load_model
     from unitdb.activations.networks import (
         NETWORK_SOURCES,
+        beside_library,
+        check_likeness,
         check_preprocessing,
         get_network,
         get_weights,
@@ -63,7 +65,9 @@ __all__ = [
     "StatedAxes",
     "Stimuli",
     "UnitSelection",
+    "beside_library",
     "check_layers",
+    "check_likeness",
     "check_preprocessing",
     "clear_abandoned",
     "extract",
@@ -94,7 +98,14 @@ __getattr__ = lazily(
         **dict.fromkeys(
             (
                 *("NETWORK_SOURCES", "check_preprocessing", "get_weights", "list_networks"),
-                *("get_network", "own_factory", "own_module", "probed_network"),
+                *(
+                    "beside_library",
+                    "check_likeness",
+                    "get_network",
+                    "own_factory",
+                    "own_module",
+                    "probed_network",
+                ),
             ),
             "networks",
         ),

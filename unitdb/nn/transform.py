@@ -40,6 +40,8 @@ class Transform:
         centred square of ``size`` is cut from that; ``crop`` is not used.
     channels : {"RGB", "BGR"}
         Order in which the network takes them.
+    fit : {"centre", "centre-down", "whole"}
+        How a picture that is no square becomes one (:func:`unitdb.pictures.network_input`).
     """
 
     size: int
@@ -49,6 +51,7 @@ class Transform:
     std: tuple[float, float, float]
     resize: int | None = None
     channels: Literal["RGB", "BGR"] = "RGB"
+    fit: Literal["centre", "centre-down", "whole"] = "centre"
 
     def __call__(self, image: PIL.Image.Image) -> torch.Tensor:
         """Prepare a picture; gives a float32 tensor of shape (3, size, size)."""
@@ -63,6 +66,7 @@ class Transform:
                 std=self.std,
                 resize=self.resize,
                 channels=self.channels,
+                fit=self.fit,
             )
         )
 
@@ -120,6 +124,7 @@ def published_transform(units: UnitSet) -> Transform:
             std=tuple(stated["std"]),
             resize=stated.get("resize"),
             channels=stated.get("channels", "RGB"),
+            fit=stated.get("fit", "centre"),
         )
     except KeyError as cause:
         raise ModelError(

@@ -6,8 +6,10 @@ from its metadata. Layers are found as pictures pass (:mod:`unitdb.activations.n
 
 from __future__ import annotations
 
+from unitdb.activations.networks.likeness import Likeness, check_likeness
 from unitdb.activations.networks.named import (
     SOURCES as NETWORK_SOURCES,
+    beside_library,
     get_network,
     list_networks,
     named_network,
@@ -21,6 +23,9 @@ __all__ = [
     "NETWORK_SOURCES",
     "Answer",
     "Layers",
+    "Likeness",
+    "beside_library",
+    "check_likeness",
     "check_preprocessing",
     "get_network",
     "get_weights",

@@ -10,14 +10,26 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+import PIL.Image
+
 from unitdb.activations.models import NamedNetwork
 from unitdb.activations.networks.automatic import Found, chosen_layers, output_layer
 from unitdb.activations.networks.described import Described, photographs_check
 from unitdb.activations.networks.probing import Probed, probe
 from unitdb.activations.networks.weights import get_weights
+from unitdb.activations.photographs import PHOTOGRAPHS, photograph
+from unitdb.activations.preprocessing import to_tensor
 from unitdb.errors import ModelError, UnknownModelError
 
-__all__ = ["SOURCES", "get_network", "list_networks", "named_network", "probed_network"]
+__all__ = [
+    "SOURCES",
+    "beside_library",
+    "get_network",
+    "list_networks",
+    "named_network",
+    "probed_network",
+]
 
 SOURCES = {
     "torchvision": "unitdb.activations.networks.of_torchvision",
@@ -143,6 +155,43 @@ def get_network(name: str, *, data: Path | None = None) -> Path:
     if hasattr(library, "prepare"):
         library.prepare(rest.partition(":")[0], data=data)
     return get_weights(named_network(name, data=data), data=data)
+
+
+def beside_library(name: str, *, data: Path | None = None) -> float | None:
+    """Hold pictures, as a network of a library gets them, to the library's own transform.
+
+    Finds each mistake in what is read from the library's metadata: channel order, mean, SD, size.
+
+    Parameters
+    ----------
+    name : str
+        As of :func:`unitdb.activations.get_model`.
+    data : Path, optional
+        Data folder.
+
+    Returns
+    -------
+    float or None
+        Largest difference over the shipped photographs, in units of the input; None where the
+        library has no transform (bdpy), or the network is of none.
+
+    Raises
+    ------
+    UnknownModelError, ModelError
+        As of :func:`unitdb.activations.get_model`.
+    """
+    source, _, rest = name.partition("/")
+    if not rest or not hasattr(library := _source(source, name), "own_input"):
+        return None
+    called, _, state = rest.partition(":")
+    here = {"data": data} if hasattr(library, "prepare") else {}
+    stated = library.describe(called, state or None, **here).preprocessing
+    most = 0.0
+    for shown in map(photograph, sorted(PHOTOGRAPHS)):
+        picture = PIL.Image.fromarray(np.array(shown))
+        theirs = np.asarray(library.own_input(called, state or None, picture, **here))
+        most = max(most, float(np.abs(to_tensor(shown, stated).numpy() - theirs).max()))
+    return most
 
 
 def _scores(probed: Probed, found: Sequence[Found], n: int, origin: str) -> Found | None:

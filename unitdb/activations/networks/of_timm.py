@@ -15,7 +15,7 @@ from unitdb.activations.preprocessing import Preprocessing
 from unitdb.errors import ModelError, UnknownModelError
 from unitdb.extras import need
 
-__all__ = ["describe", "make", "names"]
+__all__ = ["describe", "make", "names", "own_input"]
 
 
 def names() -> list[str]:
@@ -71,6 +71,14 @@ def describe(name: str, weights: str | None) -> Described:
         )
         or f"timm {metadata.version('timm')}: {architecture}",
     )
+
+
+def own_input(name: str, _: str | None, picture: Any) -> Any:
+    """What timm's own transform makes of a picture (Pillow); names as of :func:`describe`."""
+    data = (timm := _library()).data
+    stated = timm.get_pretrained_cfg(name).to_dict()
+    config = data.resolve_data_config(pretrained_cfg=stated, verbose=False)
+    return data.create_transform(**config)(picture)
 
 
 def make(*, name: str, file: str | None = None) -> nn.Module:

@@ -18,7 +18,7 @@ from unitdb.activations.preprocessing import Preprocessing
 from unitdb.errors import ModelError, UnknownModelError
 from unitdb.extras import need
 
-__all__ = ["describe", "make", "names"]
+__all__ = ["describe", "make", "names", "own_input"]
 
 _PAPER = re.compile(r"`([^`<]+?)\s*<(https?://[^>]+)>`_")
 _HASHED = re.compile(r"-([0-9a-f]{8,64})\.pth$")
@@ -73,6 +73,12 @@ def describe(name: str, weights: str | None) -> Described:
         source="random weights" if random else chosen.url,
         citation=f"{paper[1]}, {paper[2]}" if paper else str(chosen.meta.get("recipe", "none")),
     )
+
+
+def own_input(name: str, weights: str | None, picture: Any) -> Any:
+    """What torchvision's transform makes of a picture (Pillow); names as of :func:`describe`."""
+    members = _library().get_model_weights(name)
+    return members["DEFAULT" if weights in (None, "random") else weights].transforms()(picture)
 
 
 def make(*, name: str, weights: str, file: str | None = None) -> nn.Module:

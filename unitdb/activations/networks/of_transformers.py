@@ -29,7 +29,7 @@ from unitdb.datafolder import data_folder
 from unitdb.errors import ModelError, UnknownModelError
 from unitdb.extras import need
 
-__all__ = ["describe", "make", "names", "prepare"]
+__all__ = ["describe", "make", "names", "own_input", "prepare"]
 
 _HUB = "https://huggingface.co"
 _SAID = ("config.json", "preprocessor_config.json", "README.md")
@@ -125,6 +125,15 @@ def describe(name: str, weights: str | None, *, data: Path | None = None) -> Des
         source="random weights" if random else f"{_HUB}/{name}",
         citation=citation or f"{_HUB}/{name}",
     )
+
+
+def own_input(name: str, _: str | None, picture: Any, *, data: Path | None = None) -> Any:
+    """What the image processor makes of a picture (Pillow); names as of :func:`describe`."""
+    folder = data_folder(data) / "networks/transformers" / name
+    processor = _library().AutoImageProcessor.from_pretrained(
+        folder, local_files_only=True, backend="pil"
+    )
+    return processor(picture, return_tensors="np")["pixel_values"][0]
 
 
 def make(*, architecture: str, config: dict[str, Any], file: str | None = None) -> nn.Module:
@@ -313,7 +322,8 @@ def _card(text: str) -> tuple[str | None, str | None]:
     from huggingface_hub import ModelCard
 
     with as_model_error("the model card"):
-        said = ModelCard(text, ignore_metadata_errors=True).data.to_dict()
+        card: Any = ModelCard(text, ignore_metadata_errors=True)
+        said = card.data.to_dict()
     licence = said.get("license_name") or said.get("license")
     cited = re.search(r"@\w+\{.*?^\s*\}\s*$", text, re.DOTALL | re.MULTILINE)
     entry = dict(re.findall(r"(\w+)\s*=\s*[{\"]+(.+?)[}\"]+\s*,?\s*$", cited[0], re.MULTILINE)) if (

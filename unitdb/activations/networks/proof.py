@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ import torch
 from unitdb.activations.layers import forward
 from unitdb.activations.loading import LoadedModel
 from unitdb.activations.models import ClassificationCheck
+from unitdb.activations.networks.changes import common_changes
 from unitdb.activations.photographs import photograph
 from unitdb.activations.preprocessing import Preprocessing, to_tensor
 from unitdb.activations.stimuli import Image
@@ -97,32 +97,10 @@ def check_preprocessing(
         shown = _of_folder(photographs, n)
     first = _answer(model, "as stated", stated, None, shown)
     others = []
-    for how, changed in _changes(stated):
+    for how, changed in common_changes(stated):
         with suppress(ModelError):  # not every network takes pictures of another size
             others.append(_answer(model, how, changed, first.probability, shown))
     return first, *others
-
-
-def _changes(stated: Preprocessing) -> list[tuple[str, Preprocessing]]:
-    def of(mean: tuple[float, float, float], std: tuple[float, float, float]) -> Preprocessing:
-        return stated.model_copy(update={"mean": mean, "std": std})
-
-    def sized(factor: float) -> Preprocessing:
-        resize = None if stated.resize is None else round(stated.resize * factor)
-        size = round(stated.size * factor)
-        crop = stated.crop if resize is None else size / resize
-        return stated.model_copy(update={"size": size, "resize": resize, "crop": crop})
-
-    other: Literal["RGB", "BGR"] = "BGR" if stated.channels == "RGB" else "RGB"
-    return [
-        (f"channels exchanged ({other})", stated.model_copy(update={"channels": other})),
-        ("mean and SD of ImageNet", of((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))),
-        ("from −1 to 1", of((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))),
-        ("from 0 to 1", of((0, 0, 0), (255, 255, 255))),
-        ("from 0 to 255", of((0, 0, 0), (1, 1, 1))),
-        ("half the size", sized(0.5)),
-        ("twice the size", sized(2)),
-    ]
 
 
 def _shipped(check: ClassificationCheck) -> list[_Shown]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +15,12 @@ from unitdb.cli.options import taking
 from unitdb.cli.terminal import print_table
 from unitdb.errors import ModelError
 
+if TYPE_CHECKING:
+    from unitdb.activations import LoadedModel
+
 __all__ = ["models"]
+
+_NONE = 1e-4
 
 _NETWORK = (
     click.argument("name"),
@@ -149,13 +155,24 @@ def get_network(name: str, data: Path | None) -> None:
     "are shipped]",
 )
 def check_network(name: str, data: Path | None, photographs: Path | None) -> None:
-    """Show a classifier photographs as stated and with common mistakes; exit 2 if one is better.
+    """Show a network photographs as stated and with common mistakes; exit 2 if one is better.
 
-    In Python: unitdb.activations.check_preprocessing(LOADED)
+    Of networks without classes two cuts of one photograph must be nearer than those of two, and
+    BatchNorm must see what it saw in training.
+
+    In Python: unitdb.activations.check_preprocessing(LOADED), check_likeness(LOADED) without
+    classes, and beside_library(NAME)
     """
-    from unitdb.activations import check_preprocessing, load_model
+    from unitdb.activations import beside_library, check_preprocessing, load_model
 
     model = load_model(get_model(name, data=data), data=data)
+    if (away := beside_library(name, data=data)) is not None:
+        terminal.echo(f"largest difference from the library's own transform {away:.1g}")
+        if away > _NONE:
+            raise ModelError(f"{name}: pictures are other than its library's own transform makes")
+    if model.spec.check is None and photographs is None:
+        _check_likeness(name, model)
+        return
     answers = check_preprocessing(model, photographs=photographs)
     rows = [
         [
@@ -171,6 +188,35 @@ def check_network(name: str, data: Path | None, photographs: Path | None) -> Non
         raise ModelError(
             f"{name}: surer of the photographs with {' and '.join(better)} than as stated; the "
             "preprocessing is most likely wrong"
+        )
+
+
+def _check_likeness(name: str, model: LoadedModel) -> None:
+    """Show and judge what a network without classes answers."""
+    from unitdb.activations import check_likeness
+
+    answers = check_likeness(model)
+    rows = [
+        [
+            one.how,
+            f"{one.n_right} of {one.n_photographs}",
+            f"{one.nearer:.3f}",
+            "" if one.divergence != one.divergence else f"{one.divergence:.3f}",
+            "better" if one.better else "not told apart" if one.alike else "",
+        ]
+        for one in answers
+    ]
+    heads = ["preprocessing", "cuts nearest", "nearer by", "off BatchNorm", "beside as stated"]
+    print_table(heads, rows)
+    if better := [one.how for one in answers if one.better]:
+        raise ModelError(
+            f"{name}: with {' and '.join(better)} BatchNorm sees more of what it saw in training; "
+            "the preprocessing is most likely wrong"
+        )
+    if 2 * answers[0].n_right < answers[0].n_photographs:
+        raise ModelError(
+            f"{name}: cuts of only {answers[0].n_right} of {answers[0].n_photographs} photographs "
+            "are nearest to each other; weights or preprocessing are wrong"
         )
 
 
