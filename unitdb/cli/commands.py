@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from unitdb.cli import terminal
 from unitdb.cli.identify import identify
+from unitdb.cli.judge import judge
 from unitdb.cli.lazy import Commands, Lazy, LazyCommand
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.reconstruct import reconstruct
@@ -108,6 +109,7 @@ for _name, _lazy in LAZY.items():
 main.add_command(reference)
 main.add_command(identify)
 main.add_command(reconstruct)
+main.add_command(judge)
 
 
 @main.command()

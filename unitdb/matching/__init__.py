@@ -21,6 +21,7 @@ from unitdb.matching._identify import (
     Question,
     identify,
 )
+from unitdb.matching._judged import Judged, judged_rate
 from unitdb.matching._patterns import Concatenated, Patterns, fisher_mean, patterns, similarity
 from unitdb.matching._summary import AMONG, TOPS, Summary, chance_curve, of_counts, summarise
 
@@ -31,6 +32,7 @@ __all__ = [
     "TOPS",
     "Compared",
     "Concatenated",
+    "Judged",
     "Matches",
     "Method",
     "Patterns",
@@ -45,6 +47,7 @@ __all__ = [
     "hit_rate",
     "identify",
     "image_intervals",
+    "judged_rate",
     "match",
     "of_counts",
     "pairwise_rate",
