@@ -30,8 +30,8 @@ _HEADER = ("rate", "low", "high", "chance", "choices", "images", "raters")
 def judge(files: tuple[Path, ...]) -> None:
     """Print how often people chose the picture that was seen, with its interval.
 
-    FILE.csv is what the browser's page Blind judgement gives: a row a choice, of one rater or
-    more, with columns release, method, subject, source, stimulus, other, chosen and rater.
+    FILE.csv has a row for each choice between the picture seen (stimulus) and another, of one
+    rater or more, and columns release, method, subject, source, stimulus, other, chosen and rater.
     Chance is .5. A rater judges a pair of a reconstruction once.
     """
     choices: dict[tuple[str, ...], list[tuple[bool, str, str]]] = {}
