@@ -84,5 +84,6 @@ def test_a_file_of_something_else_is_one_error(tmp_path, text, says):
     path.write_text(text)
     told = run(path)
     assert told.exit_code == 2
+    assert run(tmp_path / "absent.csv").exit_code == 2
     assert says in told.output
     assert len(told.output.splitlines()) == 1

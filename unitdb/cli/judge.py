@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from pathlib import Path
 
@@ -10,7 +12,6 @@ import click
 from unitdb.cli import terminal
 from unitdb.errors import QueryError
 from unitdb.matching import Judged, judged_rate
-from unitdb.texts import read_rows
 
 __all__ = ["judge"]
 
@@ -68,7 +69,7 @@ def _told(found: Judged) -> list[str]:
 
 
 def _choices(path: Path) -> list[tuple[int, dict[str, str]]]:
-    rows = read_rows(path, delimiter=",", error=QueryError)
+    rows = _rows(path)
     header = rows[0][1] if rows else []
     for name in _NEEDED:
         if header.count(name) != 1:
@@ -85,3 +86,15 @@ def _choices(path: Path) -> list[tuple[int, dict[str, str]]]:
             raise QueryError(f"{path}: line {line}: {empty[0]} is empty")
         found.append((line, row))
     return found
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as cause:
+        raise QueryError(f"{path}: cannot be read as text in UTF-8: {cause}") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        return [(reader.line_num, cells) for cells in reader if cells]
+    except csv.Error as cause:
+        raise QueryError(f"{path}: line {reader.line_num}: {cause}") from None
