@@ -429,7 +429,10 @@ def _table(header: str, rows: Iterable[list[Any]]) -> str:
     names = [name.strip() for name in header.split("|")]
     lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
     for row in rows:
-        cells = [f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row]
+        cells = [
+            ("–" if math.isnan(cell) else f"{cell:.3f}") if isinstance(cell, float) else str(cell)
+            for cell in row
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
