@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from unitdb.errors import QueryError
 from unitdb.reference import Placement, place
+from unitdb.release.channels import shrunken
 from unitdb.release.layerwise import only
 
 if TYPE_CHECKING:
@@ -146,11 +147,14 @@ class Score:
 
     @cached_property
     def channels(self) -> pd.DataFrame:
-        """The ten channels (of tokens: features) with the highest mean accuracy in an ROI.
+        """The ten channels of maps (of tokens: features) with the highest accuracy in an ROI.
 
         ``layer``, ``channel``, ``roi``, ``n_units`` decoded of it, ``mean_r`` over units, then
-        subjects. They are the best of many: others would be less good in new data. None where it is
-        not known which axis counts channels.
+        subjects, and ``shrunk_r``, by which they are ordered: that mean drawn towards the mean of
+        all channels of the layer, the more the fewer units it is of
+        (:func:`unitdb.release.channels.shrunken`). They are the best of many: others would be less
+        good in new data. None where it is not known which axis counts channels, or no two units of
+        a channel are decoded.
         """
         found = None
         with suppress(QueryError):
@@ -158,13 +162,18 @@ class Score:
                 dataset=self.dataset, condition=self.condition, model=self.network
             )
             found = units.by_channel()
-        columns = ["layer", "channel", "roi", "n_units", "mean_r"]
+        columns = ["layer", "channel", "roi", "n_units", "mean_r", "shrunk_r"]
         if found is None:
             import pandas as pd
 
             return pd.DataFrame(columns=columns)
-        best = found.dropna(subset="mean_r").sort_values(
-            ["mean_r", "layer", "channel"], ascending=[False, True, True]
+        whole = {
+            layer.layer: layer.n_units // layer.channel.size
+            for layer in self.release.layers
+            if layer.model == self.network and len(layer.shape) > 1
+        }
+        best = shrunken(found, whole).sort_values(
+            ["shrunk_r", "layer", "channel"], ascending=[False, True, True]
         )
         shown: pd.DataFrame = best[columns].head(_CHANNELS).reset_index(drop=True)
         return shown
