@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from unitdb.activations import get_model, load_model, own_factory, own_module
+from unitdb.activations import ModelSpec, get_model, load_model, own_factory, own_module
 from unitdb.errors import ModelError
 
 SEEN = {"size": 16, "mean": [127, 127, 127], "std": [128, 128, 128]}
@@ -94,6 +94,29 @@ def test_half_precision_is_refused_in_one_line(dtype):
     with pytest.raises(ModelError, match=r"weights are b?float16, pictures float32") as found:
         loaded(Network().to(dtype))
     assert "\n" not in str(found.value)
+
+
+@pytest.mark.robust(
+    "networks",
+    given="an own network in half precision and `cast: float32`",
+    before="refused; only another factory helped",
+    now="run in single precision, its weights keeping their values; without the key refused",
+)
+def test_half_precision_is_cast_where_it_is_asked_for(tmp_path):
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom torch import nn\n\ndef make():\n    torch.manual_seed(0)\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(784, 5)).half()\n"
+    )
+    words = dict.fromkeys(("title", "licence", "source", "citation"), "none")
+    given = {"name": "half", "factory": "net.py:make", "preprocessing": SEEN, "check": None}
+    spec = ModelSpec(**given, **words, layers={"conv": "0"})
+    with pytest.raises(ModelError):
+        load_model(spec, folder=tmp_path)
+    cast = load_model(spec.model_copy(update={"cast": "float32"}), folder=tmp_path)
+    assert cast.layers[0].precision == "float32"
+    weights = cast.module[0].weight
+    assert torch.equal(weights, weights.half().float())
+    assert "cast" not in dict(spec.identity())
 
 
 def test_units_do_not_depend_on_the_layout_of_memory():

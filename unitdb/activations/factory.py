@@ -78,7 +78,7 @@ def make_network(
     if spec.weights is not None:
         _load_weights(network, _resolve(spec, spec.weights, folder), spec)
     with as_model_error(f"model {spec.name!r}: the network cannot be put into evaluation mode"):
-        return network.cpu().eval()
+        return (network.float() if spec.cast else network).cpu().eval()
 
 
 def _downloaded(spec: ModelSpec, data: Path | None) -> dict[str, str]:

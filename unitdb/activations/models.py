@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -112,6 +112,9 @@ class ModelSpec(Spec):
         What the axes of activations are, a letter each (``CHW``, ``HWC``, ``TD``, ``DT``, ``N``; C
         and D channels, H and W the map, T tokens): of all layers with so many axes, or by layer.
         Not needed where it is clear: of one axis, and of convolutional networks.
+    cast : {"float32"}, optional
+        Run a network whose weights are in half precision in single precision, the weights keeping
+        their values. Without it such a network is refused, or run as it is where it takes pictures.
     licence, source, citation : str
         Licence of the weights, where they come from, how to cite them.
     check : ClassificationCheck or None
@@ -130,10 +133,16 @@ class ModelSpec(Spec):
     preprocessing: Preprocessing
     layers: Annotated[dict[Name, str], Field(min_length=1)]
     axes: StatedAxes = None
+    cast: Literal["float32"] | None = None
     licence: str
     source: str
     citation: str
     check: ClassificationCheck | None
+
+    def identity(self, *, words: bool = False) -> Any:
+        """As of any spec; networks that are not cast stay those that they were."""
+        pairs = super().identity(words=words)
+        return pairs if self.cast is not None else [p for p in pairs if p[0] != "cast"]
 
     @model_validator(mode="after")
     def _axes_have_their_layers(self) -> ModelSpec:

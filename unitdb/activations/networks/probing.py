@@ -112,7 +112,11 @@ def probe_network(network: nn.Module, *, size: int, where: str) -> Probed:
     """Run a network that is made already; parameters and errors as of :func:`probe`."""
     kinds = {str(one.dtype).removeprefix("torch.") for one in network.parameters()}
     half = [kind for kind in HALF if kind in kinds]
-    hint = f" (weights are {half[0]}, pictures float32: give network.float())" if half else ""
+    hint = (
+        f" (weights are {half[0]}, pictures float32: give network.float(), or cast: float32)"
+        if half
+        else ""
+    )
     with as_model_error(f"{where}: a pass through it{hint}"):
         return _passed(network, torch.zeros(2, 3, size, size))
 
