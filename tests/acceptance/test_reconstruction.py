@@ -50,3 +50,63 @@ def test_shuffled_brains_and_what_knows_the_class_alone_are_told_apart(scores):
     assert (
         value["nearest-training", "identification_within"] < value["brain", "identification_within"]
     )
+
+
+@pytest.fixture(scope="module")
+def learned(realdata, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("learned")
+    text = (ROOT / "pipelines" / "digits69-reconstruction.yaml").read_text()
+    head, methods = text.split("reconstruction:\n")
+    methods = "  - name: end-to-end" + methods.split("  - name: end-to-end")[1]
+    methods = methods.split("  - name: random-units")[0]
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(
+        head.replace("sample: 500", "sample: 20").replace(
+            "[{name: efficientnet-lite0-112}]", ONE_LAYER
+        )
+        + f"reconstruction:\n{methods}"
+    )
+    release = unitdb.open(build(recipe, data=realdata, releases=folder / "releases"))
+    scores = release.reconstructions().scores
+    return scores.set_index(["method", "source", "metric"])["value"]
+
+
+@pytest.mark.whole
+def test_a_network_from_voxels_to_digits_beats_what_the_class_tells(learned):
+    brain = learned["end-to-end", "brain"]
+    assert brain["identification"] >= 0.92
+    assert brain["identification_within"] >= 0.87
+    assert brain["ssim"] >= 0.5
+    assert 0.40 < learned["end-to-end", "shuffled", "identification_within"] < 0.58
+
+
+@pytest.mark.whole
+def test_more_training_pictures_are_better(learned):
+    rates = [learned[f"end-to-end-{n}", "brain", "identification"] for n in (15, 30, 60)]
+    assert rates[0] < rates[-1]
+    assert rates[0] > 0.6
+
+
+@pytest.mark.whole
+def test_photographs_are_reconstructed_from_the_mean_of_fifteen_people(realdata, tmp_path):
+    text = (ROOT / "pipelines" / "algonauts92-reconstruction.yaml").read_text()
+    for old, new in (
+        ("sample: 500", "sample: 20"),
+        ("    kind: ridge\n", "    kind: ridge\n    subjects: [mean]\n    images: 23\n"),
+        ("    kind: inversion\n", "    kind: inversion\n    subjects: [mean]\n    images: 23\n"),
+        ("    sets: [[stem, block1], [block9, block12]]\n", "    sets: [[block9, block12]]\n"),
+        ("    controls: 10\n    control_images: 12\n", "    controls: 2\n    control_images: 12\n"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(text)
+    release = unitdb.open(build(recipe, data=realdata, releases=tmp_path / "releases"))
+    scores = release.reconstructions().scores.set_index(["method", "source", "metric"])["value"]
+    brain = scores["inversion", "brain"]
+    assert brain["identification"] >= 0.77
+    assert brain["centred_r"] >= 0.28
+    assert 0.40 < scores["inversion", "shuffled", "identification"] < 0.60
+    assert scores["inversion", "recovery", "identification"] >= 0.98
+    deep = scores["inversion-block9-block12", "brain", "identification"]
+    assert brain["identification"] >= deep + 0.08

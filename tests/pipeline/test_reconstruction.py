@@ -235,6 +235,42 @@ def test_the_page_and_the_report_show_all_pictures_beside_shuffled_ones(release,
     assert "<script" not in page
 
 
+def test_people_judge_blind_and_their_choices_are_a_rate(release, monkeypatch, tmp_path):
+    pytest.importorskip("streamlit", reason="needs unitdb[app]")
+    from streamlit.testing.v1 import AppTest
+
+    from unitdb.browser._judging import choices_csv, questions
+
+    place = ["mine", "perception", "mynet", "ridge"]
+    asked = questions(release, place, "mean", "me")
+    assert len(asked) == 16  # of a brain, and of a shuffled one among them
+    assert asked == questions(release, place, "mean", "me")
+    assert asked != questions(release, place, "mean", "you")
+    sides = [question.shown[0][0] == question.stimulus for question in asked]
+    assert 0 < sum(sides) < 16
+    assert all(question.other != question.stimulus for question in asked)
+    monkeypatch.setenv("UNITDB_RELEASE", str(release.path))
+    app = AppTest.from_string(
+        "from unitdb.browser._app import show\nshow('judging')", default_timeout=300
+    )
+    app.query_params["method"] = "ridge"
+    app.run()
+    assert "Say who judges" in app.info[0].value
+    app.text_input[0].set_value("me").run()
+    for question in asked[:3]:
+        right = question.shown[1][0] == question.stimulus
+        (button,) = (each for each in app.button if each.label == ("Right" if right else "Left"))
+        button.click().run()
+        assert not app.exception
+    (choices,) = app.session_state["judged"].values()
+    assert [row["chosen"] for row in choices] == [question.stimulus for question in asked[:3]]
+    path = tmp_path / "choices.csv"
+    path.write_text(choices_csv(choices))
+    told = CliRunner().invoke(main, ["judge", str(path)])
+    assert told.exit_code == 0, told.output
+    assert all("1.000" in line for line in told.output.splitlines()[1:])
+
+
 def _other_picture(row):
     flat = np.full((8, 8, 3), 100, np.uint8)
     flat[0, :4] = 200

@@ -1,0 +1,87 @@
+"""Blind judgement: which of two pictures a reconstruction is of."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from unitdb.browser import _reads, _state
+from unitdb.browser._gallery import PLACE
+from unitdb.browser._judging import Question, choices_csv, questions
+
+if TYPE_CHECKING:
+    from unitdb.release import Release
+
+__all__ = ["show"]
+
+_LABELS = ("Dataset", "Test set", "Network", "Method", "Person")
+_IMAGE = "width:192px;height:192px;image-rendering:pixelated;object-fit:contain;display:block"
+_KEPT = "judged"
+
+
+def show(release: Release) -> None:
+    """Draw the page."""
+    scores = _reads.table(release, "reconstruction_score")
+    if scores.empty:
+        st.info("This release has no reconstructions.")
+        return
+    st.markdown(
+        "Which of the two pictures below is the upper one a reconstruction of? Pictures from "
+        "shuffled brains are among them, and are not marked. Your choices are in this page alone: "
+        "download them at the end, and `unitdb judge FILE.csv` gives the rates."
+    )
+    chosen: dict[str, str] = {}
+    keys = (*PLACE, "subject")
+    for place, key, label in zip(st.columns(len(keys)), keys, _LABELS, strict=True):
+        options = sorted(scores[key].unique().tolist(), key=lambda name: (name != "mean", name))
+        chosen[key] = _state.one_of(place, label, key, options)
+        scores = scores[scores[key] == chosen[key]]
+    rater = st.text_input("Who judges", key="rater", max_chars=60).strip()
+    if not rater:
+        st.info("Say who judges, by any name: choices of several people are told apart by it.")
+        return
+    asked = questions(release, [chosen[key] for key in PLACE], chosen["subject"], rater)
+    if not asked:
+        st.info("The pictures that were seen may not be shown, so that nothing can be judged.")
+        return
+    place = (release.label, *chosen.values(), rater)
+    kept: dict[tuple[str, ...], list[dict[str, str]]] = st.session_state.setdefault(_KEPT, {})
+    own = kept.setdefault(place, [])
+    if len(own) < len(asked):
+        st.caption(f"{len(own) + 1} of {len(asked)}")
+        _ask(asked[len(own)], own, _words(release, chosen, rater))
+    else:
+        st.success("All are judged.")
+    if own:
+        st.download_button(
+            "Download choices",
+            choices_csv(own),
+            file_name="choices.csv",
+            mime="text/csv",
+            icon=":material/download:",
+        )
+
+
+def _words(release: Release, chosen: dict[str, str], rater: str) -> dict[str, str]:
+    method, subject = chosen["method"], chosen["subject"]
+    return {"release": release.label, "method": method, "subject": subject, "rater": rater}
+
+
+def _ask(question: Question, own: list[dict[str, str]], words: dict[str, str]) -> None:
+    st.html(_image(question.made, "reconstruction"))
+    sides = st.columns(2)
+    for side, word, (name, png) in zip(sides, ("Left", "Right"), question.shown, strict=True):
+        side.html(_image(png, word.lower()))
+        side.button(word, key=f"judge-{word}", on_click=_take, args=(own, question, name, words))
+
+
+def _take(own: list[dict[str, Any]], question: Question, name: str, words: dict[str, str]) -> None:
+    of = {"source": question.source, "stimulus": question.stimulus, "other": question.other}
+    own.append(words | of | {"chosen": name})
+
+
+def _image(png: bytes, word: str) -> str:
+    data = b64encode(png).decode()
+    return f'<img src="data:image/png;base64,{data}" alt="{word}" style="{_IMAGE}">'
