@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from unitdb.cli import main
 from unitdb.matching import judged_rate
 
-HEADER = "release,method,subject,source,stimulus,other,chosen,rater\n"
+HEADER = "release,dataset,condition,model,method,subject,source,stimulus,other,chosen,rater\n"
 
 
 def run(*files):
@@ -18,7 +18,7 @@ def run(*files):
 
 def rows(choices, *, source="brain", rater="r1"):
     return "".join(
-        f"r@1,m,mean,{source},p{number},q{number},{'p' if right else 'q'}{number},{rater}\n"
+        f"r@1,d,c,n,m,mean,{source},p{number},q{number},{'p' if right else 'q'}{number},{rater}\n"
         for number, right in enumerate(choices)
     )
 
@@ -30,10 +30,10 @@ def test_a_rate_of_people_stands_beside_its_interval_and_chance(tmp_path):
     told = run(first, other)
     assert told.exit_code == 0, told.output
     brain, shuffled = (line.split() for line in told.output.splitlines()[1:])
-    assert brain[:5] == ["r@1", "m", "mean", "brain", "0.800"]
-    assert brain[7:] == ["0.500", "20", "10", "2"]
-    assert float(brain[5]) < 0.8 < float(brain[6])
-    assert shuffled[4] == "0.500"
+    assert brain[:8] == ["r@1", "d", "c", "n", "m", "mean", "brain", "0.800"]
+    assert brain[10:] == ["0.500", "20", "10", "2"]
+    assert float(brain[8]) < 0.8 < float(brain[9])
+    assert shuffled[7] == "0.500"
 
 
 def test_the_interval_covers_the_rate_of_new_images_and_raters():
@@ -73,10 +73,13 @@ def test_one_image_has_no_interval():
         ("a,b\n1,2\n", "no column 'release'"),
         (HEADER, "holds no choices"),
         (HEADER + rows([1]) * 2, "line 3: is the same judgement as"),
-        (HEADER + "r@1,m,mean,brain,p,q,x,r1\n", "line 2: chosen is 'x', neither 'p' nor 'q'"),
-        (HEADER + "r@1,m,mean,brain,p,p,p,r1\n", "both pictures are 'p'"),
-        (HEADER + "r@1,m,mean,brain,p,q,p,\n", "line 2: rater is empty"),
-        (HEADER + "r@1,m,mean,brain,p,q,p\n", "line 2"),
+        (
+            HEADER + "r@1,d,c,n,m,mean,brain,p,q,x,r1\n",
+            "line 2: chosen is 'x', neither 'p'",
+        ),
+        (HEADER + "r@1,d,c,n,m,mean,brain,p,p,p,r1\n", "both pictures are 'p'"),
+        (HEADER + "r@1,d,c,n,m,mean,brain,p,q,p,\n", "line 2: rater is empty"),
+        (HEADER + "r@1,d,c,n,m,mean,brain,p,q,p\n", "line 2"),
     ],
 )
 def test_a_file_of_something_else_is_one_error(tmp_path, text, says):

@@ -249,6 +249,7 @@ def test_people_judge_blind_and_their_choices_are_a_rate(release, monkeypatch, t
     sides = [question.shown[0][0] == question.stimulus for question in asked]
     assert 0 < sum(sides) < 16
     assert all(question.other != question.stimulus for question in asked)
+    assert len({(question.stimulus, question.other) for question in asked}) == 8
     monkeypatch.setenv("UNITDB_RELEASE", str(release.path))
     app = AppTest.from_string(
         "from unitdb.browser._app import show\nshow('judging')", default_timeout=300

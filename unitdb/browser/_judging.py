@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "Question", "choices_csv", "questions"]
 
-COLUMNS = ("release", "method", "subject", "source", "stimulus", "other", "chosen", "rater")
+COLUMNS = ("release", "dataset", "condition", "model", "method", "subject", "source")
+COLUMNS += ("stimulus", "other", "chosen", "rater")
 """Of the file of choices, as ``unitdb judge`` reads it."""
 
 _PICTURES = """
@@ -55,7 +56,8 @@ def questions(release: Release, place: Sequence[str], subject: str, rater: str) 
     """All reconstructions of a person, and those of a shuffled brain among them, in random order.
 
     The order, the other picture and its side are drawn from the names of all that is chosen, so
-    that the same rater has the same questions again.
+    that the same rater has the same questions again. The other picture is the same for both brains:
+    of two others, who sees what comes again would know the right one.
 
     Parameters
     ----------
@@ -71,16 +73,17 @@ def questions(release: Release, place: Sequence[str], subject: str, rater: str) 
     names = sorted(seen)
     words = "\n".join((release.label, *place, subject, rater)).encode()
     rng = np.random.default_rng(list(hashlib.sha256(words).digest()[:8]))
+    others = {
+        name: rest[int(rng.integers(len(rest)))]
+        for name in names
+        if (rest := [one for one in names if one != name])
+    }
     found = []
     for source in ("brain", "shuffled"):
-        for stimulus in sorted(set(pictures[source]).intersection(seen)):
-            others = [name for name in names if name != stimulus]
-            if not others:
-                continue
-            other = others[int(rng.integers(len(others)))]
+        for stimulus in sorted(set(pictures[source]).intersection(others)):
+            other, made = others[stimulus], pictures[source][stimulus]
             pair = (stimulus, seen[stimulus]), (other, seen[other])
             shown = pair if rng.integers(2) else pair[::-1]
-            made = pictures[source][stimulus]
             found.append(
                 Question(source=source, stimulus=stimulus, other=other, made=made, shown=shown)
             )

@@ -15,7 +15,7 @@ from unitdb.matching import Judged, judged_rate
 
 __all__ = ["judge"]
 
-_GROUP = ("release", "method", "subject", "source")
+_GROUP = ("release", "dataset", "condition", "model", "method", "subject", "source")
 _NEEDED = (*_GROUP, "stimulus", "other", "chosen", "rater")
 _HEADER = ("rate", "low", "high", "chance", "choices", "images", "raters")
 
@@ -32,8 +32,8 @@ def judge(files: tuple[Path, ...]) -> None:
     """Print how often people chose the picture that was seen, with its interval.
 
     FILE.csv has a row for each choice between the picture seen (stimulus) and another, of one
-    rater or more, and columns release, method, subject, source, stimulus, other, chosen and rater.
-    Chance is .5. A rater judges a pair of a reconstruction once.
+    rater or more, and columns release, dataset, condition, model, method, subject, source,
+    stimulus, other, chosen and rater. Chance is .5. A rater judges a pair of a reconstruction once.
     """
     choices: dict[tuple[str, ...], list[tuple[bool, str, str]]] = {}
     seen: dict[tuple[str, ...], str] = {}

@@ -29,8 +29,8 @@ def show(release: Release) -> None:
         return
     st.markdown(
         "Which of the two pictures below is the upper one a reconstruction of? Pictures from "
-        "shuffled brains are among them, and are not marked. Your choices are in this page alone: "
-        "download them at the end, and `unitdb judge FILE.csv` gives the rates."
+        "shuffled brains are among them, and are not marked. Your choices are in this page alone, "
+        "until it is loaded again: download them, and `unitdb judge FILE.csv` gives the rates."
     )
     chosen: dict[str, str] = {}
     keys = (*PLACE, "subject")
@@ -65,8 +65,7 @@ def show(release: Release) -> None:
 
 
 def _words(release: Release, chosen: dict[str, str], rater: str) -> dict[str, str]:
-    method, subject = chosen["method"], chosen["subject"]
-    return {"release": release.label, "method": method, "subject": subject, "rater": rater}
+    return {"release": release.label, **chosen, "rater": rater}
 
 
 def _ask(question: Question, own: list[dict[str, str]], words: dict[str, str]) -> None:
@@ -74,10 +73,16 @@ def _ask(question: Question, own: list[dict[str, str]], words: dict[str, str]) -
     sides = st.columns(2)
     for side, word, (name, png) in zip(sides, ("Left", "Right"), question.shown, strict=True):
         side.html(_image(png, word.lower()))
-        side.button(word, key=f"judge-{word}", on_click=_take, args=(own, question, name, words))
+        # A second click before the page is drawn again answers the same question, not the next.
+        key, asked = f"judge-{len(own)}-{word}", len(own)
+        side.button(word, key=key, on_click=_take, args=(own, asked, question, name, words))
 
 
-def _take(own: list[dict[str, Any]], question: Question, name: str, words: dict[str, str]) -> None:
+def _take(
+    own: list[dict[str, Any]], asked: int, question: Question, name: str, words: dict[str, str]
+) -> None:
+    if len(own) != asked:
+        return
     of = {"source": question.source, "stimulus": question.stimulus, "other": question.other}
     own.append(words | of | {"chosen": name})
 
