@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import urllib.error
 import urllib.request
 import warnings
@@ -328,6 +329,26 @@ def test_what_is_no_network_of_pictures(data, tmp_path):
         get_model("transformers/lab/vit:main", data=data)
     with pytest.raises(UnknownModelError, match="ORGANISATION/NAME"):
         get_model("transformers/../secret", data=data)
+
+
+@pytest.mark.robust(
+    "networks",
+    given="a repository of the hub whose config names code of its own (`auto_map`)",
+    before="transformers asked on the terminal whether to run it, and ran it on yes",
+    now="refused in one line; nothing is asked and nothing runs",
+)
+def test_code_of_a_repository_is_not_run(data, tmp_path, monkeypatch):
+    place = tmp_path / "networks/transformers/lab/own"
+    shutil.copytree(data / "networks/transformers/lab/vit", place)
+    ran = tmp_path / "ran"
+    code = f"from pathlib import Path\nPath({str(ran)!r}).touch()\nclass Own: ...\n"
+    (place / "own.py").write_text(code)
+    said = {"model_type": "own", "auto_map": {"AutoConfig": "own.Own"}}
+    (place / "config.json").write_text(json.dumps(said))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    with pytest.raises(ModelError, match="config.json cannot be read"):
+        get_model("transformers/lab/own", data=tmp_path)
+    assert not ran.exists()
 
 
 def test_a_missing_library_names_its_extra(monkeypatch):

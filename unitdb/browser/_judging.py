@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "Question", "choices_csv", "questions"]
 
-COLUMNS = ("release", "dataset", "condition", "model", "method", "subject", "source")
-COLUMNS += ("stimulus", "other", "chosen", "rater")
+_CHOSEN = ("release", "dataset", "condition", "model", "method", "subject", "source")
+COLUMNS = (*_CHOSEN, "stimulus", "other", "chosen", "rater")
 """Of the file of choices, as ``unitdb judge`` reads it."""
 
 _PICTURES = """

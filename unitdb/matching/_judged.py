@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unitdb.errors import QueryError
+
 __all__ = ["Judged", "judged_rate"]
 
 _DRAWS = 2000
@@ -21,7 +23,8 @@ class Judged:
     rate : float
         Share of all choices.
     low, high : float
-        95 % interval over images and raters; NaN of a single image.
+        95 % interval over images and raters; NaN of a single image. Where all choices are alike,
+        nothing that is drawn differs: exact (Clopper & Pearson 1934) for as many images.
     n_choices, n_images, n_raters : int
     """
 
@@ -55,21 +58,37 @@ def judged_rate(
     -------
     Judged
 
+    Raises
+    ------
+    QueryError
+        No choices, or not as many images and raters.
+
     References
     ----------
     Owen (2007), The pigeonhole bootstrap, doi:10.1214/07-AOAS122.
     """
+    if not len(correct) == len(images) == len(raters) > 0:
+        raise QueryError(
+            f"{len(correct)} choices, {len(images)} images and {len(raters)} raters; at least one, "
+            "and as many of each"
+        )
     right = np.asarray(correct, dtype=np.float64)
     names, of_image = np.unique(np.asarray(images, dtype=str), return_inverse=True)
     people, of_rater = np.unique(np.asarray(raters, dtype=str), return_inverse=True)
     low = high = float("nan")
-    if len(names) > 1:
+    if len(names) > 1 and right.min() == right.max():
+        end = 0.025 ** (1 / len(names))
+        low, high = (end, 1.0) if right[0] else (0.0, 1 - end)
+    elif len(names) > 1:
         rng = np.random.default_rng(seed)
-        weights = _drawn(rng, len(names))[:, of_image]
-        if len(people) > 1:
-            weights = weights * _drawn(rng, len(people))[:, of_rater]
-        totals = weights.sum(axis=1)
-        rates = (weights @ right)[totals > 0] / totals[totals > 0]
+        places = of_image, of_rater
+        n, found = np.zeros((2, len(names), len(people)))
+        np.add.at(n, places, 1)
+        np.add.at(found, places, right)
+        of_names = _drawn(rng, len(names))
+        of_people = _drawn(rng, len(people)) if len(people) > 1 else np.ones((1, 1))
+        totals, sums = (((of_names @ each) * of_people).sum(axis=1) for each in (n, found))
+        rates = sums[totals > 0] / totals[totals > 0]
         low, high = np.quantile(rates, [0.025, 0.975])
     return Judged(
         rate=float(right.mean()),

@@ -168,11 +168,16 @@ def _p(
     if not known:
         return None
     as_good = 0
-    for n, mean in known.items():
-        value = _mean([own[name] for name in controls[n] if name in own])
-        if np.isnan(value):
+    for n in known:
+        both = [
+            (theirs, own[name])
+            for name, theirs in controls[n].items()
+            if name in own and not np.isnan([theirs, own[name]]).any()  # pictures that were found
+        ]
+        if not both:
             return None
-        as_good += int(mean >= value)
+        theirs, value = np.mean(both, axis=0)
+        as_good += int(theirs >= value)
     return (1 + as_good) / (1 + len(known))
 
 

@@ -97,16 +97,14 @@ def _compared(each: Making, spec: EndToEndSpec) -> NetworkSource | None:
 def _settings(spec: EndToEndSpec) -> Training:
     from unitdb.nn import SHEN2019, Training
 
-    losses = spec.loss
+    losses = spec.loss.model_dump(exclude_none=True)
     changed: dict[str, Any] = {
         name: value for name in ("steps", "batch") if (value := getattr(spec, name)) is not None
     }
-    weights: dict[str, Any] = {
-        "image": losses.image,
-        "feature": losses.feature if spec.layers else 0.0,
-        "adversarial": losses.adversarial,
-    }
-    first = Training(start="mean")
     if spec.preset == "shen2019":  # its own weights, where the recipe does not say others
-        first, weights = SHEN2019, {name: weights[name] for name in losses.model_fields_set}
-    return replace(first, seed=spec.seed, **weights, **changed)
+        first = SHEN2019
+    else:
+        first = replace(Training(start="mean"), image=1.0, feature=1.0, adversarial=0.1)
+    if not spec.layers:
+        losses["feature"] = 0.0
+    return replace(first, seed=spec.seed, **losses, **changed)

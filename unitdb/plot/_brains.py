@@ -22,6 +22,7 @@ _COURSES = {
     "pattern": ("pattern_r", "Correlation of patterns (Pearson r)"),
     "identification": ("identification", "Identified (pairwise)"),
 }
+_USUAL = {"subject": "*", "trials": "means", "method": "normalised"}
 _SINGLE = ("dataset", "condition", "model")
 # Two-sided 95 % points of Student's t, by degrees of freedom from 1; the last holds for more.
 _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -43,19 +44,20 @@ def identification(
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure without it.
     **where
-        Other columns of ``identification_curve`` and their values: ``subject``, ``method``, ….
+        Other columns of ``identification_curve`` and their values. Without them: of the mean over
+        people (``subject="*"``), of means over trials, by the method ``normalised``.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Both axes logarithmic, chance dashed; the mean where rows of several people remain.
+        Both axes logarithmic, chance dashed.
 
     Raises
     ------
     QueryError
         No row is left, or there is no such column.
     """
-    wanted = {"set": candidates, "roi": roi, "among": "all", **where}
+    wanted = {"set": candidates, "roi": roi, "among": "all", **_USUAL, **where}
     rows = _chosen(release, "identification_curve", wanted)
     axes = ax if ax is not None else new(5.0, 3.6)
     for layer in _ordered(release, rows):
@@ -97,8 +99,7 @@ def identified(
     QueryError
         No row is left, or there is no such column.
     """
-    usual = {"subject": "*", "trials": "means", "method": "normalised"}
-    wanted = {"set": candidates, "roi": roi, **usual, **where}
+    wanted = {"set": candidates, "roi": roi, **_USUAL, **where}
     rows = _chosen(release, "identification_summary", wanted)
     axes = ax if ax is not None else new(4.2, 3.6)
     layers = _ordered(release, rows)
@@ -156,9 +157,9 @@ def timecourse(
         table = rows[rows["layer"] == layer].pivot_table(
             index="time", columns="subject", values=column, observed=True
         )
-        mean, n = table.mean(axis=1), table.shape[1]
-        if n > 1:
-            half = _T[min(n - 1, len(_T)) - 1] * table.std(axis=1) / np.sqrt(n)
+        mean, n = table.mean(axis=1), table.count(axis=1)
+        if (n > 1).any():
+            half: Any = n.map(_t) * table.std(axis=1) / np.sqrt(n)
             axes.fill_between(mean.index, mean - half, mean + half, color=colour, alpha=0.15)
         axes.plot(mean.index, mean, color=colour, marker=".", label=layer)
     axes.axhline(0.5 if measure == "identification" else 0, color="grey", linestyle=":")
@@ -283,6 +284,10 @@ def _ordered(release: Release, rows: pd.DataFrame) -> list[str]:
     known = release.table("layers").sort_values("depth")["layer"].astype(str)
     here = set(rows["layer"])
     return [layer for layer in dict.fromkeys(known) if layer in here] + sorted(here - set(known))
+
+
+def _t(n: int) -> float:
+    return _T[min(n - 1, len(_T)) - 1] if n > 1 else np.nan
 
 
 def _colours(layers: list[str]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from unitdb.release import Release
 
 
-def overview(release: Release, *, roi: str) -> Figure:
+def overview(release: Release, *, roi: str, **where: Any) -> Figure:
     """Identification, course in time, order of layers and modulation, side by side.
 
     Parameters
@@ -25,6 +25,8 @@ def overview(release: Release, *, roi: str) -> Figure:
         An opened release; of what it has no table of, there is no panel.
     roi : str
         Region that is decoded from.
+    **where
+        ``dataset`` and ``model``, where the release has several.
 
     Returns
     -------
@@ -34,26 +36,29 @@ def overview(release: Release, *, roi: str) -> Figure:
     Raises
     ------
     QueryError
-        The release has none of these tables, or not of this ROI.
+        The release has none of these tables, one has no row of this ROI, or several test sets,
+        of which each panel shows one: draw the panels alone.
     """
     panels: list[Callable[[Axes], object]] = []
     if "identification_summary" in release.tables:
         sets = release.table("candidate_sets").sort_values(["n_candidates", "set"])
         largest = str(sets["set"].iloc[-1])
-        panels.append(lambda ax: identified(release, candidates=largest, roi=roi, ax=ax))
+        panels.append(lambda ax: identified(release, candidates=largest, roi=roi, ax=ax, **where))
     if "timecourse" in release.tables:
-        panels.append(lambda ax: timecourse(release, roi=roi, ax=ax))
+        panels.append(lambda ax: timecourse(release, roi=roi, ax=ax, **where))
     if "lag" in release.tables:
-        panels.append(lambda ax: lags(release, roi=roi, ax=ax))
+        panels.append(lambda ax: lags(release, roi=roi, ax=ax, **where))
     if "modulation_summary" in release.tables:
-        panels.append(lambda ax: modulation(release, roi=roi, ax=ax))
+        panels.append(lambda ax: modulation(release, roi=roi, ax=ax, **where))
     if not panels:
         raise QueryError(f"{release.label} has neither identification, course nor modulation")
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(5.6 * columns, 3.7 * rows), layout="constrained")
-    places = figure.subplots(rows, columns, squeeze=False).flat
+    places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for place, panel in zip(places, panels, strict=False):
         panel(place)
+    for spare in places[len(panels) :]:
+        spare.remove()
     figure.suptitle(f"{release.title} ({release.label})", fontsize=11)
     return figure

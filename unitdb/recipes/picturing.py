@@ -291,16 +291,16 @@ class LossSpec(Spec):
     ----------
     image, feature, adversarial : float
         Of squared errors of pixels, of units of ``layers``, and of a critic's judgement; 0 leaves
-        one out.
+        one out. Without one, that of the preset: 1, 1 and .1 of ``small``.
     """
 
-    image: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    feature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    adversarial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
+    image: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    feature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    adversarial: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _something(self) -> LossSpec:
-        if not self.image + self.feature + self.adversarial:
+        if self.image == self.feature == self.adversarial == 0:
             raise ValueError("image, feature and adversarial are all 0: nothing to learn")
         return self
 
@@ -352,11 +352,11 @@ class EndToEndSpec(_Common):
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: one stands twice in {', '.join(map(str, values))}")
         losses = self.loss
-        if "feature" in losses.model_fields_set and losses.feature and not self.layers:
+        if losses.feature and not self.layers:
             raise ValueError("loss: feature takes `layers`, whose units it compares")
-        if self.layers and not losses.feature:
+        if self.layers and losses.feature == 0:
             raise ValueError("`layers` are of the feature loss, whose weight is 0")
-        if not self.layers and not losses.image + losses.adversarial:
+        if not self.layers and losses.image == losses.adversarial == 0:
             raise ValueError("image and adversarial are 0, and no `layers` for feature")
         if self.seen_at is not None and not self.layers:
             raise ValueError("`seen_at` is of the feature loss, which takes `layers`")

@@ -12,7 +12,7 @@ from unitdb.activations import ModelSpec, Preprocessing
 from unitdb.errors import ModelError, UnitdbError, WorkersError
 from unitdb.reads import note_read
 from unitdb.recipes.picturing import GeneratorSpec, InversionSpec
-from unitdb.specs import content_sha256
+from unitdb.specs import canonical_json, content_sha256
 
 if TYPE_CHECKING:
     from unitdb.nn import Generator
@@ -87,9 +87,11 @@ def read_priors(
                 picture = made.picture(made.first(torch.Generator().manual_seed(0)))
         except UnitdbError as cause:
             raise ModelError(f"{where}: {cause}") from None
-        except RuntimeError as cause:  # of the network's own layers
-            first = next(iter(str(cause).splitlines()), "")
-            raise ModelError(f"{where}: takes no latent of shape {spec.latent}: {first}") from None
+        except Exception as cause:  # of the network's own code
+            first = next(iter(str(cause).splitlines()), type(cause).__name__)
+            raise ModelError(
+                f"{where}: takes no latent of shape {list(made.latent)}: {first}"
+            ) from None
         height, width = picture.shape[-2:]
         if height != width:
             raise ModelError(f"{where}: pictures are {height} × {width}; `crop` makes them square")
@@ -110,7 +112,7 @@ def _made(spec: GeneratorSpec, *, folder: Path, seed: int) -> tuple[Generator, s
     if spec.file is not None:
         note_read(folder / spec.file)
         made = load_generator(folder / spec.file).prior(**options)
-        return made, content_sha256(made.stated()["sha256"])
+        return made, content_sha256([made.stated()["sha256"], canonical_json(spec)])
     from unitdb.activations.factory import factory_file_sha256, make_network
 
     # The network of a recipe without what concerns activations.
@@ -130,4 +132,5 @@ def _made(spec: GeneratorSpec, *, folder: Path, seed: int) -> tuple[Generator, s
     module = make_network(network, folder=folder, seed=seed)
     made = Generator(module, latent=tuple(spec.latent), output=spec.output, **options)
     stated = [made.stated()["sha256"], factory_file_sha256(network, folder=folder)]
+    stated += [canonical_json(spec), seed]
     return made, content_sha256(stated)

@@ -78,7 +78,7 @@ def run_apart(
     environment = os.environ | _FEW_THREADS
     try:
         done = subprocess.run(  # noqa: S603 - this package, with its input on stdin
-            [sys.executable, "-c", f"from {__name__} import main; main()"],
+            [sys.executable, "-P", "-c", f"from {__name__} import main; main()"],
             input=json.dumps(asked).encode(),
             capture_output=True,
             env=environment,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["shrunken"]
 
 Array = NDArray[np.float64]
-_KNOWN = 1e-6  # of the largest error: less is as if a mean had none
+_KNOWN = 0.05  # of the largest error: without, few whole channels would outweigh all others
 
 
 def shrunken(rows: pd.DataFrame, whole: Mapping[str, int]) -> pd.DataFrame:

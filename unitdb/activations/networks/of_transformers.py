@@ -106,7 +106,9 @@ def describe(name: str, weights: str | None, *, data: Path | None = None) -> Des
     for file in _SAID[1:]:
         kept(_file(name, file), origin, data=data)
     with as_model_error(f"{origin}: {folder / _SAID[0]} cannot be read"):
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = transformers.AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
     made, of_pictures = _network_of(transformers, config, origin)
     classes = sorted(config.id2label.items()) if made is not _base(transformers, config) else []
     labels = [str(label) for _, label in classes]
@@ -131,7 +133,7 @@ def own_input(name: str, _: str | None, picture: Any, *, data: Path | None = Non
     """What the image processor makes of a picture (Pillow); names as of :func:`describe`."""
     folder = data_folder(data) / "networks/transformers" / name
     processor = _library().AutoImageProcessor.from_pretrained(
-        folder, local_files_only=True, backend="pil"
+        folder, local_files_only=True, trust_remote_code=False, backend="pil"
     )
     return processor(picture, return_tensors="np")["pixel_values"][0]
 
@@ -270,7 +272,7 @@ def _preprocessing(transformers: Any, folder: Path, *, where: str) -> Preprocess
     """What the image processor does: as it is stated, and seen to do the same to two pictures."""
     with as_model_error(f"{where}: {folder / _SAID[1]} cannot be read"):
         processor = transformers.AutoImageProcessor.from_pretrained(
-            folder, local_files_only=True, backend="pil"
+            folder, local_files_only=True, trust_remote_code=False, backend="pil"
         )
         stated = json.loads(processor.to_json_string())
     rng = np.random.Generator(np.random.PCG64(0))
@@ -279,7 +281,9 @@ def _preprocessing(transformers: Any, folder: Path, *, where: str) -> Preprocess
         theirs = [np.asarray(processor(one, return_tensors="np")["pixel_values"][0])
                   for one in pictures]  # fmt: skip
     if all(one.shape == (3, *theirs[0].shape[1:2] * 2) for one in theirs):
-        for ours in _likely(stated, theirs[0].shape[1]):
+        with as_model_error(f"{where}: settings of its image processor"):
+            likely = list(_likely(stated, theirs[0].shape[1]))
+        for ours in likely:
             if all(
                 np.allclose(to_tensor(one, ours).numpy(), their, atol=1e-5)
                 for one, their in zip(pictures, theirs, strict=True)
@@ -324,7 +328,8 @@ def _card(text: str) -> tuple[str | None, str | None]:
     with as_model_error("the model card"):
         card: Any = ModelCard(text, ignore_metadata_errors=True)
         said = card.data.to_dict()
-    licence = said.get("license_name") or said.get("license")
+    named = said.get("license_name") or said.get("license") or []
+    licence = ", ".join(map(str, named if isinstance(named, list) else [named])) or None
     cited = re.search(r"@\w+\{.*?^\s*\}\s*$", text, re.DOTALL | re.MULTILINE)
     entry = dict(re.findall(r"(\w+)\s*=\s*[{\"]+(.+?)[}\"]+\s*,?\s*$", cited[0], re.MULTILINE)) if (
         cited

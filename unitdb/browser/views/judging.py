@@ -46,9 +46,9 @@ def show(release: Release) -> None:
     if not asked:
         st.info("The pictures that were seen may not be shown, so that nothing can be judged.")
         return
-    place = (release.label, *chosen.values(), rater)
+    of = (release.label, *chosen.values(), rater)
     kept: dict[tuple[str, ...], list[dict[str, str]]] = st.session_state.setdefault(_KEPT, {})
-    own = kept.setdefault(place, [])
+    own = kept.setdefault(of, [])
     if len(own) < len(asked):
         st.caption(f"{len(own) + 1} of {len(asked)}")
         _ask(asked[len(own)], own, _words(release, chosen, rater))

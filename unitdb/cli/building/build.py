@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from unitdb.cli.findings import findings, topdown_findings
 from unitdb.cli.options import taking
 from unitdb.cli.progress import progress_bars
 from unitdb.cli.terminal import print_table
-from unitdb.errors import RecipeError
+from unitdb.errors import RecipeError, WorkersError
 from unitdb.files import replacing
 from unitdb.pipeline import build as run_build, build_in_datalad, plan as run_plan
 from unitdb.recipes import shipped_recipe
@@ -129,19 +130,32 @@ def _build(root: Path, recipe: Path, **options: Any) -> Path:
 
 @contextmanager
 def _built_beside(root: Path, recipe: Path, **options: Any) -> Iterator[Callable[[], Path]]:
-    """Build in a process of its own; give what waits for the folder. Ends with this one."""
-    program = [sys.executable, "-c", "from unitdb.cli import main; main()"]
+    """Build in a process of its own; give what waits for the folder.
+
+    It is ended where this one fails or is interrupted.
+    """
+    program = [sys.executable, "-P", "-c", "from unitdb.cli import main; main()"]
     program += ["--releases", str(root), "build", str(recipe)]
     for name, value in options.items():
         given = value if isinstance(value, tuple) else (value,) if value is not None else ()
         for one in given:
             program += [f"--{name}"] * (one is not False) + [str(one)] * (not isinstance(one, bool))
     with subprocess.Popen(  # noqa: S603 - this program
-        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        program,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+        text=True,
+        encoding="utf-8",
     ) as process:
 
         def wait() -> Path:
             printed, problem = process.communicate()
+            if process.returncode < 0:
+                raise WorkersError(
+                    f"the build of {recipe.stem} was ended by signal {-process.returncode}; "
+                    "perhaps there was too little memory"
+                )
             if process.returncode:
                 click.echo(problem, nl=False, err=True)
                 raise SystemExit(process.returncode)
