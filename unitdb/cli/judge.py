@@ -34,6 +34,8 @@ def judge(files: tuple[Path, ...]) -> None:
     FILE.csv has a row for each choice between the picture seen (stimulus) and another, of one
     rater or more, and columns release, dataset, condition, model, method, subject, source,
     stimulus, other, chosen and rater. Chance is .5. A rater judges a pair of a reconstruction once.
+
+    In Python: unitdb.matching.judged_rate(correct, images, raters)
     """
     choices: dict[tuple[str, ...], list[tuple[bool, str, str]]] = {}
     seen: dict[tuple[str, ...], str] = {}

@@ -157,7 +157,7 @@ def _built_beside(root: Path, recipe: Path, **options: Any) -> Iterator[Callable
                     "perhaps there was too little memory"
                 )
             if process.returncode:
-                click.echo(problem, nl=False, err=True)
+                terminal.echo(problem.strip(), err=True)
                 raise SystemExit(process.returncode)
             return Path(printed.splitlines()[-1])
 
