@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from unitdb.activations import Activations
 from unitdb.files import locked, write_text
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +58,13 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         if not printed.exists():
             write_text(printed, succeed("--releases", root, "demo"))
     return root / "sample" / "1.0.0", printed.read_text(encoding="utf-8")
+
+
+def stored_activations(root: Path) -> Activations:
+    """The 200 units of each layer that the demo computed, of the most pictures."""
+    stores = [Activations.open(path.parent) for path in (root / ".cache").glob("*/meta.json")]
+    sampled = [store for store in stores if store.n_units("fc") == 200]
+    return max(sampled, key=lambda store: len(store.stimulus_ids))
 
 
 def derived(recipe: str, folder: Path, **changes: str) -> Path:

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import unitdb
-from tests.acceptance.conftest import ROOT, START
+from tests.acceptance.conftest import ROOT, START, stored_activations
 from unitdb import col, nn
-from unitdb.activations import Activations, Stimuli, get_model, load_model, to_tensor
+from unitdb.activations import Stimuli, get_model, load_model, to_tensor
 from unitdb.responses import open_dataset
 
 PAGE = (ROOT / "docs" / "nn.md").read_text()
@@ -82,8 +82,7 @@ def test_activations_are_those_that_the_release_was_built_from(sample, release):
     pictures = [stimuli.image(row) for row in rows]
     images = torch.stack([to_tensor(picture, model.spec.preprocessing) for picture in pictures])
     found = nn.brain_readout(model.module, units, images)
-    stores = [Activations.open(path) for path in cache.iterdir() if path.is_dir()]
-    (store,) = [store for store in stores if store.n_units("fc") == 200]
+    store = stored_activations(cache.parent)
     selected = nn.SelectedActivations(model.module, units)
     assert selected.method == "fx"
     places = store.rows([stimuli.ids[row] for row in rows])

@@ -12,11 +12,10 @@ import pytest
 from scipy.stats import spearmanr
 
 import unitdb
-from tests.acceptance.conftest import README, ROOT, START, derived, succeed
+from tests.acceptance.conftest import README, ROOT, START, derived, stored_activations, succeed
 from tests.decoding.reference import reference_accuracy
 from tests.metadata import check_citation, check_croissant, check_data_package
 from tests.pipeline.small import contents
-from unitdb.activations import Activations
 from unitdb.responses import decoding_design, open_dataset, simulated_truth
 
 
@@ -168,9 +167,7 @@ def test_accuracies_equal_the_reference_unit_by_unit(roi, sample, release, datas
     design = decoding_design(responses, n_folds=None, seed=0)
     x = design.values[:, responses.rois[roi]].astype(float)
     assert (x.shape[1] > 500) == (roi == "V1")
-    cache = sample[0].parents[1] / ".cache"
-    stores = [Activations.open(path) for path in cache.iterdir() if path.is_dir()]
-    (store,) = [store for store in stores if store.n_units("fc") == 200]
+    store = stored_activations(sample[0].parents[1])
     rows = store.rows(design.stimulus_ids.tolist())
     for layer in ("block3", "block12", "fc"):
         places = [3, 77, 150]
