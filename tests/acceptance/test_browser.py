@@ -250,7 +250,7 @@ def test_a_reader_finds_a_unit_opens_it_and_passes_the_link_on(
     assert f"unit={best}" in page.url.replace("%2F", "/")
     link = shown_code(page, "Link")
     other = visitor(link.removeprefix(f"{url}/"))
-    for sentence in ("Decoded from", "Units alike", "Its channel"):
+    for sentence in ("above chance in", "Units alike", "Its channel"):
         assert other.get_by_text(sentence).first.inner_text() == (
             page.get_by_text(sentence).first.inner_text()
         )
@@ -293,7 +293,7 @@ def test_a_neuroscientist_finds_what_a_unit_likes(visitor: Callable[..., Page]) 
     unit.click()  # 2
     page.get_by_role("heading", name="net/fc/3").wait_for(timeout=SEEN_WITHIN)
     ready(page)
-    assert "in 3 of 3 people" in page.get_by_text("Decoded from").first.inner_text()
+    assert "in 3 of 3 people" in page.get_by_text("above chance in").first.inner_text()
     on_screen(page, *page.locator("figure img").all()[:6])
 
 
@@ -342,9 +342,10 @@ def test_back_returns_to_what_was_seen(visitor: Callable[..., Page], url: str) -
     page.get_by_role("heading", name="Networks", exact=True).wait_for(timeout=SEEN_WITHIN)
     ready(page)
     assert "?" not in page.url
-    page.get_by_test_id("stSidebar").get_by_role("link", name="Find units").click()
+    kept = page.get_by_test_id("stSidebar").locator('a[href*="roi=V4"]', has_text="Find units")
+    kept.click()  # the menu keeps filters
     page.wait_for_url("**/units?*roi=V4*")
-    ready(page)  # the menu keeps filters
+    ready(page)
     assert shown_code(page, "SQL") == seen
     for place in ("**/networks", "**/unit?*", "**/units?*roi=V4*"):
         page.go_back()

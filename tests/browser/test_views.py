@@ -36,7 +36,7 @@ def test_a_unit_shows_its_rows_rank_and_neighbours(shown: Release, visit) -> Non
     r = shown.unit(UNIT).loc["sim-a", "perception", "V4"].dropna()
     above = int((np.tanh(np.arctanh(r) - 1.959964 / np.sqrt(97)) > 0).sum())  # 100 test images
     assert (
-        f"Decoded from `V4` above chance in {above} of {len(r)} people (95 % interval above 0): "
+        f"From `V4`: above chance in {above} of {len(r)} people (95 % interval above 0); "
         f"mean r = {v4['mean_r']:.3f}, q = {v4['q']:.2g}, rank {int(v4['rank'])} of 18 units"
     ) in texts(app)
     assert best["roi"] in {"V1", "V4"}

@@ -458,3 +458,21 @@ def test_a_least_accuracy_bounds_the_mean_and_loses_nothing(tiny_release, operat
         kept = everything["min_r"] > least if operator == ">" else everything["min_r"] >= least
         assert found.to_pandas()["unit_id"].tolist() == everything[kept]["unit_id"].tolist()
         assert f"mean_r {operator}" in found.sql
+
+
+@pytest.mark.robust(
+    "bounds",
+    given="the best 999,999 of each channel, by a link to the browser or the command line",
+    before="memory for so many values of every group: 2 GB did not do for 1,000 channels",
+    now="groups are sorted where more than a thousand are asked of each",
+)
+@pytest.mark.parametrize("per", ["layer", "channel", ["layer", "roi"]])
+def test_many_of_each_group_are_the_same_rows(tiny_release, monkeypatch, per):
+    from unitdb.query import _clauses
+
+    units = unitdb.open(tiny_release).units()
+    expected = units.top(3, by="mean_r", per=per).to_pandas()
+    assert 3 < len(expected) < units.count()
+    monkeypatch.setattr(_clauses, "_MOST_OF_GROUP", 2)
+    pd.testing.assert_frame_equal(units.top(3, by="mean_r", per=per).to_pandas(), expected)
+    assert units.top(10**6, per=per).count() == int(units.to_pandas()["mean_r"].notna().sum())

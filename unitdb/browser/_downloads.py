@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from unitdb.browser import RELEASE_VARIABLE, _reads
@@ -75,7 +76,13 @@ def _writer(release: Release, search: Search, ending: str) -> Callable[[BinaryIO
     if why is not None:
         raise QueryError(why)
     if ending in {"npz", "pt"}:
-        return lambda file: units.write_masks(file, format="npz" if ending == "npz" else "pt")
+        whole = BytesIO()  # what cannot be a mask is said before the answer begins
+        units.write_masks(whole, format="npz" if ending == "npz" else "pt")
+
+        def write(file: BinaryIO) -> None:
+            file.write(whole.getbuffer())
+
+        return write
     return lambda file: _write_rows(release, search, units, file, ending)
 
 

@@ -46,15 +46,19 @@ def with_own(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(thumbnail=found)
 
 
-@st.cache_data(max_entries=2048, show_spinner=False)
+@st.cache_data(max_entries=2048, ttl=600, show_spinner=False)
 def _small(folder: str, name: str) -> bytes | None:
     root = Path(folder).resolve()
     if len(name) > _LONGEST or "\0" in name:
         return None
     for ending in _ENDINGS:
-        path = (root / f"{name}{ending}").resolve()
         # A release says what its pictures are called: nothing outside of the folder is read.
-        if path.is_relative_to(root) and path.is_file():
+        try:
+            path = (root / f"{name}{ending}").resolve()
+            there = path.is_relative_to(root) and path.is_file()
+        except (OSError, RuntimeError):  # no name of a file here, or links in a circle
+            continue
+        if there:
             try:
                 return thumbnail(read_picture(path, error=UnitdbError, turn=True))
             except UnitdbError:

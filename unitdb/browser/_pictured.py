@@ -21,6 +21,7 @@ _WIDTH = 140  # pixels
 _OF_UNIT = 2
 _ROWS_SHOWN = 24
 """Units of a gallery: each is a link and a picture."""
+_WORDS = {"mean_r": "mean r", "min_r": "lowest r", "max_r": "highest r", "lead_r": "lead in r"}
 
 
 def pictured(release: Release, rows: pd.DataFrame, by: str) -> None:
@@ -50,7 +51,7 @@ def pictured(release: Release, rows: pd.DataFrame, by: str) -> None:
                 )
                 asked = {key: row[key] for key in ("dataset", "condition", "roi")}
                 _links.to(st, "unit", unit.partition("/")[2], {"unit": unit, **asked})
-                st.caption(f"{_state.code(str(row['roi']))} r = {row[by]:.2f}")
+                st.caption(f"{_state.code(str(row['roi']))} {_WORDS.get(by, by)} {row[by]:.2f}")
     if len(rows) > len(shown):
         st.caption(f"The first {len(shown)} of this page; the table has all {len(rows)}.")
 

@@ -99,7 +99,9 @@ def selected(release: Release, options: dict[str, Any]) -> UnitSet:
         ("in_subjects", "reaching"),
     ):
         if option in given and needed not in given:
-            raise click.UsageError(f"--{option} goes with --{needed.replace('_', '-')}")
+            raise click.UsageError(
+                f"--{option.replace('_', '-')} goes with --{needed.replace('_', '-')}"
+            )
     if "by" in given and not {"top", "top_channels"} & set(given):
         raise click.UsageError("--by goes with --top or --top-channels")
     if "per" in given and not {"top", "sample"} & set(given):

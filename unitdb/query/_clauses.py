@@ -363,6 +363,9 @@ def groups_of(per: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for name in names for column in _GROUPS[name]))
 
 
+_MOST_OF_GROUP = 1000
+
+
 def top_per(
     relation: Relation,
     source: Source,
@@ -375,11 +378,18 @@ def top_per(
     """Keep the first ``n`` rows of each group, whose values are not NULL.
 
     The n-th best value of a group is found first, so that no more than the rows that reach it are
-    sorted.
+    sorted; not of a large n, for which DuckDB takes memory for n values of every group.
     """
     keys = ", ".join(groups)
     best, reaches = ("min", "<=") if ascending else ("max", ">=")
     rows = f"SELECT *, {channel(source)} AS channel FROM {{}}" if "channel" in groups else "FROM {}"
+    if n > _MOST_OF_GROUP:
+        found = relation.joined(
+            f"WITH chosen AS NOT MATERIALIZED (\n{rows}\n)\n"
+            f"SELECT {COLUMNS} FROM chosen WHERE {by} IS NOT NULL\n"
+            f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) <= {n}"
+        )
+        return found.sorted(order)
     found = relation.joined(
         f"WITH chosen AS NOT MATERIALIZED (\n{rows}\n), cut AS (\n"
         f"  SELECT {keys}, {best}({by}, {n}) AS bests FROM chosen GROUP BY {keys}\n)\n"

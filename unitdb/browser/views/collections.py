@@ -11,6 +11,7 @@ from unitdb.browser import _collection, _links, _reads, _state
 from unitdb.browser._columns import ordered, unit_columns
 from unitdb.browser._words import help_on
 from unitdb.errors import QueryError, UnitdbError
+from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,13 +156,16 @@ def _keep(release: Release, names: list[str], units: UnitSet) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
-        st.download_button(
-            "Masks for numpy (.npz)",
-            lambda: _written(lambda file: units.write_masks(file, format="npz")),
-            file_name=f"{name}.npz",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        if len({UnitId.parse(name).model for name in names}) == 1:
+            st.download_button(
+                "Masks for numpy (.npz)",
+                lambda: _written(lambda file: units.write_masks(file, format="npz")),
+                file_name=f"{name}.npz",
+                on_click="ignore",
+                icon=":material/download:",
+            )
+        else:
+            st.caption("Masks are of one network.")
     link, python, torch = st.tabs(["Link", "Python", "torch"])
     _write_link(names)
     written = _collection.short_link(names)

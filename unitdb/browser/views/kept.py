@@ -81,10 +81,12 @@ def likes(release: Release, unit: str, dataset: str) -> None:
     skipped = 0 if may.empty else int(may["place"].max()) - len(may)
     said = (
         "the dataset does not say that its pictures may be shown, so their names stand alone"
+        if terms is None and may.empty
+        else "pictures: your own copies"
         if terms is None
         else f"pictures: {_state.plain(terms.rstrip('.'))}"
     )
-    left = f" {skipped} that may not be shown are left out." if skipped else ""
+    left = f" {skipped} without a picture are left out." if skipped else ""
     st.caption(f"Below each: its name, and the unit's activation (raw); {said}.{left}")
 
 

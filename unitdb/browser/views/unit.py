@@ -169,14 +169,13 @@ def verdict(rows: pd.DataFrame, summary: pd.DataFrame, roi: str, of: int) -> str
     people = f"{n} people" if n > 1 else "one person"
     if own["low"].notna().all():
         above = int((own["low"] > 0).sum())
-        word = "Decoded" if above else "Not decoded"
-        count = f"{above} of {people}" if n > 1 else people
+        count = f"{above} of {people}" if n > 1 else f"{above} of 1"
         where = f"above chance in {count} (95 % interval above 0)"
     else:
-        word, where = "Decoded", f"in {people}"
+        where = f"{people}, no interval known"
     q = "" if pd.isna(row["q"]) else f", q = {row['q']:.2g}" if row["q"] else ", q < 1e-45"
     return (
-        f"{word} from {_state.code(roi)} {where}: mean r = {row['mean_r']:.3f}{q}, rank "
+        f"From {_state.code(roi)}: {where}; mean r = {row['mean_r']:.3f}{q}, rank "
         f"{int(row['rank']):,} of {of:,} units of its layer (best {100 * row['rank'] / of:.2g} %)."
     )
 
