@@ -651,6 +651,13 @@ def test_figures_show_rates_beside_those_of_exchanged_images(release: unitdb.Rel
     exchanged = [segment[0, 1] for segment in axes.collections[2].get_segments()]
     np.testing.assert_allclose(sorted(exchanged), sorted(rows["chance_fold"]))
     curve = plot.identification(release, candidates="own", roi=roi, condition=condition)
-    assert curve.get_xlabel() == "Candidates"
+    rows = release.sql(
+        "SELECT n, avg(chance) AS chance FROM identification_curve WHERE subject = '*' AND "
+        "trials = 'means' AND method = 'normalised' AND \"set\" = 'own' AND among = 'all' AND "
+        "roi = ? AND condition = ? GROUP BY n ORDER BY n",
+        [roi, condition],
+    )
+    (exchanged,) = (line for line in curve.lines if line.get_label() == "exchanged images")
+    np.testing.assert_allclose(exchanged.get_ydata(), rows["chance"])
     with pytest.raises(QueryError, match="no identification_summary with"):
         plot.identified(release, candidates="other", roi=roi)

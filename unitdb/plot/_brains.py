@@ -24,7 +24,7 @@ _COURSES = {
 }
 _USUAL = {"subject": "*", "trials": "means", "method": "normalised"}
 _SINGLE = ("dataset", "condition", "model")
-# Two-sided 95 % points of Student's t, by degrees of freedom from 1; the last holds for more.
+# Two-sided 95 % points of Student's t by degrees of freedom from 1; of more, the last: a bit wide.
 _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
@@ -50,7 +50,7 @@ def identification(
     Returns
     -------
     matplotlib.axes.Axes
-        Both axes logarithmic, chance dashed.
+        Both axes logarithmic; dashed, the rate of exchanged images, mean over layers.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def identification(
     for layer in _ordered(release, rows):
         curve = rows[rows["layer"] == layer].groupby("n")["rate"].mean()
         axes.loglog(curve.index, curve, marker=".", label=layer)
-    chance = rows.drop_duplicates("n").sort_values("n")
-    axes.loglog(chance["n"], chance["chance"], "--", color="0.5", label="chance")
+    chance = rows.groupby("n")["chance"].mean()
+    axes.loglog(chance.index, chance, "--", color="0.5", label="exchanged images")
     axes.set(xlabel="Candidates", ylabel="Share identified")
     axes.legend(fontsize=7)
     return titled(axes, release, f"Identification among {candidates}, from {roi}")
