@@ -422,3 +422,16 @@ def test_compare(run) -> None:
     assert "# simulated: true" in written.stdout
     cells = table(written)
     assert cells["n_before"].sum() == 112
+
+
+def test_a_build_beside_that_fails_is_one_line(tmp_path, capfd):
+    from unitdb.cli.building.build import _built_beside
+
+    with (
+        pytest.raises(SystemExit) as ended,
+        _built_beside(tmp_path, tmp_path / "absent.yaml", replace=True, datasets=()) as wait,
+    ):
+        wait()
+    assert ended.value.code == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "absent.yaml" in line
