@@ -77,7 +77,7 @@ def whole(request, tmp_path_factory):
         folder, data = tmp_path_factory.mktemp(name), request.getfixturevalue("realdata")
         recipe = ROOT / "pipelines" / f"{name}.yaml"
         succeed("--releases", folder, "build", recipe, "--data", data)
-    stores = [Activations.open(p) for p in (folder / ".cache").iterdir() if p.is_dir()]
+    stores = [Activations.open(p.parent) for p in (folder / ".cache").glob("*/meta.json")]
     release = unitdb.open(name, releases=folder)
     # Other tests share the sample's cache, with other units of the same network.
     units = release.sql("SELECT layer, count(DISTINCT unit) AS n FROM accuracy GROUP BY layer")
