@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -20,61 +23,122 @@ from unitdb.activations import probed_network
 from unitdb.activations.networks import of_torchvision
 from unitdb.activations.networks.automatic import Found, chosen_layers
 from unitdb.activations.networks.probing import probe
+from unitdb.activations.networks.published import NOT_MADE, published_network, published_networks
 from unitdb.imports.bhscore_units import BHSCORE_UNITS
+from unitdb.pipeline import plan
+from unitdb.recipes import Recipe, read_recipe
 
+ROOT = Path(__file__).parents[1]
 HEAD = """# Units of published layers
 
 Printed, not typed: `python docs/published_layers.py > docs/published-layers.md`. Networks are made
 without weights, and a picture of the size that the library states passes. *Published* are the
 numbers that the papers state, or that follow from their definitions
 (`unitdb/imports/bhscore_units.py` has the sources); empty where it would be a guess. All are equal
-but those of SqueezeNet, which is published for pictures of 227 pixels: torchvision's weights take
-224, and with 227 they are equal too.
+but two kinds. SqueezeNet is published for pictures of 227 pixels: torchvision's weights take 224,
+and with 227 they are equal too. TF-slim's MobileNet has a class of the background, timm's has not.
+"""
+TAKEN = """## What is taken for a published name
+
+The published list names layers; it does not say how values were read from networks. A name is taken
+at its word: it is what the layer of that name gives, in the code that the name is from. `_abs` are
+absolute values. `unitdb models layers NAME --layers bhscore` prints the module of each layer and
+what computed it. Weights are those of the libraries: of `bdpy`, ResNet-18 and -34 the published
+ones; of timm's `tf_in1k` those that TensorFlow's authors trained; of others another training.
+"""
+NOT = """## Published networks that no library has
+
+`layers: bhscore` refuses them and says why. A factory of your own can make them: list its modules
+as layers under `own_models` ([your own network](howto/own-network.md)), under the published names,
+and `unitdb score` and recipes compute the same scores. `input(PATH)` is what goes into a module,
+`abs(PATH)` are absolute values.
 """
 SIZES = """## Two published releases
 
-What `pipelines/horikawa2019.yaml` and `pipelines/nonaka2021.yaml` hold, counted as `unitdb plan`
-counts. `plan` says the time, too: it decodes for ten seconds, and so takes the responses.
+What `unitdb plan` says of `pipelines/horikawa2019.yaml` and `pipelines/nonaka2021.yaml`, as far as
+it can be said without the responses. It also says how many blocks there are and how long decoding
+takes: both depend on the voxels of each ROI, and the time comes from decoding for ten seconds.
+A decoding process uses {memory} of memory (`--memory`). *Release* is not of `plan`: it is
+{each} bytes an accuracy, as [measured](benchmarks.md) on a release of that size.
 """
+BYTES_AN_ACCURACY = 7.75
+"""Tables ``accuracy`` and ``unit_summary``, with p and q: docs/benchmarks.md."""
+
+N_STIMULI = {"god": 1200 + 50, "deeprecon": 1200 + 50}
+"""Training and test photographs that are seen, as the datasets' descriptions say."""
+
 VGG19 = [3_211_264] * 2 + [1_605_632] * 2 + [802_816] * 4 + [401_408] * 4 + [100_352] * 4
 """Convolutions of VGG19 (Horikawa et al. 2019, doi:10.1038/sdata.2019.12), in their order."""
-
-SCORED = {
-    "bdpy/alexnet": "AlexNet",
-    "bdpy/vgg19": "VGG-19",
-    "torchvision/vgg16": "VGG-16",
-    "torchvision/resnet18": "ResNet-18",
-    "torchvision/resnet34": "ResNet-34",
-    "torchvision/squeezenet1_0": "SqueezeNet-1.0",
-    "torchvision/squeezenet1_1": "SqueezeNet-1.1",
-    "torchvision/inception_v3": "Inception-v3",
-    "torchvision/googlenet": "Inception-v1",
-}
 
 SQUEEZENET = 227
 """Side of the input of SqueezeNet as published; torchvision states 224 for its weights."""
 
-Row = tuple[str, str, str, int, int | None]
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A layer: network, what is listed of it, its units here and as published."""
+
+    network: str
+    listed: str
+    layer: str
+    module: str
+    units: int
+    published: int | None
+
+    def __str__(self) -> str:
+        beside = "" if self.published is None else f"{self.published:,}"
+        equal = "" if self.published is None else "yes" if self.equal else "no"
+        named = f"{self.network}{self.listed and ', '}{self.listed}"
+        return f"| {named} | {self.layer} | `{self.module}` | {self.units:,} | {beside} | {equal} |"
+
+    @property
+    def equal(self) -> bool:
+        """Whether the network here has so many units as the published one."""
+        return self.units == self.published
 
 
 def rows() -> Iterator[Row]:
-    """Network, layer, module, units here, units as published."""
+    """All layers: of Horikawa et al. by name, then of the networks of BH scores."""
     conv = iter(VGG19)
     for name in ("bdpy/alexnet", "bdpy/vgg19"):
-        known = BHSCORE_UNITS[SCORED[name]]
+        known = BHSCORE_UNITS[_dnn(name)]
         for one in probed_network(name)[1]:
             published = (
                 next(conv) if "_" in one.name else known.get(one.name, known.get(f"{one.name}_abs"))
             )
-            yield name, one.name, one.tapped, math.prod(one.shape), published
-    for name, dnn in SCORED.items():
+            yield _row(name, "", one, published)
+    for name in scored():
         found = [("BH scores", probed_network(name, layers="bhscore")[1])]
-        if dnn.startswith("SqueezeNet"):
+        if _dnn(name).startswith("SqueezeNet"):
             found.append((f"BH scores, {SQUEEZENET} px", scored_at(name, SQUEEZENET)))
-        for what, layers in found:
+        for listed, layers in found:
             for one in layers:
-                published = BHSCORE_UNITS.get(dnn, {}).get(one.name.replace(".", ":"))
-                yield f"{name}, {what}", one.name, one.tapped, math.prod(one.shape), published
+                known = BHSCORE_UNITS.get(_dnn(name), {})
+                yield _row(name, listed, one, known.get(one.name.replace(".", ":")))
+
+
+def scored() -> list[str]:
+    """Networks of pipelines/nonaka2021.yaml."""
+    return [choice.name for choice in _recipe("nonaka2021").models]
+
+
+def _row(name: str, listed: str, one: Found, published: int | None) -> Row:
+    return Row(
+        network=name,
+        listed=listed,
+        layer=one.name,
+        module=one.tapped,
+        units=math.prod(one.shape),
+        published=published,
+    )
+
+
+def _dnn(name: str) -> str:
+    return published_network(name.partition("/")[2], origin=name).dnn
+
+
+def _recipe(name: str) -> Recipe:
+    return read_recipe(ROOT / "pipelines" / f"{name}.yaml")
 
 
 def scored_at(name: str, size: int) -> tuple[Found, ...]:
@@ -85,29 +149,55 @@ def scored_at(name: str, size: int) -> tuple[Found, ...]:
     return chosen_layers(probed, "bhscore", called=called, origin=name)
 
 
-def told(row: Row) -> str:
-    """A line of the table."""
-    network, layer, module, n, published = row
-    beside = "" if published is None else f"{published:,}"
-    equal = "" if published is None else "yes" if n == published else "no"
-    return f"| {network} | {layer} | `{module}` | {n:,} | {beside} | {equal} |"
+def notes() -> Iterator[str]:
+    """What is taken for a published name, and of which networks."""
+    of: dict[str, list[str]] = {}
+    for name, published in published_networks().items():
+        of.setdefault(published.note, []).append(f"`{name}`")
+    yield from (f"- {', '.join(names)}: {note}." for note, names in of.items())
+
+
+def not_made() -> Iterator[str]:
+    """Why published networks cannot be made."""
+    of: dict[str, list[str]] = {}
+    for name, why in NOT_MADE.items():
+        of.setdefault(why, []).append(name)
+    yield from (f"- {', '.join(names)}: {why}." for why, names in of.items())
 
 
 def sizes(found: list[Row]) -> Iterator[str]:
-    """Units, accuracies and stored activations of both recipes."""
-    yield "| recipe | networks | layers | units | accuracies | activations |"
-    yield "|---|---|---|---|---|---|"
-    whole = [n for network, _, _, n, _ in found if "BH" not in network]
-    sampled = [min(n, 1000) for network, _, _, n, _ in found if network.endswith("BH scores")]
-    for recipe, networks, units, cells, stimuli in (
-        ("horikawa2019", 2, whole, 5 * 10, 1250),
-        ("nonaka2021", len(SCORED), sampled, 3 * 5, 1250),
-    ):
-        total = sum(units)
-        yield (
-            f"| {recipe} | {networks} | {len(units)} | {total:,} | {total * cells:,} | "
-            f"{4 * stimuli * total / 1e9:,.1f} GB |"
-        )
+    """What ``plan`` says of both recipes that follows without responses."""
+    yield "| recipe | network | test sets | layers | units | accuracies | activations | release |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for recipe, listed in (("horikawa2019", ""), ("nonaka2021", "BH scores")):
+        read = _recipe(recipe)
+        (dataset,) = read.datasets
+        spec = yaml.safe_load((ROOT / "datasets" / dataset / "dataset.yaml").read_text())
+        tests = read.tests_of(dataset) or list(spec["responses"]["tests"])
+        rois = read.rois_of(dataset) or list(spec["rois"])
+        each = [
+            (choice.name, _selected([one for one in found if _is(one, choice.name, listed)], read))
+            for choice in read.models
+        ]
+        together = [n for _, units in each for n in units]
+        for name, units in [*each, (f"all {len(each)}", together)]:
+            n = sum(units) * len(spec["subjects"]) * len(rois) * len(tests)
+            yield (
+                f"| {recipe} | {name} | {', '.join(tests)} | {len(units)} | {sum(units):,} | {n:,} "
+                f"({len(spec['subjects'])} subjects × {len(rois)} ROIs) | "
+                f"{4 * N_STIMULI[dataset] * sum(units) / 1e6:,.1f} MB | "
+                f"{BYTES_AN_ACCURACY * n / 1e6:,.1f} MB |"
+            )
+
+
+def _is(row: Row, network: str, listed: str) -> bool:
+    return (row.network, row.listed) == (network, listed)
+
+
+def _selected(layers: list[Row], recipe: Recipe) -> list[int]:
+    """How many units of each layer are decoded."""
+    most = recipe.selection.sample
+    return [one.units if most is None else min(one.units, most) for one in layers]
 
 
 def main() -> None:
@@ -117,13 +207,19 @@ def main() -> None:
         warnings.simplefilter("ignore")
         found = list(rows())
     del held
+    memory = inspect.signature(plan).parameters["memory"].default
     click.echo(HEAD)
     click.echo(
         "| network | layer | module | units | published | equal |\n|---|---|---|---|---|---|"
     )
-    click.echo("\n".join(map(told, found)))
-    click.echo(f"\n{SIZES}")
-    click.echo("\n".join(sizes(found)))
+    click.echo("\n".join(map(str, found)))
+    for title, lines in (
+        (TAKEN, notes()),
+        (NOT, not_made()),
+        (SIZES.format(each=BYTES_AN_ACCURACY, memory=memory), sizes(found)),
+    ):
+        click.echo(f"\n{title}")
+        click.echo("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -57,9 +57,10 @@ class ModelChoice(Spec):
         ``torchvision/NAME[:WEIGHTS]``, ``timm/NAME[.TAG]``, ``bdpy/NAME``, ``transformers/ID``;
         ``:random`` for random weights.
     layers : list of str or 'all', 'auto', 'bhscore'
-        Layer names. Of a library's network, paths of modules, in which ``*`` stands for anything;
-        ``auto`` its stages, blocks and class scores, which ``all`` is too; ``bhscore`` those of
-        published BH scores.
+        Layer names. Of a library's network, paths of modules, in which ``*`` stands for anything
+        (``input(PATH)`` is what goes into a module, ``abs(PATH)`` absolute values); ``auto`` its
+        stages, blocks and class scores, which ``all`` is too; ``bhscore`` those of published BH
+        scores.
     weights : str, optional
         File of a ``state_dict``, relative to the recipe's folder, in place of the library's.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unitdb.activations.foreign import as_model_error
-from unitdb.activations.taps import Tap
+from unitdb.activations.taps import Tap, goes_in
 from unitdb.errors import ActivationsError, ModelError
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class LayerInfo:
     depth : int
         Place in the order of all layers of the model, from 0.
     module : str
-        Path of the torch module whose output the activations are; with what is tapped of it
-        (:func:`unitdb.activations.taps.find_tap`).
+        Path of the torch module whose output (or input) the activations are; with what is tapped
+        of it (:func:`unitdb.activations.taps.find_tap`).
     kind : str
         Class of that module.
     shape : tuple of int
@@ -124,17 +124,20 @@ def _wrong_times(tap: Tap, times: int) -> str:
 
 @contextmanager
 def _hooks(layers: Mapping[str, Tap], catch: Callable[[str, Any], None]) -> Iterator[None]:
-    handles = [
-        tap.module.register_forward_hook(
-            lambda _module, _input, output, name=name: catch(name, output)
-        )
-        for name, tap in layers.items()
-    ]
+    handles = [_hook(tap, name, catch) for name, tap in layers.items()]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _hook(tap: Tap, name: str, catch: Callable[[str, Any], None]) -> Any:
+    if tap.goes_in:  # before the module runs, which may overwrite it
+        return tap.module.register_forward_pre_hook(
+            lambda _module, args, kwargs: catch(name, goes_in(args, kwargs)), with_kwargs=True
+        )
+    return tap.module.register_forward_hook(lambda _module, _input, output: catch(name, output))
 
 
 def _checked(output: Any, n_images: int, *, where: str) -> torch.Tensor:

@@ -107,7 +107,9 @@ class ModelSpec(Spec):
     preprocessing : Preprocessing
         From picture to input.
     layers : dict of str to str
-        Layer name → path of the torch module, in the order of depth.
+        Layer name → path of the torch module, in the order of depth; or a use of it (``PATH#2``), a
+        part of what it returns (``PATH[0]``), what goes into it (``input(PATH)``), absolute values
+        (``abs(PATH)``), of tokens ``class(PATH)`` and ``patches(PATH)``.
     axes : str or dict of str to str, optional
         What the axes of activations are, a letter each (``CHW``, ``HWC``, ``TD``, ``DT``, ``N``; C
         and D channels, H and W the map, T tokens): of all layers with so many axes, or by layer.

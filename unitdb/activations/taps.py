@@ -1,7 +1,8 @@
 """Where in a network a layer is tapped: a module, one of its uses, a part of what it returns.
 
-Of tokens, which vision transformers compute with, the class token and those of places in the
-picture may be layers of their own.
+Also what goes into a module, for what no module returns: a sum before its ReLU, a concatenation
+within a block. Of tokens, which vision transformers compute with, the class token and those of
+places in the picture may be layers of their own.
 """
 
 from __future__ import annotations
@@ -17,11 +18,20 @@ from unitdb.errors import ActivationsError, ModelError, UnknownLayerError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Tap", "find_tap", "module_path", "of_tokens", "parts_of", "wanted"]
+__all__ = [
+    "Tap",
+    "find_tap",
+    "goes_in",
+    "module_path",
+    "of_input",
+    "of_tokens",
+    "parts_of",
+    "wanted",
+]
 
 _TAP = re.compile(
-    r"^((?P<how>abs|class|patches)\()?(?P<path>[^\[\]#()]*)(#(?P<use>[1-9]\d*))?"
-    r"(\[(?P<part>\w+)\])?(?(how)\))$"
+    r"^((?P<how>abs|class|patches)\()?((?P<input>input)\()?(?P<path>[^\[\]#()]*)"
+    r"(#(?P<use>[1-9]\d*))?(\[(?P<part>\w+)\])?(?(input)\))(?(how)\))$"
 )
 _CLASS_TOKENS = ("cls_token", "class_token", "class_embedding")
 """Parameters that the class token begins as, in timm, torchvision and transformers."""
@@ -34,7 +44,7 @@ class Tap:
     Parameters
     ----------
     module : torch.nn.Module
-        Whose output it is.
+        Whose output it is, or whose input.
     use : int or None
         Which of its uses in a pass, from 1; None of a module that must run exactly once.
     part : str or None
@@ -43,15 +53,19 @@ class Tap:
     how : {"abs", "class", "patches"} or None
         Absolute values, as in the first layers of published BH scores; of tokens the first, the
         class token, or those of places (:func:`of_tokens`).
+    goes_in : bool
+        Whether it is what goes into the module (:func:`goes_in`), as it is before the module runs:
+        one that runs in place changes it.
     """
 
     module: nn.Module
     use: int | None = None
     part: str | None = None
     how: str | None = None
+    goes_in: bool = False
 
     def of(self, output: Any, *, where: str) -> Any:
-        """Take the part, and what is wanted of it, of what the module returned.
+        """Take the part, and what is wanted of it, of what the module returned or was given.
 
         Raises
         ------
@@ -59,6 +73,8 @@ class Tap:
             There is no such part, which is told with those that there are; or there are no tokens.
         """
         parts = parts_of(output)
+        if self.goes_in and not parts and not hasattr(output, "shape"):
+            raise ActivationsError(f"{where}: no tensor goes into the module")
         if self.part is not None:
             if self.part not in parts:
                 there = ", ".join(f"[{name}]" for name in parts) or "one tensor, without parts"
@@ -66,9 +82,9 @@ class Tap:
             output = parts[self.part]
         elif parts:
             there = ", ".join(f"[{name}] {_told(value)}" for name, value in list(parts.items())[:8])
+            gives = "takes several inputs" if self.goes_in else f"returns {type(output).__name__}"
             raise ActivationsError(
-                f"{where}: the module returns {type(output).__name__}, not a tensor; name a part "
-                f"of it: {there}"
+                f"{where}: the module {gives}, not a tensor; name a part of it: {there}"
             )
         if self.how is None or not hasattr(output, "abs"):
             return output
@@ -122,6 +138,22 @@ def parts_of(output: Any) -> dict[str, Any]:
     return {}
 
 
+def goes_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What goes into a module: the one argument with a tensor, or all of them by place or name.
+
+    Options (numbers, None) do not count: of ``layer(x, mask=None)`` it is ``x``.
+    """
+    named = {**{str(place): value for place, value in enumerate(args)}, **kwargs}
+    given = {name: value for name, value in named.items() if _holds_tensor(value)}
+    return next(iter(given.values())) if len(given) == 1 else given
+
+
+def _holds_tensor(value: Any) -> bool:
+    if hasattr(value, "abs") and hasattr(value, "shape"):
+        return True
+    return any(_holds_tensor(part) for part in parts_of(value).values())
+
+
 def _told(value: Any) -> str:
     shape = getattr(value, "shape", None)
     return type(value).__name__ if shape is None else "×".join(map(str, shape))
@@ -139,10 +171,16 @@ def wanted(tapped: str) -> str | None:
     return found["how"] if found else None
 
 
-def find_tap(modules: Mapping[str, nn.Module], tapped: str, *, where: str) -> Tap:
-    """Find what a layer names: ``PATH``, ``PATH[PART]``, ``PATH#USE`` or ``abs(PATH)``.
+def of_input(tapped: str) -> bool:
+    """Whether a layer is what goes into its module, and not what comes out."""
+    found = _TAP.match(tapped)
+    return bool(found and found["input"])
 
-    Of tokens also ``class(PATH)`` and ``patches(PATH)``.
+
+def find_tap(modules: Mapping[str, nn.Module], tapped: str, *, where: str) -> Tap:
+    """Find what a layer names: ``PATH``, ``PATH[PART]``, ``PATH#USE``, ``input(PATH)`` …
+
+    Also ``abs(PATH)``, ``abs(input(PATH))``, and of tokens ``class(PATH)``, ``patches(PATH)``.
 
     Parameters
     ----------
@@ -150,7 +188,8 @@ def find_tap(modules: Mapping[str, nn.Module], tapped: str, *, where: str) -> Ta
         All modules of the network by path, those that stand twice under each.
     tapped : str
         For example ``layer1.0.relu#2`` (the second use in a pass), ``encoder.layer.3[0]`` (the
-        first part of a tuple), ``abs(conv1)`` (absolute values).
+        first part of a tuple), ``abs(conv1)`` (absolute values), ``input(layer2)`` (what goes into
+        it), ``input(decoder[1])`` (its second argument).
     where : str
         The model, for messages.
 
@@ -167,7 +206,7 @@ def find_tap(modules: Mapping[str, nn.Module], tapped: str, *, where: str) -> Ta
     if found is None:
         raise ModelError(
             f"{where}: {tapped!r} is no place in a network; it is PATH, PATH[PART], PATH#USE, "
-            "abs(PATH), class(PATH) or patches(PATH)"
+            "input(PATH), abs(PATH), class(PATH) or patches(PATH)"
         )
     if found["path"] not in modules:
         raise UnknownLayerError(
@@ -186,6 +225,7 @@ def find_tap(modules: Mapping[str, nn.Module], tapped: str, *, where: str) -> Ta
         use=int(found["use"]) if found["use"] else None,
         part=found["part"],
         how=found["how"],
+        goes_in=bool(found["input"]),
     )
 
 

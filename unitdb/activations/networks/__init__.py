@@ -17,6 +17,7 @@ from unitdb.activations.networks.named import (
 )
 from unitdb.activations.networks.own import Layers, own_factory, own_module, preprocessing_of
 from unitdb.activations.networks.proof import Answer, check_preprocessing
+from unitdb.activations.networks.published import published_network
 from unitdb.activations.networks.weights import get_weights
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "own_module",
     "preprocessing_of",
     "probed_network",
+    "published_network",
 ]

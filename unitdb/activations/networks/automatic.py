@@ -12,7 +12,7 @@ from torch import nn
 
 from unitdb.activations.networks.probing import Probed, Use
 from unitdb.activations.networks.published import published_taps
-from unitdb.activations.taps import find_tap, module_path, of_tokens, wanted
+from unitdb.activations.taps import find_tap, module_path, of_input, of_tokens, wanted
 from unitdb.errors import ModelError, UnknownLayerError
 
 __all__ = ["Found", "chosen_layers", "output_layer"]
@@ -28,7 +28,7 @@ _IN_WORDS = {
     "patches": ("tokens of places",),
 }
 _USE = re.compile(r"#([1-9]\d*)")
-_OF = re.compile(r"(abs|class|patches)\((.*)\)")
+_OF = re.compile(r"(abs|class|patches|input)\((.*)\)")
 _MOST = 0.8
 
 
@@ -49,7 +49,7 @@ class Found:
     kind : str
         Class of the module.
     gives : str
-        What computed it: ``after ReLU``, ``linear`` …
+        What computed it: ``after ReLU``, ``linear`` …; of an input also that it is one.
     """
 
     name: str
@@ -92,7 +92,7 @@ def chosen_layers(
     if isinstance(asked, Mapping):
         return tuple(_found(probed, name, tapped, origin) for name, tapped in asked.items())
     if asked == "auto":
-        taps = list(_tapped(probed, _steps(probed, "", probed.network)))
+        taps = list(_tapped(probed.uses, _steps(probed, "", probed.network)))
     elif isinstance(asked, str):
         raise ModelError(f"{origin}: layers are 'auto', 'bhscore' or a list, not {asked!r}")
     else:
@@ -156,30 +156,32 @@ def _size(module: nn.Module) -> int:
     return sum(weights.numel() for weights in module.parameters())
 
 
-def _tapped(probed: Probed, paths: Iterable[str]) -> Iterator[str]:
+def _tapped(uses_of: Mapping[str, Sequence[Use]], paths: Iterable[str]) -> Iterator[str]:
     """What is tapped of modules: each use of those that run several times, the first part."""
     for path in paths:
-        uses = probed.uses.get(path, ())
+        uses = uses_of.get(path, ())
         for use in uses:
             number = f"#{use.number}" if len(uses) > 1 else ""
             part = f"[{use.part}]" if use.part is not None else ""
             yield f"{path}{number}{part}"
 
 
-def _matching(probed: Probed, asked: str, origin: str) -> list[str]:
+def _matching(probed: Probed, asked: str, origin: str, *, inputs: bool = False) -> list[str]:
     """What is tapped for a path, a pattern of paths, or a name of a layer."""
     if of := _OF.fullmatch(asked):
-        return [f"{of[1]}({tap})" for tap in _matching(probed, of[2], origin)]
-    ran = [path for path, uses in probed.uses.items() if path and uses]
+        inner = _matching(probed, of[2], origin, inputs=inputs or of[1] == "input")
+        return [f"{of[1]}({tap})" for tap in inner]
+    uses = probed.inputs if inputs else probed.uses
+    ran = [path for path, given in uses.items() if path and given]
     by_name = {_name(path): path for path in ran}
     if asked not in ran and by_name.get(asked):
         asked = by_name[asked]
     if asked in ran or "*" in asked or "?" in asked:
         paths = [path for path in ran if fnmatch.fnmatchcase(path, asked)]
         if paths:
-            return list(_tapped(probed, paths))
+            return list(_tapped(uses, paths))
     elif module_path(asked) != asked:
-        _use_of(probed, asked, origin)
+        _use_of(probed, f"input({asked})" if inputs else asked, origin)
         return [asked]
     hint = f"unitdb models layers {origin}" if "/" in origin else ""  # of a library's alone
     raise UnknownLayerError(asked, ran, where=f"the modules that run in {origin}", hint=hint)
@@ -187,9 +189,10 @@ def _matching(probed: Probed, asked: str, origin: str) -> list[str]:
 
 def _use_of(probed: Probed, tapped: str, origin: str) -> Use:
     path = module_path(tapped)
-    uses = probed.uses.get(path, ())
+    uses_of = probed.inputs if of_input(tapped) else probed.uses
+    uses = uses_of.get(path, ())
     if not uses:
-        ran = [name for name, given in probed.uses.items() if name and given]
+        ran = [name for name, given in uses_of.items() if name and given]
         raise UnknownLayerError(path, ran, where=f"the modules that run in {origin}")
     number = _USE.search(tapped)
     place = int(number[1]) if number else 1
@@ -212,13 +215,18 @@ def _found(probed: Probed, name: str, tapped: str, origin: str) -> Found:
         shape=shape,
         axes=_axes(module, use.shape) if len(shape) == len(use.shape) else None,
         kind=type(module).__name__,
-        gives=", ".join([*_IN_WORDS.get(how or "", ()), use.gives]),
+        gives=", ".join(
+            [*_IN_WORDS.get(how or "", ()), *(["input"] if of_input(tapped) else []), use.gives]
+        ),
     )
 
 
 def _name(tapped: str) -> str:
     """A name that may be a folder: ``#2`` becomes ``-2``, ``[0]`` goes."""
-    plain = _OF.sub(r"\2_\1", tapped)
+    plain, ends = tapped, ""
+    while of := _OF.fullmatch(plain):
+        plain, ends = of[2], f"_{of[1]}{ends}"
+    plain += ends
     plain = plain.replace("[0]", "").replace("#", "-").replace("[", "-").replace("]", "")
     return plain.lstrip("._-+")
 

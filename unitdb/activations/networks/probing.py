@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from unitdb.activations.foreign import as_model_error
-from unitdb.activations.taps import parts_of
+from unitdb.activations.taps import goes_in, parts_of
 from unitdb.resolution import HALF
 
 __all__ = ["Probed", "Use", "probe", "probe_network"]
@@ -37,7 +37,7 @@ _VIEWS = ("View", "UnsafeView", "Permute", "Transpose", "Reshape", "Clone", "Ali
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """A module's output in a pass.
+    """A module's output in a pass, or its input.
 
     Parameters
     ----------
@@ -72,10 +72,13 @@ class Probed:
     network : torch.nn.Module
     uses : mapping of str to tuple of Use
         By path of the module, those that ran and gave a tensor for each image.
+    inputs : mapping of str to tuple of Use
+        By path of the module, what went into those that ran.
     """
 
     network: nn.Module
     uses: Mapping[str, tuple[Use, ...]]
+    inputs: Mapping[str, tuple[Use, ...]]
 
 
 def probe(
@@ -130,13 +133,14 @@ def _probe(
 
 def _passed(network: nn.Module, batch: torch.Tensor) -> Probed:
     uses: dict[str, list[Use]] = {}
+    inputs: dict[str, list[Use]] = {}
     order = 0
 
-    def note(path: str, output: Any) -> None:
+    def note(to: dict[str, list[Use]], path: str, value: Any) -> None:
         nonlocal order
         order += 1
-        part, tensor = _tensor(output)
-        given = uses.setdefault(path, [])
+        part, tensor = _tensor(value)
+        given = to.setdefault(path, [])
         if tensor is not None and tensor.ndim and len(tensor) == len(batch):
             given.append(
                 Use(
@@ -150,15 +154,28 @@ def _passed(network: nn.Module, batch: torch.Tensor) -> Probed:
             )
 
     handles = [
-        module.register_forward_hook(lambda _module, _input, output, path=path: note(path, output))
+        handle
         for path, module in network.named_modules()
+        for handle in (
+            module.register_forward_pre_hook(
+                lambda _module, args, kwargs, path=path: note(inputs, path, goes_in(args, kwargs)),
+                with_kwargs=True,
+            ),
+            module.register_forward_hook(
+                lambda _module, _input, output, path=path: note(uses, path, output)
+            ),
+        )
     ]
     try:
         network(batch)
     finally:
         for handle in handles:
             handle.remove()
-    return Probed(network=network, uses={path: tuple(given) for path, given in uses.items()})
+    return Probed(
+        network=network,
+        uses={path: tuple(given) for path, given in uses.items()},
+        inputs={path: tuple(given) for path, given in inputs.items()},
+    )
 
 
 def _tensor(output: Any) -> tuple[str | None, torch.Tensor | None]:

@@ -115,6 +115,7 @@ def list_layers(name: str, asked: tuple[str, ...], data: Path | None) -> None:
     import math
 
     from unitdb.activations import probed_network
+    from unitdb.activations.networks import published_network
 
     _, found = probed_network(name, layers=_asked(asked), data=data)
     rows = [
@@ -130,6 +131,10 @@ def list_layers(name: str, asked: tuple[str, ...], data: Path | None) -> None:
         for one in found
     ]
     print_table(["layer", "module", "kind", "shape", "axes", "units", "gives"], rows)
+    if asked == ("bhscore",):
+        called = name.partition("/")[2].partition(":")[0]
+        published = published_network(called, origin=name)
+        terminal.echo(f"\n{published.dnn} of the published BH scores: {published.note}")
 
 
 @models.command("get")
