@@ -178,9 +178,10 @@ def of_input(tapped: str) -> bool:
 
 
 def find_tap(modules: Mapping[str, nn.Module], tapped: str, *, where: str) -> Tap:
-    """Find what a layer names: ``PATH``, ``PATH[PART]``, ``PATH#USE``, ``input(PATH)`` …
+    """Find what a layer names: ``PATH``, a use, a part, what goes in, absolute values.
 
-    Also ``abs(PATH)``, ``abs(input(PATH))``, and of tokens ``class(PATH)``, ``patches(PATH)``.
+    ``PATH``, ``PATH#USE``, ``PATH[PART]``, ``input(PATH)``, ``abs(PATH)``, ``abs(input(PATH))``; of
+    tokens also ``class(PATH)`` and ``patches(PATH)``.
 
     Parameters
     ----------
