@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         own_factory,
         own_module,
         probed_network,
+        published_network,
     )
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "own_module",
     "photograph",
     "probed_network",
+    "published_network",
     "select_units",
     "stimuli_without_pictures",
     "to_tensor",
@@ -105,6 +107,7 @@ __getattr__ = lazily(
                     "own_factory",
                     "own_module",
                     "probed_network",
+                    "published_network",
                 ),
             ),
             "networks",

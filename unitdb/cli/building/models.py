@@ -114,8 +114,7 @@ def list_layers(name: str, asked: tuple[str, ...], data: Path | None) -> None:
         return
     import math
 
-    from unitdb.activations import probed_network
-    from unitdb.activations.networks import published_network
+    from unitdb.activations import probed_network, published_network
 
     _, found = probed_network(name, layers=_asked(asked), data=data)
     rows = [
