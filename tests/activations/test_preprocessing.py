@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
-from unitdb.activations import Preprocessing, to_tensor
+from unitdb.activations import Preprocessing, seen_square, to_tensor
 from unitdb.errors import ActivationsError
 
 MEAN, STD = (10.0, 20.0, 30.0), (2.0, 4.0, 8.0)
@@ -56,3 +56,20 @@ def test_bad_settings(change):
 def test_scaled_floats_are_refused():
     with pytest.raises(ActivationsError, match="float64"):
         to_tensor(np.zeros((4, 4, 3)), Preprocessing(size=4, mean=MEAN, std=STD))
+
+
+@pytest.mark.robust(
+    "pictures",
+    given="reconstruction through a network that takes whole pictures, of pictures that are wide",
+    before="scored against the middle of each picture",
+    now="scored against what the network sees",
+)
+@pytest.mark.parametrize("fit", [{}, {"fit": "whole"}, {"crop": 0.5}, {"resize": 8, "crop": 0.5}])
+def test_the_square_that_is_seen_is_what_the_network_takes(fit):
+    # A wide picture that is smooth, so that another resizing makes no difference.
+    across = np.linspace(20, 220, 64)
+    image = np.repeat(np.tile(across, (32, 1))[..., None], 3, axis=2).astype(np.uint8)
+    how = Preprocessing(size=4, mean=(0, 0, 0), std=(1, 1, 1), **fit)
+    seen = seen_square(image, how, size=4).transpose(2, 0, 1)
+    np.testing.assert_allclose(seen, to_tensor(image, how), atol=12)
+    assert seen_square(image, how, size=8).shape == (8, 8, 3)

@@ -436,6 +436,7 @@ def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypatch
         ("kind: end-to-end, layers: [conv9]", UnknownLayerError, "conv9"),
         ("kind: end-to-end, loss: {feature: 1}", RecipeError, "feature takes `layers`"),
         ("kind: end-to-end, loss: {image: 0, adversarial: 0}", RecipeError, "no `layers`"),
+        ("kind: end-to-end, preset: shen2019", RecipeError, "256, 320, 384, 448"),
         (
             "kind: inversion, layers: [conv], units: {top: 3}",
             RecipeError,

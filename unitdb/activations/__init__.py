@@ -22,7 +22,7 @@ from unitdb.activations.models import (
     get_model,
 )
 from unitdb.activations.photographs import PHOTOGRAPHS, photograph
-from unitdb.activations.preprocessing import Preprocessing, to_tensor
+from unitdb.activations.preprocessing import Preprocessing, seen_square, to_tensor
 from unitdb.activations.stimuli import Stimuli, stimuli_without_pictures
 from unitdb.activations.store import Activations
 from unitdb.activations.units import UnitSelection, select_units
@@ -85,6 +85,7 @@ __all__ = [
     "photograph",
     "probed_network",
     "published_network",
+    "seen_square",
     "select_units",
     "stimuli_without_pictures",
     "to_tensor",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from unitdb.activations.stimuli import Image, check_image
@@ -14,7 +15,7 @@ from unitdb.specs import Spec
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Preprocessing", "to_tensor"]
+__all__ = ["Preprocessing", "seen_square", "to_tensor"]
 
 _Positive = Annotated[float, Field(gt=0)]
 
@@ -112,3 +113,32 @@ def to_tensor(image: Image, preprocessing: Preprocessing) -> torch.Tensor:
             fit=preprocessing.fit,
         )
     )
+
+
+def seen_square(image: Image, preprocessing: Preprocessing, *, size: int) -> Image:
+    """Part of a picture that a network takes, as a picture of another size.
+
+    Parameters
+    ----------
+    image : array of shape (height, width, 3)
+        RGB, uint8.
+    preprocessing : Preprocessing
+        What the network was trained with.
+    size : int
+        Side of the square, in pixels.
+
+    Returns
+    -------
+    array of shape (size, size, 3)
+        RGB, uint8.
+    """
+    pixels = network_input(
+        image,
+        size=size,
+        crop=preprocessing.crop,
+        interpolation=preprocessing.interpolation,
+        mean=(0, 0, 0),
+        std=(1, 1, 1),
+        fit="whole" if preprocessing.fit == "whole" else "centre",
+    )
+    return pixels.transpose(1, 2, 0).astype(np.uint8)

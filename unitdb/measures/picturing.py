@@ -325,13 +325,8 @@ class Making:
         job = self.decoded.job
         if not isinstance(self.spec, InversionSpec) or isinstance(job.model, LoadedFeatures):
             return None
-        return NetworkSource(
-            spec=job.model.spec,
-            folder=job.folder,
-            seed=job.recipe.seed,
-            layers=self.methods[self.spec.name],
-            sha256=job.model.model_sha256,
-        )
+        layers = self.methods[self.spec.name]
+        return NetworkSource.of(job.model, folder=job.folder, seed=job.recipe.seed, layers=layers)
 
     @cached_property
     def _judge(self) -> NetworkSource | None:
@@ -341,13 +336,8 @@ class Making:
         if self.spec.judge is None:
             return None
         judge = job.judges[self.spec.judge]
-        return NetworkSource(
-            spec=judge.spec,
-            folder=job.folder,
-            seed=job.recipe.seed,
-            layers=tuple(layer.name for layer in judge.layers),
-            sha256=judge.model_sha256,
-        )
+        layers = tuple(layer.name for layer in judge.layers)
+        return NetworkSource.of(judge, folder=job.folder, seed=job.recipe.seed, layers=layers)
 
     def score_steps(self) -> Iterator[tuple[str, int, ScoreStep]]:
         """One for each method and person."""

@@ -176,19 +176,17 @@ def _write_inputs(decoded: Decoded, people: Set[Path]) -> None:
 
 
 def _seen(each: Making) -> Any:
-    from unitdb.reconstruction import Window, seen_pictures
+    from unitdb.reconstruction import seen_pictures
 
     job = each.decoded.job
-    window = Window()
-    if not isinstance(job.model, LoadedFeatures):
-        shown = job.model.spec.preprocessing
-        window = Window(shown.crop, shown.interpolation)
     return seen_pictures(
         job.dataset.stimuli,
         range(len(job.dataset.stimuli)),
         size=each.side,
         channels=each.prior.channels,
-        window=window,
+        preprocessing=(
+            None if isinstance(job.model, LoadedFeatures) else job.model.spec.preprocessing
+        ),
     )
 
 

@@ -84,12 +84,11 @@ def _compared(each: Making, spec: EndToEndSpec) -> NetworkSource | None:
     if not spec.layers or isinstance(job.model, LoadedFeatures):
         return None
     order = [layer.name for layer in job.model.layers]
-    return NetworkSource(
-        spec=job.model.spec,
+    return NetworkSource.of(
+        job.model,
         folder=job.folder,
         seed=job.recipe.seed,
         layers=tuple(name for name in order if name in spec.layers),
-        sha256=job.model.model_sha256,
         size=spec.seen_at,
     )
 

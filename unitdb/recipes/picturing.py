@@ -305,6 +305,10 @@ class LossSpec(Spec):
         return self
 
 
+_PUBLISHED_SIDES = (256, 320, 384, 448)
+"""4 to 7 pixels, doubled six times."""
+
+
 class EndToEndSpec(_Common):
     """One network from voxels to pictures, trained within folds (``unitdb.nn.train_generator``).
 
@@ -360,6 +364,9 @@ class EndToEndSpec(_Common):
             raise ValueError("image and adversarial are 0, and no `layers` for feature")
         if self.seen_at is not None and not self.layers:
             raise ValueError("`seen_at` is of the feature loss, which takes `layers`")
+        if self.preset == "shen2019" and self.size not in _PUBLISHED_SIDES:
+            sides = ", ".join(map(str, _PUBLISHED_SIDES))
+            raise ValueError(f"size: preset shen2019 doubles a small map six times: {sides}")
         return self
 
     def methods(self) -> dict[str, int | None]:

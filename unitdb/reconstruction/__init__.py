@@ -8,10 +8,10 @@ need("numba", "scipy", "torch", "PIL", "skimage", by="unitdb.reconstruction", ex
 
 from unitdb.reconstruction.learned import GatherStep, TrainStep
 from unitdb.reconstruction.making import PictureStep, read_pictures
-from unitdb.reconstruction.networks import NetworkSource
+from unitdb.reconstruction.networks import NetworkSource, look_of
 from unitdb.reconstruction.people import Person, people_of, write_person
 from unitdb.reconstruction.scoring import METRICS, ScoreStep
-from unitdb.reconstruction.seen import Window, resized, seen_pictures
+from unitdb.reconstruction.seen import resized, seen_pictures
 from unitdb.reconstruction.targets import FeatureLayer, TargetStep, Wanted
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
     "TargetStep",
     "TrainStep",
     "Wanted",
-    "Window",
+    "look_of",
     "people_of",
     "read_pictures",
     "resized",

@@ -47,6 +47,26 @@ class NetworkSource:
     sha256: str
     size: int | None = None
 
+    @classmethod
+    def of(
+        cls,
+        model: LoadedModel,
+        *,
+        folder: Path,
+        seed: int,
+        layers: tuple[str, ...],
+        size: int | None = None,
+    ) -> NetworkSource:
+        """What a network that is here is made from, for workers elsewhere."""
+        return cls(
+            spec=model.spec,
+            folder=folder,
+            seed=seed,
+            layers=layers,
+            sha256=model.model_sha256,
+            size=size,
+        )
+
     def load(self) -> LoadedModel:
         """The network of this thread: a copy, since no two may run one at once.
 
@@ -94,4 +114,6 @@ def look_of(loaded: LoadedModel) -> Transform:
         mean=shown.mean,
         std=shown.std,
         channels=shown.channels,
+        resize=shown.resize,
+        fit=shown.fit,
     )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from unitdb.activations import Stimuli
-from unitdb.pictures import network_input
+from unitdb.activations import Preprocessing, Stimuli, seen_square
+from unitdb.pictures import middle
 
-__all__ = ["Pictures", "Window", "resized", "seen_pictures"]
+__all__ = ["Pictures", "resized", "seen_pictures"]
 
 Pictures = NDArray[np.uint8]
 """Of shape (n, height, width, 3)."""
@@ -20,39 +19,29 @@ Pictures = NDArray[np.uint8]
 _LUMINANCE = np.array([0.2125, 0.7154, 0.0721])
 
 
-class Window:
-    """The part of a picture that a network sees.
-
-    Parameters
-    ----------
-    crop : float
-        Side of the centred square, as a fraction of the picture's shorter side.
-    interpolation : {"bicubic", "bilinear"}
-    """
-
-    def __init__(
-        self, crop: float = 1.0, interpolation: Literal["bicubic", "bilinear"] = "bicubic"
-    ) -> None:
-        self.crop, self.interpolation = crop, interpolation
-
-
 def seen_pictures(
-    stimuli: Stimuli, rows: Sequence[int], *, size: int, channels: int, window: Window
+    stimuli: Stimuli,
+    rows: Sequence[int],
+    *,
+    size: int,
+    channels: int,
+    preprocessing: Preprocessing | None,
 ) -> Pictures:
-    """Stimuli cut and made small as the network has them; grey where reconstructions are."""
+    """Stimuli cut and made small as the network has them; grey where reconstructions are.
+
+    Without a network it is the middle of each.
+    """
     found = np.empty((len(rows), size, size, 3), dtype=np.uint8)
     for place, row in enumerate(rows):
-        pixels = network_input(
-            stimuli.image(row),
-            size=size,
-            crop=window.crop,
-            interpolation=window.interpolation,
-            mean=(0, 0, 0),
-            std=(1, 1, 1),
-        ).transpose(1, 2, 0)
+        image = stimuli.image(row)
+        pixels = (
+            middle(image, size=size)
+            if preprocessing is None
+            else seen_square(image, preprocessing, size=size)
+        )
         if channels == 1:
-            pixels = np.repeat((pixels @ _LUMINANCE)[..., None], 3, axis=2)
-        found[place] = pixels.round().clip(0, 255)
+            pixels = np.repeat((pixels @ _LUMINANCE)[..., None], 3, axis=2).round()
+        found[place] = pixels
     return found
 
 

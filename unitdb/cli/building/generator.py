@@ -14,10 +14,10 @@ import numpy as np
 from unitdb.activations import (
     LoadedModel,
     ModelChoice,
-    Stimuli,
     UnitSelection,
     extract,
     load_choice,
+    seen_square,
 )
 from unitdb.analysis import (
     Interval,
@@ -30,7 +30,6 @@ from unitdb.cli.building.build import CACHE
 from unitdb.cli.building.datasets import DATA
 from unitdb.cli.progress import progress_bars
 from unitdb.errors import ActivationsError, ModelError
-from unitdb.pictures import middle
 from unitdb.responses import FolderStimuli, folder_stimuli
 from unitdb.sources import data_folder
 
@@ -133,7 +132,10 @@ def train(
             progress=lambda done, total: progress(f"{model}/{layer}", done, total),
         )
     vectors = store.block(layer, 0, store.n_units(layer))[store.rows(list(stimuli.ids))]
-    shown = _squares(stimuli, size, loaded.spec.preprocessing.crop)
+    preprocessing = loaded.spec.preprocessing
+    shown = np.stack(
+        [seen_square(stimuli.image(row), preprocessing, size=size) for row in range(len(stimuli))]
+    )
     learned, held_out = _parted(len(stimuli), hold_out, seed)
     features = look = None
     if feature_layer:
@@ -205,17 +207,9 @@ def _features(
 ) -> tuple[SelectedActivations, Transform]:
     """All units of the layers, and what the network takes."""
     from unitdb import nn
+    from unitdb.reconstruction import look_of
 
-    how = loaded.spec.preprocessing
-    look = nn.Transform(
-        size=how.size,
-        crop=how.crop,
-        interpolation=how.interpolation,
-        mean=how.mean,
-        std=how.std,
-        channels=how.channels,
-    )
-    return nn.SelectedActivations(loaded.module, loaded.masks()), look
+    return nn.SelectedActivations(loaded.module, loaded.masks()), look_of(loaded)
 
 
 def _parted(n: int, part: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -224,10 +218,3 @@ def _parted(n: int, part: float, seed: int) -> tuple[NDArray[np.intp], NDArray[n
     if n - n_held_out < 2:
         raise ActivationsError(f"{n} pictures, and {n_held_out} of them held out; two train")
     return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-
-
-def _squares(stimuli: Stimuli, size: int, crop: float) -> NDArray[np.uint8]:
-    """What the network sees of pictures, of one size."""
-    return np.stack(
-        [middle(stimuli.image(row), size=size, crop=crop) for row in range(len(stimuli))]
-    )
