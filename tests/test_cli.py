@@ -357,7 +357,7 @@ def test_units_by_everything_else(run, tiny_release: Path) -> None:
         (["--depth", "a"], "'a' is not a number or FIRST-LAST"),
         (["--depth", "7"], "depths go from 0 to 1"),
         (["--rows", "4-2"], "is not a number from 0, or a pair"),
-        (["--per", "unit", "--top", "3"], "it takes one or several of"),
+        (["--per", "subject", "--top", "3"], "it takes one or several of"),
     ],
 )
 def test_options_of_units_are_checked(run, arguments: list[str], message: str) -> None:
@@ -375,6 +375,12 @@ def test_units_as_masks(run, tmp_path: Path, tiny_release: Path) -> None:
     with np.load(path) as masks:
         found = {f"net/{name}/{unit}" for name in masks for unit in np.flatnonzero(masks[name])}
     assert found == set(units.to_pandas()["unit_id"])
+    for other in (["--output", str(tmp_path / "rows.csv")], ["--format", "csv"], ["--code"]):
+        both = run("units", "tiny", *options, "--masks", str(path), *other)
+        assert both.exit_code == 2
+        assert other[0] in both.output
+        assert "--masks" in both.output
+    assert not (tmp_path / "rows.csv").exists()
     wrong = run("units", "tiny", "--masks", str(tmp_path / "best.csv"))
     assert wrong.exit_code == 2
     assert "npz or pt" in wrong.output

@@ -13,6 +13,7 @@ from unitdb.browser._depth import relative_depth, spaced
 from unitdb.browser._layerview import BINS, channel_map, layer_view
 from unitdb.query.layers import Layer
 from unitdb.release import open_release
+from unitdb.release.channels import shrunken
 
 ROWS = ("sim-a", "perception")
 
@@ -29,7 +30,8 @@ def test_a_layer_is_reduced_to_what_pandas_gives(tiny_release: Path, layer: str,
     found = view.channels.set_index("channel").sort_index()
     assert np.allclose(found["mean_r"], channels["mean"])
     assert found["n_units"].tolist() == channels["count"].tolist()
-    assert view.channels["mean_r"].is_monotonic_decreasing
+    assert view.channels["mean_r"].is_monotonic_decreasing or layer == "conv1"
+    assert view.channels["shrunk_r"].is_monotonic_decreasing
     if layer == "conv1":
         places = mean.groupby([r.index % 9 // 3, r.index % 3]).mean().dropna()
         assert np.allclose(view.places.set_index(["row", "column"])["mean_r"], places)
@@ -44,6 +46,30 @@ def test_a_layer_is_reduced_to_what_pandas_gives(tiny_release: Path, layer: str,
         for axis in (0, 1):
             moved = np.cumsum(counts.sum(axis=axis)) - np.cumsum(expected.sum(axis=axis))
             assert np.abs(moved).max() <= 1
+
+
+def test_channels_of_lone_units_do_not_lead() -> None:
+    rng = np.random.default_rng(0)
+    counts = [1] * 200 + [40] * 10
+    units = np.concatenate([c * 49 + np.arange(n) for c, n in enumerate(counts)])
+    means = rng.normal(0.1, 0.1, len(units)) + 0.15 * (units // 49 == 205)
+    means[0] = np.nan
+    layer = Layer(model="net", layer="conv", depth=0, kind="", shape=(210, 7, 7), axes="CHW")
+    found = _layerview._channels(units, means, layer)
+    frame = pd.DataFrame({"channel": units // 49, "r": means}).dropna().groupby("channel")["r"]
+    expected = frame.agg(["size", "mean", "std"]).reset_index()
+    expected.columns = ["channel", "n_units", "mean_r", "sd_over_units"]
+    expected = shrunken(expected.assign(layer="conv", roi="V1"), {"conv": 49})
+    together = found.merge(expected, on="channel", suffixes=("", "_2"))
+    assert len(together) == len(found) == 209
+    assert np.allclose(together["shrunk_r"], together["shrunk_r_2"])
+    assert found["channel"].iloc[0] == 205
+    assert found["mean_r"].idxmax() < 200
+    lone = _layerview._channels(units[:200], means[:200], layer)
+    assert lone["shrunk_r"].isna().all()
+    assert lone["mean_r"].is_monotonic_decreasing
+    unknown = Layer(model="net", layer="conv", depth=0, kind="", shape=(210, 7, 7))
+    assert _layerview._channels(units, means, unknown).empty
 
 
 @settings(max_examples=60)

@@ -196,3 +196,28 @@ def test_the_best_units_are_so_many_and_so_many_of_each_channel(tiny_release: Pa
     assert set(channels["unit"] // 9) == {means.idxmax()}
     assert len(channels) == (of_channel["channel"] == means.idxmax()).sum()
     assert Search(keep="units").counted(release.tables) is None
+
+
+@pytest.mark.robust(
+    "numbers",
+    given="*Find units*, the best 5 units of all regions",
+    before="five rows, of 3 units: a unit stood once for each region",
+    now="five units, each by its best row",
+)
+@pytest.mark.parametrize("where", [{}, {"dataset": ("sim-a",)}, {"preferred": True}])
+@pytest.mark.parametrize("each", [None, 1, 3])
+def test_the_best_units_are_units(tiny_release: Path, where: dict, each: int | None) -> None:
+    release = Release(tiny_release)
+    rows = release.units().to_pandas().dropna(subset="mean_r")
+    rows = rows[rows["dataset"].isin(where.get("dataset", rows["dataset"].unique()))]
+    rows = rows[rows["lead_r"] > 0] if where.get("preferred") else rows
+    keys = [*rows.columns[:6]]
+    rows = rows.sort_values(["mean_r", *keys], ascending=[False, *[True] * 6])
+    best = rows.drop_duplicates(["model", "layer", "unit"])
+    if each is not None:
+        plane = best["layer"].astype(str).map({"conv1": 9, "fc": 1})
+        best = best.groupby([best["layer"].astype(str), best["unit"] // plane]).head(each)
+    for n in (1, 5, 20):
+        found = Search(**where, keep="units", n=n, each=each).units(release).to_pandas()
+        assert found["unit_id"].tolist() == best["unit_id"].tolist()[:n]
+        assert found["mean_r"].tolist() == best["mean_r"].tolist()[:n]

@@ -246,3 +246,48 @@ def test_the_row_that_is_ticked_is_opened(shown: Release, visit) -> None:
     assert opened.label == f"Open {frame['unit_id'].iloc[0]}"
     assert "dataset=sim-a" in opened.query_string
     assert ".top(1, by='mean_r', per='channel').top(3, by='mean_r')" in texts(app)
+
+
+def test_people_are_counted_among_those_chosen(shown: Release, visit) -> None:
+    asked = {"dataset": "sim-a", "roi": "V4", "minimum": "0.2", "subject": ["S1", "S3"]}
+    app = visit("units", **asked, people="1")
+    box = app.selectbox(key="people")
+    assert box.options == ["on average", "at least 2 of 2 chosen", "at least 1 of 2 chosen"]
+    assert "in 1 of 2 chosen people or more" in texts(app)
+    r = shown.sql(
+        "SELECT DISTINCT model || '/' || layer || '/' || unit AS unit_id FROM accuracy WHERE "
+        "dataset = 'sim-a' AND roi = 'V4' AND subject IN ('S1', 'S3') AND r >= 0.2"
+    )
+    assert f"**{len(r):,}** rows" in texts(app)
+    assert set(app.dataframe[0].value["unit_id"]) == set(r["unit_id"])
+    assert "at least 3 of 3" in visit("units", dataset="sim-a").selectbox(key="people").options
+    wrong = visit("units", **asked, people="3")
+    assert "`3` is not in this release; there is: `2`, `1`" in texts(wrong)
+    app.multiselect(key="subject").select("S2").run()
+    assert "people" not in app.query_params
+
+
+def test_older_links_keep_what_they_ask_for(shown: Release, visit) -> None:
+    """A filter that is no longer offered is shown where a link has it."""
+    app = visit("units", dataset="sim-a", roi="V4", layer="conv1", everybody="true")
+    found = shown.units(dataset="sim-a", roi="V4", layer="conv1").where(every_subject=True)
+    assert f"**{found.count():,}** rows" in texts(app)
+    assert found.count() == 16
+    assert "every_subject=True" in texts(app)
+    app.toggle(key="everybody").set_value(False).run()
+    assert "everybody" not in app.query_params
+    assert not any(one.key == "everybody" for one in visit("units").toggle)
+
+
+def test_a_gallery_shows_all_of_its_page(shown: Release, visit) -> None:
+    app = visit("units", view="gallery", size="200")
+    seen = []
+    for _ in range(2):
+        bodies = [one for one in app.get("html") if "display:flex" in one.proto.body]
+        links = [one.proto for one in app.get("page_link") if "unit=net" in one.proto.query_string]
+        seen += [one.label for one in links if not one.label.startswith("Open")]
+        assert len(bodies) == 24
+        assert "24 rows on this page; *Next page* has more" in texts(app)
+        next(b for b in app.button if b.label == "Next page").click().run()
+    rows = shown.units().sort("mean_r").page(48).rows
+    assert seen == [unit.partition("/")[2] for unit in rows["unit_id"]]

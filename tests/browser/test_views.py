@@ -104,17 +104,50 @@ def test_pictures_that_may_not_be_shown_are_left_out_or_from_an_own_folder(
         return [html.unescape(name) for name in re.findall(r'alt="([^"]*)"', most)]
 
     assert names() == [order[0], *order[3:8]]
-    own = tmp_path / "own"
-    own.mkdir()
+    own = tmp_path / "own" / "sim-a"
+    own.mkdir(parents=True)
     PIL.Image.new("RGB", (200, 100), "red").save(own / f"{order[1]}.png")
     (own / f"{order[2]}.png").write_bytes(b"no picture")
-    monkeypatch.setenv("UNITDB_PICTURES", str(own))
+    PIL.Image.new("RGB", (200, 100), "red").save(own.parent / f"{order[2]}.png")
+    monkeypatch.setenv("UNITDB_PICTURES", str(own.parent))
     assert names() == [*order[:2], *order[3:7]]
 
 
-def test_nothing_outside_of_the_folder_of_pictures_is_read(
-    tmp_path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.robust(
+    "pictures",
+    given="`unitdb app --pictures DIR` for two datasets whose pictures have the same names",
+    before="pictures of one dataset stood for those of the other; 24 files a unit were decoded",
+    now="pictures lie in a folder of their dataset's name; no more are decoded than are shown",
+)
+def test_own_pictures_are_those_of_their_dataset(
+    shown: Release, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    opened: list[str] = []
+
+    def read(path, **_):
+        opened.append(f"{path.parent.name}/{path.name}")
+        return np.zeros((8, 8, 3), np.uint8)
+
+    monkeypatch.setattr("unitdb.browser._own.read_picture", read)
+    for place in ("", "sim-a"):
+        for n in range(5):
+            (tmp_path / place).mkdir(exist_ok=True)
+            (tmp_path / place / f"{n}.png").touch()
+    monkeypatch.setenv("UNITDB_PICTURES", str(tmp_path))
+    names = [*"012345", *"01234"]
+    rows = pd.DataFrame({"stimulus": names, "thumbnail": None, "unit_id": [*"aaaaaabbbbb"]})
+    assert with_own(shown, "sim-b", rows, most=2)["thumbnail"].isna().all()
+    found = with_own(shown, "sim-a", rows, most=2)
+    assert found["thumbnail"].notna().tolist() == [n in (0, 1, 6, 7) for n in range(11)]
+    assert opened == ["sim-a/0.png", "sim-a/1.png"]
+    monkeypatch.setattr("unitdb.browser._reads.subjects", lambda _: {"sim-b": []})
+    assert with_own(shown, "sim-b", rows, most=1)["thumbnail"].notna().sum() == 2
+
+
+def test_nothing_outside_of_the_folder_of_pictures_is_read(
+    shown: Release, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unitdb.browser._reads.subjects", lambda _: {"sim-a": []})
     inside = tmp_path / "inside"
     inside.mkdir()
     PIL.Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
@@ -123,7 +156,8 @@ def test_nothing_outside_of_the_folder_of_pictures_is_read(
     monkeypatch.setenv("UNITDB_PICTURES", str(inside))
     names = ["fine", "../secret", str(tmp_path / "secret.png"), "link", "a\0b", "x" * 9999, "."]
     rows = pd.DataFrame({"stimulus": names, "thumbnail": None})
-    assert with_own(rows)["thumbnail"].notna().tolist() == [True, *[False] * 6]
+    found = with_own(shown, "sim-a", rows, most=9)
+    assert found["thumbnail"].notna().tolist() == [True, *[False] * 6]
 
 
 def test_names_of_pictures_are_no_html() -> None:

@@ -251,11 +251,13 @@ def test_reaching_counts_people(release: Release, subjects: list[str] | None) ->
     by=st.sampled_from(["mean_r", "min_r", "unit"]),
     ascending=st.booleans(),
     per=st.lists(
-        st.sampled_from(["dataset", "model", "layer", "channel", "roi"]), min_size=1, max_size=3
+        st.sampled_from(["dataset", "model", "layer", "channel", "unit", "roi"]),
+        min_size=1,
+        max_size=3,
     ),
 )
 def test_top_per_equals_groupby(release: Release, reference, n, by, ascending, per) -> None:
-    columns = {"layer": ["layer"], "channel": ["layer", "channel"]}
+    columns = {"channel": ["layer", "channel"], "unit": ["layer", "unit"]}
     groups = list(dict.fromkeys(c for name in per for c in columns.get(name, [name])))
     rows = reference[reference[by].notna()].copy()
     rows["channel"] = [place(row)[0] for _, row in rows.iterrows()]
@@ -267,7 +269,7 @@ def test_top_per_equals_groupby(release: Release, reference, n, by, ascending, p
 
 def test_per_is_checked(release: Release) -> None:
     with pytest.raises(QueryError, match="one or several of dataset, condition, model, layer"):
-        release.units().top(3, per="unit")
+        release.units().top(3, per="subject")
     with pytest.raises(QueryError, match="one or several of"):
         release.units().top(3, per=[])
 
@@ -476,3 +478,16 @@ def test_many_of_each_group_are_the_same_rows(tiny_release, monkeypatch, per):
     monkeypatch.setattr(_clauses, "_MOST_OF_GROUP", 2)
     pd.testing.assert_frame_equal(units.top(3, by="mean_r", per=per).to_pandas(), expected)
     assert units.top(10**6, per=per).count() == int(units.to_pandas()["mean_r"].notna().sum())
+
+
+@pytest.mark.robust(
+    "numbers",
+    given="the best of each unit, layer or region among the best of all: `.top(4).top(1, per=…)`",
+    before="in one of three calls rows of whole datasets were missing, by a fault of DuckDB 2.0",
+    now="the first rows are kept aside before they are joined: the same answer each time",
+)
+def test_the_best_of_the_best_are_the_same_each_time(release: Release, reference) -> None:
+    best = reference.dropna(subset="mean_r").nlargest(4, "mean_r")
+    for _ in range(12):
+        assert keys(release.units().top(4).top(4, per="roi").to_pandas()) == keys(best)
+        assert release.units().top(4).top(1, per="unit").count() == best["unit"].nunique()

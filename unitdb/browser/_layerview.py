@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unitdb.release.channels import shrunken
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
@@ -40,8 +42,10 @@ class LayerView:
         For each pair of subjects, the number of units in each bin: the first subject down, the
         second across.
     channels : DataFrame
-        ``channel``, ``n_units``, ``mean_r``: mean over subjects, then units; the best first. Empty
-        where it is not known which axis counts channels.
+        ``channel``, ``n_units``, ``mean_r``: mean over subjects, then units; ``shrunk_r``: that
+        mean drawn to that of all channels (:func:`unitdb.release.channels.shrunken`), NaN where
+        lone units tell nothing of channels; the best first. Empty where it is not known which axis
+        counts channels.
     places : DataFrame
         ``row``, ``column``, ``n_units``, ``mean_r``, over channels; empty for layers without a map.
     """
@@ -68,12 +72,8 @@ def layer_view(release: Release, model: str, layer: str, roi: str, **where: str)
     }
     units = frame.index.to_numpy()
     means = _means(columns)
-    if this.axes is None:
-        channels = _grouped(units[:0], means[:0], 0).rename(columns={"group": "channel"})
-    else:
-        channel = units // this.channel.step % this.channel.size
-        channels = _grouped(channel, means, this.channel.size).rename(columns={"group": "channel"})
-    places = channels.iloc[:0]
+    channels = _channels(units, means, this)
+    places = _grouped(units[:0], means[:0], 0)
     if this.map_size is not None:
         height, width = this.map_size
         row, column = _row_and_column(units, this)
@@ -85,7 +85,7 @@ def layer_view(release: Release, model: str, layer: str, roi: str, **where: str)
         subjects=subjects,
         edges=edges,
         density=density,
-        channels=channels.sort_values(["mean_r", "channel"], ascending=[False, True]),
+        channels=channels,
         places=places,
     )
 
@@ -152,6 +152,24 @@ def _means(columns: list[NDArray[np.float32]]) -> NDArray[np.float64]:
     means = np.full(len(total), np.nan)
     np.divide(total, n, out=means, where=n > 0)
     return means
+
+
+def _channels(units: NDArray[np.int64], means: NDArray[np.float64], layer: Layer) -> pd.DataFrame:
+    """Channels by their means, drawn to that of all where few of their units are decoded."""
+    known = np.isfinite(means) & (layer.axes is not None)
+    units, means = units[known], means[known]
+    size = layer.channel.size if len(units) else 0
+    group = units // layer.channel.step % size if size else units
+    found = _grouped(group, means, size).rename(columns={"group": "channel"})
+    centres = np.zeros(size)
+    centres[found["channel"]] = found["mean_r"]
+    squares = np.bincount(group, weights=(means - centres[group]) ** 2, minlength=size)
+    free = np.maximum(found["n_units"] - 1, 1)
+    found["sd_over_units"] = np.sqrt(squares[found["channel"]] / free)
+    whole = {layer.layer: layer.n_units // size} if size else {}
+    found["shrunk_r"] = shrunken(found.assign(layer=layer.layer, roi=""), whole)["shrunk_r"]
+    order = ["shrunk_r", "mean_r", "channel"]
+    return found.drop(columns="sd_over_units").sort_values(order, ascending=[False, False, True])
 
 
 def _grouped(groups: NDArray[np.int64], means: NDArray[np.float64], n: int) -> pd.DataFrame:

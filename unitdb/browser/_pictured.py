@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
     from unitdb.release import Release
 
-__all__ = ["pictured"]
+__all__ = ["GALLERY", "pictured"]
 
 _WIDTH = 140  # pixels
 _OF_UNIT = 2
-_ROWS_SHOWN = 24
-"""Units of a gallery: each is a link and a picture."""
+GALLERY = 24
+"""Rows of a page of a gallery: each is a link and pictures."""
 _WORDS = {"mean_r": "mean r", "min_r": "lowest r", "max_r": "highest r", "lead_r": "lead in r"}
 
 
 def pictured(release: Release, rows: pd.DataFrame, by: str) -> None:
-    """Draw units of a page, each with the pictures that drive it most.
+    """Draw all units of a page, each with the pictures that drive it most.
 
     Parameters
     ----------
     release : Release
     rows : DataFrame
-        Of ``unit_summary``.
+        Of ``unit_summary``: :data:`GALLERY` at the most.
     by : str
         Column whose number stands below a unit.
     """
-    shown = rows.head(_ROWS_SHOWN).astype({"dataset": str, "condition": str, "roi": str})
+    shown = rows.astype({"dataset": str, "condition": str, "roi": str})
     pictures = {
         dataset: preferred(release, str(dataset), sorted(set(of["unit_id"])), _OF_UNIT)
         for dataset, of in shown.groupby("dataset")
@@ -52,8 +52,6 @@ def pictured(release: Release, rows: pd.DataFrame, by: str) -> None:
                 asked = {key: row[key] for key in ("dataset", "condition", "roi")}
                 _links.to(st, "unit", unit.partition("/")[2], {"unit": unit, **asked})
                 st.caption(f"{_state.code(str(row['roi']))} {_WORDS.get(by, by)} {row[by]:.2f}")
-    if len(rows) > len(shown):
-        st.caption(f"The first {len(shown)} of this page; the table has all {len(rows)}.")
 
 
 _NONE = (

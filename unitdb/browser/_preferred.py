@@ -76,7 +76,7 @@ def preferred(release: Release, dataset: str, units: Sequence[str], n: int) -> p
     asked = [dataset, sorted(set(models)), sorted(set(layers)), models, layers, indices]
     few = _LOOKED_FOR if has_folder() else 0
     found: pd.DataFrame = _reads.read_sql(release, _PREFERRED, [*asked, few, n + few])
-    found = with_own(found).dropna(subset="thumbnail")
+    found = with_own(release, dataset, found, most=n).dropna(subset="thumbnail")
     return found.groupby("unit_id").head(n)
 
 

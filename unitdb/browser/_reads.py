@@ -127,7 +127,8 @@ def refusal(release: Release, search: Search) -> str | None:
     """Say why a search of the release would take too long; None where it does not."""
     counted = search.counted(release.tables) is not None
     n = int(_chosen(release, search, Counted("unit_histogram"))["n_units"].sum())
-    return search.refusal(n, counted=counted, n_subjects=max(map(len, subjects(release).values())))
+    people = search.n_people(subjects(release)).values()
+    return search.refusal(n, counted=counted, n_subjects=max(people, default=0))
 
 
 def subjects(release: Release) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,7 @@ class Search:
     preferred : bool
         Rows of the unit's preferred ROI.
     keep : str
-        A key of ``KEPT``: all units, or the best ``n`` units or channels.
+        A key of ``KEPT``: all rows, or the best ``n`` units, each once, or channels.
     n : int
         How many, of ``keep``.
     each : int or None
@@ -209,19 +210,30 @@ class Search:
             least = -1.0 if self.minimum is None else _from(self.minimum)
             found = found.reaching(least, subjects=self.people)
         if self.keep != "all":
-            return self._best(found)
+            return self._best(found, release)
         if ordered:
             return found.sort(self.by)
         # Sorting leaves out units without an accuracy; so do files that are not sorted.
         return found.where(Condition(self.by, ">=", _LOWEST)) if self.least is None else found
 
-    def _best(self, found: UnitSet) -> UnitSet:
-        """The best units or channels of what is found."""
+    def _best(self, found: UnitSet, release: Release) -> UnitSet:
+        """The best units or channels of what is found, a unit by its best row."""
         if self.keep == "channels":
             return found.top_channels(self.n, by=self.by)
+        rows = self._rows_of_unit(release)
         if self.each:
-            found = found.top(self.each, by=self.by, per="channel")
+            found = found.top(self.each * rows, by=self.by, per="channel")
+            if rows > 1:
+                found = found.top(1, by=self.by, per="unit")
+                found = found.top(self.each, by=self.by, per="channel")
+        elif rows > 1:  # so many rows are of n units at the least
+            found = found.top(self.n * rows, by=self.by).top(1, by=self.by, per="unit")
         return found.top(self.n, by=self.by)
+
+    def _rows_of_unit(self, release: Release) -> int:
+        """Rows of a unit at the most: one for each dataset, condition and ROI."""
+        places = ("dataset", "condition") if self.preferred else ("dataset", "condition", "roi")
+        return math.prod(len(getattr(self, name) or release.values(name)) for name in places)
 
     def resolved(self, subjects: Mapping[str, Collection[str]]) -> Search:
         """The same search by the lowest or highest accuracy, where these say how many reach it.
@@ -234,16 +246,20 @@ class Search:
         if self.people is None:
             return self
         by = "mean_r" if self.by == "lead_r" else self.by
-        asked = [set(names) for dataset, names in subjects.items() if self._asks(dataset)]
-        sizes = {len(names & set(self.subject) if self.subject else names) for names in asked}
-        if sizes - {0} == {self.people}:
+        sizes = {n for n in self.n_people(subjects).values() if n}
+        if sizes == {self.people}:
             return replace(self, people=None, by="min_r", everybody=True)
         if self.people == 1:
             return replace(self, people=None, by="max_r")
         return replace(self, by=by)
 
-    def _asks(self, dataset: str) -> bool:
-        return not self.dataset or dataset in self.dataset
+    def n_people(self, subjects: Mapping[str, Collection[str]]) -> dict[str, int]:
+        """People of each dataset that is asked for: those chosen, or all."""
+        return {
+            dataset: len(set(names) & set(self.subject) if self.subject else set(names))
+            for dataset, names in subjects.items()
+            if not self.dataset or dataset in self.dataset
+        }
 
     def counted(self, tables: Collection[str]) -> Counted | None:
         """Which table counts the units, whatever the minimum; None where none does.

@@ -25,6 +25,7 @@ __all__ = [
     "one_of",
     "parameter",
     "plain",
+    "several",
     "some_of",
     "switch",
     "text",
@@ -51,6 +52,11 @@ def parameter(key: str) -> str | None:
     """A parameter of the URL, the last where it is given several times."""
     value = st.query_params.get(key)
     return None if value is None else str(value)
+
+
+def several(key: str) -> list[str]:
+    """All values of a parameter of the URL."""
+    return list(st.query_params.get_all(key))
 
 
 def one_of(
@@ -259,9 +265,10 @@ def _number(given: str, *, whole: bool) -> float | None:
 def _say_wrong(label: str, key: str, options: Sequence[str]) -> None:
     for value in dict.fromkeys(st.query_params.get_all(key)[:_LISTED]):
         if value not in options and value:
-            near = closest(value, options)
-            listed = near or list(options[:_LISTED])
-            more = ", …" if not near and len(options) > _LISTED else ""
+            known = [one for one in options if one]
+            near = closest(value, known)
+            listed = near or known[:_LISTED]
+            more = ", …" if not near and len(known) > _LISTED else ""
             hint = "the nearest:" if near else "there is:"
             valid = ", ".join(code(one) for one in listed)
             st.warning(f"{label}: {code(value)} is not in this release; {hint} {valid}{more}")

@@ -27,6 +27,8 @@ WORDS = {
     "channel": "All units of a convolutional layer that apply the same filter, at all places; of a "
     "transformer, one feature at all tokens.",
     "mean_r": "Decoding accuracy, mean over subjects.",
+    "shrunk_r": "The mean drawn towards that of all channels of the layer, the more the fewer of "
+    "the channel's units are decoded: a lucky unit alone makes no good channel.",
     "min_r": "Lowest decoding accuracy of any subject: high only where everybody agrees.",
     "max_r": "Highest decoding accuracy of any subject.",
     "sd_r": "Standard deviation of the decoding accuracy over subjects.",

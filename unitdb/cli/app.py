@@ -23,7 +23,8 @@ __all__ = ["app", "report", "report_writer"]
 @click.option(
     "--pictures",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of your own copies of pictures that a release may not carry.",
+    help="Folder of your own copies of pictures that a release may not carry: DATASET/NAME.png "
+    "(or .jpg …); NAME.png too where the release is of one dataset.",
 )
 @click.pass_context
 def app(ctx: click.Context, release: str | None, pictures: Path | None) -> None:

@@ -177,6 +177,11 @@ def units(
 
     In Python: unitdb.open(RELEASE).units(…).where(…).top(N)
     """
+    rows = "--output" if output is not None else "--format" if format_ is not None else ""
+    given = {"--code": code, "--explain": explain, "--masks": masks is not None, rows: bool(rows)}
+    answers = [option for option, is_given in given.items() if is_given]
+    if len(answers) > 1:
+        raise click.UsageError(f"{answers[0]} prints no rows: it does not go with {answers[1]}")
     found = selected(_open(root, release), options)
     if code or explain:
         terminal.echo(found.code() if code else found.explain())

@@ -35,9 +35,9 @@ __all__ = [
     "partitions_of",
     "reaching",
     "sampled",
-    "top_channels",
     "top_per",
     "union",
+    "units_of_channel",
 ]
 
 _SUMMARY = TABLES["unit_summary"]
@@ -77,6 +77,7 @@ _GROUPS = {
     "model": ("model",),
     "layer": ("model", "layer"),
     "channel": ("model", "layer", "channel"),
+    "unit": ("model", "layer", "unit"),
     "roi": ("roi",),
 }
 
@@ -221,6 +222,11 @@ def reaching(
 def channel(source: Source) -> str:
     """Channel of a unit, by what the axes of its layer are; NULL where that is not known."""
     return _place(source, lambda layer: layer.channel)
+
+
+def units_of_channel(source: Source) -> str:
+    """Units of a channel, decoded or not, by the unit's layer."""
+    return _by_layer(source, lambda layer: layer.n_units // layer.channel.size)
 
 
 def in_channels(relation: Relation, source: Source, channels: Sequence[int]) -> Relation:
@@ -396,18 +402,6 @@ def top_per(
         f"SELECT {COLUMNS} FROM chosen JOIN cut USING ({keys})\n"
         f"WHERE {by} {reaches} bests[len(bests)]\n"
         f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) <= {n}"
-    )
-    return found.sorted(order)
-
-
-def top_channels(relation: Relation, source: Source, n: int, by: str, order: str) -> Relation:
-    """Rows of the ``n`` channels of all layers with the highest mean of a column over the rows."""
-    found = relation.joined(
-        f"WITH chosen AS NOT MATERIALIZED (\n"
-        f"SELECT *, {channel(source)} AS channel FROM {{}}\n), best AS (\n"
-        f"  SELECT model, layer, channel FROM chosen GROUP BY ALL\n"
-        f"  ORDER BY avg({by}) DESC, model, layer, channel LIMIT {n}\n)\n"
-        f"SELECT {COLUMNS} FROM chosen SEMI JOIN best USING (model, layer, channel)"
     )
     return found.sorted(order)
 

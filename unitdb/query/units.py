@@ -10,6 +10,7 @@ from typing import Any
 
 from unitdb.errors import QueryError
 from unitdb.query import _clauses as clauses
+from unitdb.query._channels import top_channels
 from unitdb.query.conditions import Condition, check_numeric
 from unitdb.query.layers import checked_range
 from unitdb.query.relation import KEY, Relation
@@ -345,7 +346,8 @@ UnknownRoiError, UnknownSubjectError
             Take the smallest instead.
         per : str or sequence of str, optional
             ``n`` rows for each ``dataset``, ``condition``, ``model``, ``layer`` (of a model),
-            ``channel`` (of a layer) or ``roi``, or for each combination of them.
+            ``channel`` (of a layer), ``unit`` (of a layer) or ``roi``, or for each combination of
+            them.
 
         Returns
         -------
@@ -388,8 +390,11 @@ UnknownRoiError, UnknownSubjectError
     def top_channels(self, n: int, by: str = "mean_r") -> UnitSet:
         """Keep the rows of the ``n`` channels with the highest mean of a column over the rows.
 
-        Channels of all layers are ranked together, as their axes say; ties go to the first in
-        model, layer, channel. Rows where the column is NULL are left out.
+        Channels of all layers are ranked together, as their axes say. The mean of a channel of
+        which few units are there is drawn to that of all channels of its layer
+        (:func:`unitdb.release.channels.shrunken`), and channels known by lone units alone come
+        last; ties go to the first in model, layer, channel. Rows where the column is NULL are left
+        out.
 
         Parameters
         ----------
@@ -423,7 +428,7 @@ UnknownRoiError, UnknownSubjectError
         n = positive(n, "top_channels() takes a positive number of channels")
         order = _order(by, ascending=False)
         rows = self._relation.where(f"{by} IS NOT NULL")
-        relation = clauses.top_channels(rows, self.source, n, by, order)
+        relation = top_channels(rows, self.source, n, by, order)
         code = f".top_channels({n}, by={by!r})"
         return self._with(relation, f"top {n} channels by {by}", code=code, sort=(by, False))
 

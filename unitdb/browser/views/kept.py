@@ -74,7 +74,8 @@ def likes(release: Release, unit: str, dataset: str) -> None:
     rows: pd.DataFrame = _reads.read(release, "stimuli", unit, _LOOKED_AT, dataset=dataset)
     most = len(rows) // 2 if len(rows) < 2 * PICTURES else PICTURES
     terms = _terms(release, dataset)
-    filled = with_own(rows.head(min(_LOOKED_AT, max(most, len(rows) // 2))))
+    looked_at = rows.head(min(_LOOKED_AT, max(most, len(rows) // 2)))
+    filled = with_own(release, dataset, looked_at, most=most)
     may = filled.assign(place=range(1, len(filled) + 1)).dropna(subset="thumbnail").head(most)
     shown = filled.head(most) if may.empty else may
     st.html(strip(shown, shown=terms is not None or not may.empty))
@@ -113,7 +114,7 @@ def _predictions(release: Release, unit: str, roi: str, chosen: dict[str, str]) 
 def _least(release: Release, unit: str, dataset: str) -> None:
     st.subheader("Pictures that drive it least", help=help_on("driving"))
     rows: pd.DataFrame = _reads.read(release, "stimuli", unit, PICTURES, dataset=dataset)
-    least = with_own(most_and_least(rows)[1][1])
+    least = with_own(release, dataset, most_and_least(rows)[1][1], most=PICTURES)
     shown = _terms(release, dataset) is not None or bool(least["thumbnail"].notna().any())
     st.html(strip(least, shown=shown))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
@@ -129,8 +130,10 @@ def _channels(view: LayerView, chosen: dict[str, str], layer: str, roi: str) -> 
     shown = view.channels.head(_CHANNELS).reset_index(drop=True)
     st.caption(
         f"The best {len(shown):,} of {len(view.channels):,} in {_state.code(roi)}, "
-        "mean over subjects and units"
+        "mean over subjects and units" + _how(shown)
     )
+    if shown["shrunk_r"].isna().all() or np.allclose(shown["shrunk_r"], shown["mean_r"]):
+        shown = shown.drop(columns="shrunk_r")
     st.dataframe(
         shown,
         hide_index=True,
@@ -141,6 +144,9 @@ def _channels(view: LayerView, chosen: dict[str, str], layer: str, roi: str) -> 
             "mean_r": st.column_config.ProgressColumn(
                 "mean r", help=help_on("mean_r"), format="%.3f", min_value=0.0, max_value=1.0
             ),
+            "shrunk_r": st.column_config.NumberColumn(
+                "drawn mean", help=help_on("shrunk_r"), format="%.3f"
+            ),
         },
         alt="Channels, the best first",
     )
@@ -149,3 +155,12 @@ def _channels(view: LayerView, chosen: dict[str, str], layer: str, roi: str) -> 
             channel = st.selectbox("Channel", shown["channel"].tolist(), key=f"channel of {layer}")
             found = {**chosen, "layer": layer, "roi": roi, "channel": str(channel)}
             _links.to(st, "units", f"Units of channel {channel}", found)
+
+
+def _how(channels: pd.DataFrame) -> str:
+    """What the order of channels is by, where not all of their units are decoded."""
+    if channels["shrunk_r"].isna().all():
+        return ". One unit of each is decoded: an order of units, not of channels"
+    if np.allclose(channels["shrunk_r"], channels["mean_r"]):
+        return ""
+    return "; in the order of means drawn to that of all where few of their units are decoded"

@@ -181,7 +181,7 @@ def _in_everybody(held: Description, chosen: dict[str, str]) -> None:
 
 
 def _best_units(release: Release, chosen: dict[str, str]) -> None:
-    """Units with the highest accuracies that are kept with pictures that may be shown."""
+    """Units kept with pictures that may be shown, of the best of each layer and ROI."""
     there = shown_units(release, chosen["dataset"], chosen["model"])
     if not there:
         return
@@ -190,7 +190,10 @@ def _best_units(release: Release, chosen: dict[str, str]) -> None:
     rows = _reads.units(release, best, "to_pandas").drop_duplicates("unit_id")[:_BEST]
     if rows.empty:
         return
-    st.markdown("**Best decoded units**, with the picture that drives each most")
+    st.markdown(
+        "**Well decoded units** · the best of those kept with pictures; of the pictures that may "
+        "be shown, the one that drives each most"
+    )
     pictures = preferred(release, chosen["dataset"], rows["unit_id"].tolist(), 1)
     of_unit = dict(zip(pictures["unit_id"], pictures.to_dict("records"), strict=True))
     with st.container(horizontal=True, gap="small"):

@@ -9,7 +9,7 @@ import streamlit as st
 
 from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
 from unitdb.browser._columns import ordered, unit_columns
-from unitdb.browser._pictured import pictured
+from unitdb.browser._pictured import GALLERY, pictured
 from unitdb.browser._search import KEPT, MEASURES, NAMES, Search
 from unitdb.browser._words import NO_TEST, help_on
 from unitdb.errors import QueryError
@@ -90,7 +90,7 @@ def _filters(release: Release) -> Search:
         names[name] = _names(place, name, several[name])
     layers = _layers(release, names.get("model") or [])
     names["layer"] = _names(places[-1], "layer", layers)
-    n_subjects = _most_people(release, names.get("dataset", []))
+    n_subjects, whose = _people(release, names.get("dataset", []))
     first, second, third, fourth = st.columns([2, 2, 3, 3], vertical_alignment="bottom")
     minimum = _state.number(
         first,
@@ -111,11 +111,12 @@ def _filters(release: Release) -> Search:
         ["", *map(str, range(n_subjects, 0, -1))],
         drops=_PAGE,
         help=help_on("people"),
-        format_func=lambda k: f"at least {k} of {n_subjects}" if k else "on average",
+        format_func=lambda k: f"at least {k} of {whose}" if k else "on average",
     )
     by = "mean_r"
     if people:
-        third.caption(f"Units that reach it in {people} of {n_subjects} people or more")
+        what = "with an accuracy" if minimum is None else "that reach it"
+        third.caption(f"Units {what} in {people} of {whose} people or more")
     else:
         by = _state.one_of(
             third,
@@ -136,6 +137,7 @@ def _filters(release: Release) -> Search:
         drops=_PAGE,
         help="Only the ROI that decodes the unit best.",
     )
+    everybody = _has_everybody(fourth)
     keep, n, each = _kept()
     asked = any(_state.parameter(name) for name in _MORE)  # nobody should miss what is asked
     label = "More: kind of layer, subjects, place in the map"
@@ -146,7 +148,8 @@ def _filters(release: Release) -> Search:
             more[1],
             "subject",
             release.values("subject"),
-            help="Summarise over these subjects alone.",
+            help="Summarise over these subjects alone, and count people among them.",
+            drops=("people",),
         )
         place_of = {
             key: _state.text(
@@ -165,6 +168,7 @@ def _filters(release: Release) -> Search:
         minimum=None if minimum is None else round(float(minimum), 2),
         people=int(people) if people else None,
         significant=significant,
+        everybody=everybody,
         keep=keep,
         n=n,
         each=each,
@@ -172,10 +176,31 @@ def _filters(release: Release) -> Search:
     )
 
 
-def _names(place: Any, name: str, known: list[str], *, help: str | None = None) -> list[str]:  # noqa: A002
+def _has_everybody(place: Any) -> bool:
+    """A filter of older links, shown where a link asks for it: what is asked for is not lost."""
+    if (_state.parameter("everybody") or "").lower() in {"", "false"}:
+        return False
+    return _state.switch(
+        place,
+        "With an accuracy in everybody",
+        "everybody",
+        drops=_PAGE,
+        help="Of an older link: units without an accuracy in some person are left out. How high "
+        "accuracies are, and in how many people, says *In how many people*.",
+    )
+
+
+def _names(
+    place: Any,
+    name: str,
+    known: list[str],
+    *,
+    help: str | None = None,  # noqa: A002
+    drops: tuple[str, ...] = (),
+) -> list[str]:
     word = {"roi": "roi", "model": "network", "layer": "layer", "condition": "condition"}
     explained = help or (help_on(word[name]) if name in word else None)
-    return _state.some_of(place, _LABELS[name], name, known, drops=_PAGE, help=explained)
+    return _state.some_of(place, _LABELS[name], name, known, drops=_PAGE + drops, help=explained)
 
 
 def _kept() -> tuple[str, int, int | None]:
@@ -208,9 +233,13 @@ def _kept() -> tuple[str, int, int | None]:
     return keep, n, each
 
 
-def _most_people(release: Release, datasets: list[str]) -> int:
-    every = _reads.subjects(release)
-    return max(len(names) for name, names in every.items() if not datasets or name in datasets)
+def _people(release: Release, datasets: list[str]) -> tuple[int, str]:
+    """How many people units are summarised over, at the most, and the same in words."""
+    known = release.values("subject")
+    chosen = [name for name in _state.several("subject") if name in known]
+    asked = Search(dataset=tuple(datasets), subject=tuple(chosen))
+    n = max(asked.n_people(_reads.subjects(release)).values(), default=0)
+    return n, f"{n} chosen" if chosen else str(n)
 
 
 def _layers(release: Release, models: list[str]) -> list[str]:
@@ -271,8 +300,10 @@ def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame)
     turn = st.container(horizontal=True, vertical_alignment="bottom")
     buttons = turn.container(horizontal=True, width="content")
     view = _state.one_of(turn, "Show", "view", _VIEWS, format_func=str.capitalize)
-    chosen = _state.one_of(turn, "Rows of a page", "size", _SIZES, default="50", drops=_PAGE)
-    size = int(chosen)
+    size = GALLERY
+    if view == "table":
+        asked = _state.one_of(turn, "Rows of a page", "size", _SIZES, default="50", drops=_PAGE)
+        size = int(asked)
     page, after = _page(release, search, units, bins, size)
     rows = ordered(page.rows)
     if search.subject:  # of some subjects there is no rank, p or lead
@@ -298,6 +329,8 @@ def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame)
     else:
         with table:
             pictured(release, page.rows, search.by)
+            more = "; *Next page* has more" if page.next is not None else ""
+            st.caption(f"{len(page.rows)} rows on this page{more}.")
     if after is not None:
         buttons.button("First page", icon=":material/first_page:", on_click=_rewind)
     if page.next is not None:

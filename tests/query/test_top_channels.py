@@ -1,0 +1,104 @@
+"""The best channels of a selection, held to the same formula in pandas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.query.summary import write
+from unitdb import UnitSet
+from unitdb.query import Layer, Source, connect
+from unitdb.release.channels import shrunken
+from unitdb.schema import TABLES
+
+PLACE = ("sim", "perception", "net")
+SHAPES = {"conv": (210, 7, 7), "lone": (50, 7, 7), "whole": (5, 3, 3), "fc": (4,)}
+WHOLE = {name: int(np.prod(shape[1:])) for name, shape in SHAPES.items()}
+N = {"conv": [1] * 200 + [40] * 10, "lone": [1] * 50, "whole": [9] * 5, "fc": [1] * 4}
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    """Channel 205 of `conv` is better than all others; of 200 a single unit is decoded."""
+    rng = np.random.default_rng(0)
+    found = []
+    for layer, counts in N.items():
+        for roi in ("V1", "V4"):
+            for channel, n in enumerate(counts):
+                mean = 0.25 if (layer, channel) == ("conv", 205) else 0.1
+                units = channel * WHOLE[layer] + rng.permutation(WHOLE[layer])[:n]
+                r = rng.normal(mean, 0.1, n).astype(np.float32)
+                found += [
+                    {"layer": layer, "roi": roi, "channel": channel, "unit": int(u), "mean_r": x}
+                    for u, x in zip(units, r, strict=True)
+                ]
+    return pd.DataFrame(found)
+
+
+@pytest.fixture(scope="module")
+def units(rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> UnitSet:
+    columns = TABLES["unit_summary"].column_names
+    frame = rows.assign(dataset="sim", condition="perception", model="net", n_subjects=1, rank=1)
+    frame = frame.reindex(columns=list(columns)).astype({"unit": int})
+    connection = connect(write(tmp_path_factory.mktemp("release"), frame))
+    layers = [
+        Layer(
+            model="net",
+            layer=name,
+            depth=depth,
+            kind="Conv2d",
+            shape=shape,
+            axes="CHW" if len(shape) > 1 else "N",
+        )
+        for depth, (name, shape) in enumerate(SHAPES.items())
+    ]
+    source = Source(
+        connect=lambda: connection,
+        label="made@1.0.0",
+        citation="",
+        simulated=True,
+        known={"layer": list(SHAPES), "roi": ["V1", "V4"]},
+        partitions=[(*PLACE, name) for name in SHAPES],
+        layers=lambda: layers,
+    )
+    return UnitSet(source=source)
+
+
+def ranked(rows: pd.DataFrame) -> list[tuple[str, int]]:
+    """Layers and channels of rows, the best first."""
+    each = rows.groupby(["layer", "roi", "channel"])["mean_r"].agg(["size", "mean", "std"])
+    each.columns = ["n_units", "mean_r", "sd_over_units"]
+    each = each.reset_index()
+    each["shrunk_r"] = shrunken(each, WHOLE)["shrunk_r"]
+    found = []
+    for (layer, channel), of in each.groupby(["layer", "channel"]):
+        known = of.dropna(subset="shrunk_r")
+        drawn = np.average(known["shrunk_r"], weights=known["n_units"]) if len(known) else -9
+        found.append((-drawn, -np.average(of["mean_r"], weights=of["n_units"]), layer, channel))
+    return [(layer, channel) for *_, layer, channel in sorted(found)]
+
+
+def chosen(units: UnitSet) -> set[tuple[str, int]]:
+    found = units.to_pandas()
+    step = found["layer"].astype(str).map(WHOLE)
+    return set(zip(found["layer"].astype(str), found["unit"] // step, strict=True))
+
+
+@pytest.mark.robust(
+    "numbers",
+    given="the best channels, of some of which a single unit is decoded",
+    before="the 200 best of `unitdb units --top-channels` were those of one lucky unit",
+    now="their means are drawn to that of all channels, as in `unitdb score`",
+)
+@pytest.mark.parametrize("roi", [None, "V4"])
+def test_channels_of_lone_units_do_not_lead(units: UnitSet, rows: pd.DataFrame, roi) -> None:
+    every = units if roi is None else UnitSet(source=units.source, filters={"roi": roi})
+    order = ranked(rows if roi is None else rows[rows["roi"] == roi])
+    for n in (1, 2, 10, 215, 230, len(order)):
+        assert chosen(every.top_channels(n)) == set(order[:n])
+    assert ("conv", 205) in order[:3]
+    raw = rows[rows["layer"] == "conv"].groupby("channel")["mean_r"].mean()
+    assert raw.idxmax() < 200
+    lone = [place for place in order if place[0] == "lone"]
+    assert order[-len(lone) :] == lone  # nothing is known of these channels

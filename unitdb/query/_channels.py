@@ -1,0 +1,70 @@
+"""Channels ranked together: by their means, those of few decoded units drawn to that of all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unitdb.query import _clauses as clauses
+from unitdb.query.relation import KEY
+
+if TYPE_CHECKING:
+    from unitdb.query.relation import Relation
+    from unitdb.query.source import Source
+
+__all__ = ["top_channels"]
+
+_GROUP = ", ".join(column for column in KEY if column != "unit")
+
+# The same as `unitdb.release.channels.shrunken`, which says why and by whose formula.
+_BEST = f"""
+WITH chosen AS NOT MATERIALIZED (
+  SELECT *, CAST($by AS DOUBLE) AS r, $channel AS channel, $whole AS whole FROM {{}}
+), each AS (
+  SELECT {_GROUP}, channel, count(*) AS n, avg(r) AS m, coalesce(var_samp(r), 0) AS s2,
+    greatest(1 - count(*) / any_value(whole), 0) / count(*) AS e FROM chosen GROUP BY ALL
+), erring AS (
+  SELECT *, count(*) OVER g AS k, CASE WHEN max(e) OVER g > 0
+    THEN e * sum((n - 1) * s2) OVER g / nullif(sum(n - 1) OVER g, 0) ELSE 0 END AS error
+  FROM each WINDOW g AS (PARTITION BY {_GROUP})
+), weighed AS (
+  SELECT *, CASE WHEN max(error) OVER g > 0
+    THEN 1 / greatest(error, .05 * max(error) OVER g) END AS w
+  FROM erring WINDOW g AS (PARTITION BY {_GROUP})
+), centred AS (
+  SELECT *, sum(w) OVER g AS w1, sum(w * w) OVER g AS w2, sum(w * m) OVER g / sum(w) OVER g AS c
+  FROM weighed WINDOW g AS (PARTITION BY {_GROUP})
+), spread AS (
+  SELECT *, greatest(0, (sum(w * (m - c) ** 2) OVER g - (k - 1)) / (w1 - w2 / w1)) AS t
+  FROM centred WINDOW g AS (PARTITION BY {_GROUP})
+), middle AS (
+  SELECT *, sum(m / (t + 1 / w)) OVER g / sum(1 / (t + 1 / w)) OVER g AS middle
+  FROM spread WINDOW g AS (PARTITION BY {_GROUP})
+), drawn AS (
+  SELECT *, CASE WHEN error IS NULL THEN NULL WHEN error = 0 OR k < 2 THEN m
+    ELSE middle + (m - middle) * t / (t + 1 / w) END AS shrunk FROM middle
+), best AS (
+  SELECT model, layer, channel FROM drawn GROUP BY ALL
+  ORDER BY sum(n * shrunk) / sum(n) FILTER (WHERE shrunk IS NOT NULL) DESC NULLS LAST,
+    sum(n * m) / sum(n) DESC, model, layer, channel LIMIT $n
+)
+SELECT {clauses.COLUMNS} FROM chosen SEMI JOIN best USING (model, layer, channel)
+""".strip()  # noqa: S608 - names of columns and numbers
+
+
+def top_channels(relation: Relation, source: Source, n: int, by: str, order: str) -> Relation:
+    """Rows of the ``n`` channels of all layers with the highest drawn mean of a column.
+
+    Means over the rows of a dataset, condition and ROI are drawn each to that of all channels of
+    the layer there; a channel's is their mean, weighted by rows. Channels of layers of which no two
+    units of a channel are there come last: of lone units nothing is known of channels.
+    """
+    texts = {
+        "$by": by,
+        "$channel": clauses.channel(source),
+        "$whole": clauses.units_of_channel(source),
+        "$n": str(n),
+    }
+    template = _BEST
+    for name, text in texts.items():
+        template = template.replace(name, text)
+    return relation.joined(template).sorted(order)
