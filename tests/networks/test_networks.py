@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import urllib.request
+from urllib.response import addinfourl
 
 import numpy as np
 import PIL.Image
@@ -204,7 +205,7 @@ def test_weights_are_downloaded_once_and_held_to_their_checksum(file, tmp_path, 
 
     def answer(url, timeout):
         asked.append(url)
-        return io.BytesIO(content)
+        return addinfourl(io.BytesIO(content), {}, url)
 
     monkeypatch.setattr(urllib.request, "urlopen", answer)
     spec = get_model("torchvision/squeezenet1_1", layers=["features.0"])

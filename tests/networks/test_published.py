@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import io
 import re
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +13,9 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from unitdb.activations import Preprocessing, get_model, load_model, probed_network, to_tensor
+from unitdb.activations import Preprocessing, get_model, probed_network, to_tensor
 from unitdb.activations.factory import make_network
 from unitdb.activations.layers import forward
-from unitdb.activations.networks import get_weights, weights
 from unitdb.activations.networks.published import NOT_MADE, published_networks
 from unitdb.activations.photographs import photograph
 from unitdb.activations.taps import find_tap
@@ -194,30 +191,24 @@ def test_channels_of_caffe_are_blue_green_red():
     assert torch.equal(to_tensor(picture, stated), usual.flip(0))
 
 
+@pytest.mark.robust(
+    "networks",
+    given="`layers: [conv1, fc8]` of bdpy/alexnet: names of papers in place of paths",
+    before="unknown layer 'conv1'; there are: features.0, …",
+    now="these two layers, under these names",
+)
+def test_layers_are_chosen_by_the_names_of_papers():
+    asked = get_model("bdpy/alexnet:random", layers=["fc8", "conv1"])
+    assert asked.layers == {"conv1": "features.0", "fc8": "classifier.4"}
+    paths = get_model("bdpy/alexnet:random", layers=["features.0", "classifier.*"]).layers
+    assert list(paths) == ["features.0", *(f"classifier.{n}" for n in range(5))]
+    scored = get_model("bdpy/alexnet:random", layers="bhscore").layers
+    assert scored["conv1_abs"] == "abs(features.0)"
+
+
 def test_networks_in_rgb_stay_those_that_they_were():
     plain = Preprocessing(size=8, mean=(0, 0, 0), std=(1, 1, 1))
     assert [key for key, _ in plain.identity()] == ["size", "crop", "interpolation", "mean", "std"]
-
-
-def test_weights_without_an_address_are_asked_for():
-    with pytest.raises(ModelError, match="no address of them is known; name the file"):
-        load_model(get_model("bdpy/alexnet"))
-
-
-@pytest.mark.parametrize("member", ["VGG_ILSVRC_19_layers/VGG_ILSVRC_19_layers.pt", "other.pt"])
-def test_weights_are_taken_out_of_their_archive(tmp_path, monkeypatch, member):
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w") as archive:
-        archive.writestr(member, b"weights")
-    answer = io.BytesIO(written.getvalue())
-    monkeypatch.setattr(weights.urllib.request, "urlopen", lambda *_, **__: answer)
-    spec = get_model("bdpy/vgg19")
-    if member == "other.pt":
-        with pytest.raises(ModelError, match="is no archive with VGG_ILSVRC"):
-            get_weights(spec, data=tmp_path)
-        assert not list(tmp_path.rglob("*.pt"))
-    else:
-        assert get_weights(spec, data=tmp_path).read_bytes() == b"weights"
 
 
 @pytest.mark.parametrize("name", ["horikawa2019", "nonaka2021"])

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 import warnings
 from pathlib import Path
+from urllib.response import addinfourl
 
 import numpy as np
 import pytest
@@ -257,7 +258,7 @@ def test_a_repository_is_downloaded_once(data, tmp_path, monkeypatch):
         file = data / "networks/transformers/lab/vit" / url.removeprefix(start)
         if not file.is_file():
             raise urllib.error.HTTPError(url, 404, "Not Found", {}, None)
-        return io.BytesIO(file.read_bytes())
+        return addinfourl(io.BytesIO(file.read_bytes()), {}, url)
 
     monkeypatch.setattr(urllib.request, "urlopen", answer)
     path = get_network("transformers/lab/vit", data=tmp_path)

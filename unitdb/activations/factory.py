@@ -82,14 +82,7 @@ def make_network(
 
 
 def _downloaded(spec: ModelSpec, data: Path | None) -> dict[str, str]:
-    if not isinstance(spec, NamedNetwork):
-        return {}
-    if spec.download is None:
-        if spec.weights is None and not spec.origin.endswith(":random"):
-            raise ModelError(
-                f"weights of {spec.origin}: no address of them is known; name the file of their "
-                f"state_dict (`weights: FILE`), or take {spec.origin}:random"
-            )
+    if not isinstance(spec, NamedNetwork) or spec.download is None:
         return {}
     from unitdb.activations.networks.weights import kept_weights
 

@@ -168,17 +168,26 @@ class Download(Spec):
     path : str
         Below the folder ``networks`` of the data folder.
     url : str
-        Address.
+        Address; without TLS (``http``) where a checksum is stated.
     sha256 : str
         SHA-256 (hex) or the start of it, where the library states one.
+    came : str
+        Checksum of what the address gives as its publisher states it: ``md5:HEX`` or ``sha1:HEX``.
     member : str, optional
         The file within the archive (zip) that the address gives.
     """
 
     path: RelativePath
-    url: Annotated[str, StringConstraints(pattern=r"^https://[^\s]+$")]
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,64}$")] = ""
+    came: Annotated[str, StringConstraints(pattern=r"^(|md5:[0-9a-f]{32}|sha1:[0-9a-f]{40})$")] = ""
     member: str | None = None
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Download:
+        if self.url.startswith("http:") and not (self.came or len(self.sha256) == 64):
+            raise ValueError(f"{self.url}: an address without TLS needs a checksum")
+        return self
 
 
 class NamedNetwork(ModelSpec):

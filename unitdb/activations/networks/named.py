@@ -6,7 +6,7 @@ import fnmatch
 import importlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -93,8 +93,8 @@ def probed_network(
     if weights is not None and "weights" in options:
         options = {**options, "weights": "random"}
     passed = probe(library.make, options, size=described.preprocessing.size, where=name)
-    named = described.layers if layers == "auto" else {}
-    found = chosen_layers(passed, named or layers, called=called, origin=name)
+    asked = _by_the_library(described.layers, layers)
+    found = chosen_layers(passed, asked, called=called, origin=name)
     scores = _scores(probed=passed, found=found, n=len(described.labels), origin=name)
     added = scores is not None and scores not in found
     if scores is not None and added:
@@ -192,6 +192,17 @@ def beside_library(name: str, *, data: Path | None = None) -> float | None:
         theirs = np.asarray(library.own_input(called, state or None, picture, **here))
         most = max(most, float(np.abs(to_tensor(shown, stated).numpy() - theirs).max()))
     return most
+
+
+def _by_the_library(
+    known: Mapping[str, str], asked: Sequence[str] | str
+) -> Mapping[str, str] | Sequence[str] | str:
+    """Layers under the names that a library gives them, where these are asked for or all are."""
+    if known and asked == "auto":
+        return known
+    if isinstance(asked, str) or not set(asked) <= known.keys():
+        return asked
+    return {layer: path for layer, path in known.items() if layer in asked}
 
 
 def _scores(probed: Probed, found: Sequence[Found], n: int, origin: str) -> Found | None:

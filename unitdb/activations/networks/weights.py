@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import glob
+import hashlib
+import http.client
 import pickle
 import shutil
 import tempfile
@@ -14,12 +17,14 @@ from typing import IO, Any
 from unitdb.activations.models import Download, NamedNetwork
 from unitdb.datafolder import data_folder
 from unitdb.errors import ModelError
-from unitdb.files import replacing, sha256_file, write_text
+from unitdb.files import locked, replacing, sha256_file, write_text
 from unitdb.reads import note_read
 
 __all__ = ["downloaded", "get_weights", "kept", "kept_weights", "read_state"]
 
 _SECONDS = 60
+_PIECE = 1 << 20
+_CALLED = {"md5": "MD5", "sha1": "SHA-1"}
 _OF_WEIGHTS = (".pth", ".pt", ".bin", ".safetensors", ".npz")
 
 
@@ -50,8 +55,9 @@ def kept(download: Download, origin: str, *, data: Path | None) -> Path:
 def get_weights(spec: NamedNetwork, *, data: Path | None = None) -> Path:
     """Download the weights of a network into the data folder, if they are not there.
 
-    A file name of torchvision holds the start of the file's SHA-256; of other files it is recorded
-    as they first arrive, beside them (``FILE.sha256``).
+    A file name of torchvision holds the start of the file's SHA-256; publishers of other files may
+    state a checksum of what their address gives. SHA-256 is recorded as a file first arrives,
+    beside it (``FILE.sha256``). What a killed download left is removed.
 
     Parameters
     ----------
@@ -71,11 +77,13 @@ def get_weights(spec: NamedNetwork, *, data: Path | None = None) -> Path:
 def downloaded(download: Download, origin: str, *, data: Path | None) -> Path:
     """As :func:`get_weights`, of a file of the network ``origin``."""
     path = data_folder(data) / "networks" / download.path
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as unfinished:
-            _fetch(download, unfinished, origin)
-    _check(path, download, origin)
+    with locked(path.with_name(f".{path.name}.lock")):
+        if not path.is_file():
+            for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+                left.unlink()
+            with replacing(path) as unfinished:
+                _fetch(download, unfinished, origin)
+        _check(path, download, origin)
     return path
 
 
@@ -104,13 +112,15 @@ def _download(spec: NamedNetwork) -> Download:
 def _fetch(download: Download, to: Path, origin: str) -> None:
     try:
         with (
-            urllib.request.urlopen(download.url, timeout=_SECONDS) as answer,  # noqa: S310 - https
-            to.open("wb") as file,
+            urllib.request.urlopen(download.url, timeout=_SECONDS) as answer,  # noqa: S310 - http
+            to.open("w+b") as file,
         ):
             if download.member is None:
-                shutil.copyfileobj(answer, file)
+                _receive(answer, file, download, origin)
             else:
-                _unpack(answer, download.member, file)
+                with tempfile.TemporaryFile(dir=to.parent) as whole:  # a gigabyte: not in /tmp
+                    _receive(answer, whole, download, origin)
+                    _unpack(whole, download.member, file)
     except urllib.error.HTTPError as cause:
         raise ModelError(
             f"{_of(download, origin)}: {download.url} answers {cause.code} {cause.reason}"
@@ -120,7 +130,7 @@ def _fetch(download: Download, to: Path, origin: str) -> None:
             f"{_of(download, origin)}: what came from {download.url} is no archive with "
             f"{download.member} ({' '.join(str(cause).split())})"
         ) from None
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, http.client.HTTPException) as cause:
         raise ModelError(
             f"{_of(download, origin)}: {download.url} does not answer ({cause})"
         ) from None
@@ -131,12 +141,45 @@ def _fetch(download: Download, to: Path, origin: str) -> None:
         )
 
 
-def _unpack(answer: IO[bytes], member: str, file: IO[bytes]) -> None:
+def _receive(answer: Any, file: IO[bytes], download: Download, origin: str) -> None:
+    """Write what comes, held to the length that the server states and to the publisher's checksum.
+
+    Python's client takes a connection that ends too early for the end of the file.
+    """
+    came = 0
+    while piece := answer.read(_PIECE):
+        file.write(piece)
+        came += len(piece)
+    file.flush()
+    stated = answer.headers.get("Content-Length")
+    if stated is not None and came != int(stated):
+        raise ModelError(
+            f"{_of(download, origin)}: {download.url} gave {came:,} of {int(stated):,} bytes; run "
+            f"again: unitdb models get {origin}"
+        )
+    file.seek(0)
+    _check_came(file, download, f"what came from {download.url}", origin)
+
+
+def _unpack(whole: IO[bytes], member: str, file: IO[bytes]) -> None:
     """Write one file of an archive; reading it, zipfile holds it to its checksum."""
-    with tempfile.TemporaryFile() as whole:
-        shutil.copyfileobj(answer, whole)
-        with zipfile.ZipFile(whole) as archive, archive.open(member) as inner:
-            shutil.copyfileobj(inner, file)
+    with zipfile.ZipFile(whole) as archive, archive.open(member) as inner:
+        shutil.copyfileobj(inner, file)
+
+
+def _check_came(file: IO[bytes], download: Download, what: str, origin: str) -> None:
+    """Hold what an address gives to the checksum that its publisher states."""
+    kind, _, expected = download.came.partition(":")
+    if not kind:
+        return
+    digest = hashlib.new(kind, usedforsecurity=False)
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+    if (found := digest.hexdigest()) != expected:
+        raise ModelError(
+            f"{_of(download, origin)}: {what} has {_CALLED[kind]} {found}, not {expected}, which "
+            "its publisher states"
+        )
 
 
 def _check(path: Path, download: Download, origin: str) -> None:
@@ -149,6 +192,9 @@ def _check(path: Path, download: Download, origin: str) -> None:
             f"or is damaged; delete it and run: unitdb models get {origin}"
         )
     if not record.is_file():
+        if download.member is None and download.came:  # laid there by hand, perhaps
+            with path.open("rb") as file:
+                _check_came(file, download, str(path), origin)
         write_text(record, f"{found}  {path.name}\n")
 
 
