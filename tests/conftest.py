@@ -13,8 +13,8 @@ from tests.tiny import INFO, stage
 from unitdb.publish import publish_release
 
 # The first call may compile: no deadline. The same examples whenever and wherever tests run; other
-# ones with --hypothesis-profile=random, as `make test-slow` has it.
-hypothesis.settings.register_profile("unitdb", deadline=None, derandomize=True)
+# ones, and more, with --hypothesis-profile=random, as `make test-slow` has it.
+hypothesis.settings.register_profile("unitdb", deadline=None, derandomize=True, max_examples=30)
 hypothesis.settings.register_profile("random", deadline=None, derandomize=False, print_blob=True)
 hypothesis.settings.load_profile("unitdb")
 

@@ -45,6 +45,7 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_threads_read_arrays_while_garbage_is_collected(files: Path) -> None:
     before = gc.get_threshold()
     try:

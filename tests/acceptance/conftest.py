@@ -13,6 +13,7 @@ from unitdb.activations import Activations
 from unitdb.files import locked, write_text
 
 ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "pipelines" / "sample.yaml"
 README = (ROOT / "README.md").read_text()
 START = (ROOT / "docs" / "start" / "ten-minutes.md").read_text()
 
@@ -46,18 +47,32 @@ def realdata() -> Path:
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Folder of the sample release, built by ``unitdb demo``, and what that printed: read only.
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the sample release, built by its recipe: read only.
 
     All processes of a test run share it.
     """
-    base = tmp_path_factory.getbasetemp()
-    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    root, printed = base / "releases-sample", base / "demo.txt"
-    with locked(base / "demo.lock"):
+    base = _shared(tmp_path_factory)
+    release = base / "releases-sample" / "sample" / "1.0.0"
+    with locked(base / "sample.lock"):
+        if not release.exists():
+            succeed("--releases", base / "releases-sample", "build", SAMPLE)
+    return release
+
+
+@pytest.fixture(scope="session")
+def demo(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What ``unitdb demo`` prints; it adds the release sample-topdown beside the sample."""
+    printed = _shared(tmp_path_factory) / "demo.txt"
+    with locked(printed.with_suffix(".lock")):
         if not printed.exists():
-            write_text(printed, succeed("--releases", root, "demo"))
-    return root / "sample" / "1.0.0", printed.read_text(encoding="utf-8")
+            write_text(printed, succeed("--releases", sample.parents[1], "demo"))
+    return printed.read_text(encoding="utf-8")
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 def stored_activations(root: Path) -> Activations:

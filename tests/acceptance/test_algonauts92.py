@@ -71,6 +71,7 @@ def test_early_layers_are_better_from_evc_and_late_layers_from_it(release):
         assert (difference[layer] < 0).sum() >= 13
 
 
+@pytest.mark.slow
 def test_shuffled_images_destroy_the_agreement(folder, realdata, release):
     null = built(folder, realdata, name="algonauts92-shuffled", control="shuffled-images")
     agreement = null.layer_by_roi("agreement")
@@ -81,6 +82,7 @@ def test_shuffled_images_destroy_the_agreement(folder, realdata, release):
     assert null.layer_by_roi("accuracy").to_numpy().max() < 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("decoder", "message"),
     [

@@ -105,8 +105,8 @@ def screenshots(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def topdown_url(sample: tuple[Path, str]) -> Iterator[str]:
-    with served(sample[0].parents[1] / "sample-topdown" / "1.0.0") as address:
+def topdown_url(sample: Path, demo: str) -> Iterator[str]:
+    with served(sample.parents[1] / "sample-topdown" / "1.0.0") as address:
         yield address
 
 

@@ -7,10 +7,12 @@ import re
 import numpy as np
 import PIL.Image
 import pytest
+from click.testing import CliRunner
 
-from tests.acceptance.conftest import succeed, unitdb_command
+from tests.acceptance.conftest import succeed
 from unitdb import nn
 from unitdb.activations import PHOTOGRAPHS, photograph
+from unitdb.cli import main
 
 TRAIN = ("generator", "train")
 SMALL = ("--size", 28, "--steps", 8, "--batch", 8, "--hold-out", 0.2)
@@ -31,6 +33,7 @@ def pictures(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_generator_of_a_folder_of_pictures(pictures, tmp_path):
     file = tmp_path / "small.pt"
     which = ("--model", "efficientnet-lite0", "--layer", "fc", "--pictures", pictures)
@@ -59,10 +62,9 @@ def test_a_generator_of_a_folder_of_pictures(pictures, tmp_path):
 )
 def test_bad_input_is_one_line_and_code_2(change, message, pictures, tmp_path):
     given = ["--model", "efficientnet-lite0", "--layer", "fc", "--pictures", pictures]
-    done = unitdb_command(
-        "--releases", tmp_path, *TRAIN, tmp_path / "g.pt", *given, "--ending", ".png", *change
-    )
-    assert done.returncode == 2
+    given = ["--releases", tmp_path, *TRAIN, tmp_path / "g.pt", *given, "--ending", ".png", *change]
+    done = CliRunner().invoke(main, [str(argument) for argument in given])
+    assert done.exit_code == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 

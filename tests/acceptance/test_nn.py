@@ -21,7 +21,7 @@ PAGE = (ROOT / "docs" / "nn.md").read_text()
 
 @pytest.fixture(scope="module")
 def release(sample):
-    return unitdb.open(sample[0])
+    return unitdb.open(sample)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def example(sample, monkeypatch, capsys):
     """Runs an example on the sample release; gives what it prints, in lines."""
 
     def run(name: str) -> list[str]:
-        monkeypatch.setattr(sys, "argv", [f"{name}.py", str(sample[0])])
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", str(sample)])
         runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
         lines = capsys.readouterr().out.splitlines()
         assert lines[0] == "sample@1.0.0: SIMULATED responses"
@@ -43,7 +43,7 @@ def blocks(text: str) -> str:
 
 
 def run_code(code: str, sample, monkeypatch, capsys) -> str:
-    monkeypatch.setenv("UNITDB_RELEASES", str(sample[0].parents[1]))
+    monkeypatch.setenv("UNITDB_RELEASES", str(sample.parents[1]))
     exec(compile(code, "docs", "exec"), {})  # noqa: S102 - the docs' own
     return capsys.readouterr().out
 
@@ -73,7 +73,7 @@ def test_every_capability_has_an_example_and_every_example_a_test():
 
 def test_activations_are_those_that_the_release_was_built_from(sample, release):
     """The same network on the same pictures, through other code, gives the stored numbers."""
-    cache = sample[0].parents[1] / ".cache"
+    cache = sample.parents[1] / ".cache"
     units = release.units(roi="V1").where(col.n_subjects > 0)
     model = load_model(get_model("efficientnet-lite0"))
     dataset = open_dataset("sample", data=None, cache=cache)
@@ -118,11 +118,13 @@ def test_prune(example):
     assert kept["_blocks.12._project_conv"] == ["192", "48"]
 
 
+@pytest.mark.slow
 def test_alignment_loss(example):
     values = [float(re.search(r"CKA ([\d.]+)", line)[1]) for line in example("alignment_loss")]
     assert values[-1] < 0.8 * values[0]
 
 
+@pytest.mark.slow
 def test_brain_readout(example):
     """What the page shows is what the example prints, but for the rounding of this machine."""
     printed = example("brain_readout")
@@ -135,6 +137,7 @@ def test_brain_readout(example):
     assert printed[-1].startswith("Which units are brain-like was simulated")
 
 
+@pytest.mark.slow
 def test_most_exciting_images(example):
     header, *lines = example("most_exciting_images")
     assert header.split() == ["unit_id", "end", "place", "image", "activation"]

@@ -21,12 +21,12 @@ from unitdb.responses import decoding_design, open_dataset, simulated_truth
 
 @pytest.fixture(scope="module")
 def release(sample):
-    return unitdb.open(sample[0])
+    return unitdb.open(sample)
 
 
 @pytest.fixture(scope="module")
 def dataset(sample):
-    return open_dataset("sample", data=None, cache=sample[0].parents[1] / ".cache")
+    return open_dataset("sample", data=None, cache=sample.parents[1] / ".cache")
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +35,14 @@ def truth(dataset):
     return simulated_truth(spec, dict.fromkeys(spec.layers, spec.units))
 
 
-def test_the_demo_prints_units_matrices_and_that_it_is_simulated(sample, release):
-    _, printed = sample
-    assert printed.startswith("SIMULATED")
+@pytest.mark.slow
+def test_the_demo_prints_units_matrices_and_that_it_is_simulated(demo, release):
+    assert demo.startswith("SIMULATED")
     best = release.units().top(10).to_pandas()
     for unit_id, mean_r in zip(best["unit_id"], best["mean_r"], strict=True):
         (line,) = [
             line
-            for line in printed.splitlines()
+            for line in demo.splitlines()
             if line.startswith(unit_id + " ") and f"{mean_r:.4g}" in line
         ]
         assert line.endswith("5")
@@ -51,7 +51,7 @@ def test_the_demo_prints_units_matrices_and_that_it_is_simulated(sample, release
         assert list(matrix.columns) == ["V1", "V2", "V3", "V4", "LOC", "FFA", "PPA", "HVC"]
         for layer, row in matrix.iterrows():
             cells = [f"{value:.2f}" for value in row]
-            assert any(line.split() == [layer, *cells] for line in printed.splitlines())
+            assert any(line.split() == [layer, *cells] for line in demo.splitlines())
 
 
 def test_the_hierarchy_of_layers_and_rois_is_recovered(release, truth):
@@ -147,7 +147,7 @@ def test_shuffled_stimuli_destroy_accuracy_and_agreement(sample, release, tmp_pa
         hierarchy="[V1, HVC]",
         units="{sample: 40, seed: 2019}",
     )
-    root = sample[0].parents[1]
+    root = sample.parents[1]
     succeed("--releases", tmp_path, "build", recipe, "--cache", root / ".cache")
     shuffled = unitdb.open("sample-shuffled", releases=tmp_path)
     assert "control" in shuffled.title
@@ -167,7 +167,7 @@ def test_accuracies_equal_the_reference_unit_by_unit(roi, sample, release, datas
     design = decoding_design(responses, n_folds=None, seed=0)
     x = design.values[:, responses.rois[roi]].astype(float)
     assert (x.shape[1] > 500) == (roi == "V1")
-    store = stored_activations(sample[0].parents[1])
+    store = stored_activations(sample.parents[1])
     rows = store.rows(design.stimulus_ids.tolist())
     for layer in ("block3", "block12", "fc"):
         places = [3, 77, 150]
@@ -183,8 +183,7 @@ def test_accuracies_equal_the_reference_unit_by_unit(roi, sample, release, datas
 
 
 def test_the_release_is_sound_and_says_everywhere_that_it_is_simulated(sample):
-    path, _ = sample
-    root = path.parents[1]
+    path, root = sample, sample.parents[1]
     assert "is sound" in succeed("verify", path)
     assert "SIMULATED" in succeed("--releases", root, "releases")
     assert "SIMULATED" in succeed("describe", path)
@@ -197,7 +196,7 @@ def test_the_release_is_sound_and_says_everywhere_that_it_is_simulated(sample):
 
 @pytest.mark.parametrize("check", [check_citation, check_croissant, check_data_package])
 def test_metadata_are_what_other_programs_read(sample, check):
-    check(sample[0])
+    check(sample)
 
 
 def test_the_python_of_the_first_page(sample, tmp_path):
@@ -207,7 +206,7 @@ def test_the_python_of_the_first_page(sample, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        env=os.environ | {"UNITDB_RELEASES": str(sample[0].parents[1])},
+        env=os.environ | {"UNITDB_RELEASES": str(sample.parents[1])},
     )
     assert done.returncode == 0, done.stderr
     assert "SIMULATED" in done.stdout
@@ -223,7 +222,7 @@ def test_the_python_of_the_readme_prints_what_stands_there(sample, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        env=os.environ | {"UNITDB_RELEASES": str(sample[0].parents[1])},
+        env=os.environ | {"UNITDB_RELEASES": str(sample.parents[1])},
     )
     assert done.returncode == 0, done.stderr
     assert [line.rstrip() for line in done.stdout.splitlines()] == printed.splitlines()
@@ -241,7 +240,7 @@ def test_the_commands_of_the_first_page(sample, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        env=os.environ | {"UNITDB_RELEASES": str(sample[0].parents[1])},
+        env=os.environ | {"UNITDB_RELEASES": str(sample.parents[1])},
     )
     assert done.returncode == 0, done.stderr
     assert "sample@1.0.0 is sound" in done.stdout or "sample 1.0.0 is sound" in done.stdout
@@ -252,20 +251,19 @@ def test_the_commands_of_the_first_page(sample, tmp_path):
 @pytest.mark.slow
 def test_a_build_from_nothing_gives_the_same_bytes(sample, tmp_path):
     succeed("--releases", tmp_path, "demo")
-    assert contents(tmp_path / "sample" / "1.0.0") == contents(sample[0])
+    assert contents(tmp_path / "sample" / "1.0.0") == contents(sample)
 
 
 @pytest.mark.slow
-def test_a_second_demo_finds_the_release_and_computes_nothing(sample):
-    path, printed = sample
-    before = {file: file.stat().st_mtime_ns for file in path.rglob("*")}
-    assert succeed("--releases", path.parents[1], "demo") == printed
-    assert {file: file.stat().st_mtime_ns for file in path.rglob("*")} == before
+def test_a_second_demo_finds_the_release_and_computes_nothing(sample, demo):
+    before = {file: file.stat().st_mtime_ns for file in sample.rglob("*")}
+    assert succeed("--releases", sample.parents[1], "demo") == demo
+    assert {file: file.stat().st_mtime_ns for file in sample.rglob("*")} == before
 
 
 def test_the_hierarchy_of_the_simulated_brain_is_found_by_both_methods(sample):
     """As docs/methods.md prints it."""
-    command = [sys.executable, ROOT / "docs" / "hierarchy.py", sample[0]]
+    command = [sys.executable, ROOT / "docs" / "hierarchy.py", sample]
     regions = ["V1", "V2", "V3", "V4", "HVC"]
     done = subprocess.run([*command, *regions], capture_output=True, text=True, check=True)
     assert done.stdout.startswith(

@@ -14,18 +14,17 @@ ROIS = ["LOC"]
 
 
 @pytest.fixture(scope="module")
-def release(sample):
+def release(sample, demo):
     """The second release of ``unitdb demo``."""
-    return unitdb.open(sample[0].parents[1] / "sample-topdown" / "1.0.0")
+    return unitdb.open(sample.parents[1] / "sample-topdown" / "1.0.0")
 
 
-def test_the_demo_says_what_is_found_in_words(sample):
-    _, printed = sample
+def test_the_demo_says_what_is_found_in_words(sample, demo):
     for words in ("Identification (rate", "higher layers come first", "Blurred pictures ("):
-        assert words in printed
-    picture = sample[0].parents[1] / "sample-topdown.png"
+        assert words in demo
+    picture = sample.parents[1] / "sample-topdown.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert f"Picture: {picture}" in printed
+    assert f"Picture: {picture}" in demo
 
 
 @pytest.fixture(scope="module")

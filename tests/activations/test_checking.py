@@ -23,6 +23,9 @@ from unitdb.errors import MissingExtraError, ModelCheckError
 CHECKED = ("camera", "chelsea", "china", "coffee", "motorcycle_left")
 
 
+LARGER = [pytest.param(variant, marks=pytest.mark.slow) for variant in (1, 2)]
+
+
 @pytest.fixture(scope="module")
 def lite0() -> LoadedModel:
     return load_model(get_model("efficientnet-lite0"))
@@ -67,7 +70,7 @@ def test_lite0_extracts(lite0, tmp_path):
         pytest.param({"crop": 0.875}, id="cropped"),
     ],
 )
-@pytest.mark.parametrize("variant", [0, 1, 2])
+@pytest.mark.parametrize("variant", [0, *LARGER])
 def test_wrong_preprocessing_is_refused(variant, change):
     spec = get_model(f"efficientnet-lite{variant}")
     preprocessing = spec.preprocessing.model_copy(update=change)
@@ -75,7 +78,7 @@ def test_wrong_preprocessing_is_refused(variant, change):
         load_model(spec.model_copy(update={"preprocessing": preprocessing}), layers=["fc"])
 
 
-@pytest.mark.parametrize("variant", [0, 1, 2])
+@pytest.mark.parametrize("variant", [0, *LARGER])
 @pytest.mark.parametrize(
     "change",
     [

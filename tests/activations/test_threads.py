@@ -42,6 +42,7 @@ def two_threads():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_with_one_thread_and_two(tmp_path):
     found = []
     for n_threads in ("1", "2"):

@@ -16,7 +16,7 @@ from unitdb.responses.design import image_folds
     n_folds=st.none() | st.integers(2, 4),
     precision=st.sampled_from(["single", "double"]),
 )
-@hypothesis_settings(max_examples=30)
+@hypothesis_settings(max_examples=10)
 def test_equals_a_decoder_that_is_tested_on_presentations(
     seed, kept, n_repeats, n_folds, precision
 ):

@@ -368,6 +368,7 @@ run(Path(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_killed_in_its_steps_it_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     recipes = [lay_out(tmp_path / name) for name in ("killed", "whole")]
     for recipe in recipes:
@@ -520,6 +521,7 @@ def test_without_features_it_says_what_publishes_them(release):
         release.identify("own", "mynet/conv", roi="V1", subject="sub-01", condition="perception")
 
 
+@pytest.mark.slow
 def test_verify_identifies_again_where_all_is_published(lab, folded, release, tmp_path):  # noqa: F811
     assert "what was identified is what the predictions give again" in verify(folded.path).checks
     unknown = [fact for fact in verify(release.path).unknown if "identified" in fact]

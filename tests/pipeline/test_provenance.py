@@ -138,6 +138,7 @@ def lay_out_with_data(folder: Path) -> tuple[Path, Path]:
     return recipe, data
 
 
+@pytest.mark.slow
 def test_a_release_that_no_run_has_recorded_is_not_taken_for_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +163,7 @@ def test_a_release_that_no_run_has_recorded_is_not_taken_for_one(
     assert (tmp_path / "releases" / ".runs" / "small" / "1.2.0.json").exists()
 
 
+@pytest.mark.slow
 def test_rerun_makes_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, data = lay_out_with_data(tmp_path)
     monkeypatch.chdir(tmp_path)  # paths as a user gives them

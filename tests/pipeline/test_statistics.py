@@ -163,6 +163,7 @@ def test_controls_equal_decoding_shuffled_images_again(controlled):
     assert release.table("hierarchy")["p"].between(1 / (1 + N_CONTROLS), 1).any()
 
 
+@pytest.mark.slow
 def test_controls_are_the_same_on_workers_and_in_small_blocks(controlled, tmp_path, monkeypatch):
     recipe = folded(lay_out(tmp_path), f"{{controls: {N_CONTROLS}}}")
     assert contents(run(recipe, workers=1)) == contents(controlled)

@@ -74,6 +74,7 @@ def scheduler(tmp_path):
         process.wait(20)
 
 
+@pytest.mark.slow
 def test_a_running_cluster_gives_the_same_bytes(recipe, built, scheduler):
     assert contents(run(recipe, scheduler=scheduler)) == contents(built)
 

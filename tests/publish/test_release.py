@@ -214,13 +214,13 @@ publish_release(root / ".staging" / "tables", root, info=INFO, replace=replace)
 @pytest.mark.parametrize(
     ("before", "step"),
     [
-        ("new", "SHA256SUMS"),
-        ("new", "tiny/1.0.0"),
+        pytest.param("new", "SHA256SUMS", marks=pytest.mark.slow),
+        pytest.param("new", "tiny/1.0.0", marks=pytest.mark.slow),
         ("new", "releases.json"),
-        ("replace", "SHA256SUMS"),
+        pytest.param("replace", "SHA256SUMS", marks=pytest.mark.slow),
         ("replace", ".1.0.0.replaced"),
         ("replace", "tiny/1.0.0"),
-        ("replace", "releases.json"),
+        pytest.param("replace", "releases.json", marks=pytest.mark.slow),
     ],
 )
 def test_killed_publisher_leaves_old_or_new(

@@ -365,6 +365,7 @@ def test_a_signed_release_over_http(served: Path, keys: Path, tmp_path: Path) ->
         assert "ED25519" in check_signed(mine / "tiny" / "1.0.0", keys / "own.pub")
 
 
+@pytest.mark.slow
 def test_a_signed_release_in_a_ria_store(releases: Path, keys: Path, tmp_path: Path) -> None:
     root = shutil.copytree(releases, tmp_path / "own", ignore=shutil.ignore_patterns(".*"))
     release, own = root / "tiny" / "1.0.0", str(keys / "own")

@@ -169,7 +169,7 @@ def test_an_older_release_counts_means(tiny_copy: Path) -> None:
 @pytest.mark.parametrize(
     "more", [{}, {"everybody": True}, {"preferred": True, "names": {"roi": ["V4"]}}]
 )
-@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_pages_are_those_of_the_whole_selection(
     release: Release, by: str, more: dict, size: int
 ) -> None:
