@@ -48,18 +48,37 @@ ones; of timm's `tf_in1k` those that TensorFlow's authors trained; of others ano
 """
 NOT = """## Published networks that no library has
 
-`layers: bhscore` refuses them and says why. A factory of your own can make them: list its modules
-as layers under `own_models` ([your own network](howto/own-network.md)), under the published names,
-and `unitdb score` and recipes compute the same scores. `input(PATH)` is what goes into a module,
-`abs(PATH)` are absolute values.
+`layers: bhscore` refuses them and says why. A factory of your own can make them: write published
+names and modules under `own_models`, and recipes compute the same scores
+([your own network](howto/own-network.md)). For CORnet-Z, with `cornet.py` beside the recipe, whose
+function `make` returns it:
+
+```yaml
+own_models:
+  - name: cornet-z
+    title: CORnet-Z
+    factory: cornet.py:make
+    preprocessing: {size: 224, mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375]}
+    layers:
+      V1_conv_abs: abs(V1.conv)
+      V1_output: V1.output
+      V2_output: V2.output
+      V4_output: V4.output
+      IT_output: IT.output
+      decoder_linear: decoder.linear
+    licence: as its authors state
+    source: https://github.com/dicarlolab/CORnet
+    citation: Kubilius et al. (2018), doi:10.1101/408385
+    check: null
+```
 """
 SIZES = """## Two published releases
 
 What `unitdb plan` says of `pipelines/horikawa2019.yaml` and `pipelines/nonaka2021.yaml`, as far as
 it can be said without the responses. It also says how many blocks there are and how long decoding
 takes: both depend on the voxels of each ROI, and the time comes from decoding for ten seconds.
-A decoding process uses {memory} of memory (`--memory`). *Release* is not of `plan`: it is
-{each} bytes an accuracy, as [measured](benchmarks.md) on a release of that size.
+A decoding process uses {memory} of memory (`--memory`). *Release* is not of `plan`: it is {each}
+bytes an accuracy, as [measured](benchmarks.md) on a simulated release of horikawa2019's units.
 """
 BYTES_AN_ACCURACY = 7.75
 """Tables ``accuracy`` and ``unit_summary``, with p and q: docs/benchmarks.md."""

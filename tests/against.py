@@ -80,7 +80,8 @@ def stand_in(module: str, name: str) -> None:
         found = sys.modules[module] = ModuleType(module)
         found.__path__ = []
     try:
-        getattr(found, name, None) or importlib.import_module(f"{module}.{name}")
+        if getattr(found, name, None) is None:
+            importlib.import_module(f"{module}.{name}")
     except ModuleNotFoundError:
         place, _, former = FORMERLY.get(f"{module}.{name}", "").rpartition(".")
         if place:

@@ -11,9 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner
 
-from unitdb.activations import Preprocessing, get_model, probed_network, to_tensor
+from unitdb.activations import (
+    ModelSpec,
+    Preprocessing,
+    get_model,
+    load_model,
+    probed_network,
+    to_tensor,
+)
 from unitdb.activations.factory import make_network
 from unitdb.activations.layers import forward
 from unitdb.activations.networks.published import NOT_MADE, published_networks
@@ -21,6 +29,7 @@ from unitdb.activations.photographs import photograph
 from unitdb.activations.taps import find_tap
 from unitdb.cli import main
 from unitdb.errors import ModelError
+from unitdb.imports.bhscore_units import BHSCORE_UNITS
 from unitdb.recipes import read_recipe
 from unitdb.reference import bhscore_layers
 from unitdb.specs import content_sha256
@@ -75,6 +84,40 @@ def test_every_published_network_can_be_made_or_says_why_not(rows):
         dnn = published_networks()[name].dnn
         names = [row.layer for row in rows if (row.network, row.listed) == (name, "BH scores")]
         assert names == [one.replace(":", ".") for one in layers[layers["dnn"] == dnn]["layer"]]
+
+
+CORNET = """
+from collections import OrderedDict
+from torch import nn
+
+class Area(nn.Module):
+    def __init__(self, before, here, size=3, stride=1):
+        super().__init__()
+        self.conv = nn.Conv2d(before, here, size, stride=stride, padding=size // 2)
+        self.nonlin = nn.ReLU(inplace=True)
+        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.output = nn.Identity()
+
+    def forward(self, x):
+        return self.output(self.pool(self.nonlin(self.conv(x))))
+
+def make():
+    decoder = OrderedDict(
+        avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), linear=nn.Linear(512, 1000)
+    )
+    areas = OrderedDict(
+        V1=Area(3, 64, 7, 2), V2=Area(64, 128), V4=Area(128, 256), IT=Area(256, 512)
+    )
+    return nn.Sequential(OrderedDict(**areas, decoder=nn.Sequential(decoder)))
+"""
+
+
+def test_a_published_network_is_made_by_an_own_factory(listing, tmp_path):
+    """As docs/published-layers.md shows it; layers and units are those published."""
+    (tmp_path / "cornet.py").write_text(CORNET)
+    shown = yaml.safe_load(listing.NOT.partition("```yaml\n")[2].partition("```")[0])
+    loaded = load_model(ModelSpec(**shown["own_models"][0]), folder=tmp_path)
+    assert {one.name: one.n_units for one in loaded.layers} == BHSCORE_UNITS["CORnet-Z"]
 
 
 @pytest.mark.parametrize(
