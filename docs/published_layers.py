@@ -44,7 +44,8 @@ The published list names layers; it does not say how values were read from netwo
 at its word: it is what the layer of that name gives, in the code that the name is from. `_abs` are
 absolute values. `unitdb models layers NAME --layers bhscore` prints the module of each layer and
 what computed it. Weights are those of the libraries: of `bdpy`, ResNet-18 and -34 the published
-ones; of timm's `tf_in1k` those that TensorFlow's authors trained; of others another training.
+ones, of timm's `tf_in1k` TensorFlow's, as the name says; `unitdb models show NAME` says of the
+others where they are from.
 """
 NOT = """## Published networks that no library has
 

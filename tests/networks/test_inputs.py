@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from unitdb.activations import (
     UnitSelection,
     extract,
     load_model,
+    own_module,
     to_tensor,
 )
 from unitdb.activations.layers import forward
@@ -149,6 +152,45 @@ def test_layers_are_listed_with_shape_order_and_what_made_them(network):
     assert [one.tapped for one in found][-3:-1] == ["input(pair[0])", "input(fc)"]
     with pytest.raises(UnknownLayerError, match="the modules that run in here"):
         chosen_layers(probed, ["input(nowhere)"], called="here", origin="here")
+    with pytest.raises(ModelError, match=r"'input\(abs\(fc\)\)' is no place in a network"):
+        chosen_layers(probed, ["input(abs(fc))"], called="here", origin="here")
+
+
+@pytest.mark.robust(
+    "networks",
+    given="two layers that would have one name in the database: modules `_fc` and `fc`",
+    before="the second took the place of the first, silently",
+    now="an error that names both",
+)
+def test_two_layers_have_two_names():
+    class Twice(nn.Sequential):
+        def __init__(self) -> None:
+            super().__init__()
+            self._fc, self.fc = nn.Linear(12, 3), nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.fc(self._fc(x.flatten(1)))
+
+    seen = {"size": 2, "mean": [0, 0, 0], "std": [1, 1, 1]}
+    spec, _ = own_module(Twice(), name="net", layers=["_fc"], preprocessing=seen)
+    assert spec.layers == {"fc": "_fc"}
+    with pytest.raises(ModelError, match=r"'_fc' and 'fc' would both be called 'fc'"):
+        own_module(Twice(), name="net", layers="auto", preprocessing=seen)
+
+
+def test_what_is_no_tensor_does_not_count():
+    from unitdb.activations.taps import goes_in
+
+    @dataclass
+    class Options:
+        heads: int
+        late: int = field(init=False)
+
+    x = torch.zeros(2)
+    assert goes_in((x, 3, None), {"options": Options(2)}) is x
+    assert list(goes_in((3, x), {"mask": [x]})) == ["1", "mask"]
+    assert goes_in(([x, x],), {}) == [x, x]
+    assert goes_in((), {}) == {}
 
 
 def test_names_of_places_are_taken_apart():

@@ -132,7 +132,7 @@ def parts_of(output: Any) -> dict[str, Any]:
     if isinstance(output, Mapping):
         return {str(key): value for key, value in output.items()}
     if is_dataclass(output) and not isinstance(output, type):
-        return {field.name: getattr(output, field.name) for field in fields(output)}
+        return {field.name: getattr(output, field.name, None) for field in fields(output)}
     if isinstance(output, list | tuple):
         return {str(place): value for place, value in enumerate(output)}
     return {}
@@ -148,10 +148,13 @@ def goes_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     return next(iter(given.values())) if len(given) == 1 else given
 
 
-def _holds_tensor(value: Any) -> bool:
-    if hasattr(value, "abs") and hasattr(value, "shape"):
+def _holds_tensor(value: Any, depth: int = 3) -> bool:
+    import torch
+
+    if isinstance(value, torch.Tensor):
         return True
-    return any(_holds_tensor(part) for part in parts_of(value).values())
+    parts = parts_of(value).values() if depth else ()
+    return any(_holds_tensor(part, depth - 1) for part in parts)
 
 
 def _told(value: Any) -> str:

@@ -91,14 +91,26 @@ def chosen_layers(
         asked = published_taps(called, dict(probed.network.named_modules()), origin=origin)
     if isinstance(asked, Mapping):
         return tuple(_found(probed, name, tapped, origin) for name, tapped in asked.items())
+    names: dict[str, str] = {}
+    for tap in _in_order(probed, asked, origin):
+        if (name := _name(tap)) in names:
+            raise ModelError(
+                f"{origin}: layers {names[name]!r} and {tap!r} would both be called {name!r}; ask "
+                "for one of them"
+            )
+        names[name] = tap
+    return tuple(_found(probed, name, tap, origin) for name, tap in names.items())
+
+
+def _in_order(probed: Probed, asked: Sequence[str] | str, origin: str) -> list[str]:
+    """What is tapped, in the order in which it is there."""
     if asked == "auto":
         taps = list(_tapped(probed.uses, _steps(probed, "", probed.network)))
     elif isinstance(asked, str):
         raise ModelError(f"{origin}: layers are 'auto', 'bhscore' or a list, not {asked!r}")
     else:
         taps = [tap for each in asked for tap in _matching(probed, each, origin)]
-    ordered = sorted(dict.fromkeys(taps), key=lambda tap: _use_of(probed, tap, origin).order)
-    return tuple(_found(probed, _name(tap), tap, origin) for tap in ordered)
+    return sorted(dict.fromkeys(taps), key=lambda tap: _use_of(probed, tap, origin).order)
 
 
 def output_layer(probed: Probed, origin: str) -> Found | None:
@@ -170,7 +182,10 @@ def _matching(probed: Probed, asked: str, origin: str, *, inputs: bool = False) 
     """What is tapped for a path, a pattern of paths, or a name of a layer."""
     if of := _OF.fullmatch(asked):
         inner = _matching(probed, of[2], origin, inputs=inputs or of[1] == "input")
-        return [f"{of[1]}({tap})" for tap in inner]
+        taps = [f"{of[1]}({tap})" for tap in inner]
+        for wrong in (tap for tap in taps if module_path(tap) == tap):
+            find_tap({}, wrong, where=origin)
+        return taps
     uses = probed.inputs if inputs else probed.uses
     ran = [path for path, given in uses.items() if path and given]
     by_name = {_name(path): path for path in ran}
