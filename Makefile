@@ -83,6 +83,7 @@ docs: $(VENV)/.test
 	$(BIN)/unitdb --releases $(RELEASES) demo >/dev/null
 	$(BIN)/python docs/figure.py $(RELEASES)/sample/1.0.0 docs/sample.png
 	cp $(RELEASES)/sample-topdown.png docs/topdown.png
+	$(BIN)/python docs/tutorials.py $(RELEASES)
 
 docs-site: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet

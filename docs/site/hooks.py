@@ -55,15 +55,21 @@ def in_checkout(page: str) -> str:
 
 
 def tutorial(script: Path) -> str:
-    """Page of an example: title and text from its docstring, then its code."""
+    """Page of an example: title and text from its docstring, its code, and what came of it."""
     code = script.read_text(encoding="utf-8")
     text = ast.get_docstring(ast.parse(code)) or ""
     first, _, rest = text.partition("\n")
     title = re.sub(r"[:.]? *(?:python examples/)?\w+\.py.*$", "", first).strip() or script.stem
     body = code.partition('"""\n')[2].lstrip("\n")
-    run = f"python examples/{script.name} sample"
+    release = re.search(r'argv\[1\].* else "([\w-]+)"', code)
+    run = f"python examples/{script.name}" + (f" {release[1]}" if release else "")
     start = f"# {title}\n{rest}\n\nRun it after `make demo`:\n\n```\n{run}\n```\n\n"
-    return f"{start}```python\n{body}```\n"
+    shown = ROOT / "docs" / "tutorials" / script.stem
+    printed = shown.with_suffix(".txt").read_text(encoding="utf-8")
+    end = f"It prints\n\n```text\n{printed}```\n"
+    if shown.with_suffix(".png").exists():
+        end += f"\n![What the script draws]({script.stem}.png)\n"
+    return f"{start}```python\n{body}```\n\n{end}"
 
 
 def cards(folder: Path) -> str:

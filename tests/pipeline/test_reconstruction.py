@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
+from base64 import b64encode
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,12 @@ import pandas as pd
 import PIL.Image
 import pytest
 from click.testing import CliRunner
+from matplotlib import pyplot as plt
 
 import unitdb
 from tests.pipeline.small import N_TRAIN, contents, edit, lay_out, run
 from tests.verification.consistent import Change
+from unitdb import plot
 from unitdb.cli import main
 from unitdb.errors import (
     CorruptReleaseError,
@@ -174,6 +178,36 @@ def test_pictures_and_scores_are_read_and_written(release, tmp_path):
         release.reconstructions("other")
     with pytest.raises(NotKeptError, match="no pictures are reconstructed"):
         reconstructions(release.sql, [], {}, where="release x")
+
+
+def test_a_notebook_shows_no_picture_without_its_control(release):
+    found = release.reconstructions("ridge", subject="mean")
+    shown = found._repr_html_()
+    for source in ("brain", "shuffled"):
+        strip = re.search(f"<tr><th>{source}</th>(.*?)</tr>", shown)[1]
+        rows = found.pictures[found.pictures["source"] == source]
+        first = rows[rows["control"] == rows["control"].min()].sort_values("stimulus")["png"][:8]
+        assert re.findall('base64,([^"]+)', strip) == [b64encode(png).decode() for png in first]
+    alone = release.reconstructions("ridge", subject="mean", source="brain")._repr_html_()
+    assert "<tr><th>shuffled</th><td>none here</td></tr>" in alone
+
+
+def test_a_gallery_shows_each_picture_above_its_control(release):
+    axes = plot.gallery(release, "ridge", n=3)
+    found = release.reconstructions("ridge", subject="mean").pictures
+    names = sorted(set(found["stimulus"]))[:3]
+    assert [label.get_text() for label in axes.get_xticklabels()] == names
+    (drawn,) = axes.images
+    for place, source in enumerate(["brain", "shuffled"]):
+        rows = found[found["source"] == source].sort_values("control")
+        for column, name in enumerate(names):
+            png = rows[rows["stimulus"] == name]["png"].iloc[0]
+            expected = np.asarray(PIL.Image.open(io.BytesIO(png)).convert("RGB"))
+            at = np.s_[place * 8 : (place + 1) * 8, column * 8 : (column + 1) * 8]
+            np.testing.assert_array_equal(drawn.get_array()[at], expected)
+    plt.close("all")
+    with pytest.raises(NotKeptError, match="shows no pictures of ridge"):
+        plot.gallery(release, "ridge", sources=["dreams"])
 
 
 def test_the_command_line_prints_scores_and_writes_pictures(release, tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -43,6 +45,18 @@ def scored(network, folder, **options):
 @pytest.fixture(scope="module")
 def score(folder):
     return scored(live(folder), folder)
+
+
+def test_a_notebook_shows_what_is_printed(score):
+    shown = score._repr_html_()
+    for line in score.words():
+        assert escape(line) in shown
+    for layer, values in score.matrix.iterrows():
+        assert f"<th>{layer}</th>" in shown
+        assert all(f">{value:.3f}</td>" in shown for value in values)
+    assert ("SIMULATED" in shown) == score.simulated
+    for tag in ("table", "tr", "td", "th", "p", "div"):
+        assert len(re.findall(f"<{tag}[ >]", shown)) == shown.count(f"</{tag}>")
 
 
 def test_figures_are_those_of_its_release(score):

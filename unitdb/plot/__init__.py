@@ -5,13 +5,15 @@ Imported explicitly, ``from unitdb import plot``, with the extra ``plot``.
 
 from unitdb.extras import need
 
-need("matplotlib", by="unitdb.plot", extra="plot")
+need("matplotlib", "PIL", by="unitdb.plot", extra="plot")
 
 from unitdb.plot._accuracies import hierarchy, layer_by_roi, subjects
 from unitdb.plot._brains import identification, identified, lags, modulation, timecourse
 from unitdb.plot._overview import overview
+from unitdb.plot._pictures import gallery
 
 __all__ = [
+    "gallery",
     "hierarchy",
     "identification",
     "identified",

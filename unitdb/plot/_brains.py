@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 
 from unitdb.errors import QueryError
-from unitdb.plot._axes import new, titled
+from unitdb.plot._axes import check_single, new, titled
 from unitdb.schema import TABLES, VIEWS
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ _COURSES = {
     "identification": ("identification", "Identified (pairwise)"),
 }
 _USUAL = {"subject": "*", "trials": "means", "method": "normalised"}
-_SINGLE = ("dataset", "condition", "model")
 # Two-sided 95 % points of Student's t by degrees of freedom from 1; of more, the last: a bit wide.
 _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
@@ -273,14 +272,8 @@ def _chosen(release: Release, name: str, wanted: dict[str, Any]) -> pd.DataFrame
 
 
 def _ordered(release: Release, rows: pd.DataFrame) -> list[str]:
-    """Layers of rows by their depth; those that are put together last.
-
-    Rows are of one dataset, test set and network: a figure of several would mix them.
-    """
-    for column in _SINGLE:
-        found = sorted(set(rows[column].astype(str)))
-        if len(found) > 1:
-            raise QueryError(f"there are several: choose {column}= one of {', '.join(found)}")
+    """Layers of rows by their depth; those that are put together last."""
+    check_single(rows)
     known = release.table("layers").sort_values("depth")["layer"].astype(str)
     here = set(rows["layer"])
     return [layer for layer in dict.fromkeys(known) if layer in here] + sorted(here - set(known))

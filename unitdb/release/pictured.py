@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from unitdb.errors import NotKeptError, UnknownNameError
 from unitdb.files import replacing
+from unitdb.release.notebook import reconstructions_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,6 +92,9 @@ class Reconstructions:
             ]
             lines.append(f"{'/'.join(place[3:])} ({'/'.join(place[:3])}): {', '.join(told)}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return reconstructions_html(self)
 
 
 def _file_name(text: str) -> str:

@@ -11,6 +11,7 @@ from unitdb.errors import QueryError
 from unitdb.reference import Placement, place
 from unitdb.release.channels import shrunken
 from unitdb.release.layerwise import only
+from unitdb.release.notebook import SIMULATED, score_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,7 +181,7 @@ class Score:
 
     def __str__(self) -> str:
         parts = [
-            *(["SIMULATED responses: no statement about brains.", ""] if self.simulated else []),
+            *([SIMULATED, ""] if self.simulated else []),
             f"{self.network}, decoded from {self.dataset} ({self.condition})",
             "",
             *self.words(),
@@ -200,6 +201,9 @@ class Score:
             f"Release: unitdb.open({self.release.location!r})",
         ]
         return "\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        return score_html(self)
 
     def words(self) -> list[str]:
         """The score and its place, in lines.
