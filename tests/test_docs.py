@@ -118,11 +118,11 @@ def test_everything_public_exists_and_is_documented():
         assert getattr(unitdb, name).__doc__, name
 
 
-def test_first_pages_are_plain_english():
+def test_pages_are_plain_english():
     command = [sys.executable, ROOT / "docs" / "words.py"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rows = [line.split() for line in printed.splitlines()[1:]]
-    assert {row[3] for row in rows} == {"README.md", "own-data.md", "ten-minutes.md"}
+    assert {"README.md", "ten-minutes.md", "build.md", "nn.md"} <= {row[3] for row in rows}
     for mean, longest, relatives, page in rows:
         assert (float(mean) <= 20, int(longest) <= 40, float(relatives) <= 2) == (True,) * 3, page
 
