@@ -169,6 +169,8 @@ PATHS = {
     "layer": "layer?layer=conv1&roi=V4",
     "networks": "networks",
     "subjects": "subjects?layer=fc",
+    "compare": "compare?what=units&a=net/conv1/7&b=net/fc/3&dataset=sim-a",
+    "compare-layers": "compare?what=layers&a=net/conv1&b=net/fc",
     "collections": "collections?units=net/conv1/1,2;net/fc/3",
     "methods": "methods",
     "sql": "sql?sql=SELECT roi, count(*) AS units FROM unit_summary GROUP BY roi ORDER BY roi",

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 
-# Results on the first screen; captions that stand out from their ground by 4.5 to 1 and more.
+# Results on the first screen; captions, and text of figures but for numbers on colours, that stand
+# out from their ground by 4.5 to 1 and more.
 _STYLE = """
 <style>
 [data-testid=stMainBlockContainer] { padding: 3.75rem 2.5rem 2rem; }
@@ -31,6 +32,7 @@ _STYLE = """
 [data-testid=stMetricValue] { font-size: 1.5rem; }
 [data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * { color: inherit; }
 [data-testid=stCaptionContainer] { opacity: .82; }
+[data-testid=stVegaLiteChart] text:not([fill=black]):not([fill=white]) { fill: currentColor; }
 </style>
 """
 

@@ -97,9 +97,9 @@ def html(release: Release) -> str:
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{title}</title>",
-            f"<style>\n{_STYLE}\n</style></head><body>",
+            f"<style>\n{_STYLE}\n</style></head><body><main>",
             *body,
-            "</body></html>\n",
+            "</main></body></html>\n",
         ]
     )
     return printable(page, lines=True)  # no character of a title that HTML does not have
@@ -337,7 +337,7 @@ def _sources(release: Release) -> Iterator[str]:
 
 def _figure(release: Release, chart: Any, name: str, caption: str) -> str:
     drawn = _render.svg(chart, release, name)
-    return f"<figure>{drawn}<figcaption>{escape(caption)}</figcaption></figure>"
+    return f'<figure tabindex="0">{drawn}<figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def _table(rows: list[Any]) -> str:
@@ -346,7 +346,7 @@ def _table(rows: list[Any]) -> str:
     head = "".join(f"<th>{escape(str(name))}</th>" for name in rows[0])
     lines = ["".join(_cell(value) for value in row.values()) for row in rows]
     body = "\n".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
+    return f'<table tabindex="0"><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>'
 
 
 def _cell(value: Any) -> str:

@@ -10,9 +10,11 @@ from unitdb.browser.charts.curves import histogram, profile, quantiles, violins
 from unitdb.browser.charts.gains import by_level, gains
 from unitdb.browser.charts.identified import hit_curves
 from unitdb.browser.charts.matrices import density, feature_map, heat_map, pair_matrix
+from unitdb.browser.charts.pairs import against
 from unitdb.browser.charts.points import bars, intervals, predictions, published_scores, scores
 
 __all__ = [
+    "against",
     "bars",
     "by_level",
     "course",

@@ -9,7 +9,16 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["CATEGORIES", "SEQUENTIAL", "by_roi", "categorical", "finished"]
+__all__ = [
+    "CATEGORIES",
+    "QUIET",
+    "SEQUENTIAL",
+    "WRITTEN",
+    "by_roi",
+    "categorical",
+    "finished",
+    "if_any",
+]
 
 CATEGORIES = (
     "#0072B2",
@@ -18,16 +27,21 @@ CATEGORIES = (
     "#CC79A7",
     "#56B4E9",
     "#D55E00",
-    "#F0E442",
+    "#999933",
     "#7F7F7F",
-    "#882255",
+    "#AA4499",
     "#44AA99",
 )
-"""Okabe and Ito (2008), Color Universal Design, with grey for black: seen on dark ground too; then
-two of Paul Tol's."""
-SEQUENTIAL: Any = {"name": "cividis", "extent": [0.3, 1]}
-"""Without its darkest third, which cannot be told from a dark ground."""
-_MANY: Any = {"name": "viridis", "extent": [0.3, 1]}
+"""Okabe and Ito (2008), Color Universal Design, with grey for black, which a dark ground hides, and
+Paul Tol's olive for yellow, which a white one does; then two more of Tol's."""
+SEQUENTIAL: Any = {"name": "cividis", "extent": [0.4, 1]}
+"""Without its dark end, which stands out from a dark ground by less than 3 to 1."""
+_MANY: Any = {"name": "viridis", "extent": [0.4, 1]}
+QUIET = "#7F7F7F"
+"""Lines that help to read: seen on white and on dark ground."""
+WRITTEN = "#666666"
+"""Text in figures, on white; no one colour stands out from both grounds, so that pages give such
+text their own."""
 
 
 def categorical(names: list[str]) -> Any:
@@ -62,6 +76,11 @@ def by_roi(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str], *, angl
         xOffset=alt.XOffset("subject:N", sort=subjects),
         color=colour,
     )
+
+
+def if_any(rows: pd.DataFrame, column: str, part: Any) -> list[Any]:
+    """A part of a figure, if anything of it is drawn: screen readers would meet an empty one."""
+    return [part] if rows[column].notna().any() else []
 
 
 def finished(chart: Any, *, description: str) -> Any:

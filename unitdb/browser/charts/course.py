@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from unitdb.browser.charts._theme import SEQUENTIAL, finished
+from unitdb.browser.charts._theme import QUIET, SEQUENTIAL, finished, if_any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,9 +60,11 @@ def course(rows: pd.DataFrame, layers: Sequence[str], *, chance: float, title: s
     known = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
     bands = known.mark_area(opacity=0.12).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
     lines = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=30)).encode(y=y)
-    level = alt.Chart(pd.DataFrame({"at": [chance]})).mark_rule(strokeDash=[4, 4], color="#666")
-    onset = alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(color="#999")
-    chart = alt.layer(level.encode(y="at:Q"), onset.encode(x="at:Q"), bands, lines)
+    level = alt.Chart(pd.DataFrame({"at": [chance]})).mark_rule(strokeDash=[4, 4], color=QUIET)
+    onset = alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(color=QUIET)
+    chart = alt.layer(
+        level.encode(y="at:Q"), onset.encode(x="at:Q"), *if_any(rows, "low", bands), lines
+    )
     return finished(
         chart.properties(height=340), description="Course in time of each layer, with intervals"
     )
@@ -96,6 +98,6 @@ def lags(rows: pd.DataFrame, layers: Sequence[str]) -> Any:
     known = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
     spans = known.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
     points = base.mark_point(filled=True, size=60, opacity=1).encode(y=alt.Y("lag:Q", title=title))
-    zero = alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(strokeDash=[4, 4], color="#666")
-    chart = alt.layer(zero.encode(y="at:Q"), spans, points)
+    zero = alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(strokeDash=[4, 4], color=QUIET)
+    chart = alt.layer(zero.encode(y="at:Q"), *if_any(rows, "low", spans), points)
     return finished(chart.properties(height=300), description="Lag of each layer, with intervals")

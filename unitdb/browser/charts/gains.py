@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from unitdb.browser.charts._theme import CATEGORIES, categorical, finished
+from unitdb.browser.charts._theme import CATEGORIES, categorical, finished, if_any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,5 +89,6 @@ def gains(rows: pd.DataFrame, layers: list[str]) -> Any:
     stated = base.mark_point(shape="stroke", size=220, strokeWidth=3, filled=False).encode(
         y=alt.Y("bias:Q", title=_GAIN), color=alt.value(CATEGORIES[5])
     )
-    chart = alt.layer(spans, points, stated).properties(height=360)
+    shown = [*if_any(rows, "gain_low", spans), points, *if_any(rows, "bias", stated)]
+    chart = alt.layer(*shown).properties(height=360)
     return finished(chart, description=f"{_GAIN} by layer, beside the bias of simulated brains")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from unitdb.browser.charts._theme import categorical, finished
+from unitdb.browser.charts._theme import QUIET, categorical, finished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def hit_curves(rows: pd.DataFrame, layers: list[str]) -> Any:
     )
     chance = (
         alt.Chart(rows[["n", "chance"]].drop_duplicates())
-        .mark_line(strokeDash=[4, 4], color="#7F7F7F")
+        .mark_line(strokeDash=[4, 4], color=QUIET)
         .encode(x=x, y=alt.Y("chance:Q"))
     )
     exchanged = (

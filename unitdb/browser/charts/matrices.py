@@ -8,12 +8,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from unitdb.browser.charts._theme import SEQUENTIAL, finished
+from unitdb.browser.charts._theme import QUIET, SEQUENTIAL, finished
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["density", "feature_map", "heat_map", "pair_matrix"]
+__all__ = ["DARK", "density", "feature_map", "heat_map", "pair_matrix"]
 
 _ROW = 30  # pixels
 _LOW_ROW = 17
@@ -22,6 +22,8 @@ _TALL_UP_TO = 12
 _AROUND = 150  # axis above and legend below: Streamlit counts them in the height
 _NUMBERS_UP_TO = 10
 """Columns that have room for a number in each cell."""
+DARK = 0.11
+"""Up to this part of the colours a number in white stands out, and from there on one in black."""
 
 
 def heat_map(
@@ -104,13 +106,16 @@ def heat_map(
     n_rows = values["down"].nunique()
     row = _ROW if n_rows <= _TALL_UP_TO else _LOW_ROW
     if len(across) <= _NUMBERS_UP_TO:
-        # Cividis runs from dark to light: the number must stand out from both.
-        ink = alt.when(alt.datum["r"] > high / 2).then(alt.value("black"))
+        # The colours run from dark to light: the number stands out from each by 4.5 to 1.
+        ink = alt.when(alt.datum["r"] > DARK * high).then(alt.value("black"))
         weights: tuple[tuple[Literal["bold", "normal"], str], ...] = (
             ("bold", "datum.bold"),
             ("normal", "!datum.bold"),
         )
+        there = set(values["bold"])
         for weight, kept in weights:
+            if (weight == "bold") not in there:
+                continue
             chart += (
                 cells.transform_filter(kept)
                 .mark_text(fontSize=12 if row == _ROW else 11, fontWeight=weight)
@@ -185,7 +190,7 @@ def density(
         )
     )
     ends = pd.DataFrame({"x": span, "y": span})
-    line = alt.Chart(ends).mark_line(strokeDash=[4, 4], color="#7F7F7F", strokeWidth=1)
+    line = alt.Chart(ends).mark_line(strokeDash=[4, 4], color=QUIET, strokeWidth=1)
     diagonal = line.encode(x="x:Q", y="y:Q")
     described = f"Number of units by decoding accuracy in {across} and {down}"
     return finished((rects + diagonal).properties(height=380), description=described)

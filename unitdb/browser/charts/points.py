@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from unitdb.browser.charts._theme import CATEGORIES, by_roi, categorical, finished
+from unitdb.browser.charts._theme import (
+    CATEGORIES,
+    QUIET,
+    WRITTEN,
+    by_roi,
+    categorical,
+    finished,
+    if_any,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["bars", "intervals", "predictions", "published_scores", "scores"]
+__all__ = ["apart", "bars", "intervals", "predictions", "published_scores", "scores"]
 
 
 def intervals(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str]) -> Any:
@@ -40,8 +48,9 @@ def intervals(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str]) -> A
     )
     spans = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
     points = base.mark_point(filled=True, size=55, opacity=1).encode(y=alt.Y("r:Q", title=title))
-    chance = alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(strokeDash=[4, 4], color="#7F7F7F")
-    chart = alt.layer(chance.encode(y="at:Q"), spans, points).properties(
+    chance = alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(strokeDash=[4, 4], color=QUIET)
+    spanned = if_any(rows, "low", spans)
+    chart = alt.layer(chance.encode(y="at:Q"), *spanned, points).properties(
         height=300 if len(subjects) > len(CATEGORIES) else 360
     )
     return finished(chart, description="Accuracy of the unit by ROI and subject, with intervals")
@@ -82,7 +91,7 @@ def predictions(rows: pd.DataFrame, subjects: list[str]) -> Any:
     )
     low, high = float(rows["activation"].min()), float(rows["activation"].max())
     ends = pd.DataFrame({"x": [low, high], "y": [low, high]})
-    line = alt.Chart(ends).mark_line(strokeDash=[4, 4], color="#7F7F7F", strokeWidth=1)
+    line = alt.Chart(ends).mark_line(strokeDash=[4, 4], color=QUIET, strokeWidth=1)
     chart = line.encode(x="x:Q", y="y:Q") + points
     return finished(chart.properties(height=480), description=f"{down} against {across}")
 
@@ -92,7 +101,7 @@ def _occurring(rows: pd.DataFrame, subjects: list[str]) -> list[str]:
     return [subject for subject in subjects if subject in present]
 
 
-def published_scores(rows: pd.DataFrame, *, by: str) -> Any:
+def published_scores(rows: pd.DataFrame, *, by: str, own: pd.DataFrame | None = None) -> Any:
     """Draw BH scores of networks against their ImageNet accuracy.
 
     Parameters
@@ -101,6 +110,8 @@ def published_scores(rows: pd.DataFrame, *, by: str) -> Any:
         ``dnn``, ``top1`` and the column ``by``.
     by : str
         A kind of score.
+    own : DataFrame, optional
+        ``model`` and ``score`` of networks whose ImageNet accuracy is not known: dashed lines.
     """
     chart = (
         alt.Chart(rows)
@@ -115,19 +126,48 @@ def published_scores(rows: pd.DataFrame, *, by: str) -> Any:
             ],
         )
     )
-    named = alt.Chart(rows[_apart(rows["top1"], rows[by])])
-    names = named.mark_text(align="left", dx=7, fontSize=11, color="#7F7F7F").encode(
+    named = alt.Chart(rows[apart(rows["top1"], rows[by])])
+    names = named.mark_text(align="left", dx=7, fontSize=11, color=WRITTEN).encode(
         x="top1:Q", y=f"{by}:Q", text="dnn:N"
     )
     described = "Published BH scores of networks against ImageNet accuracy"
-    return finished((chart + names).properties(height=420), description=described)
+    drawn: Any = chart + names
+    if own is not None and len(own):
+        lines = alt.Chart(own).encode(
+            y="score:Q",
+            tooltip=[
+                alt.Tooltip("model:N", title="network of this release"),
+                alt.Tooltip("score:Q", title="BH score", format=".3f"),
+            ],
+        )
+        colour = CATEGORIES[5]
+        drawn += lines.mark_rule(strokeDash=[6, 3], strokeWidth=2, color=colour)
+        high = float(rows[by].max() - rows[by].min()) or 1.0
+        named = own[apart(own["score"] * 0, own["score"], wide=1.0, high=high / 25)]
+        drawn += (
+            alt.Chart(named)
+            .mark_text(align="right", baseline="bottom", dy=-3, fontSize=11, color=WRITTEN)
+            .encode(x=alt.value("width"), y="score:Q", text="model:N")
+        )
+    return finished(drawn.properties(height=420), description=described)
 
 
-def _apart(x: pd.Series[Any], y: pd.Series[Any]) -> list[bool]:
-    """Whether a point's name has room: no name before it is near."""
+def apart(
+    x: pd.Series[Any], y: pd.Series[Any], *, wide: float | None = None, high: float | None = None
+) -> list[bool]:
+    """Whether each point's name has room: no name before it is near.
+
+    Parameters
+    ----------
+    x, y : Series
+        Where the points are.
+    wide, high : float, optional
+        Room that a name takes; by default a fourth of all across, and a 25th up.
+    """
     kept: list[tuple[float, float]] = []
     found = []
-    wide, high = float(x.max() - x.min()) / 4, float(y.max() - y.min()) / 25
+    wide = float(x.max() - x.min()) / 4 if wide is None else wide
+    high = float(y.max() - y.min()) / 25 if high is None else high
     for one in zip(x.astype(float), y.astype(float), strict=True):
         room = all(abs(one[0] - a) > wide or abs(one[1] - b) > high for a, b in kept)
         kept += [one] if room else []
@@ -153,7 +193,7 @@ def bars(rows: pd.DataFrame, *, legend: str) -> Any:
             alt.Tooltip("r:Q", title=legend, format=".3f"),
         ],
     )
-    numbers = base.mark_text(align="left", dx=4, color="#7F7F7F").encode(
+    numbers = base.mark_text(align="left", dx=4, color=WRITTEN).encode(
         text=alt.Text("r:Q", format=".2f")
     )
     chart = base.mark_bar(color=CATEGORIES[0]) + numbers
@@ -205,5 +245,7 @@ def scores(rows: pd.DataFrame, models: list[str]) -> Any:
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         x=alt.X("score:Q", title="BH score (Spearman r)")
     )
-    chart = alt.layer(spans, points).properties(height=150 + 40 * len(lines))
+    chart = alt.layer(*if_any(rows, "score_low", spans), points).properties(
+        height=150 + 40 * len(lines)
+    )
     return finished(chart, description="BH scores of networks with intervals")

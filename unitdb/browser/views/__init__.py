@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from unitdb.browser.views import (
     collections,
+    compare,
     console,
     identification,
     judging,
@@ -61,6 +62,7 @@ PAGES = (
     Page(name="unit", title="Unit", show=unit.show),
     Page(name="layer", title="Layer", show=layer.show, needs=("unit_histogram",)),
     Page(name="networks", title="Networks", show=networks.show),
+    Page(name="compare", title="Compare", show=compare.show),
     Page(name="subjects", title="Subjects", show=subjects.show, needs=("intersubject",)),
     Page(
         name="identification",

@@ -8,11 +8,14 @@ import streamlit as st
 
 from unitdb import reference
 from unitdb.browser import _figure, _links, _reads, _state, charts
+from unitdb.browser._answer import PUBLISHED_ROIS
 from unitdb.browser._depth import relative_depth, spaced
 from unitdb.browser._words import help_on
 from unitdb.browser.views.overview import scope
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from unitdb.release import Release
 
 __all__ = ["show"]
@@ -33,7 +36,7 @@ def show(release: Release) -> None:
     regions = _state.some_of(second, "Regions of interest", "roi", rois, help=help_on("roi"))
     _by_depth(release, chosen, networks, regions or spaced(rois))
     _scores(release, chosen, networks)
-    _published(release)
+    _published(release, chosen, networks)
     pairs = [("model", one) for one in networks] if networks != models else []
     query = _links.query_of({**chosen})
     query = "&".join([query, *(f"{key}={value}" for key, value in pairs)])
@@ -95,20 +98,39 @@ def _scores(release: Release, chosen: dict[str, str], networks: list[str]) -> No
     st.dataframe(shown, hide_index=True, column_config=config, alt="BH scores")
 
 
-def _published(release: Release) -> None:
+def _own(release: Release, chosen: dict[str, str], networks: list[str], kind: str) -> pd.DataFrame:
+    """Scores of the release's networks that are comparable: of the same regions and method."""
+    rows = _reads.table(release, "hierarchy")
+    if rows.empty:
+        return rows
+    for column, name in chosen.items():
+        rows = rows[rows[column] == name]
+    rows = rows[(rows["kind"] == kind) & (rows["method"] == "nonaka2021")]
+    rows = rows[rows["model"].isin(networks)].dropna(subset="score")
+    alike = rows["rois"].map(lambda rois: list(rois) == PUBLISHED_ROIS).astype(bool)
+    return rows[alike][["model", "score"]]
+
+
+def _published(release: Release, chosen: dict[str, str], networks: list[str]) -> None:
     published = reference.bhscore()
     st.subheader(f"{len(published)} published networks", help=help_on("bh"))
     st.caption(
         "Measured, not simulated, and not of this release: BH scores as published, to set others "
         "beside. Scores depend on which regions there are, and how many."
     )
-    by = "bh_" + _state.one_of(st, "Score", "score", _BY, help=help_on("bh"))
+    kind = _state.one_of(st, "Score", "score", _BY, help=help_on("bh"))
+    by, own = f"bh_{kind}", _own(release, chosen, networks, kind)
     left, right = st.columns(2)
     known = published.dropna(subset="top1")
     bh = [f"bh_{name}" for name in _BY]
     with left:
-        _figure.draw(release, charts.published_scores(known, by=by), "published")
-        st.caption(f"{len(known)} of them, whose ImageNet accuracy is known from a source.")
+        _figure.draw(release, charts.published_scores(known, by=by, own=own), "published")
+        here = (
+            "Dashed: this release, whose networks' ImageNet accuracy is not in it."
+            if len(own)
+            else "This release has no score of the same regions and method to set beside."
+        )
+        st.caption(f"{len(known)} of them, whose ImageNet accuracy is known from a source. {here}")
     with right:
         st.dataframe(
             published[["rank", "dnn", by, "top1", *_MORE, *(n for n in bh if n != by)]],

@@ -66,12 +66,13 @@ def show(release: Release) -> None:
     st.caption(f"Licence: {_state.plain(held.licence)}")
 
 
-def scope(release: Release, held: Description, *, model: bool = True) -> dict[str, str]:
+def scope(
+    release: Release, held: Description, *, model: bool = True, condition: bool = True
+) -> dict[str, str]:
     """Let the reader choose dataset, condition and network, where there are several."""
-    names = {
-        "dataset": [row["dataset"] for row in held.datasets],
-        "condition": held.conditions,
-    }
+    names = {"dataset": [row["dataset"] for row in held.datasets]}
+    if condition:
+        names["condition"] = held.conditions
     if model:
         names["model"] = [row["model"] for row in held.models]
     known = {column: set(release.values(column)) for column in names}

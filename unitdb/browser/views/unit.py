@@ -59,6 +59,7 @@ def show(release: Release) -> None:
     with st.container(horizontal=True):
         _collection.add_button(st, [unit])
         _links.to(st, "layer", f"All of {layer}", {"model": model, "layer": layer, "roi": roi})
+        _links.to(st, "compare", "Compare with another", {"what": "units", "a": unit, **chosen})
         _beside(release, summary, roi, chosen)
     left, right = st.columns(2)
     with left:
