@@ -10,9 +10,10 @@ from hypothesis.extra import numpy as hnp
 
 from unitdb.browser import _layerview
 from unitdb.browser._depth import relative_depth, spaced
+from unitdb.browser._layernumbers import absent, by_person
 from unitdb.browser._layerview import BINS, channel_map, layer_view
 from unitdb.query.layers import Layer
-from unitdb.release import open_release
+from unitdb.release import Release, open_release
 from unitdb.release.channels import shrunken
 
 ROWS = ("sim-a", "perception")
@@ -113,3 +114,29 @@ def test_depth_is_relative_to_the_layers_decoded() -> None:
 def test_a_few_regions_from_early_to_late() -> None:
     assert spaced(list("ab")) == ["a", "b"]
     assert spaced(list("abcdefghi")) == ["a", "d", "f", "i"]
+
+
+def test_numbers_of_a_layer_are_the_release_s(shown: Release, visit) -> None:
+    """Each column of the table that has a value is on the page; of the others it says why not."""
+    frames = {tuple(one.value.columns): one.value for one in visit("layer", layer="fc").dataframe}
+    (rows,) = [frame for names, frame in frames.items() if "n_significant" in names]
+    table = shown.table("layer_summary").astype({"layer": str, "dataset": str, "roi": str})
+    table = table[(table["layer"] == "fc") & (table["dataset"] == "sim-a")]
+    assert len(rows) == len(table)
+    for name in ("mean_low", "mean_high", "n_significant", "pattern_r", "identification"):
+        if table[name].notna().any():
+            assert sorted(rows[name].dropna()) == sorted(table[name].dropna())
+    assert list(rows["roi"]) == sorted(rows["roi"])
+    reliability = shown.table("layer_reliability")
+    assert any("reliability_low" in names for names in frames) == bool(len(reliability))
+    assert any("kind" in names for names in frames) == bool(len(shown.table("best_roi")))
+    assert any("n_voxels" in names for names in frames) == bool(len(shown.table("encoding")))
+
+
+def test_what_is_absent_is_said() -> None:
+    rows = pd.DataFrame({"roi": ["V1"], "mean_r": [0.1], "n_significant": [np.nan]})
+    assert by_person(rows).columns.tolist() == ["roi", "mean_r"]
+    words = " ".join(absent(rows))
+    assert "no p or q" in words
+    assert "no controls" in words
+    assert absent(rows.assign(n_significant=1, chance_r=0, pattern_r=0, mean_reliability=0)) == []

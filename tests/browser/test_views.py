@@ -276,7 +276,12 @@ def test_subjects_against_the_others(shown: Release, visit) -> None:
     assert len(app.get("vega_lite_chart")) == 3
     recurrence = shown.table("recurrence").astype({"roi": str, "among": str})
     recurrence = recurrence[(recurrence["roi"] == "V4") & (recurrence["dataset"] == "sim-a")]
-    (table,) = (frame.value for frame in app.dataframe)
+    numbers, table = (frame.value for frame in app.dataframe)
+    own = here[here["dataset"] == "sim-a"]
+    assert sorted(numbers["spearman_r"]) == sorted(own["spearman_r"])
+    there = {name for name in ("spearman_low", "prediction_r") if own[name].notna().any()}
+    assert there == {"spearman_low", "prediction_r"} & set(numbers)
+    assert "There is no p" in texts(app)
     assert sorted(table["n_shared"]) == sorted(recurrence["n_shared"])
     assert (table["among"] == "mean of the others").sum() == 3
     assert "p" not in table  # there are no controls

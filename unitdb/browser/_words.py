@@ -63,6 +63,14 @@ WORDS = {
     "less the same of a control that knows nothing of originals. Controls: true features with "
     "noise (as published), or what the decoder makes of responses that an encoder predicts from "
     "what was shown.",
+    "pattern": "Pattern correlation: of decoded and true activations of a test image over the "
+    "layer's units, mean over images. Chance: with the activations of other test images.",
+    "map_reliability": "Split-half reliability of the mean accuracies of units: how they would "
+    "correlate with those of as many other people (Spearman-Brown).",
+    "encoding": "The other direction: a voxel's response is predicted from the layer's "
+    "activations; correlation of predicted and measured response over test images.",
+    "prediction_r": "Correlation over test images of what is predicted of a unit from two people, "
+    "mean over units: how alike chance makes them.",
     "depth": "Place of the layer in its network: 0 is the first decoded layer, 1 the last.",
 }
 

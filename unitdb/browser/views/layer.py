@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from unitdb.browser import _figure, _links, _reads, _state, charts
+from unitdb.browser import _figure, _layernumbers, _links, _reads, _state, charts
 from unitdb.browser._layerview import layer_of, no_place
 from unitdb.browser._words import help_on
 from unitdb.browser.views.overview import scope
@@ -54,6 +54,7 @@ def show(release: Release) -> None:
     with right:
         _map(release, view, this, roi)
     _channels(view, chosen, layer, roi)
+    _layernumbers.show(release, {**chosen, "layer": layer}, there)
     query = _links.query_of({**chosen, "layer": layer, "roi": roi})
     link, python = st.tabs(["Link", "Python"])
     link.code(_links.absolute(release, "layer", query), language=None, wrap_lines=True)

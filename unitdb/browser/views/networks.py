@@ -90,12 +90,15 @@ def _scores(release: Release, chosen: dict[str, str], networks: list[str]) -> No
     found = found.astype({"model": str, "kind": str, "method": str})
     _figure.draw(release, charts.scores(found, networks), "scores")
     columns = ["model", "kind", "method", "score", "score_low", "score_high", "over"]
-    shown = found[[name for name in columns if name in found]]
+    columns += [name for name in ("chance_score", "p") if found[name].notna().any()]
+    shown = found[columns]
     config: dict[str, Any] = {
         name: st.column_config.NumberColumn(format="%.3f")
-        for name in ("score", "score_low", "score_high")
+        for name in ("score", "score_low", "score_high", "chance_score", "p")
     }
     st.dataframe(shown, hide_index=True, column_config=config, alt="BH scores")
+    if "p" not in shown:
+        st.caption("There is no p: it takes controls. Chance is then taken to be 0.")
 
 
 def _own(release: Release, chosen: dict[str, str], networks: list[str], kind: str) -> pd.DataFrame:

@@ -54,6 +54,7 @@ def show(release: Release) -> None:
             st.info("The correlation does not exist: too few units have an accuracy in both.")
     with right:
         _with_others(release, here, subjects, legend)
+    _numbers(here, kind)
     st.subheader("Through the network")
     st.caption("Mean over pairs of subjects")
     means = pairs.groupby(["layer", "roi"])["r"].mean().dropna().reset_index()
@@ -84,6 +85,46 @@ def show(release: Release) -> None:
         language="python",
         wrap_lines=True,
     )
+
+
+def _numbers(pairs: pd.DataFrame, kind: str) -> None:
+    """Each pair in numbers: interval, chance, and how alike predictions are."""
+    name = kind.removesuffix("_r")
+    titles = {
+        "subject_a": "person",
+        "subject_b": "with",
+        kind: "r",
+        f"{name}_low": "95 % from",
+        f"{name}_high": "to",
+        "chance_r": "chance",
+        "p": "p",
+        "prediction_r": "predictions alike",
+        "n_units": "units",
+    }
+    known = [column for column in titles if column in pairs and pairs[column].notna().any()]
+    with st.expander("Every pair in numbers", icon=":material/table_rows:"):
+        numbers = st.column_config.NumberColumn
+        st.dataframe(
+            pairs[known],
+            hide_index=True,
+            height=min(300, 38 + 35 * len(pairs)),
+            column_config={
+                column: title
+                if column.startswith("subject")
+                else numbers(
+                    title,
+                    format="%d" if column == "n_units" else "%.3f",
+                    help=help_on("prediction_r") if column == "prediction_r" else None,
+                )
+                for column, title in titles.items()
+            },
+            alt="Agreement of each pair",
+        )
+        if "p" not in known:
+            st.caption(
+                "There is no p: it takes controls, with the images of two people shuffled apart. "
+                "Chance is then taken to be 0."
+            )
 
 
 def recurrence_rows(table: pd.DataFrame, chosen: dict[str, str], roi: str) -> pd.DataFrame:
