@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, strategies as st
 
 from tests.browser.conftest import texts
 from unitdb import reference
 from unitdb.browser import charts
 from unitdb.browser._answer import PUBLISHED_ROIS
 from unitdb.browser._compared import of_network, paired, summarised
-from unitdb.browser.charts.points import apart
+from unitdb.browser.charts.points import placed
 from unitdb.browser.views import networks
 from unitdb.release import Release
 
@@ -110,9 +111,33 @@ def test_networks_by_the_best_layer_of_each_region(
     assert paired(found, other, ["V4"])["place"].unique().tolist() == ["V4"]
 
 
-def test_names_of_points_do_not_overlap() -> None:
-    x, y = pd.Series([0.0, 0.01, 0.0, 1.0]), pd.Series([0.0, 0.0, 0.5, 1.0])
-    assert apart(x, y) == [True, False, True, True]
+@given(
+    points=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30),
+    length=st.integers(1, 18),
+)
+def test_names_of_points_do_not_overlap(points: list, length: int) -> None:
+    """Each name that is written covers no other name and no other point, and is in the frame."""
+    x, y = ([point[axis] for point in points] for axis in (0, 1))
+    sides = placed(x, y, ["n" * length] * len(points))
+    boxes = []
+    for at, up, side in zip(x, y, sides, strict=True):
+        if side:
+            low = at + 0.02 if side == "right" else at - 0.02 - 0.022 * length
+            boxes.append((low, low + 0.022 * length, up, (at, up)))
+    for number, (low, high, up, own) in enumerate(boxes):
+        assert low >= -0.02
+        assert high <= 1.02 + 1e-9
+        for other in points:
+            inside = low < other[0] < high and abs(other[1] - up) < 0.025
+            assert tuple(other) == own or not inside
+        for start, end, height, _ in boxes[:number]:
+            assert end <= low or high <= start or abs(height - up) >= 0.05
+
+
+def test_of_points_apart_all_are_named() -> None:
+    assert placed([0.1, 0.1, 0.95], [0.2, 0.6, 0.9], ["V1", "V4", "HVC"]) == [
+        *("right", "right", "left")
+    ]
 
 
 def test_own_scores_stand_in_the_plot_of_published_ones(
@@ -130,5 +155,7 @@ def test_own_scores_stand_in_the_plot_of_published_ones(
     drawn = charts.published_scores(
         reference.bhscore().dropna(subset="top1"), by="bh_decoding", own=own
     ).to_dict()
-    assert [layer["mark"]["type"] for layer in drawn["layer"]] == ["point", "text", "rule", "text"]
+    assert [layer["mark"]["type"] for layer in drawn["layer"]] == [
+        *("point", "text", "text", "rule", "text")
+    ]
     assert any({"model": "net", "score": 0.4} in data for data in drawn["datasets"].values())

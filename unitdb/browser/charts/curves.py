@@ -101,14 +101,14 @@ def quantiles(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str]) -> A
         ],
     )
     y = alt.Y("q05_r:Q", title=_ACCURACY, scale=alt.Scale(zero=False))
-    # Bars fill their place; lines and points stand in its middle.
-    middled = alt.XOffset("subject:N", sort=subjects, bandPosition=0.5)
-    wide = base.mark_rule(strokeWidth=1.5).encode(y=y, y2="q95_r:Q", xOffset=middled)
-    half = base.mark_bar(width=alt.RelativeBandSize(0.6)).encode(
+    wide = base.mark_rule(strokeWidth=1.5).encode(y=y, y2="q95_r:Q")
+    # Rules, not bars: Vega places bars of an offset beside lines and points of the same.
+    places = max(1, len(rois) * (len(subjects) + 1))
+    half = base.mark_rule(strokeWidth=min(14, max(2, 240 / places))).encode(
         y=alt.Y("q25_r:Q", title=_ACCURACY), y2="q75_r:Q"
     )
     middle = base.mark_point(shape="stroke", size=50, strokeWidth=2, filled=False).encode(
-        y=alt.Y("median_r:Q", title=_ACCURACY), color=alt.value("black"), xOffset=middled
+        y=alt.Y("median_r:Q", title=_ACCURACY), color=alt.value("black")
     )
     chart = alt.layer(wide, half, middle).properties(height=380)
     return finished(chart, description="Quantiles of the accuracies of units by ROI and subject")

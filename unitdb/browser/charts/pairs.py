@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from unitdb.browser.charts._theme import QUIET, WRITTEN, categorical, finished
-from unitdb.browser.charts.points import apart
+from unitdb.browser.charts._theme import QUIET, categorical, finished
+from unitdb.browser.charts.points import named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,10 +67,7 @@ def against(rows: pd.DataFrame, rois: Sequence[str], *, a: str, b: str) -> Any:
     )
     parts = [diagonal, points]
     if len(shown) <= _NAMED:
-        named = alt.Chart(shown[apart(shown["a"], shown["b"])]).encode(x=x, y=y)
-        parts.append(
-            named.mark_text(align="left", dx=8, fontSize=11, color=WRITTEN).encode(text="place:N")
-        )
+        parts += named(shown, x="a", y="b", name="place", at=(x, y))
     return finished(
         alt.layer(*parts).properties(height=400), description=f"Accuracies of {b} against {a}"
     )

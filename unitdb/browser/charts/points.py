@@ -20,7 +20,10 @@ from unitdb.browser.charts._theme import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["apart", "bars", "intervals", "predictions", "published_scores", "scores"]
+__all__ = ["bars", "intervals", "named", "placed", "predictions", "published_scores", "scores"]
+
+_LETTER, _LINE, _GAP = 0.022, 0.05, 0.02
+"""Room of a letter across, of a line up, and beside a point, in parts of half a page's figure."""
 
 
 def intervals(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str]) -> Any:
@@ -126,12 +129,11 @@ def published_scores(rows: pd.DataFrame, *, by: str, own: pd.DataFrame | None = 
             ],
         )
     )
-    named = alt.Chart(rows[apart(rows["top1"], rows[by])])
-    names = named.mark_text(align="left", dx=7, fontSize=11, color=WRITTEN).encode(
-        x="top1:Q", y=f"{by}:Q", text="dnn:N"
-    )
     described = "Published BH scores of networks against ImageNet accuracy"
-    drawn: Any = chart + names
+    highest = float(own["score"].max()) if own is not None and len(own) else -1.0
+    at = ("top1:Q", f"{by}:Q")
+    names = named(rows, x="top1", y=by, name="dnn", at=at, highest=highest)
+    drawn: Any = alt.layer(chart, *names)
     if own is not None and len(own):
         lines = alt.Chart(own).encode(
             y="score:Q",
@@ -142,37 +144,85 @@ def published_scores(rows: pd.DataFrame, *, by: str, own: pd.DataFrame | None = 
         )
         colour = CATEGORIES[5]
         drawn += lines.mark_rule(strokeDash=[6, 3], strokeWidth=2, color=colour)
-        high = float(rows[by].max() - rows[by].min()) or 1.0
-        named = own[apart(own["score"] * 0, own["score"], wide=1.0, high=high / 25)]
+        # The highest of the release is named; the others in the tooltip.
         drawn += (
-            alt.Chart(named)
+            alt.Chart(own.nlargest(1, "score"))
             .mark_text(align="right", baseline="bottom", dy=-3, fontSize=11, color=WRITTEN)
             .encode(x=alt.value("width"), y="score:Q", text="model:N")
         )
     return finished(drawn.properties(height=420), description=described)
 
 
-def apart(
-    x: pd.Series[Any], y: pd.Series[Any], *, wide: float | None = None, high: float | None = None
-) -> list[bool]:
-    """Whether each point's name has room: no name before it is near.
+def placed(x: Sequence[float], y: Sequence[float], names: Sequence[str]) -> list[str]:
+    """Where each point's name has room: right of it, left of it, or (an empty text) nowhere.
 
     Parameters
     ----------
-    x, y : Series
-        Where the points are.
-    wide, high : float, optional
-        Room that a name takes; by default a fourth of all across, and a 25th up.
+    x, y : sequence of float
+        Where the points are, in parts of the figure: 0 to 1.
+    names : sequence of str
+        Their names; the first have room before others.
     """
-    kept: list[tuple[float, float]] = []
+    boxes: list[tuple[float, float]] = []  # across, up: of names that are placed
+    heights: list[float] = []
     found = []
-    wide = float(x.max() - x.min()) / 4 if wide is None else wide
-    high = float(y.max() - y.min()) / 25 if high is None else high
-    for one in zip(x.astype(float), y.astype(float), strict=True):
-        room = all(abs(one[0] - a) > wide or abs(one[1] - b) > high for a, b in kept)
-        kept += [one] if room else []
-        found.append(room)
+    for at, up, name in zip(x, y, names, strict=True):
+        wide, side = _LETTER * len(name), ""
+        for where, low in (("right", at + _GAP), ("left", at - _GAP - wide)):
+            points = (
+                low - _GAP < other < low + wide + _GAP and abs(up - height) < _LINE / 2
+                for other, height in zip(x, y, strict=True)
+                if (other, height) != (at, up)
+            )
+            others = (
+                low < end and start < low + wide and abs(up - height) < _LINE
+                for (start, end), height in zip(boxes, heights, strict=True)
+            )
+            if low < -_GAP or low + wide > 1 + _GAP or any(points) or any(others):
+                continue
+            side = where
+            boxes.append((low, low + wide))
+            heights.append(up)
+            break
+        found.append(side)
     return found
+
+
+def named(
+    rows: pd.DataFrame, *, x: str, y: str, name: str, at: Sequence[Any], highest: float = -1.0
+) -> list[Any]:
+    """Names of points that have room, on either side of them.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns ``x``, ``y`` and ``name``.
+    x, y, name : str
+        Columns.
+    at : sequence of channels
+        The encoding of ``x`` and of ``y``.
+    highest : float
+        Of ``y`` of anything else that is drawn.
+    """
+    across = _parts(rows[x], float(rows[x].max()))
+    up = _parts(rows[y], max(float(rows[y].max()), highest))
+    sides = placed(across, up, list(rows[name].astype(str)))
+    parts: list[Any] = []
+    styles: dict[str, Any] = {
+        "right": {"align": "left", "dx": 7},
+        "left": {"align": "right", "dx": -7},
+    }
+    for side, style in styles.items():
+        here = rows[[one == side for one in sides]]
+        if len(here):
+            mark: Any = alt.Chart(here).mark_text(**style, fontSize=11, color=WRITTEN)
+            parts.append(mark.encode(x=at[0], y=at[1], text=f"{name}:N"))
+    return parts
+
+
+def _parts(values: pd.Series[Any], highest: float) -> list[float]:
+    lowest = float(values.min())
+    return [(float(one) - lowest) / ((highest - lowest) or 1.0) for one in values]
 
 
 def bars(rows: pd.DataFrame, *, legend: str) -> Any:

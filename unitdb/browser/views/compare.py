@@ -159,6 +159,7 @@ def _numbers(
     release: Release, pairs: pd.DataFrame, rois: list[str], what: str, a: str, b: str
 ) -> None:
     found = _compared.summarised(pairs)
+    short_a, short_b = _short(a, b)
     of = {"units": "the unit's accuracy", "networks": "mean accuracy of the region's best layer"}
     higher = int((found["difference"] > 0).sum())
     unit = "regions" if what in _POINT else "layers and regions"
@@ -173,7 +174,7 @@ def _numbers(
             f"Each point: a {_POINT.get(what, 'layer in a region')}, mean over people. Above the "
             "dashed line the second is higher."
         )
-        _figure.draw(release, charts.against(found, rois, a=a, b=b), "compared")
+        _figure.draw(release, charts.against(found, rois, a=short_a, b=short_b), "compared")
     with right:
         st.caption("People: in how many the second is higher")
         people = [f"{n} of {of}" for n, of in zip(found["n_higher"], found["n"], strict=True)]
@@ -183,12 +184,18 @@ def _numbers(
             height=min(440, 38 + 35 * len(found)),
             column_config={
                 "place": st.column_config.TextColumn("where", pinned=True),
-                "a": st.column_config.NumberColumn(a, format="%.3f"),
-                "b": st.column_config.NumberColumn(b, format="%.3f"),
+                "a": st.column_config.NumberColumn(short_a, format="%.3f"),
+                "b": st.column_config.NumberColumn(short_b, format="%.3f"),
                 "difference": st.column_config.NumberColumn("difference", format="%+.3f"),
             },
             alt="The two, place by place",
         )
+
+
+def _short(a: str, b: str) -> tuple[str, str]:
+    """Names without the network, where both are of one."""
+    (model, _, one), (other, _, two) = a.partition("/"), b.partition("/")
+    return (one, two) if model == other and one and two else (a, b)
 
 
 def _pictures(release: Release, a: str, b: str, where: dict[str, str]) -> None:
