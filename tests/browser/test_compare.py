@@ -151,11 +151,13 @@ def test_own_scores_stand_in_the_plot_of_published_ones(
     ])  # fmt: skip
     monkeypatch.setattr("unitdb.browser._reads.table", lambda *_: rows)
     own = networks._own(shown, {}, ["net", "other", "third"], "decoding")
-    assert own.to_dict("records") == [{"model": "net", "score": 0.4}]
+    assert own.to_dict("records") == [{"model": "net (simulated)", "score": 0.4}]
     drawn = charts.published_scores(
         reference.bhscore().dropna(subset="top1"), by="bh_decoding", own=own
     ).to_dict()
     assert [layer["mark"]["type"] for layer in drawn["layer"]] == [
         *("point", "text", "text", "rule", "text")
     ]
-    assert any({"model": "net", "score": 0.4} in data for data in drawn["datasets"].values())
+    assert any(
+        {"model": "net (simulated)", "score": 0.4} in data for data in drawn["datasets"].values()
+    )

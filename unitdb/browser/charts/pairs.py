@@ -44,7 +44,7 @@ def against(rows: pd.DataFrame, rois: Sequence[str], *, a: str, b: str) -> Any:
     colour: Any = alt.Color(
         "roi:N",
         scale=categorical([roi for roi in rois if roi in set(rows["roi"])]),
-        legend=alt.Legend(title="ROI", orient="bottom", columns=6),
+        legend=alt.Legend(title="ROI", orient="bottom", columns=4),
     )
     base = alt.Chart(shown).encode(x=x, y=y)
     points = base.mark_point(filled=True, size=75, opacity=0.9).encode(

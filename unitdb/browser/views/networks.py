@@ -111,7 +111,8 @@ def _own(release: Release, chosen: dict[str, str], networks: list[str], kind: st
     rows = rows[(rows["kind"] == kind) & (rows["method"] == "nonaka2021")]
     rows = rows[rows["model"].isin(networks)].dropna(subset="score")
     alike = rows["rois"].map(lambda rois: list(rois) == PUBLISHED_ROIS).astype(bool)
-    return rows[alike][["model", "score"]]
+    mark = " (simulated)" if release.simulated else ""
+    return rows[alike][["model", "score"]].assign(model=rows["model"] + mark)
 
 
 def _published(release: Release, chosen: dict[str, str], networks: list[str]) -> None:
@@ -128,8 +129,9 @@ def _published(release: Release, chosen: dict[str, str], networks: list[str]) ->
     bh = [f"bh_{name}" for name in _BY]
     with left:
         _figure.draw(release, charts.published_scores(known, by=by, own=own), "published")
+        simulated = " (**simulated**)" if release.simulated else ""
         here = (
-            "Dashed: this release, whose networks' ImageNet accuracy is not in it."
+            f"Dashed: this release{simulated}; its networks' ImageNet accuracy is not in it."
             if len(own)
             else "This release has no score of the same regions and method to set beside."
         )
