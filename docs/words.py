@@ -18,7 +18,7 @@ MOST_WORDS, MOST_RELATIVES = 20.0, 2.0
 
 
 NOT_YET = """
-benchmarks design extending methods published-layers results rounding verification browser
+benchmarks design extending published-layers results rounding verification browser
 """
 """Pages still to be rewritten."""
 GENERATED = "commands recipes robustness schema"
