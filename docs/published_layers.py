@@ -32,27 +32,27 @@ ROOT = Path(__file__).parents[1]
 HEAD = """# Units of published layers
 
 Printed, not typed: `python docs/published_layers.py > docs/published-layers.md`. Networks are made
-without weights, and a picture of the size that the library states passes. *Published* are the
-numbers that the papers state, or that follow from their definitions
-(`unitdb/imports/bhscore_units.py` has the sources); empty where it would be a guess. All are equal
-but two kinds. SqueezeNet is published for pictures of 227 pixels: torchvision's weights take 224,
-and with 227 they are equal too. TF-slim's MobileNet has a class of the background, timm's has not.
+without weights, and process one picture of the library's own size. *Published* numbers are stated
+in the papers, or follow from their definitions (`unitdb/imports/bhscore_units.py` has the sources).
+Cells are empty where only a guess is possible. All numbers are equal, with two exceptions.
+SqueezeNet is published for pictures of 227 pixels. torchvision's weights take 224; with 227 the
+numbers are equal too. TF-slim's MobileNet has a class for the background, timm's has none.
 """
 TAKEN = """## What is taken for a published name
 
-The published list names layers; it does not say how values were read from networks. A name is taken
-at its word: it is what the layer of that name gives, in the code that the name is from. `_abs` are
+The published list names layers. It does not say how values were read from networks. unitdb takes
+names literally: the output of the layer of this name, in the code with these names. `_abs` are
 absolute values. `unitdb models layers NAME --layers bhscore` prints the module of each layer and
-what computed it. Weights are those of the libraries: of `bdpy`, ResNet-18 and -34 the published
-ones, of timm's `tf_in1k` TensorFlow's, as the name says; `unitdb models show NAME` says of the
-others where they are from.
+the operation behind it. Weights are those of the libraries. For `bdpy`, ResNet-18 and -34 they are
+the published ones; for timm's `tf_in1k` they are TensorFlow's, as the name says. For the others,
+`unitdb models show NAME` prints the source.
 """
 NOT = """## Published networks that no library has
 
-`layers: bhscore` refuses them and says why. A factory of your own can make them: write published
-names and modules under `own_models`, and recipes compute the same scores
-([your own network](howto/own-network.md)). For CORnet-Z, with `cornet.py` beside the recipe, whose
-function `make` returns it:
+For these, `layers: bhscore` is an error that gives the reason. Your own factory can make them.
+Write published names and modules under `own_models`; recipes then compute the same scores
+([your own network](howto/own-network.md)). For CORnet-Z, put `cornet.py` beside the recipe. Its
+function `make` returns the network:
 
 ```yaml
 own_models:
@@ -75,10 +75,10 @@ own_models:
 """
 SIZES = """## Two published releases
 
-What `unitdb plan` says of `pipelines/horikawa2019.yaml` and `pipelines/nonaka2021.yaml`, as far as
-it can be said without the responses. It also says how many blocks there are and how long decoding
-takes: both depend on the voxels of each ROI, and the time comes from decoding for ten seconds.
-A decoding process uses {memory} of memory (`--memory`). *Release* is not of `plan`: it is {each}
+This is the part of `unitdb plan` for `pipelines/horikawa2019.yaml` and `pipelines/nonaka2021.yaml`
+that needs no responses. `plan` also prints the number of blocks and the time for decoding. Both
+depend on the voxels of each ROI; the time is estimated by decoding for ten seconds. A decoding
+process uses {memory} of memory (`--memory`). *Release* does not come from `plan`. It is {each}
 bytes an accuracy, as [measured](benchmarks.md) on a simulated release of horikawa2019's units.
 """
 BYTES_AN_ACCURACY = 7.75

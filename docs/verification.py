@@ -41,36 +41,44 @@ HEAD = """\
 
 Printed by `docs/verification.py`; do not edit.
 
-`unitdb verify` holds every file against its checksum. Checksums say nothing of a change whose maker
-wrote them anew. So each column of each table was changed in one cell, rows were exchanged, tables
-emptied, numbers scaled and metadata replaced, in small releases that hold every optional table;
-`SHA256SUMS`, `croissant.json` and `releases.json` were made to fit; and the release was verified.
+`unitdb verify` checks every file against its checksum. Checksums do not reveal a change if its
+author also wrote them again. So we made changes in small releases with every optional table. We
+changed one cell in each column of each table, exchanged rows, emptied tables, scaled numbers and
+replaced metadata. We then made `SHA256SUMS`, `croissant.json` and `releases.json` fit, and verified
+the release.
 
 **{found} of {made} changes are found.** These are not:
 """
 
 COLUMNS = """
-All units of the patterns are kept in one layer of these releases; there `pattern_r`,
-`pattern_chance`, `identification`, the intervals over images and `prediction_r` are computed again.
-In larger layers, of which a few units are kept, these pass too: another `pattern_r` or
-`pattern_chance`, other ends of the intervals of `pattern`, `identification` and `mean`, another
-`prediction_r` in a release with controls, and predictions or activations of which all are scaled
-by the same factor.
+One layer of these releases keeps all units of the patterns. There `pattern_r`, `pattern_chance`,
+`identification`, the intervals over images and `prediction_r` are computed again. Larger layers
+keep only a few units. In those, these changes also pass:
+
+- another `pattern_r` or `pattern_chance`;
+- other ends of the intervals of `pattern`, `identification` and `mean`;
+- another `prediction_r` in a release with controls;
+- predictions or activations all scaled by the same factor.
 
 ## Column by column
 
-The same is printed by `unitdb verify RELEASE --explain`. *Computed* columns are computed again from
-others; *held* ones are compared with another place that says the same; *bounded* ones must lie
-within limits; *unknown* ones are checked for type and range alone. Some checks ask more:
+`unitdb verify RELEASE --explain` prints the same.
 
-- Recipe, metadata, intervals and BH scores need the extra `build`, and a release of the schema that
-  is current. Where other code has built it, metadata must hold the same facts, not the same bytes,
-  and differences of computed numbers are reported, not refused.
+- *Computed* columns are computed again from others.
+- *Held* columns are compared with another place that has the same value.
+- *Bounded* columns must lie within limits.
+- *Unknown* columns are checked for type and range alone.
+
+Some checks need more:
+
+- Recipe, metadata, intervals and BH scores need the extra `build`, and a release of the current
+  schema. If other code built the release, metadata must hold the same facts, not the same bytes.
+  Differences of computed numbers are then reported, but are no error.
 - Patterns (`pattern_r`, `pattern_chance`, `identification`), intervals over images and
-  `prediction_r` are computed again where all units of the patterns are kept image by image: in
-  small layers, or with a large `keep`.
+  `prediction_r` are computed again if all units of the patterns are kept image by image. This is so
+  in small layers, or with a large `keep`.
 - `--quick` leaves out the bootstraps.
-- Whether `releases.json` is as its publisher wrote it, no file of the folder can tell.
+- No file of the folder shows whether `releases.json` is still as its publisher wrote it.
 
 | column | | how |
 |---|---|---|"""
