@@ -45,25 +45,25 @@ python docs/results.py releases/algonauts92-hierarchy/1.0.0 \\
 ```
 
 {subjects} people, {stimuli} images in {folds} folds, {rois}.
-*Shuffled* is the second release: the images are shuffled independently in each person before
+*Shuffled* is the second release. Its images are shuffled independently in each person before
 anything is decoded. *Controls* are part of each release: {controls} times the images are shuffled,
 alike in all people, and all is decoded again. p comes from these ([methods.md](methods.md)).
 
-Intervals are about other units and other people, not about other images. What a single shuffle of
-the images gives may therefore lie outside of them more often than once in twenty: for that there is
-p among the controls.
+Intervals are about other units and other people, not about other images. So the result of a single
+shuffle of the images may lie outside of them more often than once in twenty. Use p among the
+controls to judge it.
 """
 
 SCORES = """## Hierarchy
 
-Decoding-based BH score from EVC to IT, with its 95 % interval over units and people; mean score of
-the controls, and p among them, which is not below 1 / ({controls} + 1).
+Decoding-based BH score from EVC to IT, with its 95 % interval over units and people. Beside it are
+the mean score of the controls, and p among them. p cannot be below 1 / ({controls} + 1).
 """
 
 UNITS = """## Significance
 
-Share of the units of all layers with p < .05, and with q < .05 (over people; q within network and
-ROI), of those that have an accuracy.
+Share of the units of all layers with p < .05, and with q < .05, among units with an accuracy. p is
+over people; q is within network and ROI.
 """
 
 AGREEMENT = """## Agreement between people
@@ -74,19 +74,24 @@ all pairs and layers. *Partial* holds log variance and sparseness of units' acti
 
 RANKING = """## The same best units
 
-How many of the 1,000 best units of a network in one person are among the 1,000 best in another, and
-among those of the mean of all others: means over people. *Unrelated* rankings would share so many;
-*controls* are two people whose images are shuffled independently; p is the largest of any person
-against the mean of the others. *Reliability*: how the map of a layer's mean accuracies would
-correlate with that of as many other people (split halves, Spearman-Brown), mean over layers.
+How many of a person's 1,000 best units of a network are among the 1,000 best of another person, and
+of the mean of all others: means over people. *Unrelated* is the number shared by unrelated
+rankings. *Controls* are two people whose images are shuffled independently. p is the largest of any
+person against the mean of the others. *Reliability* is for the map of a layer's mean accuracies:
+its correlation with the map of as many other people (split halves, Spearman-Brown), mean over
+layers.
 """
 
 LAYERS = """## {model}
 
-Units that are significant at q < .05 (over people; within network and ROI), of those decoded; mean
-accuracy over units and people; pairwise identification of the images from the pattern of up to 500
-units, mean over people; Pearson correlation of two people's accuracies, mean over pairs. Beside
-each is what shuffled images give: of the second release, or of the controls.
+Columns of the table:
+
+- units significant at q < .05 (over people; within network and ROI), of those decoded;
+- mean accuracy over units and people;
+- pairwise identification of the images from the pattern of up to 500 units, mean over people;
+- Pearson correlation of two people's accuracies, mean over pairs.
+
+Beside each is the value for shuffled images, from the second release or from the controls.
 """
 
 
@@ -100,40 +105,41 @@ unitdb build pipelines/figure-images-100.yaml --data DATA
 python docs/results.py timecourse releases/figure-images/1.0.0 releases/figure-images-100/1.0.0 DATA
 ```
 
-{responses}: {n_voxels} voxels, {n_runs} runs, each decoded by what the others have
-trained. Identification is pairwise, among the {n_stimuli} shapes; intervals are jackknives over
-these, and reach beyond 1; p permutes shapes among blocks, one time at a time.
+{responses}: {n_voxels} voxels, {n_runs} runs. Each run is
+decoded by weights from the others. Identification is pairwise, among the {n_stimuli} shapes.
+Intervals are jackknives over these, and reach beyond 1. p permutes shapes among blocks, one time at
+a time.
 
 **Alpha was chosen by the result.** With the alpha of the recipe, 100,000, rates are at chance from
-18 s on; it was taken for that reason, after others had been seen. The first table is therefore no
-evidence that nothing is decoded there. The second has alpha 100, and alpha as the training runs
-alone choose it: for each run that is left out, that of 1, 10, … 1,000,000 with the highest mean r
-where each of the three others is left out in turn, of block means ({chosen};
-a loop of numpy's, `tests/acceptance/figure_loop.py`). Both differ from the first table: with alpha
+18 s on. It was chosen for this reason, after others had been seen. So the first table is no
+evidence for the absence of decoding there. The second table has alpha 100, and alpha chosen by the
+training runs alone. For each run left out, the other three are left out in turn. The chosen alpha
+of 1, 10, … 1,000,000 has the highest mean r of block means ({chosen};
+a loop of numpy's, `tests/acceptance/figure_loop.py`). Both differ from the first table. With alpha
 100 mean r is above chance at {above} (p < .05) and below it at {below} (p > .95), and with
 it identification.
 
 Mean r is below 0 at {negative} with the alpha of the recipe too. There all 999
 permutations give more (p near 1 in this one-sided table, .001 to the other side), though the
 jackknife over five shapes includes 0. So the undershoot of the response is decoded, as the opposite
-of the shape; with the alpha of the recipe, which weighs voxels one by one, rates do not show it.
+of the shape. The alpha of the recipe weighs voxels one by one, and its rates do not show this.
 """
 
 
 MODULATION = """## Modulation (SIMULATED)
 
 Eight simulated brains view 500 photographs of ImageNet, and 40 others sharp and blurred by a box of
-6, 12 and 25 % of their side, once each; 840 voxels are sums of six units of one of seven layers of
-EfficientNet-lite0, with noise of 1.5 SD. Printed, not typed (`DATA/imagenet1000` holds the
-photographs):
+6, 12 and 25 % of their side, once each. Their 840 voxels are sums of six units of one of seven
+layers of EfficientNet-lite0, with noise of 1.5 SD. Printed, not typed (`DATA/imagenet1000` holds
+the photographs):
 
 ```
 python docs/blurred.py DATA FOLDER
 python docs/results.py modulation FOLDER/releases/blurred-simulated/1.0.0
 ```
 
-Gains against both controls, by the published method (units centred), beside the bias that the
-release states: that of 24 other simulated brains, of noises of 1, 1.4 and 2 SD
+Gains against both controls, by the published method (units centred), beside the bias stated in the
+release. The bias comes from 24 other simulated brains, with noises of 1, 1.4 and 2 SD
 ([methods.md](methods.md)). p is of gain − bias, over brains and pictures and with the error of the
 bias. No statement about people follows from these numbers.
 """
@@ -141,12 +147,12 @@ bias. No statement about people follows from these numbers.
 OF_BRAINS = {
     "forward": (
         "Only fed forward",
-        "Made as those that the bias is of: they show that it is consistent, and no more.",
+        "Made like the brains behind the bias. They show only its consistency.",
     ),
-    "sharpened": ("Sharpened by .3", "Made in the same way, but for .3 of the original."),
+    "sharpened": ("Sharpened by .3", "Made in the same way, plus .3 of the original."),
     "otherwise": (
         "Only fed forward, made otherwise",
-        "Unequal shares of layers and units, noise smooth over voxels: how far the bias holds.",
+        "Unequal shares of layers and units, smooth noise. They show how far the bias holds.",
     ),
 }
 
@@ -159,28 +165,33 @@ unitdb build pipelines/algonauts92-identification.yaml --data DATA
 python docs/results.py identification releases/algonauts92-identification/1.0.0
 ```
 
-{people} people, {folds} folds, {units} units of each layer of {models}. Pairwise identification
-among the 92 photographs (*own*) and among these and 1,000 others (*outside*), from patterns
-normalised by unit, or *raw* as published: mean over people, with the mean ends of their 95 %
-intervals over images. *Exchange* is the same of one image's prediction and the target of another
-that its fold holds out, and *specific* what is left. *10* is top-1 among ten candidates drawn at
-random (chance .1), *all* among all. *People* is the rate of the mean of all people's predictions. A
-layer of * is all layers together.
+{people} people, {folds} folds, {units} units of each layer of {models}. Pairwise identification is
+among the 92 photographs (*own*) and among these and 1,000 others (*outside*). Patterns are
+normalised by unit, or *raw* as published. Rates are means over people, with the mean ends of their
+95 % intervals over images.
 
-Raw, the rate among outside photographs is near 1 for any prediction: exchange says so. In a
-cross-validation predictions are mixtures of the photographs that trained, which as candidates beat
-the true one: *all* of the own photographs is below its chance, 1/92 = .011. *Untrained* is top-1
-among those that did not train: those of the fold and the outside ones, {fresh:.0f} together, the
-true one included. Its chance is not 1/{fresh:.0f}: the photographs of the fold are cut-out
-objects on grey, the others are not, and who knew that alone would find one of four. *Exchanged* is
-the same of another image of the fold, and what *untrained* is to be held against. *Category* is
-what knowing animate from inanimate alone would give; the outside photographs are of neither.
+- *Exchange*: the same for one image's prediction and the target of another image of its fold.
+- *Specific*: the rate less *exchange*.
+- *10*: top-1 among ten candidates drawn at random (chance .1). *All*: top-1 among all.
+- *Untrained*: top-1 among candidates that did not train. These are those of the fold and the
+  outside ones, {fresh:.0f} together, the true one included.
+- *Exchanged*: the same for another image of the fold. Compare *untrained* with it.
+- *Category*: the rate from knowing animate from inanimate alone. The outside photographs are of
+  neither.
+- *People*: the rate of the mean of all people's predictions.
+- A layer of * is all layers together.
+
+Raw, the rate among outside photographs is near 1 for any prediction, as *exchange* shows. In a
+cross-validation predictions are mixtures of the training photographs, which as candidates beat the
+true one. So *all* of the own photographs is below its chance, 1/92 = .011. The chance of
+*untrained* is not 1/{fresh:.0f}. The photographs of the fold are cut-out objects on grey, the
+others are not. Knowing this alone would find one of four.
 """
 
 RECONSTRUCTION = """## Reconstruction
 
-{title}. Printed, not typed; of the methods of the recipe only
-those that stand here were built:
+{title}. Printed, not typed. Only these methods of
+the recipe were built:
 
 ```
 unitdb build pipelines/digits69-reconstruction.yaml --data DATA
@@ -188,9 +199,9 @@ python docs/results.py reconstruction releases/digits69-reconstruction/1.0.0
 ```
 
 Means over pictures, with 95 % intervals over these. *Identification* is by correlation less the
-mean training picture, *raw* with it, *within* among pictures of the same category. What
-[these rows show](reconstruction.md): a brain is to be read beside *shuffled*; *class-mean* is what
-knows the category alone; *projection* is the ceiling of linear decoding.
+mean training picture, *raw* with it, *within* among pictures of the same category.
+[How to read these rows](reconstruction.md): compare a brain with *shuffled*. *Class-mean* is the
+result of knowing the category alone. *Projection* is the ceiling of linear decoding.
 """
 
 

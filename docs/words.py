@@ -17,7 +17,7 @@ MOST_WORDS, MOST_RELATIVES = 20.0, 2.0
 """Of a sentence on average, and of every 100 words."""
 
 
-NOT_YET = "browser results"
+NOT_YET = "browser"
 """Pages still to be rewritten."""
 GENERATED = "commands recipes robustness schema"
 """Pages made of docstrings, descriptions and tables."""
