@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests.browser.conftest import texts
+from unitdb.browser import _collection
 from unitdb.browser._collection import MOST, parsed, written
 from unitdb.browser.views.collections import combined
 from unitdb.errors import QueryError
@@ -76,3 +77,37 @@ def test_units_are_combined(shown: Release, visit) -> None:
     assert app.session_state["unitdb collection"] == ("net/fc/3",)
     next(b for b in app.button if b.label == "Empty the collection").click().run()
     assert "The collection is empty" in texts(app)
+
+
+def test_a_collection_keeps_its_regions(shown: Release, visit) -> None:
+    """From where units are found to the table, the files, the link and the code."""
+    app = visit("units", dataset="sim-a", roi="V4")
+    next(one for one in app.button if one.label.startswith("Add")).click().run()
+    (unit,) = app.session_state["unitdb collection"]
+    assert app.session_state["unitdb collection regions"] == ("V4",)
+    menu = [one.proto for one in app.get("page_link") if "units=" in one.proto.query_string]
+    assert any("roi=V4" in one.query_string for one in menu)
+    app = visit("collections", units=f"{unit};net/fc/3", roi="V4")
+    assert set(app.dataframe[0].value["roi"]) == {"V4"}
+    code = [one.value for one in app.code]
+    assert any(one.endswith("&roi=V4") for one in code)
+    assert sum("roi='V4'" in one for one in code) == 2
+    assert any("nn.SelectedActivations(model, units)" in one for one in code)
+    app.multiselect(key="roi").unselect("V4").run()
+    assert set(app.dataframe[0].value["roi"]) == {"V1", "V4"}
+    assert "roi" not in app.query_params
+
+
+def test_a_file_brings_its_regions_back(shown: Release, visit) -> None:
+    text = _collection.file_text("tiny@1.0.0", ["net/fc/3"], ["V4"])
+    assert text == "# tiny@1.0.0\n# roi: V4\nnet/fc/3\n"
+    assert parsed(text) == ["net/fc/3"]
+    assert _collection.parsed_regions(text) == ["V4"]
+    app = visit("collections")
+    app.text_area(key="other units").set_value(text)
+    next(button for button in app.button if button.label == "Do it").click().run()
+    assert app.query_params["roi"] in ("V4", ["V4"])
+    assert set(app.dataframe[0].value["roi"]) == {"V4"}
+    app.text_area(key="other units").set_value("net/fc/4")
+    next(button for button in app.button if button.label == "Do it").click().run()
+    assert set(app.dataframe[0].value["roi"]) == {"V1", "V4"}  # of some and of all: all

@@ -49,7 +49,7 @@ def back_to(place: Any, page: str, release: str) -> None:
     left = st.session_state.get(_LEFT, {}).get((release, page), {})
     if page == "collections":  # which other pages add to
         units = _collection.short_link(_collection.gathered())
-        left = {"units": units} if units else {}
+        left = {"units": units, "roi": _collection.regions()} if units else {}
     of = st.session_state[_PAGES][page]
     place.page_link(of, query_params={**chosen_release(), **left})
 

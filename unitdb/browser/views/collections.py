@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -41,8 +42,9 @@ def show(release: Release) -> None:
         )
         _links.to(st, "units", "Find units", icon=":material/search:")
         return
+    rois = _regions(release)
     try:
-        units = release.units().among(names)
+        units = (release.units(roi=rois) if rois else release.units()).among(names)
     except UnitdbError as error:
         st.warning(
             "The collection does not fit this release. "
@@ -60,7 +62,17 @@ def show(release: Release) -> None:
     )
     if page.next is not None:
         st.caption(f"The first {_SHOWN} rows; all are in the files below.")
-    _keep(release, names, units)
+    _keep(release, names, rois, units)
+
+
+def _regions(release: Release) -> list[str]:
+    """Regions of the collection: those of the link, or those that its units were found for."""
+    known = release.values("roi")
+    if _state.parameter("units") is None and not _state.several("roi"):
+        _state.write({"roi": [roi for roi in _collection.regions() if roi in known]})
+    rois = _state.some_of(st, "Regions of interest", "roi", known, help=help_on("roi"))
+    _collection.keep_regions(rois)
+    return rois
 
 
 def _from_link(release: Release) -> None:
@@ -125,6 +137,13 @@ def _apply(release: Release, text: str, operation: str) -> None:
     except UnitdbError as error:
         st.warning(f"Nothing was changed. {_state.code(str(error), most=_state.MESSAGE)}")
     else:
+        known = release.values("roi")
+        named = [roi for roi in _collection.parsed_regions(text) if roi in known]
+        if operation == "replace" or not _collection.gathered():
+            _collection.keep_regions(named)
+        elif operation == "add":
+            _collection.add_regions(named)
+        _state.write({"roi": _collection.regions()})
         _set(result)
 
 
@@ -138,13 +157,13 @@ def _write_link(units: list[str]) -> None:
     _state.write({"units": _collection.short_link(units)})
 
 
-def _keep(release: Release, names: list[str], units: UnitSet) -> None:
+def _keep(release: Release, names: list[str], rois: list[str], units: UnitSet) -> None:
     st.subheader("Keep and use")
     name = f"{release.name}-{release.version}-collection"
     with st.container(horizontal=True):
         st.download_button(
             "File of the collection (.txt)",
-            "\n".join([f"# {release.label}", *names]) + "\n",
+            _collection.file_text(release.label, names, rois),
             file_name=f"{name}.txt",
             on_click="ignore",
             icon=":material/download:",
@@ -171,6 +190,7 @@ def _keep(release: Release, names: list[str], units: UnitSet) -> None:
     written = _collection.short_link(names)
     if written is not None:
         query = _links.query_of({"units": written})
+        query += "".join(f"&roi={quote(roi)}" for roi in rois)
         link.code(_links.absolute(release, "collections", query), language=None, wrap_lines=True)
     else:
         link.info("The collection is too long for a link: keep the file.")
@@ -179,7 +199,10 @@ def _keep(release: Release, names: list[str], units: UnitSet) -> None:
         f"{units.code()}\n"
         "masks = units.masks()  # layer → bool tensor (channel, row, column)\n"
         "for layer, mask in masks.items():\n"
-        "    print(layer, int(mask.sum()), 'of', mask.numel(), 'units')\n",
+        "    print(layer, int(mask.sum()), 'of', mask.numel(), 'units')\n\n"
+        "from unitdb import nn\n\n"
+        "model = ...  # your network, with the release's weights\n"
+        "chosen = nn.SelectedActivations(model, units)  # their activations in one pass\n",
         language="python",
         wrap_lines=True,
     )

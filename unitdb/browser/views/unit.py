@@ -57,7 +57,7 @@ def show(release: Release) -> None:
     rows = _rows_of(release, accuracies, chosen)
     st.markdown(verdict(rows, summary, roi, _size(release, summary, roi)), help=help_on("rank"))
     with st.container(horizontal=True):
-        _collection.add_button(st, [unit])
+        _collection.add_button(st, [unit], [roi] if asked else [])
         _links.to(st, "layer", f"All of {layer}", {"model": model, "layer": layer, "roi": roi})
         _links.to(st, "compare", "Compare with another", {"what": "units", "a": unit, **chosen})
         _beside(release, summary, roi, chosen)

@@ -350,7 +350,7 @@ def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame)
         icon=":material/open_in_new:",
     )
     names = [str(one["unit_id"]) for one in selected or [opened]]
-    _collection.add_button(turn, list(dict.fromkeys(names)))
+    _collection.add_button(turn, list(dict.fromkeys(names)), search.roi)
     if rows["unit_id"].duplicated().any():
         st.caption("A unit stands once for each dataset, condition and ROI.")
 
