@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 MOST_WORDS, MOST_RELATIVES = 20.0, 2.0
 """Of a sentence on average, and of every 100 words."""
 
@@ -28,7 +28,11 @@ def plain_pages() -> list[Path]:
     docs = ROOT / "docs"
     written = [*docs.glob("*.md"), *docs.glob("start/*.md"), *docs.glob("howto/*.md")]
     others = {*NOT_YET.split(), *GENERATED.split()}
-    first = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    first = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted(ROOT.glob("datasets/*/README.md")),
+    ]
     return [*first, *sorted(page for page in written if page.stem not in others)]
 
 
@@ -57,5 +61,6 @@ def measured(text: str) -> tuple[float, int, float]:
 if __name__ == "__main__":
     click.echo("words a sentence  longest  that/which/what in 100  page")
     for page in [Path(name) for name in sys.argv[1:]] or plain_pages():
+        shown = page.resolve().relative_to(ROOT)
         mean, longest, relatives = measured(page.read_text(encoding="utf-8"))
-        click.echo(f"{mean:16.1f} {longest:8} {relatives:23.1f}  {page.name}")
+        click.echo(f"{mean:16.1f} {longest:8} {relatives:23.1f}  {shown}")
