@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import unitdb
 from tests.tiny import INFO, accuracies, stage
@@ -26,6 +27,7 @@ def read(release: unitdb.Release) -> tuple[float, float, int]:
     return round(row["of_accuracy"], 4), round(row["of_summary"], 4), int(row["n"])
 
 
+@pytest.mark.slow
 def test_sixteen_readers_see_one_version_or_the_other(tmp_path: Path) -> None:
     root = tmp_path / "releases"
     publish_release(stage(tmp_path / "one"), root, info=INFO)

@@ -209,6 +209,7 @@ def covered(n_simulations, *, by_unit=False):
     return hits / n_simulations
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_and_those_that_ignore_channels_do_not():
     """Of 1,000 simulations .93 to .97; the binomial standard error is .007."""
     share = covered(1000)

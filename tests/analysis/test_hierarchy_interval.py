@@ -94,6 +94,7 @@ def half_width(interval, df):
     return (np.arctanh(interval.high) - np.arctanh(interval.low)) / 2 / t
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_blocks", [None, 10])
 def test_each_way_scatters_as_scores_of_accuracies_that_are_drawn_themselves(n_blocks):
     """Arrays put together again from drawn units, subjects or cells, and scored from scratch."""

@@ -97,6 +97,7 @@ def test_equals_the_reference_or_is_refused(data):
     np.testing.assert_allclose(found[usable], expected, rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_single_precision_is_enough_where_voxels_are_alike():
     """One signal dominates all voxels, as global noise does in fMRI."""
     x, y = simulated(4, 200, 300, n_units=20)

@@ -176,6 +176,7 @@ run(Path(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_killed_in_its_steps_it_goes_on_to_the_same_bytes(lab, release, tmp_path, monkeypatch):
     copy = shutil.copytree(lab, tmp_path / "lab", ignore=shutil.ignore_patterns("releases"))
     recipe = copy / "recipe.yaml"

@@ -189,6 +189,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.robust(
     "bounds",
     given="Ctrl-C while workers start, which a terminal sends to them too; workers that do not "

@@ -55,6 +55,7 @@ def test_install_downloads_nothing(web, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["some"]
 
 
+@pytest.mark.slow
 def test_a_data_folder_may_be_relative(web, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = files_of(web)
@@ -87,6 +88,7 @@ def test_install_twice_changes_nothing_and_adds_what_is_new(web, tmp_path):
     assert "more.bin" in state_of(states("some", longer, data=tmp_path))
 
 
+@pytest.mark.slow
 def test_get_of_a_subject_brings_its_files_and_those_of_all(web, tmp_path):
     files = files_of(web)
     seen = []
@@ -101,6 +103,7 @@ def test_get_of_a_subject_brings_its_files_and_those_of_all(web, tmp_path):
         get("some", files, data=tmp_path, subjects=["sub-on"])
 
 
+@pytest.mark.slow
 def test_an_interrupted_download_goes_on_where_it_stopped(web, tmp_path):
     files = files_of(web)
     install("some", files, data=tmp_path)
@@ -192,6 +195,7 @@ def test_check_finds_one_wrong_byte_and_get_mends_it(web, tmp_path):
     assert (tmp_path / "some" / "sub" / "two.bin").read_bytes() == web.files["two.bin"]
 
 
+@pytest.mark.slow
 def test_drop_frees_the_space_and_refuses_what_would_be_lost(web, tmp_path):
     files = files_of(web)
     get("some", files, data=tmp_path)
@@ -208,6 +212,7 @@ def test_drop_frees_the_space_and_refuses_what_would_be_lost(web, tmp_path):
         get("some", files, data=tmp_path)
 
 
+@pytest.mark.slow
 def test_files_of_all_are_not_dropped_with_those_of_one(web, tmp_path):
     files = files_of(web)
     get("some", files, data=tmp_path)
@@ -238,6 +243,7 @@ def test_a_dataset_that_exists_is_cloned_by_path(tmp_path):
     assert (data / "copy" / "sub-01" / "bold.bin").read_bytes() == noise(0)
 
 
+@pytest.mark.slow
 @pytest.mark.robust(
     "datasets",
     given="`datasets get --file 'GLOB'` and `--subject NAME` of a dataset that is cloned",
@@ -343,6 +349,7 @@ def dying(monkeypatch, tmp_path):
     return arrange
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["get", "fsck", "drop"])
 def test_a_git_annex_that_dies_has_not_done_its_work(web, tmp_path, dying, command):
     files = files_of(web)
@@ -356,6 +363,7 @@ def test_a_git_annex_that_dies_has_not_done_its_work(web, tmp_path, dying, comma
         do("some", files, data=tmp_path)
 
 
+@pytest.mark.slow
 def test_what_users_put_beside_the_files_is_not_committed(web, tmp_path):
     files = files_of(web)
     folder = install("some", files, data=tmp_path)
@@ -364,6 +372,7 @@ def test_what_users_put_beside_the_files_is_not_committed(web, tmp_path):
     assert run("git", "status", "--porcelain", folder=folder) == "?? mine.txt\n"
 
 
+@pytest.mark.slow
 def test_a_checksum_that_is_published_later_is_compared(web, tmp_path):
     files = files_of(web)
     get("some", files, data=tmp_path)
@@ -378,6 +387,7 @@ def test_a_checksum_that_is_published_later_is_compared(web, tmp_path):
                 install("some", later, data=tmp_path)
 
 
+@pytest.mark.slow
 def test_files_that_are_new_to_the_spec_do_not_stop_the_others(web, tmp_path):
     files = files_of(web)
     get("some", files, data=tmp_path)
