@@ -72,7 +72,7 @@ def whole(request, tmp_path_factory):
     """A release built by its shipped recipe, its activations and its dataset."""
     name, data = request.param, None
     if name == "sample":
-        folder = request.getfixturevalue("sample")[0].parents[1]
+        folder = request.getfixturevalue("sample").parents[1]
     else:
         folder, data = tmp_path_factory.mktemp(name), request.getfixturevalue("realdata")
         recipe = ROOT / "pipelines" / f"{name}.yaml"
