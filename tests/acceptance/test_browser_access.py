@@ -111,25 +111,30 @@ def check(url: str, chromium: Browser, paths: dict[str, str]) -> None:
     assert wrong == {}
 
 
+@pytest.fixture
+def topdown(sample: Path, demo: str) -> Path:
+    """The second release of ``unitdb demo``."""
+    return sample.parents[1] / "sample-topdown" / "1.0.0"
+
+
 def test_pages_have_no_violation(tiny_release: Path, chromium: Browser) -> None:
     with served(tiny_release) as url:
         check(url, chromium, PATHS | MORE_PATHS)
 
 
 def test_pages_of_what_is_seen_and_imagined_have_no_violation(
-    sample: tuple[Path, str], chromium: Browser
+    topdown: Path, chromium: Browser
 ) -> None:
-    release = sample[0].parents[1] / "sample-topdown" / "1.0.0"
-    with served(release) as url:
+    with served(topdown) as url:
         check(url, chromium, TOPDOWN_PATHS)
 
 
 @pytest.mark.parametrize("width", [1280, 400])
 def test_the_report_has_no_violation(
-    sample: tuple[Path, str], tmp_path: Path, chromium: Browser, width: int
+    topdown: Path, tmp_path: Path, chromium: Browser, width: int
 ) -> None:
     path = tmp_path / "report.html"
-    report.write(open_release(sample[0].parents[1] / "sample-topdown" / "1.0.0"), path)
+    report.write(open_release(topdown), path)
     for scheme in SCHEMES:
         context = chromium.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme
