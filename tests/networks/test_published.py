@@ -223,7 +223,8 @@ def test_the_command_says_what_a_published_name_is_taken_for():
     asked = ["models", "layers", "torchvision/densenet121", "--layers", "bhscore"]
     printed = CliRunner().invoke(main, asked).output
     assert "input(features.denseblock1.denselayer2.norm1)" in printed
-    assert "DenseNet-121 of the published BH scores: concat_B_I is what layers 1 to I" in printed
+    said = "DenseNet-121 of the published BH scores: concat_B_I joins the outputs of layers 1 to I"
+    assert said in printed
 
 
 def test_channels_of_caffe_are_blue_green_red():

@@ -201,36 +201,35 @@ def _mobilenet_v2(name: str, modules: Mapping[str, nn.Module]) -> str:
 
 
 _OF_CAFFE = (
-    "convolutions and fully connected layers are before their ReLU, as the layers of these names "
-    "give them; where Caffe computed in place, the published values are after it"
+    "convolutions and fully connected layers are taken before their ReLU, as named. If Caffe "
+    "computed in place, the published values are after it"
 )
 _OF_SLIM = (
-    "convolutions are after normalisation and ReLU, as TF-slim's endpoints of these names; Logits "
-    "are 1,000 classes here, TF-slim's 1,001 with one of the background"
+    "convolutions are after normalisation and ReLU, like TF-slim's endpoints of these names. "
+    "Logits are 1,000 classes here; TF-slim has 1,001 with one of the background"
 )
 _OF_PYTORCH = "conv1 is before its normalisation and ReLU, stages after their last ReLU"
 _OF_SQUEEZENET = (
-    "conv1 is before its ReLU, fire modules join what is after theirs; published for pictures of "
-    "227 pixels, torchvision's weights take 224"
+    "conv1 is before its ReLU; fire modules join their parts after ReLU. The published pictures "
+    "have 227 pixels; torchvision's weights take 224"
 )
 _OF_DENSENET = (
-    "concat_B_I is what layers 1 to I of block B - 1 and its input make together, before the next "
-    "normalisation; conv1 is before its own"
+    "concat_B_I joins the outputs of layers 1 to I of block B - 1 and the block's input, before "
+    "the next normalisation. conv1 is before its own"
 )
 _OF_INCEPTION_RESNET = (
-    "residual_eltwise is the sum before its ReLU, and convolutions are before normalisation and "
-    "ReLU, as the layers of these names give them; where Caffe computed in place, the published "
-    "values are after both"
+    "residual_eltwise is the sum before its ReLU. Convolutions are before normalisation and "
+    "ReLU, as named. If Caffe computed in place, the published values are after both"
 )
 _OF_NASNET = (
-    "conv0 is before its normalisation, Stem the second cell of the stem, and cells join their "
-    "branches before the next ReLU, as TF-slim's endpoints of these names; Logits are 1,000 "
-    "classes here, TF-slim's 1,001"
+    "conv0 is before its normalisation. Stem is the second cell of the stem. Cells join their "
+    "branches before the next ReLU. All are like TF-slim's endpoints of these names. Logits are "
+    "1,000 classes here; TF-slim has 1,001"
 )
 _OF_MOBILENET = (
-    "layer_1 is after normalisation and ReLU6, others after projection and shortcut, as TF-slim's "
-    "endpoints of these names; Logits are 1,000 classes here, TF-slim's 1,001; the weights are "
-    "those of timm's own training"
+    "layer_1 is after normalisation and ReLU6, the others after projection and shortcut, like "
+    "TF-slim's endpoints of these names. Logits are 1,000 classes here; TF-slim has 1,001. The "
+    "weights are from timm's own training"
 )
 
 _NETWORKS = {
@@ -267,8 +266,8 @@ _RESNET_V2 = (
     "published is TF-slim's ResNet v2, whose blocks halve the map in their last unit; in {there} "
     "they do in their first: the last units of three blocks would have other sizes"
 )
-_CORNET = "its code (dicarlolab/CORnet) is in no library that networks are taken from"
-_OXFORD = "a network of Caffe (Chatfield et al. 2014) that no library has"
+_CORNET = "no library used by unitdb has its code (dicarlolab/CORnet)"
+_OXFORD = "no library has this network of Caffe (Chatfield et al. 2014)"
 
 NOT_MADE = {
     "VGG-F": _OXFORD,
