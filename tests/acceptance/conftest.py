@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.acceptance.pages import chromium_launched
 from unitdb.activations import Activations
 from unitdb.files import locked, write_text
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "pipelines" / "sample.yaml"
@@ -68,6 +74,19 @@ def demo(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
         if not printed.exists():
             write_text(printed, succeed("--releases", sample.parents[1], "demo"))
     return printed.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def topdown(sample: Path, demo: str) -> Path:
+    """Folder of the second release of ``unitdb demo``: read only."""
+    return sample.parents[1] / "sample-topdown" / "1.0.0"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Chromium, of its own for each file of tests."""
+    with chromium_launched() as browser:
+        yield browser
 
 
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:

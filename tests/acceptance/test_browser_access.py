@@ -7,24 +7,15 @@ UNITDB_AXE names another file axe.min.js.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.test_browser import (
-    CHROMIUM,
-    FLAGS,
-    PATHS,
-    TOPDOWN_PATHS,
-    ready,
-    served,
-    visiting,
-)
+from tests.acceptance.pages import CHROMIUM, TOPDOWN_PATHS, ready, served, visiting
 from unitdb.release import open_release
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+pytest.importorskip("playwright.sync_api", reason="needs playwright")
 report = pytest.importorskip("unitdb.browser.report", reason="needs unitdb[app]")
 
 if TYPE_CHECKING:
@@ -45,14 +36,6 @@ MORE_PATHS = {
     "wrong": "units?roi=V44&minimum=0.99",
 }
 SCHEMES = ("light", "dark")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def violations(page: Page) -> list[str]:
@@ -109,17 +92,6 @@ def check(url: str, chromium: Browser, paths: dict[str, str]) -> None:
                 if found:
                     wrong[f"{name}, {scheme}"] = found
     assert wrong == {}
-
-
-@pytest.fixture
-def topdown(sample: Path, demo: str) -> Path:
-    """The second release of ``unitdb demo``."""
-    return sample.parents[1] / "sample-topdown" / "1.0.0"
-
-
-def test_pages_have_no_violation(tiny_release: Path, chromium: Browser) -> None:
-    with served(tiny_release) as url:
-        check(url, chromium, PATHS | MORE_PATHS)
 
 
 def test_pages_of_what_is_seen_and_imagined_have_no_violation(

@@ -14,9 +14,8 @@ ROIS = ["LOC"]
 
 
 @pytest.fixture(scope="module")
-def release(sample, demo):
-    """The second release of ``unitdb demo``."""
-    return unitdb.open(sample.parents[1] / "sample-topdown" / "1.0.0")
+def release(topdown):
+    return unitdb.open(topdown)
 
 
 def test_the_demo_says_what_is_found_in_words(sample, demo):

@@ -135,8 +135,8 @@ def seen_square(image: Image, preprocessing: Preprocessing, *, size: int) -> Ima
     pixels = network_input(
         image,
         size=size,
-        crop=preprocessing.crop,
-        interpolation=preprocessing.interpolation,
+        crop=preprocessing.crop,  # with resize it is the same square; so is centre-down, but for
+        interpolation=preprocessing.interpolation,  # half a pixel of a size that is not asked for
         mean=(0, 0, 0),
         std=(1, 1, 1),
         fit="whole" if preprocessing.fit == "whole" else "centre",

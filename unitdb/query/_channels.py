@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unitdb.query import _clauses as clauses
+from unitdb.query._places import channel, units_of_channel
 from unitdb.query.relation import KEY
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def top_channels(relation: Relation, source: Source, n: int, by: str, order: str
     """
     texts = {
         "$by": by,
-        "$channel": clauses.channel(source),
-        "$whole": clauses.units_of_channel(source),
+        "$channel": channel(source),
+        "$whole": units_of_channel(source),
         "$n": str(n),
     }
     template = _BEST

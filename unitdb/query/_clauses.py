@@ -6,16 +6,15 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import QueryError
+from unitdb.query._places import channel
 from unitdb.query.layers import channel_place, parse_unit
-from unitdb.query.relation import KEY, Relation, quoted
+from unitdb.query.relation import KEY, Relation, marks, quoted
 from unitdb.schema import TABLES
 from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from unitdb.axes import Place
-    from unitdb.query.layers import Layer
     from unitdb.query.source import Source
 
 __all__ = [
@@ -23,13 +22,9 @@ __all__ = [
     "among",
     "base",
     "better_than",
-    "channel",
     "check_axes",
     "every_subject",
     "groups_of",
-    "in_channels",
-    "in_columns",
-    "in_rows",
     "members",
     "parsed_unit",
     "partitions_of",
@@ -37,7 +32,6 @@ __all__ = [
     "sampled",
     "top_per",
     "union",
-    "units_of_channel",
 ]
 
 _SUMMARY = TABLES["unit_summary"]
@@ -99,13 +93,13 @@ def base(
     if subjects is not None:
         relation = _over_subjects(source, names, layers, subjects)
     for column, kept in names.items():
-        relation = relation.where(f"{column} IN ({_marks(kept)})", *kept)
+        relation = relation.where(f"{column} IN ({marks(kept)})", *kept)
     if layers is not None:
         if not layers:
             raise QueryError("no layer of the release is left")
         for position, column in enumerate(("model", "layer")):  # which files need not be opened
             kept = sorted({pair[position] for pair in layers})
-            relation = relation.where(f"{column} IN ({_marks(kept)})", *kept)
+            relation = relation.where(f"{column} IN ({marks(kept)})", *kept)
         flat = [name for pair in layers for name in pair]
         pairs = ", ".join(["(?, ?)"] * len(layers))
         relation = relation.where(f"(model, layer) IN ({pairs})", *flat)
@@ -205,7 +199,7 @@ def reaching(
     keys = ", ".join(KEY)
     places = [sorted({partition[i] for partition in partitions}) for i in range(4)]
     columns = [*zip(KEY, places, strict=False), ("roi", rois), ("subject", subjects)]
-    tests = [f"{column} IN ({_marks(kept)})" for column, kept in columns if kept]
+    tests = [f"{column} IN ({marks(kept)})" for column, kept in columns if kept]
     values = [name for _, kept in columns for name in kept]
     tests.append("r >= CAST(? AS FLOAT)")
     # No unit reaches r in a subject that does not reach it in the best.
@@ -216,33 +210,6 @@ def reaching(
         *values,
         r,
         n,
-    )
-
-
-def channel(source: Source) -> str:
-    """Channel of a unit, by what the axes of its layer are; NULL where that is not known."""
-    return _place(source, lambda layer: layer.channel)
-
-
-def units_of_channel(source: Source) -> str:
-    """Units of a channel, decoded or not, by the unit's layer."""
-    return _by_layer(source, lambda layer: layer.n_units // layer.channel.size)
-
-
-def in_channels(relation: Relation, source: Source, channels: Sequence[int]) -> Relation:
-    """Units of these channels."""
-    return relation.where(f"{channel(source)} IN ({_marks(channels)})", *channels)
-
-
-def in_rows(relation: Relation, source: Source, first: int, last: int) -> Relation:
-    """Units of these rows of the map."""
-    return relation.where(f"{_place(source, lambda layer: layer.row)} BETWEEN ? AND ?", first, last)
-
-
-def in_columns(relation: Relation, source: Source, first: int, last: int) -> Relation:
-    """Units of these columns of the map, or of these tokens."""
-    return relation.where(
-        f"{_place(source, lambda layer: layer.column)} BETWEEN ? AND ?", first, last
     )
 
 
@@ -264,33 +231,6 @@ def check_axes(
             channel_place(layer.axes, layer.shape, layer.name)
 
 
-def _place(source: Source, of: Callable[[Layer], Place]) -> str:
-    """``unit // step % size``, both of the unit's layer."""
-    step = _by_layer(source, lambda layer: of(layer).step)
-    size = _by_layer(source, lambda layer: of(layer).size)
-    return f"unit // {step} % {size}"
-
-
-def _by_layer(source: Source, value: Callable[[Layer], int]) -> str:
-    """A number for each layer. Names are those of folders: they are compared once for many rows.
-
-    A join with table ``layers`` would say the same, but DuckDB does not know that it is small.
-    """
-    layers = [
-        layer
-        for layer in source.layers()
-        if layer.axes is not None
-        and any(partition[2:] == (layer.model, layer.layer) for partition in source.partitions)
-    ]
-    if not layers:
-        return "CAST(NULL AS INTEGER)"
-    cases = " ".join(
-        f"WHEN model = {quoted(layer.model)} AND layer = {quoted(layer.layer)} THEN {value(layer)}"
-        for layer in layers
-    )
-    return f"CASE {cases} END"
-
-
 def parsed_unit(source: Source, unit: str) -> UnitId:
     """Model, layer and index of ``model/layer/unit``, if the release has such a layer."""
     return parse_unit(unit, source.layers(), where=f"release {source.label}")
@@ -300,7 +240,7 @@ def among(relation: Relation, units: Sequence[tuple[str, str, int]]) -> Relation
     """Rows of some units."""
     for position, column in enumerate(("model", "layer")):
         kept = sorted({str(unit[position]) for unit in units})
-        relation = relation.where(f"{column} IN ({_marks(kept)})", *kept)
+        relation = relation.where(f"{column} IN ({marks(kept)})", *kept)
     flat = [value for unit in units for value in unit]
     rows = ", ".join(["(?, ?, ?)"] * len(units))
     return relation.where(f"(model, layer, unit) IN ({rows})", *flat)
@@ -323,7 +263,7 @@ def better_than(
     branch = (
         f"SELECT {_OF_ROWS}\nFROM (FROM chosen WHERE {where}) AS s\nJOIN (\n"
         f"  SELECT unit, max(mean_r) AS elsewhere FROM unit_summary\n"
-        f"  WHERE {where} AND roi IN ({_marks(others)}) AND mean_r IS NOT NULL\n"
+        f"  WHERE {where} AND roi IN ({marks(others)}) AND mean_r IS NOT NULL\n"
         "  GROUP BY unit\n) AS o USING (unit)\nWHERE s.mean_r - o.elsewhere > CAST(? AS FLOAT)"
     )
     bound: tuple[float, ...] = ()
@@ -466,7 +406,3 @@ def union(one: Relation, other: Relation) -> Relation:
         f"SELECT {COLUMNS} FROM {other.nested().table}\n)"
     )
     return Relation(table=table, parameters=(*one.parameters, *other.parameters))
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ", ".join("?" * len(values))

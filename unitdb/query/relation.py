@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from textwrap import indent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unitdb.schema import TABLES
 
-__all__ = ["KEY", "Relation", "quoted", "written_out"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["KEY", "Relation", "marks", "quoted", "written_out"]
 
 KEY = TABLES["unit_summary"].primary_key
 """Columns that name a row of ``unit_summary``."""
@@ -103,3 +106,8 @@ def written_out(sql: str, parameters: tuple[Any, ...]) -> str:
 def quoted(value: str | float) -> str:
     """A text or a number in SQL."""
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+
+
+def marks(values: Sequence[Any]) -> str:
+    """A ``?`` for each value."""
+    return ", ".join("?" * len(values))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from unitdb.errors import QueryError
 from unitdb.query import _clauses as clauses, export, maskfiles, tensors
+from unitdb.query._places import channel
 from unitdb.query.grouping import binned, facets, summarise
 from unitdb.query.paging import Page, cursor, following
 from unitdb.query.relation import Relation, written_out
@@ -295,7 +296,7 @@ class Selection:
             It is not known which axis of a layer counts channels.
         """
         self._check_axes()
-        return summarise(self._summary, channel=clauses.channel(self.source))
+        return summarise(self._summary, channel=channel(self.source))
 
     def masks(self) -> dict[str, torch.Tensor]:
         """Chosen units of each layer as a mask; a unit in several rows is chosen once.

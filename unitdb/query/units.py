@@ -11,6 +11,7 @@ from typing import Any
 from unitdb.errors import QueryError
 from unitdb.query import _clauses as clauses
 from unitdb.query._channels import top_channels
+from unitdb.query._places import in_channels, in_columns, in_rows
 from unitdb.query.conditions import Condition, check_numeric
 from unitdb.query.layers import checked_range
 from unitdb.query.relation import KEY, Relation
@@ -231,11 +232,11 @@ UnknownRoiError, UnknownSubjectError
             channels = list(channel) if isinstance(channel, Sequence) else [channel]
             for one in channels:
                 checked_range("channel", one)
-            relation = clauses.in_channels(relation, self.source, channels)
+            relation = in_channels(relation, self.source, channels)
         if rows is not None:
-            relation = clauses.in_rows(relation, self.source, *checked_range("rows", rows))
+            relation = in_rows(relation, self.source, *checked_range("rows", rows))
         if columns is not None:
-            relation = clauses.in_columns(relation, self.source, *checked_range("columns", columns))
+            relation = in_columns(relation, self.source, *checked_range("columns", columns))
         given = {name: value for name, value in arguments.items() if value is not None}
         code = ", ".join(f"{name}={value!r}" for name, value in given.items())
         steps = [f"{name} {value}" for name, value in given.items()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -35,13 +34,13 @@ def score_html(score: Score) -> str:
     return f"<div>{''.join(parts)}</div>"
 
 
-def reconstructions_html(found: Reconstructions, *, sources: Sequence[str] = _SOURCES) -> str:
+def reconstructions_html(found: Reconstructions) -> str:
     """Scores, and the first pictures of each method and person in the order of their names."""
     parts = [f"<p>{_safe(line)}</p>" for line in str(found).splitlines()]
     keys = ["dataset", "condition", "model", "method", "subject"]
     for names, rows in found.pictures.groupby(keys, observed=True, sort=True):
         caption = f"{names[3]}, {names[4]}: the first {_PICTURES} pictures by name"
-        strips = "".join(_strip(rows, source) for source in sources)
+        strips = "".join(_strip(rows, source) for source in _SOURCES)
         parts.append(f"<p>{_safe(caption)}</p><table>{strips}</table>")
     return f"<div>{''.join(parts)}</div>"
 
