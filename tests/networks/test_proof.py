@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner
 from torch import nn
 
-from unitdb.activations import ClassificationCheck, LoadedModel, get_model
+from unitdb.activations import ClassificationCheck, LoadedModel, get_model, published_accuracy
 from unitdb.activations.factory import make_network
 from unitdb.activations.networks import check_preprocessing
 from unitdb.cli import main
+from unitdb.cli.building.models import _beside_published
 from unitdb.errors import ModelError
 
 
@@ -145,3 +146,18 @@ def test_check_of_a_network():
     checked = run("check", "efficientnet-lite0")
     assert checked.exit_code == 0
     assert "as stated" in checked.output
+
+
+def test_accuracy_is_told_beside_what_the_library_publishes():
+    from torchvision.models import ResNet18_Weights
+
+    figure = ResNet18_Weights.IMAGENET1K_V1.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+    stated = published_accuracy("torchvision/resnet18:IMAGENET1K_V1")
+    assert stated == pytest.approx(figure / 100)
+    assert published_accuracy("torchvision/resnet18:random") is None
+    assert published_accuracy("efficientnet-lite0") is None
+    told = _beside_published(stated - 0.05, stated)
+    assert f"publishes {figure:.1f}% of ImageNet's validation pictures (-5.0 points here)" in told
+    assert _beside_published(0.765, None) == (
+        "top-1 76.5% of these photographs; its library publishes no figure"
+    )

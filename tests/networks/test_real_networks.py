@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -164,3 +165,26 @@ def test_the_users_module_is_not_changed():
 def test_preprocessing_of_a_known_network():
     spec, _ = own_module(Network(), name="n", layers="auto", preprocessing="efficientnet-lite0")
     assert spec.preprocessing == get_model("efficientnet-lite0").preprocessing
+
+
+@pytest.mark.parametrize("name", ["grad_checkpointing", "gradient_checkpointing"])
+def test_gradient_checkpointing_is_off_and_the_users_module_stays_as_it_is(name):
+    network = Network()
+    setattr(network.blocks[1], name, True)
+    there = loaded(network)
+    assert getattr(there.module.blocks[1], name) is False
+    assert getattr(network.blocks[1], name) is True
+
+
+def test_a_network_of_timm_that_checkpoints_has_the_activations_of_one_that_does_not():
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    network = timm.create_model("resnet10t", pretrained=False)
+    seen = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = copy.deepcopy(network).eval()(seen)
+    network.set_grad_checkpointing(True)
+    there = loaded(network, layers=["fc"])
+    with torch.no_grad():
+        assert torch.equal(there.module(seen), expected)
+    assert not there.module.grad_checkpointing

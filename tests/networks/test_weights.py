@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from pydantic import ValidationError
 from torch import nn
 
@@ -22,7 +23,9 @@ from unitdb.activations import get_model, get_network, load_model
 from unitdb.activations.models import Download
 from unitdb.activations.networks import named, weights
 from unitdb.activations.networks.weights import downloaded, kept
+from unitdb.cli import main
 from unitdb.errors import ModelError
+from unitdb.programs import run
 
 CONTENT = bytes(range(256)) * 5000
 
@@ -341,6 +344,40 @@ def test_alexnet_is_downloaded_and_used_offline(server, tmp_path, monkeypatch):
     monkeypatch.undo()
     loaded = load_model(get_model("bdpy/alexnet", layers=["conv1", "fc8"]), data=tmp_path)
     picture = torch.randn(1, 3, 227, 227)
+    with torch.inference_mode():
+        assert torch.equal(loaded.module(picture), network(picture))
+
+
+def test_the_command_tracks_what_came_and_it_loads(server, tmp_path, monkeypatch):
+    import torchvision
+
+    monkeypatch.setenv("HOME", str(tmp_path))  # no settings of git but ours
+    torch.manual_seed(0)
+    network = torchvision.models.squeezenet1_1(weights=None).eval()
+    torch.save(network.state_dict(), server.folder / "small.pth")
+    real = named.named_network
+
+    def from_here(name, **options):
+        spec = real(name, **options)
+        update = {"url": f"{server.address}/small.pth", "sha256": ""}
+        return spec.model_copy(update={"download": spec.download.model_copy(update=update)})
+
+    monkeypatch.setattr(named, "named_network", from_here)
+    asked = ["models", "get", "torchvision/squeezenet1_1", "--data", str(tmp_path)]
+    for _ in range(2):  # the second time there is nothing to do
+        done = CliRunner().invoke(main, asked)
+        assert done.exit_code == 0, done.output
+    path = Path(done.stdout.strip())
+    tracked = run("git", "ls-files", folder=tmp_path / "networks").split()
+    assert f"torchvision/{path.name}" in tracked
+    assert f"torchvision/{path.name}.sha256" in tracked
+    assert path.is_symlink()
+    assert run("git", "log", "-1", "--format=%s", folder=tmp_path / "networks").strip() == (
+        "Weights of torchvision/squeezenet1_1"
+    )
+    spec = from_here("torchvision/squeezenet1_1").model_copy(update={"check": None})
+    loaded = load_model(spec, data=tmp_path, layers=["classifier.1"])
+    picture = torch.randn(1, 3, 224, 224)
     with torch.inference_mode():
         assert torch.equal(loaded.module(picture), network(picture))
 

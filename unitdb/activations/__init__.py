@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         own_factory,
         own_module,
         probed_network,
+        published_accuracy,
         published_network,
     )
 
@@ -84,6 +85,7 @@ __all__ = [
     "own_module",
     "photograph",
     "probed_network",
+    "published_accuracy",
     "published_network",
     "seen_square",
     "select_units",
@@ -108,6 +110,7 @@ __getattr__ = lazily(
                     "own_factory",
                     "own_module",
                     "probed_network",
+                    "published_accuracy",
                     "published_network",
                 ),
             ),

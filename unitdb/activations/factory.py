@@ -22,8 +22,9 @@ from unitdb.activations.models import ModelSpec, NamedNetwork
 from unitdb.errors import ModelError, closest
 from unitdb.reads import note_read
 
-__all__ = ["factory_file_sha256", "make_network", "weights_sha256"]
+__all__ = ["at_rest", "factory_file_sha256", "make_network", "weights_sha256"]
 
+_CHECKPOINTING = ("grad_checkpointing", "gradient_checkpointing")  # timm; transformers
 # What torch.load raises where a file is something else depends on its first bytes.
 _UNREADABLE = (
     OSError,
@@ -78,7 +79,19 @@ def make_network(
     if spec.weights is not None:
         _load_weights(network, _resolve(spec, spec.weights, folder), spec)
     with as_model_error(f"model {spec.name!r}: the network cannot be put into evaluation mode"):
-        return (network.float() if spec.cast else network).cpu().eval()
+        return at_rest(network.float() if spec.cast else network)
+
+
+def at_rest(network: nn.Module) -> nn.Module:
+    """Put a network on the CPU, into evaluation mode, and its gradient checkpointing off.
+
+    With checkpointing a block runs again in a backward pass: a hook would see it twice.
+    """
+    for module in network.modules():
+        for name in _CHECKPOINTING:
+            if getattr(module, name, False) is True:
+                setattr(module, name, False)
+    return network.cpu().eval()
 
 
 def _downloaded(spec: ModelSpec, data: Path | None) -> dict[str, str]:

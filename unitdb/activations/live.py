@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from unitdb.activations.factory import at_rest
 from unitdb.activations.foreign import as_model_error
 from unitdb.activations.layers import forward
 from unitdb.activations.taps import find_tap
@@ -33,7 +34,7 @@ def copied(network: nn.Module) -> nn.Module:
         It cannot be copied.
     """
     with as_model_error(f"{type(network).__name__} cannot be copied; give FILE.py:FACTORY instead"):
-        return copy.deepcopy(network).cpu().eval()
+        return at_rest(copy.deepcopy(network))
 
 
 def answers_sha256(network: nn.Module, layers: Mapping[str, str], *, size: int, where: str) -> str:

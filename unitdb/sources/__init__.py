@@ -6,6 +6,7 @@ from unitdb.datafolder import data_folder
 from unitdb.sources.annexed import FileState
 from unitdb.sources.datasets import check, drop, get, install, states
 from unitdb.sources.spec import DatasetFile, DatasetFiles
+from unitdb.sources.tracking import track
 
 __all__ = [
     "DatasetFile",
@@ -17,4 +18,5 @@ __all__ = [
     "get",
     "install",
     "states",
+    "track",
 ]

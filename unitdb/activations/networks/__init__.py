@@ -14,6 +14,7 @@ from unitdb.activations.networks.named import (
     list_networks,
     named_network,
     probed_network,
+    published_accuracy,
 )
 from unitdb.activations.networks.own import Layers, own_factory, own_module, preprocessing_of
 from unitdb.activations.networks.proof import Answer, check_preprocessing
@@ -36,5 +37,6 @@ __all__ = [
     "own_module",
     "preprocessing_of",
     "probed_network",
+    "published_accuracy",
     "published_network",
 ]

@@ -45,6 +45,9 @@ class Described:
     preprocessing : Preprocessing
     labels : sequence of str
         Words for each class, in the order of scores; empty where there are no classes.
+    accuracy : float or None
+        Share of ImageNet's validation pictures whose first class is right (top-1), as the library
+        publishes it.
     layers : dict of str to str
         Layer → module, where the library names its layers itself: what ``auto`` is then.
     """
@@ -59,6 +62,7 @@ class Described:
     licence: str
     source: str
     citation: str
+    accuracy: float | None = None
     labels: Sequence[str] = field(default=())
     layers: dict[str, str] = field(default_factory=dict)
 

@@ -29,6 +29,7 @@ __all__ = [
     "list_networks",
     "named_network",
     "probed_network",
+    "published_accuracy",
 ]
 
 SOURCES = {
@@ -185,13 +186,46 @@ def beside_library(name: str, *, data: Path | None = None) -> float | None:
         return None
     called, _, state = rest.partition(":")
     here = {"data": data} if hasattr(library, "prepare") else {}
-    stated = library.describe(called, state or None, **here).preprocessing
+    stated = _described(name, data).preprocessing
     most = 0.0
     for shown in map(photograph, sorted(PHOTOGRAPHS)):
         picture = PIL.Image.fromarray(np.array(shown))
         theirs = np.asarray(library.own_input(called, state or None, picture, **here))
         most = max(most, float(np.abs(to_tensor(shown, stated).numpy() - theirs).max()))
     return most
+
+
+def published_accuracy(name: str, *, data: Path | None = None) -> float | None:
+    """Top-1 accuracy on ImageNet's validation pictures, as a network's library publishes it.
+
+    Parameters
+    ----------
+    name : str
+        As of :func:`unitdb.activations.get_model`.
+    data : Path, optional
+        Data folder.
+
+    Returns
+    -------
+    float or None
+        From 0 to 1; None where the library states none (timm, transformers, bdpy), of random
+        weights, and of a network of no library.
+
+    Raises
+    ------
+    UnknownModelError, ModelError
+        As of :func:`unitdb.activations.get_model`.
+    """
+    return _described(name, data).accuracy if "/" in name else None
+
+
+def _described(name: str, data: Path | None) -> Described:
+    source, _, rest = name.partition("/")
+    library = _source(source, name)
+    called, _, state = rest.partition(":")
+    here = {"data": data} if hasattr(library, "prepare") else {}
+    found: Described = library.describe(called, state or None, **here)
+    return found
 
 
 def _by_the_library(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -67,6 +68,7 @@ def describe(name: str, weights: str | None) -> Described:
         package="torchvision",
         download=None if random else _download(chosen.url),
         preprocessing=_preprocessing(chosen.transforms(), where=f"torchvision/{name}"),
+        accuracy=None if random else _accuracy(chosen.meta),
         labels=() if random else tuple(chosen.meta.get("categories", ())),
         licence="of the weights: none stated by torchvision; of its code: "
         + ", ".join(metadata.metadata("torchvision").get_all("License") or ["not stated"]),
@@ -122,6 +124,11 @@ def _library() -> Any:
     ):
         from torchvision import models
     return models
+
+
+def _accuracy(meta: Mapping[str, Any]) -> float | None:
+    percent = meta.get("_metrics", {}).get("ImageNet-1K", {}).get("acc@1")
+    return None if percent is None else float(percent) / 100
 
 
 def _download(url: str) -> Download:

@@ -142,11 +142,26 @@ def list_layers(name: str, asked: tuple[str, ...], data: Path | None) -> None:
 def get_network(name: str, data: Path | None) -> None:
     """Download the weights of a library's network into the data folder; then it works offline.
 
-    In Python: unitdb.activations.get_network(NAME)
+    Where DataLad and git-annex are installed, the folder `networks` there is a DataLad dataset that
+    tracks them.
+
+    In Python: unitdb.activations.get_network(NAME), and unitdb.sources.track(…)
     """
     from unitdb.activations import get_network as get
+    from unitdb.sources import data_folder, track
 
-    terminal.echo(str(get(name, data=data)))
+    path, networks = get(name, data=data), data_folder(data) / "networks"
+    terminal.echo(str(path))
+    download = getattr(get_model(name, data=data), "download", None)
+    files = [path, path.with_name(f"{path.name}.sha256")]  # as get_weights records it
+    if name.startswith("transformers/"):  # in a folder of its own, with what describes it
+        files = sorted(each for each in path.parent.iterdir() if not each.name.startswith("."))
+    track(
+        networks,
+        [file.relative_to(networks).as_posix() for file in files],
+        message=f"Weights of {name}",
+        address=download.url if download is not None and download.member is None else None,
+    )
 
 
 @models.command("check")
@@ -167,7 +182,12 @@ def check_network(name: str, data: Path | None, photographs: Path | None) -> Non
     In Python: unitdb.activations.check_preprocessing(LOADED), check_likeness(LOADED) without
     classes, and beside_library(NAME)
     """
-    from unitdb.activations import beside_library, check_preprocessing, load_model
+    from unitdb.activations import (
+        beside_library,
+        check_preprocessing,
+        load_model,
+        published_accuracy,
+    )
 
     model = load_model(get_model(name, data=data), data=data)
     if (away := beside_library(name, data=data)) is not None:
@@ -188,11 +208,25 @@ def check_network(name: str, data: Path | None, photographs: Path | None) -> Non
         for one in answers
     ]
     print_table(["preprocessing", "right", "mean probability", "beside as stated"], rows)
+    if photographs is not None:
+        share = answers[0].n_right / answers[0].n_photographs
+        terminal.echo(_beside_published(share, published_accuracy(name, data=data)))
     if better := [one.how for one in answers if one.better]:
         raise ModelError(
             f"{name}: surer of the photographs with {' and '.join(better)} than as stated; the "
             "preprocessing is most likely wrong"
         )
+
+
+def _beside_published(share: float, stated: float | None) -> str:
+    """Top-1 accuracy on these photographs, beside that on ImageNet's validation pictures."""
+    beside = "its library publishes no figure"
+    if stated is not None:
+        beside = (
+            f"its library publishes {stated:.1%} of ImageNet's validation pictures "
+            f"({100 * (share - stated):+.1f} points here)"
+        )
+    return f"top-1 {share:.1%} of these photographs; {beside}"
 
 
 def _check_likeness(name: str, model: LoadedModel) -> None:
