@@ -140,6 +140,28 @@ def test_of_points_apart_all_are_named() -> None:
     ]
 
 
+def test_names_have_the_room_of_the_drawn_axes() -> None:
+    """Both axes reach from the lowest to the highest of both: points are nearer than alone."""
+    rows = pd.DataFrame(
+        {
+            "place": ["V1", "FFA", "PPA"],
+            "roi": ["V1", "FFA", "PPA"],
+            "a": [0.62, -0.02, -0.005],
+            "b": [0.43, 0.10, 0.085],
+            "difference": [-0.19, 0.12, 0.09],
+            "n_higher": 5,
+            "n": 5,
+        }
+    )
+    drawn = charts.against(rows, ["V1", "FFA", "PPA"], a="one", b="other").to_dict()
+    sets = drawn["datasets"]
+    parts = [part for part in drawn["layer"] if part["mark"]["type"] == "text"]
+    written = {row["place"] for part in parts for row in sets[part["data"]["name"]]}
+    assert "V1" in written
+    right = [part for part in parts if part["mark"]["align"] == "left"]
+    assert "FFA" not in {row["place"] for part in right for row in sets[part["data"]["name"]]}
+
+
 def test_own_scores_stand_in_the_plot_of_published_ones(
     shown: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,8 +34,9 @@ def against(rows: pd.DataFrame, rois: Sequence[str], *, a: str, b: str) -> Any:
     low = float(rows[["a", "b"]].min().min())
     high = float(rows[["a", "b"]].max().max())
     margin = max(0.1 * (high - low), 0.005)
-    ends = pd.DataFrame({"at": [low - margin, high + margin]})
-    span = alt.Scale(domain=[low - margin, high + margin], nice=False)
+    axis = low - margin, high + margin
+    ends = pd.DataFrame({"at": axis})
+    span = alt.Scale(domain=axis, nice=False)
     x = alt.X("a:Q", title=f"r, {a}", scale=span)
     y = alt.Y("b:Q", title=f"r, {b}", scale=span)
     shown = rows.assign(
@@ -67,7 +68,7 @@ def against(rows: pd.DataFrame, rois: Sequence[str], *, a: str, b: str) -> Any:
     )
     parts = [diagonal, points]
     if len(shown) <= _NAMED:
-        parts += named(shown, x="a", y="b", name="place", at=(x, y))
+        parts += named(shown, x="a", y="b", name="place", at=(x, y), span=axis)
     return finished(
         alt.layer(*parts).properties(height=400), description=f"Accuracies of {b} against {a}"
     )

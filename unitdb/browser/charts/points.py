@@ -189,7 +189,14 @@ def placed(x: Sequence[float], y: Sequence[float], names: Sequence[str]) -> list
 
 
 def named(
-    rows: pd.DataFrame, *, x: str, y: str, name: str, at: Sequence[Any], highest: float = -1.0
+    rows: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    name: str,
+    at: Sequence[Any],
+    highest: float = -1.0,
+    span: tuple[float, float] | None = None,
 ) -> list[Any]:
     """Names of points that have room, on either side of them.
 
@@ -203,9 +210,14 @@ def named(
         The encoding of ``x`` and of ``y``.
     highest : float
         Of ``y`` of anything else that is drawn.
+    span : tuple of float, optional
+        Ends of both axes; those of the values by default.
     """
-    across = _parts(rows[x], float(rows[x].max()))
-    up = _parts(rows[y], max(float(rows[y].max()), highest))
+    ends = [(float(rows[column].min()), float(rows[column].max())) for column in (x, y)]
+    ends[1] = (ends[1][0], max(ends[1][1], highest))
+    across, up = (
+        _parts(rows[column], *(span or own)) for column, own in zip((x, y), ends, strict=True)
+    )
     sides = placed(across, up, list(rows[name].astype(str)))
     parts: list[Any] = []
     styles: dict[str, Any] = {
@@ -220,8 +232,7 @@ def named(
     return parts
 
 
-def _parts(values: pd.Series[Any], highest: float) -> list[float]:
-    lowest = float(values.min())
+def _parts(values: pd.Series[Any], lowest: float, highest: float) -> list[float]:
     return [(float(one) - lowest) / ((highest - lowest) or 1.0) for one in values]
 
 
