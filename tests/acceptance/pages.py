@@ -113,6 +113,7 @@ def visiting(url: str, chromium: Browser) -> Iterator[Callable[..., Page]]:
         context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
         )
+        context.set_default_timeout(SEEN_WITHIN)  # also of clicks and of addresses waited for
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
@@ -132,9 +133,8 @@ def ready(page: Page) -> None:
     Streamlit loads the script of each kind of element when it first meets one: the last line may
     be there before pictures and charts above it.
     """
-    page.get_by_text("read-only: nothing here changes").wait_for(timeout=SEEN_WITHIN)
+    page.get_by_text("read-only: nothing here changes").wait_for()
     page.wait_for_function(
         f"!document.querySelector({UNFINISHED!r}) && "
-        "[...document.images].every(image => image.complete)",
-        timeout=SEEN_WITHIN,
+        "[...document.images].every(image => image.complete)"
     )

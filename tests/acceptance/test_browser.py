@@ -16,7 +16,6 @@ import torch
 from tests.acceptance.pages import (
     CHROMIUM,
     PATHS,
-    SEEN_WITHIN,
     TOPDOWN_PATHS,
     ready,
     served,
@@ -72,7 +71,7 @@ def photograph(visitor: Callable[..., Page], name: str, mode: str, folder: Path)
     """Take a picture of a page; it must say that the release is simulated, and fit its width."""
     width, scheme = MODES[mode]
     page = visitor((PATHS | TOPDOWN_PATHS)[name], width=width, scheme=scheme)
-    page.get_by_text("SIMULATED", exact=True).first.wait_for(timeout=SEEN_WITHIN)
+    page.get_by_text("SIMULATED", exact=True).first.wait_for()
     page.wait_for_timeout(700)  # charts fade in
     main = page.get_by_test_id("stMain")
     height = main.evaluate("element => element.scrollHeight")
@@ -120,19 +119,19 @@ def test_a_reader_finds_a_unit_opens_it_and_passes_the_link_on(
     page.get_by_role("option", name="V4").click()
     page.keyboard.press("Escape")
     expected = open_release(tiny_release).units(roi="V4").where(col.mean_r >= 0.2).sort("mean_r")
-    page.get_by_text(f"{expected.count()} rows: units").wait_for(timeout=SEEN_WITHIN)
+    page.get_by_text(f"{expected.count()} rows: units").wait_for()
     ready(page)
     assert "roi=V4" in page.url
     assert "minimum=0.2" in page.url
     link = shown_code(page, "Link")
 
     other = visitor(link.removeprefix(f"{url}/"))
-    other.get_by_text(f"{expected.count()} rows: units").wait_for(timeout=SEEN_WITHIN)
+    other.get_by_text(f"{expected.count()} rows: units").wait_for()
     assert shown_code(other, "SQL") == shown_code(page, "SQL")
 
     best = expected.to_pandas()["unit_id"].iloc[0]
     page.get_by_role("link", name=f"Open {best}").click()
-    page.get_by_role("heading", name=best).wait_for(timeout=SEEN_WITHIN)
+    page.get_by_role("heading", name=best).wait_for()
     ready(page)
     assert f"unit={best}" in page.url.replace("%2F", "/")
     link = shown_code(page, "Link")
@@ -172,13 +171,13 @@ def test_a_neuroscientist_finds_what_a_unit_likes(visitor: Callable[..., Page]) 
     """Two actions: units that V4 decodes in everybody, and the pictures of one."""
     page = visitor("", height=900)
     page.get_by_test_id("stMain").get_by_role("link", name="V4", exact=True).click()  # 1
-    page.get_by_text("rows: units").first.wait_for(timeout=SEEN_WITHIN)
+    page.get_by_text("rows: units").first.wait_for()
     ready(page)
     assert "people=3" in page.url
     unit = page.get_by_role("link", name="fc/3", exact=True)
     on_screen(page, unit)
     unit.click()  # 2
-    page.get_by_role("heading", name="net/fc/3").wait_for(timeout=SEEN_WITHIN)
+    page.get_by_role("heading", name="net/fc/3").wait_for()
     ready(page)
     assert "in 3 of 3 people" in page.get_by_text("above chance in").first.inner_text()
     on_screen(page, *page.locator("figure img").all()[:6])
@@ -190,7 +189,7 @@ def test_a_designer_takes_the_best_channels(
     """Five actions: the 200 best channels as a file for torch, and the code."""
     page = visitor("")
     page.get_by_role("link", name="Find units").click()  # 1
-    page.get_by_text("rows: units").first.wait_for(timeout=SEEN_WITHIN)
+    page.get_by_text("rows: units").first.wait_for()
     ready(page)
     page.get_by_label("Keep", exact=True).click()  # 2
     page.get_by_role("option", name="the best channels").click()  # 3
@@ -218,7 +217,7 @@ def test_back_returns_to_what_was_seen(visitor: Callable[..., Page], url: str) -
     seen = shown_code(page, "SQL")
     assert page.title() == "Find units · tiny@1.0.0"
     page.get_by_role("link", name="Open net/").first.click()
-    page.get_by_role("heading", name="net/").first.wait_for(timeout=SEEN_WITHIN)
+    page.get_by_role("heading", name="net/").first.wait_for()
     ready(page)
     assert page.get_by_test_id("stAlert").count() == 1  # the banner
     query = page.url.partition("?")[2]
@@ -226,7 +225,7 @@ def test_back_returns_to_what_was_seen(visitor: Callable[..., Page], url: str) -
     assert "[" not in unquote(query)
     assert "net/" in page.title()
     page.get_by_test_id("stSidebar").get_by_role("link", name="Networks").click()
-    page.get_by_role("heading", name="Networks", exact=True).wait_for(timeout=SEEN_WITHIN)
+    page.get_by_role("heading", name="Networks", exact=True).wait_for()
     ready(page)
     assert "?" not in page.url
     kept = page.get_by_test_id("stSidebar").locator('a[href*="roi=V4"]', has_text="Find units")
@@ -234,17 +233,22 @@ def test_back_returns_to_what_was_seen(visitor: Callable[..., Page], url: str) -
     page.wait_for_url("**/units?*roi=V4*")
     ready(page)
     assert shown_code(page, "SQL") == seen
-    for place in ("**/networks", "**/unit?*", "**/units?*roi=V4*"):
+    for place, title in (
+        ("**/networks", "Networks"),
+        ("**/unit?*", "net/"),
+        ("**/units?*roi=V4*", "Find units"),
+    ):
         page.go_back()
         page.wait_for_url(place)
+        page.wait_for_function(f"document.title.startsWith('{title}')")  # not the page before
         ready(page)
     assert shown_code(page, "SQL") == seen
     page.go_back()
-    page.wait_for_function("!location.search.includes('roi')", timeout=SEEN_WITHIN)
+    page.wait_for_function("!location.search.includes('roi')")
     ready(page)
     assert shown_code(page, "SQL") != seen
     page.go_forward()
-    page.wait_for_function("location.search.includes('roi')", timeout=SEEN_WITHIN)
+    page.wait_for_function("location.search.includes('roi')")
     ready(page)
     assert shown_code(page, "SQL") == seen
 
@@ -286,9 +290,9 @@ def test_a_unit_shows_what_drives_it_and_what_is_predicted(
     assert all(one.evaluate("image => image.naturalWidth") == 96 for one in pictures.all())
     page.get_by_label("Subject", exact=True).click()
     page.keyboard.type("S2")
-    page.get_by_role("option", name="S2").wait_for(timeout=SEEN_WITHIN)
+    page.get_by_role("option", name="S2").wait_for()
     page.keyboard.press("Enter")
-    page.wait_for_function("location.search.includes('subject=S2')", timeout=SEEN_WITHIN)
+    page.wait_for_function("location.search.includes('subject=S2')")
     ready(page)
     link = shown_code(page, "Link")
     other = visitor(link.removeprefix(f"{url}/"))
@@ -305,7 +309,7 @@ def test_names_of_pictures_run_nothing(visitor: Callable[..., Page], url: str) -
     for dataset in ("sim-a", "sim-b"):
         page.goto(f"{url}/unit?unit=net/conv1/7&dataset={dataset}")
         ready(page)
-        page.locator("figcaption", has_text="<img src=x").wait_for(timeout=SEEN_WITHIN)
+        page.locator("figcaption", has_text="<img src=x").wait_for()
         assert page.locator('img[src="x"]').count() == 0
 
 
@@ -322,7 +326,7 @@ def test_a_release_on_the_web(tiny_release: Path, chromium: Browser) -> None:
         ):
             page.goto(f"{address}/{path}")
             ready(page)
-            page.get_by_text(seen).first.wait_for(timeout=SEEN_WITHIN)
+            page.get_by_text(seen).first.wait_for()
             assert page.get_by_test_id("stException").count() == 0
             assert page.get_by_text("tiny@1.0.0 · read-only").count() == 1
         assert page.locator("figure img").count() == 12
@@ -331,14 +335,14 @@ def test_a_release_on_the_web(tiny_release: Path, chromium: Browser) -> None:
 
 def test_a_wrong_link_says_what_is_near(visitor: Callable[..., Page]) -> None:
     page = visitor("units?roi=V44&layer=<b>conv</b>")
-    page.get_by_text("is not in this release").first.wait_for(timeout=SEEN_WITHIN)
+    page.get_by_text("is not in this release").first.wait_for()
     warnings = " ".join(page.get_by_test_id("stAlert").all_inner_texts())
     assert "V44" in warnings
     assert "V4" in warnings.replace("V44", "")
     assert "<b>conv</b>" in warnings
     assert page.locator("b", has_text="conv").count() == 0
     page = visitor("unit?unit=net/conv9/3")
-    page.get_by_text("No such unit").wait_for(timeout=SEEN_WITHIN)
+    page.get_by_text("No such unit").wait_for()
 
 
 def test_pages_are_reached_by_keyboard(visitor: Callable[..., Page]) -> None:
@@ -348,7 +352,7 @@ def test_pages_are_reached_by_keyboard(visitor: Callable[..., Page]) -> None:
         if page.evaluate("document.activeElement.innerText") == "Layer":
             break
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Layer", exact=True).wait_for(timeout=SEEN_WITHIN)
+    page.get_by_role("heading", name="Layer", exact=True).wait_for()
 
 
 def test_figures_are_saved(visitor: Callable[..., Page], tmp_path: Path) -> None:
@@ -369,6 +373,6 @@ def test_a_release_that_cannot_be_read_explains_itself(tiny_copy: Path, chromium
     with served(tiny_copy) as address:
         page = chromium.new_page()
         page.goto(address)
-        page.get_by_text("This release cannot be shown").wait_for(timeout=SEEN_WITHIN)
+        page.get_by_text("This release cannot be shown").wait_for()
         assert "layer_summary.parquet" in page.get_by_test_id("stAlert").inner_text()
         page.close()
