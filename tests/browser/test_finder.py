@@ -9,6 +9,10 @@ from unitdb.release import Release
 CHANNEL = ("Channel 1 of net/conv1", "units", {"model": "net", "layer": "conv1", "channel": "1"})
 
 
+def nothing_kept(*_: object) -> list[str]:
+    return []
+
+
 @pytest.mark.parametrize(
     ("typed", "first"),
     [
@@ -25,14 +29,27 @@ CHANNEL = ("Channel 1 of net/conv1", "units", {"model": "net", "layer": "conv1",
 )
 def test_what_is_typed_is_understood(tiny_release, typed: str, first: tuple) -> None:
     release = Release(tiny_release)
-    assert places(typed, release.layers, release.values("roi"))[0] == first
+    assert places(typed, release.layers, release.values("roi"), nothing_kept)[0] == first
 
 
 @pytest.mark.parametrize("typed", ["conv1/18", "fc channel 10", "", "  ", "#!", "9" * 200, "zzz"])
 def test_nothing_is_suggested_that_is_not_there(tiny_release, typed: str) -> None:
     release = Release(tiny_release)
-    found = places(typed, release.layers, release.values("roi"))
+    found = places(typed, release.layers, release.values("roi"), nothing_kept)
     assert not [label for label, *_ in found if label.startswith(("Unit ", "Channel"))]
+
+
+def test_a_channel_has_the_pictures_of_its_units(shown: Release, visit) -> None:
+    app = visit("methods")
+    app.text_input(key="unitdb typed").set_value("conv1 channel 1").run()
+    labels = [one.proto.label for one in app.get("page_link")]
+    at = labels.index("Channel 1 of net/conv1")
+    assert labels[at + 1] == "Its pictures: net/conv1/13"
+    labels = [
+        one.proto.label
+        for one in visit("layer", dataset="sim-a", layer="conv1", roi="V4").get("page_link")
+    ]
+    assert {"Pictures of conv1/7", "Pictures of conv1/13"} & set(labels)
 
 
 def test_the_box_is_on_every_page(shown: Release, visit) -> None:

@@ -11,8 +11,10 @@ from PIL import Image
 
 import unitdb
 from tests.pipeline.small import N_TEST, N_TRAIN, contents, edit, run
-from unitdb.analysis import best_units
-from unitdb.errors import RecipeError
+from tests.verification.consistent import Change
+from unitdb.analysis import best_in_groups, best_units, mean_over_subjects
+from unitdb.errors import CorruptReleaseError, NotKeptError, RecipeError
+from unitdb.pipeline import plan
 
 NOT_SHOWN = "stimuli: {kind: folder, folder: pictures, ending: .png}"
 SHOWN = (
@@ -31,6 +33,64 @@ def test_the_best_are_those_of_the_highest_mean_in_any_roi() -> None:
     assert best_units(r, 3).tolist() == [1, 2, 3]
     assert best_units(r, 9).tolist() == [0, 1, 2, 3]
     assert best_units(r, 0).tolist() == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_of_each_channel_is_the_highest_in_any_roi(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    r = rng.integers(0, 4, (2, 3, 40)).astype(np.float32) / 4  # with ties
+    r[:, :, rng.random(40) < 0.3] = np.nan
+    channels = rng.integers(0, 12, 40).astype(np.int32)
+    means = np.array([mean_over_subjects(of_roi) for of_roi in r], dtype=np.float32)
+    expected = []
+    for channel in np.unique(channels):
+        own = [unit for unit in range(40) if channels[unit] == channel]
+        known = [unit for unit in own if np.isfinite(means[:, unit]).any()]
+        if known:
+            expected.append(max(known, key=lambda unit: (np.nanmax(means[:, unit]), -unit)))
+    assert best_in_groups(r, channels).tolist() == sorted(expected)
+
+
+def test_the_best_of_each_channel_is_kept_without_predictions(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(recipe, "models: [", "keep: {units: 1, channels: true}\nmodels: [")
+    monkeypatch.setattr("unitdb.pipeline.planning._SECONDS", 0.0)
+    folder = recipe.parent
+    (planned,) = plan(recipe, releases=folder / "releases", data=folder, datasets=[folder])
+    assert (planned.n_kept, planned.n_shown) == (2, 1 + 4 + 6)
+    n_predictions = planned.n_kept * N_TEST * 2 * 3
+    assert planned.kept_bytes == 4 * (planned.n_shown * (N_TRAIN + N_TEST) + n_predictions)
+    folder = run(recipe)
+    release = unitdb.open(folder)
+    best = release.sql(
+        "SELECT layer, unit // CASE layer WHEN 'conv' THEN 9 ELSE 1 END AS channel, unit, "
+        "max(mean_r) AS r FROM unit_summary GROUP BY ALL HAVING r IS NOT NULL "
+        "ORDER BY r DESC, unit"
+    ).drop_duplicates(["layer", "channel"])
+    assert len(best) == 4 + 5  # one of scores is constant
+    for layer, of_layer in best.groupby("layer", observed=True):
+        expected = [f"mynet/{layer}/{unit}" for unit in sorted(of_layer["unit"])]
+        assert release.kept(f"mynet/{layer}", predictions=False) == expected
+        (first,) = release.kept(f"mynet/{layer}")
+        assert first == f"mynet/{layer}/{of_layer['unit'].iloc[0]}"
+        best_of_another = next(unit for unit in expected if unit != first)
+        assert len(release.stimuli(best_of_another)) == N_TRAIN + N_TEST
+        with pytest.raises(NotKeptError, match=f"predictions of {best_of_another} are not kept"):
+            release.predictions(best_of_another)
+    release.verify()
+    assert release.kept("mynet/scores") != ["mynet/scores/1"]
+    other = Change(
+        name="a unit that is not its channel's best",
+        file="activation.parquet",
+        rows=lambda rows: [
+            {**row, "unit": 0} if (row["layer"], row["unit"]) == ("scores", 1) else row
+            for row in rows
+        ],
+    )
+    assert other.make(folder)
+    with pytest.raises(CorruptReleaseError, match=r"keeps 5 units; too many or missing: 0, 1$"):
+        unitdb.open(folder).verify()
 
 
 def test_the_best_of_each_layer_are_kept(built: Path) -> None:

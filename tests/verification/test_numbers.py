@@ -82,8 +82,8 @@ def test_rows_that_break_the_schema(tiny_copy: Path, file: str, change, message:
         ("prediction.parquet", set_(0, predicted=9.0), "net/conv1/7, V1, S1: predictions give r"),
         ("activation.parquet", set_(0, activation=9.0), "predictions give r"),
         ("prediction.parquet", lambda rows: rows[1:], "99 test images; the release states 100"),
-        ("prediction.parquet", lambda rows: rows[600:], "not those of table 'activation'"),
-        ("activation.parquet", lambda rows: rows[1:], "no activation for stimulus 'sim-a 00'"),
+        ("activation.parquet", lambda rows: rows[100:], "not in table 'activation': 7"),
+        ("activation.parquet", lambda rows: rows[1:], "net/conv1/13: pictures are not those of"),
         ("activation.parquet", set_(0, stimulus="other"), "not in table 'stimuli': sim-a/other"),
         # completeness
         (f"accuracy/{FC}", lambda rows: [{**r, "build": OTHER} for r in rows], "is of sim-b/net"),

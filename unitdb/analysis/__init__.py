@@ -89,6 +89,7 @@ from unitdb.analysis.two_way import TwoWay, sign_flip_p, two_way_difference, two
 from unitdb.analysis.units import (
     LayerSummary,
     UnitSummary,
+    best_in_groups,
     best_units,
     histogram,
     lead_over_others,
@@ -133,6 +134,7 @@ __all__ = [
     "agreement_intervals",
     "agreement_null",
     "average_bh_score",
+    "best_in_groups",
     "best_rois",
     "best_units",
     "bh_interval",

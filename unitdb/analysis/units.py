@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 __all__ = [
     "LayerSummary",
     "UnitSummary",
+    "best_in_groups",
     "best_units",
     "histogram",
     "lead_over_others",
@@ -127,10 +128,45 @@ def best_units(r: Iterable[NDArray[np.float32]], n: int) -> NDArray[np.intp]:
     >>> best_units([r], 2).tolist()
     [1, 2]
     """
-    means = [mean_over_subjects(of_roi).astype(np.float32) for of_roi in r]
-    best = np.fmax.reduce(means)
+    best = _highest_mean(r)
     order = np.argsort(-best, kind="stable")  # NaN last
     return np.sort(order[: min(n, int(np.isfinite(best).sum()))])
+
+
+def best_in_groups(r: Iterable[NDArray[np.float32]], groups: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Position of the unit of each group with the highest mean accuracy in any ROI, ascending.
+
+    Parameters
+    ----------
+    r : iterable of arrays of shape (n_subjects, n_units)
+        Accuracies in each ROI; NaN where there is none.
+    groups : array of shape (n_units,)
+        Number of the group of each unit, such as its channel.
+
+    Returns
+    -------
+    array of shape (n_groups,)
+        Positions; ties go to the lower one, and groups without any accuracy are left out.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import best_in_groups
+    >>> r = np.array([[0.1, 0.5, 0.3]], dtype=np.float32)
+    >>> best_in_groups([r], np.array([0, 0, 1], dtype=np.int32)).tolist()
+    [1, 2]
+    """
+    best = _highest_mean(r)
+    order = np.lexsort((-best, groups))  # stable, NaN last
+    first = np.r_[True, groups[order][1:] != groups[order][:-1]][: len(order)]
+    found = order[first]
+    return np.sort(found[np.isfinite(best[found])])
+
+
+def _highest_mean(r: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Mean accuracy over subjects, as it is published, in the ROI where it is highest."""
+    means = [mean_over_subjects(of_roi).astype(np.float32) for of_roi in r]
+    highest: NDArray[np.float32] = np.fmax.reduce(means)
+    return highest
 
 
 def _ranks(mean: Array) -> NDArray[np.int32]:

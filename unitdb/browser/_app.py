@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from unitdb.browser import RELEASE_VARIABLE, _finder, _links, _reads, _state, views
+from unitdb.browser import RELEASE_VARIABLE, _finder, _links, _preferred, _reads, _state, views
 from unitdb.errors import UnitdbError
 from unitdb.release.catalogue import default_root
 
@@ -84,7 +84,8 @@ def _search_box(release: Release, here: str) -> None:
     typed = st.text_input(
         "Search", key=_TYPED, max_chars=200, placeholder="unit, channel, layer, region"
     )
-    found = _finder.places(typed, release.layers, release.values("roi"))
+    kept = partial(_preferred.of_channel, release)
+    found = _finder.places(typed, release.layers, release.values("roi"), kept)
     for label, page, parameters in found:
         _links.to(st, page, label, parameters, icon=":material/arrow_forward:")
     if typed and not found:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from unitdb.errors import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from unitdb.query import Layer
 
@@ -21,7 +21,12 @@ _CHANNEL = re.compile(r"(.*?)[\s/:,#]*\b(?:channel|chan|ch)\b[\s.:#]*([0-9]{1,9}
 _UNIT = re.compile(r"(.*?)[\s/:,#]+(?:unit[\s:#]*)?([0-9]{1,9})", re.IGNORECASE)
 
 
-def places(text: str, layers: Sequence[Layer], rois: Iterable[str]) -> list[Place]:
+def places(
+    text: str,
+    layers: Sequence[Layer],
+    rois: Iterable[str],
+    kept: Callable[[Layer, int], Sequence[str]],
+) -> list[Place]:
     """Give the pages that a text may ask for; all of them exist.
 
     Parameters
@@ -32,11 +37,13 @@ def places(text: str, layers: Sequence[Layer], rois: Iterable[str]) -> list[Plac
         Of the release.
     rois : iterable of str
         Of the release.
+    kept : callable
+        Units of a channel of a layer that have pictures.
     """
     typed = " ".join(text.split())
     if not typed:
         return []
-    found = _channels(typed, layers) or _units(typed, layers)
+    found = _channels(typed, layers, kept) or _units(typed, layers)
     found += [
         (f"Layer {one.name}", "layer", {"model": one.model, "layer": one.layer})
         for one in _near(typed, layers)
@@ -66,7 +73,9 @@ def _units(typed: str, layers: Sequence[Layer]) -> list[Place]:
     return [(f"Unit {one.name}/{unit}", "unit", {"unit": f"{one.name}/{unit}"}) for one in there]
 
 
-def _channels(typed: str, layers: Sequence[Layer]) -> list[Place]:
+def _channels(
+    typed: str, layers: Sequence[Layer], kept: Callable[[Layer, int], Sequence[str]]
+) -> list[Place]:
     match = _CHANNEL.fullmatch(typed)
     if match is None:
         return []
@@ -76,14 +85,12 @@ def _channels(typed: str, layers: Sequence[Layer]) -> list[Place]:
         for one in _near(match[1], layers)
         if one.axes is not None and channel < one.channel.size
     ]
-    return [
-        (
-            f"Channel {channel} of {one.name}",
-            "units",
-            {"model": one.model, "layer": one.layer, "channel": str(channel)},
-        )
-        for one in there
-    ]
+    found: list[Place] = []
+    for one in there[:_MOST]:
+        where = {"model": one.model, "layer": one.layer, "channel": str(channel)}
+        found.append((f"Channel {channel} of {one.name}", "units", where))
+        found += [(f"Its pictures: {unit}", "unit", {"unit": unit}) for unit in kept(one, channel)]
+    return found
 
 
 def _near(typed: str, layers: Sequence[Layer]) -> list[Layer]:

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from unitdb.query import Layer
     from unitdb.release import Release
 
-__all__ = ["alike", "preferred", "shown_units"]
+__all__ = ["alike", "of_channel", "preferred", "shown_units"]
 
 # Few units are kept: the table is small, whatever the size of the release.
 _PREFERRED = f"""
@@ -46,6 +47,11 @@ GROUP BY ALL HAVING NOT isnan(r) ORDER BY r DESC, unit_id LIMIT ?
 _SHOWN = f"""
 SELECT DISTINCT {UNIT_ID_SQL} AS unit_id FROM activation WHERE dataset = ? AND model = ?
   AND EXISTS (FROM stimuli WHERE dataset = ? AND thumbnail IS NOT NULL)
+""".strip()  # noqa: S608
+
+_OF_CHANNEL = f"""
+SELECT DISTINCT {UNIT_ID_SQL} AS unit_id, unit FROM activation
+WHERE model = ? AND layer = ? AND unit // ? % ? = ? ORDER BY unit
 """.strip()  # noqa: S608
 
 
@@ -93,6 +99,15 @@ def alike(release: Release, dataset: str, unit: str, n: int) -> pd.DataFrame:
         release, _ALIKE, [dataset, model, layer, index, dataset, model, layer, index, n]
     )
     return found
+
+
+def of_channel(release: Release, layer: Layer, channel: int) -> list[str]:
+    """Units of a channel that are kept, so that their pages have pictures."""
+    if NEEDS not in release.tables or layer.axes is None:
+        return []
+    axis = layer.channel
+    asked = [layer.model, layer.layer, axis.step, axis.size, channel]
+    return list(_reads.read_sql(release, _OF_CHANNEL, asked)["unit_id"])
 
 
 def shown_units(release: Release, dataset: str, model: str) -> list[str]:

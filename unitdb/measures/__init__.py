@@ -33,7 +33,7 @@ from unitdb.measures.significance import by_formula
 if TYPE_CHECKING:
     from unitdb.measures.decoded import Decoded
     from unitdb.measures.every import MEASURES
-    from unitdb.measures.kept import check_kept
+    from unitdb.measures.kept import check_kept, count_kept
     from unitdb.measures.patterns import load_predictions
     from unitdb.measures.tables import tabulate, take, write_tables
 
@@ -59,6 +59,7 @@ __all__ = [
     "agreement",
     "by_formula",
     "check_kept",
+    "count_kept",
     "finish_network",
     "intersubject_rows",
     "layer_reliability_rows",
@@ -75,6 +76,7 @@ __getattr__ = lazily(
         "MEASURES": "every",
         "Decoded": "decoded",
         "check_kept": "kept",
+        "count_kept": "kept",
         "load_predictions": "patterns",
         "tabulate": "tables",
         "take": "tables",

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unitdb.activations import Activations, LayerInfo, select_units
-from unitdb.analysis import best_units
+from unitdb.analysis import best_in_groups, best_units, channel_blocks
 from unitdb.errors import RecipeError, closest
 from unitdb.measures.decoded import Decoded
 from unitdb.measures.protocol import Measure
@@ -36,13 +36,16 @@ from unitdb.sealed import (
 )
 from unitdb.unitids import UnitId
 
-__all__ = ["Kept", "KeptStep", "best_positions", "check_kept", "decoded_again"]
+__all__ = ["Kept", "KeptStep", "best_positions", "check_kept", "count_kept", "decoded_again"]
 
 Positions = NDArray[np.intp]
 
 
 class Kept(Measure):
-    """Activations and predictions of the best units, and of those that the recipe names."""
+    """Activations and predictions of the best units, and of those that the recipe names.
+
+    Where it asks for channels, also the activations of the best unit of each.
+    """
 
     name = "keep"
     tables = ("activation", "prediction")
@@ -64,7 +67,9 @@ class Kept(Measure):
             kept = _kept(decoded, layer)
             at = np.searchsorted(decoded_again(decoded, layer), kept)
             paths = [_activation_path(folder, layer.name)]
-            tables = [_activation_rows(decoded.job, layer, decoded.activations, kept)]
+            tables = [
+                _activation_rows(decoded.job, layer, decoded.activations, _shown(decoded, layer))
+            ]
             units = decoded.activations.units(layer.name)[kept]
             for condition in decoded.job.dataset.conditions:
                 found = {
@@ -184,8 +189,13 @@ def _to_do(decoded: Decoded) -> list[LayerInfo]:
 
 def best_positions(decoded: Decoded, layer: LayerInfo, n: int) -> Positions:
     """Positions of the n units with the highest mean accuracy in any ROI and test set."""
-    results = (decoded.results(condition, layer.name) for condition in decoded.of_sets)
-    return np.sort(best_units((r for of_set in results for r in of_set), n))
+    return best_units(_accuracies(decoded, layer), n)
+
+
+def _accuracies(decoded: Decoded, layer: LayerInfo) -> Iterator[NDArray[np.float32]]:
+    """Accuracies of a layer in each test set and ROI."""
+    for condition in decoded.of_sets:
+        yield from decoded.results(condition, layer.name)
 
 
 def decoded_again(decoded: Decoded, layer: LayerInfo) -> Positions:
@@ -197,10 +207,34 @@ def decoded_again(decoded: Decoded, layer: LayerInfo) -> Positions:
 
 def _kept(decoded: Decoded, layer: LayerInfo) -> Positions:
     keep, units = decoded.job.recipe.keep, decoded.activations.units(layer.name)
-    named = [UnitId.parse(unit) for unit in keep.also]
-    also = [of.unit for of in named if of[:2] == (decoded.job.model.spec.name, layer.name)]
     best = best_positions(decoded, layer, keep.units)
-    return np.union1d(best, np.searchsorted(units, np.array(also, dtype=np.int32)))
+    also = np.array(_also(decoded.job, layer), dtype=np.int32)
+    return np.union1d(best, np.searchsorted(units, also))
+
+
+def _also(job: Job, layer: LayerInfo) -> list[int]:
+    """Units of a layer that the recipe names."""
+    named = [UnitId.parse(unit) for unit in job.recipe.keep.also]
+    return [of.unit for of in named if of[:2] == (job.model.spec.name, layer.name)]
+
+
+def _shown(decoded: Decoded, layer: LayerInfo) -> Positions:
+    """Positions of the units whose activations are kept."""
+    kept = _kept(decoded, layer)
+    if not decoded.job.recipe.keep.channels:
+        return kept
+    channels = channel_blocks(layer.shape, decoded.activations.units(layer.name), axes=layer.axes)
+    return np.union1d(kept, best_in_groups(_accuracies(decoded, layer), channels))
+
+
+def count_kept(job: Job, layer: LayerInfo) -> tuple[int, int]:
+    """Units of a layer whose predictions, and whose activations, a release keeps at the most."""
+    keep, units = job.recipe.keep, select_units(layer, job.recipe.selection)
+    n_kept = min(len(units), keep.units + len(_also(job, layer)))
+    if not keep.channels:
+        return n_kept, n_kept
+    channels = channel_blocks(layer.shape, units, axes=layer.axes)
+    return n_kept, min(len(units), n_kept + len(np.unique(channels)))
 
 
 def _folder(decoded: Decoded) -> Path:

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from unitdb.activations import select_units
 from unitdb.decoding import TILE
+from unitdb.measures import count_kept
 from unitdb.predictions import block_sizes, memory_of_thread, n_threads
 from unitdb.recipes import BestUnits, Job, SubjectInput, read_jobs, read_recipe
 
@@ -37,6 +38,10 @@ class JobPlan:
         Size of the stored activations.
     predictions_bytes : int
         Size of the predictions that are published, before compression.
+    n_kept, n_shown : int
+        Units of which a release keeps predictions, and activations, at the most.
+    kept_bytes : int
+        Size of both, before compression, at the most.
     units_per_second : float
         Units × subjects × ROIs that one thread decodes in a second, by the calibration.
     n_threads : int
@@ -56,6 +61,9 @@ class JobPlan:
     n_blocks: int
     activations_bytes: int
     predictions_bytes: int
+    n_kept: int
+    n_shown: int
+    kept_bytes: int
     units_per_second: float
     n_threads: int
     n_controls: int
@@ -125,6 +133,9 @@ def _plan(job: Job, memory: int, *, seconds: float, threads: int) -> JobPlan:
     dataset = job.dataset
     units = [len(select_units(layer, job.recipe.selection)) for layer in job.model.layers]
     n_blocks = sum(-(-n // size) for *_, size in block_sizes(job, memory=memory) for n in units)
+    n_kept, n_shown = np.sum(
+        [count_kept(job, layer) for layer in job.model.layers], axis=0
+    ).tolist()
     first = dataset.subjects[0]
     times = [
         _seconds_per_unit(job, first, roi, n_units=sum(units), seconds=seconds)
@@ -140,6 +151,9 @@ def _plan(job: Job, memory: int, *, seconds: float, threads: int) -> JobPlan:
         n_blocks=n_blocks,
         activations_bytes=4 * len(dataset.stimuli) * sum(units),
         predictions_bytes=_predictions_bytes(job, units),
+        n_kept=n_kept,
+        n_shown=n_shown,
+        kept_bytes=4 * n_shown * len(dataset.split_of) + _bytes_of_predictions(job, n_kept),
         units_per_second=1 / float(np.mean(times)),
         n_threads=threads,
         n_controls=job.recipe.n_controls,
@@ -153,6 +167,10 @@ def _predictions_bytes(job: Job, units: Sequence[int]) -> int:
         return 0
     most = asked.best if isinstance(asked, BestUnits) else asked
     n_units = sum(units) if most == "all" else sum(min(n, int(most)) for n in units)
+    return _bytes_of_predictions(job, n_units)
+
+
+def _bytes_of_predictions(job: Job, n_units: int) -> int:
     n_samples = sum(
         len(subject.targets(condition))
         for subject in job.dataset.subjects

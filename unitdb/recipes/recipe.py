@@ -231,11 +231,15 @@ class KeepSpec(Spec):
     ----------
     units : int
         The best of each layer: those with the highest mean accuracy over subjects in any ROI.
+    channels : bool
+        Whether activations of the best unit of every channel are kept too, without predictions, so
+        that every channel has pictures. Each unit of a layer without a map is a channel.
     also : list of str
         More, as MODEL/LAYER/UNIT.
     """
 
     units: Annotated[int, Field(ge=0, le=1000)] = 10
+    channels: bool = False
     also: list[Annotated[str, AfterValidator(_unit_id)]] = Field(default_factory=list)
 
 

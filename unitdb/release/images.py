@@ -40,13 +40,18 @@ class Images(Tables):
         As of :class:`.Tables`.
     """
 
-    def kept(self, layer: str, *, dataset: str | None = None) -> list[str]:
+    def kept(
+        self, layer: str, *, predictions: bool = True, dataset: str | None = None
+    ) -> list[str]:
         """Units of a layer whose activations and predictions are kept image by image.
 
         Parameters
         ----------
         layer : str
             ``model/layer``.
+        predictions : bool
+            False: also the units of which activations alone are kept, such as the best of each
+            channel.
         dataset : str, optional
             Which, where the release has several.
 
@@ -67,7 +72,7 @@ class Images(Tables):
         model, layer, _ = parse_unit(f"{layer}/0", self.layers, where=f"release {self.label}")
         if _kept.NEEDS not in self.tables:
             return []
-        return _kept.kept_units(self.sql, name, (model, layer))
+        return _kept.kept_units(self.sql, name, (model, layer), predictions=predictions)
 
     def predictions(
         self,
@@ -114,7 +119,7 @@ UnknownSubjectError
         for column, name in (("roi", roi), ("subject", subject)):
             if name is not None:
                 check_names(self._source, column, name)
-        place = self._kept_unit(unit, names[0])
+        place = self._kept_unit(unit, names[0], predictions=True)
         has_targets = "test_sets" in self.tables
         return _kept.predictions(
             self.sql, names, place, roi=roi, subject=subject, has_targets=has_targets
@@ -341,9 +346,9 @@ UnknownDatasetError, UnknownConditionError, UnknownRoiError, UnknownSubjectError
         if n is not None:
             n = positive(n, "stimuli() takes a positive number of pictures")
         name = only(self._source, "dataset", dataset)
-        return _kept.stimuli(self.sql, name, self._kept_unit(unit, name), n)
+        return _kept.stimuli(self.sql, name, self._kept_unit(unit, name, predictions=False), n)
 
-    def _kept_unit(self, unit: str, dataset: str) -> tuple[str, str, int]:
+    def _kept_unit(self, unit: str, dataset: str, *, predictions: bool) -> tuple[str, str, int]:
         """Parts of the name of a unit that is kept.
 
         Raises
@@ -359,7 +364,9 @@ UnknownDatasetError, UnknownConditionError, UnknownRoiError, UnknownSubjectError
                 "predictions: build it again"
             )
         model, layer, index = place
-        known, name = self.kept(f"{model}/{layer}", dataset=dataset), f"{model}/{layer}/{index}"
+        name = f"{model}/{layer}/{index}"
+        known = self.kept(f"{model}/{layer}", predictions=predictions, dataset=dataset)
         if name not in known:
-            raise _kept.not_kept(name, known, where=where)
+            what = "predictions" if predictions else "activations"
+            raise _kept.not_kept(name, known, what=what, where=where)
         return place

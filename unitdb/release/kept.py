@@ -34,7 +34,7 @@ _LISTED = 5
 
 _UNITS = f"""
 SELECT DISTINCT {UNIT_ID_SQL} AS unit_id, model, layer, unit
-FROM activation
+FROM {{table}}
 WHERE dataset = ? AND model = ? AND layer = ?
 ORDER BY model, layer, unit
 """.strip()  # noqa: S608 - values are bound
@@ -80,9 +80,10 @@ WHERE dataset = ? AND condition = ? AND subject = ? ORDER BY sample
 """.strip()
 
 
-def kept_units(sql: Sql, dataset: str, layer: tuple[str, str]) -> list[str]:
+def kept_units(sql: Sql, dataset: str, layer: tuple[str, str], *, predictions: bool) -> list[str]:
     """Units of a layer that are kept (see ``Release.kept``)."""
-    return list(sql(_UNITS, [dataset, *layer])["unit_id"])
+    query = _UNITS.format(table=NEEDS if predictions else "activation")
+    return list(sql(query, [dataset, *layer])["unit_id"])
 
 
 def predictions(
@@ -148,13 +149,13 @@ def recipe_line(unit: str) -> str:
     return f"keep: {{also: [{unit}]}}"
 
 
-def not_kept(unit: str, known: Sequence[str], *, where: str) -> NotKeptError:
+def not_kept(unit: str, known: Sequence[str], *, what: str, where: str) -> NotKeptError:
     """Make the error that a unit is not among those kept; says which of its layer are."""
     layer = UnitId.parse(unit).place
     more = f", … ({len(known)} in all)" if len(known) > _LISTED else ""
     listed = ", ".join(known[:_LISTED]) + more
     there = f"those of {listed} are" if known else f"none of {layer} are"
     return NotKeptError(
-        f"{where}: activations and predictions of {unit} are not kept, {there}; to keep them, "
+        f"{where}: {what} of {unit} are not kept, {there}; to keep them, "
         f"build with {recipe_line(unit)} in the recipe"
     )

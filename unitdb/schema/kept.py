@@ -28,7 +28,8 @@ _ROW_GROUP = 2**14  # a few units
 TABLES = (
     Table(
         name="activation",
-        row="what a unit that was kept answers to a picture",
+        row="what a unit that was kept answers to a picture: of the best units of a layer, and "
+        "where the recipe keeps channels, of the best of each",
         columns=(
             DATASET,
             MODEL,

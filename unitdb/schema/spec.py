@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from unitdb.errors import SchemaError, UnknownColumnError
 
-SCHEMA_VERSION = "2.5"
+SCHEMA_VERSION = "2.6"
 """MAJOR.MINOR. MINOR adds tables or nullable columns; MAJOR changes what is there."""
 
 # Nothing is clamped: a correlation of equal vectors may be 1 + 2e-16, and is stored so.

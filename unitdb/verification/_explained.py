@@ -208,7 +208,7 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
     "activation": {
         "activation": (
             "held",
-            "with predictions it must give accuracy.r; not so of images that were not tested",
+            "with predictions it must give accuracy.r; not of images not tested, or units without",
         )
     },
     "prediction": {

@@ -8,8 +8,9 @@ import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
 from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
+from unitdb.browser._layerview import layer_of
 from unitdb.browser._own import with_own
-from unitdb.browser._preferred import alike
+from unitdb.browser._preferred import alike, of_channel
 from unitdb.browser._words import help_on
 from unitdb.release.kept import NEEDS, recipe_line
 from unitdb.unitids import UnitId
@@ -43,15 +44,17 @@ def show(release: Release, unit: str, roi: str, chosen: dict[str, str]) -> None:
     chosen : dict
         Dataset and condition.
     """
-    if unit in _known(release, unit, chosen["dataset"]):
+    dataset = chosen["dataset"]
+    if unit in _known(release, unit, dataset, predictions=True):
         _predictions(release, unit, roi, chosen)
+    if unit in _known(release, unit, dataset):
         _least(release, unit, chosen["dataset"])
         _alike(release, unit, chosen)
 
 
-def _known(release: Release, unit: str, dataset: str) -> list[str]:
+def _known(release: Release, unit: str, dataset: str, *, predictions: bool = False) -> list[str]:
     layer = UnitId.parse(unit).place
-    known: list[str] = _reads.read(release, "kept", layer, dataset=dataset)
+    known: list[str] = _reads.read(release, "kept", layer, predictions=predictions, dataset=dataset)
     return known
 
 
@@ -134,6 +137,14 @@ def _alike(release: Release, unit: str, chosen: dict[str, str]) -> None:
             _links.to(st, "unit", label, {"unit": other, **chosen})
 
 
+def _of_its_channel(release: Release, unit: str) -> list[str]:
+    model, name, index = UnitId.parse(unit)
+    layer = layer_of(release, model, name)
+    if layer.axes is None:
+        return []
+    return of_channel(release, layer, index // layer.channel.step % layer.channel.size)
+
+
 def _terms(release: Release, dataset: str) -> str | None:
     datasets = _reads.table(release, "datasets").set_index("dataset")
     terms = datasets["pictures"].get(dataset)
@@ -152,6 +163,8 @@ def _say_what_keeps_it(release: Release, unit: str, known: list[str]) -> None:
         "units, and not of this one. A build keeps them with this line in its recipe:"
     )
     st.code(recipe_line(unit), language=None)  # colours of YAML stand out by 2.8 to 1
+    near = _of_its_channel(release, unit)
+    words = "Kept of its channel" if near else "Kept"
     with st.container(horizontal=True):
-        for other in known[:_LINKED]:
-            _links.to(st, "unit", f"Kept: {other}", {"unit": other})
+        for other in (near or known)[:_LINKED]:
+            _links.to(st, "unit", f"{words}: {other}", {"unit": other})

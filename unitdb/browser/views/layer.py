@@ -9,6 +9,7 @@ import streamlit as st
 
 from unitdb.browser import _figure, _layernumbers, _links, _reads, _state, charts
 from unitdb.browser._layerview import layer_of, no_place
+from unitdb.browser._preferred import of_channel
 from unitdb.browser._words import help_on
 from unitdb.browser.views.overview import scope
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 _CHANNELS = 200
+_PICTURED = 3
 
 
 def show(release: Release) -> None:
@@ -53,7 +55,7 @@ def show(release: Release) -> None:
         _pairs(release, view, roi)
     with right:
         _map(release, view, this, roi)
-    _channels(view, chosen, layer, roi)
+    _channels(release, view, chosen, this, roi)
     _layernumbers.show(release, {**chosen, "layer": layer}, there)
     query = _links.query_of({**chosen, "layer": layer, "roi": roi})
     link, python = st.tabs(["Link", "Python"])
@@ -123,7 +125,9 @@ def _map(release: Release, view: LayerView, layer: Layer, roi: str) -> None:
     _figure.draw(release, charts.feature_map(view.places, size, legend="Mean r", mark=None), "map")
 
 
-def _channels(view: LayerView, chosen: dict[str, str], layer: str, roi: str) -> None:
+def _channels(
+    release: Release, view: LayerView, chosen: dict[str, str], layer: Layer, roi: str
+) -> None:
     if view.channels.empty:
         return
     whole = len(view.channels) == view.n_units
@@ -153,9 +157,14 @@ def _channels(view: LayerView, chosen: dict[str, str], layer: str, roi: str) -> 
     )
     if len(shown):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            channel = st.selectbox("Channel", shown["channel"].tolist(), key=f"channel of {layer}")
-            found = {**chosen, "layer": layer, "roi": roi, "channel": str(channel)}
+            channel = st.selectbox(
+                "Channel", shown["channel"].tolist(), key=f"channel of {layer.layer}"
+            )
+            found = {**chosen, "layer": layer.layer, "roi": roi, "channel": str(channel)}
             _links.to(st, "units", f"Units of channel {channel}", found)
+            for unit in of_channel(release, layer, channel)[:_PICTURED]:
+                asked = {**chosen, "unit": unit, "roi": roi}
+                _links.to(st, "unit", f"Pictures of {unit.partition('/')[2]}", asked)
 
 
 def _how(channels: pd.DataFrame) -> str:

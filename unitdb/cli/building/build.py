@@ -205,6 +205,10 @@ def show_plan(root: Path, /, recipe: Path, **options: Any) -> None:
                 if found.predictions_bytes
                 else []
             ),
+            [
+                "kept",
+                f"{found.kept_bytes / 1e6:,.1f} MB at most ({found.n_shown:,} units; of {found.n_kept:,} predictions too)",
+            ],
             ["memory", f"{options['memory']} a decoding process"],
             ["speed", f"{found.units_per_second:,.0f} accuracies/s a thread"],
             ["decoding", f"about {minutes} min {seconds} s with {found.n_threads} at work"],

@@ -36,6 +36,8 @@ class Kept:
         All rows; None where the release is of an older schema.
     sets : Sets
         Test sets, with the samples of each.
+    together : bool
+        Whether units have both, as in schemas older than 2.6.
     """
 
     def __init__(
@@ -43,10 +45,14 @@ class Kept:
         activation: pa.Table | None,
         prediction: pa.Table | None,
         sets: Sets,
+        *,
+        together: bool,
     ) -> None:
+        self._together = together
         self._stated, self._sets = activation is not None and prediction is not None, sets
         self._activation = _split(activation, _NETWORK)
         self._prediction = _split(prediction, _PLACE)
+        self._predicted: dict[tuple[str, ...], np.ndarray] = {}
         self._taken: set[tuple[str, ...]] = set()
 
     def check(self, data: Decoded, keys: tuple[str, ...]) -> None:
@@ -65,14 +71,15 @@ class Kept:
         if not self._stated or (activation is None and prediction is None):
             return
         where = f"prediction: {'/'.join(keys)}"
-        if activation is None or prediction is None:
-            raise CorruptReleaseError(f"{where}: units are not those of table 'activation'")
-        units = np.unique(activation["unit"].to_numpy())
-        if not np.array_equal(units, np.unique(prediction["unit"].to_numpy())):
-            raise CorruptReleaseError(f"{where}: units are not those of table 'activation'")
-        missing = np.setdiff1d(units, data.units)
+        if activation is None:
+            raise CorruptReleaseError(f"{where}: units are not in table 'activation'")
+        shown_ = _check_pictures(activation, where=f"activation: {'/'.join(network)}")
+        missing = np.setdiff1d(shown_, data.units)
         if len(missing):
             raise CorruptReleaseError(f"{where}: not decoded: {shown(map(str, missing))}")
+        units = self._units(network, prediction, shown_, where=where)
+        if prediction is None:
+            return
         true = _of_images(prediction, activation)
         predicted = prediction["predicted"].to_numpy()
         groups = _groups(prediction)
@@ -89,6 +96,25 @@ class Kept:
                         name = prediction["stimulus"][at].as_py()
                         raise CorruptReleaseError(f"{here}: no activation for stimulus {name!r}")
                     _check_r(predicted[there], true[there], own, where=here)
+
+    def _units(
+        self,
+        network: tuple[str, ...],
+        prediction: pa.Table | None,
+        shown_: np.ndarray,
+        where: str,
+    ) -> np.ndarray:
+        """Units with predictions: the same in all test sets, and all of them with activations."""
+        none = np.empty(0, dtype=shown_.dtype)
+        units = none if prediction is None else np.unique(prediction["unit"].to_numpy())
+        expected = shown_ if self._together else self._predicted.setdefault(network, units)
+        for rule, wrong in (
+            ("units are not in table 'activation'", np.setdiff1d(units, shown_)),
+            ("units are not those of other test sets or tables", np.setxor1d(units, expected)),
+        ):
+            if len(wrong):
+                raise CorruptReleaseError(f"{where}: {rule}: {shown(map(str, wrong))}")
+        return units
 
     def _check_images(
         self, keys: tuple[str, ...], roi: str, subject: str, images: np.ndarray, where: str
@@ -109,6 +135,17 @@ class Kept:
             if keys:
                 names = shown("/".join(key) for key in keys)
                 raise CorruptReleaseError(f"{name}: rows without accuracies: {names}")
+
+
+def _check_pictures(activation: pa.Table, *, where: str) -> np.ndarray:
+    """Units with activations of a layer; each must have one for each picture."""
+    units, starts = np.unique(activation["unit"].to_numpy(), return_index=True)
+    codes = np.asarray(coded(activation["stimulus"])[0])
+    first, *others = np.split(codes, starts[1:])
+    for unit, own in zip(units[1:].tolist(), others, strict=True):
+        if not np.array_equal(first, own):
+            raise CorruptReleaseError(f"{where}/{unit}: pictures are not those of unit {units[0]}")
+    return units
 
 
 def correlations(predicted: np.ndarray, true: np.ndarray) -> float:

@@ -70,6 +70,8 @@ _HISTOGRAMS = ("accuracy_histogram", "unit_histogram", "summary_histogram")
 _DERIVED = ("layer_summary", "layer_reliability", "intersubject")
 """Small tables whose rows belong to partitions."""
 _KEPT = ("activation", "prediction")
+_CHANNELS_KEPT = (2, 6)
+"""Schema with units that have activations alone."""
 _MANY = ("encoding", "samples", "candidates", "identification", "candidate_features")
 """Small tables of many rows, which are read as Arrow has them."""
 
@@ -208,6 +210,7 @@ def verify(
         small.get("activation"),
         small.get("prediction"),
         sets,
+        together=tuple(map(int, manifest.schema.split("."))) < _CHANNELS_KEPT,
     )
     predicted = Predicted(
         folder, small.get("samples"), small.get("prediction"), sets=sets, referred=referred

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits
 
-from unitdb.analysis import best_units, channel_blocks, mean_over_subjects
+from unitdb.analysis import best_in_groups, best_units, channel_blocks, mean_over_subjects
 from unitdb.errors import CorruptReleaseError
 from unitdb.measures import (
     HierarchyTables,
@@ -136,7 +136,7 @@ class Computed:
                 )
         r = np.stack([of_roi for _, _, of_roi in data.parts])
         self._hierarchy.add(layer, blocks, AtHand(r).accuracies)
-        self._check_kept(keys, data.units, r)
+        self._check_kept(keys, data.units, r, blocks)
         self._check_encoded(keys, data)
         places = [(*keys, roi) for roi in scope.rois]
         self._patterns.check(
@@ -145,7 +145,9 @@ class Computed:
             [row for place in places for row in self._pairs[place]],
         )
 
-    def _check_kept(self, keys: Sequence[str], units: np.ndarray, r: np.ndarray) -> None:
+    def _check_kept(
+        self, keys: Sequence[str], units: np.ndarray, r: np.ndarray, channels: np.ndarray
+    ) -> None:
         """The units kept image by image are those that the recipe asks for, of all test sets."""
         dataset, _, model, layer = keys
         seen = self._highest[dataset, model, layer]
@@ -153,19 +155,23 @@ class Computed:
         if len(seen) < self._n_sets[dataset]:
             return
         highest = [of_set[None] for of_set in self._highest.pop((dataset, model, layer))]
-        kept = _matching(self._small["activation"], dataset=dataset, model=model, layer=layer)
-        expected = set()
+        predicted, shown = set[int](), set[int]()
         if self._recipe is not None:
-            best = best_units(highest, self._recipe.keep.units)
-            also = [UnitId.parse(unit) for unit in self._recipe.keep.also]
-            expected = set(units[best].tolist())
-            expected |= {of.unit for of in also if of[:2] == (model, layer)}
-        differ = sorted(expected ^ set(pc.unique(kept["unit"]).to_pylist()))
-        if differ:
-            raise CorruptReleaseError(
-                f"activation: {'/'.join(keys)}: the recipe keeps {len(expected)} units; too many "
-                f"or missing: {', '.join(map(str, differ[:5]))}"
-            )
+            keep = self._recipe.keep
+            also = [UnitId.parse(unit) for unit in keep.also]
+            predicted = set(units[best_units(highest, keep.units)].tolist())
+            predicted |= {of.unit for of in also if of[:2] == (model, layer)}
+            shown = set(predicted)
+            if keep.channels:
+                shown |= set(units[best_in_groups(highest, channels)].tolist())
+        for name, expected in (("prediction", predicted), ("activation", shown)):
+            kept = _matching(self._small[name], dataset=dataset, model=model, layer=layer)
+            differ = sorted(expected ^ set(pc.unique(kept["unit"]).to_pylist()))
+            if differ:
+                raise CorruptReleaseError(
+                    f"{name}: {'/'.join(keys)}: the recipe keeps {len(expected)} units; too many "
+                    f"or missing: {', '.join(map(str, differ[:5]))}"
+                )
 
     def _check_encoded(self, keys: Sequence[str], data: Decoded) -> None:
         """Voxels are predicted from a layer in all ROIs and subjects, or from none."""

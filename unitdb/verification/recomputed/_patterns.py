@@ -70,12 +70,14 @@ class Patterns:
         """
         dataset, condition, model, layer = keys
         rows = [row for row in summaries if row["n_pattern_units"]]
-        activation = _rows(self._small["activation"], dataset=dataset, model=model, layer=layer)
-        n_kept = len(pc.unique(activation["unit"]))
-        if not rows or n_kept < max(row["n_pattern_units"] for row in rows):
+        names = {"dataset": dataset, "model": model, "layer": layer}
+        held_out = _rows(self._small["prediction"], **names, condition=condition)
+        kept = pc.unique(held_out["unit"])
+        if not rows or len(kept) < max(row["n_pattern_units"] for row in rows):
             return  # of most layers a few units are kept
-        names = {"dataset": dataset, "condition": condition, "model": model, "layer": layer}
-        predicted = _rows(self._small["prediction"], **names).to_pandas()
+        predicted = held_out.to_pandas()
+        activation = _rows(self._small["activation"], **names)
+        activation = activation.filter(pc.is_in(activation["unit"], value_set=kept))
         if "target" in predicted and (
             predicted["target"].notna().any() or (predicted["presentation"] > 1).any()
         ):
