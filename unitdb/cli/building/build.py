@@ -190,6 +190,7 @@ def show_plan(root: Path, /, recipe: Path, **options: Any) -> None:
         each = f"{found.n_subjects} subjects × {found.n_rois} ROIs"
         if len(found.conditions) > 1:
             each += f" × {len(found.conditions)} test sets"
+        predicted = f"{found.n_kept:,} with predictions"
         rows = [
             ["test sets", ", ".join(found.conditions)],
             ["layers", f"{found.n_layers:,}"],
@@ -207,7 +208,7 @@ def show_plan(root: Path, /, recipe: Path, **options: Any) -> None:
             ),
             [
                 "kept",
-                f"{found.kept_bytes / 1e6:,.1f} MB at most ({found.n_shown:,} units; of {found.n_kept:,} predictions too)",
+                f"{found.kept_bytes / 1e6:,.1f} MB at most; {found.n_shown:,} units, {predicted}",
             ],
             ["memory", f"{options['memory']} a decoding process"],
             ["speed", f"{found.units_per_second:,.0f} accuracies/s a thread"],
