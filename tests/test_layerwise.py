@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
 import unitdb
+from tests.rarely import rarely
 from tests.tiny import accuracies, make_older
 from tests.tiny_tables import summarise_units
 from unitdb.errors import QueryError, UnknownLayerError, UnknownRoiError, UnknownSubjectError
@@ -79,7 +80,7 @@ def test_accuracies_of_a_layer(release: Release, subjects: list[str] | None) -> 
     assert found.attrs["simulated"] is True
 
 
-@pytest.mark.parametrize("size", [1, 4, 7, 54, 60])
+@pytest.mark.parametrize("size", [rarely(1), rarely(4), 7, rarely(54), rarely(60)])
 def test_row_groups_do_not_matter(tmp_path: Path, size: int) -> None:
     from tests.tiny import INFO, stage
     from unitdb.publish import publish_release

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from unitdb.cli import main
@@ -32,6 +33,7 @@ def test_of_virtual_voxels(realdata):
     assert "92 *virtual voxels*" in (DATASETS / "algonauts92" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_of_simulated_voxels():
     table = "\n".join(counted("sample"))
     assert f"```\n{table}\n```" in (DATASETS / "sample" / "README.md").read_text()

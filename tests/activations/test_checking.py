@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.rarely import rarely
 from unitdb.activations import (
     PHOTOGRAPHS,
     LoadedModel,
@@ -23,7 +24,7 @@ from unitdb.errors import MissingExtraError, ModelCheckError
 CHECKED = ("camera", "chelsea", "china", "coffee", "motorcycle_left")
 
 
-LARGER = [pytest.param(variant, marks=pytest.mark.slow) for variant in (1, 2)]
+LARGER = [rarely(1), rarely(2)]
 
 
 @pytest.fixture(scope="module")

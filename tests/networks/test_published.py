@@ -14,6 +14,7 @@ import torch
 import yaml
 from click.testing import CliRunner
 
+from tests.rarely import rarely
 from unitdb.activations import (
     ModelSpec,
     Preprocessing,
@@ -141,10 +142,7 @@ def test_units_of_resnet_v2_have_other_sizes_in_timm(n):
     assert [one.shape[1:] for one in found] == [(56, 56), (28, 28), (14, 14), (7, 7)]
 
 
-LARGE = [
-    pytest.param(f"timm/{name}", marks=pytest.mark.slow)
-    for name in ("inception_v4", "nasnetalarge", "pnasnet5large")
-]
+LARGE = [rarely(f"timm/{name}") for name in ("inception_v4", "nasnetalarge", "pnasnet5large")]
 
 
 @pytest.mark.parametrize(

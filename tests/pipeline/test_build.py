@@ -10,6 +10,7 @@ import pytest
 import unitdb
 from tests.decoding.reference import reference_accuracy
 from tests.pipeline.small import N_TEST, N_TRAIN, SUBJECTS, contents, edit, lay_out, run
+from tests.rarely import rarely
 from unitdb.activations import Activations
 from unitdb.errors import (
     ActivationsError,
@@ -162,13 +163,11 @@ MOMENTS = {
 }
 
 
-# Each takes seconds: the three that differ most in every run, all of them in CI.
-_ALWAYS = ("decoding, first block", "between the two large tables", "before listing")
+# The two that differ most in every run, all of them in CI.
+_ALWAYS = ("decoding, first block", "before listing")
 
 
-@pytest.mark.parametrize(
-    "moment", [m if m in _ALWAYS else pytest.param(m, marks=pytest.mark.slow) for m in MOMENTS]
-)
+@pytest.mark.parametrize("moment", [m if m in _ALWAYS else rarely(m) for m in MOMENTS])
 def test_a_killed_build_goes_on_to_the_same_bytes(moment, built, recipe):
     step, done, patch = MOMENTS[moment]
     script = KILLED.format(step=step, done=done, patch=patch)

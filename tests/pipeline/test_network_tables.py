@@ -10,6 +10,7 @@ import pytest
 
 import unitdb
 from tests.pipeline.small import N_TEST, SUBJECTS, contents, edit, lay_out, run
+from tests.rarely import rarely
 from unitdb.activations import Activations
 from unitdb.analysis import (
     average_bh_score,
@@ -323,7 +324,7 @@ def test_controls_say_what_scores_chance_gives():
     assert found["encoding"]["n_units"] == 115
 
 
-@pytest.mark.parametrize(("killed", "size"), [("-repeats.npy", None), ("001-0000.npy", 150)])
+@pytest.mark.parametrize(("killed", "size"), [("-repeats.npy", None), rarely("001-0000.npy", 150)])
 def test_a_lost_or_cut_file_is_made_again_to_the_same_bytes(
     whole, tmp_path, killed, size, monkeypatch
 ):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.pipeline.small import contents, edit, run
+from tests.rarely import rarely
 from unitdb import sealed
 from unitdb.errors import DamagedFileError
 
@@ -83,14 +84,7 @@ def rich(recipe: Path) -> Path:
     before="looked at for its shape alone: the changed number was published",
     now="held to its checksum and computed anew; the release has the same bytes",
 )
-@pytest.mark.parametrize(
-    "kind",
-    [
-        kind if kind in {"accuracies", "staged accuracies"} else pytest.param(kind, marks=slow)
-        for slow in [pytest.mark.slow]
-        for kind in KINDS
-    ],
-)
+@pytest.mark.parametrize("kind", [kind if kind == "accuracies" else rarely(kind) for kind in KINDS])
 def test_a_changed_bit_is_computed_anew(
     kind: str, rich: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.rarely import rarely
 from tests.tiny import INFO, accuracies, stage
 from unitdb.errors import (
     CatalogueError,
@@ -214,13 +215,13 @@ publish_release(root / ".staging" / "tables", root, info=INFO, replace=replace)
 @pytest.mark.parametrize(
     ("before", "step"),
     [
-        pytest.param("new", "SHA256SUMS", marks=pytest.mark.slow),
-        pytest.param("new", "tiny/1.0.0", marks=pytest.mark.slow),
+        rarely("new", "SHA256SUMS"),
+        rarely("new", "tiny/1.0.0"),
         ("new", "releases.json"),
-        pytest.param("replace", "SHA256SUMS", marks=pytest.mark.slow),
+        rarely("replace", "SHA256SUMS"),
         ("replace", ".1.0.0.replaced"),
-        ("replace", "tiny/1.0.0"),
-        pytest.param("replace", "releases.json", marks=pytest.mark.slow),
+        rarely("replace", "tiny/1.0.0"),
+        rarely("replace", "releases.json"),
     ],
 )
 def test_killed_publisher_leaves_old_or_new(
@@ -260,7 +261,7 @@ def test_a_killed_replacement_is_undone_by_the_next_call(
     assert contents(tiny_copy) == before
 
 
-@pytest.mark.parametrize("step", [".1.0.0.replaced", "tiny/1.0.0", "releases.json"])
+@pytest.mark.parametrize("step", [rarely(".1.0.0.replaced"), "tiny/1.0.0", rarely("releases.json")])
 def test_finish_completes_what_a_killed_replacement_left(
     tiny_release: Path, tmp_path: Path, changed_tables: Path, step: str
 ) -> None:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 import unitdb
 from tests.pipeline.small import contents
+from tests.rarely import rarely
 from unitdb.cli import main
 from unitdb.errors import (
     BusyError,
@@ -353,9 +354,7 @@ with holding(Path("lock")):
     before="every later publish failed",
     now="removed under unitdb's own lock, once no program of git works there",
 )
-@pytest.mark.parametrize(
-    "name", ["index.lock", *(pytest.param(name, marks=pytest.mark.slow) for name in _OTHER_LOCKS)]
-)
+@pytest.mark.parametrize("name", ["index.lock", *map(rarely, _OTHER_LOCKS)])
 def test_stale_locks_of_git_are_removed(release: Path, tmp_path: Path, name: str) -> None:
     store = tmp_path / "store"
     init_store(store)
@@ -370,9 +369,7 @@ def test_stale_locks_of_git_are_removed(release: Path, tmp_path: Path, name: str
     before="every later publish failed",
     now="the clone is made anew, from the remote and the releases",
 )
-@pytest.mark.parametrize(
-    "damage", ["objects", *(pytest.param(name, marks=pytest.mark.slow) for name in _OTHER_PARTS)]
-)
+@pytest.mark.parametrize("damage", ["objects", *map(rarely, _OTHER_PARTS)])
 def test_a_damaged_clone_is_made_anew(release: Path, tmp_path: Path, damage: str) -> None:
     bare = tmp_path / "remote.git"
     run("git", "init", "-q", "--bare", str(bare), folder=tmp_path)

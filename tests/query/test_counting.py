@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.rarely import rarely
 from tests.tiny import INFO, accuracies, make_older, stage
 from unitdb.publish import publish_release
 from unitdb.query import (
@@ -169,7 +170,7 @@ def test_an_older_release_counts_means(tiny_copy: Path) -> None:
 @pytest.mark.parametrize(
     "more", [{}, {"everybody": True}, {"preferred": True, "names": {"roi": ["V4"]}}]
 )
-@pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("size", [rarely(1), 3])
 def test_pages_are_those_of_the_whole_selection(
     release: Release, by: str, more: dict, size: int
 ) -> None:

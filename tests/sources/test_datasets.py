@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.rarely import rarely
 from unitdb import programs
 from unitdb.errors import ProgramError, SourceError, UnknownSubjectError
 from unitdb.programs import run
@@ -127,7 +128,7 @@ get("some", DatasetFiles.model_validate_json(sys.argv[1]), data=Path(sys.argv[2]
 """
 
 
-@pytest.mark.parametrize("whole_group", [True, False], ids=["with git-annex", "alone"])
+@pytest.mark.parametrize("whole_group", [True, rarely(False)], ids=["with git-annex", "alone"])
 def test_a_killed_download_goes_on_where_it_stopped(web, tmp_path, whole_group):
     web.files["one.bin"] = noise(1, 20_000_000)
     files = DatasetFiles(download=[large_file(web)])
