@@ -59,6 +59,14 @@ def tiny_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return publish_release(stage(root / ".staging" / "tiny"), root, info=INFO)
 
 
+@pytest.fixture(scope="session")
+def tiny_course_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the tiny release with a time course: read only."""
+    from tests.tiny_course import publish_with_course
+
+    return publish_with_course(tmp_path_factory.mktemp("course"))
+
+
 @pytest.fixture
 def tiny_copy(tiny_release: Path, tmp_path: Path) -> Path:
     """A copy of the tiny release, to damage; its catalogue's root is two folders above."""

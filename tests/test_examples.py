@@ -21,8 +21,33 @@ ROOMS = (
     ".matching",
     ".candidates",
     ".imports",
+    ".reconstruction",
     ".reference",
+    ".sources",
 )
+
+# What an example cannot run on here, or would only repeat, and who shows it instead.
+_NEEDED = {
+    "a release with identification, modulation or pictures: docs/tutorials, tests/pipeline": (
+        "plot.gallery plot.identification plot.identified plot.modulation"
+    ),
+    "a network, a dataset and minutes: README, docs/howto, docs/tutorials": (
+        "score candidates.make_candidates candidates.make_file candidates.find_candidates "
+        "candidates.open_candidates candidates.stored_sets candidates.layer_sha256 "
+        "candidates.CandidateSet nn.most_exciting_images "
+        "nn.load_generator nn.TrainedGenerator nn.Generator.load nn.published_transform"
+    ),
+    "files of a publication or a dataset: docs/howto": (
+        "imports.find_sources imports.import_accuracies imports.read_accuracy "
+        "imports.stage_accuracies imports.LayerAccuracies imports.Layout sources"
+    ),
+    "steps of a build and keys of recipes: docs/design.md, docs/recipes.md": (
+        "reconstruction check_form identity"
+    ),
+    "torch's own methods of a module": "forward train target",
+    "the class of all errors": "UnitdbError",
+}
+WITHOUT = {name for names in _NEEDED.values() for name in names.split()}
 
 
 def public() -> Iterator[tuple[str, object]]:
@@ -48,16 +73,43 @@ def public() -> Iterator[tuple[str, object]]:
 
 
 PUBLIC = dict(public())
+COURSES = ("unitdb.plot.lags", "unitdb.plot.overview", "unitdb.plot.timecourse")
 SHOWN = [path for path, one in PUBLIC.items() if ">>> " in (inspect.getdoc(one) or "")]
 
 
-def test_examples_are_many():
-    assert len(SHOWN) >= 50
+def shown(path: str, one: object) -> bool:
+    """Whether it has an example of its own, or that of its class calls it."""
+    owner, _, name = path.rpartition(".")
+    of_class = inspect.getdoc(PUBLIC.get(owner)) or ""
+    called = ">>> " in of_class and f".{name}(" in of_class.partition("Examples\n---")[2]
+    return path in SHOWN or called
+
+
+def excused(path: str) -> bool:
+    """Whether it, its class, its room, or its own name is in the list."""
+    parts = path.removeprefix("unitdb.").split(".")
+    wholes = {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
+    return bool(WITHOUT & (wholes | {parts[-1]}))
+
+
+def test_what_is_public_has_an_example():
+    functions = {path: one for path, one in PUBLIC.items() if inspect.isfunction(one)}
+    silent = [path for path, one in functions.items() if not (shown(path, one) or excused(path))]
+    assert silent == [], "add an example; tests/test_examples.py lists what cannot have one"
+
+
+def test_no_excuse_is_stale():
+    used = {name for name in WITHOUT if "." in name and f"unitdb.{name}" in SHOWN}
+    known = {name for name in WITHOUT if "." in name and f"unitdb.{name}" not in PUBLIC}
+    assert (used, known) == (set(), set())
 
 
 @pytest.mark.parametrize("path", SHOWN)
-def test_an_example_gives_what_it_says(path, tiny_release):
-    names = {"release": unitdb.open(tiny_release), "unitdb": unitdb, "np": np}
+def test_an_example_gives_what_it_says(path, tiny_release, tmp_path, request):
+    folder = tiny_release
+    if path in COURSES:
+        folder = request.getfixturevalue("tiny_course_release")
+    names = {"release": unitdb.open(folder), "unitdb": unitdb, "np": np, "folder": tmp_path}
     text = inspect.getdoc(PUBLIC[path])
     example = doctest.DocTestParser().get_doctest(text, names, path, None, None)
     printed: list[str] = []

@@ -11,5 +11,11 @@ __all__ = ["data_folder"]
 
 
 def data_folder(data: Path | None = None) -> Path:
-    """The folder given, else ``UNITDB_DATA``, else the user's data folder of this system."""
+    """The folder given, else ``UNITDB_DATA``, else the user's data folder of this system.
+
+    Returns
+    -------
+    Path
+        It need not exist.
+    """
     return data or Path(os.environ.get("UNITDB_DATA") or platformdirs.user_data_path("unitdb"))

@@ -8,21 +8,16 @@ import pandas as pd
 import pytest
 
 from tests.browser.conftest import texts
-from tests.tiny_course import LAYERS, TIMES, publish_with_course
+from tests.tiny_course import LAYERS, TIMES
 from unitdb.browser import report
 from unitdb.browser._course import chance_of, course_rows, lag_points
 from unitdb.release import Release, open_release, order_words
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return publish_with_course(tmp_path_factory.mktemp("course"))
-
-
 @pytest.fixture
-def shown(folder, monkeypatch) -> Release:
-    monkeypatch.setenv("UNITDB_RELEASE", str(folder))
-    return open_release(folder)
+def shown(tiny_course_release, monkeypatch) -> Release:
+    monkeypatch.setenv("UNITDB_RELEASE", str(tiny_course_release))
+    return open_release(tiny_course_release)
 
 
 def test_the_page_shows_courses_lags_and_what_they_tell(shown, visit):
@@ -66,9 +61,9 @@ def test_rows_are_means_over_subjects_with_their_interval(shown):
     assert set(points["control"]) == {"none", "matched"}
 
 
-def test_the_report_has_a_section(folder):
+def test_the_report_has_a_section(tiny_course_release):
     pytest.importorskip("vl_convert")
-    text = report.html(open_release(folder))
+    text = report.html(open_release(tiny_course_release))
     assert "<h2>Time course</h2>" in text
     assert text.count("Identification at each time from onset") == 2
     assert "higher layers come first" in text

@@ -104,6 +104,15 @@ def agreement_intervals(
     ----------
     Horikawa et al. 2019, doi:10.1038/sdata.2019.12 (the correlations); Künsch 1989,
     doi:10.1214/aos/1176347265 (blocks); Efron 1982, doi:10.1137/1.9781611970319 (influence).
+
+    Examples
+    --------
+    >>> from unitdb.analysis import agreement_intervals, channel_blocks
+    >>> unit = np.random.default_rng(0).normal(size=(3, 400))
+    >>> r = 0.3 + 0.1 * unit[0] + 0.05 * unit[1:]
+    >>> (pair,) = agreement_intervals(r, channel_blocks((100, 2, 2)), spearman=False)
+    >>> round(pair.pearson.value, 2), round(pair.pearson.low, 2), round(pair.pearson.high, 2)
+    (0.82, 0.78, 0.85)
     """
     given = np.empty((0, r.shape[-1])) if covariates is None else covariates
     _check(r, given, blocks)
@@ -152,6 +161,15 @@ def agreement_null(
     ------
     AnalysisError
         Shapes that do not agree.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import agreement_null
+    >>> r = np.array([[0.1, 0.2, 0.3, 0.4], [0.1, 0.3, 0.2, 0.4]])
+    >>> controls = np.random.default_rng(0).normal(size=(19, 2, 4))
+    >>> ((pair, p, _),) = agreement_null(r, controls)
+    >>> round(pair.pearson, 2), p
+    (0.8, 0.05)
     """
     if null.ndim != 3 or null.shape[1:] != r.shape:
         raise AnalysisError(f"null has shape {null.shape}; it should be (n_controls, *{r.shape})")
@@ -179,6 +197,14 @@ def cross_correlations(x: NDArray[np.floating], y: NDArray[np.floating]) -> Arra
     -------
     array of shape (n_subjects, n_subjects)
         NaN where a row does not vary.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import cross_correlations
+    >>> x = np.array([[1.0, 2, 3], [3, 2, 1]])
+    >>> cross_correlations(x, x).round(2)
+    array([[ 1., -1.],
+           [-1.,  1.]])
     """
     if x.shape != y.shape:
         raise AnalysisError(f"accuracies of shapes {x.shape} and {y.shape}: the same")

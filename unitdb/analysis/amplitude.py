@@ -61,6 +61,13 @@ class Amplitude:
         Shen, Horikawa, Majima & Kamitani 2019, doi:10.1371/journal.pcbi.1006633, whose SD of a
         convolutional layer is that over space, averaged over channels; about the mean as in
         KamitaniLab/brain-decoding-cookbook-public, ``feature_std_train_mean_center``.
+
+        Examples
+        --------
+        >>> from unitdb.analysis import Amplitude
+        >>> true = Amplitude(mean=np.array([1.0, 3]), about_mean=1.0, raw=1.0)
+        >>> true.matched(np.array([[1.0, 2]]), "mean")
+        array([[2., 4.]])
         """
         if predicted.ndim != 2 or predicted.shape[1:] != self.mean.shape:
             raise AnalysisError(f"predictions of shape {predicted.shape}; {len(self.mean)} units")
@@ -88,6 +95,15 @@ def true_amplitude(features: NDArray[np.floating], mean: Array) -> Amplitude:
     -------
     Amplitude
         Of the true features of the layer.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import true_amplitude
+    >>> true = true_amplitude(np.array([[0.0, 4], [2, 2]]), np.array([1.0, 3]))
+    >>> true.raw, true.about_mean
+    (1.0, 1.0)
+    >>> true.matched(np.array([[1.0, 2]]), "mean")
+    array([[2., 4.]])
     """
     deviations = features - mean
     return Amplitude(

@@ -59,6 +59,12 @@ def best_rois(
     References
     ----------
     Nonaka, Majima, Aoki & Kamitani 2021, doi:10.1016/j.isci.2021.103013.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import best_rois
+    >>> best_rois(np.array([[0.6, 0.1], [0.2, 0.1]]), n_stimuli=50)
+    array([ 0, -1], dtype=int16)
     """
     return Chooser(method, n_stimuli, seed).best(r)
 

@@ -95,6 +95,14 @@ def minimum_p(p: NDArray[np.floating], *, null: Null = "conjunction") -> Array:
     ----------
     Nichols, Brett, Andersson, Wager & Poline 2005, doi:10.1016/j.neuroimage.2004.12.005
     (conjunction null); Friston, Penny & Glaser 2005, doi:10.1016/j.neuroimage.2005.01.013 (global).
+
+    Examples
+    --------
+    >>> from unitdb.analysis import minimum_p
+    >>> minimum_p(np.array([[0.01], [0.2]]))
+    array([0.2])
+    >>> minimum_p(np.array([[0.01], [0.2]]), null="global").round(3)
+    array([0.04])
     """
     if null not in get_args(Null):
         near = closest(str(null), get_args(Null)) or get_args(Null)

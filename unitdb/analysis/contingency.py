@@ -24,6 +24,12 @@ def spearman_of_counts(counts: NDArray[np.number]) -> NDArray[np.float64]:
     -------
     array of shape (...)
         NaN where all cases are of one row or of one column, or there are none.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import spearman_of_counts
+    >>> float(spearman_of_counts(np.array([[5, 0], [0, 5]])))
+    1.0
     """
     n = np.asarray(counts, dtype=np.float64)
     rows, columns = n.sum(axis=-1), n.sum(axis=-2)

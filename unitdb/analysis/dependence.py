@@ -45,6 +45,15 @@ def prediction_correlations(
     ------
     AnalysisError
         Shapes that do not agree.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import prediction_correlations
+    >>> images = np.array(["a", "b", "c"])
+    >>> predicted = np.array([[1.0], [2], [3]])
+    >>> prediction_correlations([predicted, 5 - predicted], [images, images]).round(2)
+    array([[ 1., -1.],
+           [-1.,  1.]])
     """
     shapes = [p.shape for p in predicted]
     if [p.shape[:1] for p in predicted] != [i.shape for i in images] or len(

@@ -43,6 +43,14 @@ class FalseDiscovery:
     ----------
     Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x; Benjamini & Yekutieli 2001,
     doi:10.1214/aos/1013699998 (dependence).
+
+    Examples
+    --------
+    >>> from unitdb.analysis import FalseDiscovery
+    >>> blocks = [np.array([0.01, 0.5]), np.array([0.02, 0.03])]
+    >>> family = FalseDiscovery(blocks)
+    >>> [family.q(p).round(2).tolist() for p in blocks]
+    [[0.04, 0.5], [0.04, 0.04]]
     """
 
     def __init__(

@@ -62,6 +62,13 @@ def group_halves(groups: ArrayLike, *, seed: int | Sequence[int]) -> tuple[Rows,
     ------
     AnalysisError
         Fewer than two groups.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import group_halves
+    >>> one, other = group_halves(["a", "a", "b", "b"], seed=0)
+    >>> len(one), len(other)
+    (2, 2)
     """
     names, of_sample = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < 2:
@@ -106,6 +113,14 @@ def encode_responses(
     ------
     AnalysisError
         Fewer pictures than folds, or no unit that varies.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import encode_responses
+    >>> x = np.random.default_rng(0).normal(size=(60, 5))
+    >>> found = encode_responses([x[:50]], [x[50:]], x[:50, :2], groups=np.arange(50))
+    >>> bool(np.abs(found.predicted - x[50:, :2]).max() < 0.1)
+    True
     """
     names, of_sample = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < _FOLDS:
@@ -147,6 +162,14 @@ def resampled_noise(residuals: Floats, n: int, *, rng: np.random.Generator) -> A
     Returns
     -------
     array of shape (n, n_voxels)
+
+    Examples
+    --------
+    >>> from unitdb.analysis import resampled_noise
+    >>> rng = np.random.default_rng(0)
+    >>> noise = resampled_noise(rng.normal(size=(500, 2)) * [1, 3], 1000, rng=rng)
+    >>> noise.std(axis=0).round(1)
+    array([1. , 2.9])
     """
     centred = residuals - residuals.mean(axis=0)
     mixing = rng.standard_normal((n, len(centred))) / np.sqrt(max(len(centred) - 1, 1))
@@ -175,6 +198,14 @@ def mixed_responses(
     -------
     array of shape (n_stimuli, n_voxels)
         Mean 0 and SD 1 over the rows that train.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import mixed_responses
+    >>> rng = np.random.default_rng(0)
+    >>> brain = mixed_responses([rng.normal(size=(8, 20))], np.arange(8), 3, rng=rng)
+    >>> brain.shape, brain.std(axis=0).round(2)
+    ((8, 3), array([1., 1., 1.]))
     """
     blocks = []
     for place, layer in enumerate(features):

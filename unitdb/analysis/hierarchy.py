@@ -164,6 +164,14 @@ def encoding_bh_score(
     References
     ----------
     Nonaka, Majima, Aoki & Kamitani 2021, doi:10.1016/j.isci.2021.103013.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import encoding_bh_score
+    >>> first = np.array([[0.8] * 20 + [0.2] * 20])
+    >>> accuracies = np.concatenate([first, 1 - first])
+    >>> encoding_bh_score(accuracies, np.repeat([0, 1], 20), n_stimuli=50).score
+    1.0
     """
     r, label = np.asarray(accuracies), np.asarray(rois)
     if r.ndim != 2 or label.shape != r.shape[1:] or label.dtype.kind not in "iu":
@@ -197,6 +205,16 @@ def average_bh_score(decoding: BHScore, encoding: BHScore) -> float:
     ------
     AnalysisError
         The methods differ.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import average_bh_score, bh_score, encoding_bh_score
+    >>> first = np.array([[0.8] * 20 + [0.2] * 20])
+    >>> both = np.concatenate([first, 1 - first])
+    >>> encoding = encoding_bh_score(both, np.repeat([0, 1], 20), n_stimuli=50)
+    >>> decoding = bh_score([both[:, :20], both[:, 20:]], n_stimuli=50)
+    >>> average_bh_score(decoding, encoding)
+    1.0
     """
     if decoding.method != encoding.method:
         raise AnalysisError(

@@ -86,6 +86,16 @@ def bh_interval(
     ----------
     Rao & Wu 1988, doi:10.1080/01621459.1988.10478591; Cameron, Gelbach & Miller 2011,
     doi:10.1198/jbes.2010.07136 (two ways); Satterthwaite 1946, doi:10.2307/3002019.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import bh_interval
+    >>> rng = np.random.default_rng(0)
+    >>> layers = [rng.normal([[0.8 - d], [0.3 + d]], 0.2, size=(2, 40)) for d in (0, 0.1, 0.4)]
+    >>> layers = [np.clip(layer, -0.9, 0.9) for layer in layers]
+    >>> found = bh_interval(layers, n_stimuli=50, over="units", n_layers=3, n_repeats=1)
+    >>> found.low < found.value < found.high
+    True
     """
     layers = checked(accuracies)
     _check(layers, blocks, over, n_bootstrap, confidence)
@@ -108,6 +118,18 @@ class BestTally:
     ----------
     n_stimuli, method, seed
         As of :func:`.bh_score`.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import BestTally
+    >>> early = np.tile([[[0.8], [0.3]]], (2, 1, 20))
+    >>> tally = BestTally(n_stimuli=50)
+    >>> tally.add(early)
+    >>> tally.add(early[:, ::-1])
+    >>> round(tally.score(n_layers=2), 3)
+    1.0
+    >>> round(tally.interval("units", n_layers=2, n_bootstrap=10).value, 3)
+    1.0
     """
 
     def __init__(self, *, n_stimuli: int, method: BHMethod = "corrected", seed: int = 0) -> None:

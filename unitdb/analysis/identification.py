@@ -152,6 +152,13 @@ def pattern_correlation(
     ------
     AnalysisError
         Fewer candidates than images.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import pattern_correlation
+    >>> r, mean = pattern_correlation(np.array([[0.5, 0.1], [0.2, 0.3]]))
+    >>> r, mean.value
+    (array([0.5, 0.3]), 0.4)
     """
     if similarity.ndim != 2 or not 0 < similarity.shape[0] <= similarity.shape[1]:
         raise AnalysisError(f"similarity of shape {similarity.shape}; a candidate for each image")
@@ -177,6 +184,16 @@ class MeanProfile:
     ----------
     n_units : int
         Units that counted so far: those whose predictions and truth vary.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import MeanProfile
+    >>> truth = np.random.default_rng(0).normal(size=(20, 3))
+    >>> profile = MeanProfile(20)
+    >>> profile.add(truth + 1, truth).round(2)
+    array([1., 1., 1.])
+    >>> float(round(profile.mean().value, 2))
+    1.0
     """
 
     def __init__(

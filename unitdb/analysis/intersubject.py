@@ -55,6 +55,13 @@ def intersubject_correlations(r: NDArray[np.floating]) -> list[PairAgreement]:
     References
     ----------
     Horikawa, Aoki, Tsukamoto & Kamitani 2019, doi:10.1038/sdata.2019.12.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import intersubject_correlations
+    >>> (pair,) = intersubject_correlations(np.array([[0.1, 0.2, 0.3], [0.2, 0.3, 0.4]]))
+    >>> pair.n_units, round(pair.pearson, 2), round(pair.spearman, 2)
+    (3, 1.0, 1.0)
     """
     values = np.asarray(r, dtype=np.float64)
     defined = ~np.isnan(values)

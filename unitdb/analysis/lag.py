@@ -61,6 +61,14 @@ def template_lags(curves: NDArray[np.floating], times: NDArray[np.floating]) -> 
     ------
     AnalysisError
         Shapes that disagree, or times that do not ascend.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import template_lags
+    >>> times = np.arange(0.0, 20)
+    >>> curves = [np.exp(-(((times - peak) / 3) ** 2)) for peak in (9, 11)]
+    >>> template_lags(np.array(curves), times).round(1)
+    array([-1.,  1.])
     """
     m, t = np.asarray(curves, dtype=np.float64), np.asarray(times, dtype=np.float64)
     if m.ndim != 2 or t.shape != (m.shape[1],) or not (np.diff(t) > 0).all():
@@ -116,6 +124,12 @@ def peaks(curves: NDArray[np.floating], times: NDArray[np.floating]) -> tuple[Ar
     -------
     times, values : arrays of shape (n_layers,)
         NaN where a curve has no value.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import peaks
+    >>> peaks(np.array([[0.1, 0.4, 0.2]]), np.array([0.0, 2, 4]))
+    (array([2.]), array([0.4]))
     """
     m = np.asarray(curves, dtype=np.float64)
     known = ~np.isnan(m).all(axis=1)
@@ -135,6 +149,13 @@ class Lags:
         Seconds.
     without : array of shape (n_left_out, n_layers)
         Without each in turn; empty where there are fewer than two.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import Lags
+    >>> lags = Lags(lags=np.array([0.5, -0.5]), without=np.array([[0.4, -0.4], [0.6, -0.6]]))
+    >>> [round(found.low, 2) for found in lags.intervals()]
+    [-0.77, -1.77]
     """
 
     lags: Array
@@ -172,6 +193,14 @@ def course_lags(curves: NDArray[np.floating], times: NDArray[np.floating]) -> La
     ------
     AnalysisError
         As of :func:`template_lags`.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import course_lags
+    >>> times = np.arange(0.0, 20)
+    >>> curves = np.array([np.exp(-(((times - peak) / 3) ** 2)) for peak in (9, 11)])
+    >>> course_lags(np.stack([curves, 2 * curves]), times).lags.round(1)
+    array([-1.,  1.])
     """
     m = np.asarray(curves, dtype=np.float64)
     n = len(m) if len(m) > 1 else 0
@@ -199,6 +228,14 @@ def adjusted_lags(lags: Lags, reference: Lags) -> Lags:
     ------
     AnalysisError
         Other numbers of layers or of what is left out.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import Lags, adjusted_lags
+    >>> imagery = Lags(lags=np.array([0.5, -0.5]), without=np.empty((0, 2)))
+    >>> perception = Lags(lags=np.array([0.25, 0.0]), without=np.empty((0, 2)))
+    >>> adjusted_lags(imagery, perception).lags
+    array([ 0.25, -0.5 ])
     """
     for what, mine, other in (
         ("layers", lags.lags, reference.lags),
@@ -249,6 +286,14 @@ def lag_order(lags: Lags, *, confidence: float = 0.95) -> Order:
     -------
     Order
         Slope with its interval, standard error and p.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import Lags, lag_order
+    >>> lags = Lags(lags=np.array([0.5, -0.5]), without=np.array([[0.4, -0.4], [0.6, -0.6]]))
+    >>> order = lag_order(lags)
+    >>> order.slope.value, bool(order.p < 0.05)
+    (-1.0, False)
     """
     depth = np.linspace(0, 1, len(lags.lags))
     slope = _slope(lags.lags, depth)

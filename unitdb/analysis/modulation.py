@@ -72,6 +72,13 @@ def pattern_r(
     References
     ----------
     Abdelhack & Kamitani 2018, doi:10.1523/ENEURO.0443-17.2018 (centred).
+
+    Examples
+    --------
+    >>> from unitdb.analysis import pattern_r
+    >>> predicted, true = np.array([[1.0, 2, 3]]), np.array([[3.0, 4, 8]])
+    >>> pattern_r(predicted, true, mean=np.zeros(3)).round(3)
+    array([0.945])
     """
     p, f = (_normal(x, mean, sd) for x in (predicted, features))
     # Predictions that are the training mean but for rounding say nothing.
@@ -151,6 +158,15 @@ def noise_control(
     References
     ----------
     Abdelhack & Kamitani 2018, and EstimateMatchedNoise.m of KamitaniLab/BlurImageSharpening.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import noise_control
+    >>> shown = np.random.default_rng(0).normal(size=(4, 200))
+    >>> sharp = np.array([True, True, False, False])
+    >>> control = noise_control(shown, shown, sharp=sharp, target=0.5, mean=np.zeros(200))
+    >>> float(control.r_stimulus[:2].mean().round(2))
+    0.5
     """
     if n_draws < 1:
         raise AnalysisError(f"{n_draws} draws of noise; at least 1")
@@ -198,6 +214,18 @@ def null_control(
     ------
     AnalysisError
         As of :func:`noise_control`.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import null_control
+    >>> rng = np.random.default_rng(0)
+    >>> shown = rng.normal(size=(4, 200))
+    >>> noise = rng.normal(size=(5, 4, 200))
+    >>> sharp = np.array([True, True, False, False])
+    >>> given = {"sharp": sharp, "target": 0.5, "mean": np.zeros(200)}
+    >>> found = null_control(shown, noise, shown, shown, **given)
+    >>> float(found.r_original[:2].mean().round(2))
+    0.5
     """
     if not len(noise):
         raise AnalysisError("0 draws of noise; at least 1")

@@ -49,6 +49,12 @@ def channel_blocks(
     ------
     AnalysisError
         The axes do not fit the shape, or are neither given nor usual.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import channel_blocks
+    >>> channel_blocks((2, 1, 3))
+    array([0, 0, 0, 1, 1, 1], dtype=int32)
     """
     channel = _place(shape, axes, "NCD")
     return np.asarray(_flat(shape, units) // channel.step % channel.size, dtype=np.int32)
@@ -79,6 +85,12 @@ def tile_blocks(
     ------
     AnalysisError
         The layer has no map, or the tile no extent; or as :func:`channel_blocks`.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import tile_blocks
+    >>> tile_blocks((1, 2, 4), 2)
+    array([0, 0, 1, 1, 0, 0, 1, 1], dtype=int32)
     """
     if tile < 1:
         raise AnalysisError(f"tiles of {tile}: needs an edge of at least 1")

@@ -50,6 +50,12 @@ def empirical_p(r: NDArray[np.floating], null: NDArray[np.floating]) -> NDArray[
     References
     ----------
     Phipson & Smyth 2010, doi:10.2202/1544-6115.1585.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import empirical_p
+    >>> empirical_p(np.array([0.5]), np.array([[0.1], [0.6], [-0.2]]))
+    array([0.5])
     """
     if null.ndim != r.ndim + 1 or null.shape[1:] != r.shape:
         raise AnalysisError(f"null has shape {null.shape}; it should be (n_controls, *{r.shape})")
@@ -79,6 +85,12 @@ class PooledNull:
     ------
     AnalysisError
         There is none.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import PooledNull
+    >>> PooledNull(np.linspace(-0.2, 0.2, 99)).p(np.array([0.0, 0.5]))
+    array([0.51, 0.01])
     """
 
     def __init__(self, null: NDArray[np.floating]) -> None:
@@ -124,6 +136,14 @@ class StudentisedNull:
     ------
     AnalysisError
         Fewer controls, or no accuracy in them.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import StudentisedNull
+    >>> null = np.random.default_rng(0).normal(size=(3, 200))
+    >>> p = StudentisedNull([null]).p(np.array([50.0]), null[:, :1])
+    >>> bool(p < 0.01)
+    True
     """
 
     def __init__(self, blocks: Iterable[NDArray[np.floating]]) -> None:

@@ -30,6 +30,13 @@ def mean_over_images(
     -------
     Interval
         NaN where no image has a value; low and high are NaN of a single one.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import mean_over_images
+    >>> found = mean_over_images(np.array([0.2, 0.4, np.nan]))
+    >>> round(found.value, 2)
+    0.3
     """
     known = np.asarray(values, dtype=np.float64)
     known = known[~np.isnan(known)]

@@ -40,6 +40,15 @@ class PatternSimilarity:
     ----------
     Horikawa & Kamitani 2017, doi:10.1038/ncomms15037; Shen et al. 2019,
     doi:10.1371/journal.pcbi.1006633 (normalised by unit).
+
+    Examples
+    --------
+    >>> from unitdb.analysis import PatternSimilarity
+    >>> found = PatternSimilarity(n_images=1, n_candidates=2)
+    >>> predicted, candidates = np.array([[1.0, 2, 3]]), np.array([[2.0, 4, 6], [3, 2, 1]])
+    >>> found.add(predicted, candidates)
+    >>> found.similarity().round(2)
+    array([[ 1., -1.]])
     """
 
     def __init__(self, n_images: int, n_candidates: int) -> None:

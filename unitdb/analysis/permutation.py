@@ -46,6 +46,14 @@ def permuted_orders(
     ------
     AnalysisError
         No permutations, or groups of another length.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import permuted_orders
+    >>> orders = permuted_orders(4, 2, seed=0, groups=[0, 0, 1, 1])
+    >>> np.sort(orders[:, :2])
+    array([[0, 1],
+           [0, 1]], dtype=int32)
     """
     if n_permutations < 1 or n_images < 1:
         raise AnalysisError(f"{n_permutations} permutations of {n_images} images; 1 at least")
@@ -100,6 +108,13 @@ def permutation_p(
     References
     ----------
     Phipson & Smyth 2010, doi:10.2202/1544-6115.1585.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import permutation_p, permuted_orders
+    >>> true = np.arange(20.0)[:, None]
+    >>> permutation_p(true + 1, true, permuted_orders(20, 99, seed=0))
+    array([0.01])
     """
     if predicted.ndim != 2 or predicted.shape != true.shape or orders.shape[1:] != true.shape[:1]:
         raise AnalysisError(

@@ -93,6 +93,13 @@ def structural_similarity(found: Values, seen: Values) -> Array:
     References
     ----------
     Wang, Bovik, Sheikh & Simoncelli 2004, doi:10.1109/TIP.2003.819861; computed by scikit-image.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import structural_similarity
+    >>> seen = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)
+    >>> structural_similarity(seen, seen)
+    array([1.])
     """
     from skimage.metrics import structural_similarity as ssim
 
@@ -226,6 +233,13 @@ def identify_pictures(
     References
     ----------
     Shirakawa et al. 2025, doi:10.1016/j.neunet.2025.107515 (what knows the category alone).
+
+    Examples
+    --------
+    >>> from unitdb.analysis import identify_pictures
+    >>> seen = np.random.default_rng(0).normal(size=(4, 50))
+    >>> identify_pictures(seen + 1, seen).top1
+    array([1., 1., 1., 1.])
     """
     a, b = _rows(found, "found"), _rows(candidates, "candidates")
     if found.shape[1:] != candidates.shape[1:]:
@@ -295,6 +309,12 @@ def project(features: Values, training: Values) -> Array:
     References
     ----------
     Otsuka et al. 2025, arXiv:2509.15832.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import project
+    >>> project(np.array([[1.0, 5]]), np.array([[0.0, 2], [4, 2]])).round(2)
+    array([[1., 2.]])
     """
     x, t = _rows(features, "features"), _rows(training, "training")
     if features.ndim != 2 or training.ndim != 2 or x.shape[1] != t.shape[1]:
@@ -345,6 +365,12 @@ def nearest(found: Values, training: Values) -> NDArray[np.intp]:
     ------
     AnalysisError
         Other shapes, or numbers that are not finite.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import nearest
+    >>> nearest(np.array([[1.0, 2, 3]]), np.array([[3.0, 2, 1], [2, 4, 6]]))
+    array([1])
     """
     a, b = _rows(found, "found"), _rows(training, "training")
     if found.shape[1:] != training.shape[1:]:

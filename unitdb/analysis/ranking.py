@@ -133,6 +133,15 @@ class TopUnits:
     ----------
     n_units : int
         Units ranked so far.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import TopUnits
+    >>> top = TopUnits(2)
+    >>> top.add(np.array([[0.1, 0.5]]))
+    >>> top.add(np.array([[0.3, 0.2]]))
+    >>> top.best(0, 2)
+    array([1, 2])
     """
 
     def __init__(self, k: int) -> None:
@@ -213,6 +222,13 @@ def overlap(first: NDArray[np.int64], second: NDArray[np.int64], n_units: int) -
     -------
     Overlap
         Units shared, the number expected by chance, its interval and p.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import overlap
+    >>> found = overlap(np.array([0, 1, 2]), np.array([2, 1, 7]), 30)
+    >>> found.shared, found.chance
+    (2, 0.3)
     """
     import scipy.stats  # takes a second to import
 
@@ -248,6 +264,13 @@ def leave_one_out_overlap(r: NDArray[np.floating], k: int) -> list[Overlap]:
     ------
     AnalysisError
         Fewer than two subjects, or k below 1.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import leave_one_out_overlap
+    >>> r = np.array([[0.1, 0.5, 0.4], [0.2, 0.6, 0.3]])
+    >>> [found.shared for found in leave_one_out_overlap(r, 2)]
+    [2, 2]
     """
     pairs = zip(r, mean_of_others(r), strict=True)
     return [top_overlap(of_subject, others, k) for of_subject, others in pairs]
@@ -270,6 +293,14 @@ def mean_of_others(r: NDArray[np.floating]) -> NDArray[np.float64]:
     ------
     AnalysisError
         Fewer than two subjects.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import mean_of_others
+    >>> mean_of_others(np.array([[0.25], [0.5], [0.75]]))
+    array([[0.625],
+           [0.5  ],
+           [0.375]])
     """
     if r.ndim != 2 or len(r) < 2:
         raise AnalysisError(f"accuracies of shape {r.shape}; at least 2 subjects × units")

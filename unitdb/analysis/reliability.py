@@ -108,6 +108,15 @@ def repeat_reliability(
     ------
     AnalysisError
         Fewer than two presentations, or no splits.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import repeat_reliability
+    >>> rng = np.random.default_rng(0)
+    >>> true = rng.normal(size=(1, 200, 1))
+    >>> repeats = true + rng.normal(size=(4, 200, 1))
+    >>> repeat_reliability(repeats).round(1)
+    array([0.8])
     """
     if repeats.ndim != 3 or len(repeats) < 2 or n_splits < 1:
         raise AnalysisError(
@@ -156,6 +165,14 @@ def subject_reliability(
     ------
     AnalysisError
         Fewer than two subjects, or no splits.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import subject_reliability
+    >>> rng = np.random.default_rng(0)
+    >>> r = rng.normal(size=500) + rng.normal(size=(4, 500))
+    >>> round(subject_reliability(r), 1)
+    0.8
     """
     halves = _Halves.of(r, n_splits, seed)
     r = _of_usual_size(r)
@@ -212,6 +229,15 @@ def subject_reliability_interval(
     References
     ----------
     Künsch 1989, doi:10.1214/aos/1176347265 (blocks).
+
+    Examples
+    --------
+    >>> from unitdb.analysis import subject_reliability_interval
+    >>> rng = np.random.default_rng(0)
+    >>> r = rng.normal(size=500) + rng.normal(size=(4, 500))
+    >>> found = subject_reliability_interval(r, np.arange(500) // 10)
+    >>> found.low < found.value < found.high
+    True
     """
     halves = _Halves.of(r, n_splits, seed)
     draw = BlockBootstrap(n_bootstrap, seed, confidence)

@@ -33,6 +33,13 @@ def activation_covariates(
     References
     ----------
     Vinje & Gallant 2000, doi:10.1126/science.287.5456.1273.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import activation_covariates
+    >>> variance, sparseness = activation_covariates(np.array([[1.0, 0], [1, 0], [1.5, 4]]))
+    >>> sparseness.round(2)
+    array([0.06, 1.  ])
     """
     values, exponent = scaled(np.asarray(y, dtype=np.float64))
     n = len(values)

@@ -54,6 +54,12 @@ def accuracy_p(
     References
     ----------
     Fisher 1915, doi:10.2307/2331838 (exact); Fisher 1921, Metron 1 (z).
+
+    Examples
+    --------
+    >>> from unitdb.analysis import accuracy_p
+    >>> accuracy_p(np.array([0.0, 0.4]), n_images=50).round(4)
+    array([0.5  , 0.002])
     """
     if method not in get_args(Test):
         near = closest(str(method), get_args(Test)) or get_args(Test)
@@ -114,6 +120,15 @@ def combined_accuracy_p(
     References
     ----------
     Stouffer et al. 1949; Strube 1985, doi:10.1037/0033-2909.97.2.334 (dependent tests).
+
+    Examples
+    --------
+    >>> from unitdb.analysis import combined_accuracy_p
+    >>> r = np.array([[0.2], [0.2]])
+    >>> combined_accuracy_p(r, n_images=50).round(3)
+    array([0.024])
+    >>> combined_accuracy_p(r, n_images=50, correlation=np.ones((2, 2))).round(3)
+    array([0.082])
     """
     p = np.maximum(accuracy_p(np.abs(r), n_images=n_images), _SMALLEST)
     z = np.copysign(-scipy.special.ndtri(p), r)

@@ -109,6 +109,16 @@ def course_point(
     ------
     AnalysisError
         Shapes that disagree.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import course_point
+    >>> truth = np.random.default_rng(0).normal(size=(6, 20))
+    >>> scale = {"mean": np.zeros(20), "sd": np.ones(20)}
+    >>> own = np.arange(6)
+    >>> found = course_point(truth + 1, truth, own, shuffled=np.roll(own, 1), seed=[0], **scale)
+    >>> round(found.r.value, 2), found.identification.value
+    (1.0, 1.0)
     """
     if own.shape != predicted.shape[:1] or predicted.shape[1:] != truth.shape[1:]:
         raise AnalysisError(
@@ -294,6 +304,15 @@ def matched_curves(noisy: NDArray[np.floating]) -> Array:
     -------
     array of shape (n_subjects, n_layers, n_times)
         NaN for a layer that no noise brings down.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import NOISES, matched_curves
+    >>> fall = np.linspace(1, 0, len(NOISES))
+    >>> heights = np.array([[0.2], [0.4]])
+    >>> matched_curves((heights * [0.5, 1])[None, :, :, None] * fall).round(2)
+    array([[[0.1, 0.2],
+            [0.1, 0.2]]])
     """
     having = ~np.isnan(noisy).all(axis=(1, 2, 3))
     if not having.any():

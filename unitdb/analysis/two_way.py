@@ -33,6 +33,13 @@ class TwoWay(Interval):
         Degrees of freedom of t.
     confidence : float
         Of the interval.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import TwoWay
+    >>> gain = TwoWay(value=0.3, low=0.08, high=0.52, se=0.1, df=10, confidence=0.95)
+    >>> round(gain.less(0.1, se=0.0).value, 2)
+    0.2
     """
 
     se: float
@@ -88,6 +95,13 @@ def two_way_mean(
     References
     ----------
     Owen 2007, doi:10.1214/07-AOAS122 (the pigeonhole bootstrap).
+
+    Examples
+    --------
+    >>> from unitdb.analysis import two_way_mean
+    >>> found = two_way_mean(np.array([[0.1, 0.3, 0.2], [0.3, 0.5, 0.4]]))
+    >>> round(found.value, 2), found.df
+    (0.3, 1)
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     kept = _useful(values)
@@ -123,6 +137,13 @@ def two_way_difference(
     ------
     AnalysisError
         Other subjects.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import two_way_difference
+    >>> values = np.array([[0.1, 0.3, 0.2], [0.3, 0.5, 0.4]])
+    >>> round(two_way_difference(values, values - 0.1).value, 2)
+    0.1
     """
     if len(values) != len(others):
         raise AnalysisError(f"{len(values)} and {len(others)} subjects: the same are needed")
@@ -155,6 +176,12 @@ def sign_flip_p(values: Array, *, seed: int = 0) -> float:
     -------
     float
         NaN without a subject.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import sign_flip_p
+    >>> sign_flip_p(np.array([0.1, 0.2, 0.3, 0.1, 0.2]))
+    0.03125
     """
     known = values[~np.isnan(values)].astype(np.float64)
     if not len(known):

@@ -59,6 +59,13 @@ def summarise_units(r: NDArray[np.floating]) -> UnitSummary:
     -------
     UnitSummary
         Count, mean, SD, range and rank of each unit.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import summarise_units
+    >>> found = summarise_units(np.array([[0.25, 0.5], [0.75, np.nan]]))
+    >>> found.mean, found.n_subjects
+    (array([0.5, 0.5]), array([2, 1], dtype=int32))
     """
     r = np.asarray(r, dtype=np.float64)
     defined = ~np.isnan(r)
@@ -193,6 +200,13 @@ def lead_over_others(mean: NDArray[np.float32]) -> NDArray[np.float32]:
     -------
     array of shape (n_rois, n_units)
         NaN where the ROI has none, or no other has one.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import lead_over_others
+    >>> lead_over_others(np.array([[0.5], [0.25]], np.float32))
+    array([[ 0.25],
+           [-0.25]], dtype=float32)
     """
     filled = np.where(np.isnan(mean), -np.inf, mean)
     if len(mean) < 2:
@@ -222,6 +236,12 @@ def histogram(
     -------
     bins, counts : arrays of shape (n_bins,)
         The bins that hold any, rising, and how many.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import histogram
+    >>> histogram(np.array([0.251, 0.255, -0.005]))
+    (array([-1, 25], dtype=int32), array([1, 2], dtype=int32))
     """
     defined = np.asarray(r[~np.isnan(r)], dtype=np.float64)
     found = np.clip(np.floor(100 * defined), -limit, limit - 1).astype(np.int64)
@@ -265,6 +285,13 @@ def summarise_layer(r: NDArray[np.floating]) -> LayerSummary:
     -------
     LayerSummary
         Counts, mean, SD and quantiles.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import summarise_layer
+    >>> found = summarise_layer(np.array([0.25, 0.5, np.nan]))
+    >>> found.mean, found.n_units, found.n_undefined
+    (0.375, 3, 1)
     """
     defined = np.asarray(r[~np.isnan(r)], dtype=np.float64)
     probabilities = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -28,6 +28,13 @@ def profile_correlation(
     -------
     array of shape (n_units,)
         NaN where either side is constant (:func:`unitdb.resolution.is_constant`).
+
+    Examples
+    --------
+    >>> from unitdb.decoding import profile_correlation
+    >>> true = np.array([[1.0, 1], [2, 3], [3, 2]])
+    >>> profile_correlation(true[:, ::-1], true)
+    array([0.5, 0.5])
     """
     resolution = resolution_of(true.dtype)
     predicted, true = scaled(predicted)[0], scaled(true)[0]

@@ -67,6 +67,16 @@ def encoding_accuracies(
     References
     ----------
     Nonaka, Majima, Aoki & Kamitani 2021, doi:10.1016/j.isci.2021.103013.
+
+    Examples
+    --------
+    >>> from unitdb.decoding import DecoderSettings, encoding_accuracies
+    >>> x = np.random.default_rng(0).normal(size=(60, 4))
+    >>> splits = [(np.arange(40), np.arange(40, 60))]
+    >>> settings = DecoderSettings(alpha=0.1, n_voxels=None)
+    >>> r = encoding_accuracies([x], x[:, :2], splits, settings)
+    >>> r.shape, bool((r > 0.9).all())
+    ((1, 2), True)
     """
     found = []
     for number, layer in enumerate(activations):

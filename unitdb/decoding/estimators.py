@@ -256,6 +256,14 @@ class SparseLinearDecoder(VoxelDecoder):
     References
     ----------
     Horikawa & Kamitani 2017, doi:10.1038/ncomms15037.
+
+    Examples
+    --------
+    >>> from unitdb.decoding import SparseLinearDecoder
+    >>> x = np.random.default_rng(0).normal(size=(60, 4))
+    >>> decoder = SparseLinearDecoder().fit(x[:40], x[:40, :1])
+    >>> decoder.predict(x[40:]).shape
+    (20, 1)
     """
 
     n_iter_: Rows | int

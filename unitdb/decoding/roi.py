@@ -108,6 +108,15 @@ class RoiDecoder:
     ----------
     Horikawa & Kamitani 2017, doi:10.1038/ncomms15037; Horikawa et al. 2019,
     doi:10.1038/sdata.2019.12.
+
+    Examples
+    --------
+    >>> from unitdb.decoding import DecoderSettings, RoiDecoder
+    >>> x = np.random.default_rng(0).normal(size=(60, 4))
+    >>> splits = [(np.arange(40), np.arange(40, 60))]
+    >>> decoder = RoiDecoder(x, splits, DecoderSettings(alpha=0.1, n_voxels=None))
+    >>> decoder.accuracy(x[:, :2]).round(1)
+    array([1., 1.])
     """
 
     def __init__(
@@ -167,6 +176,14 @@ class RoiDecoder:
         ------
         IllConditionedError
             The penalty is too small for the voxels of a unit; names its column.
+
+        Examples
+        --------
+        >>> from unitdb.decoding import DecoderSettings, RoiDecoder
+        >>> x = np.random.default_rng(0).normal(size=(60, 4))
+        >>> splits = [(np.arange(40), np.arange(40, 60))]
+        >>> RoiDecoder(x, splits, DecoderSettings(n_voxels=None)).predict(x[:, :3]).shape
+        (20, 3)
         """
         predicted = np.empty((len(self.test_rows), y.shape[1]))
 
@@ -247,6 +264,16 @@ class RoiDecoder:
         ------
         IllConditionedError
             The penalty is too small for the voxels of a unit; names its column.
+
+        Examples
+        --------
+        >>> from unitdb.decoding import DecoderSettings, RoiDecoder
+        >>> x = np.random.default_rng(0).normal(size=(60, 4))
+        >>> splits = [(np.arange(40), np.arange(40, 60))]
+        >>> decoder = RoiDecoder(x, splits, DecoderSettings(n_voxels=None))
+        >>> found = decoder.decode(x[:, :3], keep=np.array([1]))
+        >>> found.r.shape, found.predicted.shape
+        ((1, 3), (20, 1))
         """
         found = np.empty((len(self._sets), y.shape[1]))
         predicted = np.empty((len(self.test_rows), len(keep)))

@@ -36,6 +36,14 @@ def per_target(matches: Matches, values: Array) -> Array:
     -------
     array of shape (n_targets,)
         NaN where there is no other image. Targets that many predictions are like are above .5.
+
+    Examples
+    --------
+    >>> from unitdb.matching import match, per_target
+    >>> s = np.array([[0.9, 0.5, 0.2], [0.3, 0.4, 0.8]])
+    >>> found = match(s, candidates=np.array([0, 1]), targets=np.array([0, 1]))
+    >>> per_target(found, np.array([[1.0, 0.0], [0.5, 0.5]]))
+    array([0.5, 0. ])
     """
     others = _others(matches, values)
     return _mean(np.where(others, values, 0.0).sum(axis=0), others.sum(axis=0))
@@ -58,6 +66,14 @@ def exchange_chance(matches: Matches, values: Array) -> float:
     -------
     float
         NaN where all predictions are of one image.
+
+    Examples
+    --------
+    >>> from unitdb.matching import exchange_chance, match
+    >>> s = np.array([[0.9, 0.5, 0.2], [0.3, 0.4, 0.8]])
+    >>> found = match(s, candidates=np.array([0, 1]), targets=np.array([0, 1]))
+    >>> exchange_chance(found, found.rates)
+    0.25
     """
     others = _others(matches, values)
     n = int(others.sum())
@@ -85,6 +101,14 @@ def fold_chance(matches: Matches, values: Array, *, of: NDArray[np.bool_] | None
     -------
     float
         NaN where a fold holds out one target alone, or no prediction can be compared.
+
+    Examples
+    --------
+    >>> from unitdb.matching import fold_chance, match
+    >>> s = np.array([[0.9, 0.5, 0.2], [0.3, 0.4, 0.8]])
+    >>> found = match(s, candidates=np.array([0, 1]), targets=np.array([0, 1]))
+    >>> fold_chance(found, found.rates)
+    0.25
     """
     pairs, known = _within_folds(matches, values)
     known = known if of is None else known & of
@@ -148,6 +172,14 @@ def exchange_p(matches: Matches, *, n_permutations: int = 10_000, seed: int = 0)
     -------
     float
         NaN where there are fewer than two images, or a fold holds out one alone.
+
+    Examples
+    --------
+    >>> from unitdb.matching import exchange_p, match
+    >>> s = np.eye(6) + 0.01 * np.arange(6)
+    >>> found = match(s, candidates=np.arange(6), targets=np.arange(6))
+    >>> exchange_p(found, n_permutations=99)
+    0.01
     """
     rates = matches.rates
     known = ~np.isnan(rates)
@@ -201,6 +233,15 @@ def image_intervals(
     ------
     AnalysisError
         Fewer than two replicates, or a confidence outside 0 and 1.
+
+    Examples
+    --------
+    >>> from unitdb.matching import image_intervals, match
+    >>> s = np.random.default_rng(0).normal(size=(20, 20)) + 2 * np.eye(20)
+    >>> found = match(s, candidates=np.arange(20), targets=np.arange(20))
+    >>> (low, high), _ = image_intervals(found)
+    >>> bool(0.5 < low < high)
+    True
     """
     if n_bootstrap < 2 or not 0 < confidence < 1:
         raise AnalysisError(f"{n_bootstrap} replicates, confidence {confidence}")

@@ -52,6 +52,20 @@ class Matches:
         What each target adds to the candidates below a prediction's own: 1, ½ or 0; 0 for its own.
     counted : array of bool of shape (n, n_targets)
         Targets that are false candidates of a prediction.
+
+    Examples
+    --------
+    >>> from unitdb.matching import Matches, match
+    >>> s = np.array([[0.9, 0.5, 0.2], [0.3, 0.4, 0.8]])
+    >>> found = match(s, candidates=np.array([0, 1]), targets=np.array([0, 1]))
+    >>> found.exchanged_rates("all")
+    array([[1. , 0.5],
+           [0. , 0.5]])
+    >>> found.exchanged_tops(1)
+    array([[1., 0.],
+           [0., 0.]])
+    >>> Matches.concatenate([found, found]).targets
+    array([0, 1, 0, 1])
     """
 
     targets: NDArray[np.intp]
@@ -186,6 +200,16 @@ def match(
     ------
     AnalysisError
         Fewer than two candidates, targets that are no different columns, or other shapes.
+
+    Examples
+    --------
+    >>> from unitdb.matching import match
+    >>> s = np.array([[0.9, 0.5, 0.2], [0.3, 0.4, 0.8]])
+    >>> found = match(s, candidates=np.array([0, 1]), targets=np.array([0, 1]))
+    >>> found.all
+    array([[2, 2],
+           [2, 1],
+           [0, 0]])
     """
     s = np.asarray(similarity, dtype=np.float64)
     own, of = np.asarray(candidates, dtype=np.intp), np.asarray(targets, dtype=np.intp)

@@ -58,6 +58,15 @@ class Compared:
         -------
         int
             At most the units of the layer.
+
+        Examples
+        --------
+        >>> from unitdb.matching import Compared
+        >>> x = np.ones((1, 3))
+        >>> sd = np.array([1, 0, 2])
+        >>> layer = Compared(name="fc", predicted=x, features=lambda start, stop: x, sd=sd)
+        >>> layer.n_units("normalised")
+        2
         """
         if method == "horikawa2017" or self.sd is None:
             return int(self.predicted.shape[1])
@@ -122,6 +131,17 @@ def identify(
     ------
     AnalysisError
         Another method, or as of :func:`.match`.
+
+    Examples
+    --------
+    >>> from unitdb.matching import Compared, Question, identify
+    >>> x = np.random.default_rng(0).normal(size=(4, 30))
+    >>> layer = Compared(name="fc", predicted=x + 1, features=lambda start, stop: x[start:stop])
+    >>> own = np.arange(4)
+    >>> asked = {"seen": Question(rows=slice(0, 4), candidates=own, targets=own)}
+    >>> found = dict(identify([layer], 4, asked, methods=["horikawa2017"], combined=()))
+    >>> found["seen", "fc", "horikawa2017"].rate
+    array([1., 1., 1., 1.])
     """
     for method in methods:
         if method not in METHODS:

@@ -66,6 +66,13 @@ def judged_rate(
     References
     ----------
     Owen (2007), The pigeonhole bootstrap, doi:10.1214/07-AOAS122.
+
+    Examples
+    --------
+    >>> from unitdb.matching import judged_rate
+    >>> found = judged_rate([True, False], images=["a", "b"], raters=["x", "x"])
+    >>> found.rate, found.n_raters
+    (0.5, 1)
     """
     if not len(correct) == len(images) == len(raters) > 0:
         raise QueryError(

@@ -67,6 +67,13 @@ def patterns(
     ------
     AnalysisError
         Other shapes, or an SD that is not above 0: leave such units out.
+
+    Examples
+    --------
+    >>> from unitdb.matching import patterns
+    >>> found = patterns(np.array([[1.0, 2, 3]]))
+    >>> found.means, found.norms.round(2)
+    (array([2.]), array([1.41]))
     """
     if values.ndim != 2:
         raise AnalysisError(f"patterns of shape {values.shape}; they should be patterns × units")
@@ -138,6 +145,13 @@ def similarity(predicted: Patterns, candidates: Patterns) -> Array:
     References
     ----------
     Horikawa & Kamitani 2017, doi:10.1038/ncomms15037.
+
+    Examples
+    --------
+    >>> from unitdb.matching import patterns, similarity
+    >>> predicted = patterns(np.array([[1.0, 2, 3]]))
+    >>> similarity(predicted, patterns(np.array([[2.0, 4, 6], [3, 2, 1]]))).round(2)
+    array([[ 1., -1.]])
     """
     if predicted.n_units != candidates.n_units:
         raise AnalysisError(
@@ -160,6 +174,12 @@ def fisher_mean(similarities: Sequence[Array]) -> Array:
     -------
     array of shape (n_predictions, n_candidates)
         NaN where any layer has none.
+
+    Examples
+    --------
+    >>> from unitdb.matching import fisher_mean
+    >>> fisher_mean([np.array([[0.2]]), np.array([[0.6]])]).round(3)
+    array([[0.42]])
     """
     total = np.zeros_like(similarities[0])
     for s in similarities:
@@ -177,6 +197,18 @@ class Concatenated:
     x = ( z_1 / √n_1, z_2 / √n_2, … ) for layers of n_1, n_2, … units, so that a layer counts by
     what it says and not by its size. Follows from the similarities in each layer, and the means
     and norms of patterns there: nothing is multiplied twice.
+
+    Examples
+    --------
+    >>> from unitdb.matching import Concatenated, patterns, similarity
+    >>> one = patterns(np.eye(3))
+    >>> both = Concatenated()
+    >>> both.add(similarity(one, one), one, one)
+    >>> both.add_moments(similarity(one, one), *[(one.means, one.norms)] * 2, n_units=3)
+    >>> both.similarity().round(2)
+    array([[ 1. , -0.5, -0.5],
+           [-0.5,  1. , -0.5],
+           [-0.5, -0.5,  1. ]])
     """
 
     def __init__(self) -> None:

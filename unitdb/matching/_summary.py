@@ -124,6 +124,15 @@ def summarise(
     -------
     Summary
         Rates with their intervals, chance and p.
+
+    Examples
+    --------
+    >>> from unitdb.matching import match, summarise
+    >>> s = np.random.default_rng(0).normal(size=(20, 20)) + 2 * np.eye(20)
+    >>> found = match(s, candidates=np.arange(20), targets=np.arange(20))
+    >>> summary = summarise(found, 20, n_permutations=99)
+    >>> summary.n, round(summary.rate, 2)
+    (20, 0.91)
     """
     rate, specific = image_intervals(
         matches, n_bootstrap=n_bootstrap, seed=seed, confidence=confidence
@@ -162,6 +171,14 @@ def chance_curve(matches: Matches) -> dict[tuple[str, int], float]:
     dict of (str, int) to float
         By :data:`AMONG` and n, for the :func:`.sizes` of the candidates that the predictions have:
         :func:`.fold_chance` over predictions that have so many. NaN as there.
+
+    Examples
+    --------
+    >>> from unitdb.matching import chance_curve, match
+    >>> s = np.eye(6)
+    >>> found = match(s, candidates=np.arange(6), targets=np.arange(6))
+    >>> round(chance_curve(found)["all", 2], 2)
+    0.4
     """
     pairs = matches.held_out
     found = {}
@@ -191,6 +208,13 @@ def of_counts(
     -------
     dict of str to float
         Columns of the release by name.
+
+    Examples
+    --------
+    >>> from unitdb.matching import of_counts
+    >>> none = np.zeros((3, 2), int)
+    >>> of_counts(np.array([[4, 4], [4, 3], [0, 0]]), none, none, none)["rate"]
+    0.875
     """
     known = every[0] > 0
     every, trained, within, between = (x[:, known] for x in (every, trained, within, between))

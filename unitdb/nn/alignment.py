@@ -85,6 +85,17 @@ class AlignmentLoss(nn.Module):
     via dependence maximization, JMLR 13, 1393–1434, eq. 5 (unbiased HSIC). Székely & Rizzo (2014),
     Partial distance correlation with methods for dissimilarities, Ann. Stat. 42, 2382–2412
     (U-centring).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unitdb import nn
+    >>> teacher = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
+    >>> units = {"1": torch.ones(3, dtype=torch.bool)}
+    >>> loss = nn.AlignmentLoss(units, teacher=teacher, kind="units")
+    >>> target = loss.target(torch.rand(8, 3, 2, 2))
+    >>> abs(round(loss(2 * target + 1, target).item(), 3))
+    0.0
     """
 
     weights: torch.Tensor

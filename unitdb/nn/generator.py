@@ -54,6 +54,18 @@ class Generator:
     ------
     ModelError
         Shapes that do not fit, bounds that exclude the start, or numbers that make no sense.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unitdb import nn
+    >>> network = torch.nn.Sequential(torch.nn.Linear(4, 48), torch.nn.Unflatten(1, (3, 4, 4)))
+    >>> prior = nn.Generator(network, latent=[4])
+    >>> latent = prior.bounded(prior.first(torch.Generator().manual_seed(0)))
+    >>> prior.picture(latent).shape
+    torch.Size([1, 3, 4, 4])
+    >>> prior.stated()["latent"]
+    [4]
     """
 
     def __init__(

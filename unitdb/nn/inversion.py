@@ -174,6 +174,18 @@ def invert(
     Mahendran & Vedaldi (2015), CVPR. Shen, Horikawa, Majima & Kamitani (2019),
     doi:10.1371/journal.pcbi.1006633 (decoded targets; the preset). Ulyanov, Vedaldi & Lempitsky
     (2018), CVPR ("dip"). Otsuka et al. (2025), arXiv:2509.15832 (its restarts).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unitdb import nn
+    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4))
+    >>> units = {"1": torch.ones(4, dtype=torch.bool)}
+    >>> scale = {"mean": (127.0,) * 3, "std": (128.0,) * 3}
+    >>> look = nn.Transform(size=8, crop=1.0, interpolation="bilinear", **scale)
+    >>> found = nn.invert(network, units, np.ones((1, 4)), transform=look, steps=5)
+    >>> found.images.shape
+    (1, 8, 8, 3)
     """
     if transform is None:
         if not isinstance(units, UnitSet):

@@ -155,6 +155,13 @@ class PictureNetwork(nn.Module):
         -------
         tensor of shape (n, channels, size, size)
             0–255.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from unitdb import nn
+        >>> nn.PictureNetwork(5, size=28, channels=1).drawn(torch.zeros(2, 5)).shape
+        torch.Size([2, 1, 28, 28])
         """
         first = self.linear(scores).unflatten(1, (self.coarse, self.side, self.side))
         found: torch.Tensor = self.maps(first) + self.base
@@ -190,6 +197,13 @@ class Critic(nn.Module):
         Kernel, stride and channels of each convolution.
     rng : torch.Generator, optional
         Draws all weights.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unitdb import nn
+    >>> nn.Critic(3).forward(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2])
     """
 
     def __init__(

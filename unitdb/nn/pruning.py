@@ -137,6 +137,17 @@ def prune(
     ----------
     Li, Kadav, Durdanovic, Samet & Graf (2017), Pruning filters for efficient ConvNets, ICLR
     (structured pruning of output channels).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unitdb import nn
+    >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU())
+    >>> mask = torch.zeros(2, 2, 2, dtype=torch.bool)
+    >>> mask[1] = True
+    >>> report = nn.prune(network, {"1": mask}, images=torch.rand(2, 3, 4, 4))
+    >>> report.layers[0].n_channels, report.layers[0].n_kept
+    (2, 1)
     """
     if quota is not None and not 0 < quota <= 1:
         raise QueryError(f"quota is a share of channels, above 0 and at most 1, not {quota!r}")

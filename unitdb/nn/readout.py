@@ -54,6 +54,15 @@ def brain_readout(
         An activation depends on more than its image: on the batch, on chance, on what was before.
     QueryError, UnknownLayerError, ModelError
         As :class:`SelectedActivations`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unitdb import nn
+    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
+    >>> mask = torch.tensor([True, False, True])
+    >>> nn.brain_readout(network, {"1": mask}, torch.zeros(4, 3, 2, 2)).shape
+    torch.Size([4, 2])
     """
     if batch_size < 1:
         raise ActivationsError(f"batch_size must be at least 1, not {batch_size}")

@@ -71,6 +71,21 @@ class SelectedActivations(nn.Module):
         A module does not run exactly once a pass, or ``method="fx"`` and it cannot be traced.
     ActivationsError
         While running: an activation has another shape than the release's, or is no tensor.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unitdb import nn
+    >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU())
+    >>> mask = torch.zeros(2, 2, 2, dtype=torch.bool)
+    >>> mask[1, 0] = True
+    >>> selected = nn.SelectedActivations(network, {"1": mask}).eval()
+    >>> selected(torch.zeros(4, 3, 4, 4)).shape
+    torch.Size([4, 2])
+    >>> selected.unit_ids
+    ('1/4', '1/5')
+    >>> list(selected.split(torch.zeros(4, 2)))
+    ['1']
     """
 
     __jit_unused_properties__ = ("unit_ids",)

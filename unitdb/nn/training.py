@@ -59,6 +59,13 @@ class Training:
         the network at q > 10.
     seed : int
         Of all that is drawn.
+
+    Examples
+    --------
+    >>> from unitdb import nn
+    >>> training = nn.Training(steps=10)
+    >>> training.rate(0) > training.rate(9)
+    True
     """
 
     image: float = 1.0

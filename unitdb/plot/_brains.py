@@ -145,6 +145,12 @@ def timecourse(
     ------
     QueryError
         No row is left, or there is no such column or measure.
+
+    Examples
+    --------
+    >>> from unitdb import plot
+    >>> plot.timecourse(release, roi="V4").get_title()
+    'SIMULATED: imagery from V4'
     """
     if measure not in _COURSES:
         raise QueryError(f"measure={measure!r} is none of {', '.join(_COURSES)}")
@@ -195,6 +201,12 @@ def lags(
     ------
     QueryError
         No row is left, or there is no such column.
+
+    Examples
+    --------
+    >>> from unitdb import plot
+    >>> plot.lags(release, roi="V4").get_ylabel()
+    'Lag (s); below 0: earlier'
     """
     rows = _chosen(release, "lag", {"roi": roi, "control": control, **where})
     axes = ax if ax is not None else new(4.2, 3.6)

@@ -38,6 +38,12 @@ def overview(release: Release, *, roi: str, **where: Any) -> Figure:
     QueryError
         The release has none of these tables, one has no row of this ROI, or several test sets,
         of which each panel shows one: draw the panels alone.
+
+    Examples
+    --------
+    >>> from unitdb import plot
+    >>> len(plot.overview(release, roi="V4").axes)
+    2
     """
     panels: list[Callable[[Axes], object]] = []
     if "identification_summary" in release.tables:

@@ -58,6 +58,11 @@ class Selection:
         -------
         str
             Text to read; its form is DuckDB's.
+
+        Examples
+        --------
+        >>> "mean_r" in release.units(roi="V4").explain()
+        True
         """
         text, parameters = self._compiled()
         return f"{self.sql}\n\n{explain_sql(self.source.connect(), text, parameters)}"
@@ -135,6 +140,11 @@ class Selection:
         -------
         pyarrow.RecordBatchReader
             Batches of at most ``size`` rows, read when they are asked for.
+
+        Examples
+        --------
+        >>> release.units(roi="V4").to_reader().read_all().num_rows
+        56
         """
         import pyarrow as pa
 
@@ -154,6 +164,10 @@ class Selection:
         ----------
         destination : path or binary file
             A path is written atomically: all rows or no file.
+
+        Examples
+        --------
+        >>> release.units(roi="V4").top(3).to_csv(folder / "v4.csv")
         """
         self.write(destination, format="csv")
 
@@ -176,6 +190,10 @@ class Selection:
         ------
         QueryError
             Another format, or a path that ends in none of them.
+
+        Examples
+        --------
+        >>> release.units(roi="V4").write(folder / "v4.parquet")
         """
         export.writer(destination, format)(self.to_reader(ordered=True), destination)
 
@@ -199,6 +217,12 @@ class Selection:
         QueryError
             ``size`` is not a positive integer, or ``after`` is not of a selection that is sorted
             like this one.
+
+        Examples
+        --------
+        >>> page = release.units(roi="V4").sort("mean_r").page(3)
+        >>> len(page.rows)
+        3
         """
         size = positive(size, "page() takes a positive number of rows")
         rows = self._relation
@@ -238,6 +262,13 @@ class Selection:
         -------
         dict of str to pandas.DataFrame
             For each column, its names (for ``layer``, with their ``model``) and ``n_rows``.
+
+        Examples
+        --------
+        >>> release.units(roi="V4").facets("layer")["layer"]
+          model  layer  n_rows
+        0   net  conv1      36
+        1   net     fc      20
         """
         return facets(self._summary, columns)
 
@@ -261,6 +292,11 @@ class Selection:
             Another column; names the nearest.
         QueryError
             The column is not known over some subjects alone.
+
+        Examples
+        --------
+        >>> release.units(roi="V4").histogram().columns.tolist()
+        ['dataset', 'condition', 'model', 'layer', 'roi', 'bin', 'n_units']
         """
         self._check_known(by)
         return binned(self._summary, by)
@@ -294,6 +330,11 @@ class Selection:
         ------
         QueryError
             It is not known which axis of a layer counts channels.
+
+        Examples
+        --------
+        >>> release.units(dataset="sim-a", roi="V4", layer="conv1").by_channel()["n_units"].tolist()
+        [9, 9]
         """
         self._check_axes()
         return summarise(self._summary, channel=channel(self.source))
@@ -345,6 +386,13 @@ class Selection:
             Another format, or the units are of several models.
         MissingExtraError
             ``pt``, and torch is not installed.
+
+        Examples
+        --------
+        >>> units = release.units(dataset="sim-a", roi="V4", layer="conv1").top(3)
+        >>> units.write_masks(folder / "v4.npz")
+        >>> int(np.load(folder / "v4.npz")["conv1"].sum())
+        3
         """
         to = Path(destination) if isinstance(destination, str) else destination
         maskfiles.write_masks(self, to, format)
@@ -374,6 +422,12 @@ class Selection:
             such.
         MissingExtraError
             torch is not installed.
+
+        Examples
+        --------
+        >>> units = release.units(dataset="sim-a", roi="V4", layer="conv1")
+        >>> {layer: mask.tolist() for layer, mask in units.channels().items()}
+        {'conv1': [0, 1]}
         """
         return tensors.channels(self, min_units=min_units, min_share=min_share)
 
@@ -412,6 +466,12 @@ class Selection:
             Names the nearest numeric columns.
         MissingExtraError
             torch is not installed.
+
+        Examples
+        --------
+        >>> units = release.units(dataset="sim-a", roi="V4", layer="conv1").top(2)
+        >>> {layer: tuple(weights.shape) for layer, weights in units.weights().items()}
+        {'conv1': (2, 3, 3)}
         """
         return tensors.weights(self, by, over=over, missing=missing)
 
@@ -458,6 +518,11 @@ class Selection:
         -------
         pyarrow.Table
             The rows of the SELECT.
+
+        Examples
+        --------
+        >>> release.units(roi="V4").top(3).read_over("SELECT count(*) AS n FROM ({})").to_pydict()
+        {'n': [3]}
         """
         return self._read(self._relation.over(template), self._relation.parameters)
 

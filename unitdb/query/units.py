@@ -489,6 +489,11 @@ UnknownRoiError, UnknownSubjectError
             The column is not known over some subjects.
         UnknownColumnError
             Names the nearest numeric columns.
+
+        Examples
+        --------
+        >>> release.units(roi="V4").sort("sd_r").to_pandas()["sd_r"].is_monotonic_decreasing
+        True
         """
         check_numeric(by)
         self._check_known(by)

@@ -79,7 +79,13 @@ class TrainStep:
     code: str
 
     def is_done(self) -> bool:
-        """Whether the result is there, as it was written, and of the right shape."""
+        """Whether the result is there, as it was written, and of the right shape.
+
+        Returns
+        -------
+        bool
+            True where nothing is left to do.
+        """
         shape = (len(self.pictures), self.side**2 * self.channels)
         return sealed_shape(self.target) == shape
 
@@ -172,7 +178,13 @@ class GatherStep:
     code: str
 
     def is_done(self) -> bool:
-        """Whether the result is there, as it was written, and of the right shape."""
+        """Whether the result is there, as it was written, and of the right shape.
+
+        Returns
+        -------
+        bool
+            True where nothing is left to do.
+        """
         shape = (len(self.pictures), len(self.parts) * self.n_pixels)
         return sealed_shape(self.target) == shape
 

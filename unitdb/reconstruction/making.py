@@ -82,7 +82,13 @@ class PictureStep:
         return self.target.with_suffix(".npy")
 
     def is_done(self) -> bool:
-        """Whether the pictures are there, as they were written."""
+        """Whether the pictures are there, as they were written.
+
+        Returns
+        -------
+        bool
+            True where nothing is left to do.
+        """
         return is_sealed(self.target)
 
     def run(self) -> None:
@@ -200,7 +206,13 @@ class Made:
 
 
 def read_pictures(steps: list[PictureStep]) -> Made:
-    """Pictures of all tiles of a source."""
+    """Pictures of all tiles of a source.
+
+    Returns
+    -------
+    Made
+        In the order of the tiles.
+    """
     pictures = np.concatenate([read_npy(step.pictures) for step in steps])
     told = [json.loads(read_text(step.target)) for step in steps]
     if "loss" not in told[0]:

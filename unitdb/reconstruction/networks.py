@@ -57,7 +57,13 @@ class NetworkSource:
         layers: tuple[str, ...],
         size: int | None = None,
     ) -> NetworkSource:
-        """What a network that is here is made from, for workers elsewhere."""
+        """What a network that is here is made from, for workers elsewhere.
+
+        Returns
+        -------
+        NetworkSource
+            It can be pickled.
+        """
         return cls(
             spec=model.spec,
             folder=folder,
@@ -72,6 +78,11 @@ class NetworkSource:
 
         Before threads share the work it is called once where they start: to make a network draws
         from torch's own chance, which others are watched for meanwhile.
+
+        Returns
+        -------
+        LoadedModel
+            The same one when a thread asks again.
 
         Raises
         ------
@@ -103,7 +114,13 @@ class NetworkSource:
 
 
 def look_of(loaded: LoadedModel) -> Transform:
-    """What a network takes of a picture, as :mod:`unitdb.nn` has it."""
+    """What a network takes of a picture, as :mod:`unitdb.nn` has it.
+
+    Returns
+    -------
+    Transform
+        For :func:`unitdb.nn.invert` and others.
+    """
     from unitdb.nn import Transform
 
     shown = loaded.spec.preprocessing

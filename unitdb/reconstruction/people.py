@@ -52,7 +52,13 @@ class Person:
         return tuple(np.unique(self.targets[train]).tolist())
 
     def same_pictures(self, other: Person) -> bool:
-        """Whether the same samples train and are held out."""
+        """Whether the same samples train and are held out.
+
+        Returns
+        -------
+        bool
+            One set of targets serves both.
+        """
         return self.targets.tolist() == other.targets.tolist() and all(
             np.array_equal(a, b)
             for own, its in zip(self.splits, other.splits, strict=False)
@@ -64,6 +70,11 @@ def people_of(
     spec: ReconstructionSpec, dataset: DatasetInput, condition: str, *, seed: int
 ) -> list[Person]:
     """Whose pictures a method makes: the mean first, then people in the order of the dataset.
+
+    Returns
+    -------
+    list of Person
+        The mean where it is asked for, or can be made of several people.
 
     Raises
     ------

@@ -92,7 +92,13 @@ class ScoreStep:
     code: str
 
     def is_done(self) -> bool:
-        """Whether the scores are there, as they were written."""
+        """Whether the scores are there, as they were written.
+
+        Returns
+        -------
+        bool
+            True where nothing is left to do.
+        """
         return is_sealed(self.target)
 
     def run(self) -> None:

@@ -30,6 +30,11 @@ def seen_pictures(
     """Stimuli cut and made small as the network has them; grey where reconstructions are.
 
     Without a network it is the middle of each.
+
+    Returns
+    -------
+    array of shape (n, side, side, 3)
+        uint8, RGB; grey ones have three equal channels.
     """
     found = np.empty((len(rows), size, size, 3), dtype=np.uint8)
     for place, row in enumerate(rows):
@@ -46,7 +51,13 @@ def seen_pictures(
 
 
 def resized(pictures: Pictures, side: int) -> Pictures:
-    """Pictures of another size, by Pillow's bicubic filter."""
+    """Pictures of another size, by Pillow's bicubic filter.
+
+    Returns
+    -------
+    array of shape (n, side, side, 3)
+        uint8, RGB; grey ones have three equal channels.
+    """
     if pictures.shape[1:3] == (side, side):
         return pictures
     small = [

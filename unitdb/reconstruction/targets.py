@@ -116,7 +116,13 @@ class TargetStep:
     code: str
 
     def is_done(self) -> bool:
-        """Whether the result is there, as it was written, and of the right shape."""
+        """Whether the result is there, as it was written, and of the right shape.
+
+        Returns
+        -------
+        bool
+            True where nothing is left to do.
+        """
         return sealed_shape(self.target) == (len(self.pictures), self._n_units)
 
     @property

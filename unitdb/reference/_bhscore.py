@@ -82,6 +82,12 @@ def bhscore() -> pd.DataFrame:
         activations are added to or joined with those of an earlier layer. Missing where the source
         of the architecture does not state it (:func:`bhscore_properties`). The citation stands in
         ``attrs``.
+
+    Examples
+    --------
+    >>> from unitdb import reference
+    >>> reference.bhscore().loc[0, ["dnn", "bh_decoding"]].tolist()
+    ['VGG-S', np.float64(0.5367787736852041)]
     """
     found = _read("bhscore.csv").sort_values("bh_average", ascending=False, ignore_index=True)
     found.insert(0, "rank", found.index + 1)
@@ -99,6 +105,12 @@ def bhscore_layers() -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``dnn``; ``directory``, where the published archive has it; ``layer_index``; ``layer``.
+
+    Examples
+    --------
+    >>> from unitdb import reference
+    >>> reference.bhscore_layers().columns.tolist()
+    ['dnn', 'directory', 'layer_index', 'layer']
     """
     return _cited(_read("bhscore_layers.csv"))
 
@@ -110,6 +122,12 @@ def bhscore_properties() -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``dnn``; ``property``, as a column of :func:`bhscore`; ``value``; ``source``.
+
+    Examples
+    --------
+    >>> from unitdb import reference
+    >>> reference.bhscore_properties().columns.tolist()
+    ['dnn', 'property', 'value', 'source']
     """
     return _cited(_read("bhscore_properties.csv"))
 
@@ -124,6 +142,12 @@ def bhscore_correlations() -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``property``, ``score``, ``spearman``, ``n`` (networks).
+
+    Examples
+    --------
+    >>> from unitdb import reference
+    >>> reference.bhscore_correlations().columns.tolist()
+    ['property', 'score', 'spearman', 'n']
     """
     import pandas as pd
 

@@ -64,6 +64,16 @@ class Catalogue:
     root : Path, optional
         The folder that holds ``releases.json`` and the releases; :func:`default_root` where it is
         not given. Read anew by each call.
+
+    Examples
+    --------
+    >>> catalogue = unitdb.Catalogue(release.path.parent.parent)
+    >>> [(entry.name, entry.version) for entry in catalogue.entries()]
+    [('tiny', '1.0.0')]
+    >>> catalogue.resolve("tiny").name
+    '1.0.0'
+    >>> sorted(catalogue.contents())
+    ['catalogue', 'releases']
     """
 
     def __init__(self, root: str | Path | None = None) -> None:
@@ -84,6 +94,12 @@ class Catalogue:
         ------
         CatalogueError
             ``releases.json`` is damaged.
+
+        Examples
+        --------
+        >>> catalogue = unitdb.Catalogue(release.path.parent.parent)
+        >>> [(entry.name, entry.version) for entry in catalogue.entries()]
+        [('tiny', '1.0.0')]
         """
         return [
             entry_of(self.root, name, version, release)
@@ -109,6 +125,11 @@ class Catalogue:
             It is listed, and its folder is not there; names the command that gets it.
         CatalogueError
             ``releases.json`` is damaged.
+
+        Examples
+        --------
+        >>> unitdb.Catalogue(release.path.parent.parent).resolve("tiny@latest").name
+        '1.0.0'
         """
         needed = reference.partition("@")[0]
         releases, where = self.contents(needed=needed)["releases"], f"catalogue {self.root}"
@@ -142,6 +163,12 @@ class Catalogue:
         ------
         CatalogueError
             ``releases.json`` is damaged.
+
+        Examples
+        --------
+        >>> catalogue = unitdb.Catalogue(release.path.parent.parent)
+        >>> list(catalogue.contents()["releases"])
+        ['tiny']
         """
         contents = self.listed(needed=needed)
         releases = contents["releases"]
@@ -189,6 +216,11 @@ class Catalogue:
         ------
         CorruptReleaseError
             Its ``datapackage.json`` cannot be read, or is of another release than the folder.
+
+        Examples
+        --------
+        >>> unitdb.Catalogue(release.path.parent.parent).describe(release.path)["title"]
+        'A tiny release (simulated)'
         """
         manifest = read_manifest(folder)
         if (manifest.name, manifest.version) != (folder.parent.name, folder.name):
@@ -210,6 +242,11 @@ class Catalogue:
         -------
         dict
             Releases, versions, retractions and errata, as JSON has them.
+
+        Examples
+        --------
+        >>> unitdb.Catalogue(release.path.parent.parent).listed().keys()
+        dict_keys(['catalogue', 'releases'])
         """
         path = self.root / CATALOGUE
         check_downloaded(self.root, [CATALOGUE])

@@ -112,6 +112,13 @@ def fetch(
         The release is not signed by ``key``.
     CatalogueError
         The source's ``releases.json`` is damaged.
+
+    Examples
+    --------
+    >>> catalogue = str(release.path.parent.parent)
+    >>> path = unitdb.fetch("tiny", source=catalogue, releases=folder)
+    >>> unitdb.open(path).label
+    'tiny@1.0.0'
     """
     root = Catalogue(releases).root
     listed = parse_catalogue(

@@ -67,6 +67,11 @@ class Images(Tables):
             No such name; gives the nearest.
         QueryError
             The release has several datasets, and none is named.
+
+        Examples
+        --------
+        >>> release.kept("net/fc", dataset="sim-a")
+        ['net/fc/3']
         """
         name = only(self._source, "dataset", dataset)
         model, layer, _ = parse_unit(f"{layer}/0", self.layers, where=f"release {self.label}")
@@ -114,6 +119,12 @@ UnknownSubjectError
         QueryError
             The unit is not written so, or the release has several datasets or conditions, and none
             is named.
+
+        Examples
+        --------
+        >>> found = release.predictions("net/fc/3", dataset="sim-a", roi="V1")
+        >>> found.columns.tolist()
+        ['roi', 'subject', 'stimulus', 'activation', 'predicted']
         """
         names = (only(self._source, "dataset", dataset), only(self._source, "condition", condition))
         for column, name in (("roi", roi), ("subject", subject)):
@@ -342,6 +353,11 @@ UnknownDatasetError, UnknownConditionError, UnknownRoiError, UnknownSubjectError
         ------
         NotKeptError, UnknownDatasetError, UnknownLayerError, QueryError
             As of :meth:`predictions`; also where ``n`` is not a positive number.
+
+        Examples
+        --------
+        >>> release.stimuli("net/fc/3", 2, dataset="sim-a").columns.tolist()
+        ['stimulus', 'split', 'activation', 'thumbnail']
         """
         if n is not None:
             n = positive(n, "stimuli() takes a positive number of pictures")

@@ -192,6 +192,11 @@ UnknownRoiError, UnknownSubjectError
         QueryError
             The unit is not written so, or the release has several datasets or conditions, and none
             is named.
+
+        Examples
+        --------
+        >>> release.similar("net/fc/3", 2, dataset="sim-a")["unit_id"].tolist()
+        ['net/fc/1', 'net/fc/9']
         """
         n = positive(n, "similar() takes a positive number of units")
         names = (only(self._source, "dataset", dataset), only(self._source, "condition", condition))
@@ -284,6 +289,12 @@ UnknownRoiError, UnknownSubjectError
             The unit is not written so.
         UnknownLayerError
             No such layer; gives the nearest.
+
+        Examples
+        --------
+        >>> found = release.explainable("net/fc/3")
+        >>> bool((found["explainable_r"] == found["r"] / found["ceiling"]).all())
+        True
         """
         where = f"release {self.label}"
         model, layer, index = parse_unit(unit, self.layers, where=where)
@@ -321,6 +332,11 @@ UnknownRoiError, UnknownSubjectError
             No such name; gives the nearest.
         QueryError
             The release has several datasets or conditions, and none is named.
+
+        Examples
+        --------
+        >>> release.accuracies("net", "fc", "V1", dataset="sim-a").columns.tolist()
+        ['S1', 'S2', 'S3']
         """
         where = f"release {self.label}"
         names = {"dataset": dataset, "condition": condition, "model": model}
@@ -381,6 +397,12 @@ UnknownRoiError, UnknownSubjectError
         ------
         QueryError
             ``bins`` is not a positive number; and as of :meth:`accuracies`.
+
+        Examples
+        --------
+        >>> counts, edges = release.scatter("net", "fc", "V1", "S1", "S2", dataset="sim-a", bins=4)
+        >>> counts.shape, edges.shape
+        ((4, 4), (5,))
         """
         if type(bins) is not int or not 0 < bins <= 4096:
             raise QueryError(f"bins={bins!r} is not a number from 1 to 4096")
@@ -422,6 +444,11 @@ UnknownRoiError, UnknownSubjectError
             No such name; gives the nearest.
         QueryError
             The release has several datasets or conditions, and none is named.
+
+        Examples
+        --------
+        >>> release.distribution("net", layer="fc", dataset="sim-a").columns.tolist()
+        ['layer', 'roi', 'lower', 'n_units']
         """
         source = self._source
         layers = expand_globs(layer, source.known["layer"], where=f"release {self.label}")
@@ -443,6 +470,12 @@ UnknownRoiError, UnknownSubjectError
         -------
         Trace
             Accuracies of the unit, their builds, and the files that these have read.
+
+        Examples
+        --------
+        >>> trace = release.trace("net/fc/3", roi="V1")
+        >>> [row["subject"] for row in trace.accuracies if row["dataset"] == "sim-a"]
+        ['S1', 'S2', 'S3']
         """
         from unitdb.release.trace import trace
 

@@ -44,6 +44,11 @@ def open_release(path_or_name: str | Path, *, releases: str | Path | None = None
         It follows a newer schema than this version of unitdb reads.
     CatalogueError
         ``releases.json`` is damaged.
+
+    Examples
+    --------
+    >>> unitdb.open(release.path).label
+    'tiny@1.0.0'
     """
     if is_address(path_or_name):
         return _warned(Release(path_or_name))

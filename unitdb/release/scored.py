@@ -35,6 +35,13 @@ class Score:
         The release behind it.
     dataset, condition, network : str
         Whose figures they are, by their names in the release.
+
+    Examples
+    --------
+    >>> from unitdb.release import score_of
+    >>> found = score_of(release, dataset="sim-a", condition="perception", model="net")
+    >>> found.words()[0]
+    'BH score 0.052 (decoding-based, corrected)'
     """
 
     release: Release
@@ -219,10 +226,8 @@ class Score:
         place = "Beside the published: none; by their method no unit has a best ROI."
         if self.placement is not None:
             place = f"Beside the published: {self.placement}. {self.caveat}"
-        return [
-            f"BH score {self.value:.3f} (95 % {low:.3f} to {high:.3f}; decoding-based, corrected)",
-            place,
-        ]
+        interval = f"95 % {low:.3f} to {high:.3f}; " if low == low else ""
+        return [f"BH score {self.value:.3f} ({interval}decoding-based, corrected)", place]
 
     @property
     def _where(self) -> dict[str, str]:

@@ -148,6 +148,11 @@ class Tables:
         -------
         str
             One entry.
+
+        Examples
+        --------
+        >>> print(release.bibtex().splitlines()[0])
+        @misc{tiny-1.0.0,
         """
         about = self._manifest
         return bibtex(
@@ -183,6 +188,11 @@ class Tables:
         ------
         CatalogueError
             ``releases.json`` is damaged.
+
+        Examples
+        --------
+        >>> release.listed().version
+        '1.0.0'
         """
         root = self._storage.root()
         if root is None:
@@ -388,6 +398,10 @@ class Tables:
             No such table; names the nearest.
         QueryError
             Another format, or a path that ends in none of them.
+
+        Examples
+        --------
+        >>> release.export("layers", folder / "layers.csv")
         """
         if table not in self.views:
             self._check_table(table)
@@ -410,6 +424,10 @@ class Tables:
         ------
         FetchError
             The release is read from the web.
+
+        Examples
+        --------
+        >>> release.to_duckdb(folder / "release.duckdb")
         """
         files = {
             table: [str(self.path / file) for file in paths]
@@ -471,6 +489,11 @@ class Tables:
         -------
         Report
             Rows read of each table, and the checks.
+
+        Examples
+        --------
+        >>> release.verify().n_files > 0
+        True
         """
         from unitdb.verification import verify
 
@@ -496,6 +519,11 @@ class Tables:
         -------
         duckdb.DuckDBPyConnection
             A connection with the tables and views; the caller closes it.
+
+        Examples
+        --------
+        >>> release.connect().execute("SELECT count(*) FROM layers").fetchone()
+        (2,)
         """
         return connect(
             {

@@ -162,6 +162,11 @@ def _said(line: dict[str, Any]) -> str:
 def states(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[FileState]:
     """What is here of an installed dataset, without looking into the files.
 
+    Returns
+    -------
+    list of FileState
+        Of all files, those that are not here too.
+
     Raises
     ------
     SourceError
@@ -175,6 +180,11 @@ def check(name: str, files: DatasetFiles, *, data: Path | None = None) -> list[F
     """Read all that is here again, and compare it with its checksum.
 
     git-annex sets a damaged file aside, so that the next :func:`get` downloads it anew.
+
+    Returns
+    -------
+    list of FileState
+        Of all files, those that are not here too.
 
     Raises
     ------
