@@ -36,6 +36,18 @@ from unitdb.publish import ReleaseInfo, write_partition, write_table
 from unitdb.schema import TABLES, frictionless, tables_of
 
 KEPT = {"conv1": (7, 13), "fc": (3,)}
+CLASSES = [
+    "tabby",
+    "tiger cat",
+    "fox",
+    "zebra",
+    "snail",
+    "drum",
+    "lemon",
+    "bagel",
+    "crane",
+    "well*",
+]
 SIGNIFICANCE = '{"over_subjects":"stouffer, correlated by intersubject.prediction_r","test":"t"}'
 BUILDS = {"sim-a": "0123456789ab", "sim-b": "ba9876543210"}
 SHA = "0" * 64
@@ -233,6 +245,7 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
             "shape": list(shape),
             "axes": usual_axes(shape),
             "n_units": int(np.prod(shape)),
+            "classes": CLASSES if layer == "fc" else None,
         }
         for depth, (layer, shape) in enumerate(SHAPES.items())
     ]

@@ -228,7 +228,10 @@ def test_a_gallery_shows_what_units_like(shown: Release, visit) -> None:
     rows = shown.units(dataset="sim-a", roi="V4").sort("mean_r").page(24).rows
     links = [one.proto for one in app.get("page_link") if "unit=net" in one.proto.query_string]
     names = [link.label for link in links if not link.label.startswith("Open")]
-    assert names == [unit.partition("/")[2] for unit in rows["unit_id"]]
+    assert [name.partition(" · ")[0] for name in names] == [
+        unit.partition("/")[2] for unit in rows["unit_id"]
+    ]
+    assert "fc/3 · zebra" in names
     assert all("roi=V4" in link.query_string for link in links)
     bodies = [one.proto.body for one in app.get("html") if "display:flex" in one.proto.body]
     kept = {"net/conv1/7", "net/conv1/13", "net/fc/3"}
@@ -285,7 +288,8 @@ def test_a_gallery_shows_all_of_its_page(shown: Release, visit) -> None:
     for _ in range(2):
         bodies = [one for one in app.get("html") if "display:flex" in one.proto.body]
         links = [one.proto for one in app.get("page_link") if "unit=net" in one.proto.query_string]
-        seen += [one.label for one in links if not one.label.startswith("Open")]
+        labels = [one.label.partition(" · ")[0] for one in links]
+        seen += [label for label in labels if not label.startswith("Open")]
         assert len(bodies) == 24
         assert "24 rows on this page; *Next page* has more" in texts(app)
         next(b for b in app.button if b.label == "Next page").click().run()

@@ -118,6 +118,7 @@ def load_model(
         with features_last(network) as last:
             moves = AxesMoved()
             shapes, precisions = _measure(network, taps, spec, moves.noted)
+        _check_classes(spec, shapes)
         _check_steady(network, spec)
         checked_on = check_classification(network, taps, spec)
     weights = weights_sha256(network)
@@ -162,6 +163,16 @@ def load_model(
         model_sha256=content_sha256(identity),
         checked_on=checked_on,
     )
+
+
+def _check_classes(spec: ModelSpec, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    for layer, names in spec.classes.items():
+        n_units = math.prod(shapes[layer])
+        if len(names) != n_units:
+            raise ModelError(
+                f"model {spec.name!r}: classes: {len(names)} names of layer {layer!r}, which has "
+                f"{n_units} units"
+            )
 
 
 def _find_taps(network: nn.Module, spec: ModelSpec) -> dict[str, Tap]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -47,6 +48,7 @@ Factory = Annotated[
 ]
 """``package.module:callable``, or ``file.py:callable`` with the file inside the recipe's folder."""
 
+ClassName = Annotated[str, StringConstraints(min_length=1)]
 _Classes = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
@@ -121,10 +123,12 @@ class ModelSpec(Spec):
         Licence of the weights, where they come from, how to cite them.
     check : ClassificationCheck or None
         Must be written: None says that the network has no class scores to check.
+    classes : dict of str to list of str
+        Layer of class scores → name of each class, in the order of its units.
     """
 
     # The check refuses a network or does not; it changes nothing in one that it takes.
-    no_number = frozenset({"name", "title", "licence", "source", "citation", "check"})
+    no_number = frozenset({"name", "title", "licence", "source", "citation", "check", "classes"})
 
     name: Name
     title: str
@@ -140,11 +144,12 @@ class ModelSpec(Spec):
     source: str
     citation: str
     check: ClassificationCheck | None
+    classes: dict[Name, list[ClassName]] = Field(default_factory=dict)
 
     def identity(self, *, words: bool = False) -> Any:
-        """As of any spec; networks that are not cast stay those that they were."""
-        pairs = super().identity(words=words)
-        return pairs if self.cast is not None else [p for p in pairs if p[0] != "cast"]
+        """As of any spec; without what later versions added, networks stay those that they were."""
+        left_out = {key for key in ("cast", "classes") if not getattr(self, key)}
+        return [pair for pair in super().identity(words=words) if pair[0] not in left_out]
 
     @model_validator(mode="after")
     def _axes_have_their_layers(self) -> ModelSpec:
@@ -157,6 +162,10 @@ class ModelSpec(Spec):
         if self.check is not None and self.check.layer not in self.layers:
             near = ", ".join(closest(self.check.layer, self.layers) or self.layers)
             raise ValueError(f"check.layer {self.check.layer!r} is not a layer; there is: {near}")
+        for layer in self.classes:
+            if layer not in self.layers:
+                near = ", ".join(closest(layer, self.layers) or self.layers)
+                raise ValueError(f"classes: {layer!r} is not a layer; there is: {near}")
         return self
 
 
@@ -211,6 +220,12 @@ class NamedNetwork(ModelSpec):
     added: bool = False
 
 
+def _imagenet() -> list[str]:
+    """Names of ImageNet's 1000 classes, in the order of networks: those of torchvision."""
+    path = resources.files("unitdb.activations") / "imagenet.txt"
+    return path.read_text(encoding="utf-8").splitlines()
+
+
 def _efficientnet_lite(
     variant: int, *, size: int, n_blocks: int, probability: dict[str, float]
 ) -> ModelSpec:
@@ -243,6 +258,7 @@ def _efficientnet_lite(
             },
             probability=probability,
         ),
+        classes={"fc": _imagenet()},
     )
 
 

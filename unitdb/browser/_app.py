@@ -82,10 +82,15 @@ def _search_box(release: Release, here: str) -> None:
         st.session_state[_TYPED] = ""
     st.session_state[_SEEN] = here
     typed = st.text_input(
-        "Search", key=_TYPED, max_chars=200, placeholder="unit, channel, layer, region"
+        "Search", key=_TYPED, max_chars=200, placeholder="unit, channel, layer, class, region"
     )
-    kept = partial(_preferred.of_channel, release)
-    found = _finder.places(typed, release.layers, release.values("roi"), kept)
+    found = _finder.places(
+        typed,
+        release.layers,
+        release.values("roi"),
+        kept=partial(_preferred.of_channel, release),
+        decoded=partial(_reads.decoded, release),
+    )
     for label, page, parameters in found:
         _links.to(st, page, label, parameters, icon=":material/arrow_forward:")
     if typed and not found:

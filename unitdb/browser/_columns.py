@@ -12,7 +12,9 @@ from unitdb.schema import TABLES
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ordered", "unit_columns"]
+    from unitdb.release import Release
+
+__all__ = ["ordered", "unit_columns", "with_classes"]
 
 _FIRST = ("unit_id", "roi", "mean_r", "min_r", "max_r", "sd_r", "lead_r", "n_subjects", "rank")
 _TITLES = {
@@ -38,6 +40,16 @@ def ordered(rows: pd.DataFrame) -> pd.DataFrame:
     extra = [name for name in ("p", "q") if name in rows and rows[name].notna().any()]
     several = [name for name in ("dataset", "condition") if rows[name].nunique() > 1]
     return rows[[*_FIRST, *extra, *several]]
+
+
+def with_classes(release: Release, rows: pd.DataFrame) -> pd.DataFrame:
+    """Class beside the name of each unit, where any scores one."""
+    names = [release.class_name(str(unit)) for unit in rows["unit_id"]]
+    if not any(names):
+        return rows
+    found = rows.copy()
+    found.insert(1, "class", names)
+    return found
 
 
 def unit_columns() -> dict[str, Any]:

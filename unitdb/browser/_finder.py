@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from unitdb.browser._state import plain
 from unitdb.errors import closest
 
 if TYPE_CHECKING:
@@ -25,25 +26,30 @@ def places(
     text: str,
     layers: Sequence[Layer],
     rois: Iterable[str],
+    *,
     kept: Callable[[Layer, int], Sequence[str]],
+    decoded: Callable[[Layer, Sequence[int]], Sequence[int]],
 ) -> list[Place]:
     """Give the pages that a text may ask for; all of them exist.
 
     Parameters
     ----------
     text : str
-        Such as ``block6/10859``, ``Block6 channel 55``, ``v4`` or ``head``; in any case.
+        Such as ``block6/10859``, ``Block6 channel 55``, ``v4``, ``head`` or ``tabby``; in any case.
     layers : sequence of Layer
         Of the release.
     rois : iterable of str
         Of the release.
     kept : callable
         Units of a channel of a layer that have pictures.
+    decoded : callable
+        Of some units of a layer those that the release has.
     """
     typed = " ".join(text.split())
     if not typed:
         return []
     found = _channels(typed, layers, kept) or _units(typed, layers)
+    found += _classes(typed, layers, decoded)
     found += [
         (f"Layer {one.name}", "layer", {"model": one.model, "layer": one.layer})
         for one in _near(typed, layers)
@@ -90,6 +96,29 @@ def _channels(
         where = {"model": one.model, "layer": one.layer, "channel": str(channel)}
         found.append((f"Channel {channel} of {one.name}", "units", where))
         found += [(f"Its pictures: {unit}", "unit", {"unit": unit}) for unit in kept(one, channel)]
+    return found
+
+
+def _classes(
+    typed: str, layers: Sequence[Layer], decoded: Callable[[Layer, Sequence[int]], Sequence[int]]
+) -> list[Place]:
+    """Units that score a class of that name, those first whose name begins so."""
+    wanted = typed.casefold()
+    found: list[Place] = []
+    for one in layers:
+        names = [name.casefold() for name in one.classes]
+        known = [unit for unit, name in enumerate(names) if wanted in name]
+        known.sort(key=lambda unit: (not names[unit].startswith(wanted), names[unit]))
+        there = set(decoded(one, known)) if known else set()
+        found += [
+            (
+                f"{plain(one.classes[unit])}: {one.name}/{unit}",
+                "unit",
+                {"unit": f"{one.name}/{unit}"},
+            )
+            for unit in known
+            if unit in there
+        ]
     return found
 
 

@@ -50,7 +50,9 @@ def pictured(release: Release, rows: pd.DataFrame, by: str) -> None:
                     f'<div style="display:flex;gap:4px;min-height:64px">{images or _NONE}</div>'
                 )
                 asked = {key: row[key] for key in ("dataset", "condition", "roi")}
-                _links.to(st, "unit", unit.partition("/")[2], {"unit": unit, **asked})
+                named = release.class_name(unit)
+                label = unit.partition("/")[2] + (f" · {_state.plain(named)}" if named else "")
+                _links.to(st, "unit", label, {"unit": unit, **asked})
                 st.caption(f"{_state.code(str(row['roi']))} {_WORDS.get(by, by)} {row[by]:.2f}")
 
 

@@ -22,13 +22,16 @@ from unitdb.release import Release, open_release
 from unitdb.release.catalogue import Catalogue
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from unitdb.browser._search import Search
-    from unitdb.query import UnitSet
+    from unitdb.query import Layer, UnitSet
 
 __all__ = [
     "bins",
+    "decoded",
     "layer",
     "listed",
     "of_catalogue",
@@ -92,6 +95,13 @@ def read_sql(release: Release, query: str, values: list[Any]) -> Any:
     """Run a query of ours with its values, or take what it gave before."""
     texts = tuple(tuple(one) if isinstance(one, list) else one for one in values)
     return _sql(_key(release), query, texts, release)
+
+
+def decoded(release: Release, layer: Layer, units_: Sequence[int]) -> list[int]:
+    """Of some units of a layer those that the release has."""
+    asked = release.units(model=layer.model, layer=layer.layer)
+    asked = asked.among([f"{layer.name}/{unit}" for unit in units_])
+    return sorted(set(units(release, asked, "to_pandas")["unit"]))
 
 
 def table(release: Release, name: str) -> pd.DataFrame:

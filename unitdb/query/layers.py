@@ -33,6 +33,8 @@ class Layer:
         Shape of the activation of one image.
     axes : str, optional
         What its axes are (:mod:`unitdb.axes`); None where that is not known.
+    classes : tuple of str
+        Name of the class that each unit scores; empty where units score none, or it is not known.
     """
 
     model: str
@@ -41,6 +43,7 @@ class Layer:
     kind: str
     shape: tuple[int, ...]
     axes: str | None = None
+    classes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unitdb.activations import LayerInfo
+from unitdb.activations import LayerInfo, ModelSpec
 from unitdb.pictures import thumbnail
 from unitdb.recipes.identity import recipe_columns
 from unitdb.recipes.jobs import Job, plan_sha256
@@ -130,6 +130,8 @@ def _model_row(job: Job) -> dict[str, Any]:
 
 
 def _layer_row(job: Job, layer: LayerInfo) -> dict[str, Any]:
+    spec = job.model.spec
+    named = spec.classes if isinstance(spec, ModelSpec) else {}
     return {
         "model": job.model.spec.name,
         "layer": layer.name,
@@ -139,6 +141,7 @@ def _layer_row(job: Job, layer: LayerInfo) -> dict[str, Any]:
         "shape": list(layer.shape),
         "axes": layer.axes,
         "n_units": layer.n_units,
+        "classes": named.get(layer.name),
     }
 
 

@@ -267,6 +267,36 @@ UnknownRoiError, UnknownSubjectError
         where = f"release {self.label}"
         return unit_accuracies(self.sql, parse_unit(unit, self.layers, where=where), where=where)
 
+    def class_name(self, unit: str) -> str | None:
+        """Name of the class that a unit scores.
+
+        Parameters
+        ----------
+        unit : str
+            ``model/layer/unit``.
+
+        Returns
+        -------
+        str or None
+            As the network's library has it; None where the layer scores no classes, or the release
+            does not know their names. All names are the view ``classes`` in SQL.
+
+        Raises
+        ------
+        QueryError
+            It is not written so.
+        UnknownLayerError
+            No such layer; gives the nearest.
+
+        Examples
+        --------
+        >>> release.class_name("net/fc/3")
+        'zebra'
+        """
+        place = parse_unit(unit, self.layers, where=f"release {self.label}")
+        (layer,) = (one for one in self.layers if one.name == place.place)
+        return layer.classes[place.unit] if layer.classes else None
+
     def explainable(self, unit: str) -> pd.DataFrame:
         """Accuracies of one unit beside their noise ceiling, of the view ``explainable``.
 

@@ -458,10 +458,12 @@ class Tables:
 
     @cached_property
     def layers(self) -> list[Layer]:
-        """Layers of all networks: name, depth, kind, shape and axes; by network, then depth."""
+        """Layers of all networks, by network, then depth."""
         columns = ["model", "layer", "depth", "kind", "shape"]
         known = TABLES["layers"].at(self.schema_version).column_names
-        table = self.table("layers", [name for name in [*columns, "axes"] if name in known])
+        table = self.table(
+            "layers", [name for name in [*columns, "axes", "classes"] if name in known]
+        )
         table = table.astype({"model": str, "layer": str}).sort_values(["model", "depth"])
         found: list[Layer] = []
         for row in table.to_dict("records"):
@@ -470,7 +472,9 @@ class Tables:
             axes = row.get("axes", usual_axes(shape))
             axes = axes if isinstance(axes, str) else None  # pandas has NULL as NaN
             names: dict[str, Any] = {key: row[key] for key in ("model", "layer", "depth", "kind")}
-            found.append(Layer(**names, shape=shape, axes=axes))
+            classes = row.get("classes")
+            classes = () if classes is None or isinstance(classes, float) else tuple(classes)
+            found.append(Layer(**names, shape=shape, axes=axes, classes=classes))
         return found
 
     def verify(

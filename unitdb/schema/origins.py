@@ -277,6 +277,13 @@ TABLES = (
                 since="2.2",
             ),
             count("n_units", "Number of units of the layer", unit="units", minimum=1),
+            Column(
+                name="classes",
+                type=pa.list_(pa.field("element", pa.string())),
+                description="Name of the class that each unit scores, in the order of units",
+                null="NULL of layers whose units score no classes, or of which names are not known",
+                since="2.6",
+            ),
         ),
         primary_key=("model", "layer"),
         foreign_keys=(OF_MODEL,),

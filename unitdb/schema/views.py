@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from unitdb.schema.columns import correlation
+from unitdb.schema.columns import correlation, text
 from unitdb.schema.identification import AMONG, CURVE_N
 from unitdb.schema.spec import Column, numbers
 from unitdb.schema.tables import TABLES
@@ -155,7 +155,25 @@ GROUP BY ALL
     reads="identification",
 )
 
-VIEWS: dict[str, View] = {view.name: view for view in (_EXPLAINABLE, _CURVE)}
+_LAYERS = TABLES["layers"]
+_CLASSES = View(
+    name="classes",
+    row="a unit that scores a class",
+    columns=(
+        _LAYERS["model"],
+        _LAYERS["layer"],
+        TABLES["accuracy"]["unit"],
+        text("class", "Name of the class"),
+    ),
+    sql="""
+SELECT model, layer, unnest(range(len(classes)))::INTEGER AS unit, unnest(classes) AS class
+FROM layers
+""".strip(),
+    since="2.6",
+    reads="layers",
+)
+
+VIEWS: dict[str, View] = {view.name: view for view in (_EXPLAINABLE, _CURVE, _CLASSES)}
 """All views by name."""
 
 

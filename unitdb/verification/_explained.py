@@ -126,6 +126,10 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
     "layers": {
         **dict.fromkeys(("depth", "module", "kind", "shape", "axes"), _PROV),
         "n_units": ("computed", "from shape"),
+        "classes": (
+            "bounded",
+            "as many names as units; what they are is not",
+        ),
     },
     "builds": {
         **dict.fromkeys(

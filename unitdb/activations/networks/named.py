@@ -120,6 +120,8 @@ def probed_network(
         source=str(weights) if own else described.source,
         citation=described.citation,
         check=check,
+        # Weights of one's own that cannot be checked may be of other classes.
+        classes=_classes(described, scores) if check is not None or not own else {},
         origin=described.origin,
         download=None if own else described.download,
         added=added,
@@ -246,6 +248,10 @@ def _scores(probed: Probed, found: Sequence[Found], n: int, origin: str) -> Foun
     whole = output_layer(probed, origin)
     likely = [*found, *([whole] if whole is not None else [])]
     return next((one for one in likely if math.prod(one.shape) == n), None)
+
+
+def _classes(described: Described, scores: Found | None) -> dict[str, list[str]]:
+    return {} if scores is None else {scores.name: list(described.labels)}
 
 
 def _source(source: str, name: str) -> Any:

@@ -204,7 +204,8 @@ def _best_units(release: Release, chosen: dict[str, str]) -> None:
                 picture = of_unit.get(unit)
                 if picture is not None:
                     st.html(thumbnail(picture))
-                name = unit.partition("/")[2]
+                named = release.class_name(unit)
+                name = unit.partition("/")[2] + (f" · {_state.plain(named)}" if named else "")
                 _links.to(st, "unit", name, {"unit": unit, **_scope(chosen), "roi": roi})
                 st.caption(f"{_state.code(roi)}: r = {row['mean_r']:.2f}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
-from unitdb.browser._columns import ordered, unit_columns
+from unitdb.browser._columns import ordered, unit_columns, with_classes
 from unitdb.browser._pictured import GALLERY, pictured
 from unitdb.browser._search import KEPT, MEASURES, NAMES, Search
 from unitdb.browser._words import NO_TEST, help_on
@@ -305,7 +305,7 @@ def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame)
         asked = _state.one_of(turn, "Rows of a page", "size", _SIZES, default="50", drops=_PAGE)
         size = int(asked)
     page, after = _page(release, search, units, bins, size)
-    rows = ordered(page.rows)
+    rows = with_classes(release, ordered(page.rows))
     if search.subject:  # of some subjects there is no rank, p or lead
         rows = rows.dropna(axis="columns", how="all")
     places = list(

@@ -191,6 +191,12 @@ def _check_models(tables: Tables) -> None:
         axes = row.get("axes")  # releases of older schemas are without
         if axes is not None and (problem := axes_problem(axes, shape)):
             raise CorruptReleaseError(f"layers: {row['model']}/{row['layer']}: axes {problem}")
+        classes = row.get("classes")
+        if classes is not None and (len(classes) != row["n_units"] or not all(classes)):
+            raise CorruptReleaseError(
+                f"layers: {row['model']}/{row['layer']}: {sum(map(bool, classes))} names of "
+                f"classes, and {row['n_units']} units"
+            )
     layers = _by(tables["layers"], "model")
     for row in tables["models"]:
         model = row["model"]
