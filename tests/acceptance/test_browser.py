@@ -355,6 +355,39 @@ def test_pages_are_reached_by_keyboard(visitor: Callable[..., Page]) -> None:
     page.get_by_role("heading", name="Layer", exact=True).wait_for()
 
 
+def reach(page: Page, name: str, seen: Any) -> None:
+    """Press Tab until something has the focus."""
+    for _ in range(80):
+        if seen.count() and seen.first.evaluate("one => one === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    pytest.fail(f"{name} is not reached by Tab")
+
+
+def test_two_units_are_compared_by_keyboard(visitor: Callable[..., Page]) -> None:
+    page = visitor("")
+    menu = page.get_by_test_id("stSidebar")
+    reach(page, "menu", menu.get_by_role("link", name="Compare", exact=True))
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Compare", exact=True).wait_for()
+    ready(page)
+    for label, unit in (("Unit", "net/conv1/7"), ("With unit", "net/fc/3")):
+        reach(page, label, page.get_by_label(label, exact=True))
+        page.keyboard.type(unit)
+        page.keyboard.press("Enter")
+        page.wait_for_function(f"decodeURIComponent(location.search).includes('{unit}')")
+        ready(page)
+    page.get_by_text("is decoded better than").wait_for()
+    reach(page, "what", page.get_by_role("combobox", name="Compare", exact=True))
+    page.keyboard.type("layers")
+    page.get_by_role("option", name="two layers").wait_for()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**what=layers*")
+    ready(page)
+    assert "net%2Ffc" not in page.url  # units are no layers
+    page.get_by_text("mean accuracy of the layer").wait_for()
+
+
 def test_figures_are_saved(visitor: Callable[..., Page], tmp_path: Path) -> None:
     page = visitor("")
     page.get_by_role("button", name="Save figure").first.click()

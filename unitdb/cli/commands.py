@@ -82,6 +82,11 @@ LAZY = {
         "unitdb.cli.building.score:score", "build", "Say how brain-like a network is, in minutes."
     ),
     "retract": Lazy("unitdb.cli.building.publish:retract", "", "Mark a release as not to be used."),
+    "visualise": Lazy(
+        "unitdb.cli.building.visualise:visualise",
+        "build",
+        "Make a synthetic picture that drives a unit.",
+    ),
 }
 """Commands of the optional extras: imported when they are run, not when they are listed."""
 

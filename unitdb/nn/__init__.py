@@ -22,6 +22,7 @@ from unitdb.nn.selected import SelectedActivations
 from unitdb.nn.trained import TrainedGenerator, load_generator
 from unitdb.nn.training import SHEN2019, Training, train_generator
 from unitdb.nn.transform import Transform, published_transform
+from unitdb.nn.visualising import Visualisation, visualise
 
 __all__ = [
     "SHEN2019",
@@ -36,6 +37,7 @@ __all__ = [
     "TrainedGenerator",
     "Training",
     "Transform",
+    "Visualisation",
     "brain_readout",
     "count_flops",
     "count_parameters",
@@ -45,4 +47,5 @@ __all__ = [
     "prune",
     "published_transform",
     "train_generator",
+    "visualise",
 ]

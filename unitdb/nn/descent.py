@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -11,7 +11,7 @@ import torch
 from unitdb.errors import InversionError, ModelError
 from unitdb.nn.painting import Painting
 
-__all__ = ["Optimiser", "descend"]
+__all__ = ["Optimiser", "descend", "gradients_of"]
 
 Optimiser = Literal["adam", "lbfgs", "sgd"]
 
@@ -27,6 +27,7 @@ def descend(
     steps: int,
     lr: float,
     where: str,
+    least: float = 0.0,
 ) -> list[float]:
     """Change a painting's parameters, step by step.
 
@@ -43,6 +44,8 @@ def descend(
         Kind of descent, its steps and its learning rate.
     where : str
         The image, for messages.
+    least : float
+        What a loss cannot be below: there nothing needs to move.
 
     Returns
     -------
@@ -69,9 +72,9 @@ def descend(
                 f"{where}: the loss is {loss.item()} at step {len(losses) + 1}; a smaller lr than "
                 f"{lr:g} may help"
             )
-        gradients = _gradients(loss, parameters, where)
+        gradients = gradients_of(loss, parameters, where)
         if not moves:
-            _check_moves(loss, gradients, where)
+            _check_moves(float(loss.detach()) > least, gradients, where)
             moves = True
         if optimiser == "sgd":
             gradients = [_of_mean_size_1(gradient) for gradient in gradients]
@@ -89,7 +92,7 @@ def descend(
         painting.after_step()
     with torch.no_grad():
         losses.append(float(loss_of(painting())))
-    if losses[0] > 0 and not min(losses[1:]) < losses[0]:
+    if losses[0] > least and not min(losses[1:]) < losses[0]:
         raise InversionError(
             f"{where}: the loss did not fall: {losses[0]:.4g} at the start, {losses[-1]:.4g} after "
             f"{steps} steps of {optimiser} with lr {lr:g}"
@@ -121,10 +124,16 @@ def _set_rate(
         group["lr"] = rate
 
 
-def _gradients(
-    loss: torch.Tensor, parameters: list[torch.nn.Parameter], where: str
+def gradients_of(
+    loss: torch.Tensor, parameters: Sequence[torch.Tensor], where: str
 ) -> list[torch.Tensor]:
-    # Of these alone: the network's own gradients are neither computed nor touched.
+    """Gradients by these alone: the network's own are neither computed nor touched.
+
+    Raises
+    ------
+    ModelError
+        The loss has no gradient at all.
+    """
     if not loss.requires_grad:
         raise ModelError(f"{where}: the loss has no gradient: the way from picture to units is cut")
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
@@ -139,8 +148,8 @@ def _of_mean_size_1(gradient: torch.Tensor) -> torch.Tensor:
     return gradient / size if bool(size > 0) else gradient
 
 
-def _check_moves(loss: torch.Tensor, gradients: list[torch.Tensor], where: str) -> None:
-    if float(loss.detach()) > 0 and not any(bool(gradient.any()) for gradient in gradients):
+def _check_moves(could_fall: bool, gradients: list[torch.Tensor], where: str) -> None:
+    if could_fall and not any(bool(gradient.any()) for gradient in gradients):
         raise ModelError(
             f"{where}: the gradient is 0 at the start, so that nothing would move; give a "
             "generator another start, or other units"

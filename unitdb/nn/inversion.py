@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -17,13 +18,13 @@ from unitdb.nn.generator import Generator
 from unitdb.nn.modes import device_of, modes_kept
 from unitdb.nn.objective import LossKind, error_scales
 from unitdb.nn.picking import Resolution
-from unitdb.nn.seeking import RATES, How, Maker, Prior, one_thread, shared
+from unitdb.nn.seeking import RATES, How, Maker, Prior, Sought, one_thread, shared
 from unitdb.nn.selected import SelectedActivations
 from unitdb.nn.transform import Look, Transform, published_transform
 from unitdb.nn.wiring import Units
 from unitdb.query.units import UnitSet
 
-__all__ = ["Inversion", "invert"]
+__all__ = ["Inversion", "invert", "settings_of", "stated"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -191,7 +192,7 @@ def invert(
         if not isinstance(units, UnitSet):
             raise ActivationsError("units given as masks have no stated preprocessing: transform=")
         transform = published_transform(units)
-    how = _settings(
+    how = settings_of(
         prior=prior,
         loss=loss,
         optimiser=optimiser,
@@ -219,7 +220,10 @@ def invert(
         scales = error_scales(selected, t, w, kind=how.loss, names=names)
         t = torch.where(w > 0, t, torch.zeros_like(t))
         maker.check(known)
-        jobs = [(t[row], scales[row], name) for row, name in enumerate(names)]
+        jobs = [
+            Sought(name=name, loss=partial(_distance, target=t[row], scale=scales[row]))
+            for row, name in enumerate(names)
+        ]
         found = list(shared(maker, jobs, workers, progress))
     sides = {image.shape for image, _, _ in found}
     if len(sides) > 1:
@@ -229,11 +233,15 @@ def invert(
         loss=np.array([losses for _, losses, _ in found], dtype=np.float32),
         activations=np.stack([activations for _, _, activations in found]),
         unit_ids=selected.unit_ids,
-        settings=_stated(how, transform, selected),
+        settings=stated(how, transform, selected),
     )
 
 
-def _settings(
+def _distance(found: torch.Tensor, *, target: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return ((found - target) * scale).square().sum()
+
+
+def settings_of(
     *,
     prior: Prior,
     loss: LossKind | None,
@@ -249,6 +257,7 @@ def _settings(
     transform: Look,
     preset: str | None,
 ) -> How:
+    """Settings, complete; raises ActivationsError of those that cannot be."""
     name = prior if isinstance(prior, str) else "generator"
     published = preset == "shen2019"
     generated = isinstance(prior, Generator)
@@ -331,21 +340,18 @@ def _weights(
     return weights.expand_as(targets)
 
 
-def _stated(
-    how: How,
-    transform: Look,
-    selected: SelectedActivations,
-) -> dict[str, Any]:
-    stated = {key: getattr(how, key) for key in How.__dataclass_fields__ if key != "bounded"}
-    stated["prior"] = how.prior_name
+def stated(how: How, transform: Look, selected: SelectedActivations) -> dict[str, Any]:
+    """All that pictures depend on besides network and aims, as plain values."""
+    found = {key: getattr(how, key) for key in How.__dataclass_fields__ if key != "bounded"}
+    found["prior"] = how.prior_name
     if isinstance(how.prior, Generator):
-        stated["generator"] = how.prior.stated()
+        found["generator"] = how.prior.stated()
     else:
-        stated["bounded"] = how.bounded
+        found["bounded"] = how.bounded
     if isinstance(transform, Transform):
-        stated["mean"], stated["std"] = list(transform.mean), list(transform.std)
-        stated["input_channels"] = transform.channels
-    return stated | {
+        found["mean"], found["std"] = list(transform.mean), list(transform.std)
+        found["input_channels"] = transform.channels
+    return found | {
         "units_of_layer": dict(selected.sizes),
         "torch": torch.__version__.split("+")[0],
     }

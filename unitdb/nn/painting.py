@@ -50,6 +50,12 @@ class Pyramid(Painting):
             [nn.Parameter(torch.zeros(1, channels, side, side, device=device)) for side in grids]
         )
 
+    def scatter(self, spread: float, rng: torch.Generator) -> None:
+        """Begin with numbers drawn from a normal distribution, of this SD, in place of 0."""
+        with torch.no_grad():
+            for grid in self.grids:
+                grid.copy_(spread * torch.randn(grid.shape, generator=rng))
+
     def forward(self) -> torch.Tensor:
         """Give the picture."""
         *coarse, finest = self.grids

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from unitdb.errors import ActivationsError, ModelError
-from unitdb.nn.descent import Optimiser, descend
+from unitdb.nn.descent import Optimiser, descend, gradients_of
 from unitdb.nn.generator import Generator
 from unitdb.nn.modes import device_of
 from unitdb.nn.objective import LossKind, roughness
@@ -34,7 +34,7 @@ from unitdb.nn.readout import in_batches
 from unitdb.nn.selected import SelectedActivations
 from unitdb.nn.transform import Look, Transform, looked
 
-__all__ = ["RATES", "How", "Maker", "Prior", "one_thread", "rng_of", "shared"]
+__all__ = ["RATES", "How", "Maker", "Prior", "Sought", "one_thread", "rng_of", "shared"]
 
 Prior: TypeAlias = Literal["pyramid", "pixels", "dip"] | Generator
 
@@ -66,6 +66,28 @@ class How:
     def prior_name(self) -> str:
         """Name of the prior."""
         return self.prior if isinstance(self.prior, str) else "generator"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sought:
+    """What one picture is sought for.
+
+    Parameters
+    ----------
+    name : str
+        The image: its chance depends on it.
+    loss : callable
+        Activations, a tensor of shape (n_units,) → what is to be small.
+    least : float
+        What the loss cannot be below.
+    spread : float
+        SD of the numbers that a pyramid begins with.
+    """
+
+    name: str
+    loss: Callable[[torch.Tensor], torch.Tensor]
+    least: float = 0.0
+    spread: float = 0.0
 
 
 class Maker:
@@ -117,20 +139,17 @@ class Maker:
                     "from the network's: they are of other weights, or of another preprocessing"
                 )
 
-    def make(
-        self, target: torch.Tensor, scale: torch.Tensor, name: str
-    ) -> tuple[NDArray[np.uint8], list[float], NDArray[np.float32]]:
+    def make(self, sought: Sought) -> tuple[NDArray[np.uint8], list[float], NDArray[np.float32]]:
         """Give picture, losses and activations of one image."""
-        how, where = self._how, f"image {name}"
+        how, name, where = self._how, sought.name, f"image {sought.name}"
         draws = _DRAWS if how.prior == "dip" else 1
         best: tuple[list[float], torch.Tensor] | None = None
         for draw in range(draws):
             rng = rng_of(how.seed, name, draw)
-            painting = self._painting(rng)
+            painting = self._painting(rng, sought.spread)
 
             def loss_of(image: torch.Tensor, rng: torch.Generator = rng) -> torch.Tensor:
-                error = (self._activations(image, rng)[0] - target) * scale
-                total = error.square().sum()
+                total = sought.loss(self._activations(image, rng)[0])
                 return total + how.tv * roughness(image) if how.tv else total
 
             losses = descend(
@@ -140,6 +159,7 @@ class Maker:
                 steps=how.steps,
                 lr=how.lr,
                 where=where,
+                least=sought.least,
             )
             if best is None or losses[-1] < best[0][-1]:
                 with torch.no_grad():
@@ -153,7 +173,14 @@ class Maker:
         image = pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().cpu().numpy()
         return image, losses, found.numpy()
 
-    def _painting(self, rng: torch.Generator) -> Painting:
+    def slope(self, column: int, name: str, spread: float) -> float:
+        """255 Σ |∂a/∂x| where the picture begins: what a unit changes by, were it linear."""
+        start = self._painting(rng_of(self._how.seed, name), spread)().detach().requires_grad_()
+        activation = self._activations(start, None)[0, column]
+        (gradient,) = gradients_of(activation, [start], f"unit {name}")
+        return 255 * float(gradient.abs().sum())
+
+    def _painting(self, rng: torch.Generator, spread: float) -> Painting:
         how = self._how
         if isinstance(how.prior, Generator):
             return Generated(how.prior, rng, self._device)
@@ -162,7 +189,10 @@ class Maker:
         if not how.bounded:
             return Pixels(how.grid, how.channels, _MEAN_COLOUR, self._device)
         grids = pyramid_grids(how.grid) if how.prior == "pyramid" else (how.grid,)
-        return Pyramid(grids, how.channels, self._device)
+        pyramid = Pyramid(grids, how.channels, self._device)
+        if spread:
+            pyramid.scatter(spread, rng)
+        return pyramid
 
     def _activations(self, image: torch.Tensor, rng: torch.Generator | None) -> torch.Tensor:
         """Activations of a picture as the network sees it; moved at random, where asked for."""
@@ -188,24 +218,23 @@ def rng_of(seed: int, name: str, draw: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-_Job = tuple[torch.Tensor, torch.Tensor, str]
 _Made = tuple[NDArray[np.uint8], list[float], NDArray[np.float32]]
 
 
-def shared(maker: Maker, jobs: list[_Job], workers: int, progress: bool) -> Iterator[_Made]:
+def shared(maker: Maker, jobs: Sequence[Sought], workers: int, progress: bool) -> Iterator[_Made]:
     """Pictures in the order of jobs, made by threads with a copy of the networks each."""
     if workers == 1 or len(jobs) == 1:
-        yield from _watched((maker.make(*job) for job in jobs), len(jobs), progress)
+        yield from _watched((maker.make(job) for job in jobs), len(jobs), progress)
         return
     free: SimpleQueue[Maker] = SimpleQueue()
     for _ in range(min(workers, len(jobs))):
         free.put(maker.copied())
 
-    def make(job: _Job) -> _Made:
+    def make(job: Sought) -> _Made:
         own = free.get()
         try:
             with torch.enable_grad():
-                return own.make(*job)
+                return own.make(job)
         finally:
             free.put(own)
 
