@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
@@ -10,8 +14,10 @@ from tests.nn.test_inversion import MASKS, SIZE, Tiny, photographs, transform, t
 from unitdb import nn
 from unitdb.errors import ActivationsError, InversionError
 
-FEW = {"0": torch.zeros(8, SIZE, SIZE, dtype=torch.bool), "2": torch.zeros_like(MASKS["2"])}
-FEW["0"][2, 12, 12] = FEW["2"][1, 4, 6] = FEW["2"][5, 5, 5] = True
+FEW = {"2": torch.zeros_like(MASKS["2"])}
+FEW["2"][1, 4, 6] = FEW["2"][5, 5, 5] = True
+ALONE = {"2": torch.zeros_like(MASKS["2"])}
+ALONE["2"][5, 5, 5] = True
 QUICK = {"transform": transform, "size": SIZE, "grid": SIZE, "steps": 20, "jitter": 2}
 
 SMALL = QUICK | {"size": 9, "grid": 9, "jitter": 0}
@@ -78,15 +84,24 @@ def test_the_loss_is_that_of_the_formula() -> None:
     assert found.loss.shape == (1, 21)
 
 
-def test_units_are_driven_further_than_by_photographs(network: torch.nn.Module) -> None:
+def test_units_are_driven_further_than_by_photographs(
+    network: torch.nn.Module, tmp_path: Path
+) -> None:
     found = nn.visualise(network, FEW, **QUICK | {"steps": 60, "lr": 0.1, "tv": 0.1})
     real = true_activations(network, photographs(50), FEW)
     assert (found.activations > real.max(dim=0).values.numpy()).all()
     own = true_activations(network, found.images, FEW)  # of these very bytes
     assert np.allclose(found.activations, own.diagonal(), rtol=1e-5)
     assert found.unit_ids == nn.SelectedActivations(network, FEW).unit_ids
-    assert found.images.shape == (3, SIZE, SIZE, 3)
+    assert found.images.shape == (2, SIZE, SIZE, 3)
     assert found.settings["steps"] == 60
+    found.save(tmp_path / "one.png", 1, release="tiny")
+    with PIL.Image.open(tmp_path / "one.png") as picture:
+        assert np.array_equal(np.asarray(picture), found.images[1])
+        said = json.loads(picture.text["unitdb"])
+    assert said["activation"] == float(found.activations[1])
+    assert (said["synthetic"], said["unit"]) == (True, found.unit_ids[1])
+    assert (said["release"], said["settings"]) == ("tiny", found.settings)
     assert "loss" not in found.settings
 
 
@@ -94,12 +109,12 @@ def test_a_picture_depends_on_its_unit_alone(network: torch.nn.Module) -> None:
     whole = nn.visualise(network.train(), FEW, **QUICK, workers=2)
     assert network.training
     assert all(parameter.grad is None for parameter in network.parameters())
-    alone = nn.visualise(network, {"2": FEW["2"]}, **QUICK)
+    alone = nn.visualise(network, ALONE, **QUICK)
     assert np.array_equal(alone.images, whole.images[1:])
     assert np.array_equal(alone.activations, whole.activations[1:])
-    other = nn.visualise(network, {"2": FEW["2"]}, **QUICK | {"grid": None}, seed=1)
-    assert other.images.shape == (2, SIZE // 2, SIZE // 2, 3)
-    other = nn.visualise(network, {"2": FEW["2"]}, **QUICK, seed=1)
+    other = nn.visualise(network, ALONE, **QUICK | {"grid": None}, seed=1)
+    assert other.images.shape == (1, SIZE // 2, SIZE // 2, 3)
+    other = nn.visualise(network, ALONE, **QUICK, seed=1)
     assert not np.array_equal(alone.images, other.images)
 
 
@@ -115,6 +130,8 @@ def test_a_unit_that_is_0_for_grey_begins_with_noise() -> None:
 def test_what_cannot_be_driven_or_asked_is_refused(network: torch.nn.Module) -> None:
     with pytest.raises(InversionError, match="last/0: its slope is 0 for grey and for noise"):
         nn.visualise(Weighed(weights_of(9), below=-1e4), ONE, **SMALL)
+    with pytest.raises(ActivationsError, match=r"several layers \(0, 2\)"):
+        nn.visualise(network, MASKS, **QUICK)
     for wrong, said in (
         ({"prior": "dip"}, "prior='dip' is neither"),
         ({"steps": 0}, "steps=0"),
@@ -124,3 +141,14 @@ def test_what_cannot_be_driven_or_asked_is_refused(network: torch.nn.Module) -> 
     ):
         with pytest.raises(ActivationsError, match=said):
             nn.visualise(network, FEW, **QUICK | wrong)
+
+
+@pytest.mark.parametrize(("layer", "jitter"), [("0", 0), ("2", 1), ("last", 8)])
+def test_a_picture_moves_by_half_a_step_of_the_map(layer: str, jitter: int) -> None:
+    """24 pixels are a map of 24 (steps of 1), of 11 (of 2) or none."""
+    torch.manual_seed(1)
+    network = Weighed(weights_of(SIZE)) if layer == "last" else Tiny().eval()
+    mask = torch.zeros_like(ONE[layer] if layer == "last" else MASKS[layer])
+    mask.view(-1)[-1] = True
+    found = nn.visualise(network, {layer: mask}, **QUICK | {"jitter": None, "steps": 3, "tv": 0})
+    assert found.settings["jitter"] == jitter

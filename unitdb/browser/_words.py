@@ -50,6 +50,9 @@ WORDS = {
     "correlation is the decoding accuracy.",
     "driving": "Pictures of the dataset by the unit's activation: what it computes for them in the "
     "network, whatever brains do.",
+    "synthetic": "Feature visualisation: a picture that the network itself finds, step by step, to "
+    "drive this unit. It shows one way to do so, not what the unit answers to in the world, and "
+    "nothing about brains.",
     "identification": "A prediction is compared with the features of all candidates, by Pearson r "
     "over units. Pairwise: share of false candidates that it is less like than the true one; .5 is "
     "chance only where exchange chance is: one image's prediction and another's target, "

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import PIL.Image
 import torch
 from numpy.typing import NDArray
+from PIL.PngImagePlugin import PngInfo
 from torch import nn
 
 from unitdb.errors import ActivationsError, InversionError
+from unitdb.files import replacing
 from unitdb.nn.inversion import settings_of, stated
 from unitdb.nn.modes import modes_kept
 from unitdb.nn.picking import Resolution
@@ -20,10 +25,12 @@ from unitdb.nn.seeking import Maker, Sought, one_thread, shared
 from unitdb.nn.selected import SelectedActivations
 from unitdb.nn.transform import Look, published_transform
 from unitdb.nn.wiring import Units
+from unitdb.query.tensors import LayerUnits
 from unitdb.query.units import UnitSet
 
 __all__ = ["Visualisation", "visualise"]
 
+_MOST = 8  # pixels
 _SPREADS = (0.0, 1.0)
 """A picture begins grey; with noise where the unit does not answer to grey, as a ReLU may not."""
 
@@ -52,6 +59,31 @@ class Visualisation:
     unit_ids: tuple[str, ...]
     settings: dict[str, Any]
 
+    def save(self, path: str | Path, place: int = 0, **about: Any) -> None:
+        """Write a picture as PNG, with activation and settings inside.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file: written whole, or not at all.
+        place : int
+            Which picture.
+        **about
+            What else the file is to say, as plain values.
+        """
+        unit = self.unit_ids[place]
+        said = about | {
+            "synthetic": True,
+            "unit": unit,
+            "activation": float(self.activations[place]),
+            "settings": self.settings,
+        }
+        info = PngInfo()
+        info.add_text("Description", f"Synthetic: made to drive unit {unit}")
+        info.add_text("unitdb", json.dumps(said))
+        with replacing(Path(path)) as whole:
+            PIL.Image.fromarray(self.images[place]).save(whole, format="PNG", pnginfo=info)
+
 
 def visualise(
     model: nn.Module,
@@ -61,7 +93,7 @@ def visualise(
     steps: int = 64,
     lr: float | None = None,
     tv: float = 1.0,
-    jitter: int = 8,
+    jitter: int | None = None,
     seed: int = 0,
     size: int | None = None,
     grid: int | None = None,
@@ -90,7 +122,7 @@ def visualise(
     model : torch.nn.Module
         The network, used in evaluation mode; modes are given back.
     units : UnitSet or mapping of str to bool tensor of shape (C, H, W) or (N,)
-        Units of one model. Each pass runs to the deepest layer of them.
+        Units of one layer.
     prior : {"pyramid", "pixels"}
         As of :func:`invert`.
     steps : int
@@ -99,9 +131,10 @@ def visualise(
         First rate, as of :func:`invert`.
     tv : float
         Weight of TV: more of it gives smoother pictures.
-    jitter : int
+    jitter : int, optional
         Each step the network sees the picture moved by up to so many pixels, wrapping around:
-        without it pictures are mostly fine grain.
+        without it pictures are mostly fine grain. By default half the distance of neighbours in
+        the layer's map, 8 at the most: moved further, it would be another unit that it drives.
     seed : int
         Of all that is drawn, together with the unit's name.
     grid : int, optional
@@ -118,7 +151,8 @@ def visualise(
     Raises
     ------
     ActivationsError
-        Settings that cannot be; images of another resolution than the units.
+        Units of several layers; settings that cannot be; images of another resolution than the
+        units.
     InversionError
         A unit has no slope for grey or for noise, or its loss does not fall.
     ModelError, QueryError, UnknownLayerError
@@ -149,7 +183,7 @@ def visualise(
         steps=steps,
         lr=lr,
         tv=tv,
-        jitter=jitter,
+        jitter=jitter or 0,
         seed=seed,
         size=size,
         grid=grid,
@@ -162,6 +196,11 @@ def visualise(
     with modes_kept(model), one_thread(), torch.enable_grad():
         model.eval()
         selected = SelectedActivations(model, units, layers=layers, resolution=resolution).eval()
+        if len(selected.chosen) > 1:
+            names = ", ".join(selected.sizes)
+            raise ActivationsError(f"units are of several layers ({names}): ask for each by itself")
+        if jitter is None:
+            how = replace(how, jitter=_half_step(selected.chosen[0], how.size))
         maker = Maker(selected, how, transform)
         maker.check(None)
         jobs = [_sought(maker, column, name) for column, name in enumerate(selected.unit_ids)]
@@ -175,6 +214,12 @@ def visualise(
         unit_ids=selected.unit_ids,
         settings=settings,
     )
+
+
+def _half_step(layer: LayerUnits, size: int) -> int:
+    """Half the distance of two units that are neighbours in the map, in pixels of the picture."""
+    sides = [n for axis, n in zip(layer.axes or "", layer.shape, strict=False) if axis in "HW"]
+    return min(_MOST, size // max(sides, default=1) // 2)
 
 
 def _sought(maker: Maker, column: int, name: str) -> Sought:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from unitdb.browser import _collection, _figure, _links, _reads, _state, charts
+from unitdb.browser import _collection, _figure, _links, _reads, _state, _synthetic, charts
 from unitdb.browser._columns import ordered, unit_columns
 from unitdb.browser._intervals import with_intervals
 from unitdb.browser._layerview import channel_map, layer_of, no_place
@@ -65,6 +65,7 @@ def show(release: Release) -> None:
     left, right = st.columns(2)
     with left:
         kept.likes(release, unit, chosen["dataset"])
+        _synthetic.draw(release, unit, chosen["dataset"])
     with right:
         _accuracies(release, rows, chosen)
     roi = _state.one_of(st, "Region of interest", "roi", rois, help=help_on("roi"))

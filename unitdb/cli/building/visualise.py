@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
-import PIL.Image
-from PIL.PngImagePlugin import PngInfo
 
 from unitdb.activations import LoadedModel, load_choice
 from unitdb.cli import terminal
 from unitdb.cli.building.datasets import DATA
 from unitdb.errors import ModelError
-from unitdb.files import replacing
 from unitdb.recipes import read_recipe
 from unitdb.release import Release, open_release
 from unitdb.sources import data_folder
 from unitdb.unitids import UnitId
-
-if TYPE_CHECKING:
-    from unitdb.nn import Visualisation
 
 __all__ = ["visualise"]
 
@@ -52,7 +44,7 @@ def visualise(
 ) -> None:
     """Make a synthetic picture that drives a UNIT (feature visualisation).
 
-    The network runs here: a recipe's folder and the data folder must have its weights.
+    The network of the release's recipe runs here: its packages and weights must be here too.
 
     In Python: unitdb.nn.visualise(network, units)
     """
@@ -68,13 +60,9 @@ def visualise(
         seed=seed,
         **({} if steps is None else {"steps": steps}),
     )
-    said = _said(opened, network, found)
-    info = PngInfo()
-    info.add_text("Description", f"Synthetic: made to drive unit {unit}")
-    info.add_text("unitdb", json.dumps(said))
-    with replacing(output) as whole:
-        PIL.Image.fromarray(found.images[0]).save(whole, format="PNG", pnginfo=info)
-    terminal.echo(f"{output}: synthetic; activation of {unit} is {said['activation']:.4g}")
+    found.save(output, release=opened.label, weights_sha256=network.weights_sha256)
+    activation = float(found.activations[0])
+    terminal.echo(f"{output}: synthetic; activation of {unit} is {activation:.4g}")
 
 
 def _network(release: Release, model: str, *, data: Path) -> LoadedModel:
@@ -97,14 +85,3 @@ def _network(release: Release, model: str, *, data: Path) -> LoadedModel:
             f"{release.label} ({str(stated)[:12]}…)"
         )
     return loaded
-
-
-def _said(release: Release, network: LoadedModel, found: Visualisation) -> dict[str, Any]:
-    return {
-        "synthetic": True,
-        "release": release.label,
-        "unit": found.unit_ids[0],
-        "activation": float(found.activations[0]),
-        "weights_sha256": network.weights_sha256,
-        "settings": found.settings,
-    }
