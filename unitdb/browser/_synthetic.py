@@ -35,6 +35,7 @@ __all__ = ["draw", "made", "place_of", "why_not"]
 
 _SECONDS = 600
 """That a picture may take: some seconds on a machine with nothing else to do."""
+_ASK = "Make a picture that drives this unit"
 _STEPS = 64
 _BEST = 3
 _NEEDED = ("torch", "pydantic")
@@ -47,9 +48,12 @@ def draw(release: Release, unit: str, dataset: str) -> None:
     place = place_of(release, unit)
     if not place.is_file():
         why = why_not(release, unit)
-        if why is None and st.button("Make a picture that drives this unit", key=f"make {unit}"):
+        button = st.empty()
+        if why is None and button.button(_ASK, key=f"make {unit}"):
             with st.spinner("The network runs: some seconds on a free machine."):
                 why = made(release, unit, place)
+        if place.is_file():
+            button.empty()
         if why is not None:
             st.caption(f"It cannot be made here: {_state.code(why, most=_state.MESSAGE)}")
     if place.is_file():

@@ -70,7 +70,7 @@ def predictions(rows: pd.DataFrame, subjects: list[str]) -> Any:
     subjects : list of str
         Order of the subjects, all that have a colour.
     """
-    across, down = "True activation (raw, as the network computes it)", "Predicted activation (raw)"
+    across, down = "True activation (raw)", "Predicted activation (raw)"
     points = (
         alt.Chart(rows)
         .mark_circle(size=45, opacity=0.85)

@@ -200,7 +200,7 @@ def _best_units(release: Release, chosen: dict[str, str]) -> None:
     with st.container(horizontal=True, gap="small"):
         for row in rows.to_dict("records"):
             unit, roi = str(row["unit_id"]), str(row["roi"])
-            with st.container(width=140, gap="xxsmall"):
+            with st.container(width=128, gap="xxsmall"):
                 picture = of_unit.get(unit)
                 if picture is not None:
                     st.html(thumbnail(picture))

@@ -27,7 +27,13 @@ __all__ = ["visualise"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write, PNG; it holds activation and settings too.",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Of the optimiser.  [default: 64]")
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Of the optimiser: the time that it takes.",
+)
 @click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")
 @DATA
 @click.pass_obj
@@ -38,7 +44,7 @@ def visualise(
     unit: str,
     output: Path,
     *,
-    steps: int | None,
+    steps: int,
     seed: int,
     data: Path | None,
 ) -> None:
@@ -57,8 +63,8 @@ def visualise(
     found = nn.visualise(
         network.module,
         opened.units(model=model, layer=layer).among([unit]),
+        steps=steps,
         seed=seed,
-        **({} if steps is None else {"steps": steps}),
     )
     found.save(output, release=opened.label, weights_sha256=network.weights_sha256)
     activation = float(found.activations[0])
