@@ -391,6 +391,34 @@ def test_units_as_masks(run, tmp_path: Path, tiny_release: Path) -> None:
     assert run("units", "tiny", "--reaching", "0.2").exit_code == 2
 
 
+def test_the_best_units_few_of_a_channel_as_masks_for_torch(
+    run, tmp_path: Path, tiny_release: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "best.pt"
+    options = ["--dataset", "sim-a", "--roi", "V4", "--top", "5", "--per-channel", "1"]
+    result = run("units", "tiny", *options, "--masks", str(path))
+    assert (result.exit_code, result.stdout) == (0, "")
+    masks = torch.load(path, weights_only=True)
+    rows = open_release(tiny_release).units(dataset="sim-a", roi="V4").sort("mean_r").to_pandas()
+    # By hand: fc has channels of one unit, conv1 two of nine.
+    channel = [
+        (one.layer, one.unit // 9 if one.layer == "conv1" else one.unit)
+        for one in rows.itertuples()
+    ]
+    kept = rows[rows.groupby(pd.Series(channel, index=rows.index)).cumcount() < 1].head(5)
+    found = {
+        f"net/{name}/{unit}" for name in masks for unit in masks[name].flatten().nonzero().flatten()
+    }
+    assert found == set(kept["unit_id"])
+    assert set(rows.head(5)["unit_id"]) != found  # it does choose
+    code = run("units", "tiny", *options, "--code").output
+    assert ".top(1, by='mean_r', per='channel').top(5, by='mean_r')" in code.replace("\n", "")
+    lone = run("units", "tiny", "--per-channel", "1")
+    assert lone.exit_code == 2
+    assert "--per-channel goes with --top" in lone.stderr
+
+
 def test_units_print_their_code_and_sql(run) -> None:
     result = run("units", "tiny", "--roi", "V4", "--where", "min_r>0.1", "--top", "3", "--code")
     assert "unitdb.open('tiny@1.0.0').units(roi='V4').where(col.min_r > 0.1)" in result.stdout

@@ -73,6 +73,7 @@ selection = taking(
     click.option("--than", multiple=True, metavar="ROI", help="… than in this ROI."),
     click.option("--lead", type=float, metavar="R", help="… by more than R.  [default: 0]"),
     click.option("--top", type=int, metavar="N", help="Only the N rows with the largest --by."),
+    click.option("--per-channel", type=int, metavar="K", help="… K rows of a channel at the most."),
     click.option("--by", metavar="COLUMN", help="Column to rank by.  [default: mean_r]"),
     click.option(
         "--top-channels", type=int, metavar="N", help="Only the N channels with the highest --by."
@@ -97,6 +98,7 @@ def selected(release: Release, options: dict[str, Any]) -> UnitSet:
         ("lead", "better_in"),
         ("reaching", "in_subjects"),
         ("in_subjects", "reaching"),
+        ("per_channel", "top"),
     ):
         if option in given and needed not in given:
             raise click.UsageError(
@@ -122,12 +124,15 @@ def selected(release: Release, options: dict[str, Any]) -> UnitSet:
         than = _list(given["than"]) if "than" in given else None
         found = found.better_in(given["better_in"], than, by=given.get("lead", 0.0))
     per = list(given["per"]) if "per" in given else None
+    by = given.get("by", "mean_r")
     if "sample" in given:
         found = found.sample(given["sample"], seed=given.get("seed", 0), per=per)
     if "top_channels" in given:
-        found = found.top_channels(given["top_channels"], by=given.get("by", "mean_r"))
+        found = found.top_channels(given["top_channels"], by=by)
+    if "per_channel" in given:
+        found = found.top(given["per_channel"], by=by, per="channel")
     if "top" in given:
-        found = found.top(given["top"], by=given.get("by", "mean_r"), per=per)
+        found = found.top(given["top"], by=by, per=per)
     return found
 
 
