@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -251,6 +252,39 @@ def test_back_returns_to_what_was_seen(visitor: Callable[..., Page], url: str) -
     page.wait_for_function("location.search.includes('roi')")
     ready(page)
     assert shown_code(page, "SQL") == seen
+
+
+def read(page: Page) -> str:
+    """All words of a page, without how long a query took."""
+    ready(page)
+    return re.sub(r"in [0-9.]+ s", "", page.get_by_test_id("stMain").inner_text())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PATHS)
+def test_every_page_is_the_same_again(name: str, visitor: Callable[..., Page], url: str) -> None:
+    """Reloaded, come back to, gone forward to, and by its link elsewhere."""
+    page = visitor(PATHS[name])
+    seen = read(page)
+    page.reload()
+    assert read(page) == seen
+    heading = "Data & methods" if name != "methods" else "Networks"
+    page.get_by_test_id("stSidebar").get_by_role("link", name=heading).click()
+    page.get_by_role("heading", name=heading, exact=True).wait_for()
+    other = read(page)
+    title = page.title()
+    page.go_back()
+    page.wait_for_function("title => document.title !== title", arg=title)
+    assert read(page) == seen
+    page.go_forward()
+    page.wait_for_function("title => document.title === title", arg=title)
+    assert read(page) == other
+    page.go_back()
+    page.wait_for_function("title => document.title !== title", arg=title)
+    if (tab := page.get_by_role("tab", name="Link", exact=True)).count():
+        tab.click()
+        link = page.get_by_role("tabpanel").locator("code:visible").first.inner_text()
+        assert read(visitor(link.removeprefix(f"{url}/"))) == seen
 
 
 def test_files_hold_what_the_query_gives(

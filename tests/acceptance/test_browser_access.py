@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.pages import CHROMIUM, TOPDOWN_PATHS, ready, served, visiting
+from tests.acceptance.pages import CHROMIUM, PATHS, TOPDOWN_PATHS, ready, served, visiting
 from unitdb.release import open_release
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -92,6 +92,11 @@ def check(url: str, chromium: Browser, paths: dict[str, str]) -> None:
                 if found:
                     wrong[f"{name}, {scheme}"] = found
     assert wrong == {}
+
+
+def test_pages_have_no_violation(tiny_release: Path, chromium: Browser) -> None:
+    with served(tiny_release) as url:
+        check(url, chromium, PATHS | MORE_PATHS)
 
 
 def test_pages_of_what_is_seen_and_imagined_have_no_violation(
