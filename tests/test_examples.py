@@ -29,7 +29,7 @@ ROOMS = (
 # What an example cannot run on here, or would only repeat, and who shows it instead.
 _NEEDED = {
     "a release with identification, modulation or pictures: docs/tutorials, tests/pipeline": (
-        "plot.gallery plot.identification plot.identified plot.modulation"
+        "plot.gallery plot.identification plot.identified plot.identified_by_roi plot.modulation"
     ),
     "a network, a dataset and minutes: README, docs/howto, docs/tutorials": (
         "score candidates.make_candidates candidates.make_file candidates.find_candidates "

@@ -16,7 +16,7 @@ from tests.acceptance.pages import CHROMIUM, PATHS, TOPDOWN_PATHS, ready, served
 from unitdb.release import open_release
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
-report = pytest.importorskip("unitdb.browser.report", reason="needs unitdb[app]")
+report = pytest.importorskip("unitdb.browser.report", reason="needs unitdb[plot]")
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

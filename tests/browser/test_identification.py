@@ -7,8 +7,8 @@ import pytest
 
 from tests.pipeline.small import lay_out, run
 from unitdb.browser import report
-from unitdb.browser._identified import confused, identification_matrix, in_order
-from unitdb.release import Release, open_release
+from unitdb.browser._identified import confused
+from unitdb.release import Release, in_order, layer_matrix, open_release
 
 RECIPE = """
 predictions: {units: all}
@@ -82,6 +82,6 @@ def test_layers_are_in_order_and_those_together_last():
         "*fisher",
     ]
     rows = pd.DataFrame({"layer": ["a", "a"], "roi": ["V1", "V1"], "rate": [0.5, 0.7]})
-    wide = identification_matrix(rows, "rate", ["z", "a"], ["V1", "IT"])
+    wide = layer_matrix(rows, "rate", ["z", "a"], ["V1", "IT"])
     assert wide.loc["a", "V1"] == pytest.approx(0.6)
     assert wide.isna().sum().sum() == 3

@@ -9,11 +9,10 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from unitdb.browser import _layerview
-from unitdb.browser._depth import relative_depth, spaced
 from unitdb.browser._layernumbers import absent, by_person
 from unitdb.browser._layerview import BINS, channel_map, layer_view
 from unitdb.query.layers import Layer
-from unitdb.release import Release, open_release
+from unitdb.release import Release, open_release, relative_depth, spaced
 from unitdb.release.channels import shrunken
 
 ROWS = ("sim-a", "perception")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-pytest.importorskip("vl_convert", reason="needs unitdb[app]")
+pytest.importorskip("matplotlib", reason="needs unitdb[plot]")
 
 from unitdb.browser import report
 from unitdb.cli import main
@@ -38,9 +38,11 @@ def text(tiny_release: Path) -> str:
 
 def test_it_is_one_page_that_fetches_nothing(text: str) -> None:
     page = Page(text)
-    assert not {"script", "link", "iframe", "image", "use"} & {tag for tag, _ in page.tags}
+    assert not {"script", "link", "iframe", "a"} & {tag for tag, _ in page.tags}
     for tag, attributes in page.tags:
-        assert not {"href", "xlink:href", "onload", "onerror"} & attributes.keys()
+        assert not {"href", "onload", "onerror"} & attributes.keys()
+        of_figure = attributes.get("xlink:href", "#")
+        assert of_figure.startswith("#" if tag == "use" else ("#", "data:image/png;base64,"))
         assert tag == "img" or "src" not in attributes
         assert tag != "img" or attributes["src"].startswith("data:image/jpeg;base64,")
     identifiers = [found["id"] for _, found in page.tags if found.get("id")]
@@ -67,7 +69,7 @@ def test_it_says_what_the_release_says(text: str, tiny_release: Path) -> None:
     stimuli = release.stimuli(kept, 6, dataset="sim-a")["stimulus"].tolist()
     assert names == [*stimuli[:6], *stimuli[6:][::-1]]
     matrix = release.layer_by_roi("accuracy", dataset="sim-a")
-    assert f"{matrix.loc['fc', 'V4']:.2f}".replace("-", "−") in page.text
+    assert f"{matrix.loc['fc', 'V4']:.2f}" in page.text
 
 
 def test_the_same_release_gives_the_same_bytes(text: str, tiny_release: Path) -> None:
@@ -132,6 +134,7 @@ def test_wrong_use_is_one_line(tiny_release: Path, tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_a_report_needs_no_streamlit() -> None:
-    code = "import sys, unitdb.browser.report; sys.exit('streamlit' in sys.modules)"
+def test_a_report_needs_neither_streamlit_nor_altair() -> None:
+    heavy = "{'streamlit', 'altair', 'vl_convert'}"
+    code = f"import sys, unitdb.browser.report; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,8 +10,14 @@ import pytest
 from tests.browser.conftest import texts
 from tests.tiny_course import LAYERS, TIMES
 from unitdb.browser import report
-from unitdb.browser._course import chance_of, course_rows, lag_points
-from unitdb.release import Release, open_release, order_words
+from unitdb.release import (
+    Release,
+    chance_of,
+    course_rows,
+    lag_points,
+    open_release,
+    order_words,
+)
 
 
 @pytest.fixture
@@ -62,7 +68,6 @@ def test_rows_are_means_over_subjects_with_their_interval(shown):
 
 
 def test_the_report_has_a_section(tiny_course_release):
-    pytest.importorskip("vl_convert")
     text = report.html(open_release(tiny_course_release))
     assert "<h2>Time course</h2>" in text
     assert text.count("Identification at each time from onset") == 2

@@ -16,10 +16,10 @@ import pytest
 from tests.browser.conftest import texts
 from tests.tiny import make_older
 from unitdb import reference
-from unitdb.browser._images import labelled, strip
+from unitdb.browser._images import strip
 from unitdb.browser._own import with_own
 from unitdb.browser.views import console, subjects
-from unitdb.release import Release
+from unitdb.release import Release, labelled
 
 UNIT = "net/conv1/13"
 

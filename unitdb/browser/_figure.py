@@ -46,7 +46,7 @@ def draw(
     with st.popover("Save figure", type="tertiary", icon=":material/download:"):
         st.download_button(
             "SVG",
-            lambda: _render.svg(chart, release, name).encode(),
+            lambda: _render.svg(chart, release).encode(),
             file_name=f"{file}.svg",
             mime="image/svg+xml",
             on_click="ignore",

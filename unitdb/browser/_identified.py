@@ -1,30 +1,13 @@
-"""Numbers of identification, as the page and the report arrange them."""
+"""Which targets are taken for others."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
-__all__ = ["confused", "identification_matrix", "in_order"]
-
-
-def in_order(layers: pd.DataFrame, model: str, held: Sequence[str]) -> list[str]:
-    """Layers by depth, those of all together last."""
-    known = layers[layers["model"] == model].sort_values("depth")["layer"].tolist()
-    found = [layer for layer in known if layer in set(held)]
-    return found + sorted(layer for layer in set(held) if layer.startswith("*"))
-
-
-def identification_matrix(
-    rows: pd.DataFrame, measure: str, layers: list[str], rois: list[str]
-) -> pd.DataFrame:
-    """A number of ``identification_summary`` by layer and ROI; mean over what rows differ in."""
-    wide = rows.pivot_table(index="layer", columns="roi", values=measure, dropna=False)
-    return wide.reindex(index=layers, columns=rois)
+__all__ = ["confused"]
 
 
 def confused(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Image by image: pictures in a row, as HTML in which names stand for themselves; predictions."""
+"""Image by image: pictures in a row, as HTML in which names stand for themselves."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from unitdb.resolution import DOUBLE, is_constant
-
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PICTURES", "labelled", "most_and_least", "strip", "thumbnail"]
+__all__ = ["PICTURES", "most_and_least", "strip", "thumbnail"]
 
 PICTURES = 6
 """In a row."""
@@ -71,18 +69,3 @@ def _figure(row: dict[Any, Any], *, shown: bool) -> str:
         place = f'<div style="{_EMPTY}">may not be shown</div>' if shown else ""
     caption = f'<figcaption style="{_NAME}">{name}<br>{row["activation"]:.3g}</figcaption>'
     return f'<figure style="{_FIGURE}">{place}{caption}</figure>'
-
-
-def labelled(rows: pd.DataFrame) -> pd.DataFrame:
-    """Write the correlation of predicted and true activation behind each subject's name."""
-    labels = {
-        str(subject): f"{subject}: {_r(of_subject)}"
-        for subject, of_subject in rows.groupby("subject", observed=True)
-    }
-    return rows.assign(subject=rows["subject"].astype(str).map(labels))
-
-
-def _r(rows: pd.DataFrame) -> str:
-    predicted, true = rows["predicted"].to_numpy(), rows["activation"].to_numpy()
-    constant = is_constant(predicted, resolution=DOUBLE) or is_constant(true)
-    return "no r" if constant else f"r = {rows['predicted'].corr(rows['activation']):.2f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import MissingExtraError
@@ -16,20 +15,16 @@ __all__ = ["png", "svg"]
 
 _WIDTH = 560  # pixels
 _SCALE = 3.0
-_IDENTIFIER = re.compile(r'\bid="([^"]+)"')
-_REFERENCE = re.compile(r'(\bid="|url\(#|href="#)([^")]+)("|\))')
 
 
-def svg(chart: Any, release: Release, name: str) -> str:
-    """Draw a chart as SVG, text as text; the same chart gives the same text.
+def svg(chart: Any, release: Release) -> str:
+    """Draw a chart as SVG, text as text.
 
     Parameters
     ----------
     chart : altair chart
     release : Release
         Whose numbers it shows.
-    name : str
-        Begins the identifiers in it, which must differ between the figures of a page.
 
     Raises
     ------
@@ -37,10 +32,7 @@ def svg(chart: Any, release: Release, name: str) -> str:
         vl-convert is not installed.
     """
     drawn: str = _converter().vegalite_to_svg(_specification(chart, release))
-    # Vega counts gradients and clips on from figure to figure.
-    found = dict.fromkeys(_IDENTIFIER.findall(drawn))
-    numbered = {one: f"{name}-{number}" for number, one in enumerate(found)}
-    return _REFERENCE.sub(lambda match: f"{match[1]}{numbered[match[2]]}{match[3]}", drawn)
+    return drawn
 
 
 def png(chart: Any, release: Release) -> bytes:

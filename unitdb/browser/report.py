@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from unitdb.browser import _render, charts
-from unitdb.browser._course import MEASURES, chance_of, course_rows, lag_points
-from unitdb.browser._depth import relative_depth, spaced
+from unitdb import plot
+from unitdb.browser import _static
 from unitdb.browser._gallery import CAPTION, PLACE, gallery, score_table
-from unitdb.browser._identified import identification_matrix, in_order
-from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
-from unitdb.browser._modulation import modulation_parts
+from unitdb.browser._images import PICTURES, most_and_least, strip
 from unitdb.browser._words import WORDS
 from unitdb.files import write_text
 from unitdb.printable import printable
-from unitdb.release import score_of
-from unitdb.release.courses import order_words
+from unitdb.release import LAG_CONTROLS, degraded, order_words, score_of
 from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pandas as pd
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["html", "write"]
 
 _TOP = 20
-_POINTS = 5000
 _PICTURES = 24  # of a method and a person, the first by their ids
 _STYLE = """
 :root { color-scheme: light; }
@@ -62,9 +58,9 @@ def write(release: Release, path: Path) -> None:
 
 
 def html(release: Release) -> str:
-    """Give the page: figures as SVG inside it, no scripts, nothing that is fetched.
+    """Give the page: figures of :mod:`unitdb.plot` as SVG inside it, no scripts, nothing fetched.
 
-    The same release gives the same bytes, with the same versions of Altair and vl-convert.
+    The same release gives the same bytes, with the same version of matplotlib.
 
     Parameters
     ----------
@@ -74,7 +70,7 @@ def html(release: Release) -> str:
     Raises
     ------
     MissingExtraError
-        Altair or vl-convert is not installed.
+        matplotlib is not installed.
     CorruptReleaseError
         A file is truncated or damaged; names it.
     """
@@ -132,18 +128,21 @@ def _head(release: Release, held: Description) -> Iterator[str]:
 
 def _figures(release: Release, held: Description) -> Iterator[str]:
     summary = _plain(release.table("layer_summary"))
-    layers = _plain(release.table("layers"))
     for dataset in held.datasets:
         of_dataset = summary[summary["dataset"] == dataset["dataset"]]
         for condition in [one for one in held.conditions if one in set(of_dataset["condition"])]:
             rows = of_dataset[of_dataset["condition"] == condition]
             yield f"<h2>{escape(dataset['dataset'])}, {escape(condition)}</h2>"
             models = [one["model"] for one in held.models if one["model"] in set(rows["model"])]
-            name = f"{dataset['dataset']}-{condition}-depth"
-            yield from _depth(release, rows, layers, dataset["rois"], models, name)
+            scope: dict[str, Any] = {"dataset": dataset["dataset"], "condition": condition}
+            yield _figure(
+                partial(plot.depth, release, **scope),
+                "-".join([*scope.values(), "depth"]),
+                "Accuracy by depth: mean over units, then subjects.",
+            )
             for model in models:
                 yield f"<h3>{escape(model)}</h3>"
-                where = {"dataset": dataset["dataset"], "condition": condition, "model": model}
+                where = {**scope, "model": model}
                 yield from _matrices(release, where)
                 yield from _score(score_of(release, **where))
 
@@ -162,75 +161,46 @@ def _score(found: Score) -> Iterator[str]:
             yield _table(_plain(table).to_dict("records"))
 
 
-def _depth(
-    release: Release,
-    rows: pd.DataFrame,
-    layers: pd.DataFrame,
-    rois: list[str],
-    models: list[str],
-    name: str,
-) -> Iterator[str]:
-    shown = spaced(rois)
-    depth = relative_depth(rows, layers)
-    depth = depth[depth["roi"].isin(shown)].dropna(subset="r")
-    if depth.empty:
-        return
-    chart = charts.profile(
-        depth,
-        x="depth",
-        x_title="Relative depth (0: first layer, 1: last layer)",
-        y_title="Mean decoding accuracy (Pearson r)",
-        colour="roi",
-        colours=shown,
-        colour_title="ROI",
-        dash="model" if len(models) > 1 else None,
-        dash_title="Network",
-    )
-    yield _figure(release, chart, name, "Accuracy by depth: mean over units, then subjects.")
-
-
-def _matrices(release: Release, where: dict[str, str]) -> Iterator[str]:
-    captions = {
-        "accuracy": (
-            "Mean decoding accuracy (Pearson r)",
-            "Mean accuracy of each layer and ROI over units, then subjects.",
-        ),
-        "agreement": (
-            "Inter-subject correlation (Pearson r)",
-            "Correlation over units of two subjects' accuracies, mean over pairs.",
-        ),
+def _matrices(release: Release, where: dict[str, Any]) -> Iterator[str]:
+    captions: dict[Literal["accuracy", "agreement"], str] = {
+        "accuracy": "Mean accuracy of each layer and ROI over units, then subjects.",
+        "agreement": "Correlation over units of two subjects' accuracies, mean over pairs.",
     }
-    for measure, (legend, caption) in captions.items():
-        matrix = release.layer_by_roi(measure, **where)  # type: ignore[arg-type]
+    for measure, caption in captions.items():
+        matrix = release.layer_by_roi(measure, **where)
         if matrix.notna().to_numpy().any():
-            chart = charts.heat_map(matrix, legend=legend)
-            yield _figure(release, chart, "-".join([*where.values(), measure]), caption)
+            yield _figure(
+                partial(plot.layer_by_roi, release, measure, **where),
+                "-".join([*where.values(), measure]),
+                caption,
+                n_rows=len(matrix),
+            )
 
 
 def _identified(release: Release) -> Iterator[str]:
-    """Layer by ROI, and curves, of each candidate set: of all people's mean, or of each subject."""
+    """Layer by ROI of each candidate set, mean over subjects."""
     if "identification_summary" not in release.tables:
         return
     summary = _plain(release.table("identification_summary"))
     summary = summary[(summary["trials"] == "means") & (summary["method"] == "normalised")]
-    layers = _plain(release.table("layers"))
-    rois = _plain(release.table("rois")).sort_values("place")
     yield "<h2>Identification</h2>"
     yield f"<p>{escape(WORDS['identification'])}</p>"
     for found, rows in summary.groupby(["dataset", "condition", "model", "set"], sort=True):
         place = [str(name) for name in found]
-        of = rows[rows["subject"] != "*"]
-        names = rois[rois["dataset"] == place[0]]["roi"].tolist()
-        order = in_order(layers, place[2], of["layer"].tolist())
-        chart = charts.heat_map(
-            identification_matrix(of, "rate", order, names),
-            legend="Pairwise identification, mean over subjects",
+        where: dict[str, Any] = dict(
+            zip(("dataset", "condition", "model", "candidates"), place, strict=True)
         )
+        of = rows[rows["subject"] != "*"]
         caption = (
             f"{', '.join(place)}: among {of['n_candidates'].iloc[0]:,} candidates; exchange chance "
             f"{of['chance_fold'].min():.3f} to {of['chance_fold'].max():.3f}."
         )
-        yield _figure(release, chart, "-".join([*place, "identification"]), caption)
+        yield _figure(
+            partial(plot.identified_by_roi, release, **where),
+            "-".join([*place, "identification"]),
+            caption,
+            n_rows=of["layer"].nunique(),
+        )
 
 
 def _courses(release: Release) -> Iterator[str]:
@@ -240,38 +210,51 @@ def _courses(release: Release) -> Iterator[str]:
     course, lags, orders = (
         _plain(release.table(name)) for name in ("timecourse", "lag", "lag_order")
     )
-    order = _plain(release.table("layers")).sort_values("depth")
     yield "<h2>Time course</h2>"
     yield f"<p>{escape(WORDS['timecourse'])} {escape(WORDS['lag'])}</p>"
     keys = ["dataset", "condition", "model", "roi"]
-    for found, rows in course.groupby(keys, sort=True):
+    for found, _ in course.groupby(keys, sort=True):
         place = [str(name) for name in found]
-        where = "-".join(place)
-        of_model = order[order["model"] == place[2]]["layer"].tolist()
-        layers: list[str] = [layer for layer in of_model if layer in set(rows["layer"])]
+        where: dict[str, Any] = dict(zip(keys, place, strict=True))
         yield f"<h3>{escape(', '.join(place))}</h3>"
-        drawn = charts.course(
-            course_rows(rows, "identification"),
-            layers,
-            chance=chance_of(rows, "identification"),
-            title=MEASURES["identification"][3],
+        yield _figure(
+            partial(plot.timecourse, release, measure="identification", **where),
+            "-".join([*place, "course"]),
+            "Identification at each time from onset; bands: 95 % interval; dotted: chance.",
         )
-        caption = "Identification at each time from onset; bands: 95 % interval; dashed: chance."
-        yield _figure(release, drawn, f"{where}-course", caption)
         own, tested = (t[(t[keys] == place).all(axis=1)] for t in (lags, orders))
         if own["lag"].notna().any():
-            drawn = charts.lags(lag_points(own.dropna(subset="lag")), layers)
-            caption = "Lag of each layer, with 95 % interval over subjects."
-            yield _figure(release, drawn, f"{where}-lags", caption)
+            yield _figure(
+                partial(plot.lags, release, control=tuple(LAG_CONTROLS), **where),
+                "-".join([*place, "lags"]),
+                "Lag of each layer, with 95 % interval over subjects.",
+            )
             sentences = order_words(tested)
             yield "<ul>" + "".join(f"<li>{escape(one)}</li>" for one in sentences) + "</ul>"
 
 
 def _modulation(release: Release) -> Iterator[str]:
-    for number, (title, chart, caption) in enumerate(modulation_parts(release)):
-        if title:
-            yield f"<h2>{escape(title)}</h2><p>{escape(WORDS['gain'])}</p>"
-        yield _figure(release, chart, f"gains-{number}", caption)
+    """Gains of each region and test set, by the published method; the page shows the other too."""
+    if "modulation_summary" not in release.tables:
+        return
+    rows = degraded(_plain(release.table("modulation_summary")))
+    rows = rows[rows["method"] == "abdelhack2018"]
+    keys = ["dataset", "model", "condition", "roi"]
+    begun: set[tuple[str, str]] = set()
+    for found, part in rows.groupby(keys, sort=True):
+        where: dict[str, Any] = dict(zip(keys, map(str, found), strict=True))
+        of = where["dataset"], where["model"]
+        if of not in begun:
+            begun.add(of)
+            yield f"<h2>{escape('Degraded pictures: ' + ', '.join(of))}</h2>"
+            yield f"<p>{escape(WORDS['gain'])}</p>"
+        n = f"{part['n_images'].max()} pictures, {part['n_subjects'].max()} subjects"
+        yield _figure(
+            partial(plot.modulation, release, control=("noise", "encode-decode"), **where),
+            "-".join([*where.values(), "gains"]),
+            f"{where['condition']}, {where['roi']}: gains with 95 % intervals over pictures and "
+            f"subjects ({n}); red: the bias of simulated brains that are only fed forward.",
+        )
 
 
 def _reconstructed(release: Release) -> Iterator[str]:
@@ -301,14 +284,16 @@ def _image_by_image(release: Release) -> Iterator[str]:
         unit, dataset, roi = (str(row[column]) for column in ("unit_id", "dataset", "roi"))
         if unit not in release.kept(UnitId.parse(unit).place, dataset=dataset):
             continue
-        where = {"dataset": dataset, "condition": str(row["condition"])}
-        rows = labelled(_plain(release.predictions(unit, roi=roi, **where)))
+        where: dict[str, Any] = {"dataset": dataset, "condition": str(row["condition"])}
         pictures = release.stimuli(unit, PICTURES, dataset=dataset)
         datasets = _plain(release.table("datasets")).set_index("dataset")
         yield f"<h2>Image by image: {escape(unit)}</h2>"
-        chart = charts.predictions(rows[:_POINTS], sorted(rows["subject"].unique()))
-        caption = f"Predicted from {roi} of {dataset}, and true; dashed: predicted = true."
-        yield _figure(release, chart, "predictions", caption)
+        yield _figure(
+            partial(plot.predictions, release, unit, roi=roi, **where),
+            "predictions",
+            f"Predicted from {roi} of {dataset}, and true; dashed: predicted = true.",
+            n_rows=12,
+        )
         terms = datasets["pictures"][dataset]
         shown = isinstance(terms, str)
         for words, part in most_and_least(pictures):
@@ -335,9 +320,15 @@ def _sources(release: Release) -> Iterator[str]:
     yield f"<pre>unitdb report {escape(release.label)} --html report.html</pre>"
 
 
-def _figure(release: Release, chart: Any, name: str, caption: str) -> str:
-    drawn = _render.svg(chart, release, name)
-    return f'<figure tabindex="0">{drawn}<figcaption>{escape(caption)}</figcaption></figure>'
+def _figure(
+    draw: Callable[..., object], name: str, caption: str, *, n_rows: int | None = None
+) -> str:
+    """A figure with its caption; as high as its rows need, where it has any."""
+    height = 3.6 if n_rows is None else 1.4 + 0.28 * n_rows
+    label = escape(caption)
+    drawn = _static.svg(draw, name, height=height)
+    drawn = drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    return f'<figure tabindex="0">{drawn}<figcaption>{label}</figcaption></figure>'
 
 
 def _table(rows: list[Any]) -> str:

@@ -71,15 +71,8 @@ def report_writer() -> Callable[[Release, Path], None]:
     Raises
     ------
     MissingExtraError
-        A package of the extra is not installed.
+        A package of the extra plot is not installed.
     """
-    from unitdb.errors import MissingExtraError
-    from unitdb.extras import install_hint
+    from unitdb.browser.report import write
 
-    try:
-        from unitdb.browser.report import write
-    except ModuleNotFoundError as cause:
-        if cause.name is None or cause.name.startswith("unitdb"):
-            raise
-        raise MissingExtraError(f"the report needs {cause.name}: {install_hint('app')}") from None
     return write

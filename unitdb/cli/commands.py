@@ -50,7 +50,7 @@ LAZY = {
     "app": Lazy("unitdb.cli.app:app", "app", "Look at a release in the browser."),
     "report": Lazy(
         "unitdb.cli.app:report",
-        "app",
+        "plot",
         "Write the figures of a release as one static page.",
     ),
     "build": Lazy("unitdb.cli.building.build:build", "build", "Run a recipe: publish a release."),

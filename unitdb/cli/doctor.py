@@ -23,6 +23,7 @@ __all__ = ["Finding", "diagnose", "doctor"]
 _EXTRAS = {
     "build": ("torch", "numba", "scikit-learn", "h5py", "nibabel", "zarr", "distributed"),
     "app": ("streamlit", "altair"),
+    "plot": ("matplotlib",),
     "datalad": ("datalad", "git-annex"),
     "remote": ("fsspec",),
 }

@@ -7,20 +7,30 @@ from unitdb.extras import need
 
 need("matplotlib", "PIL", by="unitdb.plot", extra="plot")
 
-from unitdb.plot._accuracies import hierarchy, layer_by_roi, subjects
-from unitdb.plot._brains import identification, identified, lags, modulation, timecourse
+from unitdb.plot._accuracies import depth, hierarchy, layer_by_roi, predictions, subjects
+from unitdb.plot._brains import (
+    identification,
+    identified,
+    identified_by_roi,
+    lags,
+    modulation,
+    timecourse,
+)
 from unitdb.plot._overview import overview
 from unitdb.plot._pictures import gallery
 
 __all__ = [
+    "depth",
     "gallery",
     "hierarchy",
     "identification",
     "identified",
+    "identified_by_roi",
     "lags",
     "layer_by_roi",
     "modulation",
     "overview",
+    "predictions",
     "subjects",
     "timecourse",
 ]

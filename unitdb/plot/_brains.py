@@ -8,23 +8,27 @@ import matplotlib as mpl
 import numpy as np
 
 from unitdb.errors import QueryError
-from unitdb.plot._axes import check_single, new, titled
-from unitdb.schema import TABLES, VIEWS
+from unitdb.plot._axes import check_single, chosen_rows, matrix, new, shown, titled
+from unitdb.printable import printable
+from unitdb.release import (
+    COURSES,
+    LAG_CONTROLS,
+    chance_of,
+    course_rows,
+    in_order,
+    lag_points,
+    layer_matrix,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
     from matplotlib.axes import Axes
 
     from unitdb.release import Release
 
-_COURSES = {
-    "accuracy": ("mean_r", "Accuracy (Pearson r, mean over units)"),
-    "pattern": ("pattern_r", "Correlation of patterns (Pearson r)"),
-    "identification": ("identification", "Identified (pairwise)"),
-}
 _USUAL = {"subject": "*", "trials": "means", "method": "normalised"}
-# Two-sided 95 % points of Student's t by degrees of freedom from 1; of more, the last: a bit wide.
-_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
 def identification(
@@ -57,11 +61,11 @@ def identification(
         No row is left, or there is no such column.
     """
     wanted = {"set": candidates, "roi": roi, "among": "all", **_USUAL, **where}
-    rows = _chosen(release, "identification_curve", wanted)
+    rows = chosen_rows(release, "identification_curve", wanted)
     axes = ax if ax is not None else new(5.0, 3.6)
     for layer in _ordered(release, rows):
         curve = rows[rows["layer"] == layer].groupby("n")["rate"].mean()
-        axes.loglog(curve.index, curve, marker=".", label=layer)
+        axes.loglog(curve.index, curve, marker=".", label=printable(layer))
     chance = rows.groupby("n")["chance"].mean()
     axes.loglog(chance.index, chance, "--", color="0.5", label="exchanged images")
     axes.set(xlabel="Candidates", ylabel="Share identified")
@@ -99,11 +103,11 @@ def identified(
         No row is left, or there is no such column.
     """
     wanted = {"set": candidates, "roi": roi, **_USUAL, **where}
-    rows = _chosen(release, "identification_summary", wanted)
+    rows = chosen_rows(release, "identification_summary", wanted)
     axes = ax if ax is not None else new(4.2, 3.6)
     layers = _ordered(release, rows)
     rows = rows.set_index("layer").loc[layers]
-    _points(axes, layers, rows["rate"], rows["rate_low"], rows["rate_high"])
+    _points(axes, layers, {"": rows[["rate", "rate_low", "rate_high"]]})
     places = np.arange(len(layers))
     ends = places - 0.35, places + 0.35
     axes.hlines(rows["chance_fold"], *ends, "black", "dotted", label="exchanged images")
@@ -113,11 +117,50 @@ def identified(
     return titled(axes, release, f"Identification among {n:,} from {roi}")
 
 
+def identified_by_roi(
+    release: Release, *, candidates: str, ax: Axes | None = None, **where: Any
+) -> Axes:
+    """Rate of pairwise identification by layer and region, mean over people.
+
+    Parameters
+    ----------
+    release : Release
+        An opened release.
+    candidates : str
+        Name of the candidate set, ``identification_summary.set``.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure without it.
+    **where
+        Other columns of ``identification_summary`` and their values. Without them: of means over
+        trials, by the method ``normalised``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With the picture and its colour bar.
+
+    Raises
+    ------
+    QueryError
+        No row is left, or there is no such column.
+    """
+    wanted = {"set": candidates, "trials": "means", "method": "normalised", **where}
+    rows = chosen_rows(release, "identification_summary", wanted)
+    if "subject" not in where:
+        rows = rows[rows["subject"] != "*"]
+    layers = _ordered(release, rows)
+    places = release.table("rois").astype({"dataset": str, "roi": str}).sort_values("place")
+    rois = places[places["dataset"] == str(rows["dataset"].iloc[0])]["roi"].tolist()
+    values = layer_matrix(rows.astype({"roi": str}), "rate", layers, rois)
+    axes = matrix(values, "Identified (pairwise)", ax)
+    return titled(axes, release, f"Identification among {candidates}")
+
+
 def timecourse(
     release: Release,
     *,
     roi: str,
-    measure: Literal["accuracy", "pattern", "identification"] = "accuracy",
+    measure: Literal["accuracy", "patterns", "identification"] = "accuracy",
     ax: Axes | None = None,
     **where: Any,
 ) -> Axes:
@@ -129,7 +172,7 @@ def timecourse(
         An opened release.
     roi : str
         Region that is decoded from.
-    measure : {'accuracy', 'pattern', 'identification'}
+    measure : {'accuracy', 'patterns', 'identification'}
         Mean accuracy of units, correlation of patterns, or pairwise identification.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure without it.
@@ -139,7 +182,7 @@ def timecourse(
     Returns
     -------
     matplotlib.axes.Axes
-        Means over people, with 95 % intervals by t where there are several.
+        Means over people, with 95 % intervals by t; of one person, over stimuli. Dotted: chance.
 
     Raises
     ------
@@ -152,30 +195,31 @@ def timecourse(
     >>> plot.timecourse(release, roi="V4").get_title()
     'SIMULATED: imagery from V4'
     """
-    if measure not in _COURSES:
-        raise QueryError(f"measure={measure!r} is none of {', '.join(_COURSES)}")
-    column, label = _COURSES[measure]
-    rows = _chosen(release, "timecourse", {"roi": roi, **where})
+    if measure not in COURSES:
+        raise QueryError(f"measure={measure!r} is none of {', '.join(COURSES)}")
+    rows = chosen_rows(release, "timecourse", {"roi": roi, **where})
     axes = ax if ax is not None else new(5.0, 3.8)
     layers = _ordered(release, rows)
+    means = course_rows(rows, measure)
     for layer, colour in zip(layers, _colours(layers), strict=True):
-        table = rows[rows["layer"] == layer].pivot_table(
-            index="time", columns="subject", values=column, observed=True
-        )
-        mean, n = table.mean(axis=1), table.count(axis=1)
-        if (n > 1).any():
-            half: Any = n.map(_t) * table.std(axis=1) / np.sqrt(n)
-            axes.fill_between(mean.index, mean - half, mean + half, color=colour, alpha=0.15)
-        axes.plot(mean.index, mean, color=colour, marker=".", label=layer)
-    axes.axhline(0.5 if measure == "identification" else 0, color="grey", linestyle=":")
+        of = means[means["layer"] == layer].sort_values("time")
+        axes.fill_between(of["time"], of["low"], of["high"], color=colour, alpha=0.15)
+        axes.plot(of["time"], of["value"], color=colour, marker=".", label=printable(layer))
+    chance = chance_of(rows, measure)
+    axes.axhline(chance, color="grey", linestyle=":", label="chance")
     axes.axvline(0, color="grey", linewidth=0.8)
-    axes.set(xlabel="Time from onset (s)", ylabel=label)
+    axes.set(xlabel="Time from onset (s)", ylabel=COURSES[measure][3])
     axes.legend(fontsize=7, loc="upper left")
     return titled(axes, release, f"{rows['condition'].iloc[0]} from {roi}")
 
 
 def lags(
-    release: Release, *, roi: str, control: str = "none", ax: Axes | None = None, **where: Any
+    release: Release,
+    *,
+    roi: str,
+    control: str | Sequence[str] = "none",
+    ax: Axes | None = None,
+    **where: Any,
 ) -> Axes:
     """Lag of each layer behind the mean of layers, with its interval over people.
 
@@ -185,8 +229,9 @@ def lags(
         An opened release.
     roi : str
         Region that is decoded from.
-    control : str
-        Of ``lag.control``: ``none``, or a control.
+    control : str or sequence of str
+        Of ``lag.control``: ``none``, ``matched`` or ``shuffled``; or ``adjusted``: less those of
+        another test set. Of several, those that there are, side by side.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure without it.
     **where
@@ -208,13 +253,20 @@ def lags(
     >>> plot.lags(release, roi="V4").get_ylabel()
     'Lag (s); below 0: earlier'
     """
-    rows = _chosen(release, "lag", {"roi": roi, "control": control, **where})
+    rows = chosen_rows(release, "lag", {"roi": roi, **where})
+    wanted = [control] if isinstance(control, str) else list(control)
+    points = rows if "shuffled" in wanted else lag_points(rows)
+    points = points[points["control"].isin(wanted)]
+    if points.empty:
+        raise QueryError(f"{release.label} has no lag with control={control!r}")
     axes = ax if ax is not None else new(4.2, 3.6)
     layers = _ordered(release, rows)
-    rows = rows.set_index("layer").loc[layers]
-    _points(axes, layers, rows["lag"], rows["low"], rows["high"], colours=_colours(layers))
+    groups = _by(points, "control", wanted, ["lag", "low", "high"])
+    _points(axes, layers, {LAG_CONTROLS.get(name, name): of for name, of in groups.items()})
     axes.axhline(0, color="grey", linestyle=":")
     axes.set_ylabel("Lag (s); below 0: earlier")
+    if len(wanted) > 1:
+        axes.legend(fontsize=7)
     return titled(axes, release, f"Order of layers, {rows['condition'].iloc[0]} from {roi}")
 
 
@@ -222,7 +274,7 @@ def modulation(
     release: Release,
     *,
     roi: str,
-    control: str = "noise",
+    control: str | Sequence[str] = "noise",
     method: str = "abdelhack2018",
     ax: Axes | None = None,
     **where: Any,
@@ -235,8 +287,8 @@ def modulation(
         An opened release.
     roi : str
         Region that is decoded from.
-    control : {'noise', 'encode-decode'}
-        What the gain is held against.
+    control : {'noise', 'encode-decode'} or sequence of these
+        What the gain is held against. Of several, those that there are, side by side.
     method : str
         Of ``modulation_summary.method``.
     ax : matplotlib.axes.Axes, optional
@@ -255,56 +307,56 @@ def modulation(
     QueryError
         No row is left, or there is no such column.
     """
-    wanted = {"roi": roi, "control": control, "method": method, **where}
-    rows = _chosen(release, "modulation_summary", wanted)
-    rows = rows[rows["level"] == rows["level"].max()]
+    rows = chosen_rows(release, "modulation_summary", {"roi": roi, "method": method, **where})
+    wanted = [control] if isinstance(control, str) else list(control)
+    rows = rows[(rows["level"] == rows["level"].max()) & rows["control"].isin(wanted)]
+    if rows.empty:
+        raise QueryError(f"{release.label} has no modulation_summary with control={control!r}")
     axes = ax if ax is not None else new(4.2, 3.6)
     layers = _ordered(release, rows)
-    rows = rows.set_index("layer").loc[layers]
-    _points(axes, layers, rows["gain"], rows["gain_low"], rows["gain_high"])
-    axes.plot(range(len(layers)), rows["bias"], "_", color="#C44E52", markersize=14, label="bias")
+    groups = _by(rows, "control", wanted, ["gain", "gain_low", "gain_high", "bias"])
+    for at, of in zip(_points(axes, layers, groups), groups.values(), strict=True):
+        axes.plot(at, of["bias"], "_", color="#C44E52", markersize=14)
+    axes.lines[0].set_label("bias")
     axes.axhline(0, color="grey", linestyle=":")
     axes.set_ylabel("Gain towards the original (r)")
     axes.legend(fontsize=7, loc="lower right")
-    return titled(axes, release, f"{rows['condition'].iloc[0]} from {roi}, control {control}")
-
-
-def _chosen(release: Release, name: str, wanted: dict[str, Any]) -> pd.DataFrame:
-    """Rows of a table or view in which columns have these values; text is text."""
-    held = VIEWS[name] if name in VIEWS else TABLES[name]
-    unknown = sorted(set(wanted) - {column.name for column in held.columns})
-    if unknown:
-        raise QueryError(f"{name} has no column {unknown[0]!r}")
-    chosen = " AND ".join(f'"{column}" = ?' for column in wanted)
-    rows = release.sql(f"SELECT * FROM {name} WHERE {chosen}", list(wanted.values()))  # noqa: S608 - values are bound
-    if rows.empty:
-        raise QueryError(f"{release.label} has no {name} with {wanted}")
-    texts = {"layer", "subject", "condition", "model"} & set(rows)
-    return rows.astype(dict.fromkeys(texts, str))
+    against = f", control {control}" if isinstance(control, str) else ""
+    return titled(axes, release, f"{rows['condition'].iloc[0]} from {roi}{against}")
 
 
 def _ordered(release: Release, rows: pd.DataFrame) -> list[str]:
     """Layers of rows by their depth; those that are put together last."""
     check_single(rows)
-    known = release.table("layers").sort_values("depth")["layer"].astype(str)
-    here = set(rows["layer"])
-    return [layer for layer in dict.fromkeys(known) if layer in here] + sorted(here - set(known))
+    layers = release.table("layers").astype({"model": str, "layer": str})
+    return in_order(layers, rows["model"].iloc[0], rows["layer"])
 
 
-def _t(n: int) -> float:
-    return _T[min(n - 1, len(_T)) - 1] if n > 1 else np.nan
+def _by(
+    rows: pd.DataFrame, column: str, names: Sequence[str], values: list[str]
+) -> dict[str, pd.DataFrame]:
+    """Values by layer of each of some names of a column, of those that occur."""
+    found = {name: rows[rows[column] == name] for name in names}
+    return {name: of.set_index("layer")[values] for name, of in found.items() if len(of)}
 
 
 def _colours(layers: list[str]) -> Any:
     return mpl.colormaps["cividis"](np.linspace(0, 0.95, len(layers)))
 
 
-def _points(
-    axes: Axes, layers: list[str], value: Any, low: Any, high: Any, *, colours: Any = None
-) -> None:
-    """Draw a point with its interval for each layer."""
-    places = np.arange(len(layers))
-    colours = colours if colours is not None else ["tab:blue"] * len(layers)
-    axes.vlines(places, low, high, colors=colours)
-    axes.scatter(places, value, c=colours, zorder=3)
-    axes.set_xticks(places, layers, rotation=40, ha="right")
+def _points(axes: Axes, layers: list[str], groups: Mapping[str, pd.DataFrame]) -> list[Any]:
+    """Draw a point with its interval for each layer and group, groups side by side.
+
+    A group has the value, its low and its high end in its first columns. Gives the places of each.
+    """
+    steps = np.linspace(-0.15, 0.15, len(groups)) if len(groups) > 1 else np.zeros(1)
+    places = []
+    for number, (name, step) in enumerate(zip(groups, steps, strict=True)):
+        of = groups[name].reindex(layers)
+        at = np.arange(len(layers)) + step
+        colour = f"C{number}"
+        axes.vlines(at, of.iloc[:, 1], of.iloc[:, 2], colors=colour)
+        axes.scatter(at, of.iloc[:, 0], c=colour, zorder=3, label=name if len(groups) > 1 else None)
+        places.append(at)
+    axes.set_xticks(range(len(layers)), shown(layers), rotation=40, ha="right")
+    return places

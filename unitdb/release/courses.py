@@ -1,4 +1,4 @@
-"""Time courses in words: whether higher layers come first."""
+"""Time courses as figures show them, and in words: whether higher layers come first."""
 
 from __future__ import annotations
 
@@ -9,9 +9,91 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["order_words"]
+__all__ = ["COURSES", "LAG_CONTROLS", "chance_of", "course_rows", "lag_points", "order_words"]
 
 _LEVEL = 0.05
+
+COURSES = {
+    "identification": ("identification", "identification", "chance", "Pairwise identification"),
+    "accuracy": ("mean_r", "r", "shuffled_r", "Decoding accuracy (Pearson r, mean over units)"),
+    "patterns": ("pattern_r", "pattern", "pattern_chance", "Pattern correlation (Pearson r)"),
+}
+"""Column, how its interval is named, what chance gives, and the title of the axis."""
+
+LAG_CONTROLS = {
+    "none": "as measured",
+    "matched": "peaks of one height",
+    "adjusted": "less what was seen",
+}
+"""What the controls of lags are called."""
+
+
+def course_rows(course: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Mean over subjects at each time and layer, with its interval.
+
+    Over several subjects mean ± t SE, Student's t; of one that over stimuli.
+
+    Parameters
+    ----------
+    course : DataFrame
+        Rows of ``timecourse`` of a network and an ROI.
+    measure : str
+        Of :data:`COURSES`.
+
+    Returns
+    -------
+    DataFrame
+        ``layer``, ``time``, ``value``, ``low``, ``high``.
+    """
+    import pandas as pd
+
+    column, ends, *_ = COURSES[measure]
+    known = course.dropna(subset=column)
+    several = known["subject"].nunique() > 1
+    rows = []
+    for (layer, time), of in known.groupby(["layer", "time"], sort=False):
+        value, n = float(of[column].mean()), len(of)
+        low, high = float(of[f"{ends}_low"].iloc[0]), float(of[f"{ends}_high"].iloc[0])
+        if several:
+            half = _t(n - 1) * float(of[column].std()) / n**0.5 if n > 1 else float("nan")
+            low, high = value - half, value + half
+        rows.append({"layer": layer, "time": time, "value": value, "low": low, "high": high})
+    return pd.DataFrame(rows, columns=["layer", "time", "value", "low", "high"])
+
+
+def chance_of(course: pd.DataFrame, measure: str) -> float:
+    """What chance gives: the mean over all times of the column that says so.
+
+    Returns
+    -------
+    float
+        On the scale of the measure.
+    """
+    return float(course[COURSES[measure][2]].mean())
+
+
+def _t(df: int) -> float:
+    """Student's t that 95 % of values lie within, with some degrees of freedom."""
+    table = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+    return table[df - 1] if df <= len(table) else 1.96 + 2.4 / df
+
+
+def lag_points(lags: pd.DataFrame) -> pd.DataFrame:
+    """Lags as measured, with peaks of one height, and less those of another test set.
+
+    Returns
+    -------
+    DataFrame
+        ``layer``, ``control`` (``none``, ``matched``, ``adjusted``), ``lag``, ``low``, ``high``.
+    """
+    import pandas as pd
+
+    adjusted = lags.dropna(subset="adjusted_lag").assign(control="adjusted")
+    renamed = {"adjusted_lag": "lag", "adjusted_low": "low", "adjusted_high": "high"}
+    adjusted = adjusted.drop(columns=["lag", "low", "high"]).rename(columns=renamed)
+    measured = lags[lags["control"] != "shuffled"]
+    columns = ["layer", "control", "lag", "low", "high"]
+    return pd.concat([measured[columns], adjusted[columns]]) if len(adjusted) else measured[columns]
 
 
 def order_words(orders: pd.DataFrame) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import NotKeptError, QueryError
+from unitdb.resolution import DOUBLE, is_constant
 from unitdb.unitids import UNIT_ID_SQL, UnitId
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = [
     "NEEDS",
     "PUBLISHED",
     "kept_units",
+    "labelled",
     "not_kept",
     "predicted",
     "predictions",
@@ -159,3 +161,29 @@ def not_kept(unit: str, known: Sequence[str], *, what: str, where: str) -> NotKe
         f"{where}: {what} of {unit} are not kept, {there}; to keep them, "
         f"build with {recipe_line(unit)} in the recipe"
     )
+
+
+def labelled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Write the correlation of predicted and true activation behind each subject's name.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of ``Release.predictions``.
+
+    Returns
+    -------
+    DataFrame
+        The same rows; ``subject`` is a text such as ``"S1: r = 0.41"``.
+    """
+    labels = {
+        str(subject): f"{subject}: {_r(of_subject)}"
+        for subject, of_subject in rows.groupby("subject", observed=True)
+    }
+    return rows.assign(subject=rows["subject"].astype(str).map(labels))
+
+
+def _r(rows: pd.DataFrame) -> str:
+    predicted, true = rows["predicted"].to_numpy(), rows["activation"].to_numpy()
+    constant = is_constant(predicted, resolution=DOUBLE) or is_constant(true)
+    return "no r" if constant else f"r = {rows['predicted'].corr(rows['activation']):.2f}"

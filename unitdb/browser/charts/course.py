@@ -8,17 +8,12 @@ import altair as alt
 import pandas as pd
 
 from unitdb.browser.charts._theme import QUIET, SEQUENTIAL, finished, if_any
+from unitdb.release import LAG_CONTROLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["course", "lags"]
-
-_CONTROLS = {
-    "none": "as measured",
-    "matched": "peaks of one height",
-    "adjusted": "less what was seen",
-}
 
 
 def _layers(layers: Sequence[str]) -> alt.Color:
@@ -80,8 +75,8 @@ def lags(rows: pd.DataFrame, layers: Sequence[str]) -> Any:
     layers : sequence of str
         In the network's order.
     """
-    shown = rows.assign(what=rows["control"].map(_CONTROLS))
-    kinds = [name for name in _CONTROLS.values() if name in set(shown["what"])]
+    shown = rows.assign(what=rows["control"].map(LAG_CONTROLS))
+    kinds = [name for name in LAG_CONTROLS.values() if name in set(shown["what"])]
     base = alt.Chart(shown).encode(
         x=alt.X("layer:N", sort=list(layers), title="Layer", axis=alt.Axis(labelAngle=-40)),
         xOffset=alt.XOffset("what:N", sort=kinds),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
-from unitdb.browser._identified import confused, identification_matrix, in_order
+from unitdb.browser._identified import confused
 from unitdb.browser._images import PICTURES, strip
 from unitdb.browser._words import help_on
+from unitdb.release import in_order, layer_matrix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,9 +84,7 @@ def _matrix(release: Release, summary: pd.DataFrame, layers: list[str], rois: li
         st.info("No prediction could be compared with the candidates.")
         return
     measure = _state.one_of(st, "Measure", "measure", names, help=help_on("identification"))
-    chart = charts.heat_map(
-        identification_matrix(summary, measure, layers, rois), legend=_MEASURES[measure]
-    )
+    chart = charts.heat_map(layer_matrix(summary, measure, layers, rois), legend=_MEASURES[measure])
     _figure.draw(release, chart, "identification")
     st.caption("Exchange chance: one image's prediction with the target of another of its fold.")
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
-from unitdb.browser._images import PICTURES, labelled, most_and_least, strip
+from unitdb.browser._images import PICTURES, most_and_least, strip
 from unitdb.browser._layerview import layer_of
 from unitdb.browser._own import with_own
 from unitdb.browser._preferred import alike, of_channel
 from unitdb.browser._words import help_on
+from unitdb.release import labelled
 from unitdb.release.kept import NEEDS, recipe_line
 from unitdb.unitids import UnitId
 

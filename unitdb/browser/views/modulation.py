@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
-from unitdb.browser._modulation import degraded
 from unitdb.browser._words import help_on
+from unitdb.release import degraded, in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ def show(release: Release) -> None:
         "is only fed forward would make it?",
         help=help_on("gain"),
     )
-    layers = _in_order(release, chosen["model"], summary)
+    layers = in_order(_reads.table(release, "layers"), chosen["model"], summary["layer"])
     layer = _state.one_of(st, "Layer", "layer", layers, help=help_on("layer"))
     _levels(release, summary[summary["layer"] == layer], layer)
     _gains(release, summary, layers)
@@ -69,13 +69,6 @@ def show(release: Release) -> None:
     with st.expander("Link", icon=":material/link:"):
         query = _links.query_of({**chosen, "layer": layer})
         st.code(_links.absolute(release, "modulation", query), language=None, wrap_lines=True)
-
-
-def _in_order(release: Release, model: str, summary: pd.DataFrame) -> list[str]:
-    table = _reads.table(release, "layers")
-    table = table[table["model"] == model].sort_values("depth")
-    held = set(summary["layer"])
-    return [layer for layer in table["layer"].tolist() if layer in held]
 
 
 def by_level(rows: pd.DataFrame) -> pd.DataFrame:

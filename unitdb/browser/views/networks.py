@@ -9,9 +9,9 @@ import streamlit as st
 from unitdb import reference
 from unitdb.browser import _figure, _links, _reads, _state, charts
 from unitdb.browser._answer import PUBLISHED_ROIS
-from unitdb.browser._depth import relative_depth, spaced
 from unitdb.browser._words import help_on
 from unitdb.browser.views.overview import scope
+from unitdb.release import relative_depth, spaced
 
 if TYPE_CHECKING:
     import pandas as pd

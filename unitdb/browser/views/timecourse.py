@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
-from unitdb.browser._course import MEASURES, chance_of, course_rows, lag_points
 from unitdb.browser._words import help_on
-from unitdb.release.courses import order_words
+from unitdb.release import COURSES, chance_of, course_rows, lag_points, order_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +55,7 @@ def show(release: Release) -> None:
 def _courses(release: Release, course: pd.DataFrame, layers: list[str]) -> None:
     st.subheader("What is decoded when", help=help_on("timecourse"))
     left, right = st.columns(2)
-    measure = _state.one_of(left, "Measure", "measure", list(MEASURES))
+    measure = _state.one_of(left, "Measure", "measure", list(COURSES))
     shown = _state.some_of(right, "Layers", "layer", layers, help=help_on("layer")) or layers
     rows = course_rows(course[course["layer"].isin(shown)], measure)
     if rows.empty:
@@ -66,7 +65,7 @@ def _courses(release: Release, course: pd.DataFrame, layers: list[str]) -> None:
     over = f"Mean over {n} subjects" if n > 1 else "One subject"
     interval = "over subjects" if n > 1 else "over stimuli"
     st.caption(f"{over}; bands: 95 % interval {interval}. Dashed: chance. 0 s is the onset.")
-    title = MEASURES[measure][3]
+    title = COURSES[measure][3]
     chart = charts.course(rows, shown, chance=chance_of(course, measure), title=title)
     _figure.draw(release, chart, "course")
 
