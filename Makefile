@@ -63,7 +63,9 @@ test-package: $(VENV)/.test
 
 coverage: $(VENV)/.test
 	$(PIP) install --quiet --no-compile --constraint constraints.txt coverage
-	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -m 'not slow and not whole'
+	$(BIN)/python -m coverage erase
+	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -m 'not slow and not whole' $(TWO_PROCESSES)
+	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered
 
 lint: $(VENV)/.test

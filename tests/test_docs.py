@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from unitdb import plot
 from unitdb.schema import TABLES, data_dictionary
 from unitdb.yamltext import parse_yaml
 
@@ -92,6 +94,23 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("dataset", sorted(p.name for p in (ROOT / "datasets").iterdir()))
 def test_every_dataset_has_a_card(dataset):
     assert (ROOT / "datasets" / dataset / "README.md").read_text().startswith(f"# {dataset}\n")
+
+
+def test_the_table_of_extras_has_all_of_them():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / "docs" / "start" / "ten-minutes.md").read_text()
+    table = page.partition("| extra | adds |\n")[2].partition("\n\n")[0]
+    named = [
+        name for row in table.splitlines() for name in re.findall("`(.+?)`", row.split("|")[1])
+    ]
+    assert sorted(named) == sorted(extras["optional-dependencies"])
+
+
+def test_the_design_names_every_figure():
+    (row,) = re.findall(
+        r"^\| plot \| (.+?) \|", (ROOT / "docs" / "design.md").read_text(), re.MULTILINE
+    )
+    assert sorted(re.findall("`(.+?)`", row)) == sorted(plot.__all__)
 
 
 def test_commands_in_pages_exist():
