@@ -14,8 +14,9 @@ from unitdb.query._channels import top_channels
 from unitdb.query._places import in_channels, in_columns, in_rows
 from unitdb.query.conditions import Condition, check_numeric
 from unitdb.query.layers import checked_range
+from unitdb.query.masked import MaskedSelection
 from unitdb.query.relation import KEY, Relation
-from unitdb.query.selection import Selection, positive
+from unitdb.query.selection import positive
 from unitdb.query.source import Source, check_names
 
 __all__ = ["UnitSet"]
@@ -24,7 +25,7 @@ _Names = str | Sequence[str] | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UnitSet(Selection):
+class UnitSet(MaskedSelection):
     """Rows of ``unit_summary``: units with their accuracies over subjects, chosen but not yet read.
 
     A row is a unit decoded from an ROI; so the same unit occurs once for each dataset, condition
