@@ -36,6 +36,11 @@ from unitdb.publish import ReleaseInfo, write_partition, write_table
 from unitdb.schema import TABLES, frictionless, tables_of
 
 KEPT = {"conv1": (7, 13), "fc": (3,)}
+# Of three rows and columns: kernel 4, stride 2, of 8 pixels.
+FIELDS = {
+    **{name: [0, 2, 4] for name in ("field_top", "field_left")},
+    **{name: [3, 5, 7] for name in ("field_bottom", "field_right")},
+}
 CLASSES = [
     "tabby",
     "tiger cat",
@@ -227,7 +232,7 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
             "weights_sha256": SHA,
             "model_sha256": SHA,
             "factory": "tests.tiny:net",
-            "preprocessing": "{}",
+            "preprocessing": '{"crop":1.0,"fit":"centre","size":8}',
             "licence": "CC0-1.0",
             "source": "none",
             "citation": "none",
@@ -246,6 +251,7 @@ def small_tables() -> dict[str, list[dict[str, Any]]]:
             "axes": usual_axes(shape),
             "n_units": int(np.prod(shape)),
             "classes": CLASSES if layer == "fc" else None,
+            **(FIELDS if layer == "conv1" else {}),
         }
         for depth, (layer, shape) in enumerate(SHAPES.items())
     ]

@@ -185,6 +185,17 @@ def test_pictures_that_may_not_be_shown_are_named(shown: Release, visit) -> None
         assert html.escape(name) in written
 
 
+def test_a_box_marks_the_receptive_field(shown: Release, visit) -> None:
+    app = visit("unit", unit=UNIT, dataset="sim-a")  # channel 1, row 1, column 1; pictures 96 × 72
+    assert "Box: its receptive field" in texts(app)
+    assert "rows 2 to 5, columns 2 to 5 of the 8 × 8 pixels" in texts(app)
+    body = next(one.proto.body for one in app.get("html") if "position:absolute" in one.proto.body)
+    across = 72 / 96
+    left = 100 * ((1 - across) / 2 + across * 2 / 8)
+    assert f"left:{left:.2f}%;top:25.00%;width:{100 * across / 2:.2f}%;height:50.00%" in body
+    assert "Box:" not in texts(visit("unit", unit="net/fc/3", dataset="sim-a"))
+
+
 def test_a_unit_that_is_not_kept_says_what_keeps_it(shown: Release, visit) -> None:
     app = visit("unit", unit="net/conv1/4", dataset="sim-a")
     assert "keep: {also: [net/conv1/4]}" in texts(app)

@@ -70,6 +70,18 @@ def test_rows_that_break_the_schema(tiny_copy: Path, file: str, change, message:
             "layers: net/fc: 1 names of classes, and 10 uni",
         ),
         ("layers.parquet", set_(1, classes=["a"] * 9 + [""]), "layers: net/fc: 9 names of classes"),
+        (
+            "layers.parquet",
+            set_(0, field_top=[0, 2]),
+            "field_top and field_bottom are not the ends",
+        ),
+        (
+            "layers.parquet",
+            set_(0, field_right=[3, 5, 8]),
+            "ends of fields of 3 places in 8 pixels",
+        ),
+        ("layers.parquet", set_(0, field_left=[0, 6, 4]), "field_left and field_right are not the"),
+        ("layers.parquet", set_(1, field_top=[0], field_bottom=[0]), "fields of 0 places in 8"),
         ("models.parquet", set_(0, model_sha256="1" * 64), "inputs: model is '0000"),
         ("subjects.parquet", set_(0, responses_sha256="1" * 64), "inputs: responses are not"),
         ("builds.parquet", set_(0, inputs='{"responses":{"S1":[]}}'), "inputs: responses are"),

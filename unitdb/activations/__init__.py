@@ -31,6 +31,7 @@ from unitdb.lazily import lazily
 
 if TYPE_CHECKING:
     from unitdb.activations.extraction import extract
+    from unitdb.activations.fields import Fields, receptive_fields
     from unitdb.activations.loading import LoadedModel, load_model
     from unitdb.activations.networks import (
         NETWORK_SOURCES,
@@ -56,6 +57,7 @@ __all__ = [
     "Digits",
     "FeatureFiles",
     "FeatureModel",
+    "Fields",
     "LayerInfo",
     "LoadedFeatures",
     "LoadedModel",
@@ -87,6 +89,7 @@ __all__ = [
     "probed_network",
     "published_accuracy",
     "published_network",
+    "receptive_fields",
     "seen_square",
     "select_units",
     "stimuli_without_pictures",
@@ -98,6 +101,8 @@ __getattr__ = lazily(
     __name__,
     {
         "extract": "extraction",
+        "Fields": "fields",
+        "receptive_fields": "fields",
         "LoadedModel": "loading",
         "load_model": "loading",
         **dict.fromkeys(

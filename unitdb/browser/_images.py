@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from base64 import b64encode
 from html import escape
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from unitdb.release import ReceptiveField
 
 __all__ = ["PICTURES", "most_and_least", "strip", "thumbnail"]
 
@@ -35,7 +38,7 @@ def most_and_least(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [("most", rows[:n]), ("least", rows[len(rows) - n :][::-1])]
 
 
-def strip(rows: pd.DataFrame, *, shown: bool) -> str:
+def strip(rows: pd.DataFrame, *, shown: bool, field: ReceptiveField | None = None) -> str:
     """A row of pictures, each with its name and the activation.
 
     Parameters
@@ -45,8 +48,10 @@ def strip(rows: pd.DataFrame, *, shown: bool) -> str:
     shown : bool
         Whether the dataset's pictures may be shown: those that may not have then an empty place;
         otherwise names stand alone.
+    field : ReceptiveField, optional
+        Of the unit: a box in each picture.
     """
-    figures = "".join(_figure(row, shown=shown) for row in rows.to_dict("records"))
+    figures = "".join(_figure(row, shown=shown, field=field) for row in rows.to_dict("records"))
     return f'<div style="{_ROW}">{figures}</div>'
 
 
@@ -60,11 +65,27 @@ def thumbnail(row: dict[Any, Any], *, width: int = 96) -> str:
     )
 
 
-def _figure(row: dict[Any, Any], *, shown: bool) -> str:
+def _box(field: ReceptiveField, picture: bytes) -> str:
+    """The frame of a receptive field, above a picture: white within black, seen on any ground."""
+    from PIL import Image  # of Streamlit
+
+    width, height = Image.open(BytesIO(picture)).size
+    left, top, across, down = (f"{100 * part:.2f}%" for part in field.within(width, height))
+    return (
+        f'<div style="position:absolute;left:{left};top:{top};width:{across};height:{down};'
+        'box-sizing:border-box;border:1px solid #FFF;outline:1px solid #000"></div>'
+    )
+
+
+def _figure(row: dict[Any, Any], *, shown: bool, field: ReceptiveField | None) -> str:
     name, picture = escape(str(row["stimulus"])), row["thumbnail"]
     if isinstance(picture, bytes):
         data = b64encode(picture).decode()
-        place = f'<img src="data:image/jpeg;base64,{data}" alt="{name}" style="max-width:100%">'
+        place = (
+            '<div style="position:relative;width:fit-content;line-height:0">'
+            f'<img src="data:image/jpeg;base64,{data}" alt="{name}" style="max-width:100%">'
+            f"{'' if field is None else _box(field, picture)}</div>"
+        )
     else:
         place = f'<div style="{_EMPTY}">may not be shown</div>' if shown else ""
     caption = f'<figcaption style="{_NAME}">{name}<br>{row["activation"]:.3g}</figcaption>'

@@ -48,6 +48,8 @@ WORDS = {
     "predicted": "Each point is a test image: what the network computes for it, and what the "
     "decoder predicts from the person's responses to it, which did not train the decoder. Their "
     "correlation is the decoding accuracy.",
+    "field": "The part of a picture that can reach the unit through the network, whatever its "
+    "weights are. What lies outside has no effect on the unit.",
     "driving": "Pictures of the dataset by the unit's activation: what it computes for them in the "
     "network, whatever brains do.",
     "synthetic": "Feature visualisation: a picture that the network itself finds, step by step, to "

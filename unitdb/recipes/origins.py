@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unitdb.activations import LayerInfo, ModelSpec
+from unitdb.activations import Fields, LayerInfo, LoadedFeatures, receptive_fields
 from unitdb.pictures import thumbnail
 from unitdb.recipes.identity import recipe_columns
 from unitdb.recipes.jobs import Job, plan_sha256
@@ -37,7 +37,7 @@ def reference_rows(jobs: Sequence[Job], inputs: Rows) -> dict[str, Rows]:
         "test_sets": [row for job in datasets for row in set_rows(job.dataset)],
         "stimuli": [row for job in datasets for row in _stimulus_rows(job)],
         "models": [_model_row(job) for job in models],
-        "layers": [_layer_row(job, layer) for job in models for layer in job.model.layers],
+        "layers": [row for job in models for row in _layer_rows(job)],
         "builds": [_build_row(job, plan_sha256(jobs)) for job in jobs],
         "inputs": inputs,
     }
@@ -129,11 +129,29 @@ def _model_row(job: Job) -> dict[str, Any]:
     }
 
 
-def _layer_row(job: Job, layer: LayerInfo) -> dict[str, Any]:
-    spec = job.model.spec
-    named = spec.classes if isinstance(spec, ModelSpec) else {}
+def _layer_rows(job: Job) -> Rows:
+    model = job.model
+    if isinstance(model, LoadedFeatures):
+        return [_layer_row(model.spec.name, layer) for layer in model.layers]
+    fields, classes = receptive_fields(model), model.spec.classes
+    return [
+        _layer_row(
+            model.spec.name, layer, field=fields.get(layer.name), classes=classes.get(layer.name)
+        )
+        for layer in model.layers
+    ]
+
+
+def _layer_row(
+    model: str,
+    layer: LayerInfo,
+    *,
+    field: Fields | None = None,
+    classes: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    sides = ("top", "bottom", "left", "right")
     return {
-        "model": job.model.spec.name,
+        "model": model,
         "layer": layer.name,
         "depth": layer.depth,
         "module": layer.module,
@@ -141,7 +159,8 @@ def _layer_row(job: Job, layer: LayerInfo) -> dict[str, Any]:
         "shape": list(layer.shape),
         "axes": layer.axes,
         "n_units": layer.n_units,
-        "classes": named.get(layer.name),
+        "classes": classes,
+        **{f"field_{side}": field and list(getattr(field, side)) for side in sides},
     }
 
 

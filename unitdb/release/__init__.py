@@ -13,6 +13,7 @@ from unitdb.release.courses import (
 )
 from unitdb.release.description import Description
 from unitdb.release.fetching import fetch
+from unitdb.release.fields import ReceptiveField
 from unitdb.release.identifying import Identified
 from unitdb.release.kept import labelled
 from unitdb.release.layered import degraded, in_order, layer_matrix, relative_depth, spaced
@@ -33,6 +34,7 @@ __all__ = [
     "Identified",
     "Person",
     "PublishedSet",
+    "ReceptiveField",
     "Reconstructions",
     "Release",
     "Score",

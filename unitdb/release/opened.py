@@ -18,6 +18,7 @@ from unitdb.query import (
 from unitdb.query.layers import parse_unit
 from unitdb.query.selection import positive
 from unitdb.query.source import check_names
+from unitdb.release.fields import SIDES, ReceptiveField, field_of
 from unitdb.release.images import Images
 from unitdb.release.layerwise import (
     distribution,
@@ -29,6 +30,7 @@ from unitdb.release.layerwise import (
     unit_explainable,
 )
 from unitdb.release.matrix import layer_by_roi
+from unitdb.schema import TABLES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -296,6 +298,39 @@ UnknownRoiError, UnknownSubjectError
         place = parse_unit(unit, self.layers, where=f"release {self.label}")
         (layer,) = (one for one in self.layers if one.name == place.place)
         return layer.classes[place.unit] if layer.classes else None
+
+    def receptive_field(self, unit: str) -> ReceptiveField | None:
+        """Part of a picture that can reach a unit.
+
+        Parameters
+        ----------
+        unit : str
+            ``model/layer/unit``.
+
+        Returns
+        -------
+        ReceptiveField or None
+            None where the layer has no map, or the release does not know it.
+
+        Raises
+        ------
+        QueryError
+            It is not written so.
+        UnknownLayerError
+            No such layer; gives the nearest.
+
+        Examples
+        --------
+        >>> release.receptive_field("net/conv1/4").bottom
+        5
+        """
+        place = parse_unit(unit, self.layers, where=f"release {self.label}")
+        (layer,) = (one for one in self.layers if one.name == place.place)
+        if SIDES[0] not in TABLES["layers"].at(self.schema_version).column_names:
+            return None
+        models = self.table("models", ["model", "preprocessing"]).astype(str)
+        layers = self.table("layers", ["model", "layer", *SIDES])
+        return field_of(layer, place.unit, layers, models)
 
     def explainable(self, unit: str) -> pd.DataFrame:
         """Accuracies of one unit beside their noise ceiling, of the view ``explainable``.

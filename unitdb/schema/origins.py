@@ -284,6 +284,24 @@ TABLES = (
                 null="NULL of layers whose units score no classes, or of which names are not known",
                 since="2.6",
             ),
+            *(
+                Column(
+                    name=f"field_{side}",
+                    type=pa.list_(pa.field("element", pa.int32())),
+                    description=f"{which} of the network's input that can reach the units of each "
+                    f"{of} of the map: the receptive field, by the network's own sums",
+                    unit="pixels from 0",
+                    null="NULL of layers without a map, of activations in files, and of accuracies "
+                    "that others computed",
+                    since="2.6",
+                )
+                for side, which, of in (
+                    ("top", "First row", "row"),
+                    ("bottom", "Last row", "row"),
+                    ("left", "First column", "column"),
+                    ("right", "Last column", "column"),
+                )
+            ),
         ),
         primary_key=("model", "layer"),
         foreign_keys=(OF_MODEL,),

@@ -125,6 +125,10 @@ _FATES: dict[str, dict[str, tuple[Kind, str]]] = {
     },
     "layers": {
         **dict.fromkeys(("depth", "module", "kind", "shape", "axes"), _PROV),
+        **dict.fromkeys(
+            ("field_top", "field_bottom", "field_left", "field_right"),
+            ("bounded", "by the size of the map and of the network's input, in order"),
+        ),
         "n_units": ("computed", "from shape"),
         "classes": (
             "bounded",

@@ -19,7 +19,7 @@ from unitdb.unitids import UnitId
 if TYPE_CHECKING:
     import pandas as pd
 
-    from unitdb.release import Release
+    from unitdb.release import ReceptiveField, Release
 
 __all__ = ["SUBJECT", "likes", "show"]
 
@@ -82,7 +82,9 @@ def likes(release: Release, unit: str, dataset: str) -> None:
     filled = with_own(release, dataset, looked_at, most=most)
     may = filled.assign(place=range(1, len(filled) + 1)).dropna(subset="thumbnail").head(most)
     shown = filled.head(most) if may.empty else may
-    st.html(strip(shown, shown=terms is not None or not may.empty))
+    field: ReceptiveField | None = _reads.read(release, "receptive_field", unit)
+    box = None if field is None or field.is_all else field
+    st.html(strip(shown, shown=terms is not None or not may.empty, field=box))
     skipped = 0 if may.empty else int(may["place"].max()) - len(may)
     said = (
         "the dataset does not say that its pictures may be shown, so their names stand alone"
@@ -93,6 +95,21 @@ def likes(release: Release, unit: str, dataset: str) -> None:
     )
     left = f" {skipped} without a picture are left out." if skipped else ""
     st.caption(f"Below each: its name, and the unit's activation (raw); {said}.{left}")
+    if field is not None:
+        st.caption(field_said(field), help=help_on("field"))
+
+
+def field_said(field: ReceptiveField) -> str:
+    """Say what the box on pictures is, or why there is none."""
+    if field.is_all:
+        return "All of a picture can reach this unit: it has no smaller receptive field."
+    rows, columns = (
+        f"{a} to {b}" for a, b in ((field.top, field.bottom), (field.left, field.right))
+    )
+    return (
+        f"Box: its receptive field, the part that can reach the unit (rows {rows}, columns "
+        f"{columns} of the {field.size} × {field.size} pixels that the network sees)."
+    )
 
 
 def _predictions(release: Release, unit: str, roi: str, chosen: dict[str, str]) -> None:

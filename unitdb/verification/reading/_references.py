@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from unitdb.axes import axes_problem
 from unitdb.errors import CorruptReleaseError
+from unitdb.release.fields import SIDES
 from unitdb.release.manifest import MANIFEST
 
 if TYPE_CHECKING:
@@ -179,7 +180,34 @@ def _check_datasets(tables: Tables) -> dict[str, list[tuple[str, str]]]:
     return groups
 
 
+def _size(preprocessing: str) -> int:
+    """Side of a network's input, as it states; 0 where it states none."""
+    try:
+        size = json.loads(preprocessing)["size"]
+    except (ValueError, TypeError, KeyError):
+        return 0
+    return size if isinstance(size, int) else 0
+
+
+def _check_fields(row: dict[str, Any], size: int) -> None:
+    """Ends of receptive fields are pixels of the input, one for each row or column of the map."""
+    axes, shape = row.get("axes") or "", row["shape"]
+    for letter, names in (("H", SIDES[:2]), ("W", SIDES[2:])):
+        first, last = (row.get(name) for name in names)
+        if first is None and last is None:
+            continue
+        n_places = shape[axes.index(letter)] if letter in axes else 0
+        pairs = list(zip(first or (), last or (), strict=False))
+        complete = len(first or ()) == len(last or ()) == len(pairs) == n_places
+        if not complete or not all(0 <= one <= other < size for one, other in pairs):
+            raise CorruptReleaseError(
+                f"layers: {row['model']}/{row['layer']}: {names[0]} and {names[1]} are not the "
+                f"ends of fields of {n_places} places in {size} pixels"
+            )
+
+
 def _check_models(tables: Tables) -> None:
+    sizes = {row["model"]: _size(row["preprocessing"]) for row in tables["models"]}
     for row in tables["layers"]:
         shape = row["shape"]
         valid = bool(shape) and all(n is not None and n > 0 for n in shape)
@@ -197,6 +225,7 @@ def _check_models(tables: Tables) -> None:
                 f"layers: {row['model']}/{row['layer']}: {sum(map(bool, classes))} names of "
                 f"classes, and {row['n_units']} units"
             )
+        _check_fields(row, sizes.get(row["model"], 0))
     layers = _by(tables["layers"], "model")
     for row in tables["models"]:
         model = row["model"]
