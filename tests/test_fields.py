@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 
 from tests.tiny import make_older
+from unitdb.activations import Preprocessing, to_tensor
 from unitdb.release import ReceptiveField, open_release
 
 
@@ -40,6 +43,32 @@ def test_where_a_field_lies_in_a_wide_picture(
 ) -> None:
     field = ReceptiveField(top=2, bottom=5, left=4, right=7, size=8, crop=crop, whole=whole)
     assert field.within(160, 80) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("crop", "fit"), [(1.0, "centre"), (0.5, "centre"), (1.0, "whole")])
+def test_the_box_is_where_the_network_sees_it(crop: float, fit: Literal["centre", "whole"]) -> None:
+    field = ReceptiveField(
+        top=2, bottom=5, left=4, right=7, size=8, crop=crop, whole=fit == "whole"
+    )
+    left, top, across, down = field.within(320, 160)
+    picture = np.zeros((160, 320, 3), np.uint8)
+    rows = slice(round(160 * top), round(160 * (top + down)))
+    picture[rows, round(320 * left) : round(320 * (left + across))] = 255
+    seen = to_tensor(
+        picture,
+        Preprocessing(
+            size=8,
+            crop=crop,
+            fit=fit,
+            mean=(0, 0, 0),
+            std=(255, 255, 255),
+            interpolation="bilinear",
+        ),
+    )
+    inside = np.zeros((8, 8), bool)
+    inside[2:6, 4:8] = True
+    assert (seen[0].numpy()[inside] > 0.5).all()
+    assert (seen[0].numpy()[~inside] < 0.5).all()
 
 
 def test_a_field_of_all_the_input_is_all() -> None:

@@ -24,7 +24,14 @@ NETWORK = """
 from torch import nn
 
 
-def make(whole=False):
+class Checked(nn.Sequential):
+    def forward(self, x):
+        if x.isnan().any():
+            raise ValueError("not a number")
+        return super().forward(x)
+
+
+def make(whole=False, checked=False):
     network = nn.Sequential(
         nn.Conv2d(3, 4, 5, stride=2, padding=2), nn.ReLU6(),
         nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.BatchNorm2d(4),
@@ -36,17 +43,17 @@ def make(whole=False):
     network.append(nn.Flatten())
     for weight in network.parameters():
         nn.init.zeros_(weight)
-    return network
+    return Checked(*network) if checked else network
 """
 
 
-def load(folder: Path, layers: list[str], *, whole: bool = False):
+def load(folder: Path, layers: list[str], **options: bool):
     (folder / "net.py").write_text(NETWORK)
     spec = ModelSpec(
         name="net",
         title="net",
         factory="net.py:make",
-        factory_options={"whole": whole},
+        factory_options=dict(options),
         preprocessing=Preprocessing(size=SIZE, mean=(0, 0, 0), std=(1, 1, 1)),
         layers={f"at{layer}": layer for layer in layers},
         licence="none",
@@ -100,6 +107,10 @@ def test_what_sees_all_columns_says_so_of_columns_alone(tmp_path: Path) -> None:
     n = len(before.left)
     assert after.left == (min(before.left),) * n
     assert after.right == (max(before.right),) * n
+
+
+def test_a_network_that_refuses_what_is_no_number_has_no_fields(tmp_path: Path) -> None:
+    assert receptive_fields(load(tmp_path, ["0"], checked=True)) == {}
 
 
 def test_pixels_outside_the_field_do_not_move_a_unit(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import torch
 from unitdb.activations.layers import forward
 from unitdb.activations.loading import LoadedModel
 from unitdb.activations.taps import find_tap
+from unitdb.errors import ModelError
 
 __all__ = ["Fields", "receptive_fields"]
 
@@ -56,7 +57,7 @@ def receptive_fields(model: LoadedModel) -> dict[str, Fields]:
     -------
     dict of str to Fields
         By layer; without layers that some place of the map is not reached in, or whose activations
-        of a picture of noise are no numbers.
+        of a picture of noise are no numbers. Empty where the network refuses what is not a number.
     """
     size, where = model.spec.preprocessing.size, f"model {model.spec.name!r}"
     mapped = {one.name: one.axes for one in model.layers if set(_AXES) <= set(one.axes)}
@@ -84,6 +85,10 @@ def receptive_fields(model: LoadedModel) -> dict[str, Fields]:
 
     # Transforms of tiles, as NNPACK has them, would mix pixels that a convolution keeps apart.
     with torch.backends.nnpack.flags(enabled=False):
+        try:
+            unknown(torch.full_like(noise, torch.nan), "H")
+        except ModelError:
+            return {}
         ends = {letter: _ends(unknown, noise, letter) for letter in _AXES}
     return {
         name: Fields(top=rows[0], bottom=rows[1], left=columns[0], right=columns[1])
