@@ -35,6 +35,11 @@ __all__ = ["visualise"]
     help="Of the optimiser: the time that it takes.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")
+@click.option(
+    "--recipe",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Your copy of the release's recipe: code of its own networks runs from there alone.",
+)
 @DATA
 @click.pass_obj
 def visualise(
@@ -46,11 +51,13 @@ def visualise(
     *,
     steps: int,
     seed: int,
+    recipe: Path | None,
     data: Path | None,
 ) -> None:
     """Make a synthetic picture that drives a UNIT (feature visualisation).
 
-    The network of the release's recipe runs here: its packages and weights must be here too.
+    The network of the release runs here: its packages and weights must be here too. A release
+    itself names no code that runs: own networks need --recipe.
 
     In Python: unitdb.nn.visualise(network, units)
     """
@@ -59,7 +66,7 @@ def visualise(
     opened = open_release(release, releases=root)
     opened.unit(unit)
     model, layer, _ = UnitId.parse(unit)
-    network = _network(opened, model, data=data_folder(data))
+    network = _network(opened, model, recipe=recipe, data=data_folder(data))
     found = nn.visualise(
         network.module,
         opened.units(model=model, layer=layer).among([unit]),
@@ -71,19 +78,25 @@ def visualise(
     terminal.echo(f"{output}: synthetic; activation of {unit} is {activation:.4g}")
 
 
-def _network(release: Release, model: str, *, data: Path) -> LoadedModel:
-    """The network of the release's recipe, if its weights are those that the release states."""
-    recipe = read_recipe(release.path / "recipe.yaml")
+def _network(release: Release, model: str, *, recipe: Path | None, data: Path) -> LoadedModel:
+    """The network of the release, if its weights are those that the release states."""
+    path = recipe or release.path / "recipe.yaml"
+    read = read_recipe(path)
+    # The recipe inside a release is a stranger's: a factory that it names could be any function.
+    own = () if recipe is None else read.own_models
+    if recipe is None and model in {one.name for one in read.own_models}:
+        raise ModelError(
+            f"release {release.label}: code of its recipe makes network {model!r}, and no release "
+            "may run code: give your copy of the recipe with --recipe FILE"
+        )
     loaded = None
-    for choice in recipe.models:
+    for choice in read.models:
         if choice.name == model or "/" in choice.name:  # a library's has its short name
-            loaded = load_choice(
-                choice, recipe.own_models, folder=release.path, data=data, seed=recipe.seed
-            )
+            loaded = load_choice(choice, own, folder=path.parent, data=data, seed=read.seed)
             if loaded.spec.name == model:
                 break
     if not isinstance(loaded, LoadedModel) or loaded.spec.name != model:
-        raise ModelError(f"release {release.label}: its recipe makes no network {model!r}")
+        raise ModelError(f"{path}: makes no network {model!r} of release {release.label}")
     stated = release.table("models").set_index("model")["weights_sha256"][model]
     if loaded.weights_sha256 != stated:
         raise ModelError(
