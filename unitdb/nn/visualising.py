@@ -70,6 +70,13 @@ class Visualisation:
             Which picture.
         **about
             What else the file is to say, as plain values.
+
+        Examples
+        --------
+        >>> from unitdb import nn
+        >>> grey = np.full((1, 4, 4, 3), 128, np.uint8)
+        >>> shown = {"images": grey, "activations": np.ones(1), "loss": np.zeros((1, 2))}
+        >>> nn.Visualisation(**shown, unit_ids=("fc/0",), settings={}).save(folder / "unit.png")
         """
         unit = self.unit_ids[place]
         said = about | {
@@ -165,8 +172,15 @@ def visualise(
 
     Examples
     --------
-    >>> found = nn.visualise(network, release.units(layer="fc").top(1))  # doctest: +SKIP
-    >>> found.images.shape, found.activations  # doctest: +SKIP
+    >>> import torch
+    >>> from unitdb import nn
+    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4))
+    >>> scale = {"mean": (127.0,) * 3, "std": (128.0,) * 3}
+    >>> look = nn.Transform(size=8, crop=1.0, interpolation="bilinear", **scale)
+    >>> units = {"1": torch.tensor([True, False, False, False])}
+    >>> found = nn.visualise(network, units, transform=look, tv=0, steps=8)
+    >>> found.images.shape, found.unit_ids
+    ((1, 4, 4, 3), ('1/0',))
     """
     if prior not in ("pyramid", "pixels"):
         raise ActivationsError(f"prior={prior!r} is neither 'pyramid' nor 'pixels'")
