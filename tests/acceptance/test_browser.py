@@ -175,7 +175,7 @@ def test_a_neuroscientist_finds_what_a_unit_likes(visitor: Callable[..., Page]) 
     page.get_by_text("rows: units").first.wait_for()
     ready(page)
     assert "people=3" in page.url
-    unit = page.get_by_role("link", name="fc/3", exact=True)
+    unit = page.get_by_role("link", name="fc/3 · zebra", exact=True)
     on_screen(page, unit)
     unit.click()  # 2
     page.get_by_role("heading", name="net/fc/3").wait_for()
