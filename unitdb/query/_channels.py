@@ -19,10 +19,11 @@ _GROUP = ", ".join(column for column in KEY if column != "unit")
 # The same as `unitdb.release.channels.shrunken`, which says why and by whose formula.
 _BEST = f"""
 WITH chosen AS NOT MATERIALIZED (
-  SELECT *, CAST($by AS DOUBLE) AS r, $channel AS channel, $whole AS whole FROM {{}}
+  SELECT *, CAST($by AS DOUBLE) AS r, $channel AS channel FROM {{}}
 ), each AS (
   SELECT {_GROUP}, channel, count(*) AS n, avg(r) AS m, coalesce(var_samp(r), 0) AS s2,
-    greatest(1 - count(*) / any_value(whole), 0) / count(*) AS e FROM chosen GROUP BY ALL
+    greatest(1 - count(*) / ($whole), 0) / count(*) AS e
+  FROM chosen GROUP BY {_GROUP}, channel
 ), erring AS (
   SELECT *, count(*) OVER g AS k, CASE WHEN max(e) OVER g > 0
     THEN e * sum((n - 1) * s2) OVER g / nullif(sum(n - 1) OVER g, 0) ELSE 0 END AS error

@@ -50,8 +50,10 @@ def in_columns(relation: Relation, source: Source, first: int, last: int) -> Rel
 
 
 def _place(source: Source, of: Callable[[Layer], Place]) -> str:
-    """``unit // step % size``, both of the unit's layer."""
+    """``unit // step % size``, both of the unit's layer; of the first axis ``unit // step``."""
     step = _by_layer(source, lambda layer: of(layer).step)
+    if all(of(layer).step * of(layer).size == layer.n_units for layer in _layers(source)):
+        return f"unit // {step}"  # the first axis of each
     size = _by_layer(source, lambda layer: of(layer).size)
     return f"unit // {step} % {size}"
 
@@ -61,12 +63,7 @@ def _by_layer(source: Source, value: Callable[[Layer], int]) -> str:
 
     A join with table ``layers`` would say the same, but DuckDB does not know that it is small.
     """
-    layers = [
-        layer
-        for layer in source.layers()
-        if layer.axes is not None
-        and any(partition[2:] == (layer.model, layer.layer) for partition in source.partitions)
-    ]
+    layers = _layers(source)
     if not layers:
         return "CAST(NULL AS INTEGER)"
     cases = " ".join(
@@ -74,3 +71,13 @@ def _by_layer(source: Source, value: Callable[[Layer], int]) -> str:
         for layer in layers
     )
     return f"CASE {cases} END"
+
+
+def _layers(source: Source) -> list[Layer]:
+    """Layers with units that the selection may hold, whose axes are known."""
+    return [
+        layer
+        for layer in source.layers()
+        if layer.axes is not None
+        and any(partition[2:] == (layer.model, layer.layer) for partition in source.partitions)
+    ]
