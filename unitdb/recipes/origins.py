@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unitdb.activations import Fields, LayerInfo, LoadedFeatures, receptive_fields
+from unitdb.activations import LayerInfo, LoadedFeatures
 from unitdb.pictures import thumbnail
 from unitdb.recipes.identity import recipe_columns
 from unitdb.recipes.jobs import Job, plan_sha256
 from unitdb.recipes.shown import set_rows, stimulus_rows
 from unitdb.specs import canonical_json
 from unitdb.tables import Rows, Scope, code_columns
+
+if TYPE_CHECKING:
+    from unitdb.activations import Fields
 
 __all__ = ["reference_rows", "scope_of"]
 
@@ -133,6 +136,8 @@ def _layer_rows(job: Job) -> Rows:
     model = job.model
     if isinstance(model, LoadedFeatures):
         return [_layer_row(model.spec.name, layer) for layer in model.layers]
+    from unitdb.activations import receptive_fields  # runs the network: imports torch
+
     fields, classes = receptive_fields(model), model.spec.classes
     return [
         _layer_row(
