@@ -257,9 +257,14 @@ def test_back_returns_to_what_was_seen(visitor: Callable[..., Page], url: str) -
 
 
 def read(page: Page) -> str:
-    """All words of a page, without how long a query took."""
-    ready(page)
-    return re.sub(r"in [0-9.]+ s", "", page.get_by_test_id("stMain").inner_text())
+    """All words of a page, without how long a query took; charts draw theirs last."""
+    words = ""
+    while True:
+        ready(page)
+        before, words = words, page.get_by_test_id("stMain").inner_text()
+        if words == before:
+            return re.sub(r"in [0-9.]+ s", "", words)
+        page.wait_for_timeout(1000)
 
 
 def comes_to_show(page: Page, words: str) -> None:
