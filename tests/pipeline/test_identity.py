@@ -27,7 +27,7 @@ WORDS = {
     # A build has its part of these, and the test below changes that.
     | {"datasets", "models", "own_models", "rois", "hierarchy", "tests"},
     "DatasetSpec": {"name", "title", "description", "licence", "source", "citation", "files"},
-    "ModelSpec": {"name", "title", "licence", "source", "citation", "check"},
+    "ModelSpec": {"name", "title", "licence", "source", "citation", "check", "classes"},
     "FeatureModel": {"name", "title", "licence", "source", "citation"},
     "Transformations": {"reason"},
     "FolderStimuli": {"shown"},

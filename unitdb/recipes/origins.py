@@ -138,7 +138,9 @@ def _layer_rows(job: Job) -> Rows:
         return [_layer_row(model.spec.name, layer) for layer in model.layers]
     from unitdb.activations import receptive_fields  # runs the network: imports torch
 
-    fields, classes = receptive_fields(model), model.spec.classes
+    # They are marked on the pictures of units that are kept: without any, seconds are saved.
+    keep, classes = job.recipe.keep, model.spec.classes
+    fields = receptive_fields(model) if keep.units or keep.channels or keep.also else {}
     return [
         _layer_row(
             model.spec.name, layer, field=fields.get(layer.name), classes=classes.get(layer.name)

@@ -291,8 +291,9 @@ TABLES = (
                     description=f"{which} of the network's input that can reach the units of each "
                     f"{of} of the map: the receptive field, by the network's own sums",
                     unit="pixels from 0",
-                    null="NULL of layers without a map, of activations in files, of networks that "
-                    "refuse NaN, and of accuracies that others computed",
+                    null="NULL of layers without a map, of releases that keep no units, of "
+                    "activations in files, of networks that refuse NaN, and of accuracies that "
+                    "others computed",
                     since="2.6",
                 )
                 for side, which, of in (
