@@ -70,7 +70,7 @@ def test_rows_are_means_over_subjects_with_their_interval(shown):
 def test_the_report_has_a_section(tiny_course_release):
     text = report.html(open_release(tiny_course_release))
     assert "<h2>Time course</h2>" in text
-    assert text.count("Identification at each time from onset") == 2
+    assert text.count("<figcaption>Identification at each time from onset") == 2
     assert "higher layers come first" in text
 
 
