@@ -32,6 +32,7 @@ LONGEST = (
     "modulation",
     "identification",
     "browser",
+    "browser_history",
     "datasets",
     "every_unit",
 )

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.pages import chromium_launched
+from tests.acceptance.pages import chromium_launched, served, visiting
 from unitdb.activations import Activations
 from unitdb.files import locked, write_text
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "pipelines" / "sample.yaml"
@@ -87,6 +87,20 @@ def chromium() -> Iterator[Browser]:
     """Chromium, of its own for each file of tests."""
     with chromium_launched() as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def url(tiny_release: Path) -> Iterator[str]:
+    """Address of the tiny release, served for each file of tests."""
+    with served(tiny_release) as address:
+        yield address
+
+
+@pytest.fixture
+def visitor(url: str, chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens pages of it, each for a reader of its own."""
+    with visiting(url, chromium) as open_page:
+        yield open_page
 
 
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -138,3 +138,9 @@ def ready(page: Page) -> None:
         f"!document.querySelector({UNFINISHED!r}) && "
         "[...document.images].every(image => image.complete)"
     )
+
+
+def shown_code(page: Page, tab: str) -> str:
+    """Code in a tab of the page, such as Python or SQL."""
+    page.get_by_role("tab", name=tab, exact=True).click()
+    return page.get_by_role("tabpanel").locator("code:visible").first.inner_text()

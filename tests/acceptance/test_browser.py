@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -18,10 +15,10 @@ import torch
 from tests.acceptance.pages import (
     CHROMIUM,
     PATHS,
-    SEEN_WITHIN,
     TOPDOWN_PATHS,
     ready,
     served,
+    shown_code,
     visiting,
 )
 from tests.web import serving
@@ -37,12 +34,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on PATH")
 
 
-@pytest.fixture(scope="module")
-def url(tiny_release: Path) -> Iterator[str]:
-    with served(tiny_release) as address:
-        yield address
-
-
 @pytest.fixture
 def screenshots(tmp_path: Path) -> Path:
     folder = Path(os.environ.get("UNITDB_SCREENSHOTS") or tmp_path)
@@ -54,17 +45,6 @@ def screenshots(tmp_path: Path) -> Path:
 def topdown_url(topdown: Path) -> Iterator[str]:
     with served(topdown) as address:
         yield address
-
-
-@pytest.fixture
-def visitor(url: str, chromium: Browser) -> Iterator[Callable[..., Page]]:
-    with visiting(url, chromium) as open_page:
-        yield open_page
-
-
-def shown_code(page: Page, tab: str) -> str:
-    page.get_by_role("tab", name=tab, exact=True).click()
-    return page.get_by_role("tabpanel").locator("code:visible").first.inner_text()
 
 
 MODES = {"desktop": (1280, "light"), "narrow": (400, "light"), "dark": (1280, "dark")}
@@ -207,99 +187,6 @@ def test_a_designer_takes_the_best_channels(
     assert list(masks) == list(expected)
     assert all(torch.equal(masks[layer], expected[layer]) for layer in masks)
     assert ".top_channels(200, by='mean_r')" in code
-
-
-def test_back_returns_to_what_was_seen(visitor: Callable[..., Page], url: str) -> None:
-    """Each choice is a place in the history, and no page leaves its state in another's address."""
-    page = visitor("units?dataset=sim-a")
-    page.get_by_label("ROI", exact=True).click()
-    page.get_by_role("option", name="V4").click()
-    page.keyboard.press("Escape")
-    page.wait_for_url("**roi=V4*")
-    ready(page)
-    seen = shown_code(page, "SQL")
-    assert page.title() == "Find units · tiny@1.0.0"
-    page.get_by_role("link", name="Open net/").first.click()
-    page.get_by_role("heading", name="net/").first.wait_for()
-    ready(page)
-    assert page.get_by_test_id("stAlert").count() == 1  # the banner
-    query = page.url.partition("?")[2]
-    assert "subject" not in query
-    assert "[" not in unquote(query)
-    assert "net/" in page.title()
-    page.get_by_test_id("stSidebar").get_by_role("link", name="Networks").click()
-    page.get_by_role("heading", name="Networks", exact=True).wait_for()
-    ready(page)
-    assert "?" not in page.url
-    kept = page.get_by_test_id("stSidebar").locator('a[href*="roi=V4"]', has_text="Find units")
-    kept.click()  # the menu keeps filters
-    page.wait_for_url("**/units?*roi=V4*")
-    ready(page)
-    assert shown_code(page, "SQL") == seen
-    for place, title in (
-        ("**/networks", "Networks"),
-        ("**/unit?*", "net/"),
-        ("**/units?*roi=V4*", "Find units"),
-    ):
-        page.go_back()
-        page.wait_for_url(place)
-        page.wait_for_function(f"document.title.startsWith('{title}')")  # not the page before
-        ready(page)
-    assert shown_code(page, "SQL") == seen
-    page.go_back()
-    page.wait_for_function("!location.search.includes('roi')")
-    ready(page)
-    assert shown_code(page, "SQL") != seen
-    page.go_forward()
-    page.wait_for_function("location.search.includes('roi')")
-    ready(page)
-    assert shown_code(page, "SQL") == seen
-
-
-def read(page: Page) -> str:
-    """All words of a page, without how long a query took; charts draw theirs last."""
-    words = ""
-    while True:
-        ready(page)
-        before, words = words, page.get_by_test_id("stMain").inner_text()
-        if words == before:
-            return re.sub(r"in [0-9.]+ s", "", words)
-        page.wait_for_timeout(1000)
-
-
-def comes_to_show(page: Page, words: str) -> None:
-    """Wait for these words: an address changes before the page that was there goes."""
-    ends = time.monotonic() + SEEN_WITHIN / 1000
-    while read(page) != words and time.monotonic() < ends:
-        page.wait_for_timeout(200)
-    assert read(page) == words
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PATHS)
-def test_every_page_is_the_same_again(name: str, visitor: Callable[..., Page], url: str) -> None:
-    """Reloaded, come back to, gone forward to, and by its link elsewhere."""
-    page = visitor(PATHS[name])
-    seen = read(page)
-    page.reload()
-    comes_to_show(page, seen)
-    heading = "Data & methods" if name != "methods" else "Networks"
-    page.get_by_test_id("stSidebar").get_by_role("link", name=heading).click()
-    page.get_by_role("heading", name=heading, exact=True).wait_for()
-    other = read(page)
-    title = page.title()
-    page.go_back()
-    page.wait_for_function("title => document.title !== title", arg=title)
-    comes_to_show(page, seen)
-    page.go_forward()
-    page.wait_for_function("title => document.title === title", arg=title)
-    comes_to_show(page, other)
-    page.go_back()
-    page.wait_for_function("title => document.title !== title", arg=title)
-    if (tab := page.get_by_role("tab", name="Link", exact=True)).count():
-        tab.click()
-        link = page.get_by_role("tabpanel").locator("code:visible").first.inner_text()
-        comes_to_show(visitor(link.removeprefix(f"{url}/")), seen)
 
 
 def test_files_hold_what_the_query_gives(

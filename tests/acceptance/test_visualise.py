@@ -11,6 +11,7 @@ import PIL.Image
 import pytest
 
 from tests.acceptance.conftest import succeed, unitdb_command
+from tests.pipeline.small import lay_out, run
 from unitdb import nn
 from unitdb.release import open_release
 
@@ -39,6 +40,18 @@ def test_a_picture_drives_a_unit_of_the_sample(sample: Path, tmp_path: Path) -> 
     assert said["activation"] > release.stimuli(unit, 1)["activation"].max()
     assert said["synthetic"] is True
     assert (said["unit"], said["release"]) == (unit, release.label)
+
+
+def test_an_own_network_is_made_by_the_recipe_that_is_named(tmp_path: Path) -> None:
+    recipe = lay_out(tmp_path / "mine")
+    release, unit, file = run(recipe), "mynet/conv/7", tmp_path / "unit.png"
+    done = unitdb_command("visualise", release, unit, "--output", file)
+    assert done.returncode == 2
+    assert "--recipe FILE" in done.stderr
+    assert not file.exists()
+    command = ("visualise", release, unit, "--output", file, "--recipe", recipe, "--steps", 8)
+    assert f"activation of {unit} is" in succeed(*command)
+    assert made(file)[1]["unit"] == unit
 
 
 def test_what_cannot_be_made_is_one_line(sample: Path, tiny_release: Path, tmp_path: Path) -> None:

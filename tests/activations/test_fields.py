@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from unitdb.activations import ModelSpec, Preprocessing, load_model
+from unitdb.activations import ModelSpec, Preprocessing, fields as fields_, load_model
 from unitdb.activations.fields import Fields, receptive_fields
 
 SIZE = 23
@@ -31,7 +31,12 @@ class Checked(nn.Sequential):
         return super().forward(x)
 
 
-def make(whole=False, checked=False):
+class Wide(nn.Module):
+    def forward(self, x):
+        return x + x.sum(dim=2, keepdim=True) if x.shape[3] > 6 else x
+
+
+def make(whole=False, checked=False, fixed=False, wide=False):
     network = nn.Sequential(
         nn.Conv2d(3, 4, 5, stride=2, padding=2), nn.ReLU6(),
         nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.BatchNorm2d(4),
@@ -40,7 +45,11 @@ def make(whole=False, checked=False):
     )
     if whole:
         network.append(nn.Softmax(dim=-1))
+    if wide:
+        network[1] = Wide()
     network.append(nn.Flatten())
+    if fixed:
+        network.append(nn.Linear(8, 2))
     for weight in network.parameters():
         nn.init.zeros_(weight)
     return Checked(*network) if checked else network
@@ -111,6 +120,22 @@ def test_what_sees_all_columns_says_so_of_columns_alone(tmp_path: Path) -> None:
 
 def test_a_network_that_refuses_what_is_no_number_has_no_fields(tmp_path: Path) -> None:
     assert receptive_fields(load(tmp_path, ["0"], checked=True)) == {}
+
+
+@pytest.mark.parametrize("option", ["strips", "fixed", "wide"])
+def test_strips_are_asked_where_they_answer_as_pictures_do(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As another network, a fixed one takes pictures of one size; a wide one reaches less in strips.
+    model = load(tmp_path, ["0", "2", "4"], **({} if option == "strips" else {option: True}))
+    expected = receptive_fields(model)
+    assert (len(set(expected["at4"].top)) == 1) == (option == "wide")
+    widths = []
+    model.module.register_forward_pre_hook(lambda _, given: widths.append(given[0].shape[-2:]))
+    monkeypatch.setattr(fields_, "_STRIP", 12)
+    assert receptive_fields(model) == expected
+    passes = [min(shape) for shape in widths]
+    assert (passes.count(12) > 2 * SIZE) == (option == "strips")  # of both axes
 
 
 def test_pixels_outside_the_field_do_not_move_a_unit(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from tests.browser.conftest import texts
 from tests.tiny_course import LAYERS, TIMES
@@ -65,6 +67,16 @@ def test_rows_are_means_over_subjects_with_their_interval(shown):
     assert row["low"] == expected["r_low"].item()
     points = lag_points(shown.table("lag").astype({"control": str, "layer": str}))
     assert set(points["control"]) == {"none", "matched"}
+
+
+@pytest.mark.parametrize("n", [2, 5, 11, 12, 15, 16, 40, 1000])
+def test_intervals_over_people_are_those_of_students_t(n):
+    r = np.random.default_rng(n).normal(size=n)
+    course = pd.DataFrame({"subject": range(n), "layer": "fc", "time": 0.0, "mean_r": r})
+    row = course_rows(course.assign(r_low=0.0, r_high=0.0), "accuracy").iloc[0]
+    low, high = stats.t.interval(0.95, n - 1, loc=r.mean(), scale=stats.sem(r))
+    width = high - low
+    assert (row["low"], row["high"]) == pytest.approx((low, high), abs=2e-4 * width)
 
 
 def test_the_report_has_a_section(tiny_course_release):

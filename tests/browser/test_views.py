@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from io import BytesIO
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from unitdb import reference
 from unitdb.browser._images import strip
 from unitdb.browser._own import with_own
 from unitdb.browser.views import console, subjects
-from unitdb.release import Release, labelled
+from unitdb.release import ReceptiveField, Release, labelled
 
 UNIT = "net/conv1/13"
 
@@ -174,6 +175,17 @@ def test_names_of_pictures_are_no_html() -> None:
     assert written.count("may not be shown") == 1
     assert "may not be shown" in strip(rows[1:], shown=True)
     assert "may not be shown" not in strip(rows[1:], shown=False)
+
+
+def test_a_picture_that_is_damaged_has_no_box_and_stops_no_page() -> None:
+    small = BytesIO()
+    PIL.Image.new("RGB", (8, 8)).save(small, format="JPEG")
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n"
+    ends = {"top": 2, "bottom": 5, "left": 2, "right": 5}
+    field = ReceptiveField(**ends, size=8, crop=1, whole=False)
+    for picture, boxes in ((small.getvalue(), 1), (b"jpeg", 0), (postscript, 0)):
+        rows = pd.DataFrame({"stimulus": ["a"], "activation": [1.0], "thumbnail": [picture]})
+        assert strip(rows, shown=True, field=field).count("position:absolute") == boxes
 
 
 def test_pictures_that_may_not_be_shown_are_named(shown: Release, visit) -> None:

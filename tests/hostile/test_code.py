@@ -63,7 +63,7 @@ def test_the_recipe_inside_a_release_runs_nothing(
     assert done.exit_code == 2
     assert done.stderr.splitlines()[-1] == (
         f"unitdb: error: release tiny@1.0.0: code of its recipe makes network '{MODEL}', and no "
-        "release may run code: give your copy of the recipe with --recipe FILE"
+        "release may run code: unitdb visualise --recipe FILE takes your copy of the recipe"
     )
     assert not mark.exists()
     assert not output.exists()

@@ -69,7 +69,11 @@ def _box(field: ReceptiveField, picture: bytes) -> str:
     """The frame of a receptive field, above a picture: white within black, seen on any ground."""
     from PIL import Image  # of Streamlit
 
-    width, height = Image.open(BytesIO(picture)).size
+    try:
+        with Image.open(BytesIO(picture), formats=("JPEG",)) as opened:
+            width, height = opened.size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return ""  # the browser shows that it is damaged
     left, top, across, down = (f"{100 * part:.2f}%" for part in field.within(width, height))
     return (
         f'<div style="position:absolute;left:{left};top:{top};width:{across};height:{down};'

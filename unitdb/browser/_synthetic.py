@@ -78,6 +78,10 @@ def place_of(release: Release, unit: str) -> Path:
 
 def why_not(release: Release, unit: str) -> str | None:
     """Say what is missing here to run the network; None where nothing is known to be."""
+    try:
+        _ = release.path  # of a release on the web there is none
+    except UnitdbError as error:
+        return str(error)
     for package in _NEEDED:
         if importlib.util.find_spec(package) is None:
             return f"it takes {package}: {install_hint('build')}"
@@ -120,7 +124,7 @@ def made(release: Release, unit: str, place: Path) -> str | None:
 
 
 def _show(release: Release, unit: str, dataset: str, place: Path) -> None:
-    with PIL.Image.open(place) as picture:
+    with PIL.Image.open(place, formats=("PNG",)) as picture:
         said = json.loads(picture.text["unitdb"])  # type: ignore[attr-defined]
     data = b64encode(place.read_bytes()).decode()
     name = escape(f"Synthetic picture that drives unit {unit}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -73,9 +74,17 @@ def chance_of(course: pd.DataFrame, measure: str) -> float:
 
 
 def _t(df: int) -> float:
-    """Student's t that 95 % of values lie within, with some degrees of freedom."""
+    """Student's t that 95 % of values lie within, with some degrees of freedom.
+
+    Of more than ten by the expansion of Fisher & Cornish (1960): scipy is no part of a reader.
+    """
     table = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-    return table[df - 1] if df <= len(table) else 1.96 + 2.4 / df
+    if df <= len(table):
+        return table[df - 1]
+    z = NormalDist().inv_cdf(0.975)
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + (z**3 + z) / (4 * df) + second / df**2 + third / df**3
 
 
 def lag_points(lags: pd.DataFrame) -> pd.DataFrame:

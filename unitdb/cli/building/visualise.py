@@ -87,7 +87,7 @@ def _network(release: Release, model: str, *, recipe: Path | None, data: Path) -
     if recipe is None and model in {one.name for one in read.own_models}:
         raise ModelError(
             f"release {release.label}: code of its recipe makes network {model!r}, and no release "
-            "may run code: give your copy of the recipe with --recipe FILE"
+            "may run code: unitdb visualise --recipe FILE takes your copy of the recipe"
         )
     loaded = None
     for choice in read.models:
