@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RELEASES ?= releases
-TWO_PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
+# One more process than two cores have: tests wait for disks, downloads and browsers.
+PROCESSES := -n 3 --dist loadfile --no-loadscope-reorder
 
 # Where bytecode is not written, each program that a test starts compiles pandas and torch again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -45,14 +46,14 @@ demo: $(VENV)/.demo
 	OMP_NUM_THREADS=1 $(BIN)/unitdb --releases $(RELEASES) demo --replace
 
 test: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not whole' $(TWO_PROCESSES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not whole' $(PROCESSES)
 
 test-slow: $(VENV)/.test
-	$(BIN)/python -m pytest -m slow $(TWO_PROCESSES) --ignore=tests/acceptance/test_benchmarks.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'hypothesis and not slow and not whole' $(TWO_PROCESSES) --hypothesis-profile=random
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not whole' $(PROCESSES) --ignore=tests/acceptance/test_benchmarks.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'hypothesis and not slow and not whole' $(PROCESSES) --hypothesis-profile=random
 
 test-whole: $(VENV)/.test
-	$(BIN)/python -m pytest -m whole $(TWO_PROCESSES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m whole $(PROCESSES)
 	$(BIN)/python -m pytest -m slow tests/acceptance/test_benchmarks.py  # measured alone
 
 test-versions: $(VENV)/.test
@@ -64,7 +65,7 @@ test-package: $(VENV)/.test
 coverage: $(VENV)/.test
 	$(PIP) install --quiet --no-compile --constraint constraints.txt coverage
 	$(BIN)/python -m coverage erase
-	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -m 'not slow and not whole' $(TWO_PROCESSES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -m 'not slow and not whole' $(PROCESSES)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered
 

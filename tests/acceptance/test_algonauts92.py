@@ -15,6 +15,8 @@ from tests.acceptance.conftest import ROOT, derived, succeed, unitdb_command
 from unitdb.activations import Activations
 from unitdb.activations.efficientnet import efficientnet_lite
 
+pytestmark = pytest.mark.slow
+
 LAYERS = ["stem", "block7", "block14", "fc"]
 
 # Mean unit r and inter-subject correlation of an independent computation on the same data (500
@@ -71,7 +73,6 @@ def test_early_layers_are_better_from_evc_and_late_layers_from_it(release):
         assert (difference[layer] < 0).sum() >= 13
 
 
-@pytest.mark.slow
 def test_shuffled_images_destroy_the_agreement(folder, realdata, release):
     null = built(folder, realdata, name="algonauts92-shuffled", control="shuffled-images")
     agreement = null.layer_by_roi("agreement")
@@ -82,7 +83,6 @@ def test_shuffled_images_destroy_the_agreement(folder, realdata, release):
     assert null.layer_by_roi("accuracy").to_numpy().max() < 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("decoder", "message"),
     [
@@ -102,7 +102,6 @@ def test_what_a_rotation_of_voxels_does_not_survive_is_refused(
     assert not (tmp_path / "r").exists()
 
 
-@pytest.mark.slow
 def test_all_units_of_all_layers_in_bounded_memory(realdata, tmp_path):
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     command = [sys.executable, "-c", "from unitdb.cli import main; main()"]
@@ -165,7 +164,6 @@ def test_the_page_of_results_is_what_is_found(realdata, tmp_path):
     assert (null["q"] < 0.05).mean() < 0.001
 
 
-@pytest.mark.slow
 def test_a_score_by_name_and_of_a_live_module_gives_the_numbers_of_the_release(folder, realdata):
     layers = {"stem": "_bn0", "block14": "_blocks.14", "fc": "_fc"}
     recipe = derived(

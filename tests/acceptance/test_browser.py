@@ -239,6 +239,7 @@ def test_a_unit_shows_what_drives_it_and_what_is_predicted(
     assert download.value.suggested_filename == "tiny-1.0.0-predictions.svg"
 
 
+@pytest.mark.slow
 def test_names_of_pictures_run_nothing(visitor: Callable[..., Page], url: str) -> None:
     page = visitor("unit")
     page.on("dialog", lambda _: pytest.fail("a name has run"))
@@ -249,6 +250,7 @@ def test_names_of_pictures_run_nothing(visitor: Callable[..., Page], url: str) -
         assert page.locator('img[src="x"]').count() == 0
 
 
+@pytest.mark.slow
 def test_a_release_on_the_web(tiny_release: Path, chromium: Browser) -> None:
     with (
         serving(tiny_release.parents[1]) as server,
@@ -300,6 +302,7 @@ def reach(page: Page, name: str, seen: Any) -> None:
     pytest.fail(f"{name} is not reached by Tab")
 
 
+@pytest.mark.slow
 def test_two_units_are_compared_by_keyboard(visitor: Callable[..., Page]) -> None:
     page = visitor("")
     menu = page.get_by_test_id("stSidebar")
@@ -324,6 +327,7 @@ def test_two_units_are_compared_by_keyboard(visitor: Callable[..., Page]) -> Non
     page.get_by_text("mean accuracy of the layer").wait_for()
 
 
+@pytest.mark.slow
 def test_figures_are_saved(visitor: Callable[..., Page], tmp_path: Path) -> None:
     page = visitor("")
     page.get_by_role("button", name="Save figure").first.click()

@@ -20,7 +20,10 @@ pytest.importorskip("playwright.sync_api", reason="needs playwright")
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on PATH")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on PATH"),
+]
 
 
 def test_back_returns_to_what_was_seen(visitor: Callable[..., Page], url: str) -> None:
@@ -110,7 +113,6 @@ def comes_to_show(page: Page, words: str) -> None:
     assert read(page) == words
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", PATHS)
 def test_every_page_is_the_same_again(name: str, visitor: Callable[..., Page], url: str) -> None:
     """Reloaded, come back to, gone forward to, and by its link elsewhere."""

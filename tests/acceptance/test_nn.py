@@ -16,6 +16,8 @@ from unitdb import col, nn
 from unitdb.activations import Stimuli, get_model, load_model, to_tensor
 from unitdb.responses import open_dataset
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs" / "nn.md").read_text()
 
 

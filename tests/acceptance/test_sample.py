@@ -18,6 +18,8 @@ from tests.metadata import check_citation, check_croissant, check_data_package
 from tests.pipeline.small import contents
 from unitdb.responses import decoding_design, open_dataset, simulated_truth
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def release(sample):
@@ -35,7 +37,6 @@ def truth(dataset):
     return simulated_truth(spec, dict.fromkeys(spec.layers, spec.units))
 
 
-@pytest.mark.slow
 def test_the_demo_prints_units_matrices_and_that_it_is_simulated(demo, release):
     assert demo.startswith("SIMULATED")
     best = release.units().top(10).to_pandas()
@@ -136,7 +137,6 @@ def test_subjects_agree_about_as_much_as_published(release, truth):
     assert 0.6 < np.mean(preferred) < 0.8
 
 
-@pytest.mark.slow
 def test_shuffled_stimuli_destroy_accuracy_and_agreement(sample, release, tmp_path):
     recipe = derived(
         "sample",
@@ -248,13 +248,11 @@ def test_the_commands_of_the_first_page(sample, tmp_path):
     assert (tmp_path / "sample.duckdb").exists()
 
 
-@pytest.mark.slow
 def test_a_build_from_nothing_gives_the_same_bytes(sample, tmp_path):
     succeed("--releases", tmp_path, "demo")
     assert contents(tmp_path / "sample" / "1.0.0") == contents(sample)
 
 
-@pytest.mark.slow
 def test_a_second_demo_finds_the_release_and_computes_nothing(sample, demo):
     before = {file: file.stat().st_mtime_ns for file in sample.rglob("*")}
     assert succeed("--releases", sample.parents[1], "demo") == demo

@@ -10,6 +10,12 @@ from tests.pipeline.small import lay_out
 from unitdb.pipeline import build
 
 
+@pytest.fixture(autouse=True)
+def _plans_are_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan times decoders for seconds, to be near; tests ask only what it counts."""
+    monkeypatch.setattr("unitdb.pipeline.planning._SECONDS", 0.2)
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small release, shared by all tests: read only.

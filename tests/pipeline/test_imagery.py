@@ -132,6 +132,7 @@ def test_the_recipe_of_god_is_planned(five):
     assert found.conditions == ("perception", "imagery", "imagery-trials")
 
 
+@pytest.mark.slow
 def test_what_was_seen_and_imagined_is_identified_among_categories(five):
     recipe = (DATASETS.parent / "pipelines" / "god.yaml").read_text()
     recipe = recipe.replace("voxels: {default: 500, LVC: 1000, HVC: 1000, VC: 1000}", "voxels: 500")

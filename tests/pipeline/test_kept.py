@@ -51,11 +51,8 @@ def test_the_best_of_each_channel_is_the_highest_in_any_roi(seed: int) -> None:
     assert best_in_groups(r, channels).tolist() == sorted(expected)
 
 
-def test_the_best_of_each_channel_is_kept_without_predictions(
-    recipe: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_best_of_each_channel_is_kept_without_predictions(recipe: Path) -> None:
     edit(recipe, "models: [", "keep: {units: 1, channels: true}\nmodels: [")
-    monkeypatch.setattr("unitdb.pipeline.planning._SECONDS", 0.0)
     folder = recipe.parent
     (planned,) = plan(recipe, releases=folder / "releases", data=folder, datasets=[folder])
     assert (planned.n_kept, planned.n_shown) == (2, 1 + 4 + 6)

@@ -208,6 +208,7 @@ def test_a_killed_publisher_is_followed_by_another(
     assert publish(release, str(store)) is False
 
 
+@pytest.mark.slow
 def test_a_killed_clone_of_a_remote_is_made_anew(release: Path, tmp_path: Path) -> None:
     bare = tmp_path / "remote.git"
     run("git", "init", "-q", "--bare", str(bare), folder=tmp_path)

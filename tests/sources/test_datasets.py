@@ -76,6 +76,7 @@ def test_a_hook_of_git_does_not_lead_astray(web, tmp_path, monkeypatch):
     assert run("git", "-C", "theirs", "for-each-ref", folder=tmp_path) == ""
 
 
+@pytest.mark.slow
 def test_install_twice_changes_nothing_and_adds_what_is_new(web, tmp_path):
     files = files_of(web)
     folder = install("some", files, data=tmp_path)
@@ -157,6 +158,7 @@ def large_file(web):
     return {"path": "one.bin", "url": f"{web.url}/one.bin", "md5": md5, "size": len(content)}
 
 
+@pytest.mark.slow
 def test_content_with_another_md5_is_refused(web, tmp_path):
     files = files_of(web)
     web.files["one.bin"] = noise(5)
@@ -180,6 +182,7 @@ def test_the_first_download_records_a_checksum_and_another_content_is_an_error(w
     assert (tmp_path / "some" / "notes.bin").read_bytes() == noise(3)
 
 
+@pytest.mark.slow
 def test_check_finds_one_wrong_byte_and_get_mends_it(web, tmp_path):
     files = files_of(web)
     get("some", files, data=tmp_path)
@@ -288,6 +291,7 @@ def test_a_folder_of_the_users_own_is_left_alone(web, tmp_path):
     assert (tmp_path / "some" / "mine.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_what_a_killed_install_left_is_no_obstacle(web, tmp_path):
     unfinished = tmp_path / ".some.unfinished"
     unfinished.mkdir()
@@ -316,6 +320,7 @@ def test_what_cannot_be_a_source_is_refused(wrong):
         DatasetFiles.model_validate(wrong)
 
 
+@pytest.mark.slow
 def test_commits_need_no_identity_of_the_user(web, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
