@@ -27,16 +27,24 @@ SLOW_TIMEOUT = 3600
 """Seconds of a slow or whole test; of the others pyproject.toml says how many."""
 
 LONGEST = (
+    "small_samples",
     "sample",
     "algonauts92",
+    "tutorials",
+    "consistent",
+    "memory",
+    "fuzz",
     "modulation",
     "identification",
     "browser",
     "browser_history",
     "datasets",
     "every_unit",
+    "candidates",
+    "hostile_input",
+    "provenance",
+    "workers",
 )
-LONGEST += ("candidates", "hostile_input", "provenance", "workers")
 """Files of tests, without ``test_``."""
 
 
