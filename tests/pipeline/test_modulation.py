@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import unitdb
-from tests.pipeline.small import N_TEST, N_TRAIN, SUBJECTS, contents, edit, lay_out, run
+from tests.pipeline.levels import add_sets
+from tests.pipeline.small import N_TRAIN, contents, lay_out, run
 from tests.verification.consistent import Change
 from unitdb.activations import Activations
 from unitdb.errors import (
@@ -31,40 +32,8 @@ from unitdb.verification import verify
 from unitdb.verification.recomputed import check_modulated
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
-TESTED = [f"picture-{number:02d}" for number in range(N_TRAIN, N_TRAIN + N_TEST)]
-HALVES = {"none": TESTED[:4], "category": TESTED[4:]}
-BLURRED = "blurred: {kind: box, levels: {._2: 0.9, ._1: 0.4}, of: [PICTURES]}"
 NAMES = [f"{level}{of}" for of in ("", "-category") for level in ("sharp", "little", "much")]
-ENDINGS = {"sharp": "", "little": "._1", "much": "._2"}
 KEYS = ["condition", "layer", "method", "roi"]
-
-
-def add_sets(folder):
-    """Test sets of three levels of blur, without and with a prior."""
-    tests = ""
-    for prior, pictures in HALVES.items():
-        for level, (name, ending) in enumerate(ENDINGS.items()):
-            own = name + ("" if prior == "none" else "-category")
-            tests += f"    {own}:\n      responses: x_{own}\n      stimulus_ids: ids_{own}\n"
-            tests += f"      level: {level}\n      prior: {prior}\n"
-            if ending:
-                tests += f'      targets: {{ending: {ending}, by: ""}}\n'
-            for subject in SUBJECTS:
-                with np.load(folder / f"{subject}.npz") as file:
-                    arrays = dict(file)
-                rng = np.random.default_rng([level, *own.encode(), *subject.encode()])
-                of = {k: arrays["x_test"][arrays["ids_test"] == k].mean(axis=0) for k in pictures}
-                means = np.stack(list(of.values()))
-                x = means * (1 - 0.2 * level) + rng.normal(0, 2, means.shape)
-                arrays |= {f"x_{own}": x, f"ids_{own}": [name + ending for name in pictures]}
-                np.savez(folder / f"{subject}.npz", **arrays)
-    edit(
-        folder / "mine.yaml",
-        "    perception: {responses: x_test, stimulus_ids: ids_test}\n",
-        f"    perception: {{responses: x_test, stimulus_ids: ids_test}}\n{tests}",
-    )
-    versions = BLURRED.replace("PICTURES", ", ".join(TESTED))
-    edit(folder / "mine.yaml", "ending: .png}", f"ending: .png, {versions}}}")
 
 
 @pytest.fixture(scope="module")
