@@ -230,6 +230,8 @@ def test_the_page_and_the_report_show_all_pictures_beside_shuffled_ones(release,
     expected = scores[(scores["source"] == "brain") & (scores["metric"] == "ssim")]
     assert expected.empty  # pictures of 8 pixels have none
     assert table.loc["brain", "identification"] > table.loc["mean", "identification"]
+    assert table.loc["chance", ["identification", "centred r"]].tolist() == [0.5, 0]
+    assert pd.isna(table.loc["chance", "pixel r"])
     assert "none picked" in "\n".join(each.value for each in app.caption)
     page = "".join(report._reconstructed(release))
     assert page.count("<img") > 100
@@ -343,6 +345,11 @@ def test_a_picture_that_cannot_be_found_is_missing_and_says_why(tmp_path, monkey
     scores = built.sql("SELECT * FROM reconstruction_score WHERE source = 'brain'")
     assert (scores.set_index("metric").loc["pixel_r", ["n_images"]] == 8).all()
     assert verify(built.path)
+    from unitdb.browser import _gallery
+
+    shown = _gallery.gallery(built, ["mine", "perception", "mynet", "inverted"], "sub-01")
+    assert re.findall(r"reconstructed</div><div[^>]*>(.*?)</div>", shown) == ["could not be made"]
+    assert "may not be shown" not in shown
 
 
 LEARNED = """

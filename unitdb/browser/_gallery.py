@@ -15,10 +15,19 @@ if TYPE_CHECKING:
 
     from unitdb.release import Release
 
-__all__ = ["CAPTION", "METRICS", "PLACE", "ROWS", "gallery", "score_table"]
+__all__ = ["CAPTION", "LABELS", "METRICS", "PLACE", "ROWS", "gallery", "score_table"]
 
 PLACE = ("dataset", "condition", "model", "method")
 """What names a method."""
+
+LABELS = {
+    "dataset": "Dataset",
+    "condition": "Test set",
+    "model": "Network",
+    "method": "Method",
+    "subject": "Person",
+}
+"""What a page calls these, and whose brain it is."""
 
 ROWS = {
     "seen": "seen",
@@ -48,6 +57,7 @@ CAPTION = (
 
 _LISTED = "display:flex;flex-wrap:wrap;gap:.75rem;margin:0 0 .5rem"
 _FIGURE = "margin:0;width:96px;font-size:.8rem;line-height:1.3;overflow-wrap:anywhere"
+_WORD = "font-size:.75rem;opacity:.82;margin-top:.2rem"
 _IMAGE = "width:96px;height:96px;image-rendering:pixelated;object-fit:contain;display:block"
 _EMPTY = (
     "width:96px;height:96px;border:1px dashed #7F7F7F;display:flex;align-items:center;"
@@ -56,7 +66,8 @@ _EMPTY = (
 
 # Sources that know no brain stand under the first person who has seen these pictures.
 _PICTURES = """
-SELECT stimulus, source, any_value(png) AS png FROM reconstruction
+SELECT stimulus, source, any_value(png) AS png, any_value(problem) AS problem
+FROM reconstruction
 WHERE dataset = ? AND condition = ? AND model = ? AND method = ? AND control <= 1
   AND (subject = ? OR source IN ('seen', 'recovery'))
   AND source IN ('seen', 'brain', 'shuffled', 'recovery')
@@ -81,7 +92,7 @@ def gallery(
     found = release.sql(_PICTURES, [*place, subject])
     pictures: dict[str, dict[str, Any]] = {}
     for row in found.to_dict("records"):
-        pictures.setdefault(str(row["stimulus"]), {})[str(row["source"])] = row["png"]
+        pictures.setdefault(str(row["stimulus"]), {})[str(row["source"])] = row
     names = list(pictures)[:most]
     held = {source for of in pictures.values() for source in of}
     figures = (_figure(name, pictures[name], held) for name in names)
@@ -90,7 +101,7 @@ def gallery(
 
 def _figure(name: str, of: Mapping[str, Any], held: set[str]) -> str:
     cells = [
-        _cell(of.get(source), f"{word}: {name}", source=source)
+        _cell(of.get(source), word, name)
         for source, word in ROWS.items()
         if source in held or source == "seen"
     ]
@@ -98,16 +109,23 @@ def _figure(name: str, of: Mapping[str, Any], held: set[str]) -> str:
     return f'<figure style="{_FIGURE}">{"".join(cells)}{caption}</figure>'
 
 
-def _cell(png: Any, text: str, *, source: str) -> str:
-    if isinstance(png, bytes | bytearray):
-        data = b64encode(png).decode()
-        return f'<img src="data:image/png;base64,{data}" alt="{escape(text)}" style="{_IMAGE}">'
-    why = "no control" if source == "shuffled" else "may not be shown"
-    return f'<div style="{_EMPTY}">{escape(ROWS[source])}: {why}</div>'
+def _cell(row: Mapping[str, Any] | None, word: str, name: str) -> str:
+    """A picture below the word for what it is made from, or why there is none."""
+    if row is not None and isinstance(row["png"], bytes | bytearray):
+        data = b64encode(row["png"]).decode()
+        alt = escape(f"{word}: {name}")
+        shown = f'<img src="data:image/png;base64,{data}" alt="{alt}" style="{_IMAGE}">'
+        return f'<div style="{_WORD}" aria-hidden="true">{escape(word)}</div>{shown}'
+    why = "may not be shown"
+    if row is not None and isinstance(row["problem"], str):
+        why = "could not be made"
+    elif word == ROWS["shuffled"]:
+        why = "no control"
+    return f'<div style="{_WORD}">{escape(word)}</div><div style="{_EMPTY}">{why}</div>'
 
 
 def score_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores of a method and a person, a row for each source, a column for each metric.
+    """Scores of a method and a person by source, and chance in the last row; a column each metric.
 
     Parameters
     ----------
@@ -118,4 +136,7 @@ def score_table(scores: pd.DataFrame) -> pd.DataFrame:
     wide = kept.pivot_table(index="source", columns="metric", values="value", observed=True)
     rows = [source for source in SOURCES if source in wide.index]
     columns = [metric for metric in METRICS if metric in wide.columns]
-    return wide.loc[rows, columns].rename(columns=METRICS).reset_index()
+    chance = kept.groupby("metric", observed=True)["chance"].max()
+    shown = wide.loc[rows, columns].astype(float)
+    shown.loc["chance"] = chance.reindex(columns).astype(float)
+    return shown.rename(columns=METRICS).reset_index()
