@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 import pandas as pd
 import pytest
 
@@ -26,7 +28,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Release:
 
 def test_the_page_shows_curves_numbers_and_what_is_confused(built, visit, monkeypatch):
     monkeypatch.setenv("UNITDB_RELEASE", str(built.path))
-    app = visit("identification", subject="sub-02", roi="IT", layer="conv", measure="specific")
+    asked = {"subject": "sub-02", "roi": "IT", "layer": "conv", "measure": "specific"}
+    app = visit("identification", **asked, among="untrained")
+    link = dict(parse_qsl(app.code[-1].value.partition("?")[2]))
+    assert asked.items() <= link.items()
+    assert link["among"] == "untrained"
     assert [one.value for one in app.subheader] == [
         "Layers and regions",
         "By number of candidates",

@@ -42,6 +42,8 @@ def test_the_page_shows_courses_lags_and_what_they_tell(shown, visit):
     one = visit("timecourse", roi="V4", measure="accuracy", layer="fc")
     spec = json.loads(one.get("vega_lite_chart")[0].proto.spec)
     assert spec["layer"][0]["encoding"]["y"]["field"] == "at"
+    link = "timecourse?dataset=sim-a&condition=imagery&model=net&roi=V4&measure=accuracy&layer=fc"
+    assert any(code.value.endswith(link) for code in one.code)
 
 
 def test_a_release_without_has_no_page(tiny_release, monkeypatch, visit):

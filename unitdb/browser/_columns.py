@@ -1,4 +1,4 @@
-"""Columns of tables of units, as readers see them."""
+"""Columns of tables, of units above all, as readers see them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from unitdb.release import Release
 
-__all__ = ["ordered", "unit_columns", "with_classes"]
+__all__ = ["decimals", "ordered", "unit_columns", "with_classes"]
 
 _FIRST = ("unit_id", "roi", "mean_r", "min_r", "max_r", "sd_r", "lead_r", "n_subjects", "rank")
 _TITLES = {
@@ -30,6 +30,15 @@ _TITLES = {
     "q": "q (FDR)",
 }
 _SMALLEST = "0.00e+0 is what no longer differs from 0 in float32, below 1e-45"
+
+
+def decimals(rows: pd.DataFrame) -> dict[str, Any]:
+    """Formats of all numbers that are not whole: three places, for ``st.dataframe``."""
+    return {
+        str(name): st.column_config.NumberColumn(format="%.3f")
+        for name, kind in rows.dtypes.items()
+        if kind.kind == "f"
+    }
 
 
 def ordered(rows: pd.DataFrame) -> pd.DataFrame:

@@ -91,9 +91,9 @@ def absolute(release: Release, page: str, query: str) -> str:
     return f"{root}/{page}" + (f"?{asked}" if asked else "")
 
 
-def query_of(parameters: Mapping[str, str]) -> str:
-    """Parameters as the query of a URL; slashes stay readable."""
-    return urlencode(parameters, safe="/@")
+def query_of(parameters: Mapping[str, str | list[str]]) -> str:
+    """Parameters as the query of a URL, one that has several values so often; slashes stay."""
+    return urlencode(parameters, safe="/@", doseq=True)
 
 
 def download(release: Release, ending: str, query: str) -> str:

@@ -66,7 +66,7 @@ def one_of(
     options: Sequence[str],
     *,
     default: str | None = None,
-    drops: Sequence[str] = (),
+    drops: Sequence[str] | Callable[[str], Sequence[str]] = (),
     help: str | None = None,  # noqa: A002
     format_func: Callable[[str], str] = str,
 ) -> str:
@@ -83,8 +83,8 @@ def one_of(
         Valid values, at least one.
     default : str, optional
         Value where the URL has none; the first by default.
-    drops : sequence of str
-        Parameters that another choice makes void.
+    drops : sequence of str or callable
+        Parameters that another choice makes void, or what gives those that one makes void.
     help : str, optional
         As of ``st.selectbox``.
     format_func : callable
@@ -239,10 +239,11 @@ def write(parameters: Mapping[str, Any]) -> None:
         st.query_params.from_dict(asked)
 
 
-def _written(key: str, usual: Any, drops: Sequence[str]) -> None:
+def _written(key: str, usual: Any, drops: Sequence[str] | Callable[[str], Sequence[str]]) -> None:
     """Write what the reader has chosen; what is chosen anyway is left out."""
     value = st.session_state[key]
-    write({key: None if value == usual else value, **dict.fromkeys(drops)})
+    void = drops(value) if callable(drops) else drops
+    write({key: None if value == usual else value, **dict.fromkeys(void)})
 
 
 def _texts(value: Any) -> list[str]:

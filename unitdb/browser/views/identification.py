@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
+from unitdb.browser._columns import decimals
 from unitdb.browser._identified import confused
 from unitdb.browser._images import PICTURES, strip
+from unitdb.browser._narrowed import narrowed
 from unitdb.browser._words import help_on
 from unitdb.release import in_order, layer_matrix
 
@@ -19,7 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = ["show"]
 
-_KEYS = ("dataset", "condition", "model", "set", "method", "trials", "subject")
+_LABELS = {
+    "dataset": "Dataset",
+    "condition": "Condition",
+    "model": "Network",
+    "set": "Candidates",
+    "method": "Method",
+    "trials": "Trials",
+    "subject": "Subject (*: mean of all)",
+}
 _MEASURES = {
     "rate": "Pairwise identification",
     "specific": "Image-specific: rate less exchange chance",
@@ -50,13 +60,7 @@ _ROWS = (
 def show(release: Release) -> None:
     """Draw the page."""
     summary = _reads.table(release, "identification_summary")
-    chosen: dict[str, str] = {}
-    places = st.columns(4) + st.columns(3)
-    for place, key in zip(places, _KEYS, strict=True):
-        options = summary[key].unique().tolist()
-        label = {"model": "Network", "set": "Candidates", "subject": "Subject (*: mean of all)"}
-        chosen[key] = _state.one_of(place, label.get(key, key.capitalize()), key, options)
-        summary = summary[summary[key] == chosen[key]]
+    chosen, summary = narrowed(summary, _LABELS)
     st.markdown(
         "How often is what was seen or imagined told from other candidates by what is decoded?",
         help=help_on("identification"),
@@ -65,54 +69,57 @@ def show(release: Release) -> None:
     table = _reads.table(release, "rois")
     table = table[table["dataset"] == chosen["dataset"]].sort_values("place")
     rois = [roi for roi in table["roi"] if roi in set(summary["roi"])]
-    _matrix(release, summary, layers, rois)
+    seen = _matrix(release, summary, layers, rois)
     roi = _state.one_of(st, "Region of interest", "roi", rois, help=help_on("roi"))
     place_of = [*chosen.values(), roi]
-    _curves(release, place_of, layers)
+    seen |= _curves(release, place_of, layers)
     _numbers(summary[summary["roi"] == roi], layers)
     layer = _state.one_of(st, "Layer", "layer", layers, help=help_on("layer"))
     _confused(release, [*place_of, layer], chosen["dataset"])
     with st.expander("Link", icon=":material/link:"):
-        query = _links.query_of({**chosen, "roi": roi, "layer": layer})
+        query = _links.query_of({**chosen, "roi": roi, "layer": layer, **seen})
         st.code(_links.absolute(release, "identification", query), language=None, wrap_lines=True)
 
 
-def _matrix(release: Release, summary: pd.DataFrame, layers: list[str], rois: list[str]) -> None:
+def _matrix(
+    release: Release, summary: pd.DataFrame, layers: list[str], rois: list[str]
+) -> dict[str, str]:
+    """Draw layers by regions; gives what the reader has chosen of it."""
     st.subheader("Layers and regions")
     names = [name for name in _MEASURES if summary[name].notna().any()]
     if not names:
         st.info("No prediction could be compared with the candidates.")
-        return
+        return {}
     measure = _state.one_of(st, "Measure", "measure", names, help=help_on("identification"))
     chart = charts.heat_map(layer_matrix(summary, measure, layers, rois), legend=_MEASURES[measure])
     _figure.draw(release, chart, "identification")
     st.caption("Exchange chance: one image's prediction with the target of another of its fold.")
+    return {"measure": measure}
 
 
-def _curves(release: Release, place: list[str], layers: list[str]) -> None:
+def _curves(release: Release, place: list[str], layers: list[str]) -> dict[str, str]:
+    """Draw rates by number of candidates; gives what the reader has chosen of it."""
     st.subheader("By number of candidates", help=help_on("identification"))
     among = _state.one_of(st, "Drawn from", "among", ["all", "untrained"])
     rows = _reads.read(release, "sql", _CURVE, (*place, among)).astype({"layer": str})
     if rows.empty:
         st.info("There are no such candidates.")
-        return
+        return {"among": among}
     _figure.draw(release, charts.hit_curves(rows, layers), "curves")
     st.caption(
         "Exact, not drawn. Dashed: 1 of n; dotted: exchanged images. In a cross-validation the "
         "other pictures have trained the decoder, and top-1 among all of them is below chance: "
         "choose `untrained`."
     )
+    return {"among": among}
 
 
 def _numbers(rows: pd.DataFrame, layers: list[str]) -> None:
     order = {layer: place for place, layer in enumerate(layers)}
     shown = rows[list(_NUMBERS)].sort_values("layer", key=lambda of: of.map(order))
-    config: dict[str, Any] = {
-        str(name): st.column_config.NumberColumn(format="%.3f")
-        for name, kind in shown.dtypes.items()
-        if kind == "float64"
-    }
-    st.dataframe(shown, hide_index=True, column_config=config, alt="Identification by layer")
+    st.dataframe(
+        shown, hide_index=True, column_config=decimals(shown), alt="Identification by layer"
+    )
 
 
 def _confused(release: Release, place: list[str], dataset: str) -> None:
@@ -133,4 +140,4 @@ def _confused(release: Release, place: list[str], dataset: str) -> None:
             st.html(strip(found, shown=shown))
     if shown:
         st.caption(_state.plain(f"Pictures: {datasets['pictures'][dataset]}"))
-    st.dataframe(rows, hide_index=True, alt="Targets by rate")
+    st.dataframe(rows, hide_index=True, column_config=decimals(rows), alt="Targets by rate")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
+from unitdb.browser._columns import decimals
+from unitdb.browser._narrowed import narrowed
 from unitdb.browser._words import help_on
 from unitdb.release import degraded, in_order
 
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["by_level", "show"]
 
+_LABELS = {
+    "dataset": "Dataset",
+    "model": "Network",
+    "roi": "Region of interest",
+    "method": "Method",
+}
 _SHOWN = (
     *("layer", "roi", "condition", "control", "gain", "gain_low", "gain_high", "bias", "bias_se"),
     *("excess", "excess_low", "excess_high", "p", "q", "sign_p", "n_subjects", "n_images"),
@@ -39,23 +47,8 @@ def show(release: Release) -> None:
     if summary.empty:
         st.info("This release has no gains.")
         return
-    chosen: dict[str, str] = {}
-    places = st.columns(4)
-    for place, (key, label, word) in zip(
-        places,
-        (
-            ("dataset", "Dataset", None),
-            ("model", "Network", "network"),
-            ("roi", "Region of interest", "roi"),
-            ("method", "Method", "gain"),
-        ),
-        strict=True,
-    ):
-        options = summary[key].unique().tolist()
-        chosen[key] = _state.one_of(
-            place, label, key, options, help=help_on(word) if word else None
-        )
-        summary = summary[summary[key] == chosen[key]]
+    helps = {"model": help_on("network"), "roi": help_on("roi"), "method": help_on("gain")}
+    chosen, summary = narrowed(summary, _LABELS, helps=helps)
     st.markdown(
         "From a degraded picture, is what is decoded nearer to the **original** than a brain that "
         "is only fed forward would make it?",
@@ -64,10 +57,10 @@ def show(release: Release) -> None:
     layers = in_order(_reads.table(release, "layers"), chosen["model"], summary["layer"])
     layer = _state.one_of(st, "Layer", "layer", layers, help=help_on("layer"))
     _levels(release, summary[summary["layer"] == layer], layer)
-    _gains(release, summary, layers)
+    seen = _gains(release, summary, layers)
     _prior(summary)
     with st.expander("Link", icon=":material/link:"):
-        query = _links.query_of({**chosen, "layer": layer})
+        query = _links.query_of({**chosen, "layer": layer, **seen})
         st.code(_links.absolute(release, "modulation", query), language=None, wrap_lines=True)
 
 
@@ -108,20 +101,22 @@ def _levels(release: Release, rows: pd.DataFrame, layer: str) -> None:
     )
 
 
-def _gains(release: Release, summary: pd.DataFrame, layers: list[str]) -> None:
+def _gains(release: Release, summary: pd.DataFrame, layers: list[str]) -> dict[str, str]:
+    """Draw the gains of a test set; gives which the reader has chosen."""
     st.subheader("Gains", help=help_on("gain"))
     st.caption(_ORDER)
     tested = degraded(summary)
     conditions = tested["condition"].unique().tolist()
     if not conditions:
         st.info("All pictures were shown as they are.")
-        return
+        return {}
     condition = _state.one_of(st, "Test set", "condition", conditions, help=help_on("condition"))
     rows = tested[tested["condition"] == condition]
     _figure.draw(release, charts.gains(rows, layers), "gains")
     order = {layer: place for place, layer in enumerate(layers)}
     rows = rows.sort_values(["control", "layer"], key=lambda of: of.map(lambda x: order.get(x, x)))
     _numbers(rows[list(_SHOWN)], "Gains")
+    return {"condition": condition}
 
 
 def _prior(summary: pd.DataFrame) -> None:
@@ -137,9 +132,4 @@ def _prior(summary: pd.DataFrame) -> None:
 
 
 def _numbers(rows: pd.DataFrame, alt: str) -> None:
-    config: dict[str, Any] = {
-        str(name): st.column_config.NumberColumn(format="%.3f")
-        for name, kind in rows.dtypes.items()
-        if kind == "float64"
-    }
-    st.dataframe(rows, hide_index=True, column_config=config, alt=alt)
+    st.dataframe(rows, hide_index=True, column_config=decimals(rows), alt=alt)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unitdb.browser import _links, _reads, _state
-from unitdb.browser._gallery import CAPTION, PLACE, gallery, score_table
+from unitdb.browser._columns import decimals
+from unitdb.browser._gallery import CAPTION, LABELS, PLACE, gallery, score_table
+from unitdb.browser._narrowed import mean_first, narrowed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["show"]
 
-_LABELS = ("Dataset", "Test set", "Network", "Method")
 _WITH = ("source", "metric", "value", "low", "high", "chance", "control_mean", "p")
 _MORE = ("category_chance", "over_ridge", "over_ridge_low", "over_ridge_high", "n_images")
 
@@ -27,21 +28,20 @@ def show(release: Release) -> None:
     if scores.empty:
         st.info("This release has no reconstructions.")
         return
-    chosen: dict[str, str] = {}
-    places = st.columns(len(PLACE) + 1)
-    for place, key, label in zip(places, (*PLACE, "subject"), (*_LABELS, "Person"), strict=True):
-        options = sorted(scores[key].unique().tolist(), key=lambda name: (name != "mean", name))
-        chosen[key] = _state.one_of(place, label, key, options)
-        scores = scores[scores[key] == chosen[key]]
+    chosen, scores = narrowed(scores, LABELS, options=mean_first)
     _said(release, chosen)
-    st.dataframe(score_table(scores), hide_index=True, width="stretch")
+    _numbers(score_table(scores), "Scores by source, and chance")
     st.html(gallery(release, [chosen[key] for key in PLACE], chosen["subject"]))
     st.caption(CAPTION)
     with st.expander("Intervals, chance and p", icon=":material/table:"):
-        st.dataframe(scores[[*_WITH, *_MORE]], hide_index=True, width="stretch")
+        _numbers(scores[[*_WITH, *_MORE]], "Intervals, chance and p of each score")
     with st.expander("Link", icon=":material/link:"):
         query = _links.query_of(chosen)
         st.code(_links.absolute(release, "reconstruction", query), language=None, wrap_lines=True)
+
+
+def _numbers(rows: pd.DataFrame, alt: str) -> None:
+    st.dataframe(rows, hide_index=True, column_config=decimals(rows), alt=alt)
 
 
 def _said(release: Release, chosen: dict[str, str]) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
+from unitdb.browser._columns import decimals
+from unitdb.browser._narrowed import narrowed
 from unitdb.browser._words import help_on
 from unitdb.release import COURSES, chance_of, course_rows, lag_points, order_words
 
@@ -29,38 +31,42 @@ def show(release: Release) -> None:
     """Draw the page."""
     course = _reads.table(release, "timecourse")
     order = _reads.table(release, "rois").sort_values("place")["roi"].tolist()
-    chosen: dict[str, str] = {}
-    places = st.columns(len(_LABELS))
-    for place, (column, label) in zip(places, _LABELS.items(), strict=True):
-        known = course[column].unique().tolist()
-        known.sort(key=order.index if column == "roi" else None)
-        chosen[column] = _state.one_of(place, label, column, known)
-        course = course[course[column] == chosen[column]]
+
+    def options(column: str, rows: pd.DataFrame) -> list[str]:
+        known: list[str] = rows[column].unique().tolist()
+        return sorted(known, key=order.index if column == "roi" else None)
+
+    chosen, course = narrowed(course, _LABELS, options=options)
     depth = _reads.table(release, "layers").sort_values("depth")
     layers = [
         layer
         for layer in depth[depth["model"] == chosen["model"]]["layer"]
         if layer in set(course["layer"])
     ]
-    _courses(release, course, layers)
+    seen = _courses(release, course, layers)
     _lags(release, chosen, layers)
     with st.expander("Link, and the same as SQL", icon=":material/link:"):
-        query = _links.query_of(chosen)
+        query = _links.query_of(chosen | seen)
         st.code(_links.absolute(release, "timecourse", query), language=None, wrap_lines=True)
         where = " AND ".join(f"{column} = '{name}'" for column, name in chosen.items())
         asked = "SELECT * FROM timecourse WHERE {} ORDER BY layer, subject, time"
         st.code(asked.format(where), "sql")
 
 
-def _courses(release: Release, course: pd.DataFrame, layers: list[str]) -> None:
+def _courses(
+    release: Release, course: pd.DataFrame, layers: list[str]
+) -> dict[str, str | list[str]]:
+    """Draw what is decoded when; gives what the reader has chosen of it."""
     st.subheader("What is decoded when", help=help_on("timecourse"))
     left, right = st.columns(2)
     measure = _state.one_of(left, "Measure", "measure", list(COURSES))
-    shown = _state.some_of(right, "Layers", "layer", layers, help=help_on("layer")) or layers
+    asked = _state.some_of(right, "Layers", "layer", layers, help=help_on("layer"))
+    shown = asked or layers
+    seen: dict[str, str | list[str]] = {"measure": measure, "layer": asked}
     rows = course_rows(course[course["layer"].isin(shown)], measure)
     if rows.empty:
         st.info("These layers have no value at any time.")
-        return
+        return seen
     n = course["subject"].nunique()
     over = f"Mean over {n} subjects" if n > 1 else "One subject"
     interval = "over subjects" if n > 1 else "over stimuli"
@@ -68,6 +74,7 @@ def _courses(release: Release, course: pd.DataFrame, layers: list[str]) -> None:
     title = COURSES[measure][3]
     chart = charts.course(rows, shown, chance=chance_of(course, measure), title=title)
     _figure.draw(release, chart, "course")
+    return seen
 
 
 def _lags(release: Release, chosen: dict[str, str], layers: list[str]) -> None:
@@ -85,4 +92,5 @@ def _lags(release: Release, chosen: dict[str, str], layers: list[str]) -> None:
     st.caption("Single subjects and few layers: see the intervals, not the points.")
     columns = ["layer", "control", "lag", "low", "high", "stimuli_low", "stimuli_high"]
     columns += ["peak_time", "peak_r", "perception_lag", "adjusted_lag"]
-    st.dataframe(found[columns], hide_index=True, alt="Lags of layers")
+    found = found[columns]
+    st.dataframe(found, hide_index=True, column_config=decimals(found), alt="Lags of layers")
