@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from unitdb.browser import _reads, _state
-from unitdb.browser._gallery import PLACE
+from unitdb.browser import _reads
+from unitdb.browser._gallery import LABELS, PLACE
 from unitdb.browser._judging import Question, choices_csv, questions
+from unitdb.browser._narrowed import mean_first, narrowed
 
 if TYPE_CHECKING:
     from unitdb.release import Release
 
 __all__ = ["show"]
 
-_LABELS = ("Dataset", "Test set", "Network", "Method", "Person")
-_IMAGE = "width:192px;height:192px;image-rendering:pixelated;object-fit:contain;display:block"
+_WIDTH = 400
+"""Of three pictures, in pixels: all are on one screen, side by side on a narrow one too."""
+
+_ROW = "display:flex;gap:1rem;justify-content:center"
+_IMAGE = (
+    "width:calc(50% - .5rem);aspect-ratio:1;image-rendering:pixelated;object-fit:contain;"
+    "display:block"
+)
 _KEPT = "judged"
 
 
@@ -32,12 +39,7 @@ def show(release: Release) -> None:
         "shuffled brains are among them, and are not marked. Your choices are in this page alone, "
         "until it is loaded again: download them, and `unitdb judge FILE.csv` gives the rates."
     )
-    chosen: dict[str, str] = {}
-    keys = (*PLACE, "subject")
-    for place, key, label in zip(st.columns(len(keys)), keys, _LABELS, strict=True):
-        options = sorted(scores[key].unique().tolist(), key=lambda name: (name != "mean", name))
-        chosen[key] = _state.one_of(place, label, key, options)
-        scores = scores[scores[key] == chosen[key]]
+    chosen, _ = narrowed(scores, LABELS, options=mean_first)
     rater = st.text_input("Who judges", key="rater", max_chars=60).strip()
     if not rater:
         st.info("Say who judges, by any name: choices of several people are told apart by it.")
@@ -69,13 +71,17 @@ def _words(release: Release, chosen: dict[str, str], rater: str) -> dict[str, st
 
 
 def _ask(question: Question, own: list[dict[str, str]], words: dict[str, str]) -> None:
-    st.html(_image(question.made, "reconstruction"))
-    sides = st.columns(2)
-    for side, word, (name, png) in zip(sides, ("Left", "Right"), question.shown, strict=True):
-        side.html(_image(png, word.lower()))
-        # A second click before the page is drawn again answers the same question, not the next.
-        key, asked = f"judge-{len(own)}-{word}", len(own)
-        side.button(word, key=key, on_click=_take, args=(own, asked, question, name, words))
+    with st.container(width=_WIDTH):
+        st.html(_row(_image(question.made, "reconstruction")))
+        words_of = zip(("left", "right"), question.shown, strict=True)
+        st.html(_row(*(_image(png, word) for word, (_, png) in words_of)))
+        with st.container(horizontal=True):
+            for word, (name, _) in zip(("Left", "Right"), question.shown, strict=True):
+                # A second click before the page is drawn again answers the same question, not the
+                # next: each has buttons of its own, which the arrows press wherever the focus is.
+                key, asked = f"judge-{len(own)}-{word}", len(own)
+                args = (own, asked, question, name, words)
+                st.button(word, key=key, on_click=_take, args=args, width="stretch", shortcut=word)
 
 
 def _take(
@@ -85,6 +91,10 @@ def _take(
         return
     of = {"source": question.source, "stimulus": question.stimulus, "other": question.other}
     own.append(words | of | {"chosen": name})
+
+
+def _row(*images: str) -> str:
+    return f'<div style="{_ROW}">{"".join(images)}</div>'
 
 
 def _image(png: bytes, word: str) -> str:
