@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.pages import chromium_launched, served, visiting
+from tests.pipeline.levels import TESTED, add_sets
+from tests.pipeline.pictured import CATEGORIES, lay_out_lab
+from tests.pipeline.small import edit, lay_out, run
 from unitdb.activations import Activations
 from unitdb.files import locked, write_text
 
@@ -80,6 +83,59 @@ def demo(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 def topdown(sample: Path, demo: str) -> Path:
     """Folder of the second release of ``unitdb demo``: read only."""
     return sample.parents[1] / "sample-topdown" / "1.0.0"
+
+
+PICTURED = f"""
+  - {{name: ridge, kind: ridge, size: 8, controls: 2, subjects: [mean, sub-01], judge: judge,
+     {CATEGORIES}}}
+  - {{name: inverted, kind: inversion, layers: [conv, scores], controls: 1, control_images: 4,
+     subjects: [mean], judge: judge, prior: {{steps: 5}}}}
+"""
+LEVELLED = """
+identification: {sets: {own: {kind: own}}, tests: [perception], methods: [normalised]}
+modulation: {draws: 2, simulations: 2, noise: [0.3, 1, 4]}
+"""
+
+
+@pytest.fixture(scope="session")
+def pictured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small release, called simulated, with reconstructions: read only."""
+    return _built_once(tmp_path_factory, "pictured", lambda folder: lay_out_lab(folder, PICTURED))
+
+
+@pytest.fixture(scope="session")
+def levelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small release with identification and blurred pictures: read only."""
+
+    def lay(folder: Path) -> Path:
+        recipe = lay_out(folder)
+        add_sets(folder, {"none": TESTED[:6]}, {"sharp": "", "much": "._2"})
+        recipe.write_text(recipe.read_text() + LEVELLED)
+        return recipe
+
+    return _built_once(tmp_path_factory, "levelled", lay)
+
+
+def _built_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, lay: Callable[[Path], Path]
+) -> Path:
+    """Build a recipe of simulated responses; all processes of a test run share it."""
+    folder = _shared(tmp_path_factory) / name
+    release = folder / "releases" / "small" / "1.0.0"
+    with locked(folder.with_suffix(".lock")):
+        if not release.exists():
+            recipe = lay(folder)
+            edit(folder / "mine.yaml", "name: mine\n", "name: mine\nsimulated: true\n")
+            run(recipe)
+    return release
+
+
+@pytest.fixture
+def screenshots(tmp_path: Path) -> Path:
+    """Folder of screenshots: UNITDB_SCREENSHOTS, to look at them."""
+    folder = Path(os.environ.get("UNITDB_SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="module")

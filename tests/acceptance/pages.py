@@ -55,6 +55,13 @@ TOPDOWN_PATHS = {
     "timecourse": "timecourse?roi=LOC",
     "modulation": "modulation?roi=LOC",
 }
+PICTURED_PATHS = {
+    "reconstruction": "reconstruction?method=ridge&subject=sub-01",
+    "reconstruction-ceiling": "reconstruction?method=inverted",
+    "judging": "judging?method=ridge&subject=sub-01",
+}
+MODES = {"desktop": (1280, "light"), "narrow": (400, "light"), "dark": (1280, "dark")}
+"""Width and scheme of screenshots."""
 
 
 @contextmanager
@@ -144,3 +151,26 @@ def shown_code(page: Page, tab: str) -> str:
     """Code in a tab of the page, such as Python or SQL."""
     page.get_by_role("tab", name=tab, exact=True).click()
     return page.get_by_role("tabpanel").locator("code:visible").first.inner_text()
+
+
+def photographed(page: Page, path: Path) -> None:
+    """Take a picture of a page; it must say that the release is simulated, and fit its width."""
+    page.get_by_text("SIMULATED", exact=True).first.wait_for()
+    page.wait_for_timeout(700)  # charts fade in
+    main = page.get_by_test_id("stMain")
+    height = main.evaluate("element => element.scrollHeight")
+    assert main.evaluate("element => element.scrollWidth <= element.clientWidth + 1")
+    width = page.evaluate("window.innerWidth")
+    page.set_viewport_size({"width": width, "height": min(height + 20, 6000)})
+    page.wait_for_timeout(300)
+    page.screenshot(path=path)
+    assert page.get_by_test_id("stException").count() == 0
+    assert page.get_by_text("Deploy", exact=True).count() == 0
+
+
+def judge_as(page: Page, rater: str) -> None:
+    """Say who judges, and wait for the first question."""
+    page.get_by_label("Who judges", exact=True).fill(rater)
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Left").wait_for()
+    ready(page)

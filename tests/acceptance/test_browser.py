@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,10 @@ import torch
 
 from tests.acceptance.pages import (
     CHROMIUM,
+    MODES,
     PATHS,
     TOPDOWN_PATHS,
+    photographed,
     ready,
     served,
     shown_code,
@@ -34,36 +35,16 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on PATH")
 
 
-@pytest.fixture
-def screenshots(tmp_path: Path) -> Path:
-    folder = Path(os.environ.get("UNITDB_SCREENSHOTS") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def topdown_url(topdown: Path) -> Iterator[str]:
     with served(topdown) as address:
         yield address
 
 
-MODES = {"desktop": (1280, "light"), "narrow": (400, "light"), "dark": (1280, "dark")}
-
-
 def photograph(visitor: Callable[..., Page], name: str, mode: str, folder: Path) -> None:
-    """Take a picture of a page; it must say that the release is simulated, and fit its width."""
     width, scheme = MODES[mode]
     page = visitor((PATHS | TOPDOWN_PATHS)[name], width=width, scheme=scheme)
-    page.get_by_text("SIMULATED", exact=True).first.wait_for()
-    page.wait_for_timeout(700)  # charts fade in
-    main = page.get_by_test_id("stMain")
-    height = main.evaluate("element => element.scrollHeight")
-    assert main.evaluate("element => element.scrollWidth <= element.clientWidth + 1")
-    page.set_viewport_size({"width": width, "height": min(height + 20, 6000)})
-    page.wait_for_timeout(300)
-    page.screenshot(path=folder / f"{name}-{mode}.png")
-    assert page.get_by_test_id("stException").count() == 0
-    assert page.get_by_text("Deploy", exact=True).count() == 0
+    photographed(page, folder / f"{name}-{mode}.png")
 
 
 @pytest.mark.parametrize("name", ["overview", "unit", "layer"])

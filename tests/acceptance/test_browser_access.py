@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.pages import CHROMIUM, PATHS, TOPDOWN_PATHS, ready, served, visiting
+from tests.acceptance.pages import (
+    CHROMIUM,
+    PATHS,
+    PICTURED_PATHS,
+    TOPDOWN_PATHS,
+    judge_as,
+    ready,
+    served,
+    visiting,
+)
 from unitdb.release import open_release
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -87,6 +96,8 @@ def check(url: str, chromium: Browser, paths: dict[str, str]) -> None:
             for name, path in paths.items():
                 page.goto(f"{url}/{path}")
                 ready(page)
+                if name == "judging":
+                    judge_as(page, "me")
                 page.wait_for_timeout(500)  # charts fade in
                 found = [*violations(page), *faint(page)]
                 if found:
@@ -104,6 +115,11 @@ def test_pages_of_what_is_seen_and_imagined_have_no_violation(
 ) -> None:
     with served(topdown) as url:
         check(url, chromium, TOPDOWN_PATHS)
+
+
+def test_pages_of_reconstructions_have_no_violation(pictured: Path, chromium: Browser) -> None:
+    with served(pictured) as url:
+        check(url, chromium, PICTURED_PATHS)
 
 
 @pytest.mark.parametrize("width", [1280, 400])

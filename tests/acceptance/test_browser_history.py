@@ -5,20 +5,31 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
 
-from tests.acceptance.pages import CHROMIUM, PATHS, SEEN_WITHIN, ready, shown_code
+from tests.acceptance.pages import (
+    CHROMIUM,
+    PATHS,
+    PICTURED_PATHS,
+    SEEN_WITHIN,
+    ready,
+    served,
+    shown_code,
+    visiting,
+)
 
 pytest.importorskip("streamlit", reason="needs unitdb[app]")
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 pytestmark = [
     pytest.mark.slow,
@@ -73,16 +84,24 @@ def test_back_returns_to_what_was_seen(visitor: Callable[..., Page], url: str) -
     assert shown_code(page, "SQL") == seen
 
 
-def read(page: Page) -> str:
-    """All words of a page, without how long a query took; charts draw theirs last.
+FIELDS_AND_PICTURES = """main => [
+  ...[...main.querySelectorAll('input')].map(one => one.value),
+  ...[...main.querySelectorAll('img[src^=data]')].map(one => one.src),
+]"""
 
-    A chart that finds more room adds the new numbers of an axis behind those it had, wherever they
-    stand on the axis: numbers of an axis are read in their own order, not in that of the document.
+
+def read(page: Page) -> str:
+    """All words of a page, its fields and its pictures, without how long a query took.
+
+    Charts draw theirs last. A chart that finds more room adds the new numbers of an axis behind
+    those it had, wherever they stand on the axis: numbers of an axis are read in their own order,
+    not in that of the document.
     """
     words = ""
     for _ in range(SEEN_WITHIN // 1000):
         ready(page)
-        before, words = words, page.get_by_test_id("stMain").inner_text()
+        main = page.get_by_test_id("stMain")
+        before, words = words, "\n".join([main.inner_text(), *main.evaluate(FIELDS_AND_PICTURES)])
         if words == before:
             return numbers_sorted(re.sub(r"in [0-9.]+ s", "", words))
         page.wait_for_timeout(1000)
@@ -113,14 +132,25 @@ def comes_to_show(page: Page, words: str) -> None:
     assert read(page) == words
 
 
-@pytest.mark.parametrize("name", PATHS)
-def test_every_page_is_the_same_again(name: str, visitor: Callable[..., Page], url: str) -> None:
-    """Reloaded, come back to, gone forward to, and by its link elsewhere."""
-    page = visitor(PATHS[name])
+def address_of(page: Page) -> str:
+    """What the page gives to copy, in a tab or below; where it gives nothing, its own address."""
+    if (tab := page.get_by_role("tab", name="Link", exact=True)).count():
+        tab.click()
+        return page.get_by_role("tabpanel").locator("code:visible").first.inner_text()
+    closed = page.get_by_test_id("stExpander").filter(has_text="Link")
+    if closed.count():
+        closed.locator("summary").click()
+        return closed.locator("code:visible").first.inner_text()
+    return page.url
+
+
+def same_again(path: str, visitor: Callable[..., Page], url: str) -> None:
+    page = visitor(path)
     seen = read(page)
+    link = address_of(page)
     page.reload()
     comes_to_show(page, seen)
-    heading = "Data & methods" if name != "methods" else "Networks"
+    heading = "Data & methods" if path != "methods" else "Networks"
     page.get_by_test_id("stSidebar").get_by_role("link", name=heading).click()
     page.get_by_role("heading", name=heading, exact=True).wait_for()
     other = read(page)
@@ -131,9 +161,35 @@ def test_every_page_is_the_same_again(name: str, visitor: Callable[..., Page], u
     page.go_forward()
     page.wait_for_function("title => document.title === title", arg=title)
     comes_to_show(page, other)
-    page.go_back()
-    page.wait_for_function("title => document.title !== title", arg=title)
-    if (tab := page.get_by_role("tab", name="Link", exact=True)).count():
-        tab.click()
-        link = page.get_by_role("tabpanel").locator("code:visible").first.inner_text()
-        comes_to_show(visitor(link.removeprefix(f"{url}/")), seen)
+    comes_to_show(visitor(link.removeprefix(f"{url}/")), seen)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_every_page_is_the_same_again(name: str, visitor: Callable[..., Page], url: str) -> None:
+    """Reloaded, come back to, gone forward to, and by its link elsewhere."""
+    same_again(PATHS[name], visitor, url)
+
+
+@pytest.fixture(scope="module")
+def address(request: pytest.FixtureRequest) -> Iterator[Callable[[str], str]]:
+    """Serves the releases of fixtures, each when it is first asked for."""
+    with ExitStack() as servers:
+        yield cache(lambda name: servers.enter_context(served(request.getfixturevalue(name))))
+
+
+OF_MEASURES = [
+    ("tiny_course_release", "timecourse?roi=V4&measure=accuracy&layer=fc"),
+    ("levelled", "identification?subject=sub-02&roi=IT&layer=scores&measure=specific"),
+    ("levelled", "modulation?roi=IT&layer=scores"),
+    ("pictured", PICTURED_PATHS["reconstruction"]),
+    ("pictured", PICTURED_PATHS["judging"]),
+]
+
+
+@pytest.mark.parametrize(("release", "path"), OF_MEASURES)
+def test_every_page_of_a_measure_is_the_same_again(
+    release: str, path: str, address: Callable[[str], str], chromium: Browser
+) -> None:
+    url = address(release)
+    with visiting(url, chromium) as visitor:
+        same_again(path, visitor, url)
