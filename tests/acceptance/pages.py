@@ -56,8 +56,7 @@ TOPDOWN_PATHS = {
     "modulation": "modulation?roi=LOC",
 }
 PICTURED_PATHS = {
-    "reconstruction": "reconstruction?method=ridge&subject=sub-01",
-    "reconstruction-ceiling": "reconstruction?method=inverted",
+    "reconstruction": "reconstruction?method=inverted",
     "judging": "judging?method=ridge&subject=sub-01",
 }
 MODES = {"desktop": (1280, "light"), "narrow": (400, "light"), "dark": (1280, "dark")}

@@ -17,7 +17,6 @@ import pytest
 from tests.acceptance.pages import (
     CHROMIUM,
     PATHS,
-    PICTURED_PATHS,
     SEEN_WITHIN,
     ready,
     served,
@@ -181,8 +180,8 @@ OF_MEASURES = [
     ("tiny_course_release", "timecourse?roi=V4&measure=accuracy&layer=fc"),
     ("levelled", "identification?subject=sub-02&roi=IT&layer=scores&measure=specific"),
     ("levelled", "modulation?roi=IT&layer=scores"),
-    ("pictured", PICTURED_PATHS["reconstruction"]),
-    ("pictured", PICTURED_PATHS["judging"]),
+    ("pictured", "reconstruction?method=ridge&subject=sub-01"),
+    ("pictured", "judging?method=ridge&subject=sub-01"),
 ]
 
 

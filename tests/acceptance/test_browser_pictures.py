@@ -106,7 +106,7 @@ def place(image: Locator) -> tuple[float, float]:
 def test_all_pictures_stand_below_each_other_in_the_order_of_ids(
     release: Release, visitor: Callable[..., Page]
 ) -> None:
-    page = visitor(PICTURED_PATHS["reconstruction-ceiling"])
+    page = visitor(PICTURED_PATHS["reconstruction"])
     assert "SIMULATED" in page.get_by_test_id("stAlert").first.inner_text()
     figures = page.locator("figure")
     assert figures.locator("figcaption").all_inner_texts() == NAMES
@@ -130,7 +130,7 @@ def test_all_pictures_stand_below_each_other_in_the_order_of_ids(
 
 
 def test_scores_stand_beside_chance(release: Release, visitor: Callable[..., Page]) -> None:
-    shown = numbers(visitor(PICTURED_PATHS["reconstruction"]))
+    shown = numbers(visitor("reconstruction?method=ridge&subject=sub-01"))
     scores = release.reconstructions("ridge", subject="sub-01").scores
     scores = scores.astype({"source": str, "metric": str})
     columns = {
