@@ -45,7 +45,7 @@ def in_site(path: str) -> str | None:
 
 def in_checkout(page: str) -> str:
     """Where a page of the site stands in the checkout."""
-    there = {place: path for path, place in MOVED.items()}
+    there = {place: path for path, place in MOVED.items() if path != "examples"}
     parts = PurePosixPath(page).parts
     if page in there:
         return there[page]
@@ -75,11 +75,14 @@ def tutorial(script: Path) -> str:
 def cards(folder: Path) -> str:
     """Page with a line for each dataset: the first sentence of its card."""
     lines = ["# Datasets\n", "Each dataset has a card: licence, regions, pictures, whom to cite.\n"]
-    lines += ["| dataset | |\n|---|---|"]
+    lines += ["| dataset | what it is |\n|---|---|"]
     for card in sorted(folder.glob("*/README.md")):
         _, _, text = card.read_text(encoding="utf-8").partition("\n")
-        sentence = re.split(r"(?<=[.:]) |\n\n", " ".join(text.strip().split("\n\n")[0].split()))[0]
-        lines.append(f"| [{card.parent.name}]({card.parent.name}/README.md) | {sentence} |")
+        start = " ".join(text.strip().partition("\n\n")[0].split())
+        sentence = re.split(r"(?<=[.:])(?<!al\.) ", start)[0]
+        name = card.parent.name
+        told = sentence.rstrip(":.").replace("](../", "](")
+        lines.append(f"| [{name}]({name}/README.md) | {told}. |")
     return "\n".join(lines) + "\n"
 
 
@@ -105,6 +108,8 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> 
     here = page.file.src_uri
     if not markdown.strip():
         raise PluginError(f"{here} is empty")
+    if here == MOVED["CHANGELOG.md"]:
+        page.meta["search"] = {"boost": 0.1}  # it names everything, and is long
     folder = posixpath.dirname(in_checkout(here))
     if here == MOVED["datasets"]:
         folder = "datasets"
@@ -115,15 +120,25 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> 
             return link.group()
         place = in_site(posixpath.normpath(posixpath.join(folder, target)))
         if place is None:
-            return link.group()
+            raise PluginError(f"{here} links to {target}, which is not in the site")
         return f"]({posixpath.relpath(place, posixpath.dirname(here) or '.')}{anchor})"
 
     return re.sub(r"\]\(([^)#\s]+)(#[^)]*)?\)", moved, markdown)
 
 
+def breakable(cell: re.Match[str]) -> str:
+    """Cell of a table whose long names of code may break where their words end."""
+    return re.sub(
+        r"(?<=<code>)[^<]*",
+        lambda code: re.sub(r"(?<=[/_:.])(?=[a-z])", "<wbr>", code.group()),
+        cell.group(),
+    )
+
+
 def on_page_content(html: str, **_: Any) -> str:
-    """Show names that docstrings mark with a role, ``:func:`.match```, as code."""
-    return re.sub(r":(?:attr|class|data|exc|func|meth|mod):(<code>)[.~]?", r"\1", html)
+    """Show names that docstrings mark with a role, ``:func:`.match```, as code; narrow tables."""
+    html = re.sub(r":(?:attr|class|data|exc|func|meth|mod):(<code>)[.~]?", r"\1", html)
+    return re.sub(r"<td[^>]*>.*?</td>", breakable, html, flags=re.DOTALL)
 
 
 def on_post_page(output: str, *, page: Any, config: Any) -> str:  # noqa: ARG001
