@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
 
 from tests.pipeline.small import edit, lay_out
 
@@ -40,3 +45,8 @@ def lay_out_lab(folder: Path, asked: str = ASKED) -> Path:
     with recipe.open("a") as file:
         file.write(f"reconstruction:{asked}")
     return recipe
+
+
+def picture(png: bytes) -> NDArray[np.floating]:
+    """Pixels of a picture, (height, width, 3) from 0 to 255."""
+    return np.asarray(PIL.Image.open(io.BytesIO(png)).convert("RGB")).astype(float)

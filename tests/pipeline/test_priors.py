@@ -9,9 +9,8 @@ import pytest
 import torch
 
 import unitdb
-from tests.pipeline.pictured import lay_out_lab
+from tests.pipeline.pictured import lay_out_lab, picture
 from tests.pipeline.small import run
-from tests.pipeline.test_reconstruction import picture
 from unitdb import nn
 from unitdb.errors import ModelError, RecipeError
 

@@ -1,4 +1,4 @@
-"""Reconstruction end to end: built, killed, published, verified and read."""
+"""Reconstruction end to end: built, published, verified and read."""
 
 from __future__ import annotations
 
@@ -17,24 +17,18 @@ from click.testing import CliRunner
 from matplotlib import pyplot as plt
 
 import unitdb
-from tests.pipeline.pictured import lay_out_lab
-from tests.pipeline.small import N_TRAIN, contents, run
+from tests.pipeline.pictured import lay_out_lab, picture
+from tests.pipeline.small import N_TRAIN, run
 from tests.verification.consistent import Change
 from unitdb import plot
 from unitdb.cli import main
 from unitdb.errors import (
     CorruptReleaseError,
-    InversionError,
     NotKeptError,
     RecipeError,
-    UnknownLayerError,
     UnknownNameError,
-    UnknownRoiError,
-    UnknownSubjectError,
 )
-from unitdb.nn.learning import Run
 from unitdb.recipes import read_recipe
-from unitdb.reconstruction import PictureStep, TrainStep, making
 from unitdb.release.pictured import reconstructions
 from unitdb.verification import verify
 
@@ -44,10 +38,6 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):
     return unitdb.open(run(lay_out_lab(tmp_path_factory.mktemp("reconstruction"))))
-
-
-def picture(png):
-    return np.asarray(PIL.Image.open(io.BytesIO(png)).convert("RGB")).astype(float)
 
 
 def test_scores_are_of_the_bytes_that_are_shown(release):
@@ -309,154 +299,6 @@ def test_verify_computes_scores_again(release, tmp_path, table, change, says):
     assert changed.make(folder)
     with pytest.raises(CorruptReleaseError, match=says):
         verify(folder)
-
-
-@pytest.mark.robust(
-    "recipes",
-    given="a picture among others whose targets are nothing, or whose loss does not fall",
-    before="the whole build ended at it",
-    now="it has no bytes and no scores, the column `problem` says why, and the others are made",
-)
-def test_a_picture_that_cannot_be_found_is_missing_and_says_why(tmp_path, monkeypatch):
-    asked = """
-  - {name: inverted, kind: inversion, layers: [conv], controls: 1, subjects: [sub-01],
-     control_images: 4, prior: {steps: 2}}
-"""
-    right = making.PictureStep._inverted
-
-    def stays(step, targets, ids, source):
-        if "brain" in str(step.target) and "-0000" in str(step.target) and "picture-15" in ids:
-            raise InversionError("image picture-15: the loss did not fall")
-        return right(step, targets, ids, source)
-
-    monkeypatch.setattr(making.PictureStep, "_inverted", stays)
-    built = unitdb.open(run(lay_out_lab(tmp_path, asked)))
-    rows = built.sql("SELECT * FROM reconstruction WHERE problem IS NOT NULL")
-    assert set(rows["source"]) == {"brain", "nearest-training"}
-    assert set(rows["stimulus"]) == {"picture-15"}
-    assert rows["png"].isna().all()
-    assert rows["loss"].isna().all()
-    assert rows["problem"].str.contains("did not fall").all()
-    values = built.sql("SELECT * FROM reconstruction_value WHERE source = 'brain'")
-    assert values[values["stimulus"] == "picture-15"]["value"].isna().all()
-    known = values[(values["stimulus"] != "picture-15") & (values["metric"] == "pixel_r")]
-    assert known["value"].notna().all()
-    assert len(known) == 7
-    scores = built.sql("SELECT * FROM reconstruction_score WHERE source = 'brain'")
-    assert (scores.set_index("metric").loc["pixel_r", ["n_images"]] == 8).all()
-    assert verify(built.path)
-    from unitdb.browser import _gallery
-
-    shown = _gallery.gallery(built, ["mine", "perception", "mynet", "inverted"], "sub-01")
-    assert re.findall(r"reconstructed</div><div[^>]*>(.*?)</div>", shown) == ["could not be made"]
-    assert "may not be shown" not in shown
-
-
-LEARNED = """
-  - {name: learned, kind: end-to-end, size: 8, controls: 1, subjects: [sub-01], folds: 3,
-     layers: [conv], steps: 10, batch: 7}
-"""
-
-
-@pytest.mark.slow
-def test_a_killed_training_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypatch):
-    recipe = lay_out_lab(tmp_path, LEARNED)
-    made, steps = [], []
-    right, step_right = TrainStep.run, Run._step
-
-    def dies(run_, step):
-        steps.append(step)
-        if len(steps) == 25:  # in the third fold
-            raise KeyboardInterrupt
-        step_right(run_, step)
-
-    monkeypatch.setattr(TrainStep, "run", lambda step: (right(step), made.append(step.target)))
-    monkeypatch.setattr(Run, "_step", dies)
-    with pytest.raises(KeyboardInterrupt):
-        run(recipe)
-    n_done = len(made)
-    monkeypatch.setattr(Run, "_step", step_right)
-    found = contents(run(recipe))
-    assert n_done < 6
-    assert len(made) == len(set(made)) == 6  # three folds, and those of a control
-    other = contents(run(lay_out_lab(tmp_path / "other", LEARNED), workers=1))
-    for name in ("reconstruction.parquet", "reconstruction_value.parquet"):
-        assert found[name] == other[name]
-
-
-SMALL = """
-  - {name: inverted, kind: inversion, layers: [conv], controls: 1, subjects: [sub-02],
-     folds: 4, control_images: 4, units: {top: 20, by: training}, prior: {steps: 12, lr: 0.02}}
-"""
-
-
-@pytest.mark.slow
-def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypatch):
-    recipe = lay_out_lab(tmp_path, SMALL)
-    made = []
-    right = PictureStep.run
-
-    def dies(step):
-        if len(made) == 3:
-            raise KeyboardInterrupt
-        right(step)
-        made.append(step.target)
-
-    monkeypatch.setattr(PictureStep, "run", dies)
-    with pytest.raises(KeyboardInterrupt):
-        run(recipe)
-    monkeypatch.setattr(PictureStep, "run", lambda step: (made.append(step.target), right(step)))
-    del made[3:]
-    path = run(recipe)
-    assert len(set(made)) == len(made)  # no tile twice
-    found = contents(path)
-    monkeypatch.setattr(PictureStep, "run", right)
-    other = lay_out_lab(tmp_path / "other", SMALL)
-    again = contents(run(other, workers=1))
-    for name in ("reconstruction.parquet", "reconstruction_value.parquet"):
-        assert found[name] == again[name]
-    scores = unitdb.open(path).table("reconstruction_method")
-    assert scores["condition"].astype(str).tolist() == ["cross-validation"]
-    assert scores["n_units"].tolist() == [20]
-    assert scores["n_candidates"].tolist() == [22]
-
-
-@pytest.mark.robust(
-    "recipes",
-    given="a reconstruction judged by the network that is inverted, of layers, people, ROIs or "
-    "sizes that are not there, of categories that overlap, or end to end of more pictures than "
-    "train",
-    before="there was no such measure",
-    now="one error that names what is wrong, before anything is computed",
-)
-@pytest.mark.parametrize(
-    ("asked", "error", "says"),
-    [
-        ("kind: ridge, judge: mynet", RecipeError, "is the network whose units are used"),
-        ("kind: inversion, layers: [conv9]", UnknownLayerError, "conv9"),
-        ("kind: inversion, layers: [conv], sets: [[scores]]", RecipeError, "none of `layers`"),
-        ("kind: inversion, layers: [conv], prior: {pyramid: 32}", RecipeError, "pictures of 8"),
-        ("kind: ridge, subjects: [sub-09]", UnknownSubjectError, "sub-09"),
-        ("kind: ridge, rois: [V9]", UnknownRoiError, "V9"),
-        ("kind: ridge, categories: {a: ['x*']}", RecipeError, "fits no stimulus"),
-        ("kind: ridge, categories: {a: ['*'], b: ['*1']}", RecipeError, "is in two of them"),
-        ("kind: end-to-end, sizes: [14]", RecipeError, "14, and 14 pictures of sub-01 train"),
-        ("kind: end-to-end, layers: [conv9]", UnknownLayerError, "conv9"),
-        ("kind: end-to-end, loss: {feature: 1}", RecipeError, "feature takes `layers`"),
-        ("kind: end-to-end, loss: {image: 0, adversarial: 0}", RecipeError, "no `layers`"),
-        ("kind: end-to-end, preset: shen2019", RecipeError, "256, 320, 384, 448"),
-        (
-            "kind: inversion, layers: [conv], units: {top: 3}",
-            RecipeError,
-            "`by` goes with `top`",
-        ),
-    ],
-)
-def test_what_cannot_be_made_is_said_before_anything_is_computed(tmp_path, asked, error, says):
-    recipe = lay_out_lab(tmp_path, f"\n  - {{name: wrong, {asked}}}\n")
-    with pytest.raises(error, match=says):
-        run(recipe)
-    assert not (tmp_path / "releases" / "small").exists()
 
 
 @pytest.mark.robust(
