@@ -18,20 +18,21 @@ blurred photographs, of the release of ``docs/blurred.py``.
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import unitdb
-from tests.acceptance.figure_loop import nested_course
-from unitdb.release import SOURCES, Release
+from sections.identification import identification
+from sections.markdown import interval, markdown_table
+from sections.modulation import modulation
+from sections.reconstruction import reconstruction
+from sections.timecourse import timecourse
 
-if TYPE_CHECKING:
-    import pandas as pd
+import unitdb
+from unitdb.release import Release
 
 HEAD = """# Results
 
@@ -95,116 +96,6 @@ Beside each is the value for shuffled images, from the second release or from th
 """
 
 
-TIMECOURSE = """## Time course
-
-{title}. Printed by
-
-```
-unitdb build pipelines/figure-images.yaml --data DATA
-unitdb build pipelines/figure-images-100.yaml --data DATA
-python docs/results.py timecourse releases/figure-images/1.0.0 releases/figure-images-100/1.0.0 DATA
-```
-
-{responses}: {n_voxels} voxels, {n_runs} runs. Each run is
-decoded by weights from the others. Identification is pairwise, among the {n_stimuli} shapes.
-Intervals are jackknives over these, and reach beyond 1. p permutes shapes among blocks, one time at
-a time.
-
-**Alpha was chosen by the result.** With the alpha of the recipe, 100,000, rates are at chance from
-18 s on. It was chosen for this reason, after others had been seen. So the first table is no
-evidence for the absence of decoding there. The second table has alpha 100, and alpha chosen by the
-training runs alone. For each run left out, the other three are left out in turn. The chosen alpha
-of 1, 10, … 1,000,000 has the highest mean r of block means ({chosen};
-a loop of numpy's, `tests/acceptance/figure_loop.py`). Both differ from the first table. With alpha
-100 mean r is above chance at {above} (p < .05) and below it at {below} (p > .95), and with
-it identification.
-
-Mean r is below 0 at {negative} with the alpha of the recipe too. There all 999
-permutations give more (p near 1 in this one-sided table, .001 to the other side), though the
-jackknife over five shapes includes 0. So the undershoot of the response is decoded, as the opposite
-of the shape. The alpha of the recipe weighs voxels one by one, and its rates do not show this.
-"""
-
-
-MODULATION = """## Modulation (SIMULATED)
-
-Eight simulated brains view 500 photographs of ImageNet, and 40 others sharp and blurred by a box of
-6, 12 and 25 % of their side, once each. Their 840 voxels are sums of six units of one of seven
-layers of EfficientNet-lite0, with noise of 1.5 SD. Printed, not typed (`DATA/imagenet1000` holds
-the photographs):
-
-```
-python docs/blurred.py DATA FOLDER
-python docs/results.py modulation FOLDER/releases/blurred-simulated/1.0.0
-```
-
-Gains against both controls, by the published method (units centred), beside the bias stated in the
-release. The bias comes from 24 other simulated brains, with noises of 1, 1.4 and 2 SD
-([methods.md](methods.md)). p is of gain − bias, over brains and pictures and with the error of the
-bias. No statement about people follows from these numbers.
-"""
-
-OF_BRAINS = {
-    "forward": (
-        "Only fed forward",
-        "Made like the brains behind the bias. They show only its consistency.",
-    ),
-    "sharpened": ("Sharpened by .3", "Made in the same way, plus .3 of the original."),
-    "otherwise": (
-        "Only fed forward, made otherwise",
-        "Unequal shares of layers and units, smooth noise. They show how far the bias holds.",
-    ),
-}
-
-IDENTIFICATION = """## Identification among many candidates
-
-{title}. Printed, not typed:
-
-```
-unitdb build pipelines/algonauts92-identification.yaml --data DATA
-python docs/results.py identification releases/algonauts92-identification/1.0.0
-```
-
-{people} people, {folds} folds, {units} units of each layer of {models}. Pairwise identification is
-among the 92 photographs (*own*) and among these and 1,000 others (*outside*). Patterns are
-normalised by unit, or *raw* as published. Rates are means over people, with the mean ends of their
-95 % intervals over images.
-
-- *Exchange*: the same for one image's prediction and the target of another image of its fold.
-- *Specific*: the rate less *exchange*.
-- *10*: top-1 among ten candidates drawn at random (chance .1). *All*: top-1 among all.
-- *Untrained*: top-1 among candidates that did not train. These are those of the fold and the
-  outside ones, {fresh:.0f} together, the true one included.
-- *Exchanged*: the same for another image of the fold. Compare *untrained* with it.
-- *Category*: the rate from knowing animate from inanimate alone. The outside photographs are of
-  neither.
-- *People*: the rate of the mean of all people's predictions.
-- A layer of * is all layers together.
-
-Raw, the rate among outside photographs is near 1 for any prediction, as *exchange* shows. In a
-cross-validation predictions are mixtures of the training photographs, which as candidates beat the
-true one. So *all* of the own photographs is below its chance, 1/92 = .011. The chance of
-*untrained* is not 1/{fresh:.0f}. The photographs of the fold are cut-out objects on grey, the
-others are not. Knowing this alone would find one of four.
-"""
-
-RECONSTRUCTION = """## Reconstruction
-
-{title}. Printed, not typed. Only these methods of
-the recipe were built:
-
-```
-unitdb build pipelines/digits69-reconstruction.yaml --data DATA
-python docs/results.py reconstruction releases/digits69-reconstruction/1.0.0
-```
-
-Means over pictures, with 95 % intervals over these. *Identification* is by correlation less the
-mean training picture, *raw* with it, *within* among pictures of the same category.
-[How to read these rows](reconstruction.md): compare a brain with *shuffled*. *Class-mean* is the
-result of knowing the category alone. *Projection* is the ceiling of linear decoding.
-"""
-
-
 def main() -> None:
     """Print the page, or a section."""
     if sys.argv[1] == "timecourse":
@@ -222,151 +113,6 @@ def main() -> None:
         return
     release, control = (unitdb.open(Path(path)) for path in sys.argv[1:])
     print(page(release, control), end="")  # noqa: T201 - what it is for
-
-
-def reconstruction(release: Release) -> str:
-    """Markdown of reconstruction."""
-    found = release.reconstructions().scores
-    title = release.sql("SELECT max(title) AS title FROM datasets")["title"][0]
-    shown = (
-        "identification",
-        "identification_raw",
-        "identification_within",
-        "centred_r",
-        "pixel_r",
-        "ssim",
-    )
-    lines = [RECONSTRUCTION.format(title=title)]
-    keys = ["method", "subject"]
-    lines.append(
-        "| method | from | source | identification | raw | within | centred r | pixel r | SSIM |"
-    )
-    lines.append("|---|---|---|---|---|---|---|---|---|")
-    for (method, subject), own in found.groupby(keys, observed=True, sort=True):
-        for source in SOURCES:
-            of = own[own["source"] == source].set_index("metric")
-            if of.empty:
-                continue
-            cells = [_cell(of.loc[metric]) if metric in of.index else "–" for metric in shown]
-            lines.append(f"| {method} | {subject} | {source} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(row: Any) -> str:
-    if math.isnan(row["low"]):
-        return f"{row['value']:.3f}"
-    return f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
-
-
-def identification(release: Release) -> str:
-    """Markdown of identification."""
-    about = release.sql(
-        "SELECT (SELECT count(DISTINCT subject) FROM subjects) AS people, "
-        "(SELECT max(n_folds) FROM builds) AS folds, (SELECT max(model) FROM models) AS models, "
-        "max(n_units) FILTER (layer NOT LIKE '*%') AS units, "
-        "(SELECT max(n_false - n_false_trained) + 1 FROM identification) AS fresh "
-        "FROM identification_summary"
-    ).iloc[0]
-    rows = release.sql("""
-        WITH people AS (
-            SELECT layer, roi, set, method, avg(rate) AS rate, avg(rate_low) AS low,
-                avg(rate_high) AS high, avg(chance_fold) AS exchange, avg(specific) AS specific,
-                avg(top1) AS top1, avg(exchange_top1) AS exchanged, avg(chance_category) AS category
-            FROM identification_summary WHERE subject <> '*' GROUP BY ALL
-        ), together AS (
-            SELECT layer, roi, set, method, rate AS mean_rate FROM identification_summary
-            WHERE subject = '*'
-        ), curve AS (
-            SELECT layer, roi, set, method, avg(rate) FILTER (n = 10) AS ten,
-                avg(rate) FILTER (n IN (92, 1092)) AS whole
-            FROM identification_curve WHERE subject <> '*' AND among = 'all' GROUP BY ALL
-        )
-        SELECT * FROM people JOIN together USING (layer, roi, set, method)
-            JOIN curve USING (layer, roi, set, method) LEFT JOIN layers USING (layer)
-            JOIN rois USING (roi)
-        ORDER BY set DESC, method DESC, rois.place, depth NULLS LAST, layer
-    """)
-    table = _table(
-        "set | units | ROI | layer | rate | interval | exchange | specific | category | 10 | all | "
-        "untrained | exchanged | people",
-        (
-            [
-                row.set,
-                "raw" if row.method == "horikawa2017" else "normalised",
-                row.roi,
-                row.layer.replace("*", "\\*"),
-                row.rate,
-                _interval(row.low, row.high),
-                *(row.exchange, row.specific, row.category if row.set == "own" else ""),
-                *(row.ten, row.whole),
-                *((row.top1, row.exchanged) if row.set == "outside" else ("", "")),
-                row.mean_rate,
-            ]
-            for row in rows.itertuples()
-        ),
-    )
-    head = IDENTIFICATION.format(title=release.title, **about)
-    return f"{head}\n{table}"
-
-
-def modulation(release: Release) -> str:
-    """Markdown of the gains of simulated brains, beside the stated bias."""
-    parts = [MODULATION]
-    for roi, (title, words) in OF_BRAINS.items():
-        found = release.sql(
-            """
-            SELECT layer, level, control, gain, bias, bias_se, excess, p
-            FROM modulation_summary JOIN layers USING (model, layer)
-            WHERE roi = ? AND level > 0 AND method = 'abdelhack2018' ORDER BY depth, level
-            """,
-            [roi],
-        )
-        if found.empty:
-            continue
-        header = "layer | blur | " + " | ".join(
-            f"{name}: {what}"
-            for name in ("noise", "encode-decode")
-            for what in ("gain", "bias ± SE", "gain − bias", "p")
-        )
-        rows = []
-        for (layer, level), of in found.groupby(["layer", "level"], sort=False, observed=True):
-            row: list[Any] = [layer, f"{level:.0f} %"]
-            for control in ("noise", "encode-decode"):
-                (one,) = of[of["control"] == control].itertuples()
-                stated = "–" if math.isnan(one.bias) else f"{one.bias:.3f} ± {one.bias_se:.3f}"
-                row += [one.gain, stated, one.excess, one.p]
-            rows.append(row)
-        parts += [
-            f"### {title} (SIMULATED)\n\n{words}\n",
-            _table(header, rows),
-            *_errors(release, roi, found),
-        ]
-    return "\n".join(parts)
-
-
-def _errors(release: Release, roi: str, found: pd.DataFrame) -> Iterator[str]:
-    """How well the bias foretells gains of brains that are only fed forward."""
-    if roi == "sharpened":
-        return
-    gains = release.sql(
-        """
-        SELECT layer, level, subject, avg(noise_gain) AS noise, avg(null_gain) AS "encode-decode"
-        FROM modulation WHERE roi = ? AND level > 0 AND method = 'abdelhack2018' GROUP BY ALL
-        """,
-        [roi],
-    )
-    over_brains = gains.groupby(["layer", "level"], observed=True)[["noise", "encode-decode"]]
-    for control, of in found.groupby("control", sort=False, observed=True):
-        own = of.dropna(subset=["excess"]).set_index(["layer", "level"])
-        size = own["excess"].abs()
-        squares = over_brains.sem()[control].reindex(own.index) ** 2 + own["bias_se"] ** 2
-        worst = size.idxmax()
-        yield (
-            f"|gain − bias| against {control}: mean {size.mean():.3f}, below .02 in "
-            f"{(size < 0.02).sum()} of {len(of)} cells ({len(of) - len(own)} without), at most "
-            f"{size.max():.3f} ({worst[0]}, {worst[1]:.0f} %). Mean of (gain − bias)² in parts of "
-            f"what the scatter of brains lets expect: {(size**2 / squares).mean():.2f}.\n"
-        )
 
 
 def page(release: Release, control: Release) -> str:
@@ -391,82 +137,21 @@ def page(release: Release, control: Release) -> str:
     return "\n".join(parts)
 
 
-def timecourse(release: Release, other: Release, data: Path) -> str:
-    """Markdown of the section on time courses."""
-    course = release.table("timecourse").sort_values("time")
-    hundred = other.table("timecourse").sort_values("time")
-    alphas, nested = nested_course(data)
-    head = TIMECOURSE.format(
-        title=release.title,
-        responses=release.table("datasets")["title"].iloc[0],
-        n_voxels=release.table("subjects")["n_voxels"].iloc[0],
-        n_runs=release.table("builds")["n_folds"].iloc[0],
-        n_stimuli=course["n_stimuli"].max(),
-        chosen="chosen: " + ", ".join(f"{alpha:,}" for alpha in alphas),
-        above=_times(hundred["time"][hundred["p"] < 0.05]),
-        below=_times(hundred["time"][hundred["p"] > 0.95]),
-        negative=_times(course["time"][course["p"] == 1]),
-    )
-    rows = (
-        [
-            f"{row.time:+g}",
-            row.n_samples,
-            row.identification,
-            _interval(row.identification_low, row.identification_high),
-            row.chance,
-            row.mean_r,
-            _interval(row.r_low, row.r_high),
-            row.p,
-        ]
-        for row in course.itertuples()
-    )
-    names = "s from onset | blocks | identification | 95 % | chance | mean r | 95 % | p"
-    others = (
-        [f"{row.time:+g}", row.identification, row.mean_r, row.p, *nested[row.time]]
-        for row in hundred.itertuples()
-    )
-    columns = (
-        "s from onset | alpha 100: identification | mean r | p | nested: identification | mean r"
-    )
-    return "\n".join([head, _table(names, rows), _table(columns, others)])
-
-
-def _times(times: Iterable[float]) -> str:
-    found = list(times)
-    return f"{min(found):+g} … {max(found):+g} s"
-
-
-def _table(header: str, rows: Iterable[list[Any]]) -> str:
-    names = [name.strip() for name in header.split("|")]
-    lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
-    for row in rows:
-        cells = [
-            ("–" if math.isnan(cell) else f"{cell:.3f}") if isinstance(cell, float) else str(cell)
-            for cell in row
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
-
-
 def _both(release: Release, control: Release, query: str, *values: str) -> Iterable[Any]:
     """Rows of a query, and those of the control."""
     found, null = (each.sql(query, list(values)) for each in (release, control))
     return zip(found.itertuples(), null.itertuples(), strict=True)
 
 
-def _interval(low: float, high: float) -> str:
-    return f"{low:.3f} … {high:.3f}"
-
-
 def _scores(release: Release, control: Release) -> str:
     query = "SELECT * FROM hierarchy WHERE kind = 'decoding' ORDER BY model, method"
-    return _table(
+    return markdown_table(
         "network | method | score | interval | controls | p | shuffled | interval",
         (
             [
-                *(row.model, row.method, row.score, _interval(row.score_low, row.score_high)),
+                *(row.model, row.method, row.score, interval(row.score_low, row.score_high)),
                 *(row.chance_score, row.p),
-                *(other.score, _interval(other.score_low, other.score_high)),
+                *(other.score, interval(other.score_low, other.score_high)),
             ]
             for row, other in _both(release, control, query)
         ),
@@ -478,7 +163,7 @@ def _units(release: Release, control: Release) -> str:
         SELECT model, roi, count(*) AS n, avg((p < 0.05)::DOUBLE) AS p, avg((q < 0.05)::DOUBLE) AS q
         FROM unit_summary GROUP BY model, roi ORDER BY model, roi
     """
-    return _table(
+    return markdown_table(
         "network | ROI | units | p < .05 | shuffled | q < .05 | shuffled",
         (
             [row.model, row.roi, row.n, row.p, other.p, row.q, other.q]
@@ -494,12 +179,12 @@ def _pairs(release: Release, control: Release) -> str:
             avg(partial_r) AS partial, avg(chance_r) AS chance
         FROM intersubject GROUP BY model, roi ORDER BY model, roi
     """
-    return _table(
+    return markdown_table(
         "network | ROI | Pearson | interval | Spearman | interval | partial | controls | shuffled",
         (
             [
-                *(row.model, row.roi, row.r, _interval(row.low, row.high)),
-                *(row.rho, _interval(row.rho_low, row.rho_high)),
+                *(row.model, row.roi, row.r, interval(row.low, row.high)),
+                *(row.rho, interval(row.rho_low, row.rho_high)),
                 *(row.partial, row.chance, other.r),
             ]
             for row, other in _both(release, control, query)
@@ -522,7 +207,7 @@ def _ranking(release: Release, control: Release) -> str:
             SELECT model, roi, avg(reliability) AS reliability FROM layer_reliability GROUP BY ALL
         ) USING (model, roi) ORDER BY model, roi
     """
-    return _table(
+    return markdown_table(
         "network | ROI | units | unrelated | in another | controls | shuffled | in all others | "
         "controls | shuffled | p | reliability | shuffled",
         (
@@ -554,7 +239,7 @@ def _layers(release: Release, control: Release, model: str) -> str:
             JOIN layers USING (model, layer) JOIN rois USING (roi)
         WHERE model = ? ORDER BY layers.depth, rois.place
     """
-    return _table(
+    return markdown_table(
         "layer | ROI | units | significant | shuffled | accuracy | controls | identification | "
         "controls | agreement | shuffled",
         (
