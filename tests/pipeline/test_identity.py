@@ -14,10 +14,11 @@ from tests.pipeline.small import contents, edit, lay_out, run
 from unitdb.activations import FeatureModel, ModelSpec, UnitSelection
 from unitdb.activations.identity import NO_NUMBER_OF, SOURCES
 from unitdb.errors import UnitdbError
+from unitdb.recipes.decoder import DecoderSpec
 from unitdb.recipes.identity import WORDS_OF_SETS
 from unitdb.recipes.inputs import read_jobs
 from unitdb.recipes.jobs import Job, plan_sha256
-from unitdb.recipes.recipe import DecoderSpec, Recipe, read_recipe
+from unitdb.recipes.recipe import Recipe, read_recipe
 from unitdb.responses import DatasetSpec, TestSpec
 from unitdb.specs import Spec, content_sha256
 
