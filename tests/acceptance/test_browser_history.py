@@ -126,9 +126,9 @@ def is_number(line: str) -> bool:
 def comes_to_show(page: Page, words: str) -> None:
     """Wait for these words: an address changes before the page that was there goes."""
     ends = time.monotonic() + SEEN_WITHIN / 1000
-    while read(page) != words and time.monotonic() < ends:
+    while (now := read(page)) != words and time.monotonic() < ends:
         page.wait_for_timeout(200)
-    assert read(page) == words
+    assert now == words
 
 
 def address_of(page: Page) -> str:
