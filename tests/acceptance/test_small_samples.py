@@ -173,7 +173,7 @@ def false_share(r: np.ndarray, predicted: np.ndarray, test: str) -> float:
     return false / max(discoveries, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 def test_intervals_cover_the_truth_and_discoveries_are_true():
     """Of 2,400 intervals, 12 a simulation, .93 to .97 cover; FDR at q < .05 is not above .05.
 
