@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RELEASES ?= releases
-# One more process than two cores have: tests wait for disks, downloads and browsers.
+# Three processes keep two cores busy: tests wait for disks, downloads and browsers.
 PROCESSES := -n 3 --dist loadfile --no-loadscope-reorder
 
 # Where bytecode is not written, each program that a test starts compiles pandas and torch again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.acceptance.pages import (
     CHROMIUM,
     MODES,
     PICTURED_PATHS,
+    SEEN_WITHIN,
     judge_as,
     photographed,
     ready,
@@ -163,11 +165,10 @@ def choose(page: Page, label: str, option: str, key: str) -> None:
 
 
 def comes_to_show(page: Page, expected: dict[str, bytes]) -> None:
-    for _ in range(100):
-        if shown_pictures(page) == expected:
-            return
+    ends = time.monotonic() + SEEN_WITHIN / 1000
+    while (shown := shown_pictures(page)) != expected and time.monotonic() < ends:
         page.wait_for_timeout(200)
-    assert shown_pictures(page) == expected
+    assert shown == expected
 
 
 def test_method_and_person_are_chosen_and_stay_where_they_can(

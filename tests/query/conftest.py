@@ -10,10 +10,7 @@ import unitdb
 from tests.query.summary import LAYERS, ROIS, summary, write
 from tests.tiny import accuracies
 from tests.tiny_tables import summarise_units
-from unitdb.query import (
-    Source,
-    connect,
-)
+from unitdb.query import Source, connect
 from unitdb.query.relation import KEY
 from unitdb.release import Release
 

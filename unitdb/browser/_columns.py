@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from unitdb.release import Release
 
-__all__ = ["decimals", "ordered", "unit_columns", "with_classes"]
+__all__ = ["numbers", "ordered", "unit_columns", "with_classes"]
 
 _FIRST = ("unit_id", "roi", "mean_r", "min_r", "max_r", "sd_r", "lead_r", "n_subjects", "rank")
 _TITLES = {
@@ -32,13 +32,21 @@ _TITLES = {
 _SMALLEST = "0.00e+0 is what no longer differs from 0 in float32, below 1e-45"
 
 
-def decimals(rows: pd.DataFrame) -> dict[str, Any]:
-    """Formats of all numbers that are not whole: three places, for ``st.dataframe``."""
-    return {
+def numbers(rows: pd.DataFrame, alt: str) -> None:
+    """Draw a table in which numbers that are not whole have three places.
+
+    Parameters
+    ----------
+    rows : DataFrame
+    alt : str
+        What it shows, for those who do not see it.
+    """
+    config: dict[str, Any] = {
         str(name): st.column_config.NumberColumn(format="%.3f")
         for name, kind in rows.dtypes.items()
         if kind.kind == "f"
     }
+    st.dataframe(rows, hide_index=True, column_config=config, alt=alt)
 
 
 def ordered(rows: pd.DataFrame) -> pd.DataFrame:

@@ -122,7 +122,7 @@ class FilteredSelection(MaskedSelection):
         """
         value = Condition("max_r", ">=", r).value
         n = positive(subjects, "reaching() takes a positive number of subjects")
-        names = {column: tuple(kept or ()) for column, kept in self.filters.items()}
+        names = self._names()
         partitions = clauses.partitions_of(self.source, names, self.layers)
         relation = clauses.reaching(
             self._relation, partitions, names.get("roi", ()), self.subjects or (), value, n
@@ -259,11 +259,15 @@ class FilteredSelection(MaskedSelection):
             others = check_names(self.source, "roi", than)
             if roi in others:
                 raise QueryError(f"better_in({roi!r}, than={than!r}): an ROI is never better there")
-            names = {column: tuple(kept or ()) for column, kept in self.filters.items()}
+            names = self._names()
             partitions = clauses.partitions_of(self.source, names, self.layers)
             relation = clauses.better_than(relation, partitions, others, value)
             step = f"better in {roi} than in {' | '.join(others)}"
         return self._with(relation, step + (f" by {by}" if by else ""), code=code)
+
+    def _names(self) -> dict[str, tuple[str, ...]]:
+        """Names that the filters keep, by column."""
+        return {column: tuple(kept or ()) for column, kept in self.filters.items()}
 
     def _with(
         self,

@@ -316,8 +316,7 @@ UnknownRoiError, UnknownSubjectError
 
     def _check_axes(self) -> None:
         """See that it is known of all chosen layers which axis counts channels."""
-        names = {column: tuple(kept or ()) for column, kept in self.filters.items()}
-        clauses.check_axes(self.source, names, self.layers)
+        clauses.check_axes(self.source, self._names(), self.layers)
 
     def _members(self, other: UnitSet, test: str, sign: str) -> UnitSet:
         self._check_same_release(other, sign)

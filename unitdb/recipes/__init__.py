@@ -33,10 +33,11 @@ from unitdb.recipes.reconstruction import (
 
 if TYPE_CHECKING:
     from unitdb.recipes.dataset import DatasetInput, SubjectInput
-    from unitdb.recipes.inputs import read_datasets, read_jobs, read_models
+    from unitdb.recipes.inputs import read_jobs, read_models
     from unitdb.recipes.jobs import Job, Progress, named, plan_sha256
     from unitdb.recipes.origins import reference_rows, scope_of
     from unitdb.recipes.rated import RatedUnits
+    from unitdb.recipes.reading import read_datasets
 
 __all__ = [
     "CROSS_VALIDATED",
@@ -86,7 +87,7 @@ __getattr__ = lazily(
         "SubjectInput": "dataset",
         "named": "jobs",
         "plan_sha256": "jobs",
-        "read_datasets": "inputs",
+        "read_datasets": "reading",
         "read_jobs": "inputs",
         "read_models": "inputs",
         "reference_rows": "origins",

@@ -16,6 +16,7 @@ __all__ = [
     "WRITTEN",
     "by_roi",
     "categorical",
+    "dashes",
     "finished",
     "if_any",
 ]
@@ -52,6 +53,21 @@ def categorical(names: list[str]) -> Any:
         return alt.Scale(domain=names, scheme=alt.SchemeParams(**_MANY))
     colours = [CATEGORIES[place % len(CATEGORIES)] for place in range(len(names))]
     return alt.Scale(domain=names, range=colours)
+
+
+def dashes(title: str) -> Any:
+    """Legend of kinds of lines, each drawn as a line: by itself a legend has a dot for all."""
+    import altair as alt
+
+    return alt.Legend(
+        title=title,
+        orient="bottom",
+        columns=4,
+        symbolType="stroke",
+        symbolSize=400,
+        symbolStrokeColor=QUIET,
+        symbolStrokeWidth=2,
+    )
 
 
 def by_roi(rows: pd.DataFrame, rois: Sequence[str], subjects: list[str], *, angle: int) -> Any:

@@ -23,6 +23,7 @@ def _layers(layers: Sequence[str]) -> alt.Color:
         title="Layer",
         sort=list(layers),
         scale=alt.Scale(domain=list(layers), scheme=alt.SchemeParams(**SEQUENTIAL)),
+        legend=alt.Legend(symbolOpacity=1),  # not as faint as the bands are
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from unitdb.browser.charts._theme import CATEGORIES, by_roi, categorical, finished
+from unitdb.browser.charts._theme import CATEGORIES, by_roi, categorical, dashes, finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,10 +206,11 @@ def profile(
         ],
     }
     if dash is not None:
-        encoded["strokeDash"] = alt.StrokeDash(
-            f"{dash}:N", legend=alt.Legend(title=dash_title, orient="bottom", columns=4)
-        )
-        encoded["shape"] = alt.Shape(f"{dash}:N", legend=None)
         encoded["tooltip"].insert(0, alt.Tooltip(f"{dash}:N", title=dash_title))
-    lines = alt.Chart(rows).mark_line(point=alt.OverlayMarkDef(size=45)).encode(**encoded)
-    return finished(lines.properties(height=380), description=f"{y_title} by {x_title}")
+    base = alt.Chart(rows).encode(**encoded)
+    lines, points = base.mark_line(), base.mark_point(filled=True, size=45, opacity=1)
+    if dash is not None:
+        lines = lines.encode(strokeDash=alt.StrokeDash(f"{dash}:N", legend=dashes(dash_title)))
+        points = points.encode(shape=alt.Shape(f"{dash}:N", legend=None))
+    chart = alt.layer(lines, points).properties(height=380)
+    return finished(chart, description=f"{y_title} by {x_title}")

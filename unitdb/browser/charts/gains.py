@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from unitdb.browser.charts._theme import CATEGORIES, categorical, finished, if_any
+from unitdb.browser.charts._theme import CATEGORIES, categorical, dashes, finished, if_any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,30 +25,27 @@ def by_level(rows: pd.DataFrame) -> Any:
         ``level``, ``r``, ``side`` (with what) and ``of`` (decoded, or a control).
     """
     sides = [name for name in ("what was shown", "its original") if name in set(rows["side"])]
-    chart = (
-        alt.Chart(rows)
-        .mark_line(point=alt.OverlayMarkDef(size=45))
-        .encode(
-            x=alt.X("level:Q", title="Level, as the dataset gives it"),
-            y=alt.Y("r:Q", title="Pattern correlation (Pearson r)", scale=alt.Scale(zero=False)),
-            color=alt.Color(
-                "side:N",
-                scale=categorical(sides),
-                legend=alt.Legend(title="With features of", orient="bottom"),
-            ),
-            strokeDash=alt.StrokeDash(
-                "of:N",
-                sort=["decoded", "noise", "encode-decode"],
-                legend=alt.Legend(title="Of", orient="bottom"),
-            ),
-            tooltip=[
-                alt.Tooltip("of:N", title="of"),
-                alt.Tooltip("side:N", title="with features of"),
-                alt.Tooltip("level:Q", title="level"),
-                alt.Tooltip("r:Q", title="r", format=".3f"),
-            ],
-        )
+    base = alt.Chart(rows).encode(
+        x=alt.X("level:Q", title="Level, as the dataset gives it"),
+        y=alt.Y("r:Q", title="Pattern correlation (Pearson r)", scale=alt.Scale(zero=False)),
+        color=alt.Color(
+            "side:N",
+            scale=categorical(sides),
+            legend=alt.Legend(title="With features of", orient="bottom"),
+        ),
+        tooltip=[
+            alt.Tooltip("of:N", title="of"),
+            alt.Tooltip("side:N", title="with features of"),
+            alt.Tooltip("level:Q", title="level"),
+            alt.Tooltip("r:Q", title="r", format=".3f"),
+        ],
     )
+    kinds = ["decoded", "noise", "encode-decode"]
+    lines = base.mark_line().encode(
+        strokeDash=alt.StrokeDash("of:N", sort=kinds, legend=dashes("Of"))
+    )
+    points = base.mark_point(filled=True, size=45, opacity=1).encode(detail="of:N")
+    chart = alt.layer(lines, points)
     described = "Pattern correlation with what was shown and with its original, by level"
     return finished(chart.properties(height=340), description=described)
 

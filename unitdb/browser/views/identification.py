@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
-from unitdb.browser._columns import decimals
+from unitdb.browser._choices import chosen_in_turn
+from unitdb.browser._columns import numbers
 from unitdb.browser._identified import confused
 from unitdb.browser._images import PICTURES, strip
-from unitdb.browser._narrowed import narrowed
 from unitdb.browser._words import help_on
 from unitdb.release import in_order, layer_matrix
 
@@ -60,7 +60,7 @@ _ROWS = (
 def show(release: Release) -> None:
     """Draw the page."""
     summary = _reads.table(release, "identification_summary")
-    chosen, summary = narrowed(summary, _LABELS)
+    chosen, summary = chosen_in_turn(summary, _LABELS)
     st.markdown(
         "How often is what was seen or imagined told from other candidates by what is decoded?",
         help=help_on("identification"),
@@ -117,9 +117,7 @@ def _curves(release: Release, place: list[str], layers: list[str]) -> dict[str, 
 def _numbers(rows: pd.DataFrame, layers: list[str]) -> None:
     order = {layer: place for place, layer in enumerate(layers)}
     shown = rows[list(_NUMBERS)].sort_values("layer", key=lambda of: of.map(order))
-    st.dataframe(
-        shown, hide_index=True, column_config=decimals(shown), alt="Identification by layer"
-    )
+    numbers(shown, "Identification by layer")
 
 
 def _confused(release: Release, place: list[str], dataset: str) -> None:
@@ -140,4 +138,4 @@ def _confused(release: Release, place: list[str], dataset: str) -> None:
             st.html(strip(found, shown=shown))
     if shown:
         st.caption(_state.plain(f"Pictures: {datasets['pictures'][dataset]}"))
-    st.dataframe(rows, hide_index=True, column_config=decimals(rows), alt="Targets by rate")
+    numbers(rows, "Targets by rate")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from unitdb.browser import _reads
+from unitdb.browser._choices import chosen_in_turn, mean_first
 from unitdb.browser._gallery import LABELS, PLACE
 from unitdb.browser._judging import Question, choices_csv, questions
-from unitdb.browser._narrowed import mean_first, narrowed
 
 if TYPE_CHECKING:
     from unitdb.release import Release
@@ -39,7 +39,7 @@ def show(release: Release) -> None:
         "shuffled brains are among them, and are not marked. Your choices are in this page alone, "
         "until it is loaded again: download them, and `unitdb judge FILE.csv` gives the rates."
     )
-    chosen, _ = narrowed(scores, LABELS, options=mean_first)
+    chosen, _ = chosen_in_turn(scores, LABELS, options=mean_first)
     rater = st.text_input("Who judges", key="rater", max_chars=60).strip()
     if not rater:
         st.info("Say who judges, by any name: choices of several people are told apart by it.")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
-from unitdb.browser._columns import decimals
-from unitdb.browser._narrowed import narrowed
+from unitdb.browser._choices import chosen_in_turn
+from unitdb.browser._columns import numbers
 from unitdb.browser._words import help_on
 from unitdb.release import degraded, in_order
 
@@ -48,7 +48,7 @@ def show(release: Release) -> None:
         st.info("This release has no gains.")
         return
     helps = {"model": help_on("network"), "roi": help_on("roi"), "method": help_on("gain")}
-    chosen, summary = narrowed(summary, _LABELS, helps=helps)
+    chosen, summary = chosen_in_turn(summary, _LABELS, helps=helps)
     st.markdown(
         "From a degraded picture, is what is decoded nearer to the **original** than a brain that "
         "is only fed forward would make it?",
@@ -115,7 +115,7 @@ def _gains(release: Release, summary: pd.DataFrame, layers: list[str]) -> dict[s
     _figure.draw(release, charts.gains(rows, layers), "gains")
     order = {layer: place for place, layer in enumerate(layers)}
     rows = rows.sort_values(["control", "layer"], key=lambda of: of.map(lambda x: order.get(x, x)))
-    _numbers(rows[list(_SHOWN)], "Gains")
+    numbers(rows[list(_SHOWN)], "Gains")
     return {"condition": condition}
 
 
@@ -128,8 +128,4 @@ def _prior(summary: pd.DataFrame) -> None:
         "Gain less that of the set of the same level of which nothing was known. The pictures "
         "differ: intervals are over both sets of them."
     )
-    _numbers(rows[list(_PRIOR)], "Prior effects")
-
-
-def _numbers(rows: pd.DataFrame, alt: str) -> None:
-    st.dataframe(rows, hide_index=True, column_config=decimals(rows), alt=alt)
+    numbers(rows[list(_PRIOR)], "Prior effects")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unitdb.browser import _links, _reads, _state
-from unitdb.browser._columns import decimals
+from unitdb.browser._choices import chosen_in_turn, mean_first
+from unitdb.browser._columns import numbers
 from unitdb.browser._gallery import CAPTION, LABELS, PLACE, gallery, score_table
-from unitdb.browser._narrowed import mean_first, narrowed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,20 +28,16 @@ def show(release: Release) -> None:
     if scores.empty:
         st.info("This release has no reconstructions.")
         return
-    chosen, scores = narrowed(scores, LABELS, options=mean_first)
+    chosen, scores = chosen_in_turn(scores, LABELS, options=mean_first)
     _said(release, chosen)
-    _numbers(score_table(scores), "Scores by source, and chance")
+    numbers(score_table(scores), "Scores by source, and chance")
     st.html(gallery(release, [chosen[key] for key in PLACE], chosen["subject"]))
     st.caption(CAPTION)
     with st.expander("Intervals, chance and p", icon=":material/table:"):
-        _numbers(scores[[*_WITH, *_MORE]], "Intervals, chance and p of each score")
+        numbers(scores[[*_WITH, *_MORE]], "Intervals, chance and p of each score")
     with st.expander("Link", icon=":material/link:"):
         query = _links.query_of(chosen)
         st.code(_links.absolute(release, "reconstruction", query), language=None, wrap_lines=True)
-
-
-def _numbers(rows: pd.DataFrame, alt: str) -> None:
-    st.dataframe(rows, hide_index=True, column_config=decimals(rows), alt=alt)
 
 
 def _said(release: Release, chosen: dict[str, str]) -> None:

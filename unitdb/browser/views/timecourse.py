@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
-from unitdb.browser._columns import decimals
-from unitdb.browser._narrowed import narrowed
+from unitdb.browser._choices import chosen_in_turn
+from unitdb.browser._columns import numbers
 from unitdb.browser._words import help_on
 from unitdb.release import COURSES, chance_of, course_rows, lag_points, order_words
 
@@ -36,7 +36,7 @@ def show(release: Release) -> None:
         known: list[str] = rows[column].unique().tolist()
         return sorted(known, key=order.index if column == "roi" else None)
 
-    chosen, course = narrowed(course, _LABELS, options=options)
+    chosen, course = chosen_in_turn(course, _LABELS, options=options)
     depth = _reads.table(release, "layers").sort_values("depth")
     layers = [
         layer
@@ -92,5 +92,4 @@ def _lags(release: Release, chosen: dict[str, str], layers: list[str]) -> None:
     st.caption("Single subjects and few layers: see the intervals, not the points.")
     columns = ["layer", "control", "lag", "low", "high", "stimuli_low", "stimuli_high"]
     columns += ["peak_time", "peak_r", "perception_lag", "adjusted_lag"]
-    found = found[columns]
-    st.dataframe(found, hide_index=True, column_config=decimals(found), alt="Lags of layers")
+    numbers(found[columns], "Lags of layers")

@@ -9,7 +9,7 @@ from tests.browser.conftest import texts
 
 PAGE = """
 import pandas as pd, streamlit as st
-from unitdb.browser._narrowed import mean_first, narrowed
+from unitdb.browser._choices import chosen_in_turn, mean_first
 rows = pd.DataFrame(
     [
         ("ridge", "sub-01", "V1"), ("ridge", "sub-02", "V1"), ("ridge", "mean", "V4"),
@@ -18,7 +18,7 @@ rows = pd.DataFrame(
     columns=["method", "subject", "roi"],
 ).assign(dataset="one")
 labels = {"dataset": "Dataset", "method": "Method", "subject": "Person", "roi": "Region"}
-chosen, left = narrowed(rows, labels, options=mean_first)
+chosen, left = chosen_in_turn(rows, labels, options=mean_first)
 st.code(" ".join(chosen.values()) + f" {len(left)}")
 """
 

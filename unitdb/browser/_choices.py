@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["mean_first", "narrowed"]
+__all__ = ["chosen_in_turn", "mean_first"]
 
 
-def narrowed(
+def chosen_in_turn(
     rows: pd.DataFrame,
     labels: Mapping[str, str],
     *,
