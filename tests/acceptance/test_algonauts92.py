@@ -102,6 +102,7 @@ def test_what_a_rotation_of_voxels_does_not_survive_is_refused(
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.whole
 def test_all_units_of_all_layers_in_bounded_memory(realdata, tmp_path):
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     command = [sys.executable, "-c", "from unitdb.cli import main; main()"]

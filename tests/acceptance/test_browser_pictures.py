@@ -223,13 +223,13 @@ def is_blind(page: Page, question: Question) -> None:
     assert not [name for name in NAMES if name in document]
 
 
-def press(page: Page, word: str, *, key: bool, number: int) -> None:
-    """Choose a side; the next question follows."""
+def press(page: Page, word: str, *, key: bool, then: str) -> None:
+    """Choose a side; the next question follows, or the end."""
     if key:
         page.keyboard.press(f"Arrow{word}")
     else:
         page.get_by_role("button", name=word).click()
-    page.get_by_text(f"{number} of 16", exact=True).wait_for()
+    page.get_by_text(then, exact=True).wait_for()
     ready(page)
 
 
@@ -247,7 +247,7 @@ def test_people_judge_blind_and_their_file_becomes_a_rate(
     ready(page)
     judge_as(page, RATER)
     dataset = ["mine", "perception", "mynet", "ridge"]
-    asked = questions(release, dataset, "sub-01", RATER)[:8]
+    asked = questions(release, dataset, "sub-01", RATER)
     assert {question.source for question in asked} == {"brain", "shuffled"}
     assert len({question.shown[0][0] == question.stimulus for question in asked}) == 2
     right, documents = {"brain": 0, "shuffled": 0}, set()
@@ -258,8 +258,10 @@ def test_people_judge_blind_and_their_file_becomes_a_rate(
         chosen = question.other if number in {2, 5} else question.stimulus
         word = "Left" if question.shown[0][0] == chosen else "Right"
         right[question.source] += chosen == question.stimulus
-        press(page, word, key=number > 3, number=number + 2)
+        then = f"{number + 2} of 16" if number < 15 else "All are judged."
+        press(page, word, key=number > 3, then=then)
     assert len(documents) == 1  # of brains and of shuffled ones, of left and right
+    assert not page.get_by_test_id("stMain").locator("img").count()
     sent = b"".join(frames)
     assert b64encode(question.made)[:100] in sent
     assert not [name for name in NAMES if name.encode() in sent]

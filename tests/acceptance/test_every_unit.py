@@ -67,7 +67,10 @@ def decoded(x, y, splits):
     return np.where(constant, np.nan, r)
 
 
-@pytest.fixture(scope="module", params=["sample", "digits69"])
+WHOLE = pytest.param("sample", marks=pytest.mark.whole)  # a minute and a half
+
+
+@pytest.fixture(scope="module", params=[WHOLE, "digits69"])
 def whole(request, tmp_path_factory):
     """A release built by its shipped recipe, its activations and its dataset."""
     name, data = request.param, None

@@ -46,6 +46,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 def test_memory_does_not_grow_with_the_units_of_a_layer():
     done = subprocess.run(

@@ -119,7 +119,7 @@ def test_what_has_no_library_is_beside_none():
     assert beside_library("timm/vit_tiny_patch16_224:random") < 1e-5
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 def test_moments_of_a_trained_network(monkeypatch):
     monkeypatch.undo()  # all photographs
     spec = get_model("efficientnet-lite0")

@@ -142,7 +142,13 @@ def test_units_of_resnet_v2_have_other_sizes_in_timm(n):
     assert [one.shape[1:] for one in found] == [(56, 56), (28, 28), (14, 14), (7, 7)]
 
 
-LARGE = [rarely(f"timm/{name}") for name in ("inception_v4", "nasnetalarge", "pnasnet5large")]
+LARGE = [
+    rarely("timm/inception_v4"),
+    *(
+        pytest.param(f"timm/{name}", marks=pytest.mark.whole)
+        for name in ("nasnetalarge", "pnasnet5large")
+    ),
+]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from unitdb.browser import _reads
+from unitdb.browser import _links, _reads
 from unitdb.browser._choices import chosen_in_turn, mean_first
 from unitdb.browser._gallery import LABELS, PLACE
 from unitdb.browser._judging import Question, choices_csv, questions
@@ -40,6 +40,14 @@ def show(release: Release) -> None:
         "until it is loaded again: download them, and `unitdb judge FILE.csv` gives the rates."
     )
     chosen, _ = chosen_in_turn(scores, LABELS, options=mean_first)
+    _judge(release, chosen)
+    with st.expander("Link", icon=":material/link:"):
+        query = _links.query_of(chosen)
+        st.code(_links.absolute(release, "judging", query), language=None, wrap_lines=True)
+
+
+def _judge(release: Release, chosen: dict[str, str]) -> None:
+    """Ask who judges, then one question after another."""
     rater = st.text_input("Who judges", key="rater", max_chars=60).strip()
     if not rater:
         st.info("Say who judges, by any name: choices of several people are told apart by it.")
