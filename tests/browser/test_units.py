@@ -251,6 +251,19 @@ def test_the_row_that_is_ticked_is_opened(shown: Release, visit) -> None:
     assert ".top(1, by='mean_r', per='channel').top(3, by='mean_r')" in texts(app)
 
 
+@pytest.mark.parametrize("more", [{}, {"subject": ["S1", "S2"]}, {"people": "2", "minimum": "0"}])
+def test_the_best_channels_are_those_of_the_api(shown: Release, visit, more) -> None:
+    app = visit("units", dataset="sim-a", keep="channels", n="4", size="200", **more)
+    units = shown.units(dataset="sim-a", subjects=more.get("subject"))
+    if "people" in more:
+        units = units.reaching(0.0, subjects=2)
+    expected = units.top_channels(4)
+    rows = expected.page(200).rows
+    assert f"**{expected.count():,}** rows" in texts(app)
+    assert app.dataframe[0].value["unit_id"].tolist() == rows["unit_id"].tolist()
+    assert ".top_channels(4, by='mean_r')" in texts(app)
+
+
 def test_people_are_counted_among_those_chosen(shown: Release, visit) -> None:
     asked = {"dataset": "sim-a", "roi": "V4", "minimum": "0.2", "subject": ["S1", "S3"]}
     app = visit("units", **asked, people="1")

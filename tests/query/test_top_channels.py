@@ -8,6 +8,7 @@ import pytest
 
 from tests.query.summary import write
 from unitdb import UnitSet
+from unitdb.errors import QueryError, UnknownLayerError
 from unitdb.query import Layer, Source, connect
 from unitdb.release.channels import shrunken
 from unitdb.schema import TABLES
@@ -97,8 +98,40 @@ def test_channels_of_lone_units_do_not_lead(units: UnitSet, rows: pd.DataFrame, 
     order = ranked(rows if roi is None else rows[rows["roi"] == roi])
     for n in (1, 2, 10, 215, 230, len(order)):
         assert chosen(every.top_channels(n)) == set(order[:n])
+        best = every.best_channels(n)
+        assert list(zip(best["layer"].astype(str), best["channel"], strict=True)) == order[:n]
+        named: dict[str, list[int]] = {}
+        for layer, channel in order[:n]:
+            named.setdefault(f"net/{layer}", []).append(channel)
+        assert chosen(every.at(channel=named)) == set(order[:n])
     assert ("conv", 205) in order[:3]
     raw = rows[rows["layer"] == "conv"].groupby("channel")["mean_r"].mean()
     assert raw.idxmax() < 200
     lone = [place for place in order if place[0] == "lone"]
     assert order[-len(lone) :] == lone  # nothing is known of these channels
+
+
+def test_the_best_channels_have_their_numbers(units: UnitSet, rows: pd.DataFrame) -> None:
+    best = units.best_channels(1000).set_index(["layer", "channel"])
+    each = rows.groupby(["layer", "channel"])["mean_r"]
+    assert best["n_rows"].to_dict() == each.size().to_dict()
+    expected = each.apply(lambda r: r.astype(float).mean())
+    pd.testing.assert_series_equal(
+        best["mean"].sort_index(), expected, check_names=False, check_index_type=False
+    )
+    assert best["drawn"].isna().to_numpy().tolist() == [False] * 219 + [True] * 50  # of `lone`
+    assert best["drawn"].dropna().is_monotonic_decreasing
+    with pytest.raises(QueryError, match="positive number of channels, not 0"):
+        units.best_channels(0)
+
+
+def test_channels_of_named_layers(units: UnitSet) -> None:
+    found = units.at(channel={"net/whole": 2, "net/fc": [0, 3]})
+    assert chosen(found) == {("whole", 2), ("fc", 0), ("fc", 3)}
+    assert found.code().endswith(".at(channel={'net/whole': 2, 'net/fc': [0, 3]})\n")
+    with pytest.raises(UnknownLayerError, match="net/whole"):
+        units.at(channel={"net/whol": 2})
+    with pytest.raises(QueryError, match="at least one channel"):
+        units.at(channel={})
+    with pytest.raises(QueryError, match="channel='3'"):
+        units.at(channel={"net/whole": ["3"]})

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "bins",
     "decoded",
+    "found",
     "layer",
     "listed",
     "of_catalogue",
@@ -44,6 +45,8 @@ __all__ = [
     "units",
 ]
 
+_MOST_CHANNELS = 1000
+"""That a question names one by one."""
 _ONE_LAYER = threading.Lock()
 """The largest layer takes some hundred MB while it is binned: one reader at a time."""
 
@@ -126,11 +129,31 @@ def bins(release: Release, search: Search) -> pd.DataFrame:
     counted = search.counted(release.tables)
     if counted is None:
         # What is counted above a minimum is not known from bins of all: there it stays.
-        every = search if search.is_own else replace(search, minimum=None)
-        plain = every.units(release, ordered=False)
-        found: pd.DataFrame = units(release, plain, "histogram", search.by)
-        return found
+        plain = (
+            found(release, search)
+            if search.is_own
+            else replace(search, minimum=None).units(release, ordered=False)
+        )
+        binned: pd.DataFrame = units(release, plain, "histogram", search.by)
+        return binned
     return _chosen(release, search, counted)
+
+
+def found(release: Release, search: Search) -> UnitSet:
+    """Rows of a search, the best first: the same as ``search.units``, for several questions.
+
+    The best channels are looked for once, not again by each question.
+    """
+    if search.keep != "channels" or search.n > _MOST_CHANNELS:
+        return search.units(release)
+    every = replace(search, keep="all").units(release, ordered=False)
+    best = units(release, every, "best_channels", search.n, search.by)
+    if best.empty:
+        return search.units(release)
+    of_layer: dict[str, list[int]] = {}
+    for model, layer_, channel in best[["model", "layer", "channel"]].itertuples(index=False):
+        of_layer.setdefault(f"{model}/{layer_}", []).append(int(channel))
+    return every.at(channel=of_layer).sort(search.by)
 
 
 def refusal(release: Release, search: Search) -> str | None:

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from unitdb.query.relation import Relation
     from unitdb.query.source import Source
 
-__all__ = ["top_channels"]
+__all__ = ["best_channels", "top_channels"]
 
 _GROUP = ", ".join(column for column in KEY if column != "unit")
+_ORDER = "drawn DESC NULLS LAST, mean DESC, model, layer, channel"
 
 # The same as `unitdb.release.channels.shrunken`, which says why and by whose formula.
-_BEST = f"""
+_RANKED = f"""
 WITH chosen AS NOT MATERIALIZED (
   SELECT *, CAST($by AS DOUBLE) AS r, $channel AS channel FROM {{}}
 ), each AS (
@@ -45,12 +46,14 @@ WITH chosen AS NOT MATERIALIZED (
   SELECT *, CASE WHEN error IS NULL THEN NULL WHEN error = 0 OR k < 2 THEN m
     ELSE middle + (m - middle) * t / (t + 1 / w) END AS shrunk FROM middle
 ), best AS (
-  SELECT model, layer, channel FROM drawn GROUP BY ALL
-  ORDER BY sum(n * shrunk) / sum(n) FILTER (WHERE shrunk IS NOT NULL) DESC NULLS LAST,
-    sum(n * m) / sum(n) DESC, model, layer, channel LIMIT $n
+  SELECT model, layer, channel, CAST(sum(n) AS BIGINT) AS n_rows, sum(n * m) / sum(n) AS mean,
+    sum(n * shrunk) / sum(n) FILTER (WHERE shrunk IS NOT NULL) AS drawn
+  FROM drawn GROUP BY model, layer, channel
+  ORDER BY {_ORDER} LIMIT $n
 )
-SELECT {clauses.COLUMNS} FROM chosen SEMI JOIN best USING (model, layer, channel)
 """.strip()  # noqa: S608 - names of columns and numbers
+
+_ROWS = f"SELECT {clauses.COLUMNS} FROM chosen SEMI JOIN best USING (model, layer, channel)"  # noqa: S608
 
 
 def top_channels(relation: Relation, source: Source, n: int, by: str, order: str) -> Relation:
@@ -60,13 +63,22 @@ def top_channels(relation: Relation, source: Source, n: int, by: str, order: str
     the layer there; a channel's is their mean, weighted by rows. Channels of layers of which no two
     units of a channel are there come last: of lone units nothing is known of channels.
     """
+    return relation.joined(f"{_ranked(source, n, by)}\n{_ROWS}").sorted(order)
+
+
+def best_channels(source: Source, n: int, by: str) -> str:
+    """SELECT of these channels, the best first, over the rows that stand for ``{}`` in it."""
+    return f"FROM ({_ranked(source, n, by)}\nFROM best) ORDER BY {_ORDER}"
+
+
+def _ranked(source: Source, n: int, by: str) -> str:
+    template = _RANKED
     texts = {
         "$by": by,
         "$channel": channel(source),
         "$whole": units_of_channel(source),
         "$n": str(n),
     }
-    template = _BEST
     for name, text in texts.items():
         template = template.replace(name, text)
-    return relation.joined(template).sorted(order)
+    return template

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "channel",
     "in_channels",
+    "in_channels_of",
     "in_columns",
     "in_rows",
     "units_of_channel",
@@ -35,6 +36,18 @@ def units_of_channel(source: Source) -> str:
 def in_channels(relation: Relation, source: Source, channels: Sequence[int]) -> Relation:
     """Units of these channels."""
     return relation.where(f"{channel(source)} IN ({marks(channels)})", *channels)
+
+
+def in_channels_of(
+    relation: Relation, source: Source, channels: Sequence[tuple[str, str, int]]
+) -> Relation:
+    """Units of these channels, each of a model and layer."""
+    for position, column in enumerate(("model", "layer")):  # which files need not be opened
+        kept = sorted({str(one[position]) for one in channels})
+        relation = relation.where(f"{column} IN ({marks(kept)})", *kept)
+    flat = [value for one in channels for value in one]
+    rows = ", ".join(["(?, ?, ?)"] * len(channels))
+    return relation.where(f"(model, layer, {channel(source)}) IN ({rows})", *flat)
 
 
 def in_rows(relation: Relation, source: Source, first: int, last: int) -> Relation:

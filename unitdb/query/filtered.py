@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING
 
-from unitdb.errors import QueryError
+from unitdb.errors import QueryError, UnknownLayerError
 from unitdb.query import _clauses as clauses
-from unitdb.query._places import in_channels, in_columns, in_rows
+from unitdb.query._places import in_channels, in_channels_of, in_columns, in_rows
 from unitdb.query.conditions import Condition
 from unitdb.query.layers import checked_range
 from unitdb.query.masked import MaskedSelection
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from unitdb.query.relation import Relation
+    from unitdb.query.source import Source
 
 __all__ = ["FilteredSelection"]
 
@@ -133,7 +134,7 @@ class FilteredSelection(MaskedSelection):
     def at(
         self,
         *,
-        channel: int | Sequence[int] | None = None,
+        channel: int | Sequence[int] | Mapping[str, int | Sequence[int]] | None = None,
         rows: int | tuple[int, int] | None = None,
         columns: int | tuple[int, int] | None = None,
     ) -> Self:
@@ -146,8 +147,8 @@ class FilteredSelection(MaskedSelection):
 
         Parameters
         ----------
-        channel : int or sequence of int, optional
-            Channels, from 0.
+        channel : int, sequence of int, or mapping of str to these, optional
+            Channels, from 0: of each layer, or of the layers (``model/layer``) that are named.
         rows, columns : int or (int, int), optional
             A row or column of the map from 0, or the first and the last of a range.
 
@@ -159,21 +160,26 @@ class FilteredSelection(MaskedSelection):
         Raises
         ------
         QueryError
-            A value is not a number from 0 or a range, or what the axes of a layer are is not known.
+            A value is not a number from 0 or a range, no channel is named, or what the axes of a
+            layer are is not known.
+        UnknownLayerError
+            No such layer; gives the nearest.
 
         Examples
         --------
         >>> len(release.units(roi="V1", layer="conv1", dataset="sim-a").at(channel=1))
         9
+        >>> len(release.units(roi="V1", dataset="sim-a").at(channel={"net/fc": [0, 3]}))
+        2
         """
         relation = self._relation
         self._check_axes()
         arguments = {"channel": channel, "rows": rows, "columns": columns}
         if channel is not None:
-            channels = list(channel) if isinstance(channel, Sequence) else [channel]
-            for one in channels:
-                checked_range("channel", one)
-            relation = in_channels(relation, self.source, channels)
+            if isinstance(channel, Mapping):
+                relation = in_channels_of(relation, self.source, _by_layer(self.source, channel))
+            else:
+                relation = in_channels(relation, self.source, _channels(channel))
         if rows is not None:
             relation = in_rows(relation, self.source, *checked_range("rows", rows))
         if columns is not None:
@@ -296,3 +302,28 @@ def _implied(conditions: Sequence[Condition]) -> list[Condition]:
         for condition in conditions
         if condition.column == "min_r" and condition.operator in (">", ">=")
     ]
+
+
+def _channels(asked: int | Sequence[int]) -> list[int]:
+    channels = list(asked) if isinstance(asked, Sequence) else [asked]
+    for one in channels:
+        checked_range("channel", one)
+    return channels
+
+
+def _by_layer(
+    source: Source, asked: Mapping[str, int | Sequence[int]]
+) -> list[tuple[str, str, int]]:
+    """Model, layer and channel of each channel of named layers."""
+    known = {layer.name: layer for layer in source.layers()}
+    for name in asked:
+        if name not in known:
+            raise UnknownLayerError(name, list(known), where=f"release {source.label}")
+    found = [
+        (known[name].model, known[name].layer, channel)
+        for name, channels in asked.items()
+        for channel in _channels(channels)
+    ]
+    if not found:
+        raise QueryError("at(channel={}) takes at least one channel of a layer")
+    return found

@@ -99,7 +99,7 @@ class Selection:
         >>> units.attrs["release"], len(units)
         ('tiny@1.0.0', 3)
         """
-        return _as_pandas(self.to_arrow())
+        return as_pandas(self.to_arrow())
 
     def to_batches(self, size: int = 2**16) -> Iterator[pa.RecordBatch]:
         """Read the rows a batch at a time, in memory that does not grow with their number.
@@ -229,7 +229,7 @@ class Selection:
         table = self._read(*self._shown(rows.first(size + 1, rows.order)))
         more = table.num_rows > size
         return Page(
-            rows=_as_pandas(table.slice(0, size)),
+            rows=as_pandas(table.slice(0, size)),
             next=cursor(table, size - 1, self._sort) if more else None,
         )
 
@@ -392,7 +392,7 @@ class Selection:
         raise NotImplementedError
 
     def _summary(self, template: str) -> pd.DataFrame:
-        return _as_pandas(self.read_over(template))
+        return as_pandas(self.read_over(template))
 
     def _labelled(self, table: pa.Table, query: str) -> pa.Table:
         source = self.source
@@ -408,7 +408,7 @@ class Selection:
         return self.source.label + (" SIMULATED" if self.source.simulated else "")
 
 
-def _as_pandas(table: pa.Table) -> pd.DataFrame:
+def as_pandas(table: pa.Table) -> pd.DataFrame:
     frame: pd.DataFrame = table.to_pandas()
     frame.attrs.update(export.provenance(table))
     return frame

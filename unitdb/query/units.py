@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import QueryError
 from unitdb.query import _clauses as clauses
-from unitdb.query._channels import top_channels
+from unitdb.query._channels import best_channels, top_channels
 from unitdb.query.conditions import check_numeric
 from unitdb.query.filtered import FilteredSelection
 from unitdb.query.relation import KEY, Relation
-from unitdb.query.selection import positive
+from unitdb.query.selection import as_pandas, positive
 from unitdb.query.source import Source, check_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["UnitSet"]
 
@@ -195,15 +198,44 @@ UnknownRoiError, UnknownSubjectError
         >>> len(set(units.to_pandas()["unit"] // 9))
         1
         """
-        check_numeric(by)
-        self._check_known(by)
-        self._check_axes()
-        n = positive(n, "top_channels() takes a positive number of channels")
+        n = self._number_of_channels(n, by, "top_channels()")
         order = _order(by, ascending=False)
         rows = self._relation.where(f"{by} IS NOT NULL")
         relation = top_channels(rows, self.source, n, by, order)
         code = f".top_channels({n}, by={by!r})"
         return self._with(relation, f"top {n} channels by {by}", code=code, sort=(by, False))
+
+    def best_channels(self, n: int, by: str = "mean_r") -> pd.DataFrame:
+        """Read which channels :meth:`top_channels` keeps, the best first.
+
+        Parameters
+        ----------
+        n : int
+            How many channels at the most.
+        by : str
+            A numeric column of ``unit_summary``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``model``, ``layer``, ``channel``, ``n_rows``, ``mean`` of the column over these, and
+            ``drawn``, which channels are ranked by (NULL of lone units).
+
+        Raises
+        ------
+        QueryError, UnknownColumnError
+            As of :meth:`top_channels`.
+
+        Examples
+        --------
+        >>> units = release.units(roi="V1", layer="conv1", dataset="sim-a")
+        >>> units.best_channels(2)["channel"].tolist()
+        [0, 1]
+        """
+        n = self._number_of_channels(n, by, "best_channels()")
+        rows = self._relation.where(f"{by} IS NOT NULL")
+        table = self._read(rows.over(best_channels(self.source, n, by)), rows.parameters)
+        return as_pandas(table)
 
     def sample(self, n: int, *, seed: int, per: str | Sequence[str] | None = None) -> UnitSet:
         """Keep ``n`` rows at random, or all where there are fewer; the same for the same seed.
@@ -307,6 +339,13 @@ UnknownRoiError, UnknownSubjectError
         """
         imports = "import unitdb\n" + ("from unitdb import col\n" if "col." in self._code else "")
         return f"{imports}\nunits = {self._code}\n"
+
+    def _number_of_channels(self, n: int, by: str, name: str) -> int:
+        """How many channels are asked for, where they can be ranked by the column."""
+        check_numeric(by)
+        self._check_known(by)
+        self._check_axes()
+        return positive(n, f"{name} takes a positive number of channels")
 
     def _groups_of(self, per: str | Sequence[str]) -> tuple[str, ...]:
         groups = clauses.groups_of(per)

@@ -48,8 +48,9 @@ def show(release: Release) -> None:
         st.info(why)
         return
     units = search.units(release)
+    rows = _reads.found(release, search)
     bins = _reads.bins(release, search)
-    found = _counts(search, units, bins, release)
+    found = _counts(search, rows, bins, release)
     total = int(found["roi"].sum())
     counts.markdown(
         f"**{total:,}** rows: units with an accuracy, each once for every ROI that it is decoded "
@@ -59,7 +60,7 @@ def show(release: Release) -> None:
     if total == 0:
         st.info(_none_left(release, search))
     else:
-        _table(release, search, units, bins)
+        _table(release, search, rows, bins)
         models = found["model"][found["model"] > 0].index
         one = str(models[0]) if len(models) == 1 else None
         _download(release, chosen, units, total, one)
