@@ -9,8 +9,8 @@
 ``python docs/results.py modulation RELEASE`` prints the section on simulated brains that view
 blurred photographs, of the release of ``docs/blurred.py``.
 
-``python docs/results.py reconstruction RELEASE`` prints the section on reconstruction, of
-``pipelines/digits69-reconstruction.yaml``.
+``python docs/results.py reconstruction RELEASE …`` prints the section on reconstruction, of
+``pipelines/algonauts92-reconstruction.yaml`` and ``digits69-reconstruction.yaml``.
 
 ``python docs/results.py identification RELEASE`` prints the section on identification, of
 ``pipelines/algonauts92-identification.yaml``.
@@ -106,7 +106,7 @@ def main() -> None:
         print(modulation(unitdb.open(Path(sys.argv[2]))), end="")  # noqa: T201
         return
     if sys.argv[1] == "reconstruction":
-        print(reconstruction(unitdb.open(Path(sys.argv[2]))), end="")  # noqa: T201
+        print(reconstruction(*(unitdb.open(Path(one)) for one in sys.argv[2:])), end="")  # noqa: T201
         return
     if sys.argv[1] == "identification":
         print(identification(unitdb.open(Path(sys.argv[2]))), end="")  # noqa: T201

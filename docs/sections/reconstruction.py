@@ -1,20 +1,24 @@
-"""Reconstruction, of ``pipelines/digits69-reconstruction.yaml``."""
+"""Reconstruction, of ``pipelines/*-reconstruction.yaml``."""
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
+
+from sections.markdown import markdown_table
 from unitdb.release import SOURCES, Release
 
 RECONSTRUCTION = """## Reconstruction
 
-{title}. Printed, not typed. Only these methods of
-the recipe were built:
+Printed, not typed:
 
 ```
-unitdb build pipelines/digits69-reconstruction.yaml --data DATA
-python docs/results.py reconstruction releases/digits69-reconstruction/1.0.0
+{builds}
+python docs/results.py reconstruction{releases}
 ```
 
 Means over pictures, with 95 % intervals over these. *Identification* is by correlation less the
@@ -23,36 +27,142 @@ mean training picture, *raw* with it, *within* among pictures of the same catego
 result of knowing the category alone. *Projection* is the ceiling of linear decoding.
 """
 
+JUDGED = """Identification by features of the judge, {judge}: never the network that is inverted.
+Below each rate is how much it exceeds that of ridge on the same pictures, with the paired interval.
+"""
 
-def reconstruction(release: Release) -> str:
+PEOPLE = """Each person alone:
+"""
+
+SETS = """Do brain-like units help? All units of {layers}, and {n} units of each of these: those
+that are decoded best or worst within the training pictures, or drawn at random.
+"""
+
+_SHOWN = {
+    "identification": "identification",
+    "raw": "identification_raw",
+    "within": "identification_within",
+    "centred r": "centred_r",
+    "pixel r": "pixel_r",
+    "SSIM": "ssim",
+}
+_JUDGED = ("early", "middle", "late", "last")
+_UNITS = ("top", "bottom", "random")
+
+
+def reconstruction(*releases: Release) -> str:
     """Markdown of reconstruction."""
-    found = release.reconstructions().scores
-    title = release.sql("SELECT max(title) AS title FROM datasets")["title"][0]
-    shown = (
-        "identification",
-        "identification_raw",
-        "identification_within",
-        "centred_r",
-        "pixel_r",
-        "ssim",
-    )
-    lines = [RECONSTRUCTION.format(title=title)]
-    keys = ["method", "subject"]
-    lines.append(
-        "| method | from | source | identification | raw | within | centred r | pixel r | SSIM |"
-    )
-    lines.append("|---|---|---|---|---|---|---|---|---|")
-    for (method, subject), own in found.groupby(keys, observed=True, sort=True):
-        for source in SOURCES:
-            of = own[own["source"] == source].set_index("metric")
-            if of.empty:
-                continue
-            cells = [_cell(of.loc[metric]) if metric in of.index else "–" for metric in shown]
-            lines.append(f"| {method} | {subject} | {source} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    names = [f"{release.name}/{release.version}" for release in releases]
+    recipes = [f"unitdb build pipelines/{one.name}.yaml --data DATA" for one in releases]
+    parts = [
+        RECONSTRUCTION.format(
+            builds="\n".join(recipes),
+            releases="".join(f" \\\n    releases/{name}" for name in names),
+        )
+    ]
+    for release in releases:
+        parts += _of(release)
+    return "\n".join(parts)
 
 
-def _cell(row: Any) -> str:
-    if math.isnan(row["low"]):
-        return f"{row['value']:.3f}"
-    return f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+def _of(release: Release) -> Iterator[str]:
+    scores = release.reconstructions().scores
+    names = ["method", "subject", "source", "metric"]
+    scores = scores.astype(dict.fromkeys(names, str)).set_index(names)
+    methods = release.sql("SELECT * FROM reconstruction_method ORDER BY method")
+    yield f"### {release.title}\n"
+    subjects = scores.index.get_level_values("subject")
+    people = sorted(set(subjects) - {"mean"})
+    main = "mean" if "mean" in subjects else people[0]
+    yield _table(scores, main)
+    judged = methods[methods["judge"].notna()]
+    if len(judged):
+        yield JUDGED.format(judge=judged["judge"].iloc[0])
+        yield _judged(scores, main)
+    chosen = methods[methods["unit_choice"].str.split().str[0].isin(_UNITS)]
+    if len(chosen):
+        yield from _sets(scores, methods, chosen, main)
+    if len(people) > 1:
+        yield PEOPLE
+        yield _people(scores, people)
+
+
+def _table(scores: pd.DataFrame, subject: str) -> str:
+    of = scores.xs(subject, level="subject")
+    rows = [
+        [method, source, *(_cell(of, (method, source, metric)) for metric in _SHOWN.values())]
+        for method in of.index.unique("method")
+        for source in SOURCES
+        if (method, source) in of.index.droplevel("metric")
+    ]
+    return markdown_table(f"method | source | {' | '.join(_SHOWN)}", rows)
+
+
+def _judged(scores: pd.DataFrame, subject: str) -> str:
+    of = scores.xs(subject, level="subject")
+    metrics = [f"identification_{place}" for place in _JUDGED]
+    rows: list[list[Any]] = []
+    for method in of.index.unique("method"):
+        if (method, "brain", metrics[0]) not in of.index:
+            continue
+        rows += [
+            [method, source, *(_cell(of, (method, source, metric)) for metric in metrics)]
+            for source in ("brain", "shuffled")
+        ]
+        gains = [_gain(of, (method, "brain", metric)) for metric in metrics]
+        if set(gains) != {"–"}:
+            rows.append([method, "over ridge", *gains])
+    return markdown_table(f"method | source | {' | '.join(_JUDGED)}", rows)
+
+
+def _sets(
+    scores: pd.DataFrame, methods: pd.DataFrame, chosen: pd.DataFrame, subject: str
+) -> Iterator[str]:
+    layers = chosen["layers"].iloc[0]
+    every = methods[(methods["layers"] == layers) & (methods["unit_choice"] == "all")]
+    asked = json.loads(chosen["settings"].iloc[0])["units"]
+    n = next(value for key, value in asked.items() if key in _UNITS and value is not None)
+    yield SETS.format(layers=", ".join(json.loads(layers)), n=n)
+    of = scores.xs(subject, level="subject")
+    rows = [
+        [row.unit_choice, source, *(_cell(of, (row.method, source, m)) for m in _SHOWN.values())]
+        for row in pd.concat([every, chosen]).itertuples()
+        for source in ("brain", "shuffled", "recovery")
+    ]
+    yield markdown_table(f"units | source | {' | '.join(_SHOWN)}", rows)
+
+
+def _people(scores: pd.DataFrame, people: list[str]) -> str:
+    rows: list[list[Any]] = []
+    for subject in people:
+        of = scores.xs(subject, level="subject")
+        for method in of.index.unique("method"):
+            cells = [
+                _cell(of, (method, source, metric))
+                for metric in ("identification", "centred_r")
+                for source in ("brain", "shuffled")
+            ]
+            rows.append(
+                [subject, method, *cells, _gain(of, (method, "brain", "identification_early"))]
+            )
+    header = (
+        "subject | method | identification | shuffled | centred r | shuffled | early, over ridge"
+    )
+    return markdown_table(header, rows)
+
+
+def _cell(scores: pd.DataFrame, key: tuple[str, ...]) -> str:
+    return _number(scores, key, ("value", "low", "high"))
+
+
+def _gain(scores: pd.DataFrame, key: tuple[str, ...]) -> str:
+    return _number(scores, key, ("over_ridge", "over_ridge_low", "over_ridge_high"))
+
+
+def _number(scores: pd.DataFrame, key: tuple[str, ...], columns: tuple[str, ...]) -> str:
+    if key not in scores.index:
+        return "–"
+    value, low, high = (float(scores.loc[key, column]) for column in columns)
+    if math.isnan(value):
+        return "–"
+    return f"{value:.3f}" if math.isnan(low) else f"{value:.3f} ({low:.3f} to {high:.3f})"
