@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 import pytest
 from hypothesis import given, strategies as st
 
+from unitdb.browser import _reads
 from unitdb.browser._search import KEPT, Search, parsed_range
 from unitdb.errors import QueryError, UnknownLayerError
 from unitdb.release import Release
@@ -221,3 +222,21 @@ def test_the_best_units_are_units(tiny_release: Path, where: dict, each: int | N
         found = Search(**where, keep="units", n=n, each=each).units(release).to_pandas()
         assert found["unit_id"].tolist() == best["unit_id"].tolist()[:n]
         assert found["mean_r"].tolist() == best["mean_r"].tolist()[:n]
+
+
+@pytest.mark.parametrize("by", ["mean_r", "min_r", "lead_r"])
+@pytest.mark.parametrize("minimum", [None, 0.1])
+@pytest.mark.parametrize("roi", [(), ("V1",)])
+@pytest.mark.parametrize("each", [1, 2, 5])
+@pytest.mark.parametrize("looked_at", [(1,), (2, 3), (20, 1000)])
+def test_the_best_of_each_channel_are_found_in_few_rows(
+    tiny_release: Path, monkeypatch: pytest.MonkeyPatch, by, minimum, roi, each, looked_at
+) -> None:
+    release = Release(tiny_release)
+    monkeypatch.setattr(_reads, "_LOOKED_AT", looked_at)
+    for n in (1, 3, 6, 50):
+        search = Search(by=by, minimum=minimum, roi=roi, keep="units", n=n, each=each)
+        found, plain = _reads.found(release, search), search.units(release)
+        assert found.to_pandas().equals(plain.to_pandas())
+        if n == 1 and roi:
+            assert (">= " in found.sql) or (" > " in found.sql)  # of few rows

@@ -17,7 +17,7 @@ import streamlit as st
 from unitdb.browser._layerview import LayerView, layer_view
 from unitdb.browser._search import NAMES
 from unitdb.errors import UnknownReleaseError
-from unitdb.query import Counted, chosen_bins
+from unitdb.query import Counted, chosen_bins, narrowed
 from unitdb.release import Release, open_release
 from unitdb.release.catalogue import Catalogue
 
@@ -47,6 +47,8 @@ __all__ = [
 
 _MOST_CHANNELS = 1000
 """That a question names one by one."""
+_LOOKED_AT = (20, 1000)
+"""Rows for each unit that is wanted, the second where the first are of too few channels."""
 _ONE_LAYER = threading.Lock()
 """The largest layer takes some hundred MB while it is binned: one reader at a time."""
 
@@ -142,10 +144,17 @@ def bins(release: Release, search: Search) -> pd.DataFrame:
 def found(release: Release, search: Search) -> UnitSet:
     """Rows of a search, the best first: the same as ``search.units``, for several questions.
 
-    The best channels are looked for once, not again by each question.
+    The best channels are looked for once, not again by each question; the best units of each
+    channel among those above an accuracy that the release has counted, where these are enough.
     """
-    if search.keep != "channels" or search.n > _MOST_CHANNELS:
-        return search.units(release)
+    if search.keep == "channels" and search.n <= _MOST_CHANNELS:
+        return _of_best_channels(release, search)
+    if search.keep == "units" and search.each is not None:
+        return _of_best_units(release, search)
+    return search.units(release)
+
+
+def _of_best_channels(release: Release, search: Search) -> UnitSet:
     every = replace(search, keep="all").units(release, ordered=False)
     best = units(release, every, "best_channels", search.n, search.by)
     if best.empty:
@@ -154,6 +163,23 @@ def found(release: Release, search: Search) -> UnitSet:
     for model, layer_, channel in best[["model", "layer", "channel"]].itertuples(index=False):
         of_layer.setdefault(f"{model}/{layer_}", []).append(int(channel))
     return every.at(channel=of_layer).sort(search.by)
+
+
+def _of_best_units(release: Release, search: Search) -> UnitSet:
+    every = replace(search, keep="all")
+    counted = every.counted(release.tables)
+    if counted is not None:
+        bins_, rows = _chosen(release, every, counted), every.units(release)
+        for many in _LOOKED_AT:
+            some = narrowed(rows, bins_, many * search.n, by=search.by, minimum=every.least)
+            if some is rows:
+                break
+            # So many units that are better than all others are the best of all.
+            best = search.best(some, release)
+            # They are counted as the page asks again, in bins.
+            if units(release, best, "histogram", search.by)["n_units"].sum() == search.n:
+                return best
+    return search.units(release)
 
 
 def refusal(release: Release, search: Search) -> str | None:

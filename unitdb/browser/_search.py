@@ -210,13 +210,13 @@ class Search:
             least = -1.0 if self.minimum is None else _from(self.minimum)
             found = found.reaching(least, subjects=self.people)
         if self.keep != "all":
-            return self._best(found, release)
+            return self.best(found, release)
         if ordered:
             return found.sort(self.by)
         # Sorting leaves out units without an accuracy; so do files that are not sorted.
         return found.where(Condition(self.by, ">=", _LOWEST)) if self.least is None else found
 
-    def _best(self, found: UnitSet, release: Release) -> UnitSet:
+    def best(self, found: UnitSet, release: Release) -> UnitSet:
         """The best units or channels of what is found, a unit by its best row."""
         if self.keep == "channels":
             return found.top_channels(self.n, by=self.by)
