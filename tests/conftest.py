@@ -30,8 +30,8 @@ LONGEST = (
     "small_samples",
     "sample",
     "algonauts92",
+    "consistent",  # and not what waits for the sample, too
     "tutorials",
-    "consistent",
     "memory",
     "fuzz",
     "modulation",
