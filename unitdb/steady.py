@@ -32,6 +32,8 @@ ROUNDING = 1e-4
 The range is that over pictures, which decoding works from. What is farther apart, and by more than
 eight digits of float32 of the unit's size, must vanish in double precision, as rounding does.
 """
+_PASSES = 10
+"""In each of which a module draws that is said to draw from Python's generator."""
 _DIGITS = 8 * torch.finfo(torch.float32).eps
 _FALLS = 1e-3
 """In double precision rounding is 2⁻²⁹ of what it was in float32; of a dependence all stays."""
@@ -164,14 +166,21 @@ def _check_finite(activation: torch.Tensor, *, where: str) -> None:
 
 
 def _check_chance(run: Run, picture: torch.Tensor, network: nn.Module, where: str) -> None:
-    for _ in range(3):  # other threads may draw from Python's, but not each time
+    # Other threads may draw from Python's generator, those of Dask each second: while this module
+    # runs or that. Who draws does so each time.
+    accused = {path for path, _ in network.named_modules()}
+    path = which = ""
+    for _ in range(_PASSES):
         with other_seeds(), watch_draws(network) as draws:
             _rows(run, picture[None], 0)
-        if not draws:
-            return
-        path, which = next((draw for draw in draws if draw[1] != "Python"), draws[0])
-        if which != "Python":
+        own = [draw for draw in draws if draw[1] != "Python"]
+        if own:
+            path, which = own[0]
             break
+        accused &= {path for path, _ in draws}
+        if not accused:
+            return
+        path, which = next(draw for draw in draws if draw[0] in accused)
     module = dict(network.named_modules())[path]
     raise ModelError(
         f"{where}: module {path or type(module).__name__!r} ({type(module).__name__}) draws random "

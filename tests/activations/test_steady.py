@@ -200,6 +200,57 @@ def test_drawing_random_numbers_is_seen_by_the_generator(tmp_path, draws):
         _load_only(tmp_path, step, before)
 
 
+ELSEWHERE = """
+import random
+import threading
+
+from torch import nn
+
+
+class Beside(nn.Module):
+    passes = 0
+
+    def __init__(self, turn):
+        super().__init__()
+        self.turn = turn
+
+    def forward(self, x):
+        Beside.passes += self.turn == 0
+        if Beside.passes % 3 != self.turn:
+            thread = threading.Thread(target=random.random)
+            thread.start()
+            thread.join()
+        return x
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.beside = nn.Sequential(*(Beside(turn) for turn in range(3)))
+
+    def forward(self, x):
+        return self.beside(self.conv(x))
+
+
+def make():
+    return Net()
+"""
+
+
+@pytest.mark.robust(
+    "networks",
+    given="a network whose pictures are made by workers: other threads of theirs draw random "
+    "numbers from Python's generator meanwhile, in each of several passes on a busy machine",
+    before="by chance an error, late in a build: the module that had been running *draws random "
+    "numbers*",
+    now="only a module that draws in each of ten passes is said to draw",
+)
+def test_other_threads_may_draw(tmp_path):
+    model = load_model(write_model(tmp_path, ELSEWHERE, layers={"conv": "conv"}), folder=tmp_path)
+    assert [layer.name for layer in model.layers] == ["conv"]
+
+
 def test_drawing_and_giving_the_state_back(tmp_path):
     with pytest.raises(ModelError, match=r"module 'conv2' .*draws|layer 'conv2'.*asked for again"):
         _load_only(
