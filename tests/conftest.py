@@ -30,7 +30,7 @@ LONGEST = (
     "small_samples",
     "sample",
     "algonauts92",
-    "consistent",  # and not what waits for the sample, too
+    "consistent",  # before the others that wait for the sample
     "tutorials",
     "memory",
     "fuzz",

@@ -33,7 +33,7 @@ The range is that over pictures, which decoding works from. What is farther apar
 eight digits of float32 of the unit's size, must vanish in double precision, as rounding does.
 """
 _PASSES = 10
-"""In each of which a module draws that is said to draw from Python's generator."""
+"""A module is said to draw from Python's generator only if it does so in each of these passes."""
 _DIGITS = 8 * torch.finfo(torch.float32).eps
 _FALLS = 1e-3
 """In double precision rounding is 2⁻²⁹ of what it was in float32; of a dependence all stays."""
@@ -166,8 +166,9 @@ def _check_finite(activation: torch.Tensor, *, where: str) -> None:
 
 
 def _check_chance(run: Run, picture: torch.Tensor, network: nn.Module, where: str) -> None:
-    # Other threads may draw from Python's generator, those of Dask each second: while this module
-    # runs or that. Who draws does so each time.
+    # Other threads may draw from Python's generator meanwhile; those of Dask do so each second. A
+    # module that draws itself does so in each pass; of others that holds by chance alone, where one
+    # module takes most of a pass of seconds.
     accused = {path for path, _ in network.named_modules()}
     path = which = ""
     for _ in range(_PASSES):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -28,14 +28,15 @@ result of knowing the category alone. *Projection* is the ceiling of linear deco
 """
 
 JUDGED = """Identification by features of the judge, {judge}: never the network that is inverted.
-Below each rate is how much it exceeds that of ridge on the same pictures, with the paired interval.
+Rows *over ridge*: how much the brain's rate exceeds that of ridge on the same pictures, with the
+paired interval.
 """
 
 PEOPLE = """Each person alone:
 """
 
-SETS = """Do brain-like units help? All units of {layers}, and {n} units of each of these: those
-that are decoded best or worst within the training pictures, or drawn at random.
+SETS = """Do brain-like units help? All units of {layers}, and {n} units of each layer: those
+decoded best or worst within the training pictures, or drawn at random.
 """
 
 _SHOWN = {
@@ -46,6 +47,7 @@ _SHOWN = {
     "pixel r": "pixel_r",
     "SSIM": "ssim",
 }
+_PICTURES = "pictures"
 _JUDGED = ("early", "middle", "late", "last")
 _UNITS = ("top", "bottom", "random")
 
@@ -68,18 +70,19 @@ def reconstruction(*releases: Release) -> str:
 def _of(release: Release) -> Iterator[str]:
     scores = release.reconstructions().scores
     names = ["method", "subject", "source", "metric"]
-    scores = scores.astype(dict.fromkeys(names, str)).set_index(names)
+    scores = scores.astype(dict.fromkeys(names, str)).set_index(names, verify_integrity=True)
     methods = release.sql("SELECT * FROM reconstruction_method ORDER BY method")
     yield f"### {release.title}\n"
     subjects = scores.index.get_level_values("subject")
     people = sorted(set(subjects) - {"mean"})
     main = "mean" if "mean" in subjects else people[0]
-    yield _table(scores, main)
+    chosen = methods[methods["unit_choice"].str.split().str[0].isin(_UNITS)]
+    made = scores.xs(main, level="subject").index.unique("method")
+    yield _table(scores, main, [one for one in made if one not in set(chosen["method"])], "method")
     judged = methods[methods["judge"].notna()]
     if len(judged):
         yield JUDGED.format(judge=judged["judge"].iloc[0])
         yield _judged(scores, main)
-    chosen = methods[methods["unit_choice"].str.split().str[0].isin(_UNITS)]
     if len(chosen):
         yield from _sets(scores, methods, chosen, main)
     if len(people) > 1:
@@ -87,15 +90,20 @@ def _of(release: Release) -> Iterator[str]:
         yield _people(scores, people)
 
 
-def _table(scores: pd.DataFrame, subject: str) -> str:
+def _table(scores: pd.DataFrame, subject: str, methods: Sequence[str], called: str) -> str:
     of = scores.xs(subject, level="subject")
     rows = [
-        [method, source, *(_cell(of, (method, source, metric)) for metric in _SHOWN.values())]
-        for method in of.index.unique("method")
+        [method, source, *_cells(of, method, source)]
+        for method in methods
         for source in SOURCES
         if (method, source) in of.index.droplevel("metric")
     ]
-    return markdown_table(f"method | source | {' | '.join(_SHOWN)}", rows)
+    return markdown_table(f"{called} | source | {_PICTURES} | {' | '.join(_SHOWN)}", rows)
+
+
+def _cells(of: pd.DataFrame, method: str, source: str) -> list[str]:
+    n = max(of.loc[(method, source), "n_images"])
+    return [str(n), *(_cell(of, (method, source, metric)) for metric in _SHOWN.values())]
 
 
 def _judged(scores: pd.DataFrame, subject: str) -> str:
@@ -119,17 +127,11 @@ def _sets(
     scores: pd.DataFrame, methods: pd.DataFrame, chosen: pd.DataFrame, subject: str
 ) -> Iterator[str]:
     layers = chosen["layers"].iloc[0]
-    every = methods[(methods["layers"] == layers) & (methods["unit_choice"] == "all")]
+    alike = (methods["layers"] == layers) & (methods["kind"] == "inversion")
     asked = json.loads(chosen["settings"].iloc[0])["units"]
     n = next(value for key, value in asked.items() if key in _UNITS and value is not None)
     yield SETS.format(layers=", ".join(json.loads(layers)), n=n)
-    of = scores.xs(subject, level="subject")
-    rows = [
-        [row.unit_choice, source, *(_cell(of, (row.method, source, m)) for m in _SHOWN.values())]
-        for row in pd.concat([every, chosen]).itertuples()
-        for source in ("brain", "shuffled", "recovery")
-    ]
-    yield markdown_table(f"units | source | {' | '.join(_SHOWN)}", rows)
+    yield _table(scores, subject, methods.loc[alike, "method"].tolist(), "units")
 
 
 def _people(scores: pd.DataFrame, people: list[str]) -> str:

@@ -244,7 +244,7 @@ def make():
     "numbers from Python's generator meanwhile, in each of several passes on a busy machine",
     before="by chance an error, late in a build: the module that had been running *draws random "
     "numbers*",
-    now="only a module that draws in each of ten passes is said to draw",
+    now="a module is said to draw from Python's generator if it does so in each of ten passes",
 )
 def test_other_threads_may_draw(tmp_path):
     model = load_model(write_model(tmp_path, ELSEWHERE, layers={"conv": "conv"}), folder=tmp_path)

@@ -224,19 +224,35 @@ def test_the_best_units_are_units(tiny_release: Path, where: dict, each: int | N
         assert found["mean_r"].tolist() == best["mean_r"].tolist()[:n]
 
 
+MORE = [
+    {},
+    {"minimum": 0.1},
+    {"roi": ("V1",)},
+    {"roi": ("V1", "V4"), "dataset": ("sim-a",)},
+    {"preferred": True},
+    {"significant": True},
+    {"subject": ("S1", "S2")},
+    {"people": 2, "minimum": 0.0},
+]
+
+
 @pytest.mark.parametrize("by", ["mean_r", "min_r", "lead_r"])
-@pytest.mark.parametrize("minimum", [None, 0.1])
-@pytest.mark.parametrize("roi", [(), ("V1",)])
-@pytest.mark.parametrize("each", [1, 2, 5])
-@pytest.mark.parametrize("looked_at", [(1,), (2, 3), (20, 1000)])
-def test_the_best_of_each_channel_are_found_in_few_rows(
-    tiny_release: Path, monkeypatch: pytest.MonkeyPatch, by, minimum, roi, each, looked_at
+@pytest.mark.parametrize("more", MORE, ids=str)
+@pytest.mark.parametrize("kept", [{"each": 1}, {"each": 2}, {"each": 5}, {}], ids=str)
+def test_what_a_page_asks_for_in_few_rows_is_the_same(
+    tiny_release: Path, monkeypatch: pytest.MonkeyPatch, by, more, kept
 ) -> None:
     release = Release(tiny_release)
-    monkeypatch.setattr(_reads, "_LOOKED_AT", looked_at)
-    for n in (1, 3, 6, 50):
-        search = Search(by=by, minimum=minimum, roi=roi, keep="units", n=n, each=each)
+    if by == "lead_r" and ("subject" in more or "people" in more):
+        by = "max_r"
+    for n, looked_at, most in ((1, (1,), 9), (3, (1, 2), 9), (6, (20, 1000), 9), (50, (2,), 9)):
+        monkeypatch.setattr(_reads, "_LOOKED_AT", looked_at)
+        monkeypatch.setattr(_reads, "_MOST_CHANNELS", most)
+        keep = "units" if kept else "channels"
+        search = Search(by=by, keep=keep, n=n, **more, **kept)
         found, plain = _reads.found(release, search), search.units(release)
         assert found.to_pandas().equals(plain.to_pandas())
-        if n == 1 and roi:
-            assert (">= " in found.sql) or (" > " in found.sql)  # of few rows
+        if keep == "channels":
+            assert (found.sql != plain.sql) == (n <= most)
+        elif n == 1 and by == "mean_r" and more in ({}, {"roi": ("V1",)}):
+            assert found.sql != plain.sql

@@ -128,10 +128,14 @@ def test_the_best_channels_have_their_numbers(units: UnitSet, rows: pd.DataFrame
 def test_channels_of_named_layers(units: UnitSet) -> None:
     found = units.at(channel={"net/whole": 2, "net/fc": [0, 3]})
     assert chosen(found) == {("whole", 2), ("fc", 0), ("fc", 3)}
-    assert found.code().endswith(".at(channel={'net/whole': 2, 'net/fc': [0, 3]})\n")
+    assert found.code().endswith(".at(channel={'net/whole': [2], 'net/fc': [0, 3]})\n")
     with pytest.raises(UnknownLayerError, match="net/whole"):
         units.at(channel={"net/whol": 2})
-    with pytest.raises(QueryError, match="at least one channel"):
-        units.at(channel={})
+    for none in ({}, {"net/fc": []}, []):
+        with pytest.raises(QueryError, match="at least one channel"):
+            units.at(channel=none)
+    for pair in ([(0, 3)], {"net/fc": [[0, 3]]}):
+        with pytest.raises(QueryError, match="is not a number from 0"):
+            units.at(channel=pair)  # type: ignore[arg-type]
     with pytest.raises(QueryError, match="channel='3'"):
         units.at(channel={"net/whole": ["3"]})

@@ -46,9 +46,9 @@ __all__ = [
 ]
 
 _MOST_CHANNELS = 1000
-"""That a question names one by one."""
+"""More channels than these are not named one by one."""
 _LOOKED_AT = (20, 1000)
-"""Rows for each unit that is wanted, the second where the first are of too few channels."""
+"""Rows looked at for each unit that is wanted; the second number where the first gives too few."""
 _ONE_LAYER = threading.Lock()
 """The largest layer takes some hundred MB while it is binned: one reader at a time."""
 
@@ -174,7 +174,7 @@ def _of_best_units(release: Release, search: Search) -> UnitSet:
             some = narrowed(rows, bins_, many * search.n, by=search.by, minimum=every.least)
             if some is rows:
                 break
-            # So many units that are better than all others are the best of all.
+            # If so many are found here, no other unit is better.
             best = search.best(some, release)
             # They are counted as the page asks again, in bins.
             if units(release, best, "histogram", search.by)["n_units"].sum() == search.n:

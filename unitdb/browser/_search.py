@@ -34,7 +34,7 @@ KEPT = {"all": "all of them", "units": "the best units", "channels": "the best c
 """What is kept of what is found."""
 MOST = {"several subjects": 8_000_000, "a subject's places": 7_000_000, "units": 30_000_000}
 """Rows that may be looked through, of ``accuracy`` for several subjects and of ``unit_summary``
-otherwise: as many as take two cores most of a second."""
+otherwise: as many as take two cores a second or two."""
 _COUNT = re.compile(r"[1-9][0-9]{0,5}")
 _SIGNIFICANT = Condition("q", "<=", 0.05)
 _LOWEST = -2

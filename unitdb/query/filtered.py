@@ -174,16 +174,18 @@ class FilteredSelection(MaskedSelection):
         """
         relation = self._relation
         self._check_axes()
-        arguments = {"channel": channel, "rows": rows, "columns": columns}
         if channel is not None:
             if isinstance(channel, Mapping):
-                relation = in_channels_of(relation, self.source, _by_layer(self.source, channel))
+                named = {name: _channels(asked) for name, asked in channel.items()}
+                relation = in_channels_of(relation, self.source, _by_layer(self.source, named))
+                channel = named
             else:
                 relation = in_channels(relation, self.source, _channels(channel))
         if rows is not None:
             relation = in_rows(relation, self.source, *checked_range("rows", rows))
         if columns is not None:
             relation = in_columns(relation, self.source, *checked_range("columns", columns))
+        arguments = {"channel": channel, "rows": rows, "columns": columns}
         given = {name: value for name, value in arguments.items() if value is not None}
         code = ", ".join(f"{name}={value!r}" for name, value in given.items())
         steps = [f"{name} {value}" for name, value in given.items()]
@@ -306,14 +308,15 @@ def _implied(conditions: Sequence[Condition]) -> list[Condition]:
 
 def _channels(asked: int | Sequence[int]) -> list[int]:
     channels = list(asked) if isinstance(asked, Sequence) else [asked]
+    if not channels:
+        raise QueryError("at(channel=[]) takes at least one channel")
     for one in channels:
-        checked_range("channel", one)
+        if type(one) is not int or one < 0:
+            raise QueryError(f"channel={one!r} is not a number from 0")
     return channels
 
 
-def _by_layer(
-    source: Source, asked: Mapping[str, int | Sequence[int]]
-) -> list[tuple[str, str, int]]:
+def _by_layer(source: Source, asked: Mapping[str, Sequence[int]]) -> list[tuple[str, str, int]]:
     """Model, layer and channel of each channel of named layers."""
     known = {layer.name: layer for layer in source.layers()}
     for name in asked:
@@ -322,7 +325,7 @@ def _by_layer(
     found = [
         (known[name].model, known[name].layer, channel)
         for name, channels in asked.items()
-        for channel in _channels(channels)
+        for channel in channels
     ]
     if not found:
         raise QueryError("at(channel={}) takes at least one channel of a layer")

@@ -30,11 +30,11 @@ class UnitSet(FilteredSelection):
     """Rows of ``unit_summary``: units with their accuracies over subjects, chosen but not yet read.
 
     A row is a unit decoded from an ROI; so the same unit occurs once for each dataset, condition
-    and ROI. Each method gives a new selection; data are read by ``to_pandas``, ``to_arrow``,
-    ``to_batches``, ``to_csv``, ``page``, ``count``, ``facets``, ``by_layer``, ``by_channel``,
-    ``histogram`` and ``len``. Rows have the columns of ``unit_summary`` and ``unit_id``
-    (``model/layer/unit``), are sorted by the primary key, or after :meth:`top` and :meth:`sort` by
-    their column.
+    and ROI. Each other method gives a new selection; data are read by ``to_pandas``,
+    ``to_arrow``, ``to_batches``, ``to_csv``, ``page``, ``count``, ``facets``, ``by_layer``,
+    ``by_channel``, ``best_channels``, ``histogram`` and ``len``. Rows have the
+    columns of ``unit_summary`` and ``unit_id`` (``model/layer/unit``), are sorted by the primary
+    key, or after :meth:`top` and :meth:`sort` by their column.
 
     Parameters
     ----------
@@ -218,8 +218,9 @@ UnknownRoiError, UnknownSubjectError
         Returns
         -------
         pandas.DataFrame
-            ``model``, ``layer``, ``channel``, ``n_rows``, ``mean`` of the column over these, and
-            ``drawn``, which channels are ranked by (NULL of lone units).
+            ``model``, ``layer``, ``channel``, ``n_rows``, ``mean`` of the column over these rows,
+            and ``drawn``, the value that ranks them; NULL where no two units of a channel are
+            known.
 
         Raises
         ------

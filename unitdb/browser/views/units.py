@@ -48,7 +48,7 @@ def show(release: Release) -> None:
         st.info(why)
         return
     units = search.units(release)
-    rows = _reads.found(release, search)
+    rows = _reads.found(release, search)  # the same rows: units are told and downloaded
     bins = _reads.bins(release, search)
     found = _counts(search, rows, bins, release)
     total = int(found["roi"].sum())
