@@ -78,7 +78,7 @@ def test_places_equal_a_loop(release: Release, reference, channel, rows, columns
 
 def test_places_are_checked(release: Release) -> None:
     for bad in ({"channel": -1}, {"channel": ["a"]}, {"rows": (2, 1)}, {"columns": 0.5}):
-        with pytest.raises(QueryError, match="is not a number from 0, or a pair"):
+        with pytest.raises(QueryError, match="is not a number from 0"):
             release.units().at(**bad)
 
 
