@@ -21,8 +21,9 @@ Printed, not typed:
 python docs/results.py reconstruction{releases}
 ```
 
-Means over pictures, with 95 % intervals over these. *Identification* is by correlation less the
-mean training picture, *raw* with it, *within* among pictures of the same category.
+Methods of a recipe without rows here were not built. Means over pictures, with 95 % intervals
+over these. *Identification* is by correlation less the mean training picture, *raw* with it,
+*within* among pictures of the same category.
 [How to read these rows](reconstruction.md): compare a brain with *shuffled*. *Class-mean* is the
 result of knowing the category alone. *Projection* is the ceiling of linear decoding.
 """
@@ -47,7 +48,6 @@ _SHOWN = {
     "pixel r": "pixel_r",
     "SSIM": "ssim",
 }
-_PICTURES = "pictures"
 _JUDGED = ("early", "middle", "late", "last")
 _UNITS = ("top", "bottom", "random")
 
@@ -98,7 +98,7 @@ def _table(scores: pd.DataFrame, subject: str, methods: Sequence[str], called: s
         for source in SOURCES
         if (method, source) in of.index.droplevel("metric")
     ]
-    return markdown_table(f"{called} | source | {_PICTURES} | {' | '.join(_SHOWN)}", rows)
+    return markdown_table(f"{called} | source | pictures | {' | '.join(_SHOWN)}", rows)
 
 
 def _cells(of: pd.DataFrame, method: str, source: str) -> list[str]:
