@@ -111,7 +111,7 @@ def _judged(scores: pd.DataFrame, subject: str) -> str:
     metrics = [f"identification_{place}" for place in _JUDGED]
     rows: list[list[Any]] = []
     for method in of.index.unique("method"):
-        if (method, "brain", metrics[0]) not in of.index:
+        if not any((method, "brain", metric) in of.index for metric in metrics):
             continue
         rows += [
             [method, source, *(_cell(of, (method, source, metric)) for metric in metrics)]

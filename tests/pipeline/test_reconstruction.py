@@ -6,6 +6,8 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
 from base64 import b64encode
 from pathlib import Path
 
@@ -312,3 +314,27 @@ def test_units_are_not_chosen_by_the_pictures_that_are_reconstructed(release, tm
     recipe = lay_out_lab(tmp_path, f"\n  - {{name: wrong, {asked}}}\n")
     with pytest.raises(RecipeError, match=r"8 of the pictures .* circular"):
         run(recipe)
+
+
+def test_results_are_printed_as_the_release_has_them(release):
+    command = [sys.executable, PIPELINES.parent / "docs" / "results.py", "reconstruction"]
+    printed = subprocess.run(
+        [*command, release.path], capture_output=True, text=True, check=True
+    ).stdout
+    found = [[one.strip() for one in line.split("|")[1:-1]] for line in printed.splitlines()]
+    scores = release.reconstructions(subject="mean").scores
+    checked = 0
+    for row in scores[scores["metric"] == "identification"].itertuples():
+        value = f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
+        assert [row.method, row.source, str(row.n_images), value] in [one[:4] for one in found]
+        checked += 1
+    assert checked > 10
+    late = scores[(scores["metric"] == "identification_late") & (scores["source"] == "brain")]
+    gained = late[late["over_ridge"].notna()]
+    assert gained["method"].tolist() == ["inverted", "inverted-conv"]
+    for row in late.itertuples():  # of this judge there is neither early nor middle
+        value = f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
+        assert [row.method, "brain", "–", "–", value] in [one[:5] for one in found]
+    for row in gained.itertuples():
+        value = f"{row.over_ridge:.3f} ({row.over_ridge_low:.3f} to {row.over_ridge_high:.3f})"
+        assert [row.method, "over ridge", "–", "–", value] in [one[:5] for one in found]

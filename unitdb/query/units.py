@@ -210,10 +210,8 @@ UnknownRoiError, UnknownSubjectError
 
         Parameters
         ----------
-        n : int
-            How many channels at the most.
-        by : str
-            A numeric column of ``unit_summary``.
+        n, by
+            As of :meth:`top_channels`.
 
         Returns
         -------

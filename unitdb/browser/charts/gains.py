@@ -44,8 +44,7 @@ def by_level(rows: pd.DataFrame) -> Any:
     lines = base.mark_line().encode(
         strokeDash=alt.StrokeDash("of:N", sort=kinds, legend=dashes("Of"))
     )
-    points = base.mark_point(filled=True, size=45, opacity=1).encode(detail="of:N")
-    chart = alt.layer(lines, points)
+    chart = alt.layer(lines, base.mark_point(filled=True, size=45, opacity=1))
     described = "Pattern correlation with what was shown and with its original, by level"
     return finished(chart.properties(height=340), description=described)
 
