@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["Key", "Making", "makings"]
 
 Rows = NDArray[np.intp]
-Key = tuple[int, Literal["brain", "recovery", "projection"], int]
+Source = Literal["brain", "recovery", "projection"]
+Key = tuple[int, Source, int]
 """Person, source and control."""
 _TILE = 4  # pictures: what a kill loses
 _PIXELS = "pixels"
@@ -102,10 +103,14 @@ class Making:
         """Row of each stimulus, of features and of pictures."""
         return {name: row for row, name in enumerate(self.decoded.activations.stimulus_ids)}
 
-    def chosen(self, person: Person, *, control: bool = False) -> tuple[str, ...]:
-        """Pictures that are made, evenly spaced by their ids."""
-        names = person.pictures
-        for n in (self.spec.images, self.spec.control_images if control else None):
+    def chosen(self, person: Person, source: Source = "brain", control: int = 0) -> tuple[str, ...]:
+        """Pictures of a source that are made, evenly spaced by their ids."""
+        names, some = person.pictures, None
+        if control:
+            some = self.spec.control_images
+        elif source != "brain":
+            some = self.spec.ceiling_images
+        for n in (self.spec.images, some):
             if n is not None and n < len(names):
                 places = np.unique(np.round(np.linspace(0, len(names) - 1, n)).astype(int))
                 names = tuple(names[place] for place in places)
@@ -258,7 +263,7 @@ class Making:
             (place, source, control): TargetStep(
                 name=self.called(self.people[place]),
                 person=self.person_path(place),
-                pictures=self.rows_of(self.chosen(self.people[place], control=control > 0)),
+                pictures=self.rows_of(self.chosen(self.people[place], source, control)),
                 layers=self.features,
                 wanted=self.wanted,
                 constant=not isinstance(spec, InversionSpec),
@@ -291,7 +296,7 @@ class Making:
         from unitdb.reconstruction import PictureStep
 
         target, spec = self.target_steps[key], self.spec
-        names = self.chosen(self.people[key[0]], control=key[2] > 0)
+        names = self.chosen(self.people[key[0]], *key[1:])
         used, ends, start = self.methods[method], list[tuple[int, int]](), 0
         for layer in self.features:
             if layer.name in used:
@@ -363,7 +368,7 @@ class Making:
                         sources={
                             ("shuffled" if control else source, control): (
                                 self.picture_steps(method, (place, source, control)),
-                                _places(self.chosen(person, control=control > 0), names),
+                                _places(self.chosen(person, source, control), names),
                             )
                             for _, source, control in own
                         },

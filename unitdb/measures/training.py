@@ -36,7 +36,7 @@ def gathered(each: Making, spec: EndToEndSpec, key: Key) -> GatherStep:
 
     return GatherStep(
         person=each.person_path(key[0]),
-        pictures=each.rows_of(each.chosen(each.people[key[0]], control=key[2] > 0)),
+        pictures=each.rows_of(each.chosen(each.people[key[0]], *key[1:])),
         parts=tuple(
             tuple(_trainings(each, spec, method, key))
             for method in spec.methods()
@@ -53,7 +53,7 @@ def _trainings(each: Making, spec: EndToEndSpec, method: str, key: Key) -> Itera
 
     place, source, control = key
     person, seed = each.people[place], each.decoded.job.recipe.seed
-    chosen = each.chosen(person, control=control > 0)
+    chosen = each.chosen(person, control=control)
     for fold, (_, test) in enumerate(person.splits):
         names = sorted(set(person.targets[test].tolist()).intersection(chosen))
         if not names:

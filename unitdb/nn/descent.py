@@ -1,4 +1,4 @@
-"""Optimisers that make a loss small, one picture at a time."""
+"""Optimisers that make losses small, each of a picture."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _HISTORY = 10  # as scipy's L-BFGS-B
 
 
 def descend(
-    painting: Painting,
-    loss_of: Callable[[torch.Tensor], torch.Tensor],
+    paintings: Sequence[Painting],
+    losses_of: Callable[[list[torch.Tensor]], torch.Tensor],
     *,
     optimiser: Optimiser,
     steps: int,
     lr: float,
-    where: str,
-    least: float = 0.0,
-) -> list[float]:
-    """Change a painting's parameters, step by step.
+    names: Sequence[str],
+    least: Sequence[float],
+) -> list[list[float]]:
+    """Change the parameters of paintings, step by step, each as if it were alone.
 
     ``"adam"``: rates fall as a cosine from lr to 5 % of it. ``"lbfgs"``: torch's, history 10, line
     search by the strong Wolfe conditions, an iteration a step. ``"sgd"``: momentum .9, rates fall
@@ -37,67 +37,74 @@ def descend(
 
     Parameters
     ----------
-    painting : Painting
-    loss_of : callable
-        Picture (1, channels, height, width) → loss.
+    paintings : sequence of Painting
+        One alone for L-BFGS, whose line search is of one loss.
+    losses_of : callable
+        A picture (1, channels, height, width) of each → its loss, a tensor of shape (n_paintings,).
     optimiser, steps, lr
         Kind of descent, its steps and its learning rate.
-    where : str
-        The image, for messages.
-    least : float
-        What a loss cannot be below: there nothing needs to move.
+    names : sequence of str
+        The images, for messages.
+    least : sequence of float
+        What the loss of each cannot be below: there nothing needs to move.
 
     Returns
     -------
-    list of float
-        Loss before each step, and after the last.
+    list of list of float
+        Of each painting the loss before each step, and after the last.
 
     Raises
     ------
     InversionError
-        The loss is not finite, or never below the first.
+        A loss is not finite, or never below the first.
     ModelError
-        The loss does not depend on the parameters, at the start or at all.
+        A loss does not depend on the parameters, at the start or at all.
     """
-    parameters = list(painting.parameters())
-    engine = _engine(optimiser, parameters, lr)
-    losses: list[float] = []
-    moves = False
+    parameters = [list(painting.parameters()) for painting in paintings]
+    every = [parameter for own in parameters for parameter in own]
+    engine = _engine(optimiser, every, lr)
+    losses: list[list[float]] = []
 
     def backward() -> float:
-        nonlocal moves
-        loss = loss_of(painting())
-        if not bool(loss.isfinite()):
-            raise InversionError(
-                f"{where}: the loss is {loss.item()} at step {len(losses) + 1}; a smaller lr than "
-                f"{lr:g} may help"
-            )
-        gradients = gradients_of(loss, parameters, where)
-        if not moves:
-            _check_moves(float(loss.detach()) > least, gradients, where)
-            moves = True
-        if optimiser == "sgd":
-            gradients = [_of_mean_size_1(gradient) for gradient in gradients]
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-        return float(loss.detach())
+        found = losses_of([painting() for painting in paintings])
+        values = found.tolist()
+        for value, where in zip(values, names, strict=True):
+            if not math.isfinite(value):
+                raise InversionError(
+                    f"{where}: the loss is {value} at step {len(losses) + 1}; a smaller lr than "
+                    f"{lr:g} may help"
+                )
+        gradients = iter(gradients_of(found.sum(), every, names[0]))
+        for own, value, where, lowest in zip(parameters, values, names, least, strict=True):
+            of_one = [next(gradients) for _ in own]
+            if not losses:
+                _check_moves(value > lowest, of_one, where)
+            for parameter, gradient in zip(own, of_one, strict=True):
+                parameter.grad = _of_mean_size_1(gradient) if optimiser == "sgd" else gradient
+        losses.append(values)
+        return float(sum(values))
 
     for step in range(steps):
         if optimiser == "lbfgs":
-            losses.append(float(engine.step(backward)))
+            before = len(losses)
+            engine.step(backward)
+            del losses[before + 1 :]  # of its line search
         else:
             _set_rate(engine, optimiser, lr, step, steps)
-            losses.append(backward())
+            backward()
             engine.step()
-        painting.after_step()
+        for painting in paintings:
+            painting.after_step()
     with torch.no_grad():
-        losses.append(float(loss_of(painting())))
-    if losses[0] > least and not min(losses[1:]) < losses[0]:
-        raise InversionError(
-            f"{where}: the loss did not fall: {losses[0]:.4g} at the start, {losses[-1]:.4g} after "
-            f"{steps} steps of {optimiser} with lr {lr:g}"
-        )
-    return losses
+        losses.append(losses_of([painting() for painting in paintings]).tolist())
+    of_each = [list(own) for own in zip(*losses, strict=True)]
+    for own, where, lowest in zip(of_each, names, least, strict=True):
+        if own[0] > lowest and not min(own[1:]) < own[0]:
+            raise InversionError(
+                f"{where}: the loss did not fall: {own[0]:.4g} at the start, {own[-1]:.4g} after "
+                f"{steps} steps of {optimiser} with lr {lr:g}"
+            )
+    return of_each
 
 
 def _engine(

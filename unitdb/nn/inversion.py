@@ -76,6 +76,7 @@ def invert(
     preset: Literal["shen2019"] | None = None,
     layers: Mapping[str, str] | None = None,
     resolution: Resolution = "exact",
+    batch: int = 1,
     workers: int = 1,
     progress: bool = False,
 ) -> Inversion:
@@ -146,6 +147,11 @@ def invert(
         pixels without sigmoid, from ImageNet's mean colour. Theirs is scipy's L-BFGS-B.
     layers, resolution
         As in :class:`SelectedActivations`.
+    batch : int
+        Pictures of a pyramid or of pixels that are sought together, by Adam or SGD, counted from
+        the first; the network's batch normalisation is then folded into its convolutions. That
+        is quicker, and the last bits are others, which many steps make more of: a picture then
+        depends on how many are sought with it too.
     workers : int
         Threads that share the images; each takes a copy of the network.
     progress : bool
@@ -207,14 +213,19 @@ def invert(
         transform=transform,
         preset=preset,
     )
-    if workers < 1:
-        raise ActivationsError(f"workers={workers}; at least 1")
+    if workers < 1 or batch < 1:
+        raise ActivationsError(f"workers={workers}, batch={batch}; at least 1")
+    if batch > 1 and (how.optimiser == "lbfgs" or how.prior not in ("pyramid", "pixels")):
+        raise ActivationsError(
+            f"batch={batch} goes with prior='pyramid' or 'pixels' and Adam or SGD; others seek "
+            "pictures one by one"
+        )
     networks = [model, prior.module] if isinstance(prior, Generator) else [model]
     with modes_kept(nn.ModuleList(networks)), one_thread(), torch.enable_grad():
         for network in networks:
             network.eval()
         selected = SelectedActivations(model, units, layers=layers, resolution=resolution).eval()
-        maker = Maker(selected, how, transform)
+        maker = Maker(selected, how, transform, together=batch)
         t, names = _targets(targets, selected, image_ids)
         w = _weights(weights, t)
         scales = error_scales(selected, t, w, kind=how.loss, names=names)
@@ -233,7 +244,7 @@ def invert(
         loss=np.array([losses for _, losses, _ in found], dtype=np.float32),
         activations=np.stack([activations for _, _, activations in found]),
         unit_ids=selected.unit_ids,
-        settings=stated(how, transform, selected),
+        settings=stated(how, transform, selected) | ({"batch": batch} if batch > 1 else {}),
     )
 
 

@@ -1,6 +1,7 @@
 """Columns for the chosen units of a layer, taken from its activation."""
 
 # No `from __future__ import annotations`: TorchScript reads annotations, but not text.
+import math
 import warnings
 from typing import Any, Literal, TypeAlias
 
@@ -36,6 +37,7 @@ class Pick(nn.Module):
         self.register_buffer("index", torch.from_numpy(layer.units.copy()))
         self.layer = layer.layer
         self.shape = list(layer.shape)
+        self.takes_all = len(layer.units) == math.prod(layer.shape)  # they are ascending
         # Axes of the map and of channels; none where the layer has no map.
         self.chw = [axes.index(letter) for letter in "CHW"] if (axes := _map_axes(layer)) else []
         self.nearest = resolution == "nearest"
@@ -51,6 +53,9 @@ class Pick(nn.Module):
             n_units *= length
         if shape != self.shape:
             index = self._nearest(index, shape)
+        elif self.takes_all:
+            # A copy, since the network may go on in place; cheaper than to pick.
+            return activation.reshape(activation.shape[0], n_units).clone()
         return activation.reshape(activation.shape[0], n_units).index_select(1, index)
 
     def _load_from_state_dict(

@@ -1,4 +1,4 @@
-"""One picture after the other, painted and looked at by the network; shared by threads."""
+"""Pictures, painted and looked at by the network, alone or some together; shared by threads."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from queue import SimpleQueue
 from typing import Any, Literal, TypeAlias
 
@@ -15,9 +16,11 @@ import numpy as np
 import PIL.Image
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from unitdb.errors import ActivationsError, ModelError
 from unitdb.nn.descent import Optimiser, descend, gradients_of
+from unitdb.nn.folding import folded
 from unitdb.nn.generator import Generator
 from unitdb.nn.modes import device_of
 from unitdb.nn.objective import LossKind, roughness
@@ -43,6 +46,8 @@ RATES = {"pyramid": 0.05, "pixels": 0.1, "dip": 0.003, "generator": 0.05}
 _DRAWS = 4  # of a deep image prior: the first, and three more
 _STUCK = 0.9  # loss above which a deep image prior is drawn again (Otsuka et al. 2025)
 _OTHER_NETWORK = 0.02
+
+_Made = tuple[NDArray[np.uint8], list[float], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,16 +96,27 @@ class Sought:
 
 
 class Maker:
-    """Makes one picture after the other, with a network of its own."""
+    """Makes pictures with a network of its own, so many together.
+
+    Several together take the network with its normalisation folded into convolutions; one alone
+    takes it as it is.
+    """
 
     def __init__(
         self,
         selected: SelectedActivations,
         how: How,
         transform: Look,
+        together: int = 1,
     ) -> None:
         self._selected, self._how, self._transform = selected, how, transform
         self._device = device_of(selected)
+        self.together = together
+        self._sought_by: nn.Module = selected if together == 1 else self._folded()
+
+    def _folded(self) -> nn.Module:
+        grey = torch.full((1, 3, self._how.size, self._how.size), 127.0, device=self._device)
+        return folded(self._selected, looked(self._transform, grey))
 
     def copied(self) -> Maker:
         """The same with copies of the networks, for another thread."""
@@ -109,7 +125,8 @@ class Maker:
             prior = copy.copy(how.prior)
             prior.module = copy.deepcopy(prior.module)
             how = replace(how, prior=prior)
-        return Maker(copy.deepcopy(self._selected), how, copy.deepcopy(self._transform))
+        own = copy.deepcopy(self._selected), how, copy.deepcopy(self._transform)
+        return Maker(*own, self.together)
 
     def check(self, known: tuple[Any, Any] | None) -> None:
         """See that activations are functions of pictures, and those that are known."""
@@ -139,44 +156,60 @@ class Maker:
                     "from the network's: they are of other weights, or of another preprocessing"
                 )
 
-    def make(self, sought: Sought) -> tuple[NDArray[np.uint8], list[float], NDArray[np.float32]]:
-        """Give picture, losses and activations of one image."""
-        how, name, where = self._how, sought.name, f"image {sought.name}"
-        draws = _DRAWS if how.prior == "dip" else 1
-        best: tuple[list[float], torch.Tensor] | None = None
-        for draw in range(draws):
-            rng = rng_of(how.seed, name, draw)
-            painting = self._painting(rng, sought.spread)
+    def make(self, group: Sequence[Sought]) -> list[_Made]:
+        """Give picture, losses and activations of each image."""
+        best = self._found(group, 0)
+        if self._how.prior == "dip":  # its images come one by one
+            for draw in range(1, _DRAWS):
+                if best[0][0][-1] <= _STUCK:
+                    break
+                best = min(best, self._found(group, draw), key=lambda found: found[0][0][-1])
+        made = []
+        for losses, pixels in best:
+            with torch.inference_mode():
+                found = self._activations(pixels[None].float())[0].to("cpu", torch.float32)
+            image = pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().cpu().numpy()
+            made.append((image, losses, found.numpy()))
+        return made
 
-            def loss_of(image: torch.Tensor, rng: torch.Generator = rng) -> torch.Tensor:
-                total = sought.loss(self._activations(image, rng)[0])
-                return total + how.tv * roughness(image) if how.tv else total
+    def _found(self, group: Sequence[Sought], draw: int) -> list[tuple[list[float], torch.Tensor]]:
+        """Losses and pixels of each image, of a draw."""
+        how = self._how
+        rngs = [rng_of(how.seed, sought.name, draw) for sought in group]
+        paintings = [
+            self._painting(rng, sought.spread) for rng, sought in zip(rngs, group, strict=True)
+        ]
 
-            losses = descend(
-                painting,
-                loss_of,
-                optimiser=how.optimiser,
-                steps=how.steps,
-                lr=how.lr,
-                where=where,
-                least=sought.least,
-            )
-            if best is None or losses[-1] < best[0][-1]:
-                with torch.no_grad():
-                    best = losses, painting().clamp(0, 255).round().to(torch.uint8)[0]
-            if best[0][-1] <= _STUCK:
-                break
-        assert best is not None  # noqa: S101 - there is at least one draw
-        losses, pixels = best
-        with torch.inference_mode():
-            found = self._activations(pixels[None].float(), None)[0].to("cpu", torch.float32)
-        image = pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().cpu().numpy()
-        return image, losses, found.numpy()
+        def losses_of(images: list[torch.Tensor]) -> torch.Tensor:
+            seen = [self._moved(image, rng) for image, rng in zip(images, rngs, strict=True)]
+            activations = self._sought_by(torch.cat(seen))
+            totals = [
+                sought.loss(own) for sought, own in zip(group, activations.unbind(), strict=True)
+            ]
+            if how.tv:
+                totals = [
+                    total + how.tv * roughness(image)
+                    for total, image in zip(totals, images, strict=True)
+                ]
+            return torch.stack(totals)
+
+        losses = descend(
+            paintings,
+            losses_of,
+            optimiser=how.optimiser,
+            steps=how.steps,
+            lr=how.lr,
+            names=[f"image {sought.name}" for sought in group],
+            least=[sought.least for sought in group],
+        )
+        with torch.no_grad():
+            pixels = [painting().clamp(0, 255).round().to(torch.uint8)[0] for painting in paintings]
+        return list(zip(losses, pixels, strict=True))
 
     def slope(self, column: int, name: str, spread: float) -> float:
         """255 Σ |∂a/∂x| where the picture begins: what a unit changes by, were it linear."""
         start = self._painting(rng_of(self._how.seed, name), spread)().detach().requires_grad_()
-        activation = self._activations(start, None)[0, column]
+        activation = self._activations(start)[0, column]
         (gradient,) = gradients_of(activation, [start], f"unit {name}")
         return 255 * float(gradient.abs().sum())
 
@@ -194,14 +227,18 @@ class Maker:
             pyramid.scatter(spread, rng)
         return pyramid
 
-    def _activations(self, image: torch.Tensor, rng: torch.Generator | None) -> torch.Tensor:
-        """Activations of a picture as the network sees it; moved at random, where asked for."""
+    def _activations(self, image: torch.Tensor) -> torch.Tensor:
+        """Activations of a picture as the network sees it."""
+        activations: torch.Tensor = self._selected(self._moved(image, None))
+        return activations
+
+    def _moved(self, image: torch.Tensor, rng: torch.Generator | None) -> torch.Tensor:
+        """What the network takes of a picture; moved at random, where asked for."""
         seen = resized(image, self._how.size).expand(-1, 3, -1, -1)
         if rng is not None and (most := self._how.jitter):
             moves = torch.randint(-most, most + 1, (2,), generator=rng).tolist()
             seen = seen.roll(moves, (-2, -1))
-        activations: torch.Tensor = self._selected(looked(self._transform, seen))
-        return activations
+        return looked(self._transform, seen)
 
     def _prepared(self, picture: NDArray[np.uint8]) -> torch.Tensor:
         """A picture of any size as the network takes it."""
@@ -218,29 +255,29 @@ def rng_of(seed: int, name: str, draw: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-_Made = tuple[NDArray[np.uint8], list[float], NDArray[np.float32]]
-
-
 def shared(maker: Maker, jobs: Sequence[Sought], workers: int, progress: bool) -> Iterator[_Made]:
     """Pictures in the order of jobs, made by threads with a copy of the networks each."""
-    if workers == 1 or len(jobs) == 1:
-        yield from _watched((maker.make(job) for job in jobs), len(jobs), progress)
+    groups = [jobs[n : n + maker.together] for n in range(0, len(jobs), maker.together)]
+    if workers == 1 or len(groups) == 1:
+        made = chain.from_iterable(maker.make(group) for group in groups)
+        yield from _watched(made, len(jobs), progress)
         return
     free: SimpleQueue[Maker] = SimpleQueue()
-    for _ in range(min(workers, len(jobs))):
+    for _ in range(min(workers, len(groups))):
         free.put(maker.copied())
 
-    def make(job: Sought) -> _Made:
+    def make(group: Sequence[Sought]) -> list[_Made]:
         own = free.get()
         try:
             with torch.enable_grad():
-                return own.make(job)
+                return own.make(group)
         finally:
             free.put(own)
 
     with ThreadPoolExecutor(free.qsize(), "unitdb", torch.set_num_threads, (1,)) as pool:
         try:
-            yield from _watched(pool.map(make, jobs), len(jobs), progress)
+            found = chain.from_iterable(pool.map(make, groups))
+            yield from _watched(found, len(jobs), progress)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -142,6 +142,8 @@ class PriorSpec(Spec):
         As of ``unitdb.nn.invert``.
     optimiser : {'adam', 'lbfgs', 'sgd'}
         As of ``unitdb.nn.invert``.
+    batch : int
+        Pictures that are sought together, up to 4: quicker, with other last bits.
     """
 
     pyramid: Annotated[int, Field(ge=1)] | None = None
@@ -156,6 +158,7 @@ class PriorSpec(Spec):
     jitter: Annotated[int, Field(ge=0)] = 0
     loss: Literal["normalised", "shen2019"] = "normalised"
     optimiser: Literal["adam", "lbfgs", "sgd"] = "adam"
+    batch: Annotated[int, Field(ge=1, le=4)] = 1
 
     @model_validator(mode="after")
     def _one_prior(self) -> PriorSpec:
@@ -164,6 +167,9 @@ class PriorSpec(Spec):
             raise ValueError("say one of `pyramid`, `pixels`, `dip` and `generator`")
         if self.generator is not None and self.grid is not None:
             raise ValueError("`grid` does not go with a generator, whose pictures have a size")
+        alone = self.dip is not None or self.generator is not None or self.optimiser == "lbfgs"
+        if self.batch > 1 and alone:
+            raise ValueError("`batch` goes with pyramid or pixels, by adam or sgd")
         return self
 
     @property
@@ -200,6 +206,8 @@ class _Common(Spec):
         Brains whose training pictures are shuffled.
     control_images : int, optional
         Pictures that these are over; by default all.
+    ceiling_images : int, optional
+        Pictures that recovery and projection are over; by default all.
     scored_at : int
         Side of the pictures whose pixels are compared.
     judge : str, optional
@@ -215,6 +223,7 @@ class _Common(Spec):
     images: Annotated[int, Field(ge=2)] | None = None
     controls: Annotated[int, Field(ge=1, le=1000)] = 10
     control_images: Annotated[int, Field(ge=2)] | None = None
+    ceiling_images: Annotated[int, Field(ge=2)] | None = None
     scored_at: Annotated[int, Field(ge=11)] = 32
     judge: Name | None = None
     categories: dict[str, _Patterns] = Field(default_factory=dict)

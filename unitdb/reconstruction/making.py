@@ -165,6 +165,7 @@ class PictureStep:
             loss=prior.loss,
             optimiser=prior.optimiser,
             seed=self.seed,
+            batch=prior.batch,
             workers=torch.get_num_threads(),
         )
         agreement = [
