@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from unitdb import nn
 from unitdb.errors import ActivationsError, ModelError
+from unitdb.nn.descent import descend
+from unitdb.nn.painting import Pyramid
 
 SIZE = 24
 LAYERS = ("0", "2")
@@ -239,6 +241,55 @@ def test_a_picture_depends_on_its_targets_and_its_name_alone(kind, prior):
     assert (other.loss != all_of_them.loss).any(axis=1).all()
 
 
+class Normalised(torch.nn.Sequential):
+    """Whose normalisation can be folded into its convolution."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            torch.nn.Conv2d(3, 8, 5, padding=2),
+            torch.nn.BatchNorm2d(8),
+            torch.nn.Conv2d(8, 8, 3, stride=2),
+        )
+
+
+@pytest.mark.parametrize("kind", [Tiny, Asking, Normalised])
+@pytest.mark.parametrize("options", [{"jitter": 2}, {"optimiser": "sgd", "lr": 0.5}], ids=str)
+def test_pictures_sought_together_are_those_sought_alone(kind, options):
+    torch.manual_seed(1)
+    network = kind().eval()
+    targets = true_activations(network, photographs(5))
+    options = {"steps": 6, "tv": 0.05} | options
+    alone = invert(network, targets, **options)
+    together = invert(network, targets, batch=2, **options)
+    np.testing.assert_allclose(together.loss, alone.loss, rtol=1e-3)
+    assert np.abs(together.images.astype(int) - alone.images).max() <= 1
+    np.testing.assert_allclose(  # of these very bytes, by the network as it is
+        together.activations, true_activations(network, together.images), rtol=1e-5, atol=1e-5
+    )
+    assert together.settings == alone.settings | {"batch": 2}
+    shared = invert(network, targets, batch=2, workers=3, **options)
+    for field in ("images", "loss", "activations"):
+        assert getattr(shared, field).tobytes() == getattr(together, field).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("factor", "message"),
+    [(math.inf, "image b: the loss is inf"), (0.0, "image b: the gradient is 0 at the start")],
+)
+def test_which_of_several_pictures_cannot_be_found(factor, message):
+    paintings = [Pyramid((7,), 3, torch.device("cpu")) for _ in range(2)]
+    with pytest.raises((ActivationsError, ModelError), match=message):
+        descend(
+            paintings,
+            lambda images: torch.stack([images[0].mean(), factor * images[1].mean() + 1]),
+            optimiser="adam",
+            steps=2,
+            lr=0.1,
+            names=["image a", "image b"],
+            least=[0.0, 0.0],
+        )
+
+
 def test_the_network_is_given_back_as_it_was(network):
     network.train()
     network[1].eval()
@@ -355,6 +406,9 @@ def test_targets_that_are_refused(network, change, message):
         ({"size": None}, "does not state its size"),
         ({"transform": None}, "as masks have no stated preprocessing"),
         ({"workers": 0}, "workers=0"),
+        ({"batch": 0}, "batch=0"),
+        ({"batch": 2, "prior": "dip"}, "batch=2 goes with prior='pyramid' or 'pixels'"),
+        ({"batch": 2, "optimiser": "lbfgs"}, "and Adam or SGD"),
         ({"size": 32}, r"has shape \(8, 32, 32\) here, and \(8, 24, 24\) in the release"),
         ({"lr": 1e30, "prior": "pixels", "preset": "shen2019", "optimiser": "adam"}, "lr than 1e"),
     ],

@@ -28,7 +28,8 @@ ASKED = f"""
   - {{name: ridge, kind: ridge, size: 8, controls: 2, subjects: [mean, sub-01], judge: judge,
      {CATEGORIES}}}
   - {{name: inverted, kind: inversion, layers: [conv, scores], sets: [[conv]], controls: 1,
-     control_images: 4, subjects: [mean], judge: judge, prior: {{steps: 5}}}}
+     control_images: 4, ceiling_images: 6, subjects: [mean], judge: judge,
+     prior: {{steps: 5, batch: 4}}}}
   - {{name: learned, kind: end-to-end, size: 8, controls: 1, subjects: [mean], layers: [conv],
      sizes: [7], steps: 100, batch: 7, loss: {{feature: 1, adversarial: 0}}}}
 """

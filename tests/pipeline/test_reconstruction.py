@@ -80,6 +80,8 @@ def test_brains_are_better_than_shuffled_ones_and_the_mean_picture_is_at_chance(
     assert ceiling > scores.loc[("ridge", "mean", "brain", "centred_r"), "value"]
     shuffled = scores.loc[("inverted", "mean", "shuffled", "pixel_r")]
     assert shuffled["n_images"] == 4  # control_images
+    ceilings = scores.loc["inverted", "mean"].loc[["recovery", "projection"]]
+    assert set(ceilings["n_images"]) == {6}  # ceiling_images
     paired = scores.loc[("inverted", "mean", "brain", "pixel_r")]
     difference = paired["value"] - scores.loc[("ridge", "mean", "brain", "pixel_r"), "value"]
     assert paired["over_ridge"] == pytest.approx(difference)
@@ -208,7 +210,7 @@ def test_the_page_and_the_report_show_all_pictures_beside_shuffled_ones(release,
     names = [shown.index(f"<figcaption>picture-{number}") for number in range(14, 22)]
     assert names == sorted(names)
     inverted = _gallery.gallery(release, ["mine", "perception", "mynet", "inverted"], "mean")
-    assert inverted.count("<img") == 8 * 3 + 4
+    assert inverted.count("<img") == 8 * 2 + 6 + 4
     assert inverted.count("no control") == 4
     monkeypatch.setenv("UNITDB_RELEASE", str(release.path))
     app = AppTest.from_string(
