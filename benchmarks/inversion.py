@@ -2,9 +2,9 @@
 
 python benchmarks/inversion.py [--steps 150] [--side 224] [--batch 4]
 
-All units of five layers of EfficientNet-lite0 (stem to block 9) are given, and four photographs that
-unitdb ships are sought: one by one with several weights of total variation, then so many together.
-Scores are of the bytes that are found.
+Sought are four photographs that unitdb ships, by all units of five layers of EfficientNet-lite0
+(stem to block 9): one by one with several weights of total variation, then so many together. Scores
+are of the bytes that are found.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from unitdb.measures.reliability import layer_reliability_rows
 from unitdb.measures.significance import by_formula
 
 if TYPE_CHECKING:
+    from unitdb.measures.asked import Asked, pictures_asked
     from unitdb.measures.decoded import Decoded
     from unitdb.measures.every import MEASURES
     from unitdb.measures.kept import check_kept, count_kept
@@ -41,6 +42,7 @@ __all__ = [
     "MEASURES",
     "OF_ACCURACIES",
     "Agreement",
+    "Asked",
     "Decoded",
     "DecodedLayer",
     "Encoded",
@@ -64,6 +66,7 @@ __all__ = [
     "intersubject_rows",
     "layer_reliability_rows",
     "load_predictions",
+    "pictures_asked",
     "tabulate",
     "take",
     "write_tables",
@@ -76,6 +79,8 @@ __getattr__ = lazily(
         "MEASURES": "every",
         "Decoded": "decoded",
         "check_kept": "kept",
+        "Asked": "asked",
+        "pictures_asked": "asked",
         "count_kept": "kept",
         "load_predictions": "patterns",
         "tabulate": "tables",

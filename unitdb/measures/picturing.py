@@ -6,23 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unitdb.activations import Activations, LoadedFeatures, UnitSelection, extract, select_units
+from unitdb.measures.asked import Asked, Key, pictures_asked
 from unitdb.measures.decoded import Decoded
 from unitdb.measures.training import gathered
 from unitdb.recipes import (
-    CROSS_VALIDATED,
     ChosenUnits,
     EndToEndSpec,
     InversionSpec,
-    PriorSpec,
-    ReconstructionSpec,
     category_codes,
-    reconstructed_sets,
 )
 from unitdb.tables import code_sha256
 
@@ -39,46 +36,37 @@ if TYPE_CHECKING:
         Wanted,
     )
 
-__all__ = ["Key", "Making", "makings"]
+__all__ = ["Making", "makings"]
 
 Rows = NDArray[np.intp]
-Source = Literal["brain", "recovery", "projection"]
-Key = tuple[int, Source, int]
-"""Person, source and control."""
-_TILE = 4  # pictures: what a kill loses
-_PIXELS = "pixels"
 
 
 def makings(decoded: Decoded) -> list[Making]:
     """Each method of the recipe, of each test set."""
-    found = []
-    for number, spec in enumerate(decoded.job.recipe.reconstruction):
-        sets = reconstructed_sets(decoded.job.dataset)
-        conditions = sets if spec.folds is None else (CROSS_VALIDATED,)
-        found += [
-            Making(decoded=decoded, spec=spec, condition=condition, number=number)
-            for condition in conditions
-        ]
-    return found
+    return [
+        Making(
+            decoded=decoded,
+            job=each.job,
+            spec=each.spec,
+            condition=each.condition,
+            number=each.number,
+        )
+        for each in pictures_asked(decoded.job)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Making:
-    """A method's pictures of a test set.
+class Making(Asked):
+    """How its pictures are made, and where.
 
     Parameters
     ----------
     decoded : Decoded
-    spec : ReconstructionSpec
-    condition : str
-    number : int
-        Of the method in the recipe.
+    job, spec, condition, number
+        As of :class:`Asked`.
     """
 
     decoded: Decoded
-    spec: ReconstructionSpec
-    condition: str
-    number: int
 
     @cached_property
     def folder(self) -> Path:
@@ -86,48 +74,9 @@ class Making:
         return self.decoded.folder / "reconstruction" / f"{self.number:02d}" / self.condition
 
     @cached_property
-    def people(self) -> list[Person]:
-        """Whose pictures are made."""
-        from unitdb.reconstruction import people_of
-
-        job = self.decoded.job
-        return people_of(self.spec, job.dataset, self.condition, seed=job.recipe.seed)
-
-    def leads(self, place: int) -> bool:
-        """Whether a person is the first that has seen these pictures, in these folds."""
-        own = self.people[place]
-        return not any(own.same_pictures(other) for other in self.people[:place])
-
-    @cached_property
     def rows(self) -> dict[str, int]:
         """Row of each stimulus, of features and of pictures."""
         return {name: row for row, name in enumerate(self.decoded.activations.stimulus_ids)}
-
-    def chosen(self, person: Person, source: Source = "brain", control: int = 0) -> tuple[str, ...]:
-        """Pictures of a source that are made, evenly spaced by their ids."""
-        names, some = person.pictures, None
-        if control:
-            some = self.spec.control_images
-        elif source != "brain":
-            some = self.spec.ceiling_images
-        for n in (self.spec.images, some):
-            if n is not None and n < len(names):
-                places = np.unique(np.round(np.linspace(0, len(names) - 1, n)).astype(int))
-                names = tuple(names[place] for place in places)
-        return names
-
-    @cached_property
-    def methods(self) -> dict[str, tuple[str, ...]]:
-        """Layers of each method, by its name and in the order of depth: of pixels its columns."""
-        if isinstance(self.spec, EndToEndSpec):
-            return {name: (name,) for name in self.spec.methods()}
-        if not isinstance(self.spec, InversionSpec):
-            return {self.spec.name: (_PIXELS,)}
-        order = [layer.name for layer in self.decoded.job.model.layers]
-        return {
-            name: tuple(layer for layer in order if layer in layers)
-            for name, layers in self.spec.methods().items()
-        }
 
     @cached_property
     def features(self) -> tuple[FeatureLayer, ...]:
@@ -175,26 +124,19 @@ class Making:
         )
 
     @cached_property
-    def prior(self) -> PriorSpec:
-        """Of the pictures."""
-        if not isinstance(self.spec, InversionSpec):
-            return PriorSpec(pixels=self.spec.size, channels=self.spec.channels)
-        return self.spec.prior
-
-    @cached_property
     def side(self) -> int:
         """Of the pictures."""
         if not isinstance(self.spec, InversionSpec):
             return self.spec.size
         if self._generator is not None:
             return self._generator.side
-        model = self.decoded.job.model
+        model = self.job.model
         own = 0 if isinstance(model, LoadedFeatures) else model.spec.preprocessing.size
         return self.spec.prior.grid or own
 
     @property
     def _generator(self) -> PriorSource | None:
-        return self.decoded.job.priors.get(self.spec.name)
+        return self.job.priors.get(self.spec.name)
 
     @cached_property
     def wanted(self) -> Wanted | None:
@@ -205,14 +147,14 @@ class Making:
             return None
         if not isinstance(self.spec.units, ChosenUnits):
             return None
-        units, layers = self.spec.units, self.decoded.job.model.layers
+        units, layers = self.spec.units, self.job.model.layers
         used = [layer for layer in layers if layer.name in self.methods[self.spec.name]]
         if units.random is not None:
             some = UnitSelection(sample=units.random, seed=units.seed)
             return Wanted(by="given", units=[select_units(x, some).astype(np.intp) for x in used])
         if units.by == "training":
             return Wanted(by="top" if units.top is not None else "bottom", n=units.n)
-        rated = self.decoded.job.rated[self.spec.name]
+        rated = self.job.rated[self.spec.name]
         best = []
         for layer in used:
             r = rated.accuracy[layer.name]
@@ -230,24 +172,6 @@ class Making:
         return sum(sizes[name] for name in self.methods[method])
 
     @cached_property
-    def keys(self) -> list[Key]:
-        """Person, source and control of all pictures: what is true takes no brain."""
-        found: list[Key] = []
-        for place in range(len(self.people)):
-            found += [(place, "brain", control) for control in range(1 + self.spec.controls)]
-            if isinstance(self.spec, InversionSpec) and self.leads(place):
-                found.append((place, "recovery", 0))  # of pixels it is the picture itself
-            if not isinstance(self.spec, EndToEndSpec) and self.leads(place):
-                found.append((place, "projection", 0))
-        return found
-
-    def made_from(self, method: str) -> list[Key]:
-        """Those that a method has: networks of fewer pictures are not trained for controls."""
-        if isinstance(self.spec, EndToEndSpec) and method != self.spec.name:
-            return [key for key in self.keys if not key[2]]
-        return self.keys
-
-    @cached_property
     def target_steps(self) -> Mapping[Key, TargetStep | GatherStep]:
         """By person, source and control."""
         if isinstance(self.spec, EndToEndSpec):
@@ -257,7 +181,7 @@ class Making:
     def _decoded_targets(self, spec: RidgeSpec | InversionSpec) -> dict[Key, TargetStep]:
         from unitdb.reconstruction import TargetStep
 
-        job = self.decoded.job
+        job = self.job
         roi = spec.rois[0] if spec.rois is not None and len(spec.rois) == 1 else None
         return {
             (place, source, control): TargetStep(
@@ -280,7 +204,7 @@ class Making:
 
     def called(self, person: Person) -> str:
         """Name of a person's steps, for messages."""
-        dataset = self.decoded.job.dataset.spec.name
+        dataset = self.job.dataset.spec.name
         return f"{dataset}/{person.name}: reconstruction {self.spec.name}"
 
     def place_of(self, place: int, source: str, control: int) -> Path:
@@ -293,7 +217,7 @@ class Making:
 
     def picture_steps(self, method: str, key: Key) -> list[PictureStep]:
         """Tiles of a source."""
-        from unitdb.reconstruction import PictureStep
+        from unitdb.reconstruction import TILE, PictureStep
 
         target, spec = self.target_steps[key], self.spec
         names = self.chosen(self.people[key[0]], *key[1:])
@@ -308,8 +232,8 @@ class Making:
                 name=f"{self.called(self.people[key[0]])}, {method}",
                 targets=target.target,
                 first=first,
-                last=min(first + _TILE, len(names)),
-                ids=names[first : first + _TILE],
+                last=min(first + TILE, len(names)),
+                ids=names[first : first + TILE],
                 columns=tuple(ends),
                 layers=used,
                 network=self._network,
@@ -320,14 +244,14 @@ class Making:
                 target=folder / f"{first:05d}.json",
                 code=code_sha256(),
             )
-            for first in range(0, len(names), _TILE)
+            for first in range(0, len(names), TILE)
         ]
 
     @cached_property
     def _network(self) -> NetworkSource | None:
         from unitdb.reconstruction import NetworkSource
 
-        job = self.decoded.job
+        job = self.job
         if not isinstance(self.spec, InversionSpec) or isinstance(job.model, LoadedFeatures):
             return None
         layers = self.methods[self.spec.name]
@@ -337,7 +261,7 @@ class Making:
     def _judge(self) -> NetworkSource | None:
         from unitdb.reconstruction import NetworkSource
 
-        job = self.decoded.job
+        job = self.job
         if self.spec.judge is None:
             return None
         judge = job.judges[self.spec.judge]

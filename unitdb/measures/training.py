@@ -11,7 +11,8 @@ from unitdb.recipes import EndToEndSpec
 from unitdb.tables import code_sha256
 
 if TYPE_CHECKING:
-    from unitdb.measures.picturing import Key, Making
+    from unitdb.measures.asked import Key
+    from unitdb.measures.picturing import Making
     from unitdb.nn import Training
     from unitdb.reconstruction import GatherStep, NetworkSource, TrainStep
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from unitdb.activations import select_units
+from unitdb.activations import LoadedFeatures, select_units
 from unitdb.decoding import TILE
-from unitdb.measures import count_kept
+from unitdb.measures import Asked, count_kept, pictures_asked
 from unitdb.predictions import block_sizes, memory_of_thread, n_threads
 from unitdb.recipes import BestUnits, Job, SubjectInput, read_jobs, read_recipe
 
@@ -48,6 +48,12 @@ class JobPlan:
         Threads or processes that work.
     n_controls : int
         How often everything is decoded again with shuffled images.
+    n_pictures : int
+        Pictures that are sought, of brains, controls and ceilings.
+    picture_seconds : float
+        Processor time that they take, by a few steps of one for each method.
+    n_trained : int
+        Networks that are trained from responses to pictures; their time is not estimated.
     conditions : tuple of str
         Test sets; weights are solved once for all of them.
     """
@@ -67,6 +73,9 @@ class JobPlan:
     units_per_second: float
     n_threads: int
     n_controls: int
+    n_pictures: int
+    picture_seconds: float
+    n_trained: int
     conditions: tuple[str, ...]
 
     @property
@@ -141,6 +150,8 @@ def _plan(job: Job, memory: int, *, seconds: float, threads: int) -> JobPlan:
         _seconds_per_unit(job, first, roi, n_units=sum(units), seconds=seconds)
         for roi in dataset.rois
     ]
+    methods = pictures_asked(job)
+    sought = [(each.n_pictures(method), each, method) for each in methods for method in each.sought]
     return JobPlan(
         dataset=dataset.spec.name,
         model=job.model.spec.name,
@@ -157,8 +168,21 @@ def _plan(job: Job, memory: int, *, seconds: float, threads: int) -> JobPlan:
         units_per_second=1 / float(np.mean(times)),
         n_threads=threads,
         n_controls=job.recipe.n_controls,
+        n_pictures=sum(n for n, _, _ in sought),
+        picture_seconds=sum(n * _seconds_per_picture(each, method) for n, each, method in sought),
+        n_trained=sum(each.n_trained for each in methods),
         conditions=dataset.conditions,
     )
+
+
+def _seconds_per_picture(each: Asked, method: str) -> float:
+    from unitdb.reconstruction import seconds_per_picture
+
+    job = each.job
+    if isinstance(job.model, LoadedFeatures):  # which are never inverted
+        return 0.0
+    prior = job.priors.get(each.spec.name)
+    return seconds_per_picture(job.model, each.methods[method], each.prior, prior)
 
 
 def _predictions_bytes(job: Job, units: Sequence[int]) -> int:

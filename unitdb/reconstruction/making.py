@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,17 @@ from unitdb.reconstruction.networks import NetworkSource, look_of
 from unitdb.reconstruction.seen import Pictures
 from unitdb.sealed import is_sealed, map_npy, read_npy, read_text, write_npy, write_text
 
-__all__ = ["ONE_AT_A_TIME", "Made", "PictureStep", "read_pictures"]
+if TYPE_CHECKING:
+    from unitdb.activations import LoadedModel
+    from unitdb.nn import Inversion
+
+__all__ = ["ONE_AT_A_TIME", "TILE", "Made", "PictureStep", "inverted", "read_pictures"]
+
+TILE = 4
+"""Pictures that are made in one go: what a kill loses."""
 
 _TOLD = ("loss", "consistency", "problem")
+_OF_PRIOR = (*("grid", "channels", "steps", "lr", "tv", "jitter", "loss", "optimiser", "batch"),)
 
 ONE_AT_A_TIME = threading.Lock()
 """Networks are traced, and tracing changes how all threads run theirs: instead, the pictures of a
@@ -136,36 +145,18 @@ class PictureStep:
     ) -> tuple[Pictures, dict[str, Any]]:
         import torch
 
-        from unitdb.nn import invert
-
-        loaded, prior = source.load(), self.prior
-        used: NDArray[np.bool_] = ~np.isnan(targets)
+        loaded, used = source.load(), ~np.isnan(targets)
         any_used = np.asarray(used.any(axis=0))
-        masks, start = {}, 0
-        layers = [layer for layer in loaded.layers if layer.name in self.layers]
-        for layer in layers:
-            own = any_used[start : start + layer.n_units]
-            masks[layer.name] = torch.from_numpy(own.reshape(layer.shape))
-            start += layer.n_units
-        found = invert(
-            loaded.module,
-            masks,
+        found = inverted(
+            loaded,
+            self.layers,
             targets[:, any_used],
+            self.prior,
+            self.generator,
+            chosen=any_used,
             weights=used[:, any_used].astype(np.float32),
-            layers={layer.name: layer.module for layer in layers},
-            transform=look_of(loaded),
             image_ids=ids,
-            prior=prior.name if self.generator is None else self.generator.load(),
-            grid=prior.grid,
-            channels=prior.channels,
-            steps=prior.steps,
-            lr=prior.lr,
-            tv=prior.tv,
-            jitter=prior.jitter,
-            loss=prior.loss,
-            optimiser=prior.optimiser,
             seed=self.seed,
-            batch=prior.batch,
             workers=torch.get_num_threads(),
         )
         agreement = [
@@ -180,6 +171,55 @@ class PictureStep:
             "problem": [None] * len(ids),
         }
         return found.images, told
+
+
+def inverted(
+    loaded: LoadedModel,
+    layers: Sequence[str],
+    targets: NDArray[np.float32],
+    prior: PriorSpec,
+    generator: PriorSource | None,
+    *,
+    chosen: NDArray[np.bool_] | None = None,
+    **options: Any,
+) -> Inversion:
+    """Seek pictures as a recipe's prior says.
+
+    Parameters
+    ----------
+    loaded : LoadedModel
+        The network.
+    layers : sequence of str
+        Those whose units are chosen from.
+    targets : array of shape (n_pictures, n_chosen)
+    prior : PriorSpec
+    generator : PriorSource or None
+        That the prior names.
+    chosen : array of bool of shape (n_units,), optional
+        Of all units of the layers; by default all.
+    **options
+        Of :func:`unitdb.nn.invert`, in place of the prior's.
+    """
+    import torch
+
+    from unitdb.nn import invert
+
+    masks, start = dict[str, torch.Tensor](), 0
+    used = [layer for layer in loaded.layers if layer.name in layers]
+    for layer in used:
+        own = np.ones(layer.n_units, bool) if chosen is None else chosen[start:][: layer.n_units]
+        masks[layer.name] = torch.from_numpy(own.reshape(layer.shape))
+        start += layer.n_units
+    settings = {key: getattr(prior, key) for key in _OF_PRIOR}
+    return invert(
+        loaded.module,
+        masks,
+        targets,
+        layers={layer.name: layer.module for layer in used},
+        transform=look_of(loaded),
+        prior=prior.name if generator is None else generator.load(),
+        **settings | options,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

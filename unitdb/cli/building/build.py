@@ -186,7 +186,6 @@ def show_plan(root: Path, /, recipe: Path, **options: Any) -> None:
     """
     plans = run_plan(recipe, releases=root, **options)
     for found in plans:
-        minutes, seconds = divmod(round(found.seconds), 60)
         each = f"{found.n_subjects} subjects × {found.n_rois} ROIs"
         if len(found.conditions) > 1:
             each += f" × {len(found.conditions)} test sets"
@@ -212,6 +211,17 @@ def show_plan(root: Path, /, recipe: Path, **options: Any) -> None:
             ],
             ["memory", f"{options['memory']} a decoding process"],
             ["speed", f"{found.units_per_second:,.0f} accuracies/s a thread"],
-            ["decoding", f"about {minutes} min {seconds} s with {found.n_threads} at work"],
+            ["decoding", f"about {_minutes(found.seconds)} with {found.n_threads} at work"],
         ]
+        if found.n_pictures:
+            time = _minutes(found.picture_seconds)
+            rows.append(
+                ["pictures", f"{found.n_pictures:,} to seek, about {time} of the processor"]
+            )
+        if found.n_trained:
+            rows.append(["networks", f"{found.n_trained:,} to train; their time is not estimated"])
         print_table([f"{found.dataset}/{found.model}", ""], rows)
+
+
+def _minutes(seconds: float) -> str:
+    return "{} min {} s".format(*divmod(round(seconds), 60))
