@@ -30,6 +30,7 @@ from unitdb.errors import (
     RecipeError,
     UnknownNameError,
 )
+from unitdb.pipeline import plan
 from unitdb.recipes import read_recipe
 from unitdb.release.pictured import reconstructions
 from unitdb.verification import verify
@@ -121,6 +122,21 @@ def test_a_network_from_voxels_to_pictures_is_one_of_the_methods(release):
     assert not {"recovery", "projection"}.intersection(scores["source"])
     shuffled = of.loc[("learned", "shuffled", "centred_r"), "value"]
     assert of.loc[("learned", "brain", "centred_r"), "value"] > shuffled + 0.3
+
+
+def test_a_plan_counts_the_pictures_and_the_networks(release, tmp_path):
+    recipe = lay_out_lab(tmp_path)
+    (found,) = plan(recipe, data=tmp_path, releases=tmp_path / "releases")
+    made = release.sql(
+        "SELECT count(*) AS n FROM reconstruction WHERE kind = 'inversion' AND source IN "
+        "('brain', 'shuffled', 'recovery', 'projection')"
+    )
+    assert found.n_pictures == made["n"][0] == 2 * (8 + 6 + 6 + 4)
+    assert found.picture_seconds > 0
+    assert found.n_trained == 3  # of all pictures, shuffled, and of 7
+    result = CliRunner().invoke(main, ["plan", str(recipe), "--data", str(tmp_path)])
+    assert re.search(r"pictures +48 to seek, about \d+ min \d+ s of the processor", result.output)
+    assert re.search(r"networks +3 to train; their time is not estimated", result.output)
 
 
 def test_pictures_and_scores_are_read_and_written(release, tmp_path):

@@ -180,7 +180,7 @@ def _recipe(name: str) -> Path:
 @taking(*INPUTS)
 @click.pass_obj
 def show_plan(root: Path, /, recipe: Path, **options: Any) -> None:
-    """Say what building a RECIPE would take: units, blocks, bytes and time, from ten seconds' test.
+    """Say what building a RECIPE would take: units, bytes, time and pictures, from a short test.
 
     In Python: unitdb.pipeline.plan(RECIPE, releases=DIR)
     """
