@@ -124,7 +124,7 @@ def test_all_pictures_stand_below_each_other_in_the_order_of_ids(
         assert len({x for x, _ in places}) == 1
         assert [y for _, y in places] == sorted({y for _, y in places})
         said = figure.inner_text().split("\n")
-        none = [] if "shuffled brain" in held else ["no control"]
+        none = [] if "shuffled brain" in held else ["none was made"]
         assert said == ["seen", "reconstructed", "shuffled brain", *none, "ceiling", name]
     seen = [place(page.get_by_alt_text(f"seen: {name}", exact=True)) for name in NAMES]
     assert seen == sorted(seen)
@@ -143,15 +143,15 @@ def test_scores_stand_beside_chance(release: Release, visitor: Callable[..., Pag
         "pixel r": "pixel_r",
         "top 1": "top1",
     }
-    assert shown["source"] == list(columns)
+    assert shown["source"] == ["pictures", *columns]
     value = scores.set_index(["source", "metric"])["value"]
     for source in ("brain", "shuffled", "nearest-training"):
-        expected = [value[source, metric] for metric in columns.values()]
+        expected = [8, *(value[source, metric] for metric in columns.values())]
         assert [float(one) for one in shown[source]] == pytest.approx(expected)
     # Of 8 candidates and 14 training pictures one is right; no chance is known of pixel r.
-    assert [*map(float, shown["chance"][:4])] == [0.5, 0.5, 0.5, 0.0]
-    assert shown["chance"][4] == ""
-    assert float(shown["chance"][5]) == pytest.approx(1 / 22)
+    assert [*map(float, shown["chance"][1:5])] == [0.5, 0.5, 0.5, 0.0]
+    assert shown["chance"][0] == shown["chance"][5] == ""
+    assert float(shown["chance"][6]) == pytest.approx(1 / 22)
 
 
 def choose(page: Page, label: str, option: str, key: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
-from torch.nn import BatchNorm2d, Conv2d, Module, ReLU, Sequential
+from torch.nn import BatchNorm2d, Conv2d, Module, ReLU, Sequential, functional
+from torch.nn.utils import parametrizations, prune
 
 from unitdb import nn
 from unitdb.nn.folding import folded
@@ -34,9 +36,49 @@ class Repeated(Sequential):
         return self[3](self[2](first + self[0](images)))
 
 
-def make(kind: type[Module] = Sequential, convolution: type[Module] = Conv2d, **options) -> Module:
+class Borrowed(Sequential):
+    """Whose first convolution lends its weights."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        lent = functional.conv2d(images, self[0].weight)
+        return self[3](self[2](self[1](self[0](images))) + lent)
+
+
+class Rectified(BatchNorm2d):
+    """A normalisation that does more."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images).relu()
+
+
+def hooked() -> Module:
+    network = make()
+    network[1].register_forward_hook(lambda _m, _i, output: output.clamp(-1, 1))
+    return network
+
+
+def pruned() -> Module:
+    network = make()
+    prune.random_unstructured(network[0], "weight", 0.5)
+    return network
+
+
+def of_norm_one() -> Module:
+    network = make()
+    parametrizations.spectral_norm(network[0])
+    return network.eval()
+
+
+def dead() -> Module:
+    network = make()
+    torch.nn.init.zeros_(network[3].weight)
+    torch.nn.init.zeros_(network[3].bias)
+    return network
+
+
+def make(kind=Sequential, convolution=Conv2d, normalisation=BatchNorm2d, **options) -> Module:
     torch.manual_seed(0)
-    norm = BatchNorm2d(5, **options)
+    norm = normalisation(5, **options)
     network = kind(convolution(3, 5, 3, bias=False), norm, ReLU(inplace=True), Conv2d(5, 4, 3))
     with torch.no_grad():
         for tensor in norm.state_dict().values():
@@ -91,8 +133,17 @@ def test_activations_and_gradients_are_the_same_but_for_rounding(options, layers
         (make(Repeated), ("3",)),
         (make(track_running_stats=False), ("3",)),
         (make(convolution=Standardised), ("3",)),
+        (make(Borrowed), ("3",)),
+        (make(normalisation=Rectified), ("3",)),
+        (hooked(), ("3",)),
+        (pruned(), ("3",)),
+        (of_norm_one(), ("3",)),
+        (dead(), ("3",)),
     ],
-    ids=["convolution chosen", "used twice", "run twice", "no statistics", "weights scaled"],
+    ids=[
+        *("convolution chosen", "used twice", "run twice", "no statistics", "weights scaled"),
+        *("weights lent", "more than a norm", "hooked", "pruned", "of norm one", "dead"),
+    ],
 )
 def test_what_would_give_others_is_left_alone(network, layers):
     selected = chosen(network, *layers)
@@ -106,3 +157,17 @@ def test_networks_that_cannot_be_traced_are_taken_as_they_are():
         make(), {"3": torch.ones(4, 4, 4, dtype=torch.bool)}, method="hooks"
     ).eval()
     assert folded(selected, IMAGES) is selected
+
+
+@pytest.mark.parametrize("network", [make(convolution=Standardised), hooked(), pruned()])
+def test_pictures_sought_together_are_of_the_network_as_it_is(network):
+    """Of one whose input is 0 for the grey that all pictures begin with, too."""
+    masks = {"3": torch.ones(4, 4, 4, dtype=torch.bool)}
+    scale = {"mean": (127.5,) * 3, "std": (128.0,) * 3}
+    look = nn.Transform(size=8, crop=1.0, interpolation="bilinear", **scale)
+    with torch.no_grad():
+        targets = chosen(network, "3")(IMAGES)
+    options = {"transform": look, "steps": 20}
+    alone = nn.invert(network, masks, targets, **options)
+    together = nn.invert(network, masks, targets, batch=2, **options)
+    np.testing.assert_allclose(together.loss, alone.loss, rtol=1e-3)

@@ -290,6 +290,20 @@ def test_which_of_several_pictures_cannot_be_found(factor, message):
         )
 
 
+def test_the_step_of_a_loss_that_is_not_finite_is_that_of_the_optimiser():
+    """L-BFGS looks at several losses a step."""
+    painting, asked = Pyramid((7,), 3, torch.device("cpu")), []
+
+    def losses_of(images: list[torch.Tensor]) -> torch.Tensor:
+        asked.append(len(asked))
+        return images[0].square().sum().view(1) * (math.nan if len(asked) > 2 else 1)
+
+    with pytest.raises(ActivationsError, match=r"image a: the loss is nan at step [12];"):
+        descend(
+            [painting], losses_of, optimiser="lbfgs", steps=3, lr=1, names=["image a"], least=[0]
+        )
+
+
 def test_the_network_is_given_back_as_it_was(network):
     network.train()
     network[1].eval()

@@ -20,7 +20,7 @@ from matplotlib import pyplot as plt
 
 import unitdb
 from tests.pipeline.pictured import lay_out_lab, picture
-from tests.pipeline.small import N_TRAIN, run
+from tests.pipeline.small import N_TRAIN, edit, run
 from tests.verification.consistent import Change
 from unitdb import plot
 from unitdb.cli import main
@@ -135,8 +135,11 @@ def test_a_plan_counts_the_pictures_and_the_networks(release, tmp_path):
     assert found.picture_seconds > 0
     assert found.n_trained == 3  # of all pictures, shuffled, and of 7
     result = CliRunner().invoke(main, ["plan", str(recipe), "--data", str(tmp_path)])
-    assert re.search(r"pictures +48 to seek, about \d+ min \d+ s of the processor", result.output)
+    assert re.search(r"pictures +48 to seek; about \d+ min \d+ s of the processor", result.output)
     assert re.search(r"networks +3 to train; their time is not estimated", result.output)
+    edit(recipe, "prior: {steps: 5, batch: 4}", "prior: {dip: 8}")
+    (found,) = plan(recipe, data=tmp_path, releases=tmp_path / "releases")
+    assert found.picture_seconds is None  # drawn again an unknown number of times
 
 
 def test_pictures_and_scores_are_read_and_written(release, tmp_path):
@@ -227,7 +230,7 @@ def test_the_page_and_the_report_show_all_pictures_beside_shuffled_ones(release,
     assert names == sorted(names)
     inverted = _gallery.gallery(release, ["mine", "perception", "mynet", "inverted"], "mean")
     assert inverted.count("<img") == 8 * 2 + 6 + 4
-    assert inverted.count("no control") == 4
+    assert inverted.count("none was made") == 4 + 2
     monkeypatch.setenv("UNITDB_RELEASE", str(release.path))
     app = AppTest.from_string(
         "from unitdb.browser._app import show\nshow('reconstruction')", default_timeout=300

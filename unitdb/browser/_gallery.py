@@ -119,13 +119,15 @@ def _cell(row: Mapping[str, Any] | None, word: str, name: str) -> str:
     why = "may not be shown"
     if row is not None and isinstance(row["problem"], str):
         why = "could not be made"
-    elif word == ROWS["shuffled"]:
-        why = "no control"
+    elif row is None and word != ROWS["seen"]:
+        why = "none was made"  # of fewer pictures: control_images, ceiling_images
     return f'<div style="{_WORD}">{escape(word)}</div><div style="{_EMPTY}">{why}</div>'
 
 
 def score_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Scores of a method and a person by source, and chance in the last row; a column each metric.
+
+    How many pictures they are means of stands before them.
 
     Parameters
     ----------
@@ -139,4 +141,6 @@ def score_table(scores: pd.DataFrame) -> pd.DataFrame:
     chance = kept.groupby("metric", observed=True)["chance"].max()
     shown = wide.loc[rows, columns].astype(float)
     shown.loc["chance"] = chance.reindex(columns).astype(float)
+    n_images = kept.groupby("source", observed=True)["n_images"].max()
+    shown.insert(0, "pictures", n_images.reindex(shown.index).astype("Int64"))
     return shown.rename(columns=METRICS).reset_index()

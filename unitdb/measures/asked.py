@@ -78,7 +78,7 @@ class Asked:
         names, some = person.pictures, None
         if control:
             some = self.spec.control_images
-        elif source != "brain":
+        elif source != "brain" and not isinstance(self.spec, EndToEndSpec):
             some = self.spec.ceiling_images
         for n in (self.spec.images, some):
             if n is not None and n < len(names):

@@ -64,6 +64,7 @@ def descend(
     every = [parameter for own in parameters for parameter in own]
     engine = _engine(optimiser, every, lr)
     losses: list[list[float]] = []
+    step = 0
 
     def backward() -> float:
         found = losses_of([painting() for painting in paintings])
@@ -71,7 +72,7 @@ def descend(
         for value, where in zip(values, names, strict=True):
             if not math.isfinite(value):
                 raise InversionError(
-                    f"{where}: the loss is {value} at step {len(losses) + 1}; a smaller lr than "
+                    f"{where}: the loss is {value} at step {step + 1}; a smaller lr than "
                     f"{lr:g} may help"
                 )
         gradients = iter(gradients_of(found.sum(), every, names[0]))
@@ -86,9 +87,8 @@ def descend(
 
     for step in range(steps):
         if optimiser == "lbfgs":
-            before = len(losses)
             engine.step(backward)
-            del losses[before + 1 :]  # of its line search
+            del losses[step + 1 :]  # of its line search
         else:
             _set_rate(engine, optimiser, lr, step, steps)
             backward()

@@ -88,9 +88,10 @@ def invert(
         (1/L) Σ_l Σ_u w_u (φ_u(x) − t_u)² / Σ_u w_u t_u²  +  tv · TV(x),
 
     sums over the chosen units of layer l; TV is the mean size of the difference of neighbours,
-    white − black being 1. Pictures are found one by one, each with one thread and chance of its
-    own: a picture depends on its targets, its id and the settings, not on the others, the workers
-    or the threads. On a GPU, where sums may have any order, bytes may differ from run to run.
+    white − black being 1. Pictures are found one by one (but for ``batch``), each with one thread
+    and chance of its own: a picture depends on its targets, its id and the settings, not on the
+    others, the workers or the threads. On a GPU, where sums may have any order, bytes may differ
+    from run to run.
 
     Parameters
     ----------

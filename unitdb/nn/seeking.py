@@ -115,8 +115,8 @@ class Maker:
         self._sought_by: nn.Module = selected if together == 1 else self._folded()
 
     def _folded(self) -> nn.Module:
-        grey = torch.full((1, 3, self._how.size, self._how.size), 127.0, device=self._device)
-        return folded(self._selected, looked(self._transform, grey))
+        noise = 255 * torch.rand(1, 3, *2 * (self._how.size,), generator=rng_of(0, "folded"))
+        return folded(self._selected, looked(self._transform, noise.to(self._device)))
 
     def copied(self) -> Maker:
         """The same with copies of the networks, for another thread."""

@@ -50,8 +50,9 @@ class JobPlan:
         How often everything is decoded again with shuffled images.
     n_pictures : int
         Pictures that are sought, of brains, controls and ceilings.
-    picture_seconds : float
-        Processor time that they take, by a few steps of one for each method.
+    picture_seconds : float or None
+        Processor time that they take, by a few steps of one for each method; None where one is
+        not estimated.
     n_trained : int
         Networks that are trained from responses to pictures; their time is not estimated.
     conditions : tuple of str
@@ -74,7 +75,7 @@ class JobPlan:
     n_threads: int
     n_controls: int
     n_pictures: int
-    picture_seconds: float
+    picture_seconds: float | None
     n_trained: int
     conditions: tuple[str, ...]
 
@@ -151,7 +152,7 @@ def _plan(job: Job, memory: int, *, seconds: float, threads: int) -> JobPlan:
         for roi in dataset.rois
     ]
     methods = pictures_asked(job)
-    sought = [(each.n_pictures(method), each, method) for each in methods for method in each.sought]
+    sought = [(each, method) for each in methods for method in each.sought]
     return JobPlan(
         dataset=dataset.spec.name,
         model=job.model.spec.name,
@@ -168,21 +169,27 @@ def _plan(job: Job, memory: int, *, seconds: float, threads: int) -> JobPlan:
         units_per_second=1 / float(np.mean(times)),
         n_threads=threads,
         n_controls=job.recipe.n_controls,
-        n_pictures=sum(n for n, _, _ in sought),
-        picture_seconds=sum(n * _seconds_per_picture(each, method) for n, each, method in sought),
+        n_pictures=sum(each.n_pictures(method) for each, method in sought),
+        picture_seconds=_picture_seconds(sought),
         n_trained=sum(each.n_trained for each in methods),
         conditions=dataset.conditions,
     )
 
 
-def _seconds_per_picture(each: Asked, method: str) -> float:
+def _picture_seconds(sought: Sequence[tuple[Asked, str]]) -> float | None:
     from unitdb.reconstruction import seconds_per_picture
 
-    job = each.job
-    if isinstance(job.model, LoadedFeatures):  # which are never inverted
-        return 0.0
-    prior = job.priors.get(each.spec.name)
-    return seconds_per_picture(job.model, each.methods[method], each.prior, prior)
+    total = 0.0
+    for each, method in sought:
+        job = each.job
+        if isinstance(job.model, LoadedFeatures):
+            return None  # files, which nothing is inverted from
+        prior = job.priors.get(each.spec.name)
+        takes = seconds_per_picture(job.model, each.methods[method], each.prior, prior)
+        if takes is None:
+            return None
+        total += each.n_pictures(method) * takes
+    return total
 
 
 def _predictions_bytes(job: Job, units: Sequence[int]) -> int:

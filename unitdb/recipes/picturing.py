@@ -142,8 +142,8 @@ class PriorSpec(Spec):
         As of ``unitdb.nn.invert``.
     optimiser : {'adam', 'lbfgs', 'sgd'}
         As of ``unitdb.nn.invert``.
-    batch : int
-        Pictures that are sought together, up to 4: quicker, with other last bits.
+    batch : {1, 2, 4}
+        Pictures that are sought together: quicker, with other last bits.
     """
 
     pyramid: Annotated[int, Field(ge=1)] | None = None
@@ -158,7 +158,7 @@ class PriorSpec(Spec):
     jitter: Annotated[int, Field(ge=0)] = 0
     loss: Literal["normalised", "shen2019"] = "normalised"
     optimiser: Literal["adam", "lbfgs", "sgd"] = "adam"
-    batch: Annotated[int, Field(ge=1, le=4)] = 1
+    batch: Literal[1, 2, 4] = 1
 
     @model_validator(mode="after")
     def _one_prior(self) -> PriorSpec:
@@ -206,8 +206,6 @@ class _Common(Spec):
         Brains whose training pictures are shuffled.
     control_images : int, optional
         Pictures that these are over; by default all.
-    ceiling_images : int, optional
-        Pictures that recovery and projection are over; by default all.
     scored_at : int
         Side of the pictures whose pixels are compared.
     judge : str, optional
@@ -223,13 +221,24 @@ class _Common(Spec):
     images: Annotated[int, Field(ge=2)] | None = None
     controls: Annotated[int, Field(ge=1, le=1000)] = 10
     control_images: Annotated[int, Field(ge=2)] | None = None
-    ceiling_images: Annotated[int, Field(ge=2)] | None = None
     scored_at: Annotated[int, Field(ge=11)] = 32
     judge: Name | None = None
     categories: dict[str, _Patterns] = Field(default_factory=dict)
 
 
-class RidgeSpec(_Common):
+class _WithCeilings(_Common):
+    """What those have whose targets are decoded.
+
+    Parameters
+    ----------
+    ceiling_images : int, optional
+        Pictures that recovery and projection are over; by default all.
+    """
+
+    ceiling_images: Annotated[int, Field(ge=2)] | None = None
+
+
+class RidgeSpec(_WithCeilings):
     """The baseline: pixels decoded as units are.
 
     Parameters
@@ -245,7 +254,7 @@ class RidgeSpec(_Common):
     channels: Literal[1, 3] = 3
 
 
-class InversionSpec(_Common):
+class InversionSpec(_WithCeilings):
     """Units are decoded, and pictures sought that drive the network so.
 
     Parameters

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import PIL.Image
 
 from unitdb.activations import LoadedModel
+from unitdb.errors import InversionError
 from unitdb.recipes import PriorSource, PriorSpec
 from unitdb.reconstruction.making import TILE, inverted
 from unitdb.reconstruction.networks import look_of
@@ -17,12 +19,11 @@ from unitdb.reconstruction.networks import look_of
 __all__ = ["seconds_per_picture"]
 
 _STEPS = (1, 4)
-_RATE = 1e-3  # so small that the loss falls
 
 
 def seconds_per_picture(
     model: LoadedModel, layers: Sequence[str], prior: PriorSpec, generator: PriorSource | None
-) -> float:
+) -> float | None:
     """Processor seconds of a picture, of all units of these layers.
 
     Parameters
@@ -32,7 +33,14 @@ def seconds_per_picture(
     prior : PriorSpec
     generator : PriorSource or None
         That the prior names.
+
+    Returns
+    -------
+    float or None
+        None of deep image priors, which are drawn again an unknown number of times.
     """
+    if prior.dip is not None:
+        return None
     import torch
 
     from unitdb.nn import SelectedActivations
@@ -44,18 +52,15 @@ def seconds_per_picture(
     selected = SelectedActivations(model.module, narrowed.masks()).eval()
     with torch.no_grad():
         targets = selected(look(PIL.Image.fromarray(noise))[None]).numpy()
-    of_steps = []
-    for steps in _STEPS:
+
+    def taken(steps: int) -> float:
         start = time.process_time()
-        inverted(
-            narrowed,
-            layers,
-            targets.repeat(prior.batch, axis=0),
-            prior,
-            generator,
-            steps=steps,
-            lr=_RATE,
-        )
-        of_steps.append(time.process_time() - start)
-    a_step = (of_steps[1] - of_steps[0]) / (_STEPS[1] - _STEPS[0])
-    return (of_steps[0] - a_step) / TILE + a_step * prior.steps / prior.batch
+        with suppress(InversionError):  # so few steps may get nowhere; they took their time
+            many = targets.repeat(prior.batch, axis=0)
+            inverted(narrowed, layers, many, prior, generator, steps=steps)
+        return time.process_time() - start
+
+    taken(1)  # what is done once, such as imports
+    few, more = map(taken, _STEPS)
+    a_step = max(0.0, (more - few) / (_STEPS[1] - _STEPS[0]))
+    return max(0.0, few - a_step) / TILE + a_step * prior.steps / prior.batch

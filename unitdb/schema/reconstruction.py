@@ -122,7 +122,7 @@ TABLES = (
             ),
             share(
                 "recovery_identification",
-                "identification of pictures from true features",
+                "identification of pictures from true features (`ceiling_images` of them)",
                 unit="share",
                 null="NULL where nothing is inverted",
             ),

@@ -214,10 +214,10 @@ def show_plan(root: Path, /, recipe: Path, **options: Any) -> None:
             ["decoding", f"about {_minutes(found.seconds)} with {found.n_threads} at work"],
         ]
         if found.n_pictures:
-            time = _minutes(found.picture_seconds)
-            rows.append(
-                ["pictures", f"{found.n_pictures:,} to seek, about {time} of the processor"]
-            )
+            takes = "their time is not estimated"
+            if found.picture_seconds is not None:
+                takes = f"about {_minutes(found.picture_seconds)} of the processor"
+            rows.append(["pictures", f"{found.n_pictures:,} to seek; {takes}"])
         if found.n_trained:
             rows.append(["networks", f"{found.n_trained:,} to train; their time is not estimated"])
         print_table([f"{found.dataset}/{found.model}", ""], rows)
