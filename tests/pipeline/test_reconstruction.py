@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import PIL.Image
 import pytest
+import torch
 from click.testing import CliRunner
 from matplotlib import pyplot as plt
 
@@ -62,6 +63,39 @@ def test_scores_are_of_the_bytes_that_are_shown(release):
             assert values[(*place, "identification_raw")] == pytest.approx(np.mean(others))
             checked += 1
     assert checked > 100
+
+
+def test_the_judge_is_another_network_whose_features_are_less_their_mean(release):
+    """By plain loops over the pictures that are shown."""
+    folder = next(path for path in release.path.parents if (path / "judge.py").exists())
+    made = {}
+    exec((folder / "judge.py").read_text(), made)  # noqa: S102 - written by this test
+    network = made["make"](6).eval()
+
+    def features(pictures):
+        images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
+        with torch.no_grad():
+            return network((images - 127) / 128).numpy().astype(float)
+
+    rows = release.sql("SELECT * FROM reconstruction WHERE png IS NOT NULL AND method = 'ridge'")
+    seen = rows[rows["source"] == "seen"].sort_values("stimulus")
+    shown = features([picture(png) for png in seen["png"]])
+    train = [picture(path.read_bytes()) for path in sorted((folder / "pictures").iterdir())]
+    trained = features(train[:N_TRAIN])
+    varies = np.ptp(trained, axis=0) > 0
+    assert 0 < (~varies).sum() < len(varies)
+    values = release.sql(
+        "SELECT * FROM reconstruction_value WHERE metric = 'identification_last'"
+    ).set_index(["method", "subject", "source", "control", "stimulus"])["value"]
+    brains = rows[rows["source"].isin(["brain", "shuffled"])]
+    for row in brains.itertuples():
+        own = (features([picture(row.png)])[0] - trained.mean(axis=0))[varies]
+        r = [np.corrcoef(own, one)[0, 1] for one in (shown - trained.mean(axis=0))[:, varies]]
+        place = seen["stimulus"].tolist().index(row.stimulus)
+        others = [r[place] > one for number, one in enumerate(r) if number != place]
+        found = values["ridge", row.subject, row.source, row.control, row.stimulus]
+        assert found == pytest.approx(np.mean(others))
+    assert len(brains) == 8 * 2 * 3
 
 
 def test_brains_are_better_than_shuffled_ones_and_the_mean_picture_is_at_chance(release):

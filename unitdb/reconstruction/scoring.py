@@ -24,6 +24,7 @@ from unitdb.predictions import check_worker
 from unitdb.reconstruction.making import PictureStep, read_pictures
 from unitdb.reconstruction.networks import NetworkSource
 from unitdb.reconstruction.seen import Pictures, resized
+from unitdb.resolution import is_constant
 from unitdb.sealed import is_sealed, read_npy, write_npy, write_text
 
 __all__ = ["FLOORS", "METRICS", "ScoreStep", "pixel_scores"]
@@ -157,8 +158,9 @@ class ScoreStep:
             pixels = resized(made, side)
             own |= pixel_scores(pixels, small, self.pictures[of], [self.trained[i] for i in of])
             own |= self._identified(pixels, small, of)
-            for name, features in judged.items():
-                own[f"identification_{name}"] = self._by_judge(features[number], features[0], of)
+            for name, (resolution, features) in judged.items():
+                rates = self._by_judge(features[number], features[0], of, resolution)
+                own[f"identification_{name}"] = rates
 
     def _identified(self, made: Pictures, seen: Pictures, of: Rows) -> Values:
         """Identification among the candidates, and top-1 among these and those that trained."""
@@ -192,7 +194,12 @@ class ScoreStep:
             _place(found, part, places, len(of))
         return found
 
-    def _by_judge(self, made: Any, seen: Any, of: Rows) -> NDArray[np.float64]:
+    def _by_judge(self, made: Any, seen: Any, of: Rows, resolution: float) -> NDArray[np.float64]:
+        """Identification by features less their mean.
+
+        They are not divided by their SD: of pictures with an even ground, units that hardly vary
+        would outweigh all others.
+        """
         found: Values = {}
         for places, train in self._alike(of):
             own = np.searchsorted(self.candidates, self.pictures[of[places]])
@@ -201,7 +208,7 @@ class ScoreStep:
                 seen[self.candidates],
                 targets=own,
                 mean=seen[train].mean(axis=0),
-                sd=seen[train].std(axis=0),
+                sd=np.where(is_constant(seen[train], resolution=resolution), 0.0, 1.0),
                 n_bootstrap=2,
             ).pairwise.rates
             _place(found, {"rates": rates}, places, len(of))
@@ -217,11 +224,13 @@ class ScoreStep:
             for places in groups.values()
         ]
 
-    def _judged(self, pictures: Sequence[Pictures]) -> dict[str, list[NDArray[np.float32]]]:
-        """Features of the judge, by layer, of each stack of pictures."""
+    def _judged(
+        self, pictures: Sequence[Pictures]
+    ) -> dict[str, tuple[float, list[NDArray[np.float32]]]]:
+        """Features of the judge, by layer, of each stack of pictures, and their resolution."""
         if self.judge is None:
             return {}
-        model, found = self.judge.load(), dict[str, list[NDArray[np.float32]]]()
+        model, found = self.judge.load(), dict[str, tuple[float, list[NDArray[np.float32]]]]()
         for stack in pictures:
             names = tuple(f"{number:06d}" for number in range(len(stack)))
             stimuli = Stimuli(ids=names, sources=("made",) * len(stack), read=stack.__getitem__)
@@ -230,7 +239,8 @@ class ScoreStep:
             )
             words = _OF_JUDGE[-len(model.layers) :]
             for word, layer in zip(words, activations.layers, strict=True):
-                found.setdefault(word, []).append(np.array(activations.mapped(layer)))
+                kept = found.setdefault(word, (activations.resolution(layer), []))
+                kept[1].append(np.array(activations.mapped(layer)))
         return found
 
 
