@@ -25,7 +25,8 @@ Methods of a recipe without rows here were not built. Means over pictures, with 
 over these. *Identification* is by correlation less the mean training picture, *raw* with it,
 *within* among pictures of the same category.
 [How to read these rows](reconstruction.md): compare a brain with *shuffled*. *Class-mean* is the
-result of knowing the category alone. *Projection* is the ceiling of linear decoding.
+result of knowing the category alone, *mean* that of knowing nothing: both stand once for methods of
+the same pictures. *Projection* is the ceiling of linear decoding.
 """
 
 JUDGED = """Identification by features of the judge, {judge}: never the network that is inverted.
@@ -48,6 +49,8 @@ _SHOWN = {
     "pixel r": "pixel_r",
     "SSIM": "ssim",
 }
+_FLOORS = ("class-mean", "mean")
+_DRAWN = ("brain", "shuffled", "recovery", "projection")
 _JUDGED = ("early", "middle", "late", "last")
 _UNITS = ("top", "bottom", "random")
 
@@ -70,7 +73,9 @@ def reconstruction(*releases: Release) -> str:
 def _of(release: Release) -> Iterator[str]:
     scores = release.reconstructions().scores
     names = ["method", "subject", "source", "metric"]
-    scores = scores.astype(dict.fromkeys(names, str)).set_index(names, verify_integrity=True)
+    scores = scores.astype(dict.fromkeys(names, str)).set_index(names)
+    if not scores.index.is_unique:
+        raise ValueError(f"{release.title}: results are of one dataset, test set and network")
     methods = release.sql("SELECT * FROM reconstruction_method ORDER BY method")
     yield f"### {release.title}\n"
     subjects = scores.index.get_level_values("subject")
@@ -90,14 +95,25 @@ def _of(release: Release) -> Iterator[str]:
         yield _people(scores, people)
 
 
-def _table(scores: pd.DataFrame, subject: str, methods: Sequence[str], called: str) -> str:
-    of = scores.xs(subject, level="subject")
-    rows = [
-        [method, source, *_cells(of, method, source)]
-        for method in methods
-        for source in SOURCES
-        if (method, source) in of.index.droplevel("metric")
-    ]
+def _table(
+    scores: pd.DataFrame,
+    subject: str,
+    methods: Sequence[str],
+    called: str,
+    sources: Sequence[str] = SOURCES,
+) -> str:
+    of = scores.xs(subject, level="subject").sort_index()
+    rows: list[list[str]] = []
+    floors: list[list[str]] = []
+    for method in methods:
+        for source in sources:
+            if (method, source) not in of.index.droplevel("metric"):
+                continue
+            row = [source, *_cells(of, method, source)]
+            if source in _FLOORS and row in floors:
+                continue
+            floors.append(row)
+            rows.append([method, *row])
     return markdown_table(f"{called} | source | pictures | {' | '.join(_SHOWN)}", rows)
 
 
@@ -131,7 +147,7 @@ def _sets(
     asked = json.loads(chosen["settings"].iloc[0])["units"]
     n = next(value for key, value in asked.items() if key in _UNITS and value is not None)
     yield SETS.format(layers=", ".join(json.loads(layers)), n=n)
-    yield _table(scores, subject, methods.loc[alike, "method"].tolist(), "units")
+    yield _table(scores, subject, methods.loc[alike, "method"].tolist(), "units", _DRAWN)
 
 
 def _people(scores: pd.DataFrame, people: list[str]) -> str:
