@@ -23,7 +23,7 @@ from unitdb.analysis import picture_correlation, structural_similarity
 
 LAYERS = ("stem", "block1", "block3", "block6", "block9")
 NAMES = ("astronaut", "chelsea", "china", "coffee")
-ROUGHNESS = (0.01, 0.1, 0.3, 1.0)
+ROUGHNESS = (0.01, 0.1, 1.0)
 
 
 def squares(side: int) -> np.ndarray:
