@@ -52,16 +52,18 @@ def main() -> None:
     paths = {layer: get_model("efficientnet-lite0").layers[layer] for layer in LAYERS}
     pictures = squares(args.side)
     images = torch.stack([look(PIL.Image.fromarray(picture)) for picture in pictures])
-    masks = {}
-    for layer, path in paths.items():
+    shapes = {}
+    hooks = [
         network.get_submodule(path).register_forward_hook(
-            lambda _m, _i, output, layer=layer: masks.update(
-                {layer: torch.ones(output.shape[1:], dtype=torch.bool)}
-            )
+            lambda _m, _i, output, layer=layer: shapes.update({layer: output.shape[1:]})
         )
+        for layer, path in paths.items()
+    ]
     with torch.no_grad():
         network(images[:1])
-        masks = {layer: masks[layer] for layer in LAYERS}
+        for hook in hooks:
+            hook.remove()
+        masks = {layer: torch.ones(shapes[layer], dtype=torch.bool) for layer in LAYERS}
         selected = nn.SelectedActivations(network, masks, layers=paths)
         targets = torch.cat([selected(image[None]) for image in images])
     print(f"{len(pictures)} photographs, {args.side} px, {args.steps} steps, one thread")
