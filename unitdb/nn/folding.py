@@ -7,6 +7,7 @@ from collections import Counter
 
 import torch
 from torch import fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from unitdb.nn.selected import SelectedActivations
 
@@ -81,7 +82,7 @@ def _folds(convolution: nn.Module, norm: nn.Module) -> bool:
     assert isinstance(norm, _NORMS)  # noqa: S101 - for the type checker
     if norm.running_mean is None or norm.running_var is None:
         return False
-    weight, bias = nn.utils.fuse_conv_bn_weights(
+    weight, bias = fuse_conv_bn_weights(
         convolution.weight,
         convolution.bias,
         norm.running_mean,
