@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -68,9 +69,7 @@ def test_scores_are_of_the_bytes_that_are_shown(release):
 def test_the_judge_is_another_network_whose_features_are_less_their_mean(release):
     """By plain loops over the pictures that are shown."""
     folder = next(path for path in release.path.parents if (path / "judge.py").exists())
-    made = {}
-    exec((folder / "judge.py").read_text(), made)  # noqa: S102 - written by this test
-    network = made["make"](6).eval()
+    network = runpy.run_path(str(folder / "judge.py"))["make"](6).eval()
 
     def features(pictures):
         images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()

@@ -179,14 +179,16 @@ def _plan(job: Job, memory: int, *, seconds: float, threads: int) -> JobPlan:
 def _picture_seconds(sought: Sequence[tuple[Asked, str]]) -> float | None:
     from unitdb.reconstruction import seconds_per_picture
 
-    total = 0.0
+    total, known = 0.0, dict[tuple[object, ...], float | None]()
     for each, method in sought:
         job = each.job
         if isinstance(job.model, LoadedFeatures):
             return None  # files, which nothing is inverted from
         prior = job.priors.get(each.spec.name)
-        takes = seconds_per_picture(job.model, each.methods[method], each.prior, prior)
-        if takes is None:
+        alike = (each.methods[method], each.prior.model_dump_json())
+        if alike not in known:
+            known[alike] = seconds_per_picture(job.model, each.methods[method], each.prior, prior)
+        if (takes := known[alike]) is None:
             return None
         total += each.n_pictures(method) * takes
     return total

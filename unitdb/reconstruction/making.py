@@ -30,7 +30,7 @@ TILE = 4
 """Pictures that are made in one go: what a kill loses."""
 
 _TOLD = ("loss", "consistency", "problem")
-_OF_PRIOR = (*("grid", "channels", "steps", "lr", "tv", "jitter", "loss", "optimiser", "batch"),)
+_OF_PRIOR = ["grid", "channels", "steps", "lr", "tv", "jitter", "loss", "optimiser", "batch"]
 
 ONE_AT_A_TIME = threading.Lock()
 """Networks are traced, and tracing changes how all threads run theirs: instead, the pictures of a

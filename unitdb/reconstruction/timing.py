@@ -52,12 +52,12 @@ def seconds_per_picture(
     selected = SelectedActivations(model.module, narrowed.masks()).eval()
     with torch.no_grad():
         targets = selected(look(PIL.Image.fromarray(noise))[None]).numpy()
+    targets = targets.repeat(prior.batch, axis=0)
 
     def taken(steps: int) -> float:
         start = time.process_time()
         with suppress(InversionError):  # so few steps may get nowhere; they took their time
-            many = targets.repeat(prior.batch, axis=0)
-            inverted(narrowed, layers, many, prior, generator, steps=steps)
+            inverted(narrowed, layers, targets, prior, generator, steps=steps)
         return time.process_time() - start
 
     taken(1)  # what is done once, such as imports
