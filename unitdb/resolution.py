@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-__all__ = ["DOUBLE", "HALF", "SINGLE", "flattened", "is_constant", "resolution_of", "scaled"]
+__all__ = [
+    "DOUBLE",
+    "HALF",
+    "SINGLE",
+    "flattened",
+    "is_constant",
+    "resolution_of",
+    "scaled",
+    "scaled_and_constant",
+]
 
 SINGLE = 2.0**-16
 """What a forward pass in float32 resolves, in parts of the largest activation of a unit.
@@ -66,11 +75,7 @@ def is_constant(
     """
     if resolution is None:
         resolution = resolution_of(values.dtype)
-    high = values.max(axis=axis).astype(np.float64)
-    low = values.min(axis=axis).astype(np.float64)
-    largest, exponent = _exponents(high, low)
-    span = np.ldexp(high, -exponent) - np.ldexp(low, -exponent)  # neither over- nor underflows
-    return np.asarray(span <= resolution * largest)
+    return _is_constant(*_ends(values, axis), resolution)
 
 
 def flattened(values: NDArray[Any], *, resolution: float) -> NDArray[Any]:
@@ -111,15 +116,61 @@ def scaled(
     exponents : array of shape (n_columns,)
         e, of the values that are not NaN; 0 where one is infinite, too.
     """
-    floats = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
-    if not floats.size:
-        return floats, np.zeros(np.delete(floats.shape, axis), dtype=np.int32)
-    high, low = np.fmax.reduce(floats, axis=axis), np.fmin.reduce(floats, axis=axis)
-    _, exponent = _exponents(high.astype(np.float64), low.astype(np.float64))
+    if not values.size:
+        return _as_floats(values), np.zeros(np.delete(values.shape, axis), dtype=np.int32)
+    return _scaled(values, _ends(values, axis), axis)
+
+
+def scaled_and_constant(
+    values: NDArray[Any], *, resolution: float
+) -> tuple[NDArray[np.floating], NDArray[np.int32], NDArray[np.bool_]]:
+    """Answer as :func:`scaled` and :func:`is_constant`, looking through the values once.
+
+    Parameters
+    ----------
+    values : array of shape (n_rows, n_columns)
+        Raw; neither empty.
+    resolution : float
+        As of :func:`is_constant`.
+
+    Returns
+    -------
+    scaled : array of the given shape
+    exponents : array of shape (n_columns,)
+    constant : array of shape (n_columns,)
+    """
+    ends = _ends(values, axis=0)
+    return *_scaled(values, ends, axis=0), _is_constant(*ends, resolution)
+
+
+def _ends(values: NDArray[Any], axis: int) -> tuple[Floats, Floats]:
+    """Highest and lowest value of each column; NaN where one is NaN."""
+    high, low = values.max(axis=axis), values.min(axis=axis)
+    return high.astype(np.float64), low.astype(np.float64)
+
+
+def _is_constant(high: Floats, low: Floats, resolution: float) -> NDArray[np.bool_]:
+    largest, exponent = _exponents(high, low)
+    span = np.ldexp(high, -exponent) - np.ldexp(low, -exponent)  # neither over- nor underflows
+    return np.asarray(span <= resolution * largest)
+
+
+def _scaled(
+    values: NDArray[Any], ends: tuple[Floats, Floats], axis: int
+) -> tuple[NDArray[np.floating], NDArray[np.int32]]:
+    floats = _as_floats(values)
+    if np.isnan(ends[0]).any():  # of the rest of the column, then
+        high, low = np.fmax.reduce(floats, axis=axis), np.fmin.reduce(floats, axis=axis)
+        ends = (high.astype(np.float64), low.astype(np.float64))
+    _, exponent = _exponents(*ends)
     exponent[np.abs(exponent) <= _USUAL[floats.dtype]] = 0
     if not exponent.any():
         return floats, exponent
     return np.ldexp(floats, -np.expand_dims(exponent, axis)), exponent
+
+
+def _as_floats(values: NDArray[Any]) -> NDArray[np.floating]:
+    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
 
 
 _USUAL = {np.dtype(np.float32): 30, np.dtype(np.float64): 200}

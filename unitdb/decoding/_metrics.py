@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.resolution import DOUBLE, is_constant, resolution_of, scaled
+from unitdb.resolution import DOUBLE, resolution_of, scaled_and_constant
 
 __all__ = ["profile_correlation"]
 
@@ -37,13 +37,14 @@ def profile_correlation(
     array([0.5, 0.5])
     """
     resolution = resolution_of(true.dtype)
-    predicted, true = scaled(predicted)[0], scaled(true)[0]
+    # Predictions may vary little beside their mean.
+    predicted, _, same = scaled_and_constant(predicted, resolution=DOUBLE)
+    true, _, constant = scaled_and_constant(true, resolution=resolution)
     p = predicted - predicted.mean(axis=0)
     t = true - true.mean(axis=0)
     covariance = np.einsum("iu,iu->u", p, t)
     scale = np.sqrt(np.einsum("iu,iu->u", p, p)) * np.sqrt(np.einsum("iu,iu->u", t, t))
-    same = is_constant(predicted, resolution=DOUBLE)  # may vary little beside its mean
-    undefined = same | is_constant(true, resolution=resolution) | (scale == 0)
+    undefined = same | constant | (scale == 0)
     r = np.full(covariance.shape, np.nan)
     np.divide(covariance, scale, out=r, where=~undefined)
     return r

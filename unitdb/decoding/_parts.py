@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from unitdb.decoding._scaling import penalty, standardise
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._shared import ridge_hats
-from unitdb.decoding.settings import DecoderSettings
+from unitdb.decoding.settings import TILE, DecoderSettings
 
 __all__ = ["Part", "SelectedPart", "Smoother", "smoother_matrices"]
 
@@ -70,8 +70,17 @@ class Smoother:
             if centred is None:
                 exact = np.result_type(y, matrix)
                 centred = np.subtract(y, some, dtype=exact).astype(matrix.dtype, copy=False)
-            found.append(np.asarray(matrix @ centred + some.astype(np.float64)))
+            found.append(_by_tiles(matrix, centred) + some.astype(np.float64))
         return found
+
+
+def _by_tiles(matrix: Floats, values: Floats) -> Floats:
+    """The product, a tile of units at a time: its rounding may follow how many there are."""
+    found = np.empty((len(matrix), values.shape[1]), dtype=values.dtype)
+    for start in range(0, values.shape[1], TILE):
+        tile = slice(start, start + TILE)
+        np.matmul(matrix, values[:, tile], out=found[:, tile])
+    return found
 
 
 class SelectedPart:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unitdb.decoding.settings import TILE, DecoderSettings
+from unitdb.decoding.settings import AT_ONCE, TILE, DecoderSettings
 from unitdb.errors import MemoryBudgetError
 
 __all__ = ["block_units"]
@@ -67,6 +67,7 @@ def block_units(
         fixed += TILE * (24 * n_voxels + 32 * n_rows)
     else:
         fixed += 8 * n_rows * (2 * n_voxels + 3 * n_rows + n_presentations)
+        fixed += 48 * AT_ONCE  # activations and predictions, as they are and about their means
     of_unit = 4 * (n_stimuli + n_rows + n_controls) + 16
     of_unit += (4 * n_controls + 16) * (n_sets - 1)
     of_unit += 20 * n_stored  # as they come, in order, and as they are written

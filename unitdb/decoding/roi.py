@@ -18,7 +18,7 @@ from unitdb.decoding._parts import Part, SelectedPart, Smoother, smoother_matric
 from unitdb.decoding._scaling import check_held, normalise
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._torch import TorchSelectedRidge, find_device
-from unitdb.decoding.settings import TILE, DecoderSettings
+from unitdb.decoding.settings import AT_ONCE, TILE, DecoderSettings
 from unitdb.errors import IllConditionedError, ResponsesError
 from unitdb.resolution import flattened, is_constant, resolution_of, scaled
 
@@ -144,7 +144,8 @@ class RoiDecoder:
         self._is_one = sets is None
         if sets is None:
             sets, repeats = [self.test_rows], [None if repeats is None else np.asarray(repeats)]
-        if len(self._splits) > 1 and len(sets) > 1 and any(x is not None for x in repeats or ()):
+        self._is_folded = len(self._splits) > 1
+        if self._is_folded and len(sets) > 1 and any(x is not None for x in repeats or ()):
             raise ResponsesError("single presentations of several sets need one split, not folds")
         self._sets = make_sets(
             sets, repeats or [None] * len(sets), responses.shape[1], self.test_rows
@@ -192,7 +193,9 @@ class RoiDecoder:
             tile, exponent, least = self._read(y, start, stop, resolution)
             groups = self._decoded(tile, start, repeats=True, resolution=least)
             for of_set, (decoded, *_) in zip(self._sets, groups, strict=True):
-                predicted[of_set.places, start:stop] = np.ldexp(decoded, exponent)
+                predicted[of_set.places, start:stop] = (
+                    np.ldexp(decoded, exponent) if exponent.any() else decoded
+                )
 
         self._each_tile(y, decode, n_jobs)
         return predicted
@@ -284,7 +287,8 @@ class RoiDecoder:
             first, last = np.searchsorted(keep, [start, stop])
             columns, train = keep[first:last] - start, true[self._trains]
             untrained = is_constant(train, resolution=least)
-            mean = train.mean(axis=0, dtype=np.float64)
+            # Pooled over folds, predictions are about many means: none is taken of them.
+            mean = None if self._is_folded else train.mean(axis=0, dtype=np.float64)
             repeats = of_repeats is not None
             groups = self._decoded(true, start, repeats=repeats, resolution=least)
             for number, (of_set, (decoded, *single)) in enumerate(
@@ -292,7 +296,7 @@ class RoiDecoder:
             ):
                 tests = true[slice_of(of_set.rows)].astype(np.float64, copy=False)
                 tests = flattened(tests, resolution=least)
-                constant = untrained | self._undecodable(number, decoded - mean)
+                constant = untrained | self._undecodable(number, decoded, mean)
                 found[number, start:stop] = profile_correlation(decoded, tests)
                 found[number, start:stop][constant] = np.nan
                 if of_repeats is not None and single:
@@ -308,16 +312,18 @@ class RoiDecoder:
         )
         return Decoded(r=found, predicted=predicted, of_repeats=tuple(together))
 
-    def _undecodable(self, number: int, about_mean: Array) -> NDArray[np.bool_]:
+    def _undecodable(
+        self, number: int, decoded: Array, mean: Array | None
+    ) -> NDArray[np.bool_] | bool:
         """Units whose predictions vary by rounding alone.
 
         They are sums about the training mean, beside which they may vary little.
         """
-        if len(self._splits) > 1:
-            return np.zeros(about_mean.shape[1], dtype=np.bool_)
+        if mean is None:
+            return False
         if self._are_still[number]:  # equal rows, whose products some processors round differently
-            return np.ones(about_mean.shape[1], dtype=np.bool_)
-        return is_constant(about_mean)
+            return True
+        return is_constant(decoded - mean)
 
     def _read(
         self, y: UnitColumns, start: int, stop: int, resolution: float | None
@@ -354,9 +360,22 @@ class RoiDecoder:
             )
         # Threads share the tiles and compute alone: BLAS threads would compete with them, and
         # rounding would follow their number.
-        with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(n_jobs) as pool:
-            for done in [pool.submit(decode, *tile) for tile in _tiles(y.shape[1])]:
-                done.result()
+        with _blas().limit(limits=1, user_api="blas"):
+            if n_jobs == 1:  # a thread that waits beside would compete for the interpreter
+                for some in self._together(y.shape[1]):
+                    decode(*some)
+                return
+            with ThreadPoolExecutor(n_jobs) as pool:
+                for done in [pool.submit(decode, *some) for some in self._together(y.shape[1])]:
+                    done.result()
+
+    def _together(self, n_units: int) -> Iterator[tuple[int, int]]:
+        """Bounds of units that are decoded at a time: tiles, of which what is linear takes more."""
+        step = TILE
+        if all(isinstance(part, Smoother) for part in self._parts):
+            rows = self._n_rows + sum(of_set.repeats[:, :, 0].size for of_set in self._sets)
+            step *= max(1, AT_ONCE // (rows * TILE))
+        return ((start, min(start + step, n_units)) for start in range(0, n_units, step))
 
     def _make_parts(self, x: Array, device: str | None) -> list[Part]:
         settings, dtype = self._settings, self._dtype
@@ -412,7 +431,3 @@ class RoiDecoder:
 @cache
 def _blas() -> ThreadpoolController:
     return ThreadpoolController()  # looking for the libraries takes milliseconds
-
-
-def _tiles(n_units: int) -> Iterator[tuple[int, int]]:
-    return ((start, min(start + TILE, n_units)) for start in range(0, n_units, TILE))

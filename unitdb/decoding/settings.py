@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["TILE", "DecoderSettings"]
+__all__ = ["AT_ONCE", "TILE", "DecoderSettings"]
 
 TILE = 256
 """Units computed together. Results of a unit follow from its tile alone, so that blocks of any
 size give the same bits, if they begin at multiples of it."""
+
+AT_ONCE = 2**19
+"""Values looked at together, where tiles are smaller. Of small arrays much of the time goes into
+calls, between which threads wait for each other."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from unitdb.analysis import best_in_groups, best_units, channel_blocks
 from unitdb.errors import RecipeError, closest
 from unitdb.measures.decoded import Decoded
 from unitdb.measures.protocol import Measure
-from unitdb.predictions import Block, load_arranged, predict_units
+from unitdb.predictions import Block, predict_units
 from unitdb.recipes import BestUnits, Job, SubjectInput
 from unitdb.responses import category_means
 from unitdb.schema import get_table
@@ -51,14 +51,18 @@ class Kept(Measure):
     tables = ("activation", "prediction")
 
     def steps(self, decoded: Decoded) -> Sequence[KeptStep]:
-        """One for each test set, layer, ROI and subject, of layers without rows as yet."""
+        """One for each test set, layer, ROI and subject, of layers without rows as yet.
+
+        Those of an ROI and a subject together: one decoder serves them all.
+        """
         positions = {layer.name: decoded_again(decoded, layer) for layer in _to_do(decoded)}
-        return [
+        steps = [
             KeptStep(blocks=blocks, positions=positions[layer])
             for of_set in decoded.of_sets.values()
             for (layer, _), blocks in of_set.items()
             if len(positions.get(layer, ()))
         ]
+        return sorted(steps, key=lambda step: step.blocks[0].place)
 
     def conclude(self, decoded: Decoded, steps: Sequence[KeptStep]) -> None:
         """Write the rows of each layer to a Parquet file a table."""
@@ -132,14 +136,12 @@ class KeptStep:
 
     def run(self) -> None:
         """Write the predictions."""
-        first = self.blocks[0]
-        n_held_out = len(load_arranged(first.responses).sets[first.test])
-        found = np.empty((n_held_out, len(self.positions)), dtype=np.float32)
+        found = []
         for block in self.blocks:
             start, stop = np.searchsorted(self.positions, [block.start, block.stop])
             if start < stop:
-                found[:, start:stop] = _predicted(block, self.positions[start:stop] - block.start)
-        write_npy(self.target, found)
+                found.append(_predicted(block, self.positions[start:stop] - block.start))
+        write_npy(self.target, np.concatenate(found, axis=1, dtype=np.float32))
 
 
 def check_kept(jobs: Sequence[Job]) -> None:
