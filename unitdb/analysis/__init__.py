@@ -24,7 +24,7 @@ from unitdb.analysis.feedforward import (
     resampled_noise,
 )
 from unitdb.analysis.hierarchy import BHScore, average_bh_score, bh_score, encoding_bh_score
-from unitdb.analysis.hierarchy_interval import BestTally, Over, bh_interval
+from unitdb.analysis.hierarchy_interval import BestTally, Over, bh_interval, tally_intervals
 from unitdb.analysis.identification import (
     Identification,
     MeanProfile,
@@ -190,6 +190,7 @@ __all__ = [
     "subject_reliability_interval",
     "summarise_layer",
     "summarise_units",
+    "tally_intervals",
     "template_lags",
     "tile_blocks",
     "top_overlap",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csc_array
 
 from unitdb.analysis.bootstrap import BlockBootstrap, standard_errors
 from unitdb.analysis.intersubject import PairAgreement, intersubject_correlations
@@ -19,8 +20,10 @@ from unitdb.resolution import scaled
 __all__ = ["PairInterval", "agreement_intervals", "agreement_null", "cross_correlations"]
 
 Array = NDArray[np.float64]
+Places = NDArray[np.intp]
 
 _ROUNDING = 1e-12
+_CHUNK = 1 << 14  # ranks looked at together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +242,7 @@ def _group(
     used = len(moments.n)
     pearson = _bootstrapped(moments, len(r), draw, partial=False)
     partial = _bootstrapped(moments, len(r), draw, partial=True) if len(covariates) else None
-    ranks = [_Ranks(row) for row in r] if spearman else []
+    ranked = _ranked(r, blocks, used) if spearman else None
     for a, b in combinations(range(len(r)), 2):
         yield PairInterval(
             first=subjects[a],
@@ -247,7 +250,7 @@ def _group(
             n_units=len(blocks),
             n_blocks=used,
             pearson=_at(pearson, a, b, draw, used),
-            spearman=_ranked(ranks[a], ranks[b], blocks, draw, used) if spearman else None,
+            spearman=None if ranked is None else _at(ranked, a, b, draw, used),
             partial=None if partial is None else _at(partial, a, b, draw, used),
         )
 
@@ -257,13 +260,6 @@ def _at(
 ) -> Interval:
     value, se = found
     return draw.interval(float(value[a, b]), float(se[a, b]), n_blocks)
-
-
-def _ranked(x: _Ranks, y: _Ranks, blocks: Blocks, draw: BlockBootstrap, n_blocks: int) -> Interval:
-    value, influence = _spearman(x, y)
-    sums = np.bincount(blocks, influence)  # 0 for a block without units
-    se = np.sqrt((sums**2).sum() * n_blocks / (n_blocks - 1)) if n_blocks > 1 else np.nan
-    return draw.interval(value, se, n_blocks)
 
 
 def _bootstrapped(
@@ -290,48 +286,100 @@ class _Ranks:
     """Mid-ranks of values over units, standardised; and the order that sorts them."""
 
     def __init__(self, values: NDArray[np.floating]) -> None:
-        self.order = np.argsort(values, kind="stable")
+        self.order = np.argsort(values)
         ordered = values[self.order]
         n = len(values)
-        # Ties begin here, and end where the next do.
-        self.starts = np.append(0, np.flatnonzero(ordered[1:] != ordered[:-1]) + 1)[:n]
-        ends = np.append(self.starts[1:], n)
-        self._tie = np.repeat(np.arange(len(self.starts)), ends - self.starts)
-        self.ends = ends
-        centred = (self.starts + ends)[self._tie] / 2 - n / 2
+        # Values of one rank begin here, and end where the next do.
+        starts = np.append(0, np.flatnonzero(ordered[1:] != ordered[:-1]) + 1)[:n]
+        self.bounds = np.append(starts, n)
+        sizes = np.diff(self.bounds)
+        centred = np.repeat(starts + sizes / 2 - n / 2, sizes)
         self.sd = float(np.sqrt((centred**2).mean())) if n else 0.0
         self.standard = np.empty(n)
         with np.errstate(invalid="ignore"):
             self.standard[self.order] = centred / self.sd
 
-    def later(self, values: Array) -> Array:
-        """Sum of values over the units of higher rank, those of equal rank by half."""
-        below = np.concatenate([[0.0], np.cumsum(values[self.order])])
-        halfway = (below[self.starts] + below[self.ends]) / 2
-        found = np.empty(len(values))
-        found[self.order] = (below[-1] - halfway)[self._tie]
-        return found
+    def chunks(self, most: int) -> list[int]:
+        """Bounds of about so many units in their order, none between units of one rank."""
+        n = len(self.order)
+        return np.unique(self.bounds[np.searchsorted(self.bounds, [*range(0, n, most), n])]).tolist()
+
+    def ties(self, start: int, stop: int) -> tuple[Places, Places, Places]:
+        """First and last of each rank that several units have, and all of these.
+
+        Counted from start; start and stop are among the bounds.
+        """
+        some = slice(*np.searchsorted(self.bounds, [start, stop]) + [0, 1])
+        bounds = self.bounds[some] - start
+        sizes = np.diff(bounds)
+        several = sizes > 1
+        tied = np.flatnonzero(np.repeat(several, sizes))
+        return bounds[:-1][several], bounds[1:][several] - 1, tied
 
 
-def _spearman(x: _Ranks, y: _Ranks) -> tuple[float, Array]:
-    """Spearman correlation, and the influence of each unit on its artanh.
+def _ranked(r: NDArray[np.floating], blocks: Blocks, n_blocks: int) -> tuple[Array, Array]:
+    """Spearman correlations of all pairs of rows, and the standard errors of their artanh.
 
     With U, V the standardised ranks and ρ = mean(UV), a unit moves ρ by its own product,
-    U V − ρ (U² + V²) / 2, and by what its presence adds to the ranks of the units above it.
+    U V − ρ (U² + V²) / 2, and by what its presence adds to the ranks of the units above it: the sum
+    of V − ρ U over these, which is minus that over those below, since ranks sum to 0.
     """
-    u, v = x.standard, y.standard
-    n = len(u)
-    if n < 2 or x.sd == 0 or y.sd == 0:
-        return np.nan, np.full(n, np.nan)
-    rho = float(u @ v / n)
-    if 1 - rho**2 < _ROUNDING:
-        return rho, np.full(n, np.nan)
-    influence = u * v - rho / 2 * (u**2 + v**2)
-    influence += x.later(v - rho * u) / x.sd
-    influence += y.later(u - rho * v) / y.sd
-    with np.errstate(divide="ignore", invalid="ignore"):
-        influence /= n * np.float64(1 - rho**2)
-    return rho, influence
+    n = len(blocks)
+    value, se = np.full((2, len(r), len(r)), np.nan)
+    ranks = [_Ranks(row) for row in r]
+    squares = [np.bincount(blocks, x.standard**2) for x in ranks]  # 0 for a block without units
+    together = np.stack([x.standard for x in ranks], axis=1) if len(ranks) else np.empty((n, 0))
+    below = [_below(x, together, blocks) for x in ranks]
+    for a, b in combinations(range(len(r)), 2):
+        x, y = ranks[a], ranks[b]
+        if n < 2 or x.sd == 0 or y.sd == 0:
+            continue
+        rho = value[a, b] = float(x.standard @ y.standard / n)
+        if 1 - rho**2 < _ROUNDING or n_blocks < 2:
+            continue
+        sums = np.bincount(blocks, x.standard * y.standard)
+        sums -= rho / 2 * (squares[a] + squares[b])
+        sums -= (below[a][:, b] - rho * below[a][:, a]) / x.sd
+        sums -= (below[b][:, a] - rho * below[b][:, b]) / y.sd
+        se[a, b] = np.sqrt((sums**2).sum() * n_blocks / (n_blocks - 1)) / (n * (1 - rho**2))
+    return value, se
+
+
+def _below(x: _Ranks, values: Array, blocks: Blocks) -> Array:
+    """Over the units of each block, sums of values of lower rank in x, those of equal by half.
+
+    Parameters
+    ----------
+    x : _Ranks
+    values : array of shape (n_units, n_columns)
+    blocks : array of shape (n_units,)
+
+    Returns
+    -------
+    array of shape (n_blocks, n_columns)
+    """
+    n_blocks, n_columns = int(blocks.max(initial=-1)) + 1, values.shape[1]
+    found, before = np.zeros((n_blocks, n_columns)), np.zeros(n_columns)
+    chunks = x.chunks(_CHUNK)
+    # Memory takes longer to get than to fill.
+    room = np.empty((2, np.diff(chunks).max(initial=0), n_columns))
+    for start, stop in pairwise(chunks):
+        units = x.order[start:stop]
+        own, sums = room[:, : len(units)]
+        # Rows are what is read at random: all columns take hardly longer than one.
+        np.take(values, units, axis=0, out=own, mode="clip")
+        sums[:] = own
+        sums[0] += before
+        np.add.accumulate(sums, axis=0, out=sums)  # in place, which is seven times as fast
+        before = sums[-1].copy()
+        first, last, tied = x.ties(start, stop)
+        middles = (sums[first] - own[first] + sums[last]) / 2
+        own /= 2
+        sums -= own
+        sums[tied] = np.repeat(middles, last - first + 1, axis=0)
+        ones, each = np.ones(len(units)), np.arange(len(units) + 1)
+        found += csc_array((ones, blocks[units], each), shape=(n_blocks, len(units))) @ sums
+    return found
 
 
 def _check(r: NDArray[np.floating], covariates: NDArray[np.floating], blocks: Blocks) -> None:

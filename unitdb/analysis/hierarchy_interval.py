@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from unitdb.analysis.intervals import Interval, fisher_interval
 from unitdb.analysis.moments import Blocks
 from unitdb.errors import AnalysisError, closest
 
-__all__ = ["BestTally", "Over", "bh_interval"]
+__all__ = ["BestTally", "Over", "bh_interval", "tally_intervals"]
 
 Array = NDArray[np.float64]
 Over = Literal["units", "subjects", "both"]
@@ -119,6 +120,15 @@ class BestTally:
     n_stimuli, method, seed
         As of :func:`.bh_score`.
 
+    Attributes
+    ----------
+    seed : int
+    units, cells : list of clusters
+        What is drawn again of each layer: units or blocks of them with all subjects, and those of
+        each subject.
+    n_units : int
+        Accuracies looked at, subjects pooled.
+
     Examples
     --------
     >>> from unitdb.analysis import BestTally
@@ -134,10 +144,10 @@ class BestTally:
 
     def __init__(self, *, n_stimuli: int, method: BHMethod = "corrected", seed: int = 0) -> None:
         self._chooser = Chooser(method, n_stimuli, seed)
-        self._seed = seed
+        self.seed = seed
         self._per_subject: list[NDArray[np.int64]] = []
-        self._units: list[_Clusters] = []
-        self._cells: list[_Clusters] = []
+        self.units: list[_Clusters] = []
+        self.cells: list[_Clusters] = []
         self.n_units = 0
 
     def add(self, r: NDArray[np.floating], blocks: Blocks | None = None) -> None:
@@ -155,13 +165,34 @@ class BestTally:
         best = np.atleast_2d(self._chooser.best(r)).astype(np.intp) + 1
         self.n_units += best.size
         self._per_subject.append(_counts(best, n_rois))
-        self._units.append(_units(best, n_rois, blocks))
-        self._cells.append(_cells(best, n_rois, blocks))
+        self.units.append(_units(best, n_rois, blocks))
+        self.cells.append(_cells(best, n_rois, blocks))
 
     @property
     def counts(self) -> NDArray[np.int64]:
         """Units of each layer and best region, subjects pooled: (n_layers, n_rois)."""
         return np.stack([layer.sum(axis=0) for layer in self._per_subject])
+
+    @property
+    def per_subject(self) -> NDArray[np.int64]:
+        """The same of each subject: (n_subjects, n_layers, n_rois)."""
+        return np.stack(self._per_subject, axis=1)
+
+    @property
+    def df(self) -> dict[str, int]:
+        """Degrees of freedom of what is drawn again."""
+        units = sum(max(layer.n - 1, 0) for layer in self.units)
+        return {"subjects": len(self._per_subject[0]) - 1, "units": units}
+
+    @property
+    def draws(self) -> tuple[Any, ...]:
+        """What replicates depend on: the same for tallies whose replicates are the same."""
+        sizes = (layer.sizes.tobytes() for layer in (*self.units, *self.cells))
+        return (self.seed, len(self._per_subject[0]), *sizes)
+
+    def drawn_layers(self, n_layers: int, n_repeats: int) -> NDArray[np.intp]:
+        """Layers of each draw, (n_repeats, n_layers)."""
+        return drawn_layers(len(self._per_subject), n_layers, n_repeats, self.seed)
 
     def score(self, *, n_layers: int = 5, n_repeats: int = 100) -> float:
         """BH score, as of :func:`.bh_score`.
@@ -171,7 +202,7 @@ class BestTally:
         float
             Spearman correlation, -1 … 1; NaN where there is none.
         """
-        draws = drawn_layers(len(self._per_subject), n_layers, n_repeats, self._seed)
+        draws = self.drawn_layers(n_layers, n_repeats)
         return float(_scores(self.counts[None], draws)[0])
 
     def interval(
@@ -190,39 +221,100 @@ class BestTally:
         Interval
             Score and both ends.
         """
-        draws = drawn_layers(len(self._per_subject), n_layers, n_repeats, self._seed)
-        per_subject = np.stack(self._per_subject, axis=1)  # subject, layer, roi
-        score = float(_scores(per_subject.sum(axis=0)[None], draws)[0])
-        rng = np.random.Generator(np.random.PCG64(self._seed))
-
-        def variance(replicates: Array) -> float:
-            with np.errstate(divide="ignore"):
-                z = np.arctanh(_scores(replicates, draws))
-            z = z[np.isfinite(z)]
-            return float(z.var(ddof=1)) if len(z) > 1 else np.nan
-
-        def of_layers(clusters: list[_Clusters]) -> float:
-            return variance(np.stack([one.drawn(n_bootstrap, rng) for one in clusters], axis=1))
-
-        n_subjects = len(per_subject)
-        subjects = _Clusters(
-            per_subject.reshape(n_subjects, -1), np.ones(n_subjects, dtype=np.int64)
+        (found,) = tally_intervals(
+            [self],
+            over,
+            n_layers=n_layers,
+            n_repeats=n_repeats,
+            n_bootstrap=n_bootstrap,
+            confidence=confidence,
         )
-        df = {"subjects": n_subjects - 1, "units": sum(max(one.n - 1, 0) for one in self._units)}
-        found = {}
-        if over != "units":
-            drawn = subjects.drawn(n_bootstrap, rng)
-            found["subjects"] = variance(drawn.reshape(-1, *per_subject.shape[1:]))
-        if over != "subjects":
-            found["units"] = of_layers(self._units)
+        return found
+
+
+def tally_intervals(
+    tallies: Sequence[BestTally],
+    over: Over,
+    *,
+    n_layers: int = 5,
+    n_repeats: int = 100,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+) -> list[Interval]:
+    """Intervals of several tallies, as :meth:`BestTally.interval` gives each.
+
+    Those of the same blocks and seed, such as by either method, have the same replicates: these
+    are drawn once, which takes longer than all else.
+
+    Returns
+    -------
+    list of Interval
+        In the order of the tallies.
+
+    Examples
+    --------
+    >>> from unitdb.analysis import BestTally, tally_intervals
+    >>> r = np.random.default_rng(0).uniform(0.3, 0.9, size=(2, 3, 2, 40))
+    >>> tallies = [BestTally(n_stimuli=50, method=m) for m in ("corrected", "nonaka2021")]
+    >>> for tally in tallies:
+    ...     for layer in r.swapaxes(0, 1):
+    ...         tally.add(layer, np.arange(40) // 4)
+    >>> found = tally_intervals(tallies, "units", n_layers=2, n_bootstrap=10)
+    >>> found[1] == tallies[1].interval("units", n_layers=2, n_bootstrap=10)
+    True
+    """
+    by_draws: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for number, tally in enumerate(tallies):
+        by_draws[tally.draws].append(number)
+    found: dict[int, Interval] = {}
+    for numbers in by_draws.values():
+        some = [tallies[number] for number in numbers]
+        layers = some[0].drawn_layers(n_layers, n_repeats)
+        intervals = _intervals(some, over, layers, n_bootstrap, confidence)
+        found |= zip(numbers, intervals, strict=True)
+    return [found[number] for number in range(len(tallies))]
+
+
+def _intervals(
+    tallies: Sequence[BestTally],
+    over: Over,
+    draws: NDArray[np.intp],
+    n_bootstrap: int,
+    confidence: float,
+) -> Iterator[Interval]:
+    """Intervals of tallies whose replicates are the same."""
+    rng = np.random.Generator(np.random.PCG64(tallies[0].seed))
+
+    def variance(replicates: Array) -> float:
+        with np.errstate(divide="ignore"):
+            z = np.arctanh(_scores(replicates, draws))
+        z = z[np.isfinite(z)]
+        return float(z.var(ddof=1)) if len(z) > 1 else np.nan
+
+    def of_layers(clusters: Iterable[Sequence[_Clusters]]) -> list[float]:
+        drawn = [_drawn(of_layer, n_bootstrap, rng) for of_layer in zip(*clusters, strict=True)]
+        return [variance(np.stack(layers, axis=1)) for layers in zip(*drawn, strict=True)]
+
+    parts: dict[str, list[float]] = {}
+    if over != "units":
+        subjects = [_subjects(tally.per_subject) for tally in tallies]
+        shape = (-1, *tallies[0].per_subject.shape[1:])
+        parts["subjects"] = [
+            variance(drawn.reshape(shape)) for drawn in _drawn(subjects, n_bootstrap, rng)
+        ]
+    if over != "subjects":
+        parts["units"] = of_layers(tally.units for tally in tallies)
+    cells = of_layers(tally.cells for tally in tallies) if over == "both" else []
+    for number, tally in enumerate(tallies):
+        found = {name: of_tallies[number] for name, of_tallies in parts.items()}
         total = sum(found.values())
-        if over == "both":
-            total = float(np.max([total - of_layers(self._cells), *found.values()]))
-        parts = sum(part**2 / max(df[name], 1) for name, part in found.items())
-        return fisher_interval(
-            score,
+        if cells:
+            total = float(np.max([total - cells[number], *found.values()]))
+        of_df = sum(part**2 / max(tally.df[name], 1) for name, part in found.items())
+        yield fisher_interval(
+            float(_scores(tally.counts[None], draws)[0]),
             float(np.sqrt(total)),
-            df=total**2 / parts if parts else np.inf,
+            df=total**2 / of_df if of_df else np.inf,
             confidence=confidence,
         )
 
@@ -239,22 +331,33 @@ class _Clusters:
     """
 
     def __init__(self, counts: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
-        self._counts, self._sizes = counts, sizes
+        self.counts, self.sizes = counts.astype(np.float64), sizes
         self.n = int(sizes.sum())
 
-    def drawn(self, n_bootstrap: int, rng: np.random.Generator) -> Array:
-        """Counts of replicates of n − 1 clusters, of weight n / (n − 1); NaN for one cluster."""
-        found = np.zeros((n_bootstrap, self._counts.shape[1]))
-        if self.n == 1:
-            found[:] = np.nan
-        if self.n < 2:
-            return found
-        most = max(1, _REPLICATE_CELLS // len(self._sizes))
-        for start in range(0, n_bootstrap, most):
-            part = found[start : start + most]
-            weights = rng.multinomial(self.n - 1, self._sizes / self.n, size=len(part))
-            part[:] = weights.astype(np.float64) @ self._counts * (self.n / (self.n - 1))
-        return found
+
+def _drawn(
+    clusters: Sequence[_Clusters], n_bootstrap: int, rng: np.random.Generator
+) -> list[Array]:
+    """Counts of replicates of n − 1 clusters, of weight n / (n − 1); NaN for one cluster.
+
+    Of clusters of the same sizes, with the same weights.
+    """
+    n, sizes = clusters[0].n, clusters[0].sizes
+    found = [np.zeros((n_bootstrap, one.counts.shape[1])) for one in clusters]
+    if n < 2:
+        return [np.full_like(replicates, np.nan) for replicates in found] if n else found
+    most = max(1, _REPLICATE_CELLS // len(sizes))
+    for start in range(0, n_bootstrap, most):
+        size = min(most, n_bootstrap - start)
+        weights = rng.multinomial(n - 1, sizes / n, size=size).astype(np.float64)
+        for replicates, one in zip(found, clusters, strict=True):
+            replicates[start : start + size] = weights @ one.counts * (n / (n - 1))
+    return found
+
+
+def _subjects(per_subject: NDArray[np.int64]) -> _Clusters:
+    n = len(per_subject)
+    return _Clusters(per_subject.reshape(n, -1), np.ones(n, dtype=np.int64))
 
 
 def _counts(

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from unitdb.analysis import BestTally, BHMethod, Blocks, Interval, Over
+from unitdb.analysis import BestTally, BHMethod, Blocks, Interval, Over, tally_intervals
 from unitdb.measures.protocol import Encoded, Found, Layer, Measure, Network, Taking
 from unitdb.tables import Rows, Scope
 
@@ -125,11 +125,18 @@ class HierarchyTables:
         if len(self._layers) < 2:
             return found
         several = len(self._scope.subjects) > 1
-        for method, (tally, *controls) in self._tallies.items():
+        intervals = tally_intervals(
+            [tally for tally, *_ in self._tallies.values()],
+            "both" if several else "units",
+            **_DRAWS,
+        )
+        for (method, (tally, *controls)), interval in zip(
+            self._tallies.items(), intervals, strict=True
+        ):
             scores = [
                 _Score(
                     kind="decoding",
-                    interval=tally.interval("both" if several else "units", **_DRAWS),
+                    interval=interval,
                     over="units and subjects" if several else "units",
                     n_units=tally.n_units,
                     counts=tally.counts,

@@ -232,16 +232,16 @@ def verify(
         spec = TABLES["unit_summary"].at(manifest.schema)
         units = Pieces(folder, files["unit_summary"], spec, keys, referred)
         of_units = summaries(data, units, where=files["unit_summary"])
-        derived.check(keys, files)
-        alike = check_derived_rows(data, keys, stored, tested)
-        for roi, stated in of_units.items():
-            tested.check_p(data, roi, stated, alike, where=files["unit_summary"])
-        hierarchy.check(data, keys)
-        recurrence.add(data, keys)
-        kept.check(data, keys)
-        rows[PREDICTED] += predicted.check(data, keys, files.get(PREDICTED))
-        if also is not None:
-            also.check(data, keys)
+        with derived.checking(keys, files):
+            alike = check_derived_rows(data, keys, stored, tested)
+            for roi, stated in of_units.items():
+                tested.check_p(data, roi, stated, alike, where=files["unit_summary"])
+            hierarchy.check(data, keys)
+            recurrence.add(data, keys)
+            kept.check(data, keys)
+            rows[PREDICTED] += predicted.check(data, keys, files.get(PREDICTED))
+            if also is not None:
+                also.check(data, keys)
         rows["accuracy"] += accuracy.n_rows
         rows["unit_summary"] += units.n_rows
         del data

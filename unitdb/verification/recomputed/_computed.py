@@ -18,7 +18,7 @@ from unitdb.measures import (
     intersubject_rows,
     layer_reliability_rows,
 )
-from unitdb.release.rows import distinct
+from unitdb.release.rows import distinct, split
 from unitdb.tables import AtHand, Scope
 from unitdb.unitids import UnitId
 from unitdb.verification.reading import Voxels
@@ -68,7 +68,8 @@ class Computed:
         small: Mapping[str, pa.Table],
         recipe: Recipe | None,
     ) -> None:
-        self._recipe, self._small = recipe, small
+        self._recipe = recipe
+        self._kept = {name: _kept_units(small[name]) for name in ("prediction", "activation")}
         self._rois: dict[str, list[str]] = defaultdict(list)
         for row in sorted(described["rois"], key=lambda row: int(row["place"])):
             self._rois[row["dataset"]].append(row["roi"])
@@ -89,6 +90,7 @@ class Computed:
             for row in described["subjects"]
         }
         self._voxels = Voxels(small["encoding"], n_voxels)
+        self._encoded_rows = split(small["encoding"], _PLACE[:-1])
         self._pairs = _by_place(small["intersubject"].to_pylist())
         self._reliable = _by_place(small["layer_reliability"].to_pylist())
         self._network: tuple[str, ...] = ()
@@ -165,8 +167,7 @@ class Computed:
             if keep.channels:
                 shown |= set(units[best_in_groups(highest, channels)].tolist())
         for name, expected in (("prediction", predicted), ("activation", shown)):
-            kept = _matching(self._small[name], dataset=dataset, model=model, layer=layer)
-            differ = sorted(expected ^ set(pc.unique(kept["unit"]).to_pylist()))
+            differ = sorted(expected ^ self._kept[name].get((dataset, model, layer), set()))
             if differ:
                 raise CorruptReleaseError(
                     f"{name}: {'/'.join(keys)}: the recipe keeps {len(expected)} units; too many "
@@ -176,11 +177,10 @@ class Computed:
     def _check_encoded(self, keys: Sequence[str], data: Decoded) -> None:
         """Voxels are predicted from a layer in all ROIs and subjects, or from none."""
         dataset, condition, model, layer = keys
-        found = _matching(
-            self._small["encoding"], dataset=dataset, condition=condition, model=model, layer=layer
-        )
+        found = self._encoded_rows.get((dataset, condition, model, layer))
+        places = set() if found is None else distinct(found, ("roi", "subject"))
         expected = set() if self._builds[dataset, model]["encoding"] is None else set(data.groups)
-        differ = sorted(expected ^ distinct(found, ("roi", "subject")))
+        differ = sorted(expected ^ places)
         if differ:
             raise CorruptReleaseError(
                 f"encoding: {'/'.join(keys)}: missing or not in builds.encoding: "
@@ -269,7 +269,11 @@ def _check_symmetry(where: tuple[str, ...], own: Row, name: str) -> None:
         )
 
 
-def _matching(table: pa.Table, **names: str) -> pa.Table:
-    for name, value in names.items():
-        table = table.filter(pc.equal(table[name], value))
-    return table
+def _kept_units(table: pa.Table) -> Mapping[tuple[str, ...], set[int]]:
+    """Units that a table has rows of, by dataset, network and layer."""
+    by = [name for name in _PLACE[:-1] if name in table.column_names]
+    found: dict[tuple[str, ...], set[int]] = defaultdict(set)
+    for place, rows in split(table, by).items():
+        dataset, *_, model, layer = place
+        found[dataset, model, layer] |= set(pc.unique(rows["unit"]).to_pylist())
+    return found
