@@ -164,9 +164,10 @@ class BestTally:
         # Regions count from 1; 0 is none.
         best = np.atleast_2d(self._chooser.best(r)).astype(np.intp) + 1
         self.n_units += best.size
-        self._per_subject.append(_counts(best, n_rois))
-        self.units.append(_units(best, n_rois, blocks))
-        self.cells.append(_cells(best, n_rois, blocks))
+        per_subject, units, cells = _of_units(best, n_rois, blocks)
+        self._per_subject.append(per_subject)
+        self.units.append(units)
+        self.cells.append(cells)
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -296,11 +297,11 @@ def _intervals(
         return [variance(np.stack(layers, axis=1)) for layers in zip(*drawn, strict=True)]
 
     parts: dict[str, list[float]] = {}
+    n_subjects, *shape = tallies[0].per_subject.shape
     if over != "units":
-        subjects = [_subjects(tally.per_subject) for tally in tallies]
-        shape = (-1, *tallies[0].per_subject.shape[1:])
+        subjects = [_of_each(tally.per_subject.reshape(n_subjects, -1)) for tally in tallies]
         parts["subjects"] = [
-            variance(drawn.reshape(shape)) for drawn in _drawn(subjects, n_bootstrap, rng)
+            variance(drawn.reshape(-1, *shape)) for drawn in _drawn(subjects, n_bootstrap, rng)
         ]
     if over != "subjects":
         parts["units"] = of_layers(tally.units for tally in tallies)
@@ -355,39 +356,41 @@ def _drawn(
     return found
 
 
-def _subjects(per_subject: NDArray[np.int64]) -> _Clusters:
-    n = len(per_subject)
-    return _Clusters(per_subject.reshape(n, -1), np.ones(n, dtype=np.int64))
+def _of_units(
+    best: NDArray[np.intp], n_rois: int, blocks: Blocks | None
+) -> tuple[NDArray[np.int64], _Clusters, _Clusters]:
+    """How often each region is the best one, by subject; units and cells of a layer.
+
+    Units, or blocks of them, are of all subjects at once; a cell is that of one subject, as if it
+    had nothing to do with another's.
+    """
+    if blocks is None:
+        by_subject = _counts(best, n_rois)
+        of_unit = np.stack([(best == roi).sum(axis=0) for roi in range(1, 1 + n_rois)], axis=1)
+        sizes = np.bincount(best.ravel(), minlength=1 + n_rois)
+        cells = _Clusters(np.eye(1 + n_rois, dtype=np.int64)[:, 1:], sizes)
+        return by_subject, _Clusters(*np.unique(of_unit, axis=0, return_counts=True)), cells
+    names, named = np.unique(blocks, return_inverse=True)
+    row = np.arange(len(best))[:, None] * len(names) + named
+    by_cell = _counts(best, n_rois, row).reshape(len(best), len(names), n_rois)
+    return by_cell.sum(axis=1), _of_each(by_cell.sum(axis=0)), _of_each(by_cell)
+
+
+def _of_each(counts: NDArray[np.int64]) -> _Clusters:
+    """Clusters of one each, from counts of shape (..., n)."""
+    rows = counts.reshape(-1, counts.shape[-1])
+    return _Clusters(rows, np.ones(len(rows), dtype=np.int64))
 
 
 def _counts(
-    best: NDArray[np.intp], n_rois: int, blocks: NDArray[np.integer] | None = None
+    best: NDArray[np.intp], n_rois: int, row: NDArray[np.intp] | None = None
 ) -> NDArray[np.int64]:
-    """How often each region is the best one, by row of ``best``, or by row and block."""
-    n_rows, n_blocks = len(best), 1 if blocks is None else int(blocks.max(initial=-1)) + 1
-    row = np.arange(n_rows)[:, None] * n_blocks + (0 if blocks is None else blocks)
-    code = row * (1 + n_rois) + best
-    found = np.bincount(code.ravel(), minlength=n_rows * n_blocks * (1 + n_rois))
+    """How often each region is the best one, by row of ``best``, or by a row that is given."""
+    if row is None:
+        row = np.arange(len(best))[:, None]
+    n_rows = 1 + int(row.max(initial=-1))
+    found = np.bincount((row * (1 + n_rois) + best).ravel(), minlength=n_rows * (1 + n_rois))
     return found.reshape(-1, 1 + n_rois)[:, 1:]
-
-
-def _units(best: NDArray[np.intp], n_rois: int, blocks: Blocks | None) -> _Clusters:
-    """Units of a layer, or blocks of them: all subjects at once."""
-    if blocks is None:
-        of_unit = np.stack([(best == roi).sum(axis=0) for roi in range(1, 1 + n_rois)], axis=1)
-        return _Clusters(*np.unique(of_unit, axis=0, return_counts=True))
-    names, named = np.unique(blocks, return_inverse=True)
-    by_cell = _counts(best, n_rois, named).reshape(len(best), len(names), n_rois)
-    return _Clusters(by_cell.sum(axis=0), np.ones(len(names), dtype=np.int64))
-
-
-def _cells(best: NDArray[np.intp], n_rois: int, blocks: Blocks | None) -> _Clusters:
-    """Units or blocks of each subject, as if none had to do with another."""
-    if blocks is None:
-        sizes = np.bincount(best.ravel(), minlength=1 + n_rois)
-        return _Clusters(np.eye(1 + n_rois, dtype=np.int64)[:, 1:], sizes)
-    by_cell = _counts(best, n_rois, np.unique(blocks, return_inverse=True)[1])
-    return _Clusters(by_cell, np.ones(len(by_cell), dtype=np.int64))
 
 
 def _scores(counts: NDArray[np.number], draws: NDArray[np.intp]) -> Array:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import CorruptReleaseError
@@ -13,7 +11,7 @@ from unitdb.schema import TABLES
 from unitdb.verification.reading._references import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -52,14 +50,14 @@ class Derived:
         self._tables = {name: table for name, table in tables.items() if table.follows}
         self._empty = {name: small[name].slice(0, 0) for name in small if name in self._tables}
         self._rows = {name: split(small[name], _PLACE) for name in self._empty}
+        # What is checked beside has the other cores.
         self._duckdb = duckdb.connect(
             config={"autoload_known_extensions": False, "threads": 1}
         )
         self._duckdb.register("subjects", small["subjects"])
 
-    @contextmanager
-    def checking(self, keys: Keys, files: Mapping[str, str]) -> Iterator[None]:
-        """Check a partition beside what is done meanwhile, on another core.
+    def check(self, keys: Keys, files: Mapping[str, str]) -> None:
+        """Raise CorruptReleaseError where a row of a partition is not as others give it.
 
         Parameters
         ----------
@@ -67,20 +65,7 @@ class Derived:
             Dataset, condition, model and layer.
         files : mapping of str to str
             Paths of the partition's files by table.
-
-        Raises
-        ------
-        CorruptReleaseError
-            At the end, where a row is not as others give it; before what was found meanwhile.
         """
-        with ThreadPoolExecutor(1) as pool:
-            found = pool.submit(self._check_all, keys, files)
-            try:
-                yield
-            finally:
-                found.result()
-
-    def _check_all(self, keys: Keys, files: Mapping[str, str]) -> None:
         for of, path in files.items():
             file = literal([pattern(str((self._folder / path).absolute()))])
             self._duckdb.execute(

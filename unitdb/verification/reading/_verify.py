@@ -16,6 +16,7 @@ from unitdb.errors import CorruptReleaseError
 from unitdb.release.manifest import MANIFEST, Manifest, check_schema_version, read_manifest
 from unitdb.release.rows import coded, distinct, read_rows
 from unitdb.schema import TABLES
+from unitdb.verification.reading._beside import Beside
 from unitdb.verification.reading._derived import Derived
 from unitdb.verification.reading._hierarchy import Hierarchy
 from unitdb.verification.reading._kept import Kept
@@ -222,17 +223,18 @@ def verify(
         also.start(folder, manifest, described, small)
 
     partitions = _partitions(manifest, depths)
-    for done, (keys, files) in enumerate(partitions.items()):
-        where = files["accuracy"]
-        accuracy = Pieces(folder, where, TABLES["accuracy"].at(manifest.schema), keys, referred)
-        data = decoded(accuracy, n_units=plan.n_units[keys[2:]], where=where)
-        build = plan.take(keys, accuracy.builds, where=where)
-        plan.check_complete(data, keys, build, where=where)
-        tested = Significance(build, keys[1], sets)
-        spec = TABLES["unit_summary"].at(manifest.schema)
-        units = Pieces(folder, files["unit_summary"], spec, keys, referred)
-        of_units = summaries(data, units, where=files["unit_summary"])
-        with derived.checking(keys, files):
+    with Beside() as sql, Beside() as further:
+        for done, (keys, files) in enumerate(partitions.items()):
+            where = files["accuracy"]
+            accuracy = Pieces(folder, where, TABLES["accuracy"].at(manifest.schema), keys, referred)
+            data = decoded(accuracy, n_units=plan.n_units[keys[2:]], where=where)
+            build = plan.take(keys, accuracy.builds, where=where)
+            plan.check_complete(data, keys, build, where=where)
+            tested = Significance(build, keys[1], sets)
+            spec = TABLES["unit_summary"].at(manifest.schema)
+            units = Pieces(folder, files["unit_summary"], spec, keys, referred)
+            of_units = summaries(data, units, where=files["unit_summary"])
+            sql.run(derived.check, keys, files)
             alike = check_derived_rows(data, keys, stored, tested)
             for roi, stated in of_units.items():
                 tested.check_p(data, roi, stated, alike, where=files["unit_summary"])
@@ -241,13 +243,13 @@ def verify(
             kept.check(data, keys)
             rows[PREDICTED] += predicted.check(data, keys, files.get(PREDICTED))
             if also is not None:
-                also.check(data, keys)
-        rows["accuracy"] += accuracy.n_rows
-        rows["unit_summary"] += units.n_rows
-        del data
-        pa.default_memory_pool().release_unused()  # Arrow would keep it for later
-        if progress is not None:
-            progress(done + 1, len(partitions))
+                further.run(also.check, data, keys)
+            rows["accuracy"] += accuracy.n_rows
+            rows["unit_summary"] += units.n_rows
+            del data
+            pa.default_memory_pool().release_unused()  # Arrow would keep it for later
+            if progress is not None:
+                progress(done + 1, len(partitions))
 
     plan.check_all_taken()
     derived.check_all_taken()

@@ -17,6 +17,7 @@ from unitdb.analysis import (
     prediction_correlations,
 )
 from unitdb.errors import CorruptReleaseError
+from unitdb.release.rows import split
 from unitdb.resolution import HALF, flattened, is_constant, resolution_of
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class Patterns:
     """
 
     def __init__(self, described: Mapping[str, list[Row]], small: Mapping[str, pa.Table]) -> None:
-        self._small = small
+        self._predicted = split(small["prediction"], ("dataset", "condition", "model", "layer"))
+        self._active = split(small["activation"], ("dataset", "model", "layer"))
         self._splits: dict[str, dict[str, str]] = {}
         for row in described["stimuli"]:
             self._splits.setdefault(row["dataset"], {})[row["stimulus"]] = row["split"]
@@ -70,13 +72,14 @@ class Patterns:
         """
         dataset, condition, model, layer = keys
         rows = [row for row in summaries if row["n_pattern_units"]]
-        names = {"dataset": dataset, "model": model, "layer": layer}
-        held_out = _rows(self._small["prediction"], **names, condition=condition)
+        held_out = self._predicted.get((dataset, condition, model, layer))
+        activation = self._active.get((dataset, model, layer))
+        if held_out is None or activation is None:
+            return
         kept = pc.unique(held_out["unit"])
         if not rows or len(kept) < max(row["n_pattern_units"] for row in rows):
             return  # of most layers a few units are kept
         predicted = held_out.to_pandas()
-        activation = _rows(self._small["activation"], **names)
         activation = activation.filter(pc.is_in(activation["unit"], value_set=kept))
         if "target" in predicted and (
             predicted["target"].notna().any() or (predicted["presentation"] > 1).any()
@@ -144,12 +147,6 @@ def _agree(where: tuple[str, ...], row: Row, patterns: Callable[[float], Row]) -
     if wrong is not None:
         raise wrong
     return False
-
-
-def _rows(table: pa.Table, **names: str) -> pa.Table:
-    for name, value in names.items():
-        table = table.filter(pc.equal(table[name], value))
-    return table
 
 
 def _patterns(
