@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from unitdb.resolution import DOUBLE, SINGLE, is_constant
+from unitdb.resolution import DOUBLE, SINGLE, is_constant, scaled, scaled_and_constant
 
 FLOATS = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False)
 
@@ -32,6 +32,30 @@ def test_it_is_the_range_in_parts_of_the_largest(values):
             is_constant(values.T, axis=1, resolution=resolution),
             is_constant(values[::-1], resolution=resolution),
         )
+
+
+@given(
+    values=hnp.arrays(
+        st.sampled_from([np.float16, np.float32, np.float64, np.int32]),
+        st.tuples(st.integers(1, 6), st.integers(1, 5)),
+        elements=st.sampled_from([0, 1, -7, 120]),
+    ),
+    odd=st.sampled_from([None, np.nan, np.inf, 2.0**120, 2.0**-120]),
+)
+def test_both_at_once_are_what_either_says(values, odd):
+    if odd is not None and values.dtype in (np.float32, np.float64):
+        values[0] *= values.dtype.type(odd)
+        values[0, 0] = odd
+    with np.errstate(invalid="ignore"):
+        found, exponents, constant = scaled_and_constant(values, resolution=SINGLE)
+        expected = scaled(values)
+        np.testing.assert_array_equal(constant, is_constant(values, resolution=SINGLE))
+    np.testing.assert_array_equal(found, expected[0])
+    np.testing.assert_array_equal(exponents, expected[1])
+    for column, y in zip(found.T, values.T, strict=True):
+        size = np.abs(y[np.isfinite(y)].astype(float)).max(initial=0)
+        if np.isfinite(y.astype(float)).all() and 2.0**-20 < size < 2.0**20:
+            np.testing.assert_array_equal(column, y)
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-10, 1.0, 1e30])

@@ -181,6 +181,42 @@ def test_spearman_scatters_as_when_every_replicate_is_ranked_anew(ties):
     assert half / scipy.stats.t.ppf(0.975, 39) == pytest.approx(np.std(z), rel=0.08)
 
 
+def influence_by_loops(x, y):
+    """Influence of each unit on artanh of Spearman's correlation, from its definition."""
+    n = len(x)
+    ranks = [scipy.stats.rankdata(values) - (n + 1) / 2 for values in (x, y)]
+    u, v = (of / np.sqrt((of**2).mean()) for of in ranks)
+    rho = (u * v).mean()
+    influence = []
+    for unit in range(n):
+        own = u[unit] * v[unit] - rho * (u[unit] ** 2 + v[unit] ** 2) / 2
+        for values, rank, first, second in ((x, ranks[0], v, u), (y, ranks[1], u, v)):
+            higher = (values > values[unit]) + (values == values[unit]) / 2
+            own += (higher * (first - rho * second)).sum() / np.sqrt((rank**2).mean())
+        influence.append(own / (n * (1 - rho**2)))
+    return rho, np.array(influence)
+
+
+@pytest.mark.parametrize("chunk", [7, 1 << 14])
+@pytest.mark.parametrize("ties", [0, 1, 4])
+def test_the_spread_of_spearman_is_that_of_influences_summed_in_a_loop(ties, chunk, monkeypatch):
+    monkeypatch.setattr("unitdb.analysis.agreement._CHUNK", chunk)
+    rng = np.random.default_rng(ties)
+    r = (rng.normal(size=(4, 60)) + rng.normal(size=60)).astype(np.float32)
+    if ties:
+        r = np.round(r, 2 - ties // 2)  # some, and nearly all
+    blocks = rng.choice([0, 1, 2, 5, 7], 60).astype(np.int32)  # in no order, and some without units
+    names = np.unique(blocks)
+    for pair in agreement_intervals(r, blocks, n_bootstrap=2):
+        rho, influence = influence_by_loops(r[pair.first], r[pair.second])
+        sums = np.array([influence[blocks == name].sum() for name in names])
+        se = np.sqrt((sums**2).sum() * len(names) / (len(names) - 1))
+        half = scipy.stats.t.ppf(0.975, len(names) - 1) * se
+        expected = [rho, *np.tanh([np.arctanh(rho) - half, np.arctanh(rho) + half])]
+        found = pair.spearman
+        np.testing.assert_allclose([found.value, found.low, found.high], expected, atol=1e-12)
+
+
 def covered(n_simulations, *, by_unit=False):
     """Share of simulations whose intervals cover: of Pearson, Spearman, partial."""
     rng = np.random.default_rng(1)

@@ -5,7 +5,13 @@ import pytest
 import scipy.stats
 
 from tests.rarely import rarely
-from unitdb.analysis import bh_interval, bh_score, spearman_of_counts
+from unitdb.analysis import (
+    BestTally,
+    bh_interval,
+    bh_score,
+    spearman_of_counts,
+    tally_intervals,
+)
 from unitdb.errors import AnalysisError
 
 N_LAYERS, N_ROIS = 4, 3
@@ -141,6 +147,26 @@ def test_each_way_scatters_as_scores_of_accuracies_that_are_drawn_themselves(n_b
     assert half_width(found["both"], satterthwaite) == pytest.approx(np.sqrt(both), rel=0.1)
     score = bh_score(r, n_stimuli=50, n_repeats=1).score
     assert all(interval.value == pytest.approx(score) for interval in found.values())
+
+
+@pytest.mark.parametrize("over", ["units", "subjects", "both"])
+def test_tallies_drawn_together_have_the_intervals_that_each_has_alone(over):
+    """Those of other blocks or another seed, between them, have draws of their own."""
+    made = [("corrected", 0, 5), ("corrected", 1, 5), ("nonaka2021", 0, 5), ("corrected", 0, None)]
+    r = simulated(3, n_subjects=4, n_units=40, person=0.1, unit=0.1)
+    tallies = []
+    for method, seed, size in made:
+        tally = BestTally(n_stimuli=50, method=method, seed=seed)
+        for layer in r:
+            tally.add(layer, None if size is None else np.arange(40, dtype=np.int32) // size)
+        tallies.append(tally)
+    options = {"n_layers": 3, "n_repeats": 4, "n_bootstrap": 60}
+    assert tallies[0].draws == tallies[2].draws
+    assert len({tally.draws for tally in tallies}) == 3
+    found = tally_intervals(tallies, over, **options)
+    assert found == [tally.interval(over, **options) for tally in tallies]
+    # Blocks do not matter where subjects alone are drawn.
+    assert len({interval.low for interval in found}) == (3 if over == "subjects" else 4)
 
 
 def test_draws_of_layers_are_those_of_the_score():

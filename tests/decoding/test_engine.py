@@ -177,6 +177,32 @@ def test_blocks_and_threads_change_no_bit():
     np.testing.assert_array_equal(np.concatenate(halves), whole)
 
 
+@pytest.mark.parametrize("precision", ["single", "double"])
+@pytest.mark.parametrize("n_folds", [1, 5])
+def test_tiles_that_are_decoded_together_have_the_bits_of_each_alone(
+    n_folds, precision, monkeypatch
+):
+    x, y = simulated(13, 60, 20, n_units=5 * roi.TILE + 17)
+    y[:, 3] = 7.0
+    y[0, 4] *= 1e200
+    rows = np.arange(len(x))
+    splits = design(60)
+    if n_folds > 1:
+        splits = [(np.setdiff1d(rows, test), test) for test in np.array_split(rows, n_folds)]
+    decoder = RoiDecoder(x, splits, DecoderSettings(n_voxels=None, precision=precision))
+    widths = []
+    for at_once in (1, roi.AT_ONCE):
+        monkeypatch.setattr(roi, "AT_ONCE", at_once)
+        widths.append(next(iter(decoder._together(y.shape[1])))[1])
+        found = decoder.decode(y, keep=np.array([3, 4, 700, 1296]))
+        given = (found.r, found.predicted, decoder.predict(y), decoder.accuracy(y, n_jobs=2))
+        if at_once == 1:
+            alone = given
+    assert widths == [roi.TILE, y.shape[1]]
+    for one, other in zip(alone, given, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_activations_are_read_a_tile_at_a_time():
     x, y = simulated(11, 30, 20, n_units=2 * roi.TILE + 5)
     widths = []

@@ -301,16 +301,17 @@ class _Ranks:
 
     def chunks(self, most: int) -> list[int]:
         """Bounds of about so many units in their order, none between units of one rank."""
-        n = len(self.order)
-        return np.unique(self.bounds[np.searchsorted(self.bounds, [*range(0, n, most), n])]).tolist()
+        about = [*range(0, len(self.order), most), len(self.order)]
+        bounds: list[int] = np.unique(self.bounds[np.searchsorted(self.bounds, about)]).tolist()
+        return bounds
 
     def ties(self, start: int, stop: int) -> tuple[Places, Places, Places]:
         """First and last of each rank that several units have, and all of these.
 
         Counted from start; start and stop are among the bounds.
         """
-        some = slice(*np.searchsorted(self.bounds, [start, stop]) + [0, 1])
-        bounds = self.bounds[some] - start
+        first, last = np.searchsorted(self.bounds, [start, stop])
+        bounds = self.bounds[first : last + 1] - start
         sizes = np.diff(bounds)
         several = sizes > 1
         tied = np.flatnonzero(np.repeat(several, sizes))
@@ -337,10 +338,12 @@ def _ranked(r: NDArray[np.floating], blocks: Blocks, n_blocks: int) -> tuple[Arr
         rho = value[a, b] = float(x.standard @ y.standard / n)
         if 1 - rho**2 < _ROUNDING or n_blocks < 2:
             continue
-        sums = np.bincount(blocks, x.standard * y.standard)
-        sums -= rho / 2 * (squares[a] + squares[b])
-        sums -= (below[a][:, b] - rho * below[a][:, a]) / x.sd
-        sums -= (below[b][:, a] - rho * below[b][:, b]) / y.sd
+        sums = (
+            np.bincount(blocks, x.standard * y.standard)
+            - rho / 2 * (squares[a] + squares[b])
+            - (below[a][:, b] - rho * below[a][:, a]) / x.sd
+            - (below[b][:, a] - rho * below[b][:, b]) / y.sd
+        )
         se[a, b] = np.sqrt((sums**2).sum() * n_blocks / (n_blocks - 1)) / (n * (1 - rho**2))
     return value, se
 

@@ -51,9 +51,7 @@ class Derived:
         self._empty = {name: small[name].slice(0, 0) for name in small if name in self._tables}
         self._rows = {name: split(small[name], _PLACE) for name in self._empty}
         # What is checked beside has the other cores.
-        self._duckdb = duckdb.connect(
-            config={"autoload_known_extensions": False, "threads": 1}
-        )
+        self._duckdb = duckdb.connect(config={"autoload_known_extensions": False, "threads": 1})
         self._duckdb.register("subjects", small["subjects"])
 
     def check(self, keys: Keys, files: Mapping[str, str]) -> None:
