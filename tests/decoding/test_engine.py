@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from tests.decoding.reference import reference_accuracy, reference_predictions
-from unitdb.decoding import DecoderSettings, RoiDecoder, _selected, roi
+from unitdb.decoding import DecoderSettings, RoiDecoder, _selected, roi, settings
 from unitdb.errors import DeviceError, IllConditionedError, ResponsesError
 
 N_TEST = 12
@@ -191,8 +191,8 @@ def test_tiles_that_are_decoded_together_have_the_bits_of_each_alone(
         splits = [(np.setdiff1d(rows, test), test) for test in np.array_split(rows, n_folds)]
     decoder = RoiDecoder(x, splits, DecoderSettings(n_voxels=None, precision=precision))
     widths = []
-    for at_once in (1, roi.AT_ONCE):
-        monkeypatch.setattr(roi, "AT_ONCE", at_once)
+    for at_once in (1, settings.AT_ONCE):
+        monkeypatch.setattr(settings, "AT_ONCE", at_once)
         widths.append(next(iter(decoder._together(y.shape[1])))[1])
         found = decoder.decode(y, keep=np.array([3, 4, 700, 1296]))
         given = (found.r, found.predicted, decoder.predict(y), decoder.accuracy(y, n_jobs=2))

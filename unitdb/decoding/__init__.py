@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unitdb.decoding.settings import TILE, DecoderSettings
+from unitdb.decoding.settings import TILE, DecoderSettings, units_at_once
 from unitdb.errors import MissingExtraError
 from unitdb.extras import install_hint, need
 from unitdb.lazily import lazily
@@ -23,6 +23,7 @@ __all__ = [
     "VoxelSelectionRidge",
     "encoding_accuracies",
     "profile_correlation",
+    "units_at_once",
 ]
 
 need("numba", "scipy", "threadpoolctl", by="unitdb.decoding", extra="build")

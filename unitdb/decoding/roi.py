@@ -18,7 +18,7 @@ from unitdb.decoding._parts import Part, SelectedPart, Smoother, smoother_matric
 from unitdb.decoding._scaling import check_held, normalise
 from unitdb.decoding._selected import SelectedRidge
 from unitdb.decoding._torch import TorchSelectedRidge, find_device
-from unitdb.decoding.settings import AT_ONCE, TILE, DecoderSettings
+from unitdb.decoding.settings import TILE, DecoderSettings, units_at_once
 from unitdb.errors import IllConditionedError, ResponsesError
 from unitdb.resolution import flattened, is_constant, resolution_of, scaled
 
@@ -374,7 +374,7 @@ class RoiDecoder:
         step = TILE
         if all(isinstance(part, Smoother) for part in self._parts):
             rows = self._n_rows + sum(of_set.repeats[:, :, 0].size for of_set in self._sets)
-            step *= max(1, AT_ONCE // (rows * TILE))
+            step = units_at_once(rows)
         return ((start, min(start + step, n_units)) for start in range(0, n_units, step))
 
     def _make_parts(self, x: Array, device: str | None) -> list[Part]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["AT_ONCE", "TILE", "DecoderSettings"]
+__all__ = ["AT_ONCE", "TILE", "DecoderSettings", "units_at_once"]
 
 TILE = 256
 """Units computed together. Results of a unit follow from its tile alone, so that blocks of any
@@ -14,6 +14,22 @@ size give the same bits, if they begin at multiples of it."""
 AT_ONCE = 2**19
 """Values looked at together, where tiles are smaller. Of small arrays much of the time goes into
 calls, between which threads wait for each other."""
+
+
+def units_at_once(n_rows: int) -> int:
+    """Units that a linear decoder takes at a time: whole tiles, of about :data:`AT_ONCE` values.
+
+    Parameters
+    ----------
+    n_rows : int
+        Samples, and single presentations beside them.
+
+    Returns
+    -------
+    int
+        A multiple of :data:`TILE`.
+    """
+    return TILE * max(1, AT_ONCE // (n_rows * TILE))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from unitdb.activations import LoadedFeatures, select_units
-from unitdb.decoding import TILE
+from unitdb.decoding import units_at_once
 from unitdb.measures import Asked, count_kept, pictures_asked
 from unitdb.predictions import block_sizes, memory_of_thread, n_threads
 from unitdb.recipes import BestUnits, Job, SubjectInput, read_jobs, read_recipe
@@ -219,7 +219,9 @@ def _seconds_per_unit(
     from unitdb.decoding import RoiDecoder  # numba, which takes a second, is for who decodes
 
     design = subject.design
-    y = np.random.default_rng(0).normal(size=(len(design.values), TILE)).astype(np.float32)
+    # As wide as what a decoder takes at a time.
+    shape = (len(design.values), min(n_units, units_at_once(len(design.values))))
+    y = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     start = time.perf_counter()
     decoder = RoiDecoder(
         design.values[:, subject.rois[roi]],
@@ -229,8 +231,8 @@ def _seconds_per_unit(
     )
     shared = time.perf_counter() - start
     decoder.accuracy(y[:, :1])  # compiles
-    start, tiles = time.perf_counter(), 0
-    while tiles == 0 or time.perf_counter() - start < seconds:
+    start, n_timed = time.perf_counter(), 0
+    while not n_timed or time.perf_counter() - start < seconds:
         decoder.accuracy(y)
-        tiles += 1
-    return shared / n_units + (time.perf_counter() - start) / (tiles * TILE)
+        n_timed += y.shape[1]
+    return shared / n_units + (time.perf_counter() - start) / n_timed
