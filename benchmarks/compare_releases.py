@@ -39,7 +39,14 @@ def differences(before: Release, after: Release) -> Iterator[str]:
                 yield (
                     f"{name}.{column}: {int(differ.sum())} of {len(old)} rows, as "
                     f"{old[column].iloc[at]!r}, now {new[column].iloc[at]!r}"
+                    f"{_apart(old[column][differ], new[column][differ])}"
                 )
+
+
+def _apart(old: pd.Series, new: pd.Series) -> str:
+    if not all(pd.api.types.is_float_dtype(column) for column in (old, new)):
+        return ""
+    return f"; at most {(old - new).abs().max():.1g} apart"
 
 
 def not_compared(before: Release, after: Release) -> Iterator[str]:

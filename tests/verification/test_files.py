@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import remake_sums
+from tests.tiny import make_older, remake_sums
 from tests.verification.editing import CONV, FC, edit_manifest, resource
 from unitdb.errors import CorruptReleaseError, SchemaVersionError
 from unitdb.files import SUMS, files_below
@@ -110,6 +110,35 @@ def test_truncated_parquet(tiny_copy: Path) -> None:
 def test_newer_schema(tiny_copy: Path) -> None:
     edit_manifest(tiny_copy, lambda package: package["unitdb"].update(schema="9.0"))
     with pytest.raises(SchemaVersionError, match="upgrade"):
+        verify(tiny_copy)
+
+
+def as_schema_2_1_had_it(package: dict) -> None:
+    """Conditions were a list of words, and test samples counted in images."""
+    for table in package["resources"]:
+        for column in table["schema"]["fields"]:
+            if column["name"] == "condition":
+                column["constraints"]["pattern"] = "perception|imagery|blur-[A-Za-z0-9.]+"
+            if column["name"] == "n_test":
+                column["unit"] = "images"
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.2", "2.5"])
+def test_older_releases_are_sound_as_their_own_code_described_them(
+    tiny_copy: Path, version: str
+) -> None:
+    make_older(tiny_copy, version)
+    edit_manifest(tiny_copy, as_schema_2_1_had_it)
+    report = verify(tiny_copy)
+    assert report.rows["accuracy"] == 224
+    edit_manifest(tiny_copy, lambda p: p["resources"][0]["schema"]["fields"].pop())
+    with pytest.raises(CorruptReleaseError, match="not the schema of the table"):
+        verify(tiny_copy)
+
+
+def test_a_release_of_today_is_described_as_today(tiny_copy: Path) -> None:
+    edit_manifest(tiny_copy, as_schema_2_1_had_it)
+    with pytest.raises(CorruptReleaseError, match="not the schema of the table"):
         verify(tiny_copy)
 
 

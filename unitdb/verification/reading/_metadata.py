@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from unitdb.errors import CorruptReleaseError
 from unitdb.files import SUMS, check_downloaded, files_below, read_sums, sha256_file
 from unitdb.release.manifest import MANIFEST, METADATA
-from unitdb.schema import TABLES, frictionless, tables_of
+from unitdb.schema import SCHEMA_VERSION, TABLES, frictionless, tables_of
 from unitdb.verification.reading._references import shown
 
 if TYPE_CHECKING:
@@ -72,11 +72,12 @@ def check_manifest(folder: Path, manifest: Manifest) -> None:
             f"{folder}: files differ from {MANIFEST}: {shown(sorted(expected ^ present))}"
         )
     resources = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["resources"]
+    older = manifest.schema != SCHEMA_VERSION
     wrong = [
         resource["name"]
         for resource in resources
-        if _meaning(resource.get("schema"))
-        != _meaning(frictionless(TABLES[resource["name"]].at(manifest.schema)))
+        if _meaning(resource.get("schema"), older=older)
+        != _meaning(frictionless(TABLES[resource["name"]].at(manifest.schema)), older=older)
     ]
     if wrong:
         raise CorruptReleaseError(
@@ -84,14 +85,25 @@ def check_manifest(folder: Path, manifest: Manifest) -> None:
         )
 
 
-def _meaning(schema: Any) -> Any:
-    """A table's schema without its prose, which may be put better between two versions."""
+def _meaning(schema: Any, *, older: bool) -> Any:
+    """A table's schema without its prose, which may be put better between two versions.
+
+    Nor, of an older one, which values it allows and their units: later ones allow more. The values
+    themselves are checked.
+    """
     if not isinstance(schema, dict):
         return None
-    fields = [
-        {key: value for key, value in column.items() if key != "description"}
-        for column in schema.get("fields", [])
-    ]
+    columns = schema.get("fields", [])
+    if older:
+        fields = [
+            (column.get("name"), column.get("type"), column.get("constraints", {}).get("required"))
+            for column in columns
+        ]
+    else:
+        fields = [
+            {key: value for key, value in column.items() if key != "description"}
+            for column in columns
+        ]
     return schema | {"fields": fields}
 
 
