@@ -12,6 +12,7 @@ from unitdb.schema import SCHEMA_VERSION, TABLES, frictionless, tables_of
 from unitdb.verification.reading._references import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from unitdb.release.manifest import Manifest
@@ -93,18 +94,17 @@ def _meaning(schema: Any, *, older: bool) -> Any:
     """
     if not isinstance(schema, dict):
         return None
-    columns = schema.get("fields", [])
-    if older:
-        fields = [
-            (column.get("name"), column.get("type"), column.get("constraints", {}).get("required"))
-            for column in columns
-        ]
-    else:
-        fields = [
-            {key: value for key, value in column.items() if key != "description"}
-            for column in columns
-        ]
+    keep = _older if older else _described
+    fields = [keep(column) for column in schema.get("fields", [])]
     return schema | {"fields": fields}
+
+
+def _described(column: Mapping[str, Any]) -> Any:
+    return {key: value for key, value in column.items() if key != "description"}
+
+
+def _older(column: Mapping[str, Any]) -> Any:
+    return column.get("name"), column.get("type"), column.get("constraints", {}).get("required")
 
 
 def check_metadata(folder: Path) -> None:
