@@ -126,7 +126,7 @@ def as_schema_2_1_had_it(package: dict) -> None:
 @pytest.mark.robust(
     "verification",
     given="a release that unitdb built by schema 2.1 or 2.2, when conditions were a list of words",
-    before="verify called it corrupt: its datapackage.json was held against what columns allow today",
+    before="verify called it corrupt: its datapackage.json was held against today's columns",
     now="it is sound; of older schemas names, types and keys are compared, and the values checked",
 )
 @pytest.mark.parametrize("version", ["2.1", "2.2", "2.5"])
