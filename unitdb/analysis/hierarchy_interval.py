@@ -192,7 +192,22 @@ class BestTally:
         return (self.seed, len(self._per_subject[0]), *sizes)
 
     def drawn_layers(self, n_layers: int, n_repeats: int) -> NDArray[np.intp]:
-        """Layers of each draw, (n_repeats, n_layers)."""
+        """Layers of each draw, of which a score is the mean.
+
+        Returns
+        -------
+        array of shape (n_repeats, min(n_layers, layers counted))
+            Positions of layers, ascending: the first, some between, the last.
+
+        Examples
+        --------
+        >>> from unitdb.analysis import BestTally
+        >>> tally = BestTally(n_stimuli=50)
+        >>> for _ in range(3):
+        ...     tally.add(np.full((2, 2, 5), 0.5))
+        >>> tally.drawn_layers(2, 4).shape
+        (4, 2)
+        """
         return drawn_layers(len(self._per_subject), n_layers, n_repeats, self.seed)
 
     def score(self, *, n_layers: int = 5, n_repeats: int = 100) -> float:

@@ -28,6 +28,12 @@ def units_at_once(n_rows: int) -> int:
     -------
     int
         A multiple of :data:`TILE`.
+
+    Examples
+    --------
+    >>> from unitdb.decoding import units_at_once
+    >>> units_at_once(92), units_at_once(1250)
+    (5632, 256)
     """
     return TILE * max(1, AT_ONCE // (n_rows * TILE))
 
