@@ -3,7 +3,7 @@
 ``.venv/bin/python benchmarks/before.py FOLDER RECIPE DATA CHECKOUT [CHECKOUT …]`` builds in turns,
 into FOLDER, then verifies in turns, each code what it has built; this one's also with ``--quick``,
 which leaves out the bootstraps that verify did not do again at first. All checkouts run with the
-packages of this environment, the recipe must be of the oldest. Last the peak of a release whose
+packages of this environment, and read the same recipe. Last the peak of a release whose
 only layer is the largest one stands beside that of all layers.
 """
 

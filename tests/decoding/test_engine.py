@@ -177,12 +177,13 @@ def test_blocks_and_threads_change_no_bit():
     np.testing.assert_array_equal(np.concatenate(halves), whole)
 
 
+@pytest.mark.parametrize("last", [1, 2, 17])
 @pytest.mark.parametrize("precision", ["single", "double"])
 @pytest.mark.parametrize("n_folds", [1, 5])
 def test_tiles_that_are_decoded_together_have_the_bits_of_each_alone(
-    n_folds, precision, monkeypatch
+    n_folds, precision, last, monkeypatch
 ):
-    x, y = simulated(13, 60, 20, n_units=5 * roi.TILE + 17)
+    x, y = simulated(13, 60, 20, n_units=5 * roi.TILE + last)
     y[:, 3] = 7.0
     y[0, 4] *= 1e200
     rows = np.arange(len(x))
@@ -194,13 +195,23 @@ def test_tiles_that_are_decoded_together_have_the_bits_of_each_alone(
     for at_once in (1, settings.AT_ONCE):
         monkeypatch.setattr(settings, "AT_ONCE", at_once)
         widths.append(next(iter(decoder._together(y.shape[1])))[1])
-        found = decoder.decode(y, keep=np.array([3, 4, 700, 1296]))
+        found = decoder.decode(y, keep=np.array([3, 4, 700, 1280]))
         given = (found.r, found.predicted, decoder.predict(y), decoder.accuracy(y, n_jobs=2))
         if at_once == 1:
             alone = given
-    assert widths == [roi.TILE, y.shape[1]]
+    assert widths == [roi.TILE, 5 * roi.TILE + (last if last > 1 else 0)]
     for one, other in zip(alone, given, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_last_tile_of_one_unit_has_the_bits_that_it_has_in_a_block_of_its_own():
+    for seed in range(15):
+        x, y = simulated(seed, 50, 20, n_units=2 * roi.TILE + 1)
+        decoder = RoiDecoder(x, design(50), DecoderSettings(n_voxels=None))
+        whole = decoder.decode(y.astype(np.float32), keep=np.array([2 * roi.TILE]))
+        alone = decoder.decode(y[:, 2 * roi.TILE :].astype(np.float32), keep=np.array([0]))
+        np.testing.assert_array_equal(whole.r[:, -1:], alone.r)
+        np.testing.assert_array_equal(whole.predicted, alone.predicted)
 
 
 def test_activations_are_read_a_tile_at_a_time():

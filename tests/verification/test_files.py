@@ -137,9 +137,20 @@ def test_older_releases_are_sound_as_their_own_code_described_them(
     edit_manifest(tiny_copy, as_schema_2_1_had_it)
     report = verify(tiny_copy)
     assert report.rows["accuracy"] == 224
-    edit_manifest(tiny_copy, lambda p: p["resources"][0]["schema"]["fields"].pop())
-    with pytest.raises(CorruptReleaseError, match="not the schema of the table"):
-        verify(tiny_copy)
+    for odd in ("constraints", None, {"fields": None}, {"fields": ["subject"]}):
+        edit_manifest(tiny_copy, lambda p, odd=odd: misdescribe(p["resources"][0], odd))
+        with pytest.raises(CorruptReleaseError, match="not the schema of the table"):
+            verify(tiny_copy)
+
+
+def misdescribe(table: dict, odd: object) -> None:
+    """A column too few, one that says nothing of what it allows, or a schema of another shape."""
+    if odd is None:
+        table["schema"]["fields"].pop()
+    elif odd == "constraints":
+        table["schema"]["fields"][0]["constraints"] = None
+    else:
+        table["schema"] = odd
 
 
 def test_a_release_of_today_is_described_as_today(tiny_copy: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -375,7 +376,10 @@ class RoiDecoder:
         if all(isinstance(part, Smoother) for part in self._parts):
             rows = self._n_rows + sum(of_set.repeats[:, :, 0].size for of_set in self._sets)
             step = units_at_once(rows)
-        return ((start, min(start + step, n_units)) for start in range(0, n_units, step))
+        bounds = {*range(0, n_units, step), n_units}
+        if n_units % TILE == 1:  # sums of a single column are in another order: it stays alone
+            bounds.add(n_units - 1)
+        return pairwise(sorted(bounds))
 
     def _make_parts(self, x: Array, device: str | None) -> list[Part]:
         settings, dtype = self._settings, self._dtype

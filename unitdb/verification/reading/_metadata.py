@@ -95,7 +95,10 @@ def _meaning(schema: Any, *, older: bool) -> Any:
     if not isinstance(schema, dict):
         return None
     keep = _older if older else _described
-    fields = [keep(column) for column in schema.get("fields", [])]
+    columns = schema.get("fields")
+    if not isinstance(columns, list) or not all(isinstance(column, dict) for column in columns):
+        return None
+    fields = [keep(column) for column in columns]
     return schema | {"fields": fields}
 
 
@@ -104,7 +107,9 @@ def _described(column: Mapping[str, Any]) -> Any:
 
 
 def _older(column: Mapping[str, Any]) -> Any:
-    return column.get("name"), column.get("type"), column.get("constraints", {}).get("required")
+    allowed = column.get("constraints")
+    required = allowed.get("required") if isinstance(allowed, dict) else None
+    return column.get("name"), column.get("type"), required
 
 
 def check_metadata(folder: Path) -> None:

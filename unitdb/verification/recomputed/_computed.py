@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from unitdb.analysis import best_in_groups, best_units, channel_blocks, mean_over_subjects
 from unitdb.errors import CorruptReleaseError
@@ -68,6 +68,8 @@ class Computed:
         small: Mapping[str, pa.Table],
         recipe: Recipe | None,
     ) -> None:
+        # Looking for libraries beside another thread that loads one could wait forever.
+        self._threads = ThreadpoolController()
         self._recipe = recipe
         self._kept = {name: _kept_units(small[name]) for name in ("prediction", "activation")}
         self._rois: dict[str, list[str]] = defaultdict(list)
@@ -107,7 +109,7 @@ class Computed:
         keys : sequence of str
             Dataset, condition, model and layer; layers of a network in their order.
         """
-        with threadpool_limits(1):  # as it was built
+        with self._threads.limit(limits=1):  # as it was built
             self._check(data, keys)
 
     def _check(self, data: Decoded, keys: Sequence[str]) -> None:
@@ -207,7 +209,7 @@ class Computed:
     def finish(self) -> None:
         """Check the scores of the last network."""
         if self._network:
-            with threadpool_limits(1):
+            with self._threads.limit(limits=1):
                 self._check_scores()
 
     def _check_scores(self) -> None:
