@@ -259,8 +259,15 @@ def tally_intervals(
 ) -> list[Interval]:
     """Intervals of several tallies, as :meth:`BestTally.interval` gives each.
 
-    Those of the same blocks and seed, such as by either method, have the same replicates: these
-    are drawn once, which takes longer than all else.
+    Those of the same blocks and seed, such as by either method, have the same replicates. These are
+    drawn once for all of them: drawing takes longer than all else.
+
+    Parameters
+    ----------
+    tallies : sequence of BestTally
+        With all of their layers.
+    over, n_layers, n_repeats, n_bootstrap, confidence
+        As of :func:`bh_interval`.
 
     Returns
     -------
