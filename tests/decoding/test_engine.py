@@ -91,8 +91,9 @@ def test_equals_the_reference_or_is_refused(data):
         return
     usable = [0, 2]
     assert np.isnan(found[1]) == (np.ptp(y[:, 1]) == 0)
-    # Without a penalty the answer itself may be worth few digits.
-    tolerance = {"single": 1e-5, "double": 1e-9}[precision] * (1 if alpha >= 1 else 1e3)
+    # Without a penalty the answer itself may be worth few digits. Float32 loses some where raw
+    # voxels dwarf the penalty, or predictions hardly leave their mean: 5e-5 in 24,000 examples.
+    tolerance = {"single": 1e-4, "double": 1e-9}[precision] * (1 if alpha >= 1 else 1e3)
     expected = reference_accuracy(x[:, varying], y[:, usable], design(n_train), **chosen)
     np.testing.assert_allclose(found[usable], expected, rtol=0, atol=tolerance)
 
