@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from unitdb.resolution import DOUBLE, SINGLE, is_constant, scaled, scaled_and_constant
+from unitdb.resolution import (
+    DOUBLE,
+    SINGLE,
+    is_constant,
+    resolution_of,
+    scaled,
+    scaled_and_constant,
+)
 
 FLOATS = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False)
 
@@ -71,3 +78,11 @@ def test_size_is_no_reason_and_neither_is_sparseness(size):
 
 def test_what_is_not_a_number_is_not_constant():
     assert not is_constant(np.array([[np.nan], [np.nan]])).any()
+
+
+def test_precision_is_the_same_in_either_order_of_bytes():
+    values = np.array([[-5.885], [-5.88]]).astype(np.float16)
+    for order in "<>":
+        half = values.astype(f"{order}f2")
+        assert resolution_of(half.dtype) == resolution_of("float16")
+        assert is_constant(half).all()

@@ -24,6 +24,8 @@ __all__ = [
     "is_absent",
     "is_pointer",
     "locked",
+    "matching",
+    "reached",
     "read_sums",
     "replacing",
     "sha256_file",
@@ -155,6 +157,39 @@ def visible(paths: Iterable[Path], *, below: Path) -> list[Path]:
     Such are the ``._*`` that macOS leaves beside files, and what ``.git`` holds.
     """
     return [p for p in paths if not any(part[0] == "." for part in p.relative_to(below).parts)]
+
+
+def reached(folder: Path) -> list[Path]:
+    """Files below ``folder`` that are not hidden, sorted; of folders that are linked too.
+
+    Links to nothing are among them, so that whoever reads one says that it is not downloaded.
+    """
+    return sorted(_reached(folder, frozenset({os.path.realpath(folder)})))
+
+
+def _reached(folder: Path, above: frozenset[str]) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if not entry.is_dir():
+                yield folder / entry.name
+            elif (real := os.path.realpath(entry.path)) not in above:  # a link may lead in a circle
+                yield from _reached(folder / entry.name, above | {real})
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """Paths below ``folder`` that fit a pattern and are not hidden, sorted; links to nothing too.
+
+    Raises
+    ------
+    ValueError, NotImplementedError, OSError
+        The pattern is none.
+    """
+    above, slash, last = pattern.rpartition("/")
+    if not re.search(r"[*?[]", last):  # of a plain name glob leaves out links to nothing
+        last = re.sub(r"\w", r"[\g<0>]", last, count=1)
+    return sorted(visible(folder.glob(above + slash + last), below=folder))
 
 
 def _is_leaf(path: Path) -> bool:

@@ -46,7 +46,9 @@ HALF = tuple(sorted(_HALF, key=lambda name: -_HALF[name]))
 
 def resolution_of(precision: object) -> float:
     """Resolution of a precision, by name or NumPy's type; :data:`SINGLE` of all but half ones."""
-    return _HALF.get(str(precision), SINGLE)
+    # A type's name is the same in either order of bytes.
+    name = precision.name if isinstance(precision, np.dtype) else str(precision)
+    return _HALF.get(name, SINGLE)
 
 
 def is_constant(

@@ -141,6 +141,88 @@ def test_a_stimulus_without_a_file(tmp_path):
     assert not list((tmp_path / "store").glob("*"))
 
 
+@pytest.mark.robust(
+    "networks",
+    given="activations a file a stimulus, of stimuli whose ids have folders (`faces/01`)",
+    before="there are no files *.npy",
+    now="files have the folders of the ids, linked ones too; those of another layer are not taken",
+)
+@pytest.mark.parametrize("ending", ["npy", "mat"])
+def test_ids_may_have_folders(tmp_path, ending):
+    rows = {"faces/01": np.ones(3), "faces/02": np.zeros(3), "house": np.arange(3.0)}
+    for layer in ("net", "net/conv1"):
+        for name, row in rows.items():
+            path = tmp_path / "f" / layer / f"{name}.{ending}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, row) if ending == "npy" else scipy.io.savemat(path, {"feat": row[None]})
+    (tmp_path / "f" / "net" / "faces").rename(tmp_path / "elsewhere")
+    (tmp_path / "f" / "net" / "faces").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "circle").symlink_to(tmp_path / "f" / "net")
+    nested = spec(format=ending).model_copy(update={"layers": {"all": "net", "c1": "net/conv1"}})
+    model = load_features(nested, folder=tmp_path)
+    for layer in model.layers:
+        assert sorted(model.tables[layer.name].ids) == sorted(rows)
+        for name, row in rows.items():
+            np.testing.assert_array_equal(model.given(layer, name), row)
+
+
+@pytest.mark.robust(
+    "networks",
+    given="`format: stacked` or `zarr` with layers in folders (`layers: {c1: net/conv1}`)",
+    before="a second list of stimuli was asked for beside the array, and hashed in place of the "
+    "one that was read: with that in another order, stored activations of the old order came back",
+    now="the list that is read is hashed",
+)
+@pytest.mark.parametrize("kind", ["stacked", "zarr"])
+def test_the_list_that_is_read_is_hashed(tmp_path, kind):
+    write(tmp_path / "f", kind)
+    (tmp_path / "f" / "net").mkdir()
+    for path in list((tmp_path / "f").glob("conv1.*")):
+        path.rename(tmp_path / "f" / "net" / path.name)
+    nested = spec(format=kind).model_copy(update={"layers": {"c1": "net/conv1"}})
+    (tmp_path / "f" / "net" / "stimuli.txt").write_text("of something else\n")
+    hashes = set()
+    for ids in (IDS, IDS[::-1]):
+        (tmp_path / "f" / "stimuli.txt").write_text("\n".join(ids))
+        model = load_features(nested, folder=tmp_path)
+        store = extract(model, make_stimuli(), folder=tmp_path / "store", units=ALL)
+        expected = values("conv1").reshape(7, 24)[[ids.index(name) for name in IDS]]
+        np.testing.assert_array_equal(store.block("c1", 0, 24), expected)
+        hashes.add(model.model_sha256)
+    assert len(hashes) == 2
+
+
+@pytest.mark.robust(
+    "networks",
+    given="activations in float16 of the other order of bytes (`>f2`)",
+    before="taken for float32: units that rounding leaves a few values had accuracies",
+    now="float16, as what is constant follows",
+)
+def test_half_precision_in_either_order_of_bytes(tmp_path):
+    write(tmp_path / "f", "stacked")
+    for order in ("<f2", ">f2"):
+        np.save(tmp_path / "f" / "fc8.npy", values("fc8").astype(order))
+        model = load_features(spec(format="stacked"), folder=tmp_path)
+        assert [layer.precision for layer in model.layers] == ["float32", "float16"]
+
+
+@pytest.mark.parametrize(
+    ("array", "ids", "message"),
+    [
+        (np.zeros((0, 5), np.float32), "", "stimuli.txt: names no stimulus"),
+        (np.zeros((7, 0), np.float32), "\n".join(IDS), r"has shape \(0,\), no activation"),
+    ],
+)
+def test_nothing_is_no_layer(tmp_path, array, ids, message):
+    write(tmp_path / "f", "stacked")
+    np.save(tmp_path / "f" / "fc8.npy", array)
+    if not ids:
+        np.save(tmp_path / "f" / "conv1.npy", np.zeros((0, 2, 3, 4), np.float32))
+    (tmp_path / "f" / "stimuli.txt").write_text(ids)
+    with pytest.raises(ActivationsError, match=message):
+        load_features(spec(format="stacked"), folder=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

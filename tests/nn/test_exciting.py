@@ -9,7 +9,14 @@ import torch
 
 from tests.nn.conftest import LAYERS
 from unitdb import nn
-from unitdb.errors import ActivationsError, ModelError, PictureError, QueryError
+from unitdb.errors import (
+    ActivationsError,
+    ModelError,
+    PictureError,
+    QueryError,
+)
+from unitdb.responses.stimuli import folder_stimuli
+from unitdb.responses.stimuli_spec import FolderStimuli
 
 
 def transform(image: PIL.Image.Image) -> torch.Tensor:
@@ -107,6 +114,33 @@ def test_a_picture_that_cannot_be_read_is_named(net, units, folder, damage):
     path.write_bytes(path.read_bytes()[:50] if damage == "cut" else b"no picture at all")
     with pytest.raises(PictureError, match=r"a/03.PNG: cannot be read as a picture"):
         nn.most_exciting_images(units, folder, model=net, transform=transform, layers=LAYERS)
+
+
+@pytest.mark.robust(
+    "pictures",
+    given="a folder of pictures in which another is linked, or a picture was not downloaded",
+    before="`nn.most_exciting_images` looked at neither and said nothing; datasets did not look "
+    "into the linked folder",
+    now="linked folders are looked into, once each on the way; not downloaded is an error",
+)
+def test_linked_pictures_are_pictures(net, units, folder, tmp_path_factory):
+    def found():
+        table = nn.most_exciting_images(
+            units, folder, model=net, transform=transform, n=12, layers=LAYERS
+        )
+        return table["image"].tolist()
+
+    expected = found()
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (folder / "a").rename(elsewhere / "pictures")
+    (folder / "a").symlink_to(elsewhere / "pictures")
+    (elsewhere / "pictures" / "circle").symlink_to(folder)
+    assert found() == expected
+    spec = FolderStimuli(kind="folder", folder=folder.name, ending=".PNG")
+    assert set(folder_stimuli(spec, folder.parent).sources) == set(expected)
+    (folder / "a" / "99.PNG").symlink_to(".git/annex/objects/nothing.PNG")
+    with pytest.raises(PictureError, match=r"99\.PNG: not downloaded"):
+        found()
 
 
 def test_folders_that_hold_none(net, units, tmp_path):

@@ -300,3 +300,25 @@ def test_a_real_file_of_matlab_73(tmp_path):
     plain = spec.replace(", names: names.csv", "").replace("ROWS", shown)
     ids = responses(tmp_path, plain, stimuli=[str(n) for n in shapes]).stimulus_ids
     assert sorted(set(ids.tolist())) == [str(n) for n in shapes]
+
+
+@pytest.mark.parametrize(
+    "x", [np.array(30.0), np.arange(3.0), np.zeros((3, 2, 2)), np.zeros((0, 4))]
+)
+def test_responses_are_samples_and_voxels(tmp_path, x):
+    with pytest.raises(DatasetError, match=r"'x' has shape \(.*\), expected \(samples, voxels\)"):
+        saved(tmp_path, np.array(NAMES), x=x)
+
+
+@pytest.mark.robust(
+    "pictures",
+    given="`pattern` or `names` of pictures in arrays, without `stimulus_ids`",
+    before="not used: ids were counted, cross-validation-001, …",
+    now="refused, as with responses in arrays",
+)
+@pytest.mark.parametrize("how", ["pattern: 'image_{:04d}'", "names: names.txt"])
+def test_patterns_of_pictures_need_numbers(tmp_path, how):
+    kind = f"{{kind: arrays, file: a.npz, parts: {{cross-validation: {{images: im, {how}}}}}}}"
+    spec = SPEC.replace("{kind: names, file: stimuli.txt}", kind)
+    with pytest.raises(DatasetError, match="need `stimulus_ids`, the numbers that they name"):
+        saved(tmp_path, np.array(NAMES), spec, im=np.zeros((3, 8, 8), np.uint8))

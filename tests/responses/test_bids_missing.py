@@ -181,3 +181,18 @@ def test_masks_that_are_absent_are_looked_for_and_not_there(data):
     mask(data, "LH_V4").unlink()
     with pytest.raises(DatasetError, match=r"`absent_masks` names all masks of sub-01"):
         read(data, masks={"V1": [V1], "V4": [V4]}, absent_masks=[there])
+
+
+@pytest.mark.robust(
+    "BIDS",
+    given="a pattern without `*` whose file is a link to content that was not downloaded",
+    before="no file fits it; there is, it said, the file of that very name",
+    now="not downloaded",
+)
+def test_a_plain_name_that_is_not_downloaded(data):
+    path = mask(data, "LH_V4")
+    path.unlink()
+    path.symlink_to("../../.git/annex/objects/nothing.nii.gz")
+    for first in ("L", "[L]", "?"):
+        with pytest.raises(DatasetError, match=r"sub-01_mask_LH_V4\.nii\.gz: not downloaded"):
+            read(data, masks={"V1": [V1], "V4": [V4.replace("?", first)]})

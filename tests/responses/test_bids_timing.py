@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.responses.raw import RUNS, SECONDS, bold, events, part, read, run_name, spec
-from unitdb.errors import DatasetError
+from unitdb.errors import DatasetError, NotDownloadedError
 from unitdb.responses.bids import bids_responses
 from unitdb.responses.bids_events import Event
 from unitdb.responses.bids_timing import seconds_removed, sidecars
@@ -378,3 +378,15 @@ def test_null_in_a_sidecar_states_nothing(data):
     before = read(data).sha256
     own(data).write_text('{"RepetitionTime": null, "DelayTime": null, "VolumeTiming": null}')
     assert read(data).sha256 == before
+
+
+@pytest.mark.robust(
+    "BIDS",
+    given="a sidecar with the very name of its image, which was not downloaded",
+    before="not read: samples came from other volumes",
+    now="not downloaded, as any other file",
+)
+def test_an_own_sidecar_that_is_not_downloaded(data):
+    own(data).symlink_to("../../.git/annex/objects/nothing.json")
+    with pytest.raises(NotDownloadedError, match=r"\.json: not downloaded"):
+        read(data)

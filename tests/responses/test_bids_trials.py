@@ -84,6 +84,23 @@ def test_all_values_that_keep_names_are_presentations(tmp_path):
     ]
 
 
+@pytest.mark.robust(
+    "BIDS",
+    given="a column `trial` or `trial_id` that counts no trials: one word in all rows, or the "
+    "number of the picture",
+    before="refused, and `keep` of this very column did not help",
+    now="`keep` names what are presentations, as of all columns; the error says how",
+)
+@pytest.mark.parametrize("cells", [["main"] * 4, [1, 1, 2, 1]])
+def test_trials_may_be_something_else(tmp_path, cells):
+    rows = [(9 * n, 3, cell, s) for n, (cell, s) in enumerate(zip(cells, "xxyx", strict=True))]
+    with pytest.raises(DatasetError, match=r"or, if all are, `keep: \{trial_id: \['\*'\]\}`"):
+        found(tmp_path / "e.tsv", "trial_id", rows)
+    for keep in (["*"], [str(cell) for cell in cells]):
+        kept = found(tmp_path / "e.tsv", "trial_id", rows, keep={"trial_id": keep})
+        assert [stimulus for stimulus, _ in kept] == list("xxyx")
+
+
 ONE_BACK = "xyyzxzzyxxzyzz"
 
 

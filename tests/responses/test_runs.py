@@ -153,3 +153,31 @@ def test_arrays_are_normalised_run_by_run(tmp_path):
     dataset = opened(tmp_path, text, x=rng.normal(0.1, 1, size=(80, 2)))
     with pytest.raises(DatasetError, match=r"run 1: .* mean below their SD"):
         dataset.responses("S1")
+
+
+@pytest.mark.robust(
+    "arrays",
+    given="runs numbered from 0 by an array of a number a row, or rows between runs that show a "
+    "stimulus",
+    before="all presentations of run 0 were left out, without a word",
+    now="an error that names the row; 0 is for rows that show nothing",
+)
+@pytest.mark.parametrize("base", [0, -1])
+def test_what_is_shown_in_no_run_is_refused(tmp_path, base):
+    numbers = np.repeat(np.arange(N_RUNS), N_ROWS)
+    found = opened(tmp_path, runs=numbers + 1).responses("S1")
+    assert found.sha256 == opened(tmp_path).responses("S1").sha256
+    message = rf"row 4 shows '2001' and is of no run \({base}\); runs are counted from 1"
+    with pytest.raises(DatasetError, match=message):
+        opened(tmp_path, runs=numbers + base).responses("S1")
+    between = np.array([[1, 20], [21, 40], [41, 60]])
+    with pytest.raises(DatasetError, match=r"row 64 shows '2001' and is of no run \(0\)"):
+        opened(tmp_path, runs=between).responses("S1")
+    rests = np.where(np.arange(80) % N_ROWS == 0, 0, numbers + 1)  # rows that show nothing
+    assert len(opened(tmp_path, runs=rests).responses("S1").values) == len(found.values)
+
+
+@pytest.mark.parametrize("runs", [np.zeros((0, 2)), np.zeros((2, 0)), np.zeros(0)])
+def test_no_runs_are_no_list_of_runs(tmp_path, runs):
+    with pytest.raises(DatasetError, match=r"'runs' has shape \(.*\), expected a number a row"):
+        opened(tmp_path, runs=runs).responses("S1")

@@ -1,6 +1,7 @@
 """Activations that others have computed, from files: features of pictures, one set a layer.
 
-``mat``      ``<folder>/<layer>/<stimulus>.mat``, as bdpy's ``Features`` has them
+``mat``      ``<folder>/<layer>/<stimulus>.mat``, as bdpy's ``Features`` has them; where ids have
+             folders, so have the files
 ``npy``      ``<folder>/<layer>/<stimulus>.npy``
 ``stacked``  ``<folder>/<layer>.npy``, all stimuli in one array, and ``<folder>/stimuli.txt``, their
              ids in its order, one a line
@@ -31,7 +32,7 @@ from unitdb.errors import (
     UnknownLayerError,
     closest,
 )
-from unitdb.files import visible
+from unitdb.files import reached, visible
 from unitdb.reads import note_read
 from unitdb.specs import Name, RelativePath, Spec, as_id, check_alike, content_sha256
 from unitdb.texts import read_list
@@ -254,6 +255,8 @@ def load_features(
 def _describe(name: str, depth: int, spec: FeatureModel, table: _Table) -> LayerInfo:
     values = table.row(table.ids[0])
     shape = _shape(values, stated_axes(spec.axes, name))
+    if 0 in shape:
+        raise ActivationsError(f"{table.place(table.ids[0])}: has shape {shape}, no activation")
     axes = axes_of(
         shape,
         stated=spec.axes,
@@ -275,7 +278,9 @@ def _describe(name: str, depth: int, spec: FeatureModel, table: _Table) -> Layer
 
 
 def _precision(spec: FeatureModel, values: Array) -> str:
-    return spec.features.precision or ("float16" if values.dtype == np.float16 else "float32")
+    return spec.features.precision or (
+        "float16" if values.dtype.name == "float16" else "float32"  # whatever the order of bytes
+    )
 
 
 def _shape(values: Array, axes: str | None) -> tuple[int, ...]:
@@ -316,6 +321,7 @@ class _Stacks:
 
     by_id: Mapping[str, tuple[Path, int]]
     arrays: Mapping[Path, Any]
+    lists: Mapping[Path, Path]
     _slab: dict[tuple[Path, int], Array] = field(default_factory=dict, repr=False)
 
     @property
@@ -340,7 +346,7 @@ class _Stacks:
 
     def files(self) -> Iterable[Path]:
         for path in self.arrays:
-            yield path.parent / _IDS
+            yield self.lists[path]
             yield from [path] if path.is_file() else _files_of(path)
 
 
@@ -365,31 +371,45 @@ def _open(spec: FeatureModel, layer: str, data: Path) -> _Table:
 
 def _open_files(spec: FeatureModel, layer: str, folders: Sequence[Path]) -> _Files:
     ending = f".{spec.features.format}"
-    paths = []
+    named = []
     for folder in folders:
         inside = folder / layer
         if not inside.is_dir():
             others = (path for path in folder.iterdir() if path.is_dir())
             raise _no_layer(inside, visible(others, below=folder))
-        found = sorted(visible(inside.glob(f"*{ending}"), below=inside))
+        other = [folder / each for each in spec.layers.values() if each != layer]
+        found = [path for path in reached(inside) if path.suffix == ending]
+        found = [path for path in found if not _within(path, other, below=inside)]
         if not found:
             raise ActivationsError(f"{inside}: there are no files *{ending}")
-        paths += found
-    named = [(as_id(path.stem), path) for path in paths]
+        named += [(as_id(_below(path, inside)), path) for path in found]
     _check_unique([name for name, _ in named], spec, layer, folders)
     return _Files(by_id=dict(named), key=spec.features.key)
 
 
+def _below(path: Path, folder: Path) -> str:
+    """Id of the stimulus of a file: its path without the ending."""
+    return path.relative_to(folder).with_suffix("").as_posix()
+
+
+def _within(path: Path, layers: Sequence[Path], *, below: Path) -> bool:
+    """Whether a file is of another layer, whose folder lies below that of this one."""
+    return any(path.is_relative_to(layer) for layer in layers if layer.is_relative_to(below))
+
+
 def _open_stacks(spec: FeatureModel, layer: str, folders: Sequence[Path]) -> _Stacks:
     ending = ".npy" if spec.features.format == "stacked" else ".zarr"
-    arrays, rows = {}, []
+    arrays, lists, rows = {}, {}, []
     for folder in folders:
         path = folder / f"{layer}{ending}"
         if not path.exists():
             note_read(path)  # which says more of a link to nothing
             raise _no_layer(path, visible(folder.glob(f"*{ending}"), below=folder))
         arrays[path] = _map(path)
-        ids = read_list(folder / _IDS, error=ActivationsError)
+        lists[path] = folder / _IDS
+        ids = read_list(lists[path], error=ActivationsError)
+        if not ids:
+            raise ActivationsError(f"{lists[path]}: names no stimulus")
         shape = tuple(arrays[path].shape)
         if shape[:1] != (len(ids),):
             raise ActivationsError(
@@ -398,7 +418,7 @@ def _open_stacks(spec: FeatureModel, layer: str, folders: Sequence[Path]) -> _St
             )
         rows += [(as_id(name), (path, row)) for row, name in enumerate(ids)]
     _check_unique([name for name, _ in rows], spec, layer, folders)
-    return _Stacks(by_id=dict(rows), arrays=arrays)
+    return _Stacks(by_id=dict(rows), arrays=arrays, lists=lists)
 
 
 def _map(path: Path) -> Any:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from unitdb.errors import ActivationsError, PictureError, QueryError
-from unitdb.files import visible
+from unitdb.files import is_absent, reached
 from unitdb.nn.modes import modes_kept
 from unitdb.nn.picking import Resolution
 from unitdb.nn.readout import in_batches
@@ -133,11 +133,11 @@ class _Extremes:
 def _pictures(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise PictureError(f"{folder}: no such folder")
-    names = sorted(
+    names = [
         path.relative_to(folder).as_posix()
-        for path in visible(folder.rglob("*"), below=folder)
-        if path.suffix.lower() in _ENDINGS and path.is_file()
-    )
+        for path in reached(folder)
+        if path.suffix.lower() in _ENDINGS
+    ]
     if not names:
         raise PictureError(f"{folder}: holds no picture ({', '.join(sorted(_ENDINGS))})")
     return names
@@ -149,6 +149,10 @@ def _tensors(
     """Pictures as the network takes them, all of one shape."""
     shape: torch.Size | None = None
     for name in names:
+        if is_absent(folder / name):
+            raise PictureError(
+                f"{folder / name}: not downloaded; `datalad get` or `git annex get` it"
+            )
         pixels = read_picture(folder / name, error=PictureError, turn=True)
         tensor = transform(PIL.Image.fromarray(pixels))
         if not isinstance(tensor, torch.Tensor):

@@ -143,8 +143,8 @@ def array_responses(
             raise DatasetError(
                 f"{path}: {part.responses!r} holds {block.dtype}, expected real numbers"
             )
-        n_voxels = found[0].values.shape[1] if found else block.shape[-1]
-        if block.ndim != 2 or not block.size or block.shape[1] != n_voxels:
+        n_voxels = found[0].values.shape[1] if found else None
+        if block.ndim != 2 or not block.size or block.shape[1] != (n_voxels or block.shape[1]):
             raise DatasetError(
                 f"{path}: {part.responses!r} has shape {block.shape}, expected (samples, voxels) "
                 "with the same voxels in every set"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from unitdb.responses.naming import StimulusNaming
+from unitdb.responses.naming import StimulusNaming, check_named
 from unitdb.responses.selectors import Selector
 from unitdb.responses.sets_spec import HeldOutSpec, TestSpec, check_sets, named_parts
 from unitdb.specs import Name, RelativePath, Spec
@@ -47,10 +47,7 @@ class ArrayPart(StimulusNaming):
 
     @model_validator(mode="after")
     def _names_are_of_ids(self) -> ArrayPart:
-        if self.stimulus_ids is None and (self.pattern is not None or self.names is not None):
-            raise ValueError(
-                "`pattern` and `names` need `stimulus_ids`, the numbers that they name"
-            )
+        check_named(self, stimulus_ids=self.stimulus_ids)
         return self
 
 
@@ -74,7 +71,8 @@ class Volumes(Spec):
         Seconds from row to row.
     runs : str, optional
         Key of an array of each run's first and last row, counted from 1, (n_runs, 2) or
-        (2, n_runs), or of a number a row that tells its run; without it all rows are one run.
+        (2, n_runs), or of a number a row that tells its run, from 1 (0 where nothing is shown);
+        without it all rows are one run.
     shift : float
         Seconds by which the response comes later than the stimulus.
     trend : int

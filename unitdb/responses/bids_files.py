@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from unitdb.errors import DatasetError, closest
-from unitdb.files import visible
+from unitdb.files import matching
 from unitdb.reads import why_missing
 
 __all__ = ["Run", "by_run", "entities_in", "entities_of", "files_of", "of_run", "told_by"]
@@ -29,7 +29,7 @@ def files_of(root: Path, pattern: str, subject: str) -> list[Path]:
     """
     asked = pattern.replace("{subject}", subject)
     try:
-        found = sorted(visible(root.glob(asked), below=root))
+        found = matching(root, asked)
     except (ValueError, NotImplementedError, OSError) as cause:
         raise DatasetError(f"{root}: {asked!r} is no pattern of files: {cause}") from None
     if not found:
@@ -46,17 +46,13 @@ def _where_it_ends(root: Path, asked: str) -> str:
         return "there is no such folder"
     folders = [root]
     for part in PurePosixPath(asked).parts:
-        inner = [path for folder in folders for path in _inside(folder, part)]
+        inner = [path for folder in folders for path in matching(folder, part)]
         if not inner:
-            names = sorted({path.name for folder in folders for path in _inside(folder, "*")})
+            names = sorted({path.name for folder in folders for path in matching(folder, "*")})
             near = closest(part, names, most=_LISTED) or names[:_LISTED]
             return f"for {part!r} there {'are: ' + ', '.join(near) if near else 'is nothing'}"
         folders = [path for path in inner if path.is_dir()]
     return "there are links alone"
-
-
-def _inside(folder: Path, part: str) -> list[Path]:
-    return sorted(visible(folder.glob(part), below=folder))
 
 
 def entities_of(path: Path) -> dict[str, str]:

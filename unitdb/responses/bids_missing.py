@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path, PurePosixPath
 
 from unitdb.errors import DatasetError, closest
-from unitdb.files import visible
+from unitdb.files import matching
 from unitdb.responses.bids_files import Run, entities_in, files_of, told_by
 from unitdb.responses.bids_masks import MaskTest, mask_path, mask_test
 
@@ -119,7 +119,7 @@ def masks_of(
             if there is not None:
                 raise DatasetError(f"{root / there}: is there, though `absent_masks` names it")
             names |= {_without_subject(PurePosixPath(path).name, subject) for path in said}
-            if not said or _inside(root, one):
+            if not said or matching(root, one):
                 found += [(p, mask_test(text)) for p in _called_for(root, one, pattern, subject)]
     if not found:
         raise DatasetError(f"{root}: `absent_masks` names all masks of {subject}: {paths[0]}")
@@ -129,7 +129,7 @@ def masks_of(
             _without_subject(path.name, other): path
             for pattern in paths
             if "{subject}" in pattern and other != subject
-            for path in _inside(root, pattern.replace("{subject}", other))
+            for path in matching(root, pattern.replace("{subject}", other))
         }
         lacking = sorted(theirs.keys() - names)
         if lacking:
@@ -142,8 +142,8 @@ def masks_of(
 
 
 def _called_for(root: Path, one: str, pattern: str, subject: str) -> list[Path]:
-    if _LETTERS.search(pattern) and not _inside(root, one):
-        names = sorted(path.name for path in _inside(root, pattern.replace("{subject}", subject)))
+    if _LETTERS.search(pattern) and not matching(root, one):
+        names = sorted(path.name for path in matching(root, pattern.replace("{subject}", subject)))
         if names:
             raise DatasetError(
                 f"{root}: no file fits {one!r}, which {pattern!r} calls for beside "
@@ -181,10 +181,6 @@ def _alternatives(pattern: str) -> Iterator[str]:
         yield pattern
         return
     yield from ("".join(letters) for letters in product(*parts))
-
-
-def _inside(root: Path, pattern: str) -> list[Path]:
-    return visible(root.glob(pattern), below=root)
 
 
 def _without_subject(name: str, subject: str) -> str:

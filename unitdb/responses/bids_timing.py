@@ -9,6 +9,7 @@ principle). For a preprocessed image, sidecars of the raw run hold too, before i
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ def sidecars(path: Path, root: Path) -> list[Path]:
             if file.stem.split("_")[-1] == "bold" and entities_of(file).items() <= entities
         ]
         found += sorted(here, key=lambda file: len(entities_of(file)))
-        found += [own] if (own := _own(path)).parent == folder and own.exists() else []
+        found += [own] if (own := _own(path)).parent == folder and os.path.lexists(own) else []
     return list(dict.fromkeys(found))
 
 

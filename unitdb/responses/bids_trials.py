@@ -79,7 +79,7 @@ def check_presentations(path: Path, shown: Sequence[Shown], *, stimulus: str, ke
                 how = f"as {column} {one[1][column]!r} and {other[1][column]!r}"
                 _refuse(path, one, other, how, column)
     if not set(_KINDS) & set(keep):
-        for column in columns:
+        for column in (name for name in columns if name not in keep):
             if _TRIAL.fullmatch(column) or (most and _counts(column, stretches)):
                 _check_trials(path, shown, column, keep)
     _check_durations(path, stretches, keep)
@@ -161,7 +161,8 @@ def _check_trials(path: Path, shown: Sequence[Shown], column: str, keep: Keep) -
         if before != event.line:
             raise DatasetError(
                 f"{path}: lines {before} and {event.line} show {event.stimulus!r} in one trial "
-                f"({column} {trial}); say with `keep` which of them are presentations"
+                f"({column} {trial}); say with `keep` which of them are presentations, or, if all "
+                f"are, `keep: {{{column}: ['*']}}`"
             )
 
 

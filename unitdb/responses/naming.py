@@ -28,7 +28,15 @@ from unitdb.errors import DatasetError
 from unitdb.specs import RelativePath, Spec, as_id
 from unitdb.texts import number, read_rows, read_text
 
-__all__ = ["Numbered", "StimulusNaming", "array_ids", "file_id", "read_names", "stimulus_id"]
+__all__ = [
+    "Numbered",
+    "StimulusNaming",
+    "array_ids",
+    "check_named",
+    "file_id",
+    "read_names",
+    "stimulus_id",
+]
 
 _DIGITS = 6
 _SHOWN = 60
@@ -67,6 +75,12 @@ class StimulusNaming(Spec):
         if self.pattern is not None and self.names is not None:
             raise ValueError("give `pattern` or `names`, not both")
         return self
+
+
+def check_named(naming: StimulusNaming, *, stimulus_ids: str | None) -> None:
+    """See that what makes ids of numbers has an array of numbers."""
+    if stimulus_ids is None and (naming.pattern is not None or naming.names is not None):
+        raise ValueError("`pattern` and `names` need `stimulus_ids`, the numbers that they name")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

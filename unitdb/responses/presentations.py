@@ -78,6 +78,8 @@ def runs_of(
 
 def _are_runs(ends: NDArray[np.int_], n_rows: int) -> bool:
     """Whether pairs of a first and a last row, from 1, are runs, one after the other."""
+    if not len(ends):
+        return False
     in_order = ends.ravel()
     return bool((np.diff(in_order) >= 0).all() and (np.diff(in_order)[1::2] > 0).all()) and (
         in_order[0] >= 1 and in_order[-1] <= n_rows
@@ -170,9 +172,18 @@ def presentations(
     Raises
     ------
     DatasetError
-        The response to a presentation lies beyond its run, or nothing is shown.
+        A stimulus is shown in no run, the response to one lies beyond its run, or nothing is shown.
     """
-    shown, name, part = list(_shown(of.rows, of.ids, runs)), of.name, of.part
+    name, part = of.name, of.part
+    unknown = np.flatnonzero(runs[of.rows] < 1)
+    if len(unknown):
+        place = unknown[0]
+        row, run = int(of.rows[place]), int(runs[of.rows[place]])
+        raise DatasetError(
+            f"{where}: {name}: row {row} shows {of.ids[place]!r} and is of no run ({run}); runs "
+            "are counted from 1, and 0 is for rows that show nothing"
+        )
+    shown = list(_shown(of.rows, of.ids, runs))
     if not shown:
         raise DatasetError(f"{where}: {name}: no row of its runs shows a stimulus")
     seconds, found = spec.repetition_time, list[Found]()
@@ -232,7 +243,6 @@ def _shown(rows: Rows, ids: Sequence[str], runs: Rows) -> Iterator[_Shown]:
             and runs[rows[stop]] == run
         ):
             stop += 1
-        if run:
-            of_run = np.flatnonzero(runs == run)
-            yield _Shown(first, stop - place, int(of_run[0]), int(of_run[-1]) + 1, place)
+        of_run = np.flatnonzero(runs == run)
+        yield _Shown(first, stop - place, int(of_run[0]), int(of_run[-1]) + 1, place)
         place = stop

@@ -13,7 +13,7 @@ from PIL import Image
 
 from unitdb.activations import PHOTOGRAPHS, Stimuli, photograph, stimuli_without_pictures
 from unitdb.errors import DatasetError, UnknownNameError
-from unitdb.files import visible
+from unitdb.files import reached
 from unitdb.pictures import read_picture
 from unitdb.reads import note_read
 from unitdb.responses.stimuli_spec import CropStimuli, FolderStimuli, NamedStimuli
@@ -35,7 +35,7 @@ def folder_stimuli(spec: FolderStimuli, data: Path) -> Stimuli:
     folder = data / spec.folder
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder")
-    files = sorted(visible(folder.rglob(f"*{spec.ending}"), below=folder))
+    files = [path for path in reached(folder) if path.name.endswith(spec.ending)]
     if not files:
         raise DatasetError(f"{folder}: there are no files *{spec.ending}")
     names = [file.relative_to(folder).as_posix() for file in files]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from unitdb.errors import DatasetError, closest
-from unitdb.responses.naming import StimulusNaming
+from unitdb.responses.naming import StimulusNaming, check_named
 from unitdb.specs import Name, RelativePath, Spec
 from unitdb.texts import fits
 
@@ -170,6 +170,11 @@ class ImagePart(StimulusNaming):
 
     images: str
     stimulus_ids: str | None = None
+
+    @model_validator(mode="after")
+    def _names_are_of_ids(self) -> ImagePart:
+        check_named(self, stimulus_ids=self.stimulus_ids)
+        return self
 
 
 class ArrayStimuli(Spec):
