@@ -37,6 +37,14 @@ def test_what_is_missing_is_named_with_what_mends_it(monkeypatch, tmp_path):
         assert said in result.output
 
 
+def test_a_program_that_tells_no_version_is_no_missing_one(monkeypatch, tmp_path):
+    program = tmp_path / "ssh-keygen"
+    program.write_text("#!/bin/sh\necho 'unknown option -- -' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert findings()["ssh-keygen"].well
+
+
 def test_a_full_disk_is_no_place_for_data(monkeypatch, tmp_path):
     assert "GB free" in findings(data=tmp_path / "not" / "yet")["disk"].detail
     monkeypatch.setattr("unitdb.cli.doctor._WANTED_GB", 1e12)

@@ -70,6 +70,25 @@ def test_open_by_path_name_and_version(
         open_release("tny")
 
 
+@pytest.mark.robust(
+    "publishing",
+    given="a program that changes its folder while a release is open that was named by a relative "
+    "path, and another release of that path lies there",
+    before="numbers of the other release, with the citation of the one that was opened",
+    now="the release that was opened; the same of sets of candidates",
+)
+def test_a_release_is_the_same_wherever_the_program_goes(
+    tiny_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_release.parent)
+    opened = open_release(f"./{tiny_release.name}")
+    expected = opened.table("layers")
+    monkeypatch.chdir(tmp_path)
+    assert opened.path == tiny_release
+    assert opened.table("layers").equals(expected)
+    assert len(opened.sql("SELECT * FROM accuracy")) == 224
+
+
 def test_table(release: Release) -> None:
     found = release.table("accuracy")
     expected = accuracies().sort_values(list(TABLES["accuracy"].order))

@@ -113,8 +113,12 @@ def canonical_json(value: Any) -> str:
     )
 
 
-def _plain(value: BaseModel) -> dict[str, Any]:
-    return value.model_dump(mode="json")
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if hasattr(value, "item") and not getattr(value, "shape", ()):  # a number of NumPy
+        return value.item()
+    raise TypeError(f"{value!r} ({type(value).__name__}) has no form in JSON")
 
 
 def _in_order(value: Any, words: bool) -> Any:

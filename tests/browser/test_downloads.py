@@ -109,6 +109,7 @@ def test_large_results_are_not_sorted(
         ("/download/units.csv", "roi=%27%3B+DROP+TABLE+accuracy", 400, b"unknown roi"),
         ("/download/units.csv", "by=x", 400, b"mean_r"),
         ("/download/units.csv", "rows=9-1", 400, b"falls"),
+        ("/download/units.csv", "release=other@1.0.0&roi=V4", 400, b"'other@1.0.0' is not the one"),
     ],
 )
 def test_wrong_requests_are_refused(answer, path, query, status, said) -> None:
@@ -116,6 +117,11 @@ def test_wrong_requests_are_refused(answer, path, query, status, said) -> None:
     assert found == status
     assert said in body
     assert headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("asked", ["tiny", "tiny@1.0.0"])
+def test_the_release_that_is_served_may_be_named(answer, asked: str) -> None:
+    assert answer("/download/units.csv", f"release={asked}&roi=V4")[0] == 200
 
 
 def test_without_a_release_it_asks_which(answer, monkeypatch: pytest.MonkeyPatch) -> None:

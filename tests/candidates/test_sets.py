@@ -8,6 +8,12 @@ from hypothesis.extra.numpy import arrays
 from tests.activations.conftest import write_model
 from unitdb.activations import Stimuli, UnitSelection, extract, load_model
 from unitdb.candidates import CandidateSet
+from unitdb.candidates.store import (
+    find_candidates,
+    open_candidates,
+    store_set,
+    stored_sets,
+)
 from unitdb.errors import CandidatesError, StimulusMismatchError, UnknownLayerError
 from unitdb.responses import category_means
 
@@ -153,6 +159,17 @@ def test_stimuli_and_categories_of_a_store(activations):
         name="other", ids=found.ids, features=arrays_, units=units, n_pictures=[1, 3, 1]
     )
     assert same.sha256 == found.sha256
+
+
+def test_a_stored_set_is_the_same_wherever_the_program_goes(tmp_path, monkeypatch):
+    store_set(made(), cache=tmp_path, key="k")
+    (folder,) = stored_sets(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    found = open_candidates(folder.relative_to(tmp_path))
+    monkeypatch.chdir("/")
+    for layer in found.layers:
+        assert np.array_equal(found.features(layer), made().features(layer))
+    assert find_candidates("outside", str(tmp_path)) == folder
 
 
 def test_stimuli_that_a_store_does_not_have(activations):

@@ -262,10 +262,52 @@ def test_builds_are_named_by_all_that_accuracies_are_of() -> None:
 
 
 def test_numbers_and_names_of_numpy_do(tmp_path: Path) -> None:
-    about = dataset(n_test=np.int64(20), subjects=np.array(SUBJECTS[:2]))
-    release = unitdb.open(publish([of("a", ONE)], tmp_path, dataset=about))
+    about = dataset(n_test=np.int64(20), subjects=pd.Index(SUBJECTS[:2]))
+    network = NetworkInfo(name="net", depths={"a": np.int64(3)})
+    folder = publish(
+        [of("a", ONE)],
+        tmp_path,
+        dataset=about,
+        networks=[network],
+        decoder={"alpha": np.float32(100)},
+    )
+    release = unitdb.open(folder)
+    rois = release.values("roi")
+    assert len(release.units(roi=np.array(rois))) == len(release.units(roi=rois))
     assert release.values("subject") == sorted(SUBJECTS[:2])
     assert set(release.table("subjects")["n_test"]) == {20}
+
+
+@pytest.mark.robust(
+    "arrays",
+    given="accuracies as tables of pandas whose rows name the subjects, in another order",
+    before="taken by place: each subject had the accuracies of another",
+    now="taken by name; other names are an error, and so are columns that are other units",
+)
+def test_tables_say_whose_accuracies_they_are(tmp_path: Path) -> None:
+    about = dataset(n_subjects=3)
+    r = {roi: pd.DataFrame(correlations(3, 5), index=SUBJECTS) for roi in about.rois}
+    plain = of("a", {roi: table.to_numpy() for roi, table in r.items()})
+    expected = hash_of([plain.read(about)], about)
+    for tables in (r, {roi: table.loc[sorted(SUBJECTS)] for roi, table in r.items()}):
+        assert hash_of([of("a", tables).read(about)], about) == expected
+    counted = {roi: table.reset_index(drop=True) for roi, table in r.items()}
+    assert hash_of([of("a", counted).read(about)], about) == expected
+    other = {roi: table.rename(index={"sub-02": "sub-2"}) for roi, table in r.items()}
+    with pytest.raises(AccuraciesError, match=r"rows of V2 are of 'sub-10', 'sub-2', .* expected"):
+        of("a", other).read(about)
+    units = np.array([1, 4, 6, 7, 9])
+    named = {roi: table.set_axis(units, axis=1) for roi, table in r.items()}
+    of("a", named, shape=(12,), units=units).read(about)
+    with pytest.raises(AccuraciesError, match="columns of V2 are of 1, 4, 6, 7, 9"):
+        of("a", named).read(about)
+
+
+@pytest.mark.parametrize("units", [[7, 2, 9, 1], [2**32 + 1, 2**32 + 2, 5, 7]])
+def test_units_without_a_sign_ascend_too(units: list[int]) -> None:
+    layer = of("a", ONE[..., 0, :4], shape=(12,), units=np.array(units, np.uint64))
+    with pytest.raises(AccuraciesError, match="not ascending whole numbers below 12"):
+        layer.read(dataset())
 
 
 @pytest.mark.parametrize("condition", ["a/b", "..", "imagery@", "Imagery 2", ""])

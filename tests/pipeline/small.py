@@ -122,4 +122,5 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def run(recipe: Path, **options: Any) -> Path:
     """Build beside the recipe; returns the release."""
-    return build(recipe, data=recipe.parent, releases=recipe.parent / "releases", **options)
+    folder = str(recipe.parent)
+    return build(str(recipe), data=folder, releases=f"{folder}/releases", **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from unitdb.errors import (
     UnknownRoiError,
 )
 from unitdb.pipeline import plan
+from unitdb.responses import open_dataset
 
 ROOT = Path(__file__).parents[2]
 TESTED = [f"picture-{number:02d}" for number in range(N_TRAIN, N_TRAIN + N_TEST)]
@@ -89,6 +91,15 @@ def lab(tmp_path_factory):
 @pytest.fixture(scope="module")
 def release(lab):
     return unitdb.open(run(lab / "recipe.yaml"))
+
+
+def spoiled(lab, name, old, new):
+    """Another dataset.yaml of the same files."""
+    text = (lab / "mine.yaml").read_text()
+    assert old in text
+    path = lab / f"{name}-dataset.yaml"
+    path.write_text(text.replace(old, new))
+    return path
 
 
 def variant(lab, name, *lines, old="", new=""):
@@ -287,7 +298,7 @@ def spoil(lab, old, new):
         ("x_test, stimulus_ids: ids_test", "x_again, stimulus_ids: ids_again", UnitdbError,
          "14 stimuli are both in train and in perception: .*`seen_in_training: true`"),
         ("categories: {table: categories.csv}", "categories: {before: -}", StimulusMismatchError,
-         "4 stimulus ids .* stimuli and 1 categories"),
+         "4 stimulus ids .* among the 1 categories"),
         ("targets: categories", "targets: {table: none.csv}", DatasetError, "none.csv"),
         ("level: 12", "level: 12\n      windows: {from: 0, to: 4}", DatasetError, "need `volumes`"),
         ("    imagery:", "    train:", DatasetError, "'train' is no name of a test set"),
@@ -298,6 +309,41 @@ def spoil(lab, old, new):
 def test_descriptions_that_are_wrong_say_what(lab, old, new, error, message):
     with pytest.raises(error, match=message):
         run(spoil(lab, old, new))
+
+
+@pytest.mark.robust(
+    "datasets",
+    given="a test set of `targets: categories` whose samples name pictures",
+    before="the pictures were decoded, and the release said categories",
+    now="the categories of the pictures, by `stimuli.categories`; a picture of none is an error",
+)
+def test_categories_of_pictures_that_samples_name(lab, tmp_path):
+    lab = shutil.copytree(lab, tmp_path / "lab", ignore=shutil.ignore_patterns("releases"))
+    ways = {
+        "named": "x_imagery, stimulus_ids: ids_imagery, targets: categories",
+        "pictured": "x_imagery, stimulus_ids: ids_pictured, targets: categories",
+    }
+    first = {group: TESTED[list(GROUPS).index(group)] for group in np.unique(GROUPS)}
+    for subject in SUBJECTS:
+        arrays = dict(np.load(lab / f"{subject}.npz"))
+        pictured = np.array([first[group] for group in arrays["ids_imagery"]])
+        np.savez(lab / f"{subject}.npz", **arrays | {"ids_pictured": pictured})
+    found = {}
+    for name, way in ways.items():
+        responses = open_dataset(
+            str(spoiled(lab, name, ways["named"], way)), data=lab, cache=lab / "cache"
+        ).responses("sub-01", tests=["imagery"])
+        found[name] = responses.target_ids[responses.split == "imagery"].tolist()
+    assert found["pictured"] == found["named"]
+    training = f"{ways['named']}, seen_in_training: true".replace("ids_imagery", "ids_untold")
+    path = spoiled(lab, "untold", ways["named"], training)
+    arrays = dict(np.load(lab / "sub-01.npz"))
+    untold = np.where(arrays["ids_imagery"] == "odd", "picture-00", arrays["ids_imagery"])
+    np.savez(lab / "sub-01.npz", **arrays | {"ids_untold": untold})
+    with pytest.raises(StimulusMismatchError, match=r"not among the 4 categories .*picture-00"):
+        open_dataset(str(path), data=lab, cache=lab / "cache").responses(
+            "sub-01", tests=["imagery"]
+        )
 
 
 def test_stimuli_may_be_seen_in_training_where_a_set_says_so(lab):

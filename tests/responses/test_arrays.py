@@ -322,3 +322,19 @@ def test_patterns_of_pictures_need_numbers(tmp_path, how):
     spec = SPEC.replace("{kind: names, file: stimuli.txt}", kind)
     with pytest.raises(DatasetError, match="need `stimulus_ids`, the numbers that they name"):
         saved(tmp_path, np.array(NAMES), spec, im=np.zeros((3, 8, 8), np.uint8))
+
+
+def test_test_sets_may_share_an_array(tmp_path):
+    """Presentations averaged, and those of a run as they are; what trains is told apart."""
+    spec = SPEC.replace(
+        "cross-validation: {responses: x, stimulus_ids: ids}",
+        "train: {responses: y, stimulus_ids: ids}\n  tests:\n"
+        "    seen: {responses: x, stimulus_ids: ids, seen_in_training: true}\n"
+        "    single: {responses: x, stimulus_ids: ids, rows: run = 1, average: false, "
+        "seen_in_training: true}",
+    )
+    ids = np.array([2001.0, 2002, 2003])
+    found = saved(tmp_path, ids, spec, y=X + 1, run=np.array([1.0, 2, 1]))
+    assert found.split.tolist() == ["train"] * 3 + ["seen"] * 3 + ["single"] * 2
+    with pytest.raises(DatasetError, match="x holds several parts; say with `rows`"):
+        saved(tmp_path, ids, spec.replace("responses: y", "responses: x"), run=ids)

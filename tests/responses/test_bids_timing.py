@@ -108,13 +108,15 @@ def test_two_sidecars_of_a_folder_must_not_differ(data):
 
 @pytest.mark.robust(
     "BIDS",
-    given="a header that states no repetition time (0, as SPM writes), and a sidecar that does",
-    before="refused",
+    given="a header that states no repetition time (0, as SPM writes; 1 of no unit, as nibabel), "
+    "and a sidecar that does, or none",
+    before="refused; 1 was a second, with a sidecar or without: samples came from other volumes",
     now="the sidecar's",
 )
-def test_a_header_without_a_repetition_time(data):
+@pytest.mark.parametrize(("seconds", "unit"), [(0.0, "sec"), (1.0, "unknown")])
+def test_a_header_without_a_repetition_time(data, seconds, unit):
     before = read(data).sha256
-    headers_state(data, 0.0)
+    headers_state(data, seconds, unit)
     with pytest.raises(DatasetError, match=r"header states no repetition time, and there is no"):
         read(data)
     state(data / "bids" / "task-perception_bold.json", RepetitionTime=3)

@@ -50,6 +50,9 @@ def show(first: str = "overview") -> None:
         reference = os.environ.get(RELEASE_VARIABLE) or _picked()
         if reference is not None:
             release, warnings = _reads.opened(reference, os.environ.get("UNITDB_RELEASES"))
+            asked = st.query_params.get("release", "")
+            if problem := _reads.other_release(release, asked):
+                warnings = [*warnings, problem]
             there = [page for page in there if page.has_what_it_shows(release)]
     except UnitdbError as error:
         message = str(error)

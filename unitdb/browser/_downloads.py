@@ -54,6 +54,8 @@ def _download(request: Request) -> Response:
             asked.get("release", "")
         )
         release, _ = _reads.opened(reference, os.environ.get("UNITDB_RELEASES"))
+        if problem := _reads.other_release(release, asked.get("release", "")):
+            raise QueryError(problem)
         search = Search.from_parameters({key: asked.getlist(key) for key in asked})
         search = search.resolved(_reads.subjects(release))
         write = _writer(release, search, ending)

@@ -7,6 +7,7 @@ asked of ``Release.listed``, not taken from the ``Description`` that is kept her
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from unitdb.browser import RELEASE_VARIABLE
 from unitdb.browser._layerview import LayerView, layer_view
 from unitdb.browser._search import NAMES
 from unitdb.errors import UnknownReleaseError
@@ -69,6 +71,13 @@ def opened(reference: str, root: str | None) -> tuple[Release, list[str]]:
         release = open_release(reference, releases=root)
         release.describe()  # an unreadable release says so now
     return release, [str(warning.message) for warning in caught]
+
+
+def other_release(release: Release, asked: str) -> str:
+    """Say what is wrong where a URL names another release than the one that is shown."""
+    if asked in ("", release.name, release.label) or not os.environ.get(RELEASE_VARIABLE):
+        return ""
+    return f"Release: {asked!r} is not the one that is served here, {release.label}"
 
 
 def listed() -> list[str]:

@@ -129,6 +129,7 @@ def open_candidates(folder: Path) -> CandidateSet:
     DamagedFileError
         It is missing or not as it was written; names it.
     """
+    folder = Path(folder).absolute()  # the same set wherever the program goes
     return _opened(folder, _read(folder))
 
 
@@ -149,14 +150,14 @@ def stored_sets(cache: Path) -> dict[Path, StoredSet | None]:
     return {folder: found[folder] for folder in order}
 
 
-def find_candidates(name: str, cache: Path) -> Path:
+def find_candidates(name: str, cache: str | Path) -> Path:
     """Find the folder of a stored set.
 
     Parameters
     ----------
     name : str
         Its name, or where several have it, ``NAME@HASH`` with the first digits of its hash.
-    cache : Path
+    cache : str or Path
         Folder of computed activations.
 
     Returns
@@ -172,7 +173,7 @@ def find_candidates(name: str, cache: Path) -> Path:
         Several; lists their hashes.
     """
     asked, _, digits = name.partition("@")
-    sets = {path: one for path, one in stored_sets(cache).items() if one is not None}
+    sets = {path: one for path, one in stored_sets(Path(cache)).items() if one is not None}
     named = {path: one for path, one in sets.items() if one.name == asked}
     fits = {path: one for path, one in named.items() if one.sha256.startswith(digits)}
     if not fits:

@@ -88,6 +88,8 @@ def _program(name: str) -> Finding:
         except MissingProgramError:
             detail = "not installed" if program == name else f"needs {program}"
             return Finding(name, well=False, detail=detail, mend=mend(program))
+    if name == "ssh-keygen":  # which tells no version
+        return Finding(name, well=True, detail="installed")
     try:
         said = run(name, "version" if name == "git-annex" else "--version", folder=Path(os.sep))
     except (ProgramError, subprocess.SubprocessError, OSError) as cause:

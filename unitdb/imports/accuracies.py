@@ -67,7 +67,7 @@ class DatasetInfo:
         for name in ("n_test", "n_folds"):
             if isinstance(value := getattr(self, name), np.integer):
                 object.__setattr__(self, name, int(value))
-        if isinstance(self.subjects, np.ndarray):
+        if hasattr(self.subjects, "tolist"):  # an array, an index or a column of pandas
             object.__setattr__(self, "subjects", self.subjects.tolist())
 
 
@@ -99,6 +99,12 @@ class NetworkInfo:
     depths: Mapping[str, int] | None = None
     origin: Origin | None = None
 
+    def __post_init__(self) -> None:
+        """Take numbers of NumPy as Python's."""
+        if self.depths is not None:
+            depths = {name: int(depth) for name, depth in self.depths.items()}
+            object.__setattr__(self, "depths", depths)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerAccuracies:
@@ -111,7 +117,8 @@ class LayerAccuracies:
     r : array of shape (n_rois, n_subjects, \*shape), or mapping, or callable
         Pearson r of predicted and true activations over test images; NaN where a unit has none.
         ROIs and subjects are in the order of :class:`DatasetInfo`; units may also be one axis, in
-        C order. A mapping has an array of shape (n_subjects, \*shape) for each ROI. A callable
+        C order. A mapping has an array of shape (n_subjects, \*shape) for each ROI, or a table of
+        pandas, whose rows may name the subjects in any order. A callable
         that gives either is called whenever the layer is needed, so that one layer at a time is in
         memory.
     shape : tuple of int, optional
@@ -204,7 +211,7 @@ class LayerAccuracies:
             return np.arange(n, dtype=np.int32)
         units = np.asarray(self.units)
         whole = units.ndim == 1 and len(units) and np.issubdtype(units.dtype, np.integer)
-        if not whole or (np.diff(units) <= 0).any() or units[0] < 0 or units[-1] >= n:
+        if not whole or (units[1:] <= units[:-1]).any() or units[0] < 0 or units[-1] >= n:
             raise AccuraciesError(
                 f"{self.where}: units are not ascending whole numbers below {n}, as {shape} has"
             )
@@ -218,13 +225,36 @@ class LayerAccuracies:
             if roi not in found or roi not in dataset.rois:
                 lacking = f"accuracies of {self.where}" if roi in dataset.rois else "dataset.rois"
                 raise AccuraciesError(f"{self.where}: ROI {roi!r} is missing in the {lacking}")
-        parts = [_filled(found[roi]) for roi in dataset.rois]
+        parts = [_filled(self._labelled(roi, found[roi], dataset)) for roi in dataset.rois]
         if len({part.shape for part in parts}) > 1:
             shapes = ", ".join(
                 f"{roi} {part.shape}" for roi, part in zip(dataset.rois, parts, strict=True)
             )
             raise AccuraciesError(f"{self.where}: ROIs have arrays of other shapes: {shapes}")
         return np.stack(parts)
+
+    def _labelled(self, roi: str, values: Any, dataset: DatasetInfo) -> Any:
+        """Accuracies of an ROI in the order of subjects, where a table of pandas has their names.
+
+        Rows and columns that are merely counted say nothing.
+        """
+        if not (hasattr(values, "index") and hasattr(values, "columns")):
+            return values
+        rows, columns = values.index.tolist(), values.columns.tolist()
+        if rows != list(range(len(rows))):
+            if sorted(map(str, rows)) != sorted(dataset.subjects) or len(set(rows)) < len(rows):
+                raise AccuraciesError(
+                    f"{self.where}: rows of {roi} are of {', '.join(map(repr, rows[:5]))}; "
+                    f"expected the subjects {', '.join(dataset.subjects)}, or no names"
+                )
+            values = values.iloc[[list(map(str, rows)).index(name) for name in dataset.subjects]]
+        units = range(len(columns)) if self.units is None else np.asarray(self.units).tolist()
+        if columns != list(range(len(columns))) and columns != list(units):
+            raise AccuraciesError(
+                f"{self.where}: columns of {roi} are of {', '.join(map(repr, columns[:5]))}, and "
+                "`units` of others"
+            )
+        return values
 
     def _checked(
         self,

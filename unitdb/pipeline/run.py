@@ -51,13 +51,13 @@ _log = logging.getLogger(__name__)
 
 
 def build(
-    recipe: Path,
+    recipe: str | Path,
     *,
-    releases: Path,
-    folder: Path | None = None,
-    data: Path | None = None,
-    cache: Path | None = None,
-    datasets: Sequence[Path] = (),
+    releases: str | Path,
+    folder: str | Path | None = None,
+    data: str | Path | None = None,
+    cache: str | Path | None = None,
+    datasets: Sequence[str | Path] = (),
     replace: bool = False,
     again: bool = False,
     workers: int | None = None,
@@ -69,17 +69,17 @@ def build(
 
     Parameters
     ----------
-    recipe : Path
+    recipe : str or Path
         The recipe, YAML.
-    releases : Path
+    releases : str or Path
         Folder of releases; the new one becomes ``releases/<name>/<version>``.
     folder : Path, optional
         Folder that files in the recipe are relative to; the recipe's own by default.
-    data : Path, optional
+    data : str or Path, optional
         Data folder of measured datasets.
-    cache : Path, optional
+    cache : str or Path, optional
         Folder of computed activations, which builds share; ``releases/.cache`` by default.
-    datasets : sequence of Path
+    datasets : sequence of str or Path
         Folders to search for datasets before ``./datasets`` and those shipped with unitdb.
     replace : bool
         Replace a release of the same version with other content; for releases that nobody has
@@ -109,8 +109,10 @@ def build(
     UnitdbError
         Whatever the recipe names that is not there or not right; nothing is published then.
     """
-    spec, folder = read_recipe(recipe), folder or recipe.parent
-    cache = cache or releases / ".cache"
+    recipe, releases = Path(recipe), Path(releases)
+    spec, folder = read_recipe(recipe), Path(folder or recipe.parent)
+    data, cache = None if data is None else Path(data), Path(cache or releases / ".cache")
+    datasets = [Path(each) for each in datasets]
     budget = memory_of_thread(memory, workers=workers, scheduler=scheduler)
     log = RunLog({"workers": workers, "memory": memory, "cluster": scheduler is not None})
     # One BLAS thread in all of it: numbers must not depend on how many cores share the work.

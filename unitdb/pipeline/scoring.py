@@ -55,9 +55,9 @@ def score(
     weights: str | Path | None = None,
     name: str | None = None,
     releases: str | Path | None = None,
-    data: Path | None = None,
-    cache: Path | None = None,
-    datasets: Sequence[Path] = (),
+    data: str | Path | None = None,
+    cache: str | Path | None = None,
+    datasets: Sequence[str | Path] = (),
     workers: int | None = None,
     memory: str = "2GB",
     progress: Progress | None = None,
@@ -104,6 +104,7 @@ def score(
     UnitdbError
         A name that is not known, a network that does not work, data that are not there.
     """
+    data, datasets = None if data is None else Path(data), [Path(each) for each in datasets]
     chosen = dataset or _best_present(data, datasets)
     described = read_spec(find_dataset(chosen, datasets), DatasetSpec, DatasetError)
     if not isinstance(units, int) or isinstance(units, bool) or units < 1:

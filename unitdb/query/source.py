@@ -84,7 +84,7 @@ UnknownRoiError, UnknownSubjectError
     """
     if column not in _UNKNOWN:
         raise UnknownColumnError(column, source.known, where="the filters of units()")
-    kept = (names,) if isinstance(names, str) else tuple(names or ())
+    kept = (names,) if isinstance(names, str) else () if names is None else tuple(names)
     if not kept or not all(isinstance(name, str) for name in kept):
         raise QueryError(f"{column}={names!r} is not a name or a list of names")
     known = source.known.get(column, kept)

@@ -33,7 +33,13 @@ class Described:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._storage: Storage = Remote(str(path)) if is_address(path) else Folder(Path(path))
+        self._storage: Storage = (
+            Remote(str(path))
+            if is_address(path)
+            else Folder(
+                Path(path).absolute()  # the same release wherever the program goes
+            )
+        )
         self._manifest: Manifest = parse_manifest(
             lambda: self._storage.read_text(MANIFEST), str(self._storage)
         )

@@ -60,7 +60,7 @@ _ENOUGH = 1 << 12  # bytes: a connection that brought so many is worth another
 def fetch(
     reference: str,
     *,
-    source: str,
+    source: str | Path,
     releases: str | Path | None = None,
     key: str | Path | None = None,
     replace: bool = False,
@@ -75,7 +75,7 @@ def fetch(
     ----------
     reference : str
         ``name``, ``name@version`` or ``name@alias`` of the source's catalogue.
-    source : str
+    source : str or Path
         Where ``releases.json`` and the releases lie: an http or https address, or a folder.
     releases : str or Path, optional
         Folder of releases to put it in; by default the environment variable UNITDB_RELEASES, else
@@ -120,6 +120,7 @@ def fetch(
     >>> unitdb.open(path).label
     'tiny@1.0.0'
     """
+    source = str(source)
     root = Catalogue(releases).root
     listed = parse_catalogue(
         _read_text(source, CATALOGUE),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from unitdb.responses.naming import StimulusNaming, check_named
 from unitdb.responses.selectors import Selector
-from unitdb.responses.sets_spec import HeldOutSpec, TestSpec, check_sets, named_parts
+from unitdb.responses.sets_spec import TRAIN, HeldOutSpec, TestSpec, check_sets, named_parts
 from unitdb.specs import Name, RelativePath, Spec
 
 __all__ = [
@@ -129,9 +130,9 @@ class ArrayResponses(Spec):
     def _parts_of_an_array_have_rows(self) -> ArrayResponses:
         check_sets(self)
         parts = dict(named_parts(self))
-        arrays = [part.responses for part in parts.values()]
+        shared = _shared({name: part.responses for name, part in parts.items()})
         for name, part in parts.items():
-            if part.rows is None and part.runs is None and arrays.count(part.responses) > 1:
+            if part.rows is None and part.runs is None and part.responses in shared:
                 raise ValueError(
                     f"{name}: {part.responses} holds several parts; say with `rows` which "
                     "samples this one is"
@@ -148,6 +149,12 @@ class ArrayResponses(Spec):
             if self.volumes is not None and part.stimulus_ids is None:
                 raise ValueError(f"{name}: rows that are volumes need `stimulus_ids`")
         return self
+
+
+def _shared(sources: Mapping[str, str]) -> set[str]:
+    """Sources of what trains that test sets have too; test sets may have samples in common."""
+    trains = {source for name, source in sources.items() if name == TRAIN}
+    return trains & {source for name, source in sources.items() if name != TRAIN}
 
 
 class BDataPart(StimulusNaming):
@@ -236,9 +243,9 @@ class BDataResponses(Spec):
     def _parts_of_a_file_have_rows(self) -> BDataResponses:
         check_sets(self)
         parts = dict(named_parts(self))
-        files = [part.file for part in parts.values()]
+        shared = _shared({name: part.file for name, part in parts.items()})
         for name, part in parts.items():
-            if part.rows is None and files.count(part.file) > 1:
+            if part.rows is None and part.file in shared:
                 raise ValueError(
                     f"{name}: {part.file} holds several parts; say with `rows` which "
                     "samples this one is, as in `rows: DataType = 1`"

@@ -80,6 +80,8 @@ def bold_grid(path: Path) -> Grid:
 def bold_times(path: Path) -> tuple[int, float | None]:
     """Volumes of a BOLD image and its repetition time in seconds; None where the header has none.
 
+    Programs write 1 of no unit, nibabel's default, where they were told none.
+
     Raises
     ------
     DatasetError
@@ -92,7 +94,8 @@ def bold_times(path: Path) -> tuple[int, float | None]:
         unit = image.header.get_xyzt_units()[1]
         # As the shortest decimal that single precision tells from others: 0.72, not 0.7200000286.
         seconds = float(str(image.header.get_zooms()[3])) * _SECONDS.get(unit, 0.0)
-    return image.shape[3], seconds or None
+    stated = seconds and (unit, seconds) != ("unknown", 1.0)
+    return image.shape[3], seconds if stated else None
 
 
 def time_series(path: Path, voxels: Voxels, grid: Grid) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -139,10 +139,23 @@ class Dataset:
         StimulusMismatchError
             Responses to stimuli that the dataset does not have.
         """
-        responses = self._read(subject, tests, joined=True)
+        responses = self._of_categories(self._read(subject, tests, joined=True))
         self._check_known(responses)
         self._check_counted(responses)
         return responses
+
+    def _of_categories(self, responses: Responses) -> Responses:
+        """Where categories are decoded, take those of pictures that samples name."""
+        asked = [name for name, test in responses.tests.items() if test.targets == "categories"]
+        rows = np.isin(responses.split, asked)
+        if not rows.any():
+            return responses
+        of_picture = {name: of for of, names in self.categories.items() for name in names}
+        targets = [
+            of_picture.get(name, name) if decoded and name not in self.categories else name
+            for name, decoded in zip(responses.target_ids.tolist(), rows, strict=True)
+        ]
+        return replace(responses, target_ids=np.array(targets, dtype=np.str_))
 
     def _check_known(self, responses: Responses) -> None:
         """Refuse samples of what is neither a stimulus nor, where it may be, a category."""
@@ -152,7 +165,7 @@ class Dataset:
             rows, test = responses.split == name, responses.tests.get(name)
             targets = np.unique(responses.target_ids[rows])
             of_categories = test is not None and test.targets == "categories"
-            known = [*self.stimuli.ids, *(self.categories if of_categories else ())]
+            known = list(self.categories if of_categories else self.stimuli.ids)
             shown = targets if of_categories else np.unique(responses.stimulus_ids[rows])
             named = (("stimulus ids of the responses", shown), (f"targets of {name}", targets))
             for what, ids in named:
@@ -161,7 +174,7 @@ class Dataset:
                     near = closest(str(unknown[0]), known)
                     there = f"{len(self.stimuli)} stimuli"
                     if of_categories:
-                        there += f" and {len(self.categories)} categories (`stimuli.categories`)"
+                        there = f"{len(self.categories)} categories (`stimuli.categories`)"
                     raise StimulusMismatchError(
                         f"{place}: {len(unknown)} {what} are not among the {there}: "
                         f"{', '.join(unknown[:_SHOWN])}"
