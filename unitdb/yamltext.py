@@ -14,6 +14,7 @@ MOST_BYTES = 1_000_000
 """The longest text that is read; the longest dataset.yaml of unitdb has 8,000."""
 
 _DEEPEST = 40
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _KINDS = {
     "null": r"~|null|Null|NULL|",
     "bool": r"true|True|TRUE|false|False|FALSE",
@@ -41,6 +42,8 @@ class _Loader(yaml.SafeLoader):
         if isinstance(event, yaml.ScalarEvent):
             if re.search("[\ud800-\udfff]", event.value):
                 raise _error("half a character (a lone surrogate)", event)
+            if found := _CONTROL.search(event.value):
+                raise _error(f"a control character ({found[0]!r}), which no text has", event)
             if event.implicit[0]:
                 self._check_scalar(event)
         self.depth += 1
@@ -97,7 +100,8 @@ def parse_yaml(text: str) -> Any:
     ------
     ValueError
         What is wrong and where, in one line. Aliases, tags, keys that are no text or stand twice,
-        more than 40 levels, and scalars that YAML 1.1 and 1.2 read differently are wrong too.
+        more than 40 levels, control characters, and scalars that YAML 1.1 and 1.2 read differently
+        are wrong too.
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
