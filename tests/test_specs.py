@@ -55,6 +55,20 @@ def test_what_is_wrong_is_said(tmp_path, text, message):
 
 @pytest.mark.robust(
     "recipes",
+    given="`n_voxels: 999…`, an integer of 30 or 400 digits",
+    before="taken as it is: tracebacks of whatever computed with it",
+    now="an error with line and column: 64 bits do not hold it",
+)
+def test_integers_beyond_64_bits_are_refused(tmp_path):
+    for number in (2**63, -(2**63) - 1, 10**30, 10**400):
+        with pytest.raises(RecipeError, match=r"line 1, column \d+: an integer that 64 bits"):
+            read_scalars(tmp_path, f"count: {number}")
+    for number in (2**63 - 1, -(2**63)):
+        assert read_scalars(tmp_path, f"count: {number}").count == number
+
+
+@pytest.mark.robust(
+    "recipes",
     given=r'`file: "a\0b.csv"`: a NUL or another control character in a path, a name or a key',
     before="`ValueError: embedded null byte`, a traceback, once the file was opened",
     now="an error with line, column and the character",
