@@ -30,7 +30,7 @@ from unitdb.errors import (
 )
 from unitdb.files import SUMS, sha256_file, write_text
 from unitdb.publish import add_erratum, publish_release, retract
-from unitdb.release import Catalogue, catalogue, fetching
+from unitdb.release import Catalogue, catalogue, fetching, web
 from unitdb.release.placing import place
 
 
@@ -92,6 +92,38 @@ def test_cut_connections_are_taken_up_again(
     server.cut_at = None
     found = unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
     assert contents(found) == contents(published)
+
+
+@pytest.mark.robust(
+    "bounds",
+    given="a server without ranges that cuts the same file sooner, then later, then sooner",
+    before="`fetch` asked for ever: each later cut counted as progress",
+    now="given up after 5 attempts that brought no more than the best before them",
+)
+def test_cuts_at_changing_places_are_no_progress(
+    server: Server, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, largest = (
+        Handler.do_GET,
+        max(published.rglob("*.parquet"), key=lambda p: p.stat().st_size),
+    )
+    assert largest.stat().st_size > 20_000
+
+    def swaying(handler: Handler) -> None:
+        about = handler.server
+        if handler.path.endswith(f"/{largest.name}"):
+            turn = about.asked[handler.path]
+            assert turn < 100, "asked for ever"
+            about.cut_at = 20_000 if turn % 2 else 5_000
+        real(handler)
+        about.cut_at = None
+
+    server.ranges = False
+    monkeypatch.setattr(Handler, "do_GET", swaying)
+    monkeypatch.setattr(web, "sleep", lambda _: None)
+    with pytest.raises(FetchError, match="run it again"):
+        unitdb.fetch("tiny", source=server.address, releases=tmp_path / "mine")
+    assert max(server.asked.values()) < 10
 
 
 def test_a_server_that_is_away_for_a_moment(

@@ -2,7 +2,7 @@ from typing import Literal
 
 import pytest
 from hypothesis import given, strategies as st
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from unitdb.errors import RecipeError
 from unitdb.specs import RelativePath, Spec, canonical_json, content_sha256, read_spec
@@ -28,6 +28,8 @@ class Outer(Spec):
         ("path: a/../../x", "path: must be a relative path"),
         ("path: 'C:\\x'", "path: must be a relative path"),
         ("path: ''", "path: must be a relative path"),
+        ('path: "a\\tb"', "path: must be a path without control characters"),
+        ('path: "a\\nb"', "path: must be a path without control characters"),
         ("a: &x [1]\nb: *x", "aliases"),
         ("path: a\npath: b", "'path' stands twice"),
         ("{[1]: 2}", "not valid YAML"),
@@ -49,6 +51,37 @@ def test_what_is_wrong_is_said(tmp_path, text, message):
     with pytest.raises(RecipeError, match=message) as raised:
         read_spec(path, Outer, RecipeError)
     assert str(raised.value).startswith(str(path))
+
+
+@pytest.mark.robust(
+    "recipes",
+    given="`n_voxels: 999…`, an integer of 30 or 400 digits",
+    before="taken as it is: tracebacks of whatever computed with it",
+    now="an error with line and column: 64 bits do not hold it",
+)
+def test_integers_beyond_64_bits_are_refused(tmp_path):
+    for number in (2**63, -(2**63) - 1, 10**30, 10**400):
+        with pytest.raises(RecipeError, match=r"line 1, column \d+: an integer that 64 bits"):
+            read_scalars(tmp_path, f"count: {number}")
+    for number in (2**63 - 1, -(2**63)):
+        assert read_scalars(tmp_path, f"count: {number}").count == number
+
+
+@pytest.mark.robust(
+    "recipes",
+    given=r'`file: "a\0b.csv"`: a NUL or another control character in a path, a name or a key',
+    before="`ValueError: embedded null byte`, a traceback, once the file was opened",
+    now="an error with line, column and the character",
+)
+@pytest.mark.parametrize("escape", ["\\0", "\\a", "\\e", "\\x7f", "\\u009b"])
+@pytest.mark.parametrize("text", ['path: "a{}b"', 'inner: {{"vox{}els": 3}}', 'other: ["{}"]'])
+def test_control_characters_are_refused(tmp_path, text, escape):
+    path = tmp_path / "spec.yaml"
+    path.write_text(text.format(escape))
+    with pytest.raises(RecipeError, match=r"line 1, column \d+: a control character \("):
+        read_spec(path, Outer, RecipeError)
+    with pytest.raises(ValidationError, match="without control characters"):
+        Outer(path="a\0b")
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):

@@ -58,6 +58,8 @@ def _inside(path: str) -> str:
     parts = PurePosixPath(path).parts
     if path.startswith("/") or "\\" in path or ":" in path or ".." in parts or not parts:
         raise ValueError("must be a relative path that stays inside its folder")
+    if any(unicodedata.category(character) == "Cc" for character in path):
+        raise ValueError("must be a path without control characters")
     return path
 
 

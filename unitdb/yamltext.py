@@ -14,6 +14,8 @@ MOST_BYTES = 1_000_000
 """The longest text that is read; the longest dataset.yaml of unitdb has 8,000."""
 
 _DEEPEST = 40
+_MOST_DIGITS = 19  # of an int64: larger ones are tracebacks of those who compute with them
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _KINDS = {
     "null": r"~|null|Null|NULL|",
     "bool": r"true|True|TRUE|false|False|FALSE",
@@ -41,6 +43,8 @@ class _Loader(yaml.SafeLoader):
         if isinstance(event, yaml.ScalarEvent):
             if re.search("[\ud800-\udfff]", event.value):
                 raise _error("half a character (a lone surrogate)", event)
+            if found := _CONTROL.search(event.value):
+                raise _error(f"a control character ({found[0]!r}), which no text has", event)
             if event.implicit[0]:
                 self._check_scalar(event)
         self.depth += 1
@@ -58,6 +62,8 @@ class _Loader(yaml.SafeLoader):
         if older not in (tag, "tag:yaml.org,2002:str"):
             instead = _INSTEAD.get(older.rpartition(":")[2], "put it in quotes if it is text")
             raise _error(f"programs read {event.value!r} in different ways: {instead}", event)
+        if tag.endswith(":int") and _is_beyond(event.value):
+            raise _error("an integer that 64 bits do not hold", event)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -97,7 +103,8 @@ def parse_yaml(text: str) -> Any:
     ------
     ValueError
         What is wrong and where, in one line. Aliases, tags, keys that are no text or stand twice,
-        more than 40 levels, and scalars that YAML 1.1 and 1.2 read differently are wrong too.
+        more than 40 levels, control characters, integers that 64 bits do not hold, and scalars that
+        YAML 1.1 and 1.2 read differently are wrong too.
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
@@ -107,6 +114,12 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(f"{place}{cause.problem}") from None
     except (yaml.YAMLError, ValueError) as cause:  # PyYAML lets errors of its conversions through
         raise ValueError(" ".join(str(cause).split())) from None
+
+
+def _is_beyond(number: str) -> bool:
+    if len(number.lstrip("+-")) > _MOST_DIGITS:
+        return True
+    return not -(2**63) <= int(number) < 2**63
 
 
 def _error(problem: str, event: Any) -> yaml.composer.ComposerError:

@@ -35,6 +35,30 @@ def test_units_as_a_plain_table(run) -> None:
     assert lines[0].split() == [*TABLES["unit_summary"].column_names, "unit_id"]
 
 
+@pytest.mark.robust(
+    "bounds",
+    given="`--where` or `--min-subjects` with a number of 400 digits, `--depth`, `--rows` or "
+    "`--columns` with one of 5000",
+    before="`OverflowError` and `ValueError`, tracebacks",
+    now="one line that says what it takes, and exit code 2",
+)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--where", "min_r>" + "9" * 400], "'min_r' is compared with a number that is not finite"),
+        (["--where", "unit<=-" + "9" * 400], "'unit' is compared with a number that is not finite"),
+        (["--min-subjects", "9" * 400], "'n_subjects' is compared with a number"),
+        *(([name, "9" * 5000], "is not a number or") for name in ("--depth", "--rows")),
+        (["--columns", "0-" + "9" * 5000], "is not a number or"),
+    ],
+    ids=["where", "unit", "subjects", "depth", "rows", "columns"],
+)
+def test_numbers_beyond_all_bounds_are_refused(run, options: list[str], message: str) -> None:
+    result = run("units", "tiny", *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
 def test_a_long_table_says_that_it_is_cut(run, tiny_release: Path) -> None:
     result = run("units", "tiny")
     n_rows = len(open_release(tiny_release).units())

@@ -14,30 +14,42 @@ from tests.web import Handler, Server, serving
 ENDLESS = 256 << 20
 """Bytes after which an endless answer ends, so that a test of it does."""
 
+_MUCH = b"x" * (1 << 16)
+_CHUNKED = ("HTTP/1.1 200 OK", "Transfer-Encoding: chunked")
+_ELSEWHERE = ("HTTP/1.1 302 F", "Location: /elsewhere")
+
 
 def _head(handler: Liar, *lines: str) -> None:
     handler.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
 
-def _endless(handler: Liar, *lines: str) -> None:
-    _head(handler, "HTTP/1.1 200 OK", "Connection: close", *lines)
-    piece = b"x" * (1 << 16)
+def _pour(handler: Liar, piece: bytes) -> None:
     for _ in range(ENDLESS // len(piece)):
         handler.wfile.write(piece)
         handler.server.sent += len(piece)
 
 
-def _trickle(handler: Liar) -> None:
-    _head(handler, "HTTP/1.1 200 OK", "Content-Length: 100000")
+def _drip(handler: Liar, piece: bytes) -> None:
     for _ in range(100):
-        handler.wfile.write(b"x")
+        handler.wfile.write(piece)
         time.sleep(0.1)
 
 
-def _slow_head(handler: Liar) -> None:
-    for _ in range(100):
-        handler.wfile.write(b"H")
-        time.sleep(0.1)
+def _body(act: Callable[[Liar, bytes], None], piece: bytes, *head: str) -> Callable[[Liar], None]:
+    def answer(handler: Liar) -> None:
+        _head(handler, *(head or ("HTTP/1.1 200 OK",)), "Connection: close")
+        act(handler, piece)
+
+    return answer
+
+
+def _trailer(act: Callable[[Liar, bytes], None], piece: bytes) -> Callable[[Liar], None]:
+    def answer(handler: Liar) -> None:
+        _head(handler, "HTTP/1.1 200 OK", "Transfer-Encoding: chunked")
+        handler.wfile.write(b"2\r\n{}\r\n0\r\n")
+        act(handler, piece)
+
+    return answer
 
 
 def _reset(handler: Liar) -> None:
@@ -78,10 +90,15 @@ LIES: dict[str, Callable[[Liar], None]] = {
     "length is two": _plain(b"x", "Content-Length: 1", "Content-Length: 2"),
     "length of an exabyte": _plain(b"x", f"Content-Length: {10**18 - 1}"),
     "length too long": _plain(b"x" * 10, "Content-Length: 1000"),
-    "endless": _endless,
-    "endless chunks": lambda handler: _endless(handler, "Transfer-Encoding: chunked"),
-    "trickle": _trickle,
-    "slow head": _slow_head,
+    "endless": _body(_pour, _MUCH),
+    "endless chunks": _body(_pour, _MUCH, *_CHUNKED),
+    "endless trailer": _trailer(_pour, b"A: b\r\n" * 1000),
+    "endless redirect": _body(_pour, _MUCH, *_ELSEWHERE),
+    "trickle": _body(_drip, b"x", "HTTP/1.1 200 OK", "Content-Length: 100000"),
+    "slow size of a chunk": _body(_drip, b"0", *_CHUNKED),
+    "slow trailer": _trailer(_drip, b"A: b\r\n"),
+    "slow redirect": _body(_drip, b"x", *_ELSEWHERE),
+    "slow head": lambda handler: _drip(handler, b"H"),
     "reset": _reset,
     "nothing": lambda _: None,
     "no HTTP": lambda handler: handler.wfile.write(b"\x00\xff" * 40 + b"\r\n\r\n"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +59,7 @@ def tell(act: Callable[[str, Path], object], root: Path, folder: Path, lie: str,
 
 @pytest.mark.robust(
     "hostile",
-    given="42 kinds of servers that lie of a file: lengths that are words, endless or trickling "
+    given="47 kinds of servers that lie of a file: lengths that are words, endless or trickling "
     "answers, ranges that were not asked for, redirects to file:, garbage",
     before="tracebacks (`Content-Length: abc`), SQL errors cut in the middle of a traceback (16 "
     "kinds), endless answers written until the disk was full (6 GB in 25 s)",
@@ -70,6 +71,30 @@ def test_a_file_of_parts(lie: str, tiny_release: Path, tmp_path: Path, hasty: li
     for act in (table, sql):
         assert "builds.parquet" in tell(act, root, tmp_path, lie, "builds.parquet")
     assert all(wait <= 30 for wait in hasty)
+
+
+@pytest.mark.robust(
+    "hostile",
+    given="a server that sends the body of a redirect, the size of a chunk or what follows the "
+    "last chunk for ever, a byte now and then or as fast as it can",
+    before="`fetch` and `unitdb.open` waited for ever; a redirect filled the memory",
+    now="redirects are followed without their bodies; the rest ends as any trickle does, after a "
+    "minute or 2 MB",
+)
+@pytest.mark.parametrize("act", [fetch, table])
+@pytest.mark.parametrize("lie", [lie for lie in LIES if lie.startswith(("slow", "endless"))])
+def test_whatever_does_not_end_is_left(
+    lie: str,
+    act: Callable[[str, Path], object],
+    tiny_release: Path,
+    tmp_path: Path,
+    hasty: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web, "_ATTEMPTS", 1)
+    since = time.monotonic()
+    assert tell(act, tiny_release.parents[1], tmp_path, lie, "builds.parquet")
+    assert time.monotonic() - since < 8  # the server is slow for 10 s
 
 
 @pytest.mark.parametrize("about", FILES)

@@ -86,11 +86,20 @@ def test_no_scheduler_is_one_error(recipe, monkeypatch):
     assert not (recipe.parent / "releases" / "small").exists()
 
 
+@pytest.mark.robust(
+    "bounds",
+    given="`--workers 100000`, or `--memory` of 400 digits",
+    before="a hundred thousand processes were started; `OverflowError`, a traceback",
+    now="refused before anything is read: 64 workers or four for each core, whichever is more, are "
+    "the most",
+)
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
         ({"workers": 1, "scheduler": "tcp://127.0.0.1:1"}, WorkersError, "not both"),
         ({"workers": 0}, WorkersError, "at least 1"),
+        ({"workers": 100_000}, WorkersError, r"at most \d+ on this machine .got 100000"),
+        ({"memory": f"{10**400}GB"}, MemoryBudgetError, "0GB' is no number of bytes"),
         ({"memory": "much"}, MemoryBudgetError, "'much' is no number of bytes"),
         ({"memory": "1MB"}, MemoryBudgetError, "too little for .* voxels .* are needed"),
     ],
@@ -99,6 +108,14 @@ def test_bad_options_are_refused(options, error, message, recipe):
     with pytest.raises(error, match=message):
         run(recipe, **options)
     assert not (recipe.parent / "releases" / "small").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 100_000])
+def test_too_many_workers_are_refused(workers, recipe):
+    with pytest.raises(WorkersError, match="at least 1 and at most"), open_workers(workers=workers):
+        pass
+    with pytest.raises(WorkersError, match="at least 1 and at most"):
+        plan(recipe, releases=recipe.parent / "releases", workers=workers)
 
 
 def test_an_error_of_a_worker_is_the_error_of_the_build(recipe):

@@ -144,6 +144,28 @@ def test_a_retracted_release_is_never_listed_as_sound(
     assert git(store, "status", "--porcelain") == ""
 
 
+@pytest.mark.robust(
+    "hostile",
+    given="`publish --to` with a target that begins with a dash: `--upload-pack=touch x;:.git`",
+    before="git took it for an option; this one names a program to run",
+    now="refused in one line; behind `--` git takes addresses for nothing else",
+)
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("--upload-pack=touch x;:.git", "-u.git", "-", "-oProxyCommand=touch:x.git"),
+        *("ssh://-oProxyCommand=touch/x.git", "ria+ssh://me@-oProxyCommand=touch/x"),
+    ],
+)
+def test_a_target_is_never_an_option(
+    release: Path, tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("unitdb.publish.remote.run", lambda *_, **__: pytest.fail("a program"))
+    with pytest.raises(StoreError, match="would be an option of git or of ssh"):
+        publish(release, target)
+
+
 def test_git_remote(release: Path, tmp_path: Path) -> None:
     bare = tmp_path / "remote.git"
     run("git", "init", "-q", "--bare", str(bare), folder=tmp_path)

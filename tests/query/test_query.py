@@ -71,7 +71,12 @@ def test_conditions_are_immutable_and_numbers_plain() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [math.nan, math.inf, -math.inf, 1e39, "0.2", None, True, [0.2], col.min_r]
+    "value",
+    [
+        *(math.nan, math.inf, -math.inf, 1e39, "0.2", None, True, [0.2], col.min_r),
+        pytest.param(10**400, id="400 digits"),
+        pytest.param(-(10**5000), id="5000 digits"),
+    ],
 )
 def test_a_condition_takes_finite_numbers_only(value: object) -> None:
     with pytest.raises(QueryError, match=r"'max_r' is compared with .*finite number"):

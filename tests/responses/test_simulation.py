@@ -117,6 +117,7 @@ def test_measured_responses_cannot_be_called_simulated(tmp_path, spec):
         ({"course": {"seconds": 6}}, "`windows` and `course` belong together"),
         ({"windows": {"from": 0, "to": 6}, "course": {"seconds": 6}}, "a number of seconds"),
         ({"pattern": "imagenet"}, "`pattern` and `names`: stimuli .* have names"),
+        ({"repeats": 10**12}, "less than or equal to 10000"),
         ({"names": "names.csv"}, "`pattern` and `names`: stimuli .* have names"),
     ],
 )

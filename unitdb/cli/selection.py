@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,7 +30,8 @@ def _numbers(
     if text is None:
         return None
     parts = text.split("-")
-    if len(parts) > 2 or not all(part.isascii() and part.isdigit() for part in parts):
+    # So many digits and no more: Python reads no number of thousands.
+    if len(parts) > 2 or not all(re.fullmatch(r"[0-9]{1,18}", part) for part in parts):
         raise click.BadParameter(f"{text!r} is not a number or FIRST-LAST", param=parameter)
     numbers = tuple(map(int, parts))
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])

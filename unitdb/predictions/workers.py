@@ -31,6 +31,7 @@ class Run(Protocol):
         """Results in any order."""
 
 
+_MOST_WORKERS, _OF_A_CORE = 64, 4  # one of these, the larger: each has a thread, and 0.2 GB
 _SECONDS_TO_CONNECT = 20
 _SECONDS_WITHOUT_WORKERS = 300.0
 _SECONDS_TO_START = 300
@@ -54,12 +55,15 @@ def memory_of_thread(memory: str, *, workers: int | None, scheduler: str | None)
     ------
     MemoryBudgetError
         It is no number of bytes.
+    WorkersError
+        There are none, or more workers than this machine can be asked for.
     """
     from dask.utils import parse_bytes
 
+    _check_number(workers)
     try:
         n_bytes = int(parse_bytes(memory))
-    except ValueError:
+    except (ValueError, OverflowError):  # too many digits are infinitely many
         raise MemoryBudgetError(
             f"memory: {memory!r} is no number of bytes; write it as in 2GB"
         ) from None
@@ -69,6 +73,14 @@ def memory_of_thread(memory: str, *, workers: int | None, scheduler: str | None)
 def n_threads() -> int:
     """Count the threads that decode in this process where no workers are asked for."""
     return os.cpu_count() or 1
+
+
+def _check_number(workers: int | None) -> None:
+    """Raise WorkersError unless so many processes can be started without harm."""
+    most = max(_MOST_WORKERS, _OF_A_CORE * n_threads())
+    if workers is not None and not 1 <= workers <= most:
+        few = f"there must be at least 1 and at most {most} on this machine"
+        raise WorkersError(f"workers: {few} (got {workers})")
 
 
 @contextmanager
@@ -87,11 +99,10 @@ def open_workers(*, workers: int | None = None, scheduler: str | None = None) ->
     Raises
     ------
     WorkersError
-        No scheduler answers; workers do not start; one died again and again, or all did and none
-        came back.
+        There are too many or none; no scheduler answers; workers do not start; one died again and
+        again, or all did and none came back.
     """
-    if workers is not None and workers < 1:
-        raise WorkersError(f"workers: there must be at least 1 (got {workers})")
+    _check_number(workers)
     if workers is not None and scheduler is not None:
         raise WorkersError("give a number of workers or a scheduler, not both")
     if workers is None and scheduler is None:

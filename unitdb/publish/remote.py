@@ -29,6 +29,7 @@ _REMOTE = "target"
 _STORAGE = f"{_REMOTE}-storage"
 _ALIAS = "releases"
 _LOCAL_RIA = "ria+file://"
+_OPTION = re.compile(r"([\w+.-]+://)?([^/@]*@)?-")  # the target, its host or its user
 
 
 def publish(release: Path, target: str, *, sign: str | None = None) -> bool:
@@ -55,7 +56,8 @@ def publish(release: Path, target: str, *, sign: str | None = None) -> bool:
     Raises
     ------
     StoreError
-        The folder has other content than releases, or the remote takes none.
+        The target would be an option of git or of ssh; the folder has other content than releases,
+        or the remote takes none.
     ReleaseExistsError
         The store has other content under this version.
     CorruptReleaseError
@@ -67,6 +69,11 @@ def publish(release: Path, target: str, *, sign: str | None = None) -> bool:
     MissingProgramError, ProgramError
         git, git-annex or DataLad is not there, or failed.
     """
+    if _OPTION.match(target):
+        raise StoreError(
+            f"{target!r} begins with a dash where a name does, and would be an option of git or of "
+            "ssh; a folder of this name is written ./-…"
+        )
     signer = None if sign is None else find_signer(sign)
     if not _is_remote(target):
         return publish_to_folder(release, Path(target), signer)
@@ -148,7 +155,7 @@ def _address(target: str) -> str:
 
 def _answers(target: str) -> bool:
     try:
-        run("git", "ls-remote", _address(target), folder=Path.cwd())
+        run("git", "ls-remote", "--", _address(target), folder=Path.cwd())
     except ProgramError:
         return target.startswith(_LOCAL_RIA)
     return True
@@ -165,7 +172,7 @@ def _has_releases(target: str) -> bool:
 
 def _has_commits(address: str | Path) -> bool:
     """Whether a repository has commits other than of git-annex's own."""
-    heads = run("git", "ls-remote", "--heads", address, folder=Path.cwd())
+    heads = run("git", "ls-remote", "--heads", "--", address, folder=Path.cwd())
     return any(not line.endswith("/git-annex") for line in heads.splitlines())
 
 
@@ -209,7 +216,7 @@ def _connect(store: Path, target: str) -> None:
         address = _address(target)
         if _is_bare(Path(address)):
             run("git", "annex", "init", "--quiet", folder=Path(address))
-        run("git", "remote", "add", "--fetch", _REMOTE, address, folder=store)
+        run("git", "remote", "add", "--fetch", "--", _REMOTE, address, folder=store)
 
 
 def _identifier(store: Path) -> str:
@@ -245,7 +252,8 @@ def _clone(store: Path, target: str) -> None:
         run("datalad", "clone", f"{target}#~{_ALIAS}", staged, folder=store.parent)
         run("git", "remote", "rename", "origin", _REMOTE, folder=staged)
     else:
-        run("git", "clone", "--quiet", "-o", _REMOTE, _address(target), staged, folder=store.parent)
+        clone = ("git", "clone", "--quiet", "-o", _REMOTE)
+        run(*clone, "--", _address(target), staged, folder=store.parent)
         run("git", "annex", "init", "--quiet", folder=staged)
         if not is_store(staged):
             raise StoreError(f"{target} has commits, but is not a store of releases")

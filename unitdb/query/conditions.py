@@ -62,13 +62,14 @@ class Condition:
             known = ", ".join(_SQL_OPERATORS)
             raise QueryError(f"unknown operator {self.operator!r}; there are: {known}")
         value: Any = self.value
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, Real)
-            or not abs(float(value)) <= _LARGEST
-        ):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise QueryError(
                 f"column {self.column!r} is compared with {value!r}; it takes a finite number"
+            )
+        if not abs(value) <= _LARGEST:  # as it is: an integer may be too large for a float
+            raise QueryError(
+                f"column {self.column!r} is compared with a number that is not finite, or beyond "
+                f"{_LARGEST:g}; it takes a finite number"
             )
         plain = int(value) if isinstance(value, Integral) else float(value)
         object.__setattr__(self, "value", plain)

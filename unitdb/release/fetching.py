@@ -277,11 +277,12 @@ def _fetch_file(base: str, name: str, path: Path, sha256: str, *, most: int | No
 
 def _download(address: str, part: Path, most: int | None) -> None:
     """Fetch a file to its end, as long as each attempt or one of a few brings more of it."""
-    before = 0
+    reached = 0  # at the most: a server without ranges begins anew each time
 
     def once() -> None:
-        nonlocal before
+        nonlocal reached
         before = _size(part)
+        reached = max(reached, before)
         if not is_address(address):
             _copy(Path(address), part, before)
             return
@@ -294,7 +295,7 @@ def _download(address: str, part: Path, most: int | None) -> None:
             # all of it was there
 
     try:
-        retried(once, address, advanced=lambda: _size(part) >= before + _ENOUGH)
+        retried(once, address, advanced=lambda: _size(part) >= reached + _ENOUGH)
     except FileNotFoundError as cause:
         raise FetchError(str(cause)) from None
     except LargerError as cause:

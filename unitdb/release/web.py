@@ -9,6 +9,7 @@ server asks for.
 from __future__ import annotations
 
 import http.client
+import io
 import re
 import socket
 import ssl
@@ -40,6 +41,7 @@ __all__ = [
 _SECONDS = 60.0  # of silence; for the head of an answer altogether
 _SLOWEST = 1 << 10  # bytes a second, over a minute
 _CHUNK = 1 << 20
+_MOST_BETWEEN = 2 * _CHUNK  # bytes received for a piece, what HTTP adds to it included
 _ATTEMPTS = 5
 _WAIT, _LONGEST_WAIT = 0.5, 30.0
 _AGAIN = {429, 500, 502, 503, 504}
@@ -153,18 +155,13 @@ def pieces(answer: Answer, most: int) -> Iterator[bytes]:
     CutError
         They stop coming, or hardly come.
     """
-    got, since, then = 0, 0, time.monotonic()
+    got = 0
     try:
         while piece := answer.stream.read1(_CHUNK):
             got += len(piece)
             if got > most:
                 raise LargerError(f"more than the {most:,} bytes come that there should be")
             yield piece
-            now = time.monotonic()
-            if now - then > _SECONDS:
-                if got - since < _SLOWEST * _SECONDS:
-                    raise CutError(f"{got - since:,} bytes came in {now - then:.0f} s")
-                since, then = got, now
     except (http.client.HTTPException, OSError) as cause:
         if isinstance(cause, FetchError):
             raise
@@ -248,10 +245,58 @@ def retried(
             sleep(min(wait, _LONGEST_WAIT))
 
 
+class _Paced(io.RawIOBase):
+    """A body as it comes from the connection: fast enough, and not without a piece for ever.
+
+    Here and not where pieces are given: sizes of chunks and trailers are read for none of them.
+    """
+
+    def __init__(self, received: io.BufferedReader) -> None:
+        self._received = received
+        self._since, self._got = time.monotonic(), 0
+        self._room = _MOST_BETWEEN
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._received.readinto1(buffer)
+        self._room -= count
+        if self._room < 0:
+            raise CutError(f"{_MOST_BETWEEN:,} bytes came that are no part of a file")
+        self._got += count
+        if (past := time.monotonic() - self._since) > _SECONDS:
+            if count and self._got < _SLOWEST * _SECONDS:
+                raise CutError(f"{self._got:,} bytes came in {past:.0f} s")
+            self._since, self._got = time.monotonic(), 0
+        return count
+
+    def expect_piece(self) -> None:
+        self._room = _MOST_BETWEEN
+
+    def close(self) -> None:
+        self._received.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose body is paced."""
+
+    def begin(self) -> None:
+        super().begin()
+        self._paced = _Paced(self.fp)
+        self.fp = io.BufferedReader(self._paced)
+
+    def read1(self, n: int = -1) -> bytes:
+        self._paced.expect_piece()
+        return super().read1(n)
+
+
 class _Patience:
     """A connection that waits so long for the head of an answer, however it trickles."""
 
     sock: socket.socket | None
+    response_class = _Response
 
     def getresponse(self) -> Any:
         """Wait for the head of the answer."""
@@ -295,6 +340,7 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         if not is_address(newurl) or (req.type == "https" and not newurl.startswith("https:")):
             raise FetchError(f"{req.full_url}: sends on to {newurl[:200]!r}, which is not followed")
+        fp.close()  # or all that comes with it would be read, however long it is
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

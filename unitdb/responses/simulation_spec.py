@@ -25,7 +25,7 @@ class RoiPreference(Spec):
         ROIs that are part of this one; ``n_voxels`` includes theirs.
     """
 
-    n_voxels: Annotated[int, Field(ge=1)]
+    n_voxels: Annotated[int, Field(ge=1, le=1_000_000)]
     depth: Annotated[float, Field(ge=0, le=1)]
     of: list[Name] = Field(default_factory=list)
 
@@ -73,7 +73,7 @@ class SimulatedTest(TestSpec):
         How the signal goes at these times.
     """
 
-    repeats: Annotated[int, Field(ge=1)] = 4
+    repeats: Annotated[int, Field(ge=1, le=10_000)] = 4
     noise: Annotated[float, Field(ge=0)] | None = None
     signal: Annotated[float, Field(ge=0)] = 1.0
     course: SimulatedCourse | None = None
@@ -126,7 +126,7 @@ class SimulatedResponses(Spec):
     kind: Literal["simulated"]
     model: Name
     layers: list[Name]
-    units: Annotated[int, Field(ge=1)]
+    units: Annotated[int, Field(ge=1, le=1_000_000)]
     rois: dict[Name, RoiPreference]
     tests: Annotated[dict[Name, SimulatedTest], Field(min_length=1)]
     noise: Annotated[float, Field(ge=0)] = 2.0

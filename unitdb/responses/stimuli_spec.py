@@ -256,8 +256,8 @@ class CropStimuli(Spec):
 
     kind: Literal["photograph-crops"]
     photographs: dict[Literal["train", "test"], list[Name]]
-    n_crops: dict[Literal["train", "test"], Annotated[int, Field(ge=1)]]
-    size: Annotated[int, Field(ge=8)] = 224
+    n_crops: dict[Literal["train", "test"], Annotated[int, Field(ge=1, le=1_000_000)]]
+    size: Annotated[int, Field(ge=8, le=10_000)] = 224
     smallest: Annotated[float, Field(gt=0, le=1)] = 0.3
     seed: Annotated[int, Field(ge=0)] = 0
     categories: CategoryRule | None = None
