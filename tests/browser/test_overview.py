@@ -32,7 +32,7 @@ def test_one_subject_agrees_with_nobody(shown: Release, visit) -> None:
 
 def test_a_wrong_name_gets_the_nearest(shown: Release, visit) -> None:
     app = visit("overview", dataset="sim-bb")
-    assert "`sim-bb` is not in this release" in app.warning[0].value
+    assert "`sim-bb` cannot be chosen here" in app.warning[0].value
     assert "`sim-b`" in app.warning[0].value
     assert "Overview" in texts(app)
     app.selectbox(key="dataset").select("sim-b").run()

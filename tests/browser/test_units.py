@@ -278,7 +278,7 @@ def test_people_are_counted_among_those_chosen(shown: Release, visit) -> None:
     assert set(app.dataframe[0].value["unit_id"]) == set(r["unit_id"])
     assert "at least 3 of 3" in visit("units", dataset="sim-a").selectbox(key="people").options
     wrong = visit("units", **asked, people="3")
-    assert "`3` is not in this release; there is: `2`, `1`" in texts(wrong)
+    assert "`3` cannot be chosen here; there is: `2`, `1`" in texts(wrong)
     app.multiselect(key="subject").select("S2").run()
     assert "people" not in app.query_params
 

@@ -28,7 +28,8 @@ _PICTURED = 3
 
 def show(release: Release) -> None:
     """Draw the page."""
-    chosen = scope(release, _reads.read(release, "describe"))
+    later = {"layer": "layer", "roi": "roi", "a": "subject", "b": "subject"}
+    chosen = scope(release, _reads.read(release, "describe"), later=later)
     summary = _reads.table(release, "layer_summary")
     for column, name in chosen.items():
         summary = summary[summary[column] == name]
@@ -99,9 +100,16 @@ def _pairs(release: Release, view: LayerView, roi: str) -> None:
         st.info("It takes two subjects or more.")
         return
     first, second = st.columns(2)
-    a = _state.one_of(first, "Across", "a", view.subjects[:-1])
-    others = view.subjects[view.subjects.index(a) + 1 :]
-    b = _state.one_of(second, "Up", "b", others)
+
+    def after(one: str) -> list[str]:
+        return view.subjects[view.subjects.index(one) + 1 :]
+
+    def left(one: str) -> dict[str, list[str]]:
+        given = _state.several("b")
+        return {"b": given} if set(given) <= set(after(one)) else {"b": []}
+
+    a = _state.one_of(first, "Across", "a", view.subjects[:-1], drops=left)
+    b = _state.one_of(second, "Up", "b", after(a))
     counts = view.density[a, b]
     st.caption(
         f"{int(counts.sum()):,} units in {_state.code(roi)} by accuracy in {_state.code(a)} and "

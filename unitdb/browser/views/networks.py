@@ -27,14 +27,19 @@ _BY = ("average", "decoding", "encoding")
 def show(release: Release) -> None:
     """Draw the page."""
     held = _reads.read(release, "describe")
-    chosen = scope(release, held, model=False)
-    models = [row["model"] for row in held.models]
+    later = {"model": "model", "roi": "roi"}
+    chosen = scope(release, held, columns=("dataset", "condition"), later=later)
+    summary = _reads.table(release, "layer_summary")
+    for column, name in chosen.items():
+        summary = summary[summary[column] == name]
+    there = set(summary["model"])
+    models = [row["model"] for row in held.models if row["model"] in there]
     first, second = st.columns(2)
     networks = _state.some_of(first, "Networks", "model", models, help=help_on("network")) or models
     table = _reads.table(release, "rois")
     rois = table[table["dataset"] == chosen["dataset"]].sort_values("place")["roi"].tolist()
     regions = _state.some_of(second, "Regions of interest", "roi", rois, help=help_on("roi"))
-    _by_depth(release, chosen, networks, regions or spaced(rois))
+    _by_depth(release, summary, networks, regions or spaced(rois))
     _scores(release, chosen, networks)
     _published(release, chosen, networks)
     pairs = [("model", one) for one in networks] if networks != models else []
@@ -46,12 +51,9 @@ def show(release: Release) -> None:
 
 
 def _by_depth(
-    release: Release, chosen: dict[str, str], networks: list[str], rois: list[str]
+    release: Release, summary: pd.DataFrame, networks: list[str], rois: list[str]
 ) -> None:
     st.subheader("Accuracy by depth", help=f"{help_on('accuracy')} {help_on('depth')}")
-    summary = _reads.table(release, "layer_summary")
-    for column, name in chosen.items():
-        summary = summary[summary[column] == name]
     rows = relative_depth(summary, _reads.table(release, "layers"))
     rows = rows[rows["model"].isin(networks) & rows["roi"].isin(rois)].dropna(subset="r")
     if rows.empty:

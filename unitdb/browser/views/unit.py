@@ -47,7 +47,7 @@ def show(release: Release) -> None:
     named = release.class_name(unit)
     st.markdown(f"### {_state.code(unit)}" + (f" · {_state.plain(named)}" if named else ""))
     st.caption(_place(this, index))
-    chosen = scope(release, _reads.read(release, "describe"), model=False)
+    chosen = _scope(release, model, layer)
     summary = unit_rows(release, unit, accuracies, chosen)
     if summary.empty:
         st.info("This unit was not decoded from the chosen dataset.")
@@ -88,6 +88,18 @@ def show(release: Release) -> None:
         f"import unitdb\n\nrelease = unitdb.open({release.label!r})\n"
         f"release.unit({unit!r})\nrelease.trace({unit!r})",
         language="python",
+    )
+
+
+def _scope(release: Release, model: str, layer: str) -> dict[str, str]:
+    """Let the reader choose a dataset and condition that the unit's layer was decoded from."""
+    rows = _reads.table(release, "layer_summary")
+    return scope(
+        release,
+        _reads.read(release, "describe"),
+        columns=("dataset", "condition"),
+        rows=rows[(rows["model"] == model) & (rows["layer"] == layer)],
+        later={"roi": "roi", kept.SUBJECT: "subject"},
     )
 
 

@@ -88,7 +88,7 @@ def _filters(release: Release) -> Search:
     shown = [name for name in ("model", "roi", "dataset", "condition") if len(several[name]) > 1]
     places = st.columns(len(shown) + 1)
     for place, name in zip(places, shown, strict=False):
-        names[name] = _names(place, name, several[name])
+        names[name] = _names(place, name, several[name], drops=_void(release, name))
     layers = _layers(release, names.get("model") or [])
     names["layer"] = _names(places[-1], "layer", layers)
     n_subjects, whose = _people(release, names.get("dataset", []))
@@ -150,7 +150,7 @@ def _filters(release: Release) -> Search:
             "subject",
             release.values("subject"),
             help="Summarise over these subjects alone, and count people among them.",
-            drops=("people",),
+            drops=(*_PAGE, "people"),
         )
         place_of = {
             key: _state.text(
@@ -197,11 +197,26 @@ def _names(
     known: list[str],
     *,
     help: str | None = None,  # noqa: A002
-    drops: tuple[str, ...] = (),
+    drops: _state.Drops = _PAGE,
 ) -> list[str]:
     word = {"roi": "roi", "model": "network", "layer": "layer", "condition": "condition"}
     explained = help or (help_on(word[name]) if name in word else None)
-    return _state.some_of(place, _LABELS[name], name, known, drops=_PAGE + drops, help=explained)
+    return _state.some_of(place, _LABELS[name], name, known, drops=drops, help=explained)
+
+
+def _void(release: Release, name: str) -> _state.Drops:
+    """What another choice of a name leaves of the choices that are among what it has."""
+
+    def of_models(chosen: list[str]) -> dict[str, list[str]]:
+        there = set(_layers(release, chosen))
+        return {"after": [], "layer": [one for one in _state.several("layer") if one in there]}
+
+    def of_datasets(chosen: list[str]) -> dict[str, list[str]]:
+        n, _ = _people(release, chosen)
+        known = [str(k) for k in range(1, n + 1)]
+        return {"after": [], "people": [k for k in _state.several("people") if k in known]}
+
+    return {"model": of_models, "dataset": of_datasets}.get(name, _PAGE)
 
 
 def _kept() -> tuple[str, int, int | None]:
