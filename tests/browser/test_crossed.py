@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs
+
 import pytest
 import streamlit as st
 
@@ -96,3 +98,52 @@ def test_another_across_leaves_those_above_it(shown: Release, visit) -> None:
 def test_without_anything_to_choose_from_it_says_so(shown: Release) -> None:
     with pytest.raises(QueryError, match="Layer: this release has none here; choose another"):
         _state.one_of(st, "Layer", "layer", [])
+
+
+def links(app) -> dict[str, dict[str, list[str]]]:
+    """Parameters of the links of a page, by their labels."""
+    return {
+        one.proto.label: parse_qs(one.proto.query_string)
+        for one in app.get("page_link")
+        if one.proto.label
+    }
+
+
+@pytest.mark.robust(
+    "datasets",
+    given="a link on a page of a release's second dataset: to the layer, the next unit, and others",
+    before="it led to the first dataset, and said nothing of that",
+    now="links keep dataset and condition",
+)
+@pytest.mark.parametrize(
+    ("page", "given", "labels"),
+    [
+        ("unit", {"unit": "net/conv1/4"}, ("All of conv1", "Open net/", "Kept of its channel")),
+        ("unit", {"unit": "net/conv9/4"}, ("Layer net/conv1",)),
+        ("compare", {"what": "units"}, ("Compare net/",)),
+        ("overview", {}, ("Find brain-like", "Look at a layer", "Compare networks", "V1")),
+    ],
+)
+def test_links_keep_the_dataset(
+    page: str, given: dict, labels: tuple[str, ...], shown: Release, visit
+) -> None:
+    found = links(visit(page, dataset="sim-b", condition="perception", **given))
+    for label in labels:
+        asked = [of for name, of in found.items() if name.startswith(label)]
+        assert asked
+        for of in asked:
+            assert (of["dataset"], of["condition"]) == (["sim-b"], ["perception"])
+
+
+def test_an_example_is_of_the_dataset_that_it_is_the_best_of(shown: Release, visit) -> None:
+    (best,) = shown.units().top(1).to_pandas().astype(str).to_dict("records")
+    of = links(visit("unit"))[f"Show {best['unit_id']}"]
+    assert {key: of[key] for key in ("dataset", "roi")} == {
+        key: [best[key]] for key in ("dataset", "roi")
+    }
+
+
+def test_what_is_searched_for_is_shown_of_the_same_dataset(shown: Release, visit) -> None:
+    app = visit("overview", dataset="sim-b")
+    app.sidebar.text_input[0].set_value("conv1").run()
+    assert links(app)["Layer net/conv1"]["dataset"] == ["sim-b"]

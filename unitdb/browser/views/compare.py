@@ -171,7 +171,8 @@ def _suggest(release: Release, where: dict[str, str], names: list[str]) -> None:
     st.info("Type the names of two units, or add units from the pages *Find units* and *Unit*.")
     a, b = (name or other for name, other in zip(names, others, strict=True))
     if not all(names):
-        _links.to(st, "compare", f"Compare {a} with {b}", {"what": "units", "a": a, "b": b})
+        asked = {"what": "units", **where, "a": a, "b": b}
+        _links.to(st, "compare", f"Compare {a} with {b}", asked)
 
 
 def _numbers(
@@ -221,7 +222,7 @@ def _pictures(release: Release, a: str, b: str, where: dict[str, str]) -> None:
     for place, unit in zip(st.columns(2), (a, b), strict=True):
         with place:
             _links.to(st, "unit", unit, {"unit": unit, **where})
-            kept.likes(release, unit, where["dataset"])
+            kept.likes(release, unit, where)
 
 
 def _scores(release: Release, where: dict[str, str], a: str, b: str) -> None:

@@ -59,7 +59,7 @@ def show(release: Release) -> None:
     )
     _in_everybody(held, chosen)
     _best_units(release, chosen)
-    _next()
+    _next(chosen)
     st.subheader("About this release")
     st.text(held.description)
     _contents(held)
@@ -242,15 +242,15 @@ def _scope(chosen: dict[str, str]) -> dict[str, str]:
     return {key: chosen[key] for key in ("dataset", "condition")}
 
 
-def _next() -> None:
+def _next(chosen: dict[str, str]) -> None:
     with st.container(horizontal=True):
-        for page, label in (
-            ("units", "Find brain-like units"),
-            ("layer", "Look at a layer"),
-            ("networks", "Compare networks"),
-            ("methods", "How it was measured"),
+        for page, label, asked in (
+            ("units", "Find brain-like units", chosen),
+            ("layer", "Look at a layer", chosen),
+            ("networks", "Compare networks", _scope(chosen)),
+            ("methods", "How it was measured", {}),
         ):
-            _links.to(st, page, label, icon=":material/arrow_forward:")
+            _links.to(st, page, label, asked, icon=":material/arrow_forward:")
 
 
 def _table(held: Description) -> None:

@@ -59,12 +59,13 @@ def show(release: Release) -> None:
     st.markdown(verdict(rows, summary, roi, _size(release, summary, roi)), help=help_on("rank"))
     with st.container(horizontal=True):
         _collection.add_button(st, [unit], [roi] if asked else [])
-        _links.to(st, "layer", f"All of {layer}", {"model": model, "layer": layer, "roi": roi})
+        of_layer = {**chosen, "model": model, "layer": layer, "roi": roi}
+        _links.to(st, "layer", f"All of {layer}", of_layer)
         _links.to(st, "compare", "Compare with another", {"what": "units", "a": unit, **chosen})
         _beside(release, summary, roi, chosen)
     left, right = st.columns(2)
     with left:
-        kept.likes(release, unit, chosen["dataset"])
+        kept.likes(release, unit, chosen)
         _synthetic.draw(release, unit, chosen["dataset"])
     with right:
         _accuracies(release, rows, chosen)
@@ -115,11 +116,14 @@ def _asked(release: Release) -> str | None:
     layers = [layer.name for layer in release.layers]
     if not unit:
         best = _reads.units(release, release.units().top(1), "to_pandas")
-        example = str(best["unit_id"].iloc[0]) if len(best) else f"{layers[0]}/0"
+        example, asked = f"{layers[0]}/0", _links.asked_scope()
+        for row in best.astype(str).to_dict("records"):
+            example = row["unit_id"]
+            asked = {key: row[key] for key in ("dataset", "condition", "roi")}
         st.info(f"Type the name of a unit, such as {_state.code(example)}, or find one.")
         with st.container(horizontal=True):
-            _links.to(st, "unit", f"Show {example}", {"unit": example})
-            _links.to(st, "units", "Find units")
+            _links.to(st, "unit", f"Show {example}", {"unit": example, **asked})
+            _links.to(st, "units", "Find units", _links.asked_scope())
         return None
     try:
         parse_unit(unit, release.layers, where=f"release {release.label}")
@@ -130,7 +134,8 @@ def _asked(release: Release) -> str | None:
         with st.container(horizontal=True):
             for layer in near:
                 model, _, name = layer.rpartition("/")
-                _links.to(st, "layer", f"Layer {layer}", {"model": model, "layer": name})
+                asked = {**_links.asked_scope(), "model": model, "layer": name}
+                _links.to(st, "layer", f"Layer {layer}", asked)
         return None
     return unit
 
@@ -346,7 +351,7 @@ def _neighbours(
         alt="Units alike, the nearest first",
     )
     other = st.selectbox("Unit alike", list(found["unit_id"]), key=f"alike of {unit}")
-    _links.to(st, "unit", f"Open {other}", {"unit": other}, icon=":material/open_in_new:")
+    _links.to(st, "unit", f"Open {other}", {"unit": other, **chosen}, icon=":material/open_in_new:")
 
 
 def _provenance(release: Release, unit: str) -> None:
