@@ -62,8 +62,8 @@ def show(release: Release) -> None:
         _pictures(release, a, b, where)
     if what == "networks":
         _scores(release, where, a, b)
-    query = _links.query_of({"what": what, **where, "a": a, "b": b})
-    query += "".join(f"&roi={roi}" for roi in asked if asked != rois)
+    regions = [] if asked == rois else asked
+    query = _links.query_of({"what": what, **where, "a": a, "b": b, "roi": regions})
     link, python = st.tabs(["Link", "Python"])
     link.code(_links.absolute(release, "compare", query), language=None, wrap_lines=True)
     python.code(code, language="python", wrap_lines=True)

@@ -53,12 +53,12 @@ def show(release: Release) -> None:
     view = _reads.layer(release, model, layer, roi, **where)
     left, right = st.columns(2)
     with left:
-        _pairs(release, view, roi)
+        people = _pairs(release, view, roi)
     with right:
         _map(release, view, this, roi)
     _channels(release, view, chosen, this, roi)
     _layernumbers.show(release, {**chosen, "layer": layer}, there)
-    query = _links.query_of({**chosen, "layer": layer, "roi": roi})
+    query = _links.query_of({**chosen, "layer": layer, "roi": roi, **people})
     link, python = st.tabs(["Link", "Python"])
     link.code(_links.absolute(release, "layer", query), language=None, wrap_lines=True)
     named = ", ".join(f"{key}={name!r}" for key, name in where.items())
@@ -94,11 +94,12 @@ def _spread(
             _figure.draw(release, charts.violins(bins, rois), "distributions")
 
 
-def _pairs(release: Release, view: LayerView, roi: str) -> None:
+def _pairs(release: Release, view: LayerView, roi: str) -> dict[str, str]:
+    """Draw one person against another; gives which the reader has chosen."""
     st.subheader("One person against another", help=help_on("agreement"))
     if not view.density:
         st.info("It takes two subjects or more.")
-        return
+        return {}
     first, second = st.columns(2)
 
     def after(one: str) -> list[str]:
@@ -116,6 +117,7 @@ def _pairs(release: Release, view: LayerView, roi: str) -> None:
         f"{_state.code(b)}. Near the dashed diagonal both agree."
     )
     _figure.draw(release, charts.density(counts.T, view.edges, across=a, down=b), "subjects")
+    return {"a": a, "b": b}
 
 
 def _map(release: Release, view: LayerView, layer: Layer, roi: str) -> None:

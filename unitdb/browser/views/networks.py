@@ -41,11 +41,9 @@ def show(release: Release) -> None:
     regions = _state.some_of(second, "Regions of interest", "roi", rois, help=help_on("roi"))
     _by_depth(release, summary, networks, regions or spaced(rois))
     _scores(release, chosen, networks)
-    _published(release, chosen, networks)
-    pairs = [("model", one) for one in networks] if networks != models else []
-    query = _links.query_of({**chosen})
-    query = "&".join([query, *(f"{key}={value}" for key, value in pairs)])
-    query = "&".join([query, *(f"roi={roi}" for roi in regions)])
+    kind = _published(release, chosen, networks)
+    asked = [] if networks == models else networks
+    query = _links.query_of({**chosen, "model": asked, "roi": regions, "score": kind})
     with st.expander("Link", icon=":material/link:"):
         st.code(_links.absolute(release, "networks", query), language=None, wrap_lines=True)
 
@@ -117,7 +115,8 @@ def _own(release: Release, chosen: dict[str, str], networks: list[str], kind: st
     return rows[alike][["model", "score"]].assign(model=rows["model"] + mark)
 
 
-def _published(release: Release, chosen: dict[str, str], networks: list[str]) -> None:
+def _published(release: Release, chosen: dict[str, str], networks: list[str]) -> str:
+    """Draw the published scores; gives the kind that the reader has chosen."""
     published = reference.bhscore()
     st.subheader(f"{len(published)} published networks", help=help_on("bh"))
     st.caption(
@@ -154,3 +153,4 @@ def _published(release: Release, chosen: dict[str, str], networks: list[str]) ->
             alt="Published BH scores",
         )
     st.caption(_state.plain(reference.CITATION))
+    return kind

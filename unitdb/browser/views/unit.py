@@ -80,10 +80,8 @@ def show(release: Release) -> None:
     kept.show(release, unit, roi, chosen)
     _provenance(release, unit)
     link, python = st.tabs(["Link", "Python"])
-    subject = _state.parameter(kept.SUBJECT)
-    query = _links.query_of(
-        {"unit": unit, **chosen, "roi": roi} | ({kept.SUBJECT: subject} if subject else {})
-    )
+    seen = {key: value for key in (kept.SUBJECT, "alike") if (value := _state.parameter(key))}
+    query = _links.query_of({"unit": unit, **chosen, "roi": roi, **seen})
     link.code(_links.absolute(release, "unit", query), language=None, wrap_lines=True)
     python.code(
         f"import unitdb\n\nrelease = unitdb.open({release.label!r})\n"

@@ -29,6 +29,8 @@ _LABELS = {"dataset": "Dataset", "condition": "Condition", "model": "Network", "
 _LABELS |= {"roi": "ROI", "kind": "Kind of layer", "subject": "Subjects"}
 _MORE = ("kind", "subject", "channel", "rows", "columns")
 _COUNTED = 5
+_SEEN = ("view", "size")
+"""Parameters of how the rows are shown, which find no others."""
 _PAGE = ("after",)
 """Parameters that name a page of the result: another choice begins at the first."""
 
@@ -420,7 +422,9 @@ def _download(
     )
     link, python, torch, sql, bibtex = st.tabs(["Link", "Python", "torch", "SQL", "BibTeX"])
     torch.code(_torch_code(release, units), language="python", wrap_lines=True)
-    link.code(_links.absolute(release, "units", query), language=None, wrap_lines=True)
+    seen = {key: value for key in _SEEN if (value := _state.parameter(key))}
+    shown = "&".join(part for part in (query, _links.query_of(seen)) if part)
+    link.code(_links.absolute(release, "units", shown), language=None, wrap_lines=True)
     python.code(units.code(), language="python", wrap_lines=True)
     sql.code(units.sql, language="sql", wrap_lines=True)
     bibtex.code(release.bibtex(), language="latex", wrap_lines=True)
