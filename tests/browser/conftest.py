@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tests.tiny import INFO, accuracies, small_tables, stage
+from unitdb.imports import DatasetInfo, LayerAccuracies, publish_accuracies
 from unitdb.publish import publish_release
 from unitdb.release import Release, open_release
 
@@ -35,6 +37,24 @@ def shown(tiny_release: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
     """The release that the pages show."""
     monkeypatch.setenv("UNITDB_RELEASE", str(tiny_release))
     return open_release(tiny_release)
+
+
+@pytest.fixture(scope="session")
+def regions_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of six regions, R0 to R5."""
+    r = np.tanh(np.random.default_rng(0).normal(0.1, 0.2, (6, 2, 12)))
+    layers = [LayerAccuracies(model="net", layer=name, r=r) for name in ("one", "two")]
+    rois = {f"R{n}": "a region" for n in range(6)}
+    dataset = DatasetInfo(name="mine", rois=rois, subjects=["S1", "S2"], n_test=50)
+    words = {"title": "Regions", "licence": "CC0-1.0", "citation": "none"}
+    return publish_accuracies(
+        layers,
+        dataset=dataset,
+        releases=tmp_path_factory.mktemp("regions"),
+        name="regions",
+        version="1.0.0",
+        **words,
+    )
 
 
 @pytest.fixture

@@ -129,9 +129,10 @@ def some_of(
     *,
     drops: Drops = (),
     help: str | None = None,  # noqa: A002
+    placeholder: str = "all",
     most: int | None = None,
 ) -> list[str]:
-    """Let the reader choose several, or none, which stands for all."""
+    """Let the reader choose several, or none, which stands for all or what ``placeholder`` says."""
     _say_wrong(label, key, options)
     there = set(options)
     given = [one for one in dict.fromkeys(st.query_params.get_all(key)) if one in there][:most]
@@ -140,7 +141,7 @@ def some_of(
         label,
         list(options),
         key=key,
-        placeholder="all",
+        placeholder=placeholder,
         on_change=_written,
         args=(key, None, drops),
         help=help,

@@ -38,8 +38,16 @@ def show(release: Release) -> None:
     networks = _state.some_of(first, "Networks", "model", models, help=help_on("network")) or models
     table = _reads.table(release, "rois")
     rois = table[table["dataset"] == chosen["dataset"]].sort_values("place")["roi"].tolist()
-    regions = _state.some_of(second, "Regions of interest", "roi", rois, help=help_on("roi"))
-    _by_depth(release, summary, networks, regions or spaced(rois))
+    few = spaced(rois)
+    regions = _state.some_of(
+        second,
+        "Regions of interest",
+        "roi",
+        rois,
+        help=help_on("roi"),
+        placeholder="all" if few == rois else f"{len(few)} of {len(rois)}, from early to late",
+    )
+    _by_depth(release, summary, networks, regions or few, of=len(rois))
     _scores(release, chosen, networks)
     kind = _published(release, chosen, networks)
     asked = [] if networks == models else networks
@@ -49,7 +57,7 @@ def show(release: Release) -> None:
 
 
 def _by_depth(
-    release: Release, summary: pd.DataFrame, networks: list[str], rois: list[str]
+    release: Release, summary: pd.DataFrame, networks: list[str], rois: list[str], *, of: int
 ) -> None:
     st.subheader("Accuracy by depth", help=f"{help_on('accuracy')} {help_on('depth')}")
     rows = relative_depth(summary, _reads.table(release, "layers"))
@@ -57,7 +65,10 @@ def _by_depth(
     if rows.empty:
         st.info("These networks were not decoded from the chosen dataset and regions.")
         return
-    st.caption("Mean over units, then subjects. A hierarchy shows as early areas peaking left.")
+    more = "" if len(rois) == of else f" Drawn: {len(rois)} of {of} regions; choose others above."
+    st.caption(
+        f"Mean over units, then subjects. A hierarchy shows as early areas peaking left.{more}"
+    )
     several = len(networks) > 1
     _figure.draw(
         release,
