@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -194,8 +195,15 @@ def verdict(rows: pd.DataFrame, summary: pd.DataFrame, roi: str, of: int) -> str
     q = "" if pd.isna(row["q"]) else f", q = {row['q']:.2g}" if row["q"] else ", q < 1e-45"
     return (
         f"From {_state.code(roi)}: {where}; mean r = {row['mean_r']:.3f}{q}, rank "
-        f"{int(row['rank']):,} of {of:,} units of its layer (best {100 * row['rank'] / of:.2g} %)."
+        f"{int(row['rank']):,} of {of:,} units of its layer{_best(int(row['rank']), of)}."
     )
+
+
+def _best(rank: int, of: int) -> str:
+    """A rank of the better half in per cent, two digits of it and no exponent."""
+    if 2 * rank > of:
+        return ""
+    return f" (best {Decimal(f'{100 * rank / of:.2g}'):f} %)"
 
 
 def _accuracies(release: Release, rows: pd.DataFrame, chosen: dict[str, str]) -> None:
