@@ -308,3 +308,18 @@ def test_a_gallery_shows_all_of_its_page(shown: Release, visit) -> None:
         next(b for b in app.button if b.label == "Next page").click().run()
     rows = shown.units().sort("mean_r").page(48).rows
     assert seen == [unit.partition("/")[2] for unit in rows["unit_id"]]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, ", mean over people"),
+        ({"people": "3", "dataset": "sim-a"}, ", lowest of any person"),
+        ({"people": "2", "dataset": "sim-a"}, ", mean over people"),
+        ({"people": "1", "dataset": "sim-a"}, ", highest of any person"),
+        ({"subject": "S2"}, " in S2"),
+        ({"by": "lead_r", "view": "gallery"}, ", lead over other ROIs"),
+    ],
+)
+def test_the_order_of_what_is_found_is_said(given: dict, said: str, shown: Release, visit) -> None:
+    assert f"The highest first: accuracy{said}." in texts(visit("units", **given))

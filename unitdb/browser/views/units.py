@@ -276,14 +276,19 @@ def _distribution(release: Release, search: Search, bins: pd.DataFrame) -> None:
     """Draw how all units that are searched through are spread."""
     if bins.empty:
         return
+    counts = bins.groupby("bin")["n_units"].sum().reset_index()
+    counts = counts.assign(lower=counts["bin"] / 100)
+    measure = f"Decoding accuracy{_measure(search)} (Pearson r)"
+    chart = charts.histogram(counts, threshold=search.least, measure=measure)
+    _figure.draw(release, chart, "accuracies")
+
+
+def _measure(search: Search) -> str:
+    """Which accuracy a search is by, after the word."""
     what = f", {MEASURES[search.by]}"
     if search.subject:
         what = f" in {search.subject[0]}" if len(search.subject) == 1 else f"{what} chosen"
-    counts = bins.groupby("bin")["n_units"].sum().reset_index()
-    counts = counts.assign(lower=counts["bin"] / 100)
-    measure = f"Decoding accuracy{what} (Pearson r)"
-    chart = charts.histogram(counts, threshold=search.least, measure=measure)
-    _figure.draw(release, chart, "accuracies")
+    return what
 
 
 def _counts(
@@ -330,6 +335,7 @@ def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame)
         page.rows[["unit_id", "dataset", "condition", "roi"]].astype(str).to_dict("records")
     )
     selected: list[dict[Any, Any]] = []
+    table.caption(f"The highest first: {_state.plain(f'accuracy{_measure(search)}')}.")
     if view == "table":
         event: Any = table.dataframe(
             rows,
