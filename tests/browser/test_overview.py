@@ -107,3 +107,9 @@ def test_the_best_units_are_shown_and_linked(shown: Release, visit) -> None:
     assert all("roi=V" in link.query_string for link in of_units)
     everybody = [link for link in links if "people=3" in link.query_string]
     assert [link.label for link in everybody] == ["V1", "V4"]
+
+
+def test_people_are_counted_where_there_are_several(shown: Release, visit) -> None:
+    said = texts(visit("overview", dataset="sim-b"))
+    assert "**Units decoded in the one person** (r ≥ .2), from" in said
+    assert "in all 3 people** (r ≥ .2 in each)" in texts(visit("overview", dataset="sim-a"))

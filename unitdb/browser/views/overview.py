@@ -203,7 +203,8 @@ def _in_everybody(held: Description, chosen: dict[str, str]) -> None:
     (dataset,) = (row for row in held.datasets if row["dataset"] == chosen["dataset"])
     n = len(dataset["subjects"])
     asked = {**chosen, "people": str(n), "minimum": "0.2", "view": "gallery"}
-    st.markdown(f"**Units decoded in all {n} people** (r ≥ .2 in each), from")
+    who = f"in all {n} people** (r ≥ .2 in each)" if n > 1 else "in the one person** (r ≥ .2)"
+    st.markdown(f"**Units decoded {who}, from")
     with st.container(horizontal=True):
         for roi in dataset["rois"]:
             _links.to(st, "units", roi, {**asked, "roi": roi}, icon=":material/search:")
