@@ -106,7 +106,7 @@ def test_the_commands_print_what_the_functions_return(tmp_path: Path) -> None:
 
 def test_the_command_places_a_score() -> None:
     assert run("--place", "0.31").strip() == str(place(0.31))
-    assert "rank 1 " in run("--place", "1", "--by", "bh_encoding")
+    assert "has place 1 beside 29 published networks" in run("--place", "1", "--by", "bh_encoding")
     (row,) = json.loads(run("--place", "-0.5", "--format", "json"))["rows"]
     assert (row["rank"], row["below"], row["above"]) == (30, None, "Inception-v4")
     for arguments, message in (

@@ -254,7 +254,7 @@ def test_a_release_on_the_web(tiny_release: Path, chromium: Browser) -> None:
 
 def test_a_wrong_link_says_what_is_near(visitor: Callable[..., Page]) -> None:
     page = visitor("units?roi=V44&layer=<b>conv</b>")
-    page.get_by_text("is not in this release").first.wait_for()
+    page.get_by_text("cannot be chosen here").first.wait_for()
     warnings = " ".join(page.get_by_test_id("stAlert").all_inner_texts())
     assert "V44" in warnings
     assert "V4" in warnings.replace("V44", "")

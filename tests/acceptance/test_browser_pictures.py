@@ -187,7 +187,7 @@ def test_method_and_person_are_chosen_and_stay_where_they_can(
     page.wait_for_function("!location.search")
     comes_to_show(page, expected_pictures(release, "inverted", "mean"))
     ready(page)
-    assert "is not in this release" not in page.get_by_test_id("stMain").inner_text()
+    assert "cannot be chosen here" not in page.get_by_test_id("stMain").inner_text()
     page.go_back()
     page.wait_for_url("**subject=sub-01*")
     comes_to_show(page, single)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.browser.conftest import texts
+from tests.browser.conftest import asked, texts
 
 PAGE = """
 import pandas as pd, streamlit as st
@@ -33,12 +33,6 @@ def chosen(app: AppTest) -> str:
     return app.code[0].value
 
 
-def asked(app: AppTest) -> dict[str, str]:
-    """Parameters of the URL; Streamlit's harness gives one value bare, or in a list."""
-    given = app.query_params.items()
-    return {key: value if isinstance(value, str) else " ".join(value) for key, value in given}
-
-
 def test_what_is_alone_is_not_asked_for(app):
     app.run()
     assert [one.label for one in app.selectbox] == ["Method", "Person"]
@@ -64,4 +58,4 @@ def test_what_does_not_exist_with_another_choice_leaves_the_url_and_nothing_warn
     app.selectbox[0].set_value("other").run()
     assert chosen(app) == "one other mean V1 1"
     assert asked(app) == {"method": "other"} | ({"roi": "V1"} if place == "V1" else {})
-    assert "is not in this release" not in texts(app)
+    assert "cannot be chosen here" not in texts(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from urllib.parse import parse_qsl
 
 import pandas as pd
@@ -10,7 +11,8 @@ import pytest
 from tests.pipeline.small import lay_out, run
 from unitdb.browser import report
 from unitdb.browser._identified import confused
-from unitdb.release import Release, in_order, layer_matrix, open_release
+from unitdb.matching import Summary
+from unitdb.release import Identified, Release, in_order, layer_matrix, open_release
 
 RECIPE = """
 predictions: {units: all}
@@ -91,3 +93,12 @@ def test_layers_are_in_order_and_those_together_last():
     wide = layer_matrix(rows, "rate", ["z", "a"], ["V1", "IT"])
     assert wide.loc["a", "V1"] == pytest.approx(0.6)
     assert wide.isna().sum().sum() == 3
+
+
+def test_counts_are_said_without_exponents() -> None:
+    numbers = dict.fromkeys([one.name for one in fields(Summary)], 0.12345)
+    numbers |= {"n": 12_000, "n_candidates": 50_000, "median_rank": 12_345.5, "p": 2e-05}
+    lines = str(Identified(rows=pd.DataFrame(), summary=Summary(**numbers))).splitlines()
+    said = dict(line.split() for line in lines)
+    assert (said["n"], said["n_candidates"], said["rate"]) == ("12000", "50000", "0.1235")
+    assert (said["median_rank"], said["p"]) == ("12346", "2e-05")

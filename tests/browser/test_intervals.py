@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from scipy import stats
 
 from unitdb.browser._intervals import with_intervals
+from unitdb.browser.views.unit import verdict
 
 
 def test_intervals_are_those_of_scipy() -> None:
@@ -40,3 +42,27 @@ def test_samples_that_share_targets_have_no_interval() -> None:
     expected = np.tanh(np.arctanh(0.5) + np.array([-half, half]))
     assert np.allclose(found.loc["p", ["low", "high"]].astype(float), expected)
     assert found.loc["i", ["n_test", "low", "high"]].isna().all()
+
+
+@pytest.mark.robust(
+    "numbers",
+    given="the page of the last unit of a layer, or of the best of millions",
+    before="`best 1e+02 %`, `best 5e-05 %`",
+    now="a rank is said in per cent for the better half of units, without an exponent",
+)
+@pytest.mark.parametrize(
+    ("rank", "of", "said"),
+    [
+        (18, 18, ""),
+        (10, 18, ""),
+        (9, 18, " (best 50 %)"),
+        (1, 1, ""),
+        (1, 3, " (best 33 %)"),
+        (1, 2_000_000, " (best 0.00005 %)"),
+        (9_996, 100_000, " (best 10 %)"),
+    ],
+)
+def test_a_rank_is_said_in_per_cent_of_the_better_half(rank: int, of: int, said: str) -> None:
+    rows = pd.DataFrame({"roi": ["V1"], "r": [0.2], "low": [0.1]})
+    summary = pd.DataFrame({"roi": ["V1"], "mean_r": [0.2], "q": [np.nan], "rank": [rank]})
+    assert verdict(rows, summary, "V1", of).endswith(f"{of:,} units of its layer{said}.")

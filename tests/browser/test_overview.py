@@ -32,7 +32,7 @@ def test_one_subject_agrees_with_nobody(shown: Release, visit) -> None:
 
 def test_a_wrong_name_gets_the_nearest(shown: Release, visit) -> None:
     app = visit("overview", dataset="sim-bb")
-    assert "`sim-bb` is not in this release" in app.warning[0].value
+    assert "`sim-bb` cannot be chosen here" in app.warning[0].value
     assert "`sim-b`" in app.warning[0].value
     assert "Overview" in texts(app)
     app.selectbox(key="dataset").select("sim-b").run()
@@ -107,3 +107,9 @@ def test_the_best_units_are_shown_and_linked(shown: Release, visit) -> None:
     assert all("roi=V" in link.query_string for link in of_units)
     everybody = [link for link in links if "people=3" in link.query_string]
     assert [link.label for link in everybody] == ["V1", "V4"]
+
+
+def test_people_are_counted_where_there_are_several(shown: Release, visit) -> None:
+    said = texts(visit("overview", dataset="sim-b"))
+    assert "**Units decoded in the one person** (r ≥ .2), from" in said
+    assert "in all 3 people** (r ≥ .2 in each)" in texts(visit("overview", dataset="sim-a"))

@@ -138,3 +138,9 @@ def test_a_report_needs_neither_streamlit_nor_altair() -> None:
     heavy = "{'streamlit', 'altair', 'vl_convert'}"
     code = f"import sys, unitdb.browser.report; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_figure_of_some_regions_says_of_how_many(text: str, regions_release: Path) -> None:
+    found = Page(report.html(open_release(regions_release))).text
+    assert "Drawn: 4 of 6 regions, from early to late; others by unitdb.plot.depth(" in found
+    assert "Drawn:" not in Page(text).text

@@ -278,7 +278,7 @@ def test_people_are_counted_among_those_chosen(shown: Release, visit) -> None:
     assert set(app.dataframe[0].value["unit_id"]) == set(r["unit_id"])
     assert "at least 3 of 3" in visit("units", dataset="sim-a").selectbox(key="people").options
     wrong = visit("units", **asked, people="3")
-    assert "`3` is not in this release; there is: `2`, `1`" in texts(wrong)
+    assert "`3` cannot be chosen here; there is: `2`, `1`" in texts(wrong)
     app.multiselect(key="subject").select("S2").run()
     assert "people" not in app.query_params
 
@@ -308,3 +308,18 @@ def test_a_gallery_shows_all_of_its_page(shown: Release, visit) -> None:
         next(b for b in app.button if b.label == "Next page").click().run()
     rows = shown.units().sort("mean_r").page(48).rows
     assert seen == [unit.partition("/")[2] for unit in rows["unit_id"]]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, ", mean over people"),
+        ({"people": "3", "dataset": "sim-a"}, ", lowest of any person"),
+        ({"people": "2", "dataset": "sim-a"}, ", mean over people"),
+        ({"people": "1", "dataset": "sim-a"}, ", highest of any person"),
+        ({"subject": "S2"}, " in S2"),
+        ({"by": "lead_r", "view": "gallery"}, ", lead over other ROIs"),
+    ],
+)
+def test_the_order_of_what_is_found_is_said(given: dict, said: str, shown: Release, visit) -> None:
+    assert f"The highest first: accuracy{said}." in texts(visit("units", **given))

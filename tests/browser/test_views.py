@@ -286,6 +286,30 @@ def test_networks_beside_the_published_ones(shown: Release, visit) -> None:
     assert len(app.get("vega_lite_chart")) == 3
 
 
+@pytest.mark.robust(
+    "numbers",
+    given="the page *Networks* of a release of more than four regions",
+    before="`Regions of interest: all`, and four were drawn; as in the report, which said nothing",
+    now="both say how many of how many are drawn, and how others are",
+)
+def test_it_is_said_how_many_regions_are_drawn(
+    regions_release, monkeypatch: pytest.MonkeyPatch, visit
+) -> None:
+    monkeypatch.setenv("UNITDB_RELEASE", str(regions_release))
+
+    def drawn(app) -> list[str]:
+        chart = json.loads(app.get("vega_lite_chart")[0].proto.spec)
+        return re.findall(r"'domain': (\[[^]]*\])", str(chart))
+
+    app = visit("networks")
+    assert app.multiselect(key="roi").proto.placeholder == "4 of 6, from early to late"
+    assert "Drawn: 4 of 6 regions; choose others above." in texts(app)
+    assert "['R0', 'R2', 'R3', 'R5']" in drawn(app)
+    every = visit("networks", roi=[f"R{n}" for n in range(6)])
+    assert "Drawn:" not in texts(every)
+    assert str([f"R{n}" for n in range(6)]) in drawn(every)
+
+
 def test_subjects_against_the_others(shown: Release, visit) -> None:
     pairs = shown.table("intersubject").astype({"layer": str, "roi": str})
     here = pairs[(pairs["layer"] == "fc") & (pairs["roi"] == "V4")].assign(

@@ -97,7 +97,7 @@ def test_placed_by_the_published_method_beside_what_differs(score):
     placed.__dict__["bh"] = pd.DataFrame(rows)
     assert placed.placement == unitdb.reference.place(0.3, by="bh_decoding")
     assert (placed.value, placed.interval) == (0.2, (0.1, 0.3))
-    assert "would be rank" in str(placed)
+    assert f"has {placed.placement.place}, " in str(placed)
     assert "other regions (2: V1, IT; published: 5" in placed.caveat
 
 

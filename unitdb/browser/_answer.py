@@ -87,7 +87,7 @@ def best_score(rows: pd.DataFrame) -> tuple[str, str, str] | None:
     beside = f"{row['method']}, of {', '.join(regions)}: not comparable with published scores"
     if regions == PUBLISHED_ROIS and row["method"] == "nonaka2021":
         placed = reference.place(float(row["score"]), by=f"bh_{kinds[0]}")  # type: ignore[arg-type]
-        beside = f"place {placed.rank} beside {len(reference.bhscore())} published networks"
+        beside = placed.place
     return f"{row['score']:.2f}", interval, beside
 
 

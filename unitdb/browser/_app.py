@@ -95,7 +95,8 @@ def _search_box(release: Release, here: str) -> None:
         decoded=partial(_reads.decoded, release),
     )
     for label, page, parameters in found:
-        _links.to(st, page, label, parameters, icon=":material/arrow_forward:")
+        asked = {**_links.asked_scope(), **parameters}
+        _links.to(st, page, label, asked, icon=":material/arrow_forward:")
     if typed and not found:
         st.caption("Nothing of that name. Try a layer and a number, such as a layer/0.")
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["chosen_in_turn", "mean_first"]
+__all__ = ["chosen_in_turn", "left_of", "mean_first"]
 
 
 def chosen_in_turn(
@@ -22,6 +22,7 @@ def chosen_in_turn(
     *,
     options: Callable[[str, pd.DataFrame], list[str]] | None = None,
     helps: Mapping[str, str | None] | None = None,
+    later: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, str], pd.DataFrame]:
     """Let the reader choose a value of each column in turn; one that is alone is not asked for.
 
@@ -38,6 +39,9 @@ def chosen_in_turn(
         Gives the values of a column of rows, in order; by default in the order of the rows.
     helps : mapping of str to str, optional
         Explanations, by column.
+    later : mapping of str to str, optional
+        Parameters that the page lets the reader choose after these, and the column of the rows
+        that holds their values.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def chosen_in_turn(
                 labels[column],
                 column,
                 listed(column, rows),
-                drops=_lost(rows, column, columns[number + 1 :], listed),
+                drops=_lost(rows, column, columns[number + 1 :], listed, later or {}),
                 help=(helps or {}).get(column),
             )
             rows = rows[rows[column] == chosen[column]]
@@ -67,20 +71,39 @@ def mean_first(column: str, rows: pd.DataFrame) -> list[str]:
     return sorted(rows[column].unique().tolist(), key=lambda name: (name != "mean", name))
 
 
+def left_of(rows: pd.DataFrame, later: Mapping[str, str]) -> dict[str, list[str]]:
+    """Parameters of the URL whose values do not all occur in rows, and those values that do.
+
+    Parameters
+    ----------
+    rows : DataFrame
+    later : mapping of str to str
+        The column that holds the values of each parameter.
+    """
+    found = {}
+    for key, column in later.items():
+        given, there = _state.several(key), set(rows[column])
+        kept = [one for one in given if one in there]
+        if kept != given:
+            found[key] = kept
+    return found
+
+
 def _lost(
     rows: pd.DataFrame,
     column: str,
-    later: list[str],
+    others: list[str],
     listed: Callable[[str, pd.DataFrame], list[str]],
-) -> Callable[[str], list[str]]:
-    def lost(value: str) -> list[str]:
-        left, found = rows[rows[column] == value], []
-        for one in later:
+    later: Mapping[str, str],
+) -> Callable[[str], dict[str, list[str]]]:
+    def lost(value: str) -> dict[str, list[str]]:
+        left, found = rows[rows[column] == value], {}
+        for one in others:
             there, given = listed(one, left), _state.parameter(one)
             if given is not None and given not in there:
-                found.append(one)
+                found[one] = list[str]()
             left = left[left[one] == (given if given in there else there[0])]
-        return found
+        return found | left_of(left, later)
 
     return lost
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "absolute",
+    "asked_scope",
     "back_to",
     "chosen_release",
     "download",
@@ -80,6 +81,12 @@ def chosen_release() -> dict[str, str]:
     """The parameter that names the release, where the reader picked it."""
     picked = st.session_state.get("release")
     return {} if os.environ.get(RELEASE_VARIABLE) or not picked else {"release": str(picked)}
+
+
+def asked_scope() -> dict[str, str]:
+    """Dataset and condition that the URL asks for, each where it is one: for other pages too."""
+    given = {key: st.query_params.get_all(key) for key in ("dataset", "condition")}
+    return {key: values[0] for key, values in given.items() if len(values) == 1}
 
 
 def absolute(release: Release, page: str, query: str) -> str:

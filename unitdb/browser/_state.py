@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from unitdb.errors import closest
+from unitdb.errors import QueryError, closest
 from unitdb.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    Drops = Sequence[str] | Callable[[Any], Mapping[str, Sequence[str]]]
 
 __all__ = [
     "code",
@@ -66,7 +68,7 @@ def one_of(
     options: Sequence[str],
     *,
     default: str | None = None,
-    drops: Sequence[str] | Callable[[str], Sequence[str]] = (),
+    drops: Drops = (),
     help: str | None = None,  # noqa: A002
     format_func: Callable[[str], str] = str,
 ) -> str:
@@ -84,12 +86,22 @@ def one_of(
     default : str, optional
         Value where the URL has none; the first by default.
     drops : sequence of str or callable
-        Parameters that another choice makes void, or what gives those that one makes void.
+        Parameters that another choice makes void, or what gives those that one changes and what
+        it leaves of each.
     help : str, optional
         As of ``st.selectbox``.
     format_func : callable
         What the reader sees of an option; the URL holds the option.
+
+    Raises
+    ------
+    QueryError
+        There is no option.
     """
+    if not options:
+        raise QueryError(
+            f"{label}: this release has none here; choose another dataset, condition or network"
+        )
     _say_wrong(label, key, options)
     if len(options) == 1:
         return options[0]
@@ -115,11 +127,12 @@ def some_of(
     key: str,
     options: Sequence[str],
     *,
-    drops: Sequence[str] = (),
+    drops: Drops = (),
     help: str | None = None,  # noqa: A002
+    placeholder: str = "all",
     most: int | None = None,
 ) -> list[str]:
-    """Let the reader choose several, or none, which stands for all."""
+    """Let the reader choose several, or none, which stands for all or what ``placeholder`` says."""
     _say_wrong(label, key, options)
     there = set(options)
     given = [one for one in dict.fromkeys(st.query_params.get_all(key)) if one in there][:most]
@@ -128,7 +141,7 @@ def some_of(
         label,
         list(options),
         key=key,
-        placeholder="all",
+        placeholder=placeholder,
         on_change=_written,
         args=(key, None, drops),
         help=help,
@@ -239,11 +252,11 @@ def write(parameters: Mapping[str, Any]) -> None:
         st.query_params.from_dict(asked)
 
 
-def _written(key: str, usual: Any, drops: Sequence[str] | Callable[[str], Sequence[str]]) -> None:
+def _written(key: str, usual: Any, drops: Drops) -> None:
     """Write what the reader has chosen; what is chosen anyway is left out."""
     value = st.session_state[key]
-    void = drops(value) if callable(drops) else drops
-    write({key: None if value == usual else value, **dict.fromkeys(void)})
+    left = drops(value) if callable(drops) else dict.fromkeys(drops)
+    write({key: None if value == usual else value, **left})
 
 
 def _texts(value: Any) -> list[str]:
@@ -272,7 +285,7 @@ def _say_wrong(label: str, key: str, options: Sequence[str]) -> None:
             more = ", …" if not near and len(known) > _LISTED else ""
             hint = "the nearest:" if near else "there is:"
             valid = ", ".join(code(one) for one in listed)
-            st.warning(f"{label}: {code(value)} is not in this release; {hint} {valid}{more}")
+            st.warning(f"{label}: {code(value)} cannot be chosen here; {hint} {valid}{more}")
 
 
 def _runs(text: str) -> list[str]:

@@ -14,7 +14,7 @@ from unitdb.browser._images import PICTURES, most_and_least, strip
 from unitdb.browser._words import WORDS
 from unitdb.files import write_text
 from unitdb.printable import printable
-from unitdb.release import LAG_CONTROLS, degraded, order_words, score_of
+from unitdb.release import LAG_CONTROLS, degraded, order_words, score_of, spaced
 from unitdb.unitids import UnitId
 
 if TYPE_CHECKING:
@@ -138,13 +138,24 @@ def _figures(release: Release, held: Description) -> Iterator[str]:
             yield _figure(
                 partial(plot.depth, release, **scope),
                 "-".join([*scope.values(), "depth"]),
-                "Accuracy by depth: mean over units, then subjects.",
+                f"Accuracy by depth: mean over units, then subjects.{_left_out(dataset['rois'])}",
             )
             for model in models:
                 yield f"<h3>{escape(model)}</h3>"
                 where = {**scope, "model": model}
                 yield from _matrices(release, where)
                 yield from _score(score_of(release, **where))
+
+
+def _left_out(rois: list[str]) -> str:
+    """Say which regions the figure of depth is of, where it is not of all."""
+    few = spaced(rois)
+    if few == rois:
+        return ""
+    return (
+        f" Drawn: {len(few)} of {len(rois)} regions, from early to late; others by "
+        "unitdb.plot.depth(release, rois=[…])."
+    )
 
 
 def _score(found: Score) -> Iterator[str]:

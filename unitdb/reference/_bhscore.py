@@ -57,8 +57,13 @@ class Placement:
     above: tuple[str, float] | None
     below: tuple[str, float] | None
 
+    @property
+    def place(self) -> str:
+        """The rank in words: one more than there are is below all of them."""
+        return f"place {self.rank} beside {self.n} published networks"
+
     def __str__(self) -> str:
-        parts = [f"{self.by} {self.score:.3f} would be rank {self.rank} among {self.n} networks"]
+        parts = [f"{self.by} {self.score:.3f} has {self.place}"]
         parts += [
             f"{side} {one[0]} ({one[1]:.3f})"
             for side, one in (("below", self.above), ("above", self.below))

@@ -90,7 +90,9 @@ class Identified:
     def __str__(self) -> str:
         numbers = asdict(self.summary)
         return "\n".join(
-            f"{name:<16} {value:.4g}" for name, value in numbers.items() if value == value
+            f"{name:<16} {value:{'.4g' if abs(value) < 1000 else '.0f'}}"  # no exponents of counts
+            for name, value in numbers.items()
+            if value == value
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import quote
 
 import streamlit as st
 
@@ -189,8 +188,7 @@ def _keep(release: Release, names: list[str], rois: list[str], units: UnitSet) -
     _write_link(names)
     written = _collection.short_link(names)
     if written is not None:
-        query = _links.query_of({"units": written})
-        query += "".join(f"&roi={quote(roi)}" for roi in rois)
+        query = _links.query_of({"units": written, "roi": rois})
         link.code(_links.absolute(release, "collections", query), language=None, wrap_lines=True)
     else:
         link.info("The collection is too long for a link: keep the file.")

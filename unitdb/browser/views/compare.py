@@ -29,6 +29,8 @@ _WHAT = {
 _OTHERS = ("a", "b", "roi")
 """Parameters that another choice of what is compared makes void."""
 _POINT = {"units": "region", "layers": "region", "networks": "region, by its best layer"}
+_NAMED = {"layers": "name", "networks": "model", "conditions": "condition"}
+"""Columns that hold the names of both, where these are chosen from a list."""
 _SCORES = ["kind", "method", "score", "score_low", "score_high", "chance_score", "rois"]
 
 
@@ -39,10 +41,10 @@ def show(release: Release) -> None:
     what = _state.one_of(st, "Compare", "what", there, drops=_OTHERS, format_func=_WHAT.__getitem__)
     if "what" not in st.query_params and len(there) == 1:
         st.caption(f"Compare {_WHAT[what]}")
-    where = scope(
-        release, held, model=what in {"conditions", "releases"}, condition=what != "conditions"
-    )
-    a, b, sides, code = _sides(release, what, where)
+    rows = _reads.table(release, "layer_summary")
+    rows = rows.assign(name=rows["model"] + "/" + rows["layer"])
+    where = _where(release, held, what, rows)
+    a, b, sides, code = _sides(release, what, where, rows)
     if not sides:
         return
     table = _reads.table(release, "rois")
@@ -60,11 +62,21 @@ def show(release: Release) -> None:
         _pictures(release, a, b, where)
     if what == "networks":
         _scores(release, where, a, b)
-    query = _links.query_of({"what": what, **where, "a": a, "b": b})
-    query += "".join(f"&roi={roi}" for roi in asked if asked != rois)
+    regions = [] if asked == rois else asked
+    query = _links.query_of({"what": what, **where, "a": a, "b": b, "roi": regions})
     link, python = st.tabs(["Link", "Python"])
     link.code(_links.absolute(release, "compare", query), language=None, wrap_lines=True)
     python.code(code, language="python", wrap_lines=True)
+
+
+def _where(release: Release, held: Description, what: str, rows: pd.DataFrame) -> dict[str, str]:
+    """Let the reader choose what both sides are of."""
+    columns = ["dataset", *["condition"] * (what != "conditions")]
+    columns += ["model"] * (what in {"conditions", "releases"})
+    later = {"roi": "roi"}
+    if what in _NAMED:
+        later |= {"a": _NAMED[what], "b": _NAMED[what]}
+    return scope(release, held, columns=columns, rows=rows, later=later)
 
 
 def _there(release: Release, held: Description) -> list[str]:
@@ -81,7 +93,7 @@ def _other_releases(release: Release) -> list[str]:
 
 
 def _sides(
-    release: Release, what: str, where: dict[str, str]
+    release: Release, what: str, where: dict[str, str], rows: pd.DataFrame
 ) -> tuple[str, str, list[pd.DataFrame], str]:
     """Names of the two, their accuracies, and Python that gives them; none where one is missing."""
     first, second = st.columns(2)
@@ -97,11 +109,18 @@ def _sides(
         code = f"import unitdb\n\nprint(unitdb.compare({release.label!r}, {b!r}))\n"
         sides = [_compared.of_layers(one, where) for one in (release, other)]
         return release.label, b, sides, code
+    for column, name in where.items():
+        rows = rows[rows[column] == name]
+    known = set(rows[_NAMED[what]])
     names = {
         "layers": [layer.name for layer in release.layers],
         "networks": list(dict.fromkeys(layer.model for layer in release.layers)),
         "conditions": list(release.values("condition")),
     }[what]
+    names = [name for name in names if name in known]
+    if len(names) < 2:
+        st.info(f"There are no {_WHAT[what]} here: choose another dataset, condition or network.")
+        return "", "", [], ""
     label = _WHAT[what].removeprefix("two ").removesuffix("s").capitalize()
     a = _state.one_of(first, label, "a", names)
     b = _state.one_of(second, "With", "b", names, default=next(n for n in names if n != a))
@@ -152,7 +171,8 @@ def _suggest(release: Release, where: dict[str, str], names: list[str]) -> None:
     st.info("Type the names of two units, or add units from the pages *Find units* and *Unit*.")
     a, b = (name or other for name, other in zip(names, others, strict=True))
     if not all(names):
-        _links.to(st, "compare", f"Compare {a} with {b}", {"what": "units", "a": a, "b": b})
+        asked = {"what": "units", **where, "a": a, "b": b}
+        _links.to(st, "compare", f"Compare {a} with {b}", asked)
 
 
 def _numbers(
@@ -202,7 +222,7 @@ def _pictures(release: Release, a: str, b: str, where: dict[str, str]) -> None:
     for place, unit in zip(st.columns(2), (a, b), strict=True):
         with place:
             _links.to(st, "unit", unit, {"unit": unit, **where})
-            kept.likes(release, unit, where["dataset"])
+            kept.likes(release, unit, where)
 
 
 def _scores(release: Release, where: dict[str, str], a: str, b: str) -> None:

@@ -54,7 +54,7 @@ def show(release: Release) -> None:
         f"Read-only: one SELECT of DuckDB's SQL over this release's tables; {MOST_ROWS:,} rows, "
         f"{SECONDS:g} seconds and {MEMORY} of memory at the most."
     )
-    example = _state.one_of(st, "Example", "example", list(EXAMPLES))
+    example = _state.one_of(st, "Example", "example", list(EXAMPLES), drops=("sql",))
     given = _state.parameter("sql")
     if given is not None and len(given) > _LONGEST:
         st.warning(f"The query in this link is longer than {_LONGEST:,} characters.")

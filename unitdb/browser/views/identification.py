@@ -60,7 +60,7 @@ _ROWS = (
 def show(release: Release) -> None:
     """Draw the page."""
     summary = _reads.table(release, "identification_summary")
-    chosen, summary = chosen_in_turn(summary, _LABELS)
+    chosen, summary = chosen_in_turn(summary, _LABELS, later={"roi": "roi", "layer": "layer"})
     st.markdown(
         "How often is what was seen or imagined told from other candidates by what is decoded?",
         help=help_on("identification"),

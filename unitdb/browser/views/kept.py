@@ -59,7 +59,7 @@ def _known(release: Release, unit: str, dataset: str, *, predictions: bool = Fal
     return known
 
 
-def likes(release: Release, unit: str, dataset: str) -> None:
+def likes(release: Release, unit: str, chosen: dict[str, str]) -> None:
     """Draw the pictures that drive a unit most, or say what keeps it.
 
     Parameters
@@ -67,13 +67,14 @@ def likes(release: Release, unit: str, dataset: str) -> None:
     release : Release
     unit : str
         ``model/layer/unit``.
-    dataset : str
-        Whose pictures.
+    chosen : dict
+        Dataset, whose pictures they are, and condition.
     """
+    dataset = chosen["dataset"]
     st.subheader("Pictures that drive it most", help=help_on("driving"))
     known = _known(release, unit, dataset)
     if unit not in known:
-        _say_what_keeps_it(release, unit, known)
+        _say_what_keeps_it(release, unit, known, chosen)
         return
     rows: pd.DataFrame = _reads.read(release, "stimuli", unit, _LOOKED_AT, dataset=dataset)
     most = len(rows) // 2 if len(rows) < 2 * PICTURES else PICTURES
@@ -169,7 +170,9 @@ def _terms(release: Release, dataset: str) -> str | None:
     return terms if isinstance(terms, str) else None
 
 
-def _say_what_keeps_it(release: Release, unit: str, known: list[str]) -> None:
+def _say_what_keeps_it(
+    release: Release, unit: str, known: list[str], chosen: dict[str, str]
+) -> None:
     if NEEDS not in release.tables:
         st.info(
             "The pictures that drive the unit, and predicted against true activation, are not part "
@@ -181,8 +184,8 @@ def _say_what_keeps_it(release: Release, unit: str, known: list[str]) -> None:
         "units, and not of this one. A build keeps them with this line in its recipe:"
     )
     st.code(recipe_line(unit), language=None)  # colours of YAML stand out by 2.8 to 1
-    near = _of_its_channel(release, unit)
+    near = [one for one in _of_its_channel(release, unit) if one in known]
     words = "Kept of its channel" if near else "Kept"
     with st.container(horizontal=True):
         for other in (near or known)[:_LINKED]:
-            _links.to(st, "unit", f"{words}: {other}", {"unit": other})
+            _links.to(st, "unit", f"{words}: {other}", {"unit": other, **chosen})

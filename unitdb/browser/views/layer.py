@@ -28,7 +28,8 @@ _PICTURED = 3
 
 def show(release: Release) -> None:
     """Draw the page."""
-    chosen = scope(release, _reads.read(release, "describe"))
+    later = {"layer": "layer", "roi": "roi", "a": "subject", "b": "subject"}
+    chosen = scope(release, _reads.read(release, "describe"), later=later)
     summary = _reads.table(release, "layer_summary")
     for column, name in chosen.items():
         summary = summary[summary[column] == name]
@@ -52,12 +53,12 @@ def show(release: Release) -> None:
     view = _reads.layer(release, model, layer, roi, **where)
     left, right = st.columns(2)
     with left:
-        _pairs(release, view, roi)
+        people = _pairs(release, view, roi)
     with right:
         _map(release, view, this, roi)
     _channels(release, view, chosen, this, roi)
     _layernumbers.show(release, {**chosen, "layer": layer}, there)
-    query = _links.query_of({**chosen, "layer": layer, "roi": roi})
+    query = _links.query_of({**chosen, "layer": layer, "roi": roi, **people})
     link, python = st.tabs(["Link", "Python"])
     link.code(_links.absolute(release, "layer", query), language=None, wrap_lines=True)
     named = ", ".join(f"{key}={name!r}" for key, name in where.items())
@@ -93,21 +94,30 @@ def _spread(
             _figure.draw(release, charts.violins(bins, rois), "distributions")
 
 
-def _pairs(release: Release, view: LayerView, roi: str) -> None:
+def _pairs(release: Release, view: LayerView, roi: str) -> dict[str, str]:
+    """Draw one person against another; gives which the reader has chosen."""
     st.subheader("One person against another", help=help_on("agreement"))
     if not view.density:
         st.info("It takes two subjects or more.")
-        return
+        return {}
     first, second = st.columns(2)
-    a = _state.one_of(first, "Across", "a", view.subjects[:-1])
-    others = view.subjects[view.subjects.index(a) + 1 :]
-    b = _state.one_of(second, "Up", "b", others)
+
+    def after(one: str) -> list[str]:
+        return view.subjects[view.subjects.index(one) + 1 :]
+
+    def left(one: str) -> dict[str, list[str]]:
+        given = _state.several("b")
+        return {"b": given} if set(given) <= set(after(one)) else {"b": []}
+
+    a = _state.one_of(first, "Across", "a", view.subjects[:-1], drops=left)
+    b = _state.one_of(second, "Up", "b", after(a))
     counts = view.density[a, b]
     st.caption(
         f"{int(counts.sum()):,} units in {_state.code(roi)} by accuracy in {_state.code(a)} and "
         f"{_state.code(b)}. Near the dashed diagonal both agree."
     )
     _figure.draw(release, charts.density(counts.T, view.edges, across=a, down=b), "subjects")
+    return {"a": a, "b": b}
 
 
 def _map(release: Release, view: LayerView, layer: Layer, roi: str) -> None:

@@ -48,7 +48,9 @@ def show(release: Release) -> None:
         st.info("This release has no gains.")
         return
     helps = {"model": help_on("network"), "roi": help_on("roi"), "method": help_on("gain")}
-    chosen, summary = chosen_in_turn(summary, _LABELS, helps=helps)
+    chosen, summary = chosen_in_turn(
+        summary, _LABELS, helps=helps, later={"layer": "layer", "condition": "condition"}
+    )
     st.markdown(
         "From a degraded picture, is what is decoded nearer to the **original** than a brain that "
         "is only fed forward would make it?",

@@ -27,37 +27,48 @@ _BY = ("average", "decoding", "encoding")
 def show(release: Release) -> None:
     """Draw the page."""
     held = _reads.read(release, "describe")
-    chosen = scope(release, held, model=False)
-    models = [row["model"] for row in held.models]
+    later = {"model": "model", "roi": "roi"}
+    chosen = scope(release, held, columns=("dataset", "condition"), later=later)
+    summary = _reads.table(release, "layer_summary")
+    for column, name in chosen.items():
+        summary = summary[summary[column] == name]
+    there = set(summary["model"])
+    models = [row["model"] for row in held.models if row["model"] in there]
     first, second = st.columns(2)
     networks = _state.some_of(first, "Networks", "model", models, help=help_on("network")) or models
     table = _reads.table(release, "rois")
     rois = table[table["dataset"] == chosen["dataset"]].sort_values("place")["roi"].tolist()
-    regions = _state.some_of(second, "Regions of interest", "roi", rois, help=help_on("roi"))
-    _by_depth(release, chosen, networks, regions or spaced(rois))
+    few = spaced(rois)
+    regions = _state.some_of(
+        second,
+        "Regions of interest",
+        "roi",
+        rois,
+        help=help_on("roi"),
+        placeholder="all" if few == rois else f"{len(few)} of {len(rois)}, from early to late",
+    )
+    _by_depth(release, summary, networks, regions or few, of=len(rois))
     _scores(release, chosen, networks)
-    _published(release, chosen, networks)
-    pairs = [("model", one) for one in networks] if networks != models else []
-    query = _links.query_of({**chosen})
-    query = "&".join([query, *(f"{key}={value}" for key, value in pairs)])
-    query = "&".join([query, *(f"roi={roi}" for roi in regions)])
+    kind = _published(release, chosen, networks)
+    asked = [] if networks == models else networks
+    query = _links.query_of({**chosen, "model": asked, "roi": regions, "score": kind})
     with st.expander("Link", icon=":material/link:"):
         st.code(_links.absolute(release, "networks", query), language=None, wrap_lines=True)
 
 
 def _by_depth(
-    release: Release, chosen: dict[str, str], networks: list[str], rois: list[str]
+    release: Release, summary: pd.DataFrame, networks: list[str], rois: list[str], *, of: int
 ) -> None:
     st.subheader("Accuracy by depth", help=f"{help_on('accuracy')} {help_on('depth')}")
-    summary = _reads.table(release, "layer_summary")
-    for column, name in chosen.items():
-        summary = summary[summary[column] == name]
     rows = relative_depth(summary, _reads.table(release, "layers"))
     rows = rows[rows["model"].isin(networks) & rows["roi"].isin(rois)].dropna(subset="r")
     if rows.empty:
         st.info("These networks were not decoded from the chosen dataset and regions.")
         return
-    st.caption("Mean over units, then subjects. A hierarchy shows as early areas peaking left.")
+    more = "" if len(rois) == of else f" Drawn: {len(rois)} of {of} regions; choose others above."
+    st.caption(
+        f"Mean over units, then subjects. A hierarchy shows as early areas peaking left.{more}"
+    )
     several = len(networks) > 1
     _figure.draw(
         release,
@@ -115,7 +126,8 @@ def _own(release: Release, chosen: dict[str, str], networks: list[str], kind: st
     return rows[alike][["model", "score"]].assign(model=rows["model"] + mark)
 
 
-def _published(release: Release, chosen: dict[str, str], networks: list[str]) -> None:
+def _published(release: Release, chosen: dict[str, str], networks: list[str]) -> str:
+    """Draw the published scores; gives the kind that the reader has chosen."""
     published = reference.bhscore()
     st.subheader(f"{len(published)} published networks", help=help_on("bh"))
     st.caption(
@@ -152,3 +164,4 @@ def _published(release: Release, chosen: dict[str, str], networks: list[str]) ->
             alt="Published BH scores",
         )
     st.caption(_state.plain(reference.CITATION))
+    return kind

@@ -9,12 +9,15 @@ import streamlit as st
 
 from unitdb.browser import _figure, _links, _reads, _state, charts
 from unitdb.browser._answer import best_score, cells, significant
+from unitdb.browser._choices import chosen_in_turn
 from unitdb.browser._images import thumbnail
 from unitdb.browser._preferred import preferred, shown_units
 from unitdb.browser._words import NO_TEST, help_on
 from unitdb.query import col
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from unitdb.release import Description, Release
 
 __all__ = ["show"]
@@ -34,6 +37,7 @@ _FIGURES = {
     ),
 }
 _BEST = 6
+_SCOPE = {"dataset": "Dataset", "condition": "Condition", "model": "Network"}
 
 
 def show(release: Release) -> None:
@@ -55,7 +59,7 @@ def show(release: Release) -> None:
     )
     _in_everybody(held, chosen)
     _best_units(release, chosen)
-    _next()
+    _next(chosen)
     st.subheader("About this release")
     st.text(held.description)
     _contents(held)
@@ -67,26 +71,50 @@ def show(release: Release) -> None:
 
 
 def scope(
-    release: Release, held: Description, *, model: bool = True, condition: bool = True
+    release: Release,
+    held: Description,
+    *,
+    columns: Sequence[str] = tuple(_SCOPE),
+    rows: pd.DataFrame | None = None,
+    later: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Let the reader choose dataset, condition and network, where there are several."""
-    names = {"dataset": [row["dataset"] for row in held.datasets]}
-    if condition:
-        names["condition"] = held.conditions
-    if model:
-        names["model"] = [row["model"] for row in held.models]
-    known = {column: set(release.values(column)) for column in names}
-    names = {column: [n for n in found if n in known[column]] for column, found in names.items()}
-    several = [column for column, found in names.items() if len(found) > 1]
-    places = dict(zip(several, st.columns(max(1, len(several))), strict=False))
-    labels = {"dataset": "Dataset", "condition": "Condition", "model": "Network"}
-    helps = {"condition": help_on("condition"), "model": help_on("network")}
-    return {
-        column: _state.one_of(
-            places.get(column, st), labels[column], column, found, help=helps.get(column)
-        )
-        for column, found in names.items()
+    """Let the reader choose dataset, condition and network in turn, where there are several.
+
+    Parameters
+    ----------
+    release : Release
+    held : Description
+        Whose order the values are in.
+    columns : sequence of str
+        What is chosen.
+    rows : DataFrame, optional
+        Rows of ``layer_summary`` that may be chosen from; all by default.
+    later : mapping of str to str, optional
+        As of :func:`chosen_in_turn`.
+
+    Raises
+    ------
+    QueryError
+        There is no row.
+    """
+    order = {
+        "dataset": [row["dataset"] for row in held.datasets],
+        "condition": held.conditions,
+        "model": [row["model"] for row in held.models],
     }
+
+    def options(column: str, left: pd.DataFrame) -> list[str]:
+        there = set(left[column])
+        return [name for name in order[column] if name in there]
+
+    chosen, _ = chosen_in_turn(
+        _reads.table(release, "layer_summary") if rows is None else rows,
+        {column: _SCOPE[column] for column in columns},
+        options=options,
+        helps={"condition": help_on("condition"), "model": help_on("network")},
+        later=later,
+    )
+    return chosen
 
 
 def _contents(held: Description) -> None:
@@ -175,7 +203,8 @@ def _in_everybody(held: Description, chosen: dict[str, str]) -> None:
     (dataset,) = (row for row in held.datasets if row["dataset"] == chosen["dataset"])
     n = len(dataset["subjects"])
     asked = {**chosen, "people": str(n), "minimum": "0.2", "view": "gallery"}
-    st.markdown(f"**Units decoded in all {n} people** (r ≥ .2 in each), from")
+    who = f"in all {n} people** (r ≥ .2 in each)" if n > 1 else "in the one person** (r ≥ .2)"
+    st.markdown(f"**Units decoded {who}, from")
     with st.container(horizontal=True):
         for roi in dataset["rois"]:
             _links.to(st, "units", roi, {**asked, "roi": roi}, icon=":material/search:")
@@ -214,15 +243,15 @@ def _scope(chosen: dict[str, str]) -> dict[str, str]:
     return {key: chosen[key] for key in ("dataset", "condition")}
 
 
-def _next() -> None:
+def _next(chosen: dict[str, str]) -> None:
     with st.container(horizontal=True):
-        for page, label in (
-            ("units", "Find brain-like units"),
-            ("layer", "Look at a layer"),
-            ("networks", "Compare networks"),
-            ("methods", "How it was measured"),
+        for page, label, asked in (
+            ("units", "Find brain-like units", chosen),
+            ("layer", "Look at a layer", chosen),
+            ("networks", "Compare networks", _scope(chosen)),
+            ("methods", "How it was measured", {}),
         ):
-            _links.to(st, page, label, icon=":material/arrow_forward:")
+            _links.to(st, page, label, asked, icon=":material/arrow_forward:")
 
 
 def _table(held: Description) -> None:

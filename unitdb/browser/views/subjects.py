@@ -21,7 +21,8 @@ _KINDS = {"pearson_r": "Pearson", "spearman_r": "Spearman (ranks)", "partial_r":
 
 def show(release: Release) -> None:
     """Draw the page."""
-    chosen = scope(release, _reads.read(release, "describe"))
+    later = {"layer": "layer", "roi": "roi"}
+    chosen = scope(release, _reads.read(release, "describe"), later=later)
     pairs = _reads.table(release, "intersubject")
     for column, name in chosen.items():
         pairs = pairs[pairs[column] == name]

@@ -36,7 +36,7 @@ def show(release: Release) -> None:
         known: list[str] = rows[column].unique().tolist()
         return sorted(known, key=order.index if column == "roi" else None)
 
-    chosen, course = chosen_in_turn(course, _LABELS, options=options)
+    chosen, course = chosen_in_turn(course, _LABELS, options=options, later={"layer": "layer"})
     depth = _reads.table(release, "layers").sort_values("depth")
     layers = [
         layer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def show(release: Release) -> None:
     named = release.class_name(unit)
     st.markdown(f"### {_state.code(unit)}" + (f" · {_state.plain(named)}" if named else ""))
     st.caption(_place(this, index))
-    chosen = scope(release, _reads.read(release, "describe"), model=False)
+    chosen = _scope(release, model, layer)
     summary = unit_rows(release, unit, accuracies, chosen)
     if summary.empty:
         st.info("This unit was not decoded from the chosen dataset.")
@@ -59,12 +60,13 @@ def show(release: Release) -> None:
     st.markdown(verdict(rows, summary, roi, _size(release, summary, roi)), help=help_on("rank"))
     with st.container(horizontal=True):
         _collection.add_button(st, [unit], [roi] if asked else [])
-        _links.to(st, "layer", f"All of {layer}", {"model": model, "layer": layer, "roi": roi})
+        of_layer = {**chosen, "model": model, "layer": layer, "roi": roi}
+        _links.to(st, "layer", f"All of {layer}", of_layer)
         _links.to(st, "compare", "Compare with another", {"what": "units", "a": unit, **chosen})
         _beside(release, summary, roi, chosen)
     left, right = st.columns(2)
     with left:
-        kept.likes(release, unit, chosen["dataset"])
+        kept.likes(release, unit, chosen)
         _synthetic.draw(release, unit, chosen["dataset"])
     with right:
         _accuracies(release, rows, chosen)
@@ -79,15 +81,25 @@ def show(release: Release) -> None:
     kept.show(release, unit, roi, chosen)
     _provenance(release, unit)
     link, python = st.tabs(["Link", "Python"])
-    subject = _state.parameter(kept.SUBJECT)
-    query = _links.query_of(
-        {"unit": unit, **chosen, "roi": roi} | ({kept.SUBJECT: subject} if subject else {})
-    )
+    seen = {key: value for key in (kept.SUBJECT, "alike") if (value := _state.parameter(key))}
+    query = _links.query_of({"unit": unit, **chosen, "roi": roi, **seen})
     link.code(_links.absolute(release, "unit", query), language=None, wrap_lines=True)
     python.code(
         f"import unitdb\n\nrelease = unitdb.open({release.label!r})\n"
         f"release.unit({unit!r})\nrelease.trace({unit!r})",
         language="python",
+    )
+
+
+def _scope(release: Release, model: str, layer: str) -> dict[str, str]:
+    """Let the reader choose a dataset and condition that the unit's layer was decoded from."""
+    rows = _reads.table(release, "layer_summary")
+    return scope(
+        release,
+        _reads.read(release, "describe"),
+        columns=("dataset", "condition"),
+        rows=rows[(rows["model"] == model) & (rows["layer"] == layer)],
+        later={"roi": "roi", kept.SUBJECT: "subject"},
     )
 
 
@@ -103,11 +115,14 @@ def _asked(release: Release) -> str | None:
     layers = [layer.name for layer in release.layers]
     if not unit:
         best = _reads.units(release, release.units().top(1), "to_pandas")
-        example = str(best["unit_id"].iloc[0]) if len(best) else f"{layers[0]}/0"
+        example, asked = f"{layers[0]}/0", _links.asked_scope()
+        for row in best.astype(str).to_dict("records"):
+            example = row["unit_id"]
+            asked = {key: row[key] for key in ("dataset", "condition", "roi")}
         st.info(f"Type the name of a unit, such as {_state.code(example)}, or find one.")
         with st.container(horizontal=True):
-            _links.to(st, "unit", f"Show {example}", {"unit": example})
-            _links.to(st, "units", "Find units")
+            _links.to(st, "unit", f"Show {example}", {"unit": example, **asked})
+            _links.to(st, "units", "Find units", _links.asked_scope())
         return None
     try:
         parse_unit(unit, release.layers, where=f"release {release.label}")
@@ -118,7 +133,8 @@ def _asked(release: Release) -> str | None:
         with st.container(horizontal=True):
             for layer in near:
                 model, _, name = layer.rpartition("/")
-                _links.to(st, "layer", f"Layer {layer}", {"model": model, "layer": name})
+                asked = {**_links.asked_scope(), "model": model, "layer": name}
+                _links.to(st, "layer", f"Layer {layer}", asked)
         return None
     return unit
 
@@ -179,8 +195,15 @@ def verdict(rows: pd.DataFrame, summary: pd.DataFrame, roi: str, of: int) -> str
     q = "" if pd.isna(row["q"]) else f", q = {row['q']:.2g}" if row["q"] else ", q < 1e-45"
     return (
         f"From {_state.code(roi)}: {where}; mean r = {row['mean_r']:.3f}{q}, rank "
-        f"{int(row['rank']):,} of {of:,} units of its layer (best {100 * row['rank'] / of:.2g} %)."
+        f"{int(row['rank']):,} of {of:,} units of its layer{_best(int(row['rank']), of)}."
     )
+
+
+def _best(rank: int, of: int) -> str:
+    """A rank of the better half in per cent, two digits of it and no exponent."""
+    if 2 * rank > of:
+        return ""
+    return f" (best {Decimal(f'{100 * rank / of:.2g}'):f} %)"
 
 
 def _accuracies(release: Release, rows: pd.DataFrame, chosen: dict[str, str]) -> None:
@@ -334,7 +357,7 @@ def _neighbours(
         alt="Units alike, the nearest first",
     )
     other = st.selectbox("Unit alike", list(found["unit_id"]), key=f"alike of {unit}")
-    _links.to(st, "unit", f"Open {other}", {"unit": other}, icon=":material/open_in_new:")
+    _links.to(st, "unit", f"Open {other}", {"unit": other, **chosen}, icon=":material/open_in_new:")
 
 
 def _provenance(release: Release, unit: str) -> None:

@@ -29,6 +29,8 @@ _LABELS = {"dataset": "Dataset", "condition": "Condition", "model": "Network", "
 _LABELS |= {"roi": "ROI", "kind": "Kind of layer", "subject": "Subjects"}
 _MORE = ("kind", "subject", "channel", "rows", "columns")
 _COUNTED = 5
+_SEEN = ("view", "size")
+"""Parameters of how the rows are shown, which find no others."""
 _PAGE = ("after",)
 """Parameters that name a page of the result: another choice begins at the first."""
 
@@ -88,7 +90,7 @@ def _filters(release: Release) -> Search:
     shown = [name for name in ("model", "roi", "dataset", "condition") if len(several[name]) > 1]
     places = st.columns(len(shown) + 1)
     for place, name in zip(places, shown, strict=False):
-        names[name] = _names(place, name, several[name])
+        names[name] = _names(place, name, several[name], drops=_void(release, name))
     layers = _layers(release, names.get("model") or [])
     names["layer"] = _names(places[-1], "layer", layers)
     n_subjects, whose = _people(release, names.get("dataset", []))
@@ -150,7 +152,7 @@ def _filters(release: Release) -> Search:
             "subject",
             release.values("subject"),
             help="Summarise over these subjects alone, and count people among them.",
-            drops=("people",),
+            drops=(*_PAGE, "people"),
         )
         place_of = {
             key: _state.text(
@@ -197,11 +199,26 @@ def _names(
     known: list[str],
     *,
     help: str | None = None,  # noqa: A002
-    drops: tuple[str, ...] = (),
+    drops: _state.Drops = _PAGE,
 ) -> list[str]:
     word = {"roi": "roi", "model": "network", "layer": "layer", "condition": "condition"}
     explained = help or (help_on(word[name]) if name in word else None)
-    return _state.some_of(place, _LABELS[name], name, known, drops=_PAGE + drops, help=explained)
+    return _state.some_of(place, _LABELS[name], name, known, drops=drops, help=explained)
+
+
+def _void(release: Release, name: str) -> _state.Drops:
+    """What another choice of a name leaves of the choices that are among what it has."""
+
+    def of_models(chosen: list[str]) -> dict[str, list[str]]:
+        there = set(_layers(release, chosen))
+        return {"after": [], "layer": [one for one in _state.several("layer") if one in there]}
+
+    def of_datasets(chosen: list[str]) -> dict[str, list[str]]:
+        n, _ = _people(release, chosen)
+        known = [str(k) for k in range(1, n + 1)]
+        return {"after": [], "people": [k for k in _state.several("people") if k in known]}
+
+    return {"model": of_models, "dataset": of_datasets}.get(name, _PAGE)
 
 
 def _kept() -> tuple[str, int, int | None]:
@@ -259,14 +276,19 @@ def _distribution(release: Release, search: Search, bins: pd.DataFrame) -> None:
     """Draw how all units that are searched through are spread."""
     if bins.empty:
         return
+    counts = bins.groupby("bin")["n_units"].sum().reset_index()
+    counts = counts.assign(lower=counts["bin"] / 100)
+    measure = f"Decoding accuracy{_measure(search)} (Pearson r)"
+    chart = charts.histogram(counts, threshold=search.least, measure=measure)
+    _figure.draw(release, chart, "accuracies")
+
+
+def _measure(search: Search) -> str:
+    """Which accuracy a search is by, after the word."""
     what = f", {MEASURES[search.by]}"
     if search.subject:
         what = f" in {search.subject[0]}" if len(search.subject) == 1 else f"{what} chosen"
-    counts = bins.groupby("bin")["n_units"].sum().reset_index()
-    counts = counts.assign(lower=counts["bin"] / 100)
-    measure = f"Decoding accuracy{what} (Pearson r)"
-    chart = charts.histogram(counts, threshold=search.least, measure=measure)
-    _figure.draw(release, chart, "accuracies")
+    return what
 
 
 def _counts(
@@ -313,6 +335,7 @@ def _table(release: Release, search: Search, units: UnitSet, bins: pd.DataFrame)
         page.rows[["unit_id", "dataset", "condition", "roi"]].astype(str).to_dict("records")
     )
     selected: list[dict[Any, Any]] = []
+    table.caption(f"The highest first: {_state.plain(f'accuracy{_measure(search)}')}.")
     if view == "table":
         event: Any = table.dataframe(
             rows,
@@ -405,7 +428,9 @@ def _download(
     )
     link, python, torch, sql, bibtex = st.tabs(["Link", "Python", "torch", "SQL", "BibTeX"])
     torch.code(_torch_code(release, units), language="python", wrap_lines=True)
-    link.code(_links.absolute(release, "units", query), language=None, wrap_lines=True)
+    seen = {key: value for key in _SEEN if (value := _state.parameter(key))}
+    shown = "&".join(part for part in (query, _links.query_of(seen)) if part)
+    link.code(_links.absolute(release, "units", shown), language=None, wrap_lines=True)
     python.code(units.code(), language="python", wrap_lines=True)
     sql.code(units.sql, language="sql", wrap_lines=True)
     bibtex.code(release.bibtex(), language="latex", wrap_lines=True)
