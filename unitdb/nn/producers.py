@@ -12,8 +12,8 @@ from torch import fx, nn
 from torch.nn import functional
 
 from unitdb.errors import ModelError
-from unitdb.nn.modes import modes_kept
 from unitdb.nn.passes import LayerTracer
+from unitdb.nn.unchanged import unchanged
 from unitdb.nn.wiring import WiredLayer
 
 __all__ = ["Producer", "find_producers"]
@@ -86,7 +86,7 @@ def find_producers(network: nn.Module, layers: Sequence[WiredLayer]) -> list[Pro
     tracer = LayerTracer(layers)
     graph: fx.Graph | None = None
     why = ""
-    with modes_kept(network):
+    with unchanged(network):
         network.eval()
         try:
             graph = tracer.trace(network)
