@@ -29,6 +29,7 @@ __all__ = [
     "of_input",
     "of_tokens",
     "parts_of",
+    "tapped_of",
     "wanted",
 ]
 
@@ -66,6 +67,11 @@ class Tap:
     part: str | None = None
     how: str | None = None
     goes_in: bool = False
+
+    @property
+    def is_output(self) -> bool:
+        """Whether it is what the module returns, in its only use, and nothing made of it."""
+        return not (self.use or self.part or self.how or self.goes_in)
 
     def of(self, output: Any, *, where: str) -> Any:
         """Take the part, and what is wanted of it, of what the module returned or was given.
@@ -222,6 +228,12 @@ def module_path(tapped: str) -> str:
     """Path of the module alone, without use, part and what is wanted of it."""
     found = _TAP.match(tapped)
     return found["path"] if found else tapped
+
+
+def tapped_of(tapped: str, path: str) -> str:
+    """The same tap of another module: ``abs(conv1)`` of ``features.0`` is ``abs(features.0)``."""
+    found = _TAP.match(tapped)
+    return f"{tapped[: found.start('path')]}{path}{tapped[found.end('path') :]}" if found else path
 
 
 def wanted(tapped: str) -> str | None:

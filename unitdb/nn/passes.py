@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from unitdb.errors import ModelError
 from unitdb.nn.picking import Pick, no_tensor
 from unitdb.nn.unchanged import unchanged
 from unitdb.nn.wiring import WiredLayer
+from unitdb.taps import Tap, checked_activation, module_path
 
 __all__ = ["HookedPass", "LayerTracer", "share_state", "trace_pass"]
 
@@ -150,6 +153,9 @@ def trace_pass(
     Exception
         Whatever the network raises when its input is a proxy: it cannot be traced.
     """
+    for layer in layers:
+        if not layer.tap.is_output:
+            raise fx.proxy.TraceError(f"layer {layer.name!r} is {layer.path}: for hooks alone")
     whole = _Network(network, picks)
     graphs = {}
     otherwise = {module for module in network.modules() if module.training != network.training}
@@ -192,7 +198,7 @@ def _cut_graph(
     graph = tracer.trace(whole)
     picked = []
     for place, layer in enumerate(layers):
-        _check_once(layer.name, len(tracer.outputs[place]))
+        _check_times(layer.name, layer.tap, len(tracer.outputs[place]))
         picked.append(tracer.outputs[place][0].node)
     order = {node: place for place, node in enumerate(graph.nodes)}
     last = max(order[node] for node in picked)
@@ -236,49 +242,50 @@ class HookedPass(nn.Module):
         super().__init__()
         self.network = network
         self.picks = nn.ModuleList(picks)
-        self._paths = [(layer.name, layer.path) for layer in layers]
+        self._taps = [(layer.name, module_path(layer.path), layer.tap) for layer in layers]
         self._seen_to_run_once = False
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Images → tensor of shape (n_images, n_units)."""
         picked: dict[int, torch.Tensor] = {}
-        calls = [0] * len(self._paths)
+        calls = [0] * len(self._taps)
 
         def catch(place: int, output: Any) -> None:
             calls[place] += 1
+            name, _, tap = self._taps[place]
+            if tap.use not in (None, calls[place]):
+                return
+            where = f"layer {name!r}"
+            output = checked_activation(tap.of(output, where=where), len(images), where=where)
             picked[place] = self.picks[place](output)
-            if self._seen_to_run_once and len(picked) == len(self._paths):
+            if self._seen_to_run_once and len(picked) == len(self._taps):
                 raise _Finished
 
         handles = [
-            self.network.get_submodule(path).register_forward_hook(
-                lambda _module, _input, output, place=place: catch(place, output)
-            )
-            for place, (_, path) in enumerate(self._paths)
+            # By its path, which another module may stand at since.
+            replace(tap, module=self.network.get_submodule(path)).hook(partial(catch, place))
+            for place, (_, path, tap) in enumerate(self._taps)
         ]
         try:
             self.network(images)
         except _Finished:
             pass
         except Exception:  # what comes after the last layer may not take such images
-            if len(picked) < len(self._paths):
+            if len(picked) < len(self._taps):
                 raise
         finally:
             for handle in handles:
                 handle.remove()
         if not self._seen_to_run_once:
-            for (name, _), times in zip(self._paths, calls, strict=True):
-                _check_once(name, times)
+            for (name, _, tap), times in zip(self._taps, calls, strict=True):
+                _check_times(name, tap, times)
             self._seen_to_run_once = True
-        return torch.cat([picked[place] for place in range(len(self._paths))], 1)
+        return torch.cat([picked[place] for place in range(len(self._taps))], 1)
 
 
-def _check_once(name: str, times: int) -> None:
-    if times != 1:
-        raise ModelError(
-            f"the module of layer {name!r} ran {times} times in one pass; an activation is defined "
-            "only for a module that runs exactly once"
-        )
+def _check_times(name: str, tap: Tap, times: int) -> None:
+    if problem := tap.wrong_times(times):
+        raise ModelError(f"the module of layer {name!r} {problem}")
 
 
 def _inner(module: nn.Module) -> set[nn.Module]:

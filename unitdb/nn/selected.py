@@ -39,7 +39,8 @@ class SelectedActivations(nn.Module):
     A trace is tried, not trusted: the first images are held to the network itself, layer by layer,
     and with gradients where they are on (:meth:`try_trace`). So run it once before you export it. A
     network whose trace would give anything else runs with hooks, and an exception stops it early;
-    that is not for export. Among these are networks that depend on values of their input, that
+    that is not for export. Among these are networks that depend on values of their input, whose
+    layers are tapped (``abs(…)``, ``input(…)``, ``PATH[PART]``, ``PATH#USE``), that
     switch gradients off on their way, and those in which a chosen layer lies within a module with
     hooks, with a ``train()`` of its own or in another mode. Hooks that are set on a container
     afterwards are not seen by a trace, and tensors of it that are neither parameters nor buffers
@@ -52,7 +53,8 @@ class SelectedActivations(nn.Module):
     units : UnitSet or mapping of str to bool tensor of shape (C, H, W) or (N,)
         Units of one model, or a mask of the layer's shape for each layer.
     layers : mapping of str to str, optional
-        Layer → name of the network's module, where it differs from the release's.
+        Layer → name of the network's module, or what is tapped of it, where it differs from the
+        release's.
     resolution : {"exact", "nearest"}
         Images of another size than the release's give maps of another height and width, whose units
         are others. ``"exact"`` refuses them. ``"nearest"`` takes for the unit in row y of H the
