@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["Generators", "other_seeds", "watch_draws"]
+__all__ = ["Generators", "other_seeds", "seeds_kept", "watch_draws"]
 
 _DEPTH = 2
 """Lists of lists of generators are looked through, in what a module keeps."""
@@ -153,15 +153,25 @@ def watch_draws(network: nn.Module) -> Iterator[list[tuple[str, str]]]:
 
 
 @contextmanager
-def other_seeds() -> Iterator[None]:
-    """Set the shared generators to other states, and give the states back."""
+def seeds_kept() -> Iterator[None]:
+    """Give the shared generators the states back that they had."""
     ours = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    torch.default_generator.manual_seed((torch.initial_seed() + 1) & 0x7FFFFFFF)
-    np.random.set_state(np.random.RandomState(1).get_state())
-    random.seed(1)
+    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     try:
         yield
     finally:
         torch.set_rng_state(ours[0])
         np.random.set_state(ours[1])
         random.setstate(ours[2])
+        if on_gpus:
+            torch.cuda.set_rng_state_all(on_gpus)
+
+
+@contextmanager
+def other_seeds() -> Iterator[None]:
+    """Set the shared generators to other states, and give the states back."""
+    with seeds_kept():
+        torch.default_generator.manual_seed((torch.initial_seed() + 1) & 0x7FFFFFFF)
+        np.random.set_state(np.random.RandomState(1).get_state())
+        random.seed(1)
+        yield

@@ -22,8 +22,8 @@ from unitdb.activations import (
 from unitdb.activations.layers import forward
 from unitdb.activations.networks.automatic import chosen_layers
 from unitdb.activations.networks.probing import probe_network
-from unitdb.activations.taps import find_tap, module_path, wanted
 from unitdb.errors import ActivationsError, ModelError, UnknownLayerError
+from unitdb.taps import find_tap, module_path, wanted
 
 
 class Joined(nn.Module):
@@ -179,7 +179,7 @@ def test_two_layers_have_two_names():
 
 
 def test_what_is_no_tensor_does_not_count():
-    from unitdb.activations.taps import goes_in
+    from unitdb.taps import goes_in
 
     @dataclass
     class Options:
@@ -194,7 +194,7 @@ def test_what_is_no_tensor_does_not_count():
 
 
 def test_names_of_places_are_taken_apart():
-    from unitdb.activations.taps import of_input
+    from unitdb.taps import of_input
 
     assert module_path("abs(input(a.b#2[0]))") == "a.b"
     assert wanted("abs(input(a.b))") == "abs"

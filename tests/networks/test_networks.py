@@ -21,8 +21,8 @@ from unitdb.activations.models import NamedNetwork
 from unitdb.activations.networks import get_weights, list_networks
 from unitdb.activations.networks.named import probed_network
 from unitdb.activations.photographs import photograph
-from unitdb.activations.taps import find_tap, module_path
 from unitdb.errors import MissingExtraError, ModelError, UnknownLayerError, UnknownModelError
+from unitdb.taps import find_tap, module_path
 
 VGG19 = [3_211_264] * 2 + [1_605_632] * 2 + [802_816] * 4 + [401_408] * 4 + [100_352] * 4
 """Units of conv1_1 to conv5_4 as published (Horikawa et al. 2019)."""

@@ -27,13 +27,13 @@ from unitdb.activations.factory import make_network
 from unitdb.activations.layers import forward
 from unitdb.activations.networks.published import NOT_MADE, published_networks
 from unitdb.activations.photographs import photograph
-from unitdb.activations.taps import find_tap
 from unitdb.cli import main
 from unitdb.errors import ModelError
 from unitdb.imports.bhscore_units import BHSCORE_UNITS
 from unitdb.recipes import read_recipe
 from unitdb.reference import bhscore_layers
 from unitdb.specs import content_sha256
+from unitdb.taps import find_tap
 
 ROOT = Path(__file__).parents[2]
 PIPELINES = ROOT / "pipelines"

@@ -27,7 +27,6 @@ from unitdb.activations import (
 )
 from unitdb.activations.factory import make_network
 from unitdb.activations.layers import forward
-from unitdb.activations.taps import find_tap, module_path, wanted
 from unitdb.cli import main
 from unitdb.errors import (
     ActivationsError,
@@ -36,6 +35,7 @@ from unitdb.errors import (
     UnknownLayerError,
     UnknownModelError,
 )
+from unitdb.taps import find_tap, module_path, wanted
 
 transformers = pytest.importorskip("transformers", reason="the extra transformers is not installed")
 

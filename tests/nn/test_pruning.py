@@ -257,3 +257,53 @@ def test_the_report_prints_as_a_table(net, units):
         "parameters", f"{report.parameters_before:,}", f"{report.parameters_after:,}"
     ]  # fmt: skip
     assert lines[-1].split()[-2:] == [f"{report.flops_before:,}", f"{report.flops_after:,}"]
+
+
+@pytest.mark.robust(
+    "networks",
+    given="`nn.prune` of a network with weight_norm, spectral_norm or another parametrisation, or "
+    "with lazy modules that have not run",
+    before="a TypeError of torch, and a network of which some layers were pruned",
+    now="one error that says what to do; nothing is changed",
+)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        torch_nn.utils.parametrizations.weight_norm,
+        torch_nn.utils.parametrizations.spectral_norm,
+        torch_nn.utils.spectral_norm,
+        pytest.param(
+            torch_nn.utils.weight_norm,
+            marks=pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`"),
+        ),
+    ],
+)
+def test_weights_that_are_computed_are_refused_before_anything_is_pruned(changed):
+    network = torch_nn.Sequential(
+        torch_nn.Conv2d(3, 4, 3), torch_nn.ReLU(), changed(torch_nn.Conv2d(4, 4, 3))
+    ).eval()
+    batch = torch.randn(1, 3, 8, 8)
+    before, names = network(batch), [name for name, _ in network.named_parameters()]
+    masks = {
+        name: torch.zeros(4, size, size, dtype=torch.bool) for name, size in (("1", 6), ("2", 4))
+    }
+    for mask in masks.values():
+        mask[:2] = True
+    with pytest.raises(ModelError, match=r"layer '2': the weight of 2.*weight_norm"):
+        nn.prune(network, masks, images=batch)
+    assert torch.equal(network(batch), before)
+    assert [name for name, _ in network.named_parameters()] == names
+
+
+def test_lazy_modules_that_have_not_run_are_named():
+    network = torch_nn.Sequential(torch_nn.LazyConv2d(4, 3), torch_nn.ReLU()).eval()
+    mask = torch.zeros(4, 6, 6, dtype=torch.bool)
+    mask[0] = True
+    for run in (
+        lambda: nn.count_parameters(network),
+        lambda: nn.prune(network, {"1": mask}, images=torch.randn(1, 3, 8, 8)),
+    ):
+        with pytest.raises(ModelError, match="LazyConv2d '0' has no weights before it has run"):
+            run()
+    network(torch.randn(1, 3, 8, 8))
+    assert nn.prune(network, {"1": mask}, images=torch.randn(1, 3, 8, 8)).layers[0].n_kept == 1

@@ -16,8 +16,8 @@ from unitdb.activations.layers import forward
 from unitdb.activations.models import ClassificationCheck, ModelSpec
 from unitdb.activations.photographs import photograph
 from unitdb.activations.preprocessing import to_tensor
-from unitdb.activations.taps import Tap
 from unitdb.errors import ModelCheckError
+from unitdb.taps import Tap
 
 __all__ = ["check_classification"]
 

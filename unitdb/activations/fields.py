@@ -16,8 +16,8 @@ import torch
 
 from unitdb.activations.layers import forward
 from unitdb.activations.loading import LoadedModel
-from unitdb.activations.taps import find_tap
 from unitdb.errors import ModelError
+from unitdb.taps import find_tap
 
 __all__ = ["Fields", "receptive_fields"]
 

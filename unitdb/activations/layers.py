@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from unitdb.activations.foreign import as_model_error
-from unitdb.activations.taps import Tap, goes_in
-from unitdb.errors import ActivationsError, ModelError
+from unitdb.errors import ModelError
+from unitdb.taps import Tap, checked_activation
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +31,7 @@ class LayerInfo:
         Place in the order of all layers of the model, from 0.
     module : str
         Path of the torch module whose output (or input) the activations are; with what is tapped
-        of it (:func:`unitdb.activations.taps.find_tap`).
+        of it (:func:`unitdb.taps.find_tap`).
     kind : str
         Class of that module.
     shape : tuple of int
@@ -99,66 +100,22 @@ def forward(
         calls[name] += 1
         place = f"{where}: layer {name!r}"
         if taps[name].use in (None, calls[name]):
-            receive(name, _checked(taps[name].of(output, where=place), len(batch), where=place))
+            output = taps[name].of(output, where=place)
+            receive(name, checked_activation(output, len(batch), where=place))
 
     taken = f"{where}: the network does not take input of shape {tuple(batch.shape)}"
     with _hooks(taps, catch), (guard or torch.inference_mode)(), as_model_error(taken):
         network(batch)
     for name, times in calls.items():
-        if problem := _wrong_times(taps[name], times):
+        if problem := taps[name].wrong_times(times):
             raise ModelError(f"{where}: the module of layer {name!r} {problem}")
-
-
-def _wrong_times(tap: Tap, times: int) -> str:
-    """What is wrong with how often a module ran; empty where nothing is."""
-    if tap.use is not None:
-        return "" if tap.use <= times else f"ran {times} times in one pass: no use #{tap.use}"
-    if times == 1:
-        return ""
-    uses = f"; name one of its uses, PATH#1 to PATH#{times}" if times else ""
-    return (
-        f"ran {times} times in one pass; an activation is defined only for a module that runs "
-        f"exactly once{uses}"
-    )
 
 
 @contextmanager
 def _hooks(layers: Mapping[str, Tap], catch: Callable[[str, Any], None]) -> Iterator[None]:
-    handles = [_hook(tap, name, catch) for name, tap in layers.items()]
+    handles = [tap.hook(partial(catch, name)) for name, tap in layers.items()]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _hook(tap: Tap, name: str, catch: Callable[[str, Any], None]) -> Any:
-    if tap.goes_in:  # before the module runs, which may overwrite it
-        return tap.module.register_forward_pre_hook(
-            lambda _module, args, kwargs: catch(name, goes_in(args, kwargs)), with_kwargs=True
-        )
-    return tap.module.register_forward_hook(lambda _module, _input, output: catch(name, output))
-
-
-def _checked(output: Any, n_images: int, *, where: str) -> torch.Tensor:
-    import torch
-
-    if not isinstance(output, torch.Tensor):
-        raise ActivationsError(
-            f"{where}: the module returns {type(output).__name__}, not a tensor; "
-            "name a module inside it that returns the tensor"
-        )
-    if output.layout != torch.strided or output.is_quantized or output.is_nested:
-        kind = "quantised" if output.is_quantized else "sparse or nested"
-        raise ActivationsError(
-            f"{where}: the activation is {kind}; name a module that returns a plain tensor, such "
-            "as one behind it that calls dequantize() or to_dense()"
-        )
-    if output.is_complex():
-        raise ActivationsError(f"{where}: the activation is complex; it must be real")
-    if output.ndim == 0 or len(output) != n_images:
-        raise ActivationsError(
-            f"{where}: the activation of {n_images} images has shape {tuple(output.shape)}; "
-            "its first axis must be the image"
-        )
-    return output

@@ -14,9 +14,9 @@ from torch import nn
 from unitdb.activations.factory import at_rest
 from unitdb.activations.foreign import as_model_error
 from unitdb.activations.layers import forward
-from unitdb.activations.taps import find_tap
 from unitdb.activations.threads import one_thread
 from unitdb.errors import ModelError
+from unitdb.taps import find_tap
 
 __all__ = ["FACTORY", "answers_sha256", "copied", "given", "lent"]
 

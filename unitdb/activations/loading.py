@@ -19,12 +19,12 @@ from unitdb.activations.layers import LayerInfo, forward
 from unitdb.activations.models import ModelSpec
 from unitdb.activations.preprocessing import to_tensor
 from unitdb.activations.stimuli import Image
-from unitdb.activations.taps import Tap, find_tap
 from unitdb.activations.threads import network_copies, one_thread
 from unitdb.errors import ModelError, UnknownLayerError
 from unitdb.resolution import HALF
 from unitdb.specs import content_sha256
 from unitdb.steady import Guard, Receive, Run, check_same_bits, check_steady
+from unitdb.taps import Tap, find_tap
 
 __all__ = ["LoadedModel", "load_model"]
 

@@ -15,10 +15,10 @@ from unitdb.activations.layers import LayerInfo, forward
 from unitdb.activations.loading import LoadedModel
 from unitdb.activations.preprocessing import to_tensor
 from unitdb.activations.stimuli import Image, Stimuli
-from unitdb.activations.taps import find_tap
 from unitdb.activations.threads import run_in_threads
 from unitdb.chance import Generators
 from unitdb.errors import ActivationsError
+from unitdb.taps import find_tap
 
 __all__ = ["pass_pictures"]
 

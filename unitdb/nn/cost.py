@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from unitdb.errors import ActivationsError
+from unitdb.errors import ActivationsError, ModelError
 from unitdb.nn.modes import device_of, modes_kept
 
 __all__ = ["count_flops", "count_parameters"]
@@ -27,6 +27,11 @@ def count_parameters(model: nn.Module) -> int:
     int
         Numbers that are not 0.
 
+    Raises
+    ------
+    ModelError
+        A lazy module has not run yet.
+
     Examples
     --------
     >>> import torch
@@ -36,8 +41,13 @@ def count_parameters(model: nn.Module) -> int:
     """
     counted: set[int] = set()
     total = 0
-    for module in model.modules():
+    for path, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
+            if nn.parameter.is_lazy(parameter):
+                raise ModelError(
+                    f"{type(module).__name__} {path!r} has no weights before it has run: pass "
+                    "images through the network first"
+                )
             if id(parameter) in counted:
                 continue
             counted.add(id(parameter))

@@ -37,6 +37,8 @@ def folded(selected: SelectedActivations, images: torch.Tensor) -> nn.Module:
     torch.nn.Module
         ``selected`` itself where nothing can be folded, or the activations would be others.
     """
+    with torch.enable_grad():  # the copy is not tried any more
+        selected.try_trace(images)
     if not isinstance(selected.network, fx.GraphModule) or any(
         map(_is_changed, selected.modules())
     ):

@@ -129,5 +129,5 @@ def no_tensor(layer: str, output: object) -> ActivationsError:
     """The error for a layer whose module does not return a tensor."""
     return ActivationsError(
         f"layer {layer!r}: its module returns {type(output).__name__}, not a tensor; map the layer "
-        "to a module inside it that returns the tensor"
+        "to a part of it, such as 'PATH[0]', or to a module inside it that returns the tensor"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,9 +12,10 @@ from torch import fx, nn
 from torch.nn import functional
 
 from unitdb.errors import ModelError
-from unitdb.nn.modes import modes_kept
 from unitdb.nn.passes import LayerTracer
+from unitdb.nn.unchanged import unchanged
 from unitdb.nn.wiring import WiredLayer
+from unitdb.taps import module_path
 
 __all__ = ["Producer", "find_producers"]
 
@@ -83,10 +84,13 @@ def find_producers(network: nn.Module, layers: Sequence[WiredLayer]) -> list[Pro
         The way ends elsewhere: at a sum (a shortcut), a concatenation, or what is not known here;
         the module is used several times, or has other channels than the layer.
     """
+    for layer in layers:
+        if not replace(layer.tap, how=None).is_output or layer.tap.how not in (None, "abs"):
+            raise _unknown(layer, "it is not what the module returns")
     tracer = LayerTracer(layers)
     graph: fx.Graph | None = None
     why = ""
-    with modes_kept(network):
+    with unchanged(network):
         network.eval()
         try:
             graph = tracer.trace(network)
@@ -97,7 +101,7 @@ def find_producers(network: nn.Module, layers: Sequence[WiredLayer]) -> list[Pro
         if graph is None:
             if not isinstance(layer.module, (*_CONVOLUTIONS, nn.Linear)):
                 raise _unknown(layer, why)
-            producer = Producer(layer, layer.path, layer.module, ())
+            producer = Producer(layer, module_path(layer.path), layer.module, ())
         else:
             if len(tracer.outputs[place]) != 1:
                 raise _unknown(layer, f"its module runs {len(tracer.outputs[place])} times a pass")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from unitdb.errors import QueryError
+from unitdb.errors import ModelError, QueryError
 from unitdb.nn.cost import count_flops, count_parameters
 from unitdb.nn.producers import Producer, find_producers
 from unitdb.nn.wiring import Units, WiredLayer, wire
@@ -131,7 +131,8 @@ def prune(
     UnknownLayerError
         A module is not in the network.
     ModelError
-        What makes a layer's channels is not clear, for example a sum with a shortcut.
+        What makes a layer's channels is not clear, for example a sum with a shortcut; their weights
+        are computed from others (weight_norm, for example); a lazy module has not run yet.
 
     References
     ----------
@@ -163,6 +164,8 @@ def prune(
         for layer in wired
     }
     _check_apart(producers)
+    for producer in producers:
+        _check_weights(producer)
     before = count_parameters(model), count_flops(model, images)
     for producer in producers:
         _set_to_zero(producer, torch.from_numpy(~kept[producer.layer.name]))
@@ -219,6 +222,21 @@ def _check_apart(producers: list[Producer]) -> None:
                 f"channels, those of {producer.path}: prune by one of them"
             )
         seen[producer.module] = producer.layer.name
+
+
+def _check_weights(producer: Producer) -> None:
+    """See that the weights are parameters, which a mask can be laid over (again, too)."""
+    for module in (producer.module, *producer.norms):
+        for name in ("weight", "bias"):
+            has_mask = f"{name}_mask" in module._buffers
+            if name not in module._parameters and not has_mask and hasattr(module, name):
+                raise ModelError(
+                    f"layer {producer.layer.name!r}: the {name} of {producer.path} or of its "
+                    "normalisation is computed from others (weight_norm, spectral_norm or another "
+                    "parametrisation); remove that first, for example with "
+                    "torch.nn.utils.parametrize.remove_parametrizations or "
+                    "torch.nn.utils.remove_weight_norm"
+                )
 
 
 def _set_to_zero(producer: Producer, pruned: torch.Tensor) -> None:

@@ -125,7 +125,7 @@ class Maker:
             prior = copy.copy(how.prior)
             prior.module = copy.deepcopy(prior.module)
             how = replace(how, prior=prior)
-        own = copy.deepcopy(self._selected), how, copy.deepcopy(self._transform)
+        own = self._selected.tried_copy(), how, copy.deepcopy(self._transform)
         return Maker(*own, self.together)
 
     def check(self, known: tuple[Any, Any] | None) -> None:
@@ -140,6 +140,8 @@ class Maker:
                 )
         inputs = (self._prepared(picture)[None] for picture in pictures)
         found = torch.cat(list(in_batches(self._selected, inputs)))
+        with torch.enable_grad():  # copies are not tried any more
+            self._selected.try_trace(self._prepared(pictures[0])[None].to(self._device))
         if true is None:
             return
         if true.shape != found.shape:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import fx, nn
+from torch.jit import is_scripting, is_tracing  # type: ignore[attr-defined]
 
 from unitdb.errors import ActivationsError, ModelError, UnitdbError
 from unitdb.nn.modes import device_of
-from unitdb.nn.passes import HookedPass, trace_pass
+from unitdb.nn.passes import HookedPass, share_state, trace_pass
 from unitdb.nn.picking import Pick, Resolution
+from unitdb.nn.trying import can_be_tried, circumstances, difference, give_shapes
 from unitdb.nn.wiring import Units, WiredLayer, wire
 
 __all__ = ["SelectedActivations"]
@@ -31,9 +34,17 @@ class SelectedActivations(nn.Module):
 
     The network is traced (torch.fx) and cut off after the last chosen layer, which
     ``torch.export``, ``torch.compile`` and TorchScript take. What its ``forward`` computes without
-    its input is then computed once, while tracing. A network whose ``forward`` cannot be traced,
-    since it depends on values of its input, runs with hooks, and an exception stops it early; that
-    is not for export.
+    its input is then computed once, while tracing. Tracing leaves the network as it was.
+
+    A trace is tried, not trusted: the first images are held to the network itself, layer by layer,
+    and with gradients where they are on (:meth:`try_trace`). So run it once before you export it. A
+    network whose trace would give anything else runs with hooks, and an exception stops it early;
+    that is not for export. Among these are networks that depend on values of their input, whose
+    layers are tapped (``abs(…)``, ``input(…)``, ``PATH[PART]``, ``PATH#USE``), that
+    switch gradients off on their way, and those in which a chosen layer lies within a module with
+    hooks, with a ``train()`` of its own or in another mode. Hooks that are set on a container
+    afterwards are not seen by a trace, and tensors of it that are neither parameters nor buffers
+    stay those that they were.
 
     Parameters
     ----------
@@ -42,7 +53,8 @@ class SelectedActivations(nn.Module):
     units : UnitSet or mapping of str to bool tensor of shape (C, H, W) or (N,)
         Units of one model, or a mask of the layer's shape for each layer.
     layers : mapping of str to str, optional
-        Layer → name of the network's module, where it differs from the release's.
+        Layer → name of the network's module, or what is tapped of it, where it differs from the
+        release's.
     resolution : {"exact", "nearest"}
         Images of another size than the release's give maps of another height and width, whose units
         are others. ``"exact"`` refuses them. ``"nearest"`` takes for the unit in row y of H the
@@ -57,7 +69,7 @@ class SelectedActivations(nn.Module):
     unit_ids : tuple of str
         ``model/layer/unit`` of each column; ``layer/unit`` where units are given as masks.
     method : {"fx", "hooks"}
-        How the network runs.
+        How the network runs; ``"fx"`` may become ``"hooks"`` with the first images.
     why_hooks : str or None
         What kept the network from being traced.
 
@@ -111,6 +123,10 @@ class SelectedActivations(nn.Module):
         picks = [Pick(layer, resolution) for layer in self.chosen]
         for pick in picks:
             pick.to(device_of(model))
+        self._may_hook = method != "fx"
+        # Beside the traced pass, and in no state of it: the network that it is held to.
+        self._plain: tuple[HookedPass, ...] = ()
+        self._tried: set[tuple[bool, ...]] = set()
         self.network, self._graphs = self._make_pass(model, wired, picks, method)
         self.method: Literal["fx", "hooks"] = "fx" if self._graphs else "hooks"
         self.training = model.training
@@ -118,19 +134,24 @@ class SelectedActivations(nn.Module):
     def _make_pass(
         self, model: nn.Module, layers: Sequence[WiredLayer], picks: Sequence[Pick], method: str
     ) -> tuple[nn.Module, dict[bool, fx.Graph]]:
+        plain = HookedPass(model, layers, picks)
         if method != "hooks":
             try:
-                return trace_pass(model, layers, picks)
+                traced = trace_pass(model, layers, picks)
             except UnitdbError:
                 raise
             except Exception as cause:  # what a forward does with a proxy may raise anything
-                self.why_hooks = f"{type(cause).__name__}: {cause}"
-                if method == "fx":
-                    raise ModelError(
-                        f"{type(model).__name__} cannot be traced: {self.why_hooks}"
-                    ) from cause
-                _log.info("%s runs with hooks: %s", type(model).__name__, self.why_hooks)
-        return HookedPass(model, layers, picks), {}
+                self._say_why(model, f"{type(cause).__name__}: {cause}", cause)
+            else:
+                self._plain = (plain,)
+                return traced
+        return plain, {}
+
+    def _say_why(self, model: nn.Module, why: str, cause: Exception | None = None) -> None:
+        if not self._may_hook:
+            raise ModelError(f"{type(model).__name__} cannot be traced: {why}") from cause
+        self.why_hooks = why
+        _log.info("%s runs with hooks: %s", type(model).__name__, why)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Run the network.
@@ -145,8 +166,49 @@ class SelectedActivations(nn.Module):
         tensor of shape (n_images, n_units)
             Columns as in ``unit_ids``.
         """
+        if is_scripting() or is_tracing() or torch.compiler.is_compiling():
+            activations: torch.Tensor = self.network(images)
+            return activations
+        return self._checked(images)
+
+    @torch.jit.unused
+    def _checked(self, images: torch.Tensor) -> torch.Tensor:
+        self.try_trace(images)
         activations: torch.Tensor = self.network(images)
+        if len(activations) != len(images):
+            raise ActivationsError(
+                f"{len(images)} images give {len(activations)} rows: the first axis of an "
+                "activation must be the image"
+            )
         return activations
+
+    @torch.jit.unused
+    def try_trace(self, images: torch.Tensor) -> None:
+        """Hold the traced pass to the network, and run with hooks where it gives anything else.
+
+        Once for each mode, with gradients and without, before it runs. It takes two passes of at
+        most two images, with gradients where they are on.
+
+        Parameters
+        ----------
+        images : tensor of shape (n_images, channels, height, width)
+
+        Raises
+        ------
+        ModelError
+            The trace gives anything else, and ``method="fx"``.
+        """
+        if not self._plain or not can_be_tried(images):
+            return
+        plain = self._plain[0]
+        case = (self.training, plain.network.training, *circumstances(images))
+        if case in self._tried:
+            return
+        give_shapes(plain.network, plain, images)
+        if why := difference(self.network, plain, plain.network, images, self.split):
+            self._say_why(plain.network, why)
+            self.network, self._graphs, self._plain, self.method = plain, {}, (), "hooks"
+        self._tried.add(case)
 
     def split(self, activations: torch.Tensor) -> dict[str, torch.Tensor]:
         """Cut columns, as :meth:`forward` gives them, into layers.
@@ -178,6 +240,27 @@ class SelectedActivations(nn.Module):
             Itself.
         """
         super().train(mode)
+        for plain in self._plain:
+            plain.network.train(mode)
         if isinstance(self.network, fx.GraphModule) and self.network.graph != self._graphs[mode]:
             self.network.graph = self._graphs[mode]
         return self
+
+    def tried_copy(self) -> SelectedActivations:
+        """A copy that is not tried again, and so has nothing of the network that it does not run.
+
+        Returns
+        -------
+        SelectedActivations
+        """
+        plain, self._plain = self._plain, ()
+        try:
+            return copy.deepcopy(self)
+        finally:
+            self._plain = plain
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        for plain in self._plain:
+            if isinstance(self.network, fx.GraphModule):
+                share_state(self.network, plain.network)

@@ -14,6 +14,7 @@ from unitdb.axes import usual_axes
 from unitdb.errors import QueryError, UnknownLayerError
 from unitdb.query.tensors import LayerUnits, chosen_units
 from unitdb.query.units import UnitSet
+from unitdb.taps import Tap, find_tap, module_path, tapped_of
 
 __all__ = ["Units", "WiredLayer", "units_by_layer", "wire"]
 
@@ -30,14 +31,20 @@ class WiredLayer:
     chosen : LayerUnits
         The units, and the shape of their layer.
     path : str
-        Name of the module in the network.
-    module : torch.nn.Module
-        That module.
+        Name of the module in the network, or what is tapped of it
+        (:func:`unitdb.taps.find_tap`).
+    tap : Tap
+        What that is.
     """
 
     chosen: LayerUnits
     path: str
-    module: nn.Module
+    tap: Tap
+
+    @property
+    def module(self) -> nn.Module:
+        """Module that is tapped."""
+        return self.tap.module
 
     @property
     def name(self) -> str:
@@ -59,6 +66,7 @@ def wire(
     layers : mapping of str to str, optional
         Layer → name of the module. Layers that it leaves out have the module that the release
         names (column ``module`` of ``layers``); in place of a release, that of the layer's name.
+        A name may be a tap, as in a release: ``abs(PATH)``, ``input(PATH)``, ``PATH[PART]``.
 
     Raises
     ------
@@ -66,6 +74,8 @@ def wire(
         No unit is chosen, the units are of several models, or a mask is not of bool.
     UnknownLayerError
         ``layers`` names a layer that there is not, or a module is not in the network.
+    ModelError
+        A name is none of a place in a network, or a class token is tapped where there is none.
     """
     chosen = units_by_layer(units)
     known = units.source.known["layer"] if isinstance(units, UnitSet) else list(units)
@@ -76,15 +86,17 @@ def wire(
     wired = []
     for layer in chosen:
         path = (layers or {}).get(layer.layer, layer.module)
-        if path not in modules:
+        try:
+            tap = find_tap(modules, path, where=f"{type(model).__name__}: layer {layer.layer!r}")
+        except UnknownLayerError:
+            mapped = {layer.layer: tapped_of(path, "MODULE")}
             raise UnknownLayerError(
-                path,
+                module_path(path),
                 [name for name in modules if name],
                 where=f"the modules of {type(model).__name__}, for layer {layer.layer!r}",
-                hint="[name for name, _ in model.named_modules()]; "
-                f"map them: layers={{{layer.layer!r}: 'MODULE'}}",
-            )
-        wired.append(WiredLayer(layer, path, modules[path]))
+                hint=f"[name for name, _ in model.named_modules()]; map them: layers={mapped}",
+            ) from None
+        wired.append(WiredLayer(layer, path, tap))
     return tuple(wired)
 
 

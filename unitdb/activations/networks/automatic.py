@@ -12,8 +12,8 @@ from torch import nn
 
 from unitdb.activations.networks.probing import Probed, Use
 from unitdb.activations.networks.published import published_taps
-from unitdb.activations.taps import find_tap, module_path, of_input, of_tokens, wanted
 from unitdb.errors import ModelError, UnknownLayerError
+from unitdb.taps import find_tap, module_path, of_input, of_tokens, wanted
 
 __all__ = ["Found", "chosen_layers", "output_layer"]
 
@@ -41,7 +41,7 @@ class Found:
     name : str
         In the database.
     tapped : str
-        What is tapped (:func:`unitdb.activations.taps.find_tap`).
+        What is tapped (:func:`unitdb.taps.find_tap`).
     shape : tuple of int
         Of one image.
     axes : str or None

@@ -23,8 +23,8 @@ from unitdb.activations.networks.changes import common_changes
 from unitdb.activations.photographs import PHOTOGRAPHS, photograph
 from unitdb.activations.preprocessing import Preprocessing, to_tensor
 from unitdb.activations.stimuli import Image
-from unitdb.activations.taps import find_tap
 from unitdb.errors import ModelError
+from unitdb.taps import find_tap
 
 __all__ = ["Likeness", "check_likeness"]
 

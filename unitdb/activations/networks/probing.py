@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from unitdb.activations.foreign import as_model_error
-from unitdb.activations.taps import goes_in, parts_of
 from unitdb.resolution import HALF
+from unitdb.taps import goes_in, parts_of
 
 __all__ = ["Probed", "Use", "probe", "probe_network"]
 

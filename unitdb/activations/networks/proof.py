@@ -18,9 +18,9 @@ from unitdb.activations.networks.changes import common_changes
 from unitdb.activations.photographs import photograph
 from unitdb.activations.preprocessing import Preprocessing, to_tensor
 from unitdb.activations.stimuli import Image
-from unitdb.activations.taps import find_tap
 from unitdb.errors import ModelError
 from unitdb.pictures import read_picture
+from unitdb.taps import find_tap
 
 __all__ = ["Answer", "check_preprocessing"]
 

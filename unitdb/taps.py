@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from unitdb.errors import ActivationsError, ModelError, UnknownLayerError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
+    from torch.utils.hooks import RemovableHandle
 
 __all__ = [
     "Tap",
+    "checked_activation",
     "find_tap",
     "goes_in",
     "module_path",
     "of_input",
     "of_tokens",
     "parts_of",
+    "tapped_of",
     "wanted",
 ]
 
@@ -64,6 +68,11 @@ class Tap:
     how: str | None = None
     goes_in: bool = False
 
+    @property
+    def is_output(self) -> bool:
+        """Whether it is what the module returns, in its only use, and nothing made of it."""
+        return not (self.use or self.part or self.how or self.goes_in)
+
     def of(self, output: Any, *, where: str) -> Any:
         """Take the part, and what is wanted of it, of what the module returned or was given.
 
@@ -89,6 +98,59 @@ class Tap:
         if self.how is None or not hasattr(output, "abs"):
             return output
         return output.abs() if self.how == "abs" else of_tokens(output, self.how, where=where)
+
+    def hook(self, catch: Callable[[Any], None]) -> RemovableHandle:
+        """Hand over what the module returns, or is given, each time that it runs."""
+        if self.goes_in:  # before the module runs, which may overwrite it
+            return self.module.register_forward_pre_hook(
+                lambda _module, args, kwargs: catch(goes_in(args, kwargs)), with_kwargs=True
+            )
+        return self.module.register_forward_hook(lambda _module, _input, output: catch(output))
+
+    def wrong_times(self, times: int) -> str:
+        """What is wrong with how often the module ran in a pass; empty where nothing is."""
+        if self.use is not None:
+            if self.use <= times:
+                return ""
+            return f"ran {times} times in one pass: no use #{self.use}"
+        if times == 1:
+            return ""
+        uses = f"; name one of its uses, PATH#1 to PATH#{times}" if times else ""
+        return (
+            f"ran {times} times in one pass; an activation is defined only for a module that runs "
+            f"exactly once{uses}"
+        )
+
+
+def checked_activation(output: Any, n_images: int, *, where: str) -> torch.Tensor:
+    """Give what was caught, if it can be an activation.
+
+    Raises
+    ------
+    ActivationsError
+        It is not a plain tensor of real numbers whose first axis is the image.
+    """
+    import torch
+
+    if not isinstance(output, torch.Tensor):
+        raise ActivationsError(
+            f"{where}: the module returns {type(output).__name__}, not a tensor; "
+            "name a module inside it that returns the tensor"
+        )
+    if output.layout != torch.strided or output.is_quantized or output.is_nested:
+        kind = "quantised" if output.is_quantized else "sparse or nested"
+        raise ActivationsError(
+            f"{where}: the activation is {kind}; name a module that returns a plain tensor, such "
+            "as one behind it that calls dequantize() or to_dense()"
+        )
+    if output.is_complex():
+        raise ActivationsError(f"{where}: the activation is complex; it must be real")
+    if output.ndim == 0 or len(output) != n_images:
+        raise ActivationsError(
+            f"{where}: the activation of {n_images} images has shape {tuple(output.shape)}; "
+            "its first axis must be the image"
+        )
+    return output
 
 
 def of_tokens(output: Any, how: str, *, where: str) -> Any:
@@ -166,6 +228,12 @@ def module_path(tapped: str) -> str:
     """Path of the module alone, without use, part and what is wanted of it."""
     found = _TAP.match(tapped)
     return found["path"] if found else tapped
+
+
+def tapped_of(tapped: str, path: str) -> str:
+    """The same tap of another module: ``abs(conv1)`` of ``features.0`` is ``abs(features.0)``."""
+    found = _TAP.match(tapped)
+    return f"{tapped[: found.start('path')]}{path}{tapped[found.end('path') :]}" if found else path
 
 
 def wanted(tapped: str) -> str | None:
