@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import unitdb
@@ -16,6 +18,7 @@ from unitdb.errors import (
     UnknownRoiError,
     UnknownSubjectError,
 )
+from unitdb.measures.reconstructed import problems
 from unitdb.nn.learning import Run
 from unitdb.reconstruction import PictureStep, TrainStep, making
 from unitdb.verification import verify
@@ -60,6 +63,47 @@ def test_a_picture_that_cannot_be_found_is_missing_and_says_why(tmp_path, monkey
     shown = _gallery.gallery(built, ["mine", "perception", "mynet", "inverted"], "sub-01")
     assert re.findall(r"reconstructed</div><div[^>]*>(.*?)</div>", shown) == ["could not be made"]
     assert "may not be shown" not in shown
+
+
+@pytest.mark.robust(
+    "numbers",
+    given="a reconstruction of whose candidates some have no category",
+    before="`category_share` was among the others, and `category_chance` beside a rate among all",
+    now="both are NULL, and `verify` says so of a release that has them",
+)
+def test_category_chance_is_unknown_where_a_candidate_has_no_category(tmp_path):
+    asked = """
+  - {name: ridge, kind: ridge, size: 8, controls: 1, subjects: [sub-01],
+     categories: {a: ["picture-14", "picture-15", "picture-16"], b: ["picture-17"]}}
+"""
+    built = unitdb.open(run(lay_out_lab(tmp_path, asked)))
+    scores = built.table("reconstruction_score").set_index(["source", "metric"])
+    assert scores["category_chance"].isna().all()
+    known = scores.loc["brain", "value"].notna()
+    assert not known["category_share"]
+    assert known[["identification_within", "identification_between"]].all()
+    assert verify(built.path)
+    names = ("reconstruction", *(f"reconstruction_{name}" for name in ("method", "value", "score")))
+    tables = {name: pq.read_table(built.path / f"{name}.parquet") for name in names}
+    of_others = {"picture-14": 2 / 3, "picture-15": 2 / 3, "picture-16": 2 / 3, "picture-17": 0.0}
+    tables["reconstruction_value"] = _with(
+        tables["reconstruction_value"],
+        lambda row: row["metric"] == "category_share",
+        lambda row: {"value": of_others.get(row["stimulus"])},
+    )
+    tables["reconstruction_score"] = _with(
+        tables["reconstruction_score"],
+        lambda row: (row["source"], row["metric"]) == ("brain", "identification"),
+        lambda _: {"category_chance": 0.75},
+    )
+    said = "\n".join(problems(tables))
+    assert "category_chance is 0.75; reconstruction_value gives None" in said
+    assert f"'picture-14' is {2 / 3}, of 7 rivals no whole number" in said
+
+
+def _with(table, chosen, change):
+    rows = [row | change(row) if chosen(row) else row for row in table.to_pylist()]
+    return pa.Table.from_pylist(rows, schema=table.schema)
 
 
 LEARNED = """

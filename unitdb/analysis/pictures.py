@@ -173,8 +173,9 @@ class PictureIdentification:
         Among those of other categories.
     from_category : float or None
         Pairwise rate of what knows the category alone: ½ · 1/k + (1 − 1/k) q with 1/k the mean
-        share of the own category among the candidates of a picture, and q the rate of ``between``.
-        Identification that is no higher is classification.
+        share of the own category among the rivals of a picture, and q the rate of ``between``.
+        Identification that is no higher is classification. None where a candidate has no
+        category: the rate is among all of them.
     top1 : array of shape (n_images,)
         1 where no candidate is more alike than the true one, 1 / (t + 1) with t others as alike.
         Chance is 1 / n_candidates.
@@ -272,9 +273,7 @@ def identify_pictures(
     known = (of[own] >= 0)[:, None] & (of >= 0)
     same = known & (of[own][:, None] == of)
     within, between = pairwise(same), pairwise(_with_own(known & ~same, own))
-    rivals = known.sum(axis=1) - 1
-    shares = (same.sum(axis=1) - 1)[rivals > 0] / rivals[rivals > 0]
-    share = float(shares.mean()) if len(shares) else 0.0
+    share = float(((same.sum(axis=1) - 1) / (len(b) - 1)).mean()) if (of >= 0).all() else 0.0
     return PictureIdentification(
         pairwise=everything,
         within=within,

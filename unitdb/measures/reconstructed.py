@@ -190,11 +190,18 @@ def _chance(metric: str, method: Mapping[str, Any]) -> float | None:
 
 
 def _of_category(by: _Places, source: str, subject: str) -> float | None:
-    found = []
-    for metric in ("category_share", "identification_between"):
-        of = by.get((source, subject, metric), {})
-        found.append(_mean([value for each in of.values() for value in each.values()]))
-    share, between = found
+    rated, shares, rates = (
+        {
+            (control, name): value
+            for control, each in by.get((source, subject, metric), {}).items()
+            for name, value in each.items()
+        }
+        for metric in ("identification", "category_share", "identification_between")
+    )
+    # The rate is among all candidates: what some of them have says nothing of it.
+    if any(not np.isnan(rated[at]) and np.isnan(shares.get(at, np.nan)) for at in rated):
+        return None
+    share, between = _mean(list(shares.values())), _mean(list(rates.values()))
     if np.isnan(share) or np.isnan(between) or share <= 0:
         return None
     return category_chance(1 / share, between)
@@ -237,6 +244,7 @@ def problems(release: Release) -> Iterator[str]:
                     f"reconstruction_value gives {row.get(column)}"
                 )
     yield from _recovered(methods, made)
+    yield from _shares(methods, values)
     yield from _shown(release["reconstruction"].to_pylist(), methods, values)
 
 
@@ -253,6 +261,22 @@ def _recovered(methods: Sequence[Mapping[str, Any]], made: Mapping[Key, Any]) ->
             yield f"{where}: recovery_identification is {value}; its pictures give {found}"
         if row["invertible"] != (None if value is None else value >= 0.95):
             yield f"{where}: invertible is {row['invertible']} at {value}"
+
+
+def _shares(
+    methods: Sequence[Mapping[str, Any]], values: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Shares of a category are of all rivals: so many of them."""
+    rivals = {_key(row): int(row["n_candidates"]) - 1 for row in methods}
+    for row in values:
+        if row["metric"] != "category_share" or row["value"] is None:
+            continue
+        n = rivals[_key(row)]
+        if not _alike(float(round(row["value"] * n)), row["value"] * n):
+            yield (
+                f"reconstruction_value: {'/'.join(_key(row))}: category_share of "
+                f"{row['stimulus']!r} is {row['value']}, of {n} rivals no whole number"
+            )
 
 
 def _shown(

@@ -270,11 +270,11 @@ def pixel_scores(
 
 
 def _shares(codes: NDArray[np.int64], own: Rows) -> NDArray[np.float64]:
-    """Share of each picture's category among its rivals that have one."""
-    rivals = int((codes >= 0).sum()) - 1
-    same = np.array([(codes == codes[row]).sum() - 1 for row in own], dtype=np.float64)
-    shares = same / rivals if rivals > 0 else np.full(len(own), np.nan)
-    return np.where(codes[own] >= 0, shares, np.nan)
+    """Share of each picture's category among its rivals: unknown where one has no category."""
+    rivals = len(codes) - 1
+    if not rivals or (codes < 0).any():
+        return np.full(len(own), np.nan)
+    return np.array([(codes == codes[row]).sum() - 1 for row in own]) / rivals
 
 
 def _place(found: Values, part: Values, places: Rows, n: int) -> None:

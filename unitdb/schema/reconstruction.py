@@ -61,8 +61,9 @@ _METRIC = Column(
     "other candidates that it is less like than the true one, by centred_r (_raw: by pixel_r; "
     "_within, _between: among those of its category, and of others; _early, _middle, _late, _last: "
     "by features of a layer of the judge, another network); category_share: share of its own "
-    "category among its rivals; top1: whether none of the candidates and training pictures is more "
-    "like it; consistency: r of the activations of the picture with what was decoded",
+    "category among its rivals, all others; top1: whether none of the candidates and training "
+    "pictures is more like it; consistency: r of the activations of the picture with what was "
+    "decoded",
     pattern=r"pixel_r|centred_r|ssim|identification(_(raw|within|between|early|middle|late|last))?"
     r"|category_share|top1|consistency",
 )
@@ -196,7 +197,8 @@ TABLES = (
             _score(
                 "value",
                 "The score",
-                null="NULL where a picture does not vary, has no rival, or was not found",
+                null="NULL where a picture does not vary, has no rival, or was not found; of "
+                "category_share also where a candidate has no category",
             ),
         ),
         primary_key=(*_KEY, "subject", "source", "control", "stimulus", "metric"),
@@ -242,7 +244,8 @@ TABLES = (
                 "What knows the category alone would be identified by: ½ s + (1 − s) b, s the mean "
                 "of category_share and b identification_between",
                 unit="share",
-                null="NULL without categories, and of other metrics than identification",
+                null="NULL where a candidate has no category, and of other metrics than "
+                "identification",
             ),
             _score(
                 "over_ridge",
