@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import pytest
+from click.testing import CliRunner
 
 from tests.activations.conftest import write_model
 from unitdb.activations import FeatureModel, load_features, load_model
 from unitdb.activations.arrayfiles import read_arrays
 from unitdb.activations.hdf5 import open_hdf5
+from unitdb.cli import main
 from unitdb.errors import (
     ActivationsError,
     DatasetError,
@@ -133,3 +136,38 @@ def test_content_that_begins_otherwise_is_content(tmp_path):
     long.write_bytes(b"/annex/objects/x")
     with pytest.raises(NotDownloadedError):
         note_read(long)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+@pytest.mark.robust(
+    "bounds",
+    given="a recipe, a table or a list of answers that is a named pipe nobody writes to",
+    before="waited for ever, without a word",
+    now="one line: a pipe; give a file. What a shell opens (`<(…)`, /dev/stdin) is read",
+)
+def test_pipes_by_name_are_refused(tmp_path: Path, tiny_release: Path) -> None:
+    path = tmp_path / "pipe.npz"
+    os.mkfifo(path)
+    with pytest.raises(RecipeError, match=r"cannot be read: a pipe, .* give a file"):
+        read_spec(path, DatasetSpec, RecipeError)
+    with pytest.raises(DatasetError, match="a pipe"):
+        read_text(path, error=DatasetError)
+    with pytest.raises(OSError, match="a pipe"):
+        read_arrays(path, ["a"], error=ActivationsError)
+    for command in (
+        ["judge", str(path)],
+        ["identify", str(tiny_release), "own", "net/conv1", "--predicted", str(path)],
+    ):
+        result = CliRunner().invoke(main, command)
+        assert (result.exit_code, "a pipe, which" in result.stderr) == (2, True), result.output
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="files that are open have no names here")
+def test_pipes_that_are_open_are_read() -> None:
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, b"some text")
+        os.close(writing)
+        assert read_text(Path(f"/dev/fd/{reading}"), error=DatasetError) == "some text"
+    finally:
+        os.close(reading)

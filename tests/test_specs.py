@@ -89,6 +89,8 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
         read_spec(tmp_path / "x.yaml", Outer, RecipeError)
     with pytest.raises(RecipeError, match="cannot be read"):
         read_spec(tmp_path, Outer, RecipeError)
+    with pytest.raises(RecipeError, match=r"cannot be read: .*null byte"):
+        read_spec(tmp_path / "a\0b", Outer, RecipeError)
 
 
 class Scalars(Spec):

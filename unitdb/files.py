@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -27,6 +28,7 @@ __all__ = [
     "matching",
     "reached",
     "read_sums",
+    "refuse_pipe",
     "replacing",
     "sha256_file",
     "sync",
@@ -135,6 +137,22 @@ def is_pointer(path: Path) -> bool:
             with path.open("rb") as file:
                 return file.read(len(POINTER)) == POINTER
     return False
+
+
+def refuse_pipe(path: Path) -> None:
+    """See that no path is a pipe by name: to open it waits until somebody writes, mostly for ever.
+
+    Those that a shell has opened (``/dev/fd/63``, ``/dev/stdin``) have their writer, and no name.
+
+    Raises
+    ------
+    OSError
+        It is one.
+    """
+    if path.is_fifo():
+        place = path.resolve()
+        if place.is_fifo() and not place.is_relative_to("/dev/fd"):
+            raise OSError(errno.EINVAL, "a pipe, which may have no end; give a file", str(path))
 
 
 def sha256_file(path: Path) -> str:

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from unitdb.errors import NotDownloadedError
-from unitdb.files import is_absent
+from unitdb.files import is_absent, refuse_pipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,10 @@ def note_read(path: Path) -> None:
     NotDownloadedError
         It is a link to nothing, or a pointer that git-annex leaves in place of content (on
         adjusted branches); with the command that downloads it.
+    OSError
+        It is a pipe by name (:func:`unitdb.files.refuse_pipe`).
     """
+    refuse_pipe(path)
     if is_absent(path):
         raise NotDownloadedError(f"{path}: {_not_downloaded(path)}")
     for noted in _listening.get():

@@ -156,15 +156,18 @@ def read_spec(path: Path, spec: type[S], error: type[UnitdbError]) -> S:
         Names the file, the key and what is wrong with it; for an unknown key, the nearest
         valid ones.
     """
-    note_read(path)
     try:
+        note_read(path)
         with path.open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
         text = raw.decode("utf-8")
     except FileNotFoundError:
         raise error(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as cause:
-        raise error(f"{path}: cannot be read: {cause}") from None
+    except UnitdbError:
+        raise
+    except (OSError, ValueError) as cause:  # no UTF-8, or a NUL in the path
+        why = getattr(cause, "strerror", None) or cause
+        raise error(f"{path}: cannot be read: {why}") from None
     if len(raw) > MOST_BYTES:
         raise error(f"{path}: longer than {MOST_BYTES:,} bytes, the most that is read")
     try:

@@ -74,7 +74,7 @@ def read_arrays(path: Path, keys: Iterable[str], *, error: _Error) -> Arrays:
         )
     if not path.exists():
         raise error(f"{path}: {why_missing(path)}")
-    if path.is_file():  # of a folder, those of its files that are read
+    if not path.is_dir():  # of a folder, those of its files that are read
         note_read(path)
     keys = list(dict.fromkeys(keys))
     arrays, known = _guarded(read, path, keys, error)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from unitdb.cli import terminal
 from unitdb.cli.results import result_options, write_results
 from unitdb.errors import QueryError
+from unitdb.files import refuse_pipe
 from unitdb.query import export
 from unitdb.release import Release, open_release
 
@@ -96,6 +97,7 @@ def _read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
+        refuse_pipe(path)
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
         return pd.read_csv(path, comment="#", dtype={"target": str, "unit_id": str})

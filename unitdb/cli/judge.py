@@ -11,6 +11,7 @@ import click
 
 from unitdb.cli import terminal
 from unitdb.errors import QueryError
+from unitdb.files import refuse_pipe
 from unitdb.matching import Judged, judged_rate
 
 __all__ = ["judge"]
@@ -92,6 +93,7 @@ def _choices(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
     try:
+        refuse_pipe(path)
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as cause:
         raise QueryError(f"{path}: cannot be read as text in UTF-8: {cause}") from None
