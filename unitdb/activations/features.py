@@ -1,7 +1,6 @@
 """Activations that others have computed, from files: features of pictures, one set a layer.
 
-``mat``      ``<folder>/<layer>/<stimulus>.mat``, as bdpy's ``Features`` has them; where ids have
-             folders, so have the files
+``mat``      ``<folder>/<layer>/<stimulus>.mat``, as bdpy's ``Features`` has them; ids may have folders
 ``npy``      ``<folder>/<layer>/<stimulus>.npy``
 ``stacked``  ``<folder>/<layer>.npy``, all stimuli in one array, and ``<folder>/stimuli.txt``, their
              ids in its order, one a line
@@ -371,30 +370,22 @@ def _open(spec: FeatureModel, layer: str, data: Path) -> _Table:
 
 def _open_files(spec: FeatureModel, layer: str, folders: Sequence[Path]) -> _Files:
     ending = f".{spec.features.format}"
-    named = []
+    named: list[tuple[str, Path]] = []
     for folder in folders:
         inside = folder / layer
         if not inside.is_dir():
-            others = (path for path in folder.iterdir() if path.is_dir())
-            raise _no_layer(inside, visible(others, below=folder))
-        other = [folder / each for each in spec.layers.values() if each != layer]
+            folders_there = (path for path in folder.iterdir() if path.is_dir())
+            raise _no_layer(inside, visible(folders_there, below=folder))
+        others = {folder / each for each in spec.layers.values() if each != layer}
+        below = [other for other in others if other.is_relative_to(inside)]
         found = [path for path in reached(inside) if path.suffix == ending]
-        found = [path for path in found if not _within(path, other, below=inside)]
+        found = [path for path in found if not any(map(path.is_relative_to, below))]
         if not found:
             raise ActivationsError(f"{inside}: there are no files *{ending}")
-        named += [(as_id(_below(path, inside)), path) for path in found]
+        ids = (path.relative_to(inside).with_suffix("").as_posix() for path in found)
+        named += zip(map(as_id, ids), found, strict=True)
     _check_unique([name for name, _ in named], spec, layer, folders)
     return _Files(by_id=dict(named), key=spec.features.key)
-
-
-def _below(path: Path, folder: Path) -> str:
-    """Id of the stimulus of a file: its path without the ending."""
-    return path.relative_to(folder).with_suffix("").as_posix()
-
-
-def _within(path: Path, layers: Sequence[Path], *, below: Path) -> bool:
-    """Whether a file is of another layer, whose folder lies below that of this one."""
-    return any(path.is_relative_to(layer) for layer in layers if layer.is_relative_to(below))
 
 
 def _open_stacks(spec: FeatureModel, layer: str, folders: Sequence[Path]) -> _Stacks:

@@ -181,7 +181,7 @@ def find_candidates(name: str, cache: str | Path) -> Path:
             f"{one.name}@{one.sha256[:_SHORT]}" if digits else one.name for one in sets.values()
         )
         raise UnknownCandidatesError(
-            name, known, where=f"{cache / _BELOW}", hint="unitdb candidates list"
+            name, known, where=f"{Path(cache) / _BELOW}", hint="unitdb candidates list"
         )
     if len({one.sha256 for one in fits.values()}) > 1:
         hashes = ", ".join(f"{asked}@{one.sha256[:_SHORT]}" for one in fits.values())

@@ -112,7 +112,7 @@ def build(
     recipe, releases = Path(recipe), Path(releases)
     spec, folder = read_recipe(recipe), Path(folder or recipe.parent)
     data, cache = None if data is None else Path(data), Path(cache or releases / ".cache")
-    datasets = [Path(each) for each in datasets]
+    places = [Path(each) for each in datasets]
     budget = memory_of_thread(memory, workers=workers, scheduler=scheduler)
     log = RunLog({"workers": workers, "memory": memory, "cluster": scheduler is not None})
     # One BLAS thread in all of it: numbers must not depend on how many cores share the work.
@@ -123,7 +123,7 @@ def build(
                 folder=folder,
                 data=data,
                 cache=cache,
-                datasets=datasets,
+                datasets=places,
                 progress=progress,
             )
             check_kept(jobs)

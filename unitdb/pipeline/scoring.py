@@ -104,9 +104,9 @@ def score(
     UnitdbError
         A name that is not known, a network that does not work, data that are not there.
     """
-    data, datasets = None if data is None else Path(data), [Path(each) for each in datasets]
-    chosen = dataset or _best_present(data, datasets)
-    described = read_spec(find_dataset(chosen, datasets), DatasetSpec, DatasetError)
+    data, places = None if data is None else Path(data), [Path(each) for each in datasets]
+    chosen = dataset or _best_present(data, places)
+    described = read_spec(find_dataset(chosen, places), DatasetSpec, DatasetError)
     if not isinstance(units, int) or isinstance(units, bool) or units < 1:
         raise ModelError(f"units={units!r} is no number of units from 1")
     given = _network(network, layers, preprocessing, weights, name)
