@@ -66,7 +66,8 @@ class Condition:
             raise QueryError(
                 f"column {self.column!r} is compared with {value!r}; it takes a finite number"
             )
-        if not abs(value) <= _LARGEST:  # as it is: an integer may be too large for a float
+        size: Any = abs(value)  # as it is: an integer may be too large for a float
+        if not size <= _LARGEST:
             raise QueryError(
                 f"column {self.column!r} is compared with a number that is not finite, or beyond "
                 f"{_LARGEST:g}; it takes a finite number"

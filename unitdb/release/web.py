@@ -296,7 +296,6 @@ class _Patience:
     """A connection that waits so long for the head of an answer, however it trickles."""
 
     sock: socket.socket | None
-    response_class = _Response
 
     def getresponse(self) -> Any:
         """Wait for the head of the answer."""
@@ -315,11 +314,11 @@ class _Patience:
 
 
 class _Http(_Patience, http.client.HTTPConnection):
-    pass
+    response_class = _Response
 
 
 class _Https(_Patience, http.client.HTTPSConnection):
-    pass
+    response_class = _Response
 
 
 class _HttpHandler(urllib.request.HTTPHandler):
