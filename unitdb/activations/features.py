@@ -1,6 +1,6 @@
 """Activations that others have computed, from files: features of pictures, one set a layer.
 
-``mat``      ``<folder>/<layer>/<stimulus>.mat``, as bdpy's ``Features`` has them; ids may have folders
+``mat``      ``<folder>/<layer>/<stimulus>.mat``, bdpy's ``Features``; ids may have folders
 ``npy``      ``<folder>/<layer>/<stimulus>.npy``
 ``stacked``  ``<folder>/<layer>.npy``, all stimuli in one array, and ``<folder>/stimuli.txt``, their
              ids in its order, one a line
