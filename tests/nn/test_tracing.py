@@ -227,11 +227,15 @@ class KeptFrozen(Two):
 def test_a_train_of_its_own_is_called():
     network = KeptFrozen().train()
     selected = nn.SelectedActivations(network, MASK).train()
-    assert "train() of its own" in selected.why_hooks
+    assert selected.method == "fx"  # the normalisation is called as a module, in its mode
     mean = network.norm.running_mean.clone()
     selected(images())
     assert not network.norm.training
     assert torch.equal(network.norm.running_mean, mean)
+    network.train = lambda _mode=True: KeptFrozen.train(network, mode=False)
+    network.eval()
+    selected = nn.SelectedActivations(network, MASK)
+    assert "the network is in another mode" in selected.why_hooks
 
 
 def test_modes_of_parts_are_kept():

@@ -73,7 +73,7 @@ class _PickingTracer(LayerTracer):
     ----------
     layers : sequence of WiredLayer
     otherwise : set of torch.nn.Module
-        Modules in another mode than the network.
+        Modules in another mode than the network, or that its ``train()`` leaves in another.
     """
 
     def __init__(self, layers: Sequence[WiredLayer], otherwise: Set[nn.Module]) -> None:
@@ -108,8 +108,6 @@ class _PickingTracer(LayerTracer):
         """What a trace through a module would lose."""
         if any(getattr(module, hooks) for hooks in _HOOKS):
             return "has hooks"
-        if getattr(module.train, "__func__", None) is not nn.Module.train:
-            return "has a train() of its own"
         return "is in another mode than the network" if module in self._otherwise else ""
 
 
@@ -158,7 +156,7 @@ def trace_pass(
             raise fx.proxy.TraceError(f"layer {layer.name!r} is {layer.path}: for hooks alone")
     whole = _Network(network, picks)
     graphs = {}
-    otherwise = {module for module in network.modules() if module.training != network.training}
+    otherwise = _otherwise(network)
     with unchanged(network), torch.inference_mode(False), torch.enable_grad():
         generators = Generators(network, python=False)
         before = generators.states()
@@ -173,6 +171,15 @@ def trace_pass(
     traced = fx.GraphModule(whole, graphs[network.training], "SelectedPass")
     share_state(traced, network)
     return traced, graphs
+
+
+def _otherwise(network: nn.Module) -> set[nn.Module]:
+    found = {module for module in network.modules() if module.training != network.training}
+    with unchanged(network):
+        for mode in (True, False):
+            network.train(mode)
+            found |= {module for module in network.modules() if module.training != mode}
+    return found
 
 
 def share_state(traced: fx.GraphModule, network: nn.Module) -> None:

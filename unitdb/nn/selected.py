@@ -40,9 +40,9 @@ class SelectedActivations(nn.Module):
     and with gradients where they are on (:meth:`try_trace`). So run it once before you export it. A
     network whose trace would give anything else runs with hooks, and an exception stops it early;
     that is not for export. Among these are networks that depend on values of their input, whose
-    layers are tapped (``abs(…)``, ``input(…)``, ``PATH[PART]``, ``PATH#USE``), that
-    switch gradients off on their way, and those in which a chosen layer lies within a module with
-    hooks, with a ``train()`` of its own or in another mode. Hooks that are set on a container
+    layers are tapped (``abs(…)``, ``input(…)``, ``PATH[PART]``, ``PATH#USE``), that switch
+    gradients off, and those in which a chosen layer lies within a module with hooks, or in
+    another mode, as a ``train()`` of its own may leave it. Hooks that are set on a container
     afterwards are not seen by a trace, and tensors of it that are neither parameters nor buffers
     stay those that they were.
 
@@ -98,6 +98,9 @@ class SelectedActivations(nn.Module):
     ('1/4', '1/5')
     >>> list(selected.split(torch.zeros(4, 2)))
     ['1']
+    >>> selected.try_trace(torch.zeros(4, 3, 4, 4))  # as the first pass does by itself
+    >>> selected.method, selected.tried_copy().unit_ids
+    ('fx', ('1/4', '1/5'))
     """
 
     __jit_unused_properties__ = ("unit_ids",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ __all__ = ["Found", "chosen_layers", "output_layer"]
 
 _WEIGHTED = (
     *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d),
-    *(nn.Linear, nn.Bilinear, nn.MultiheadAttention),
+    *(nn.Linear, nn.Bilinear, nn.MultiheadAttention, nn.RNNBase),
 )
 _PLAIN = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _IN_WORDS = {
@@ -85,7 +86,13 @@ def chosen_layers(
     UnknownLayerError
         No module that runs is of such a path.
     ModelError
-        The network is none of those that BH scores were published of.
+        The network is none of those that BH scores were published of, or the first axis of what a
+        module gives is not the image.
+
+    Warns
+    -----
+    UserWarning
+        ``"auto"`` passes over blocks of which that is so.
     """
     if asked == "bhscore":
         asked = published_taps(called, dict(probed.network.named_modules()), origin=origin)
@@ -105,12 +112,31 @@ def chosen_layers(
 def _in_order(probed: Probed, asked: Sequence[str] | str, origin: str) -> list[str]:
     """What is tapped, in the order in which it is there."""
     if asked == "auto":
-        taps = list(_tapped(probed.uses, _steps(probed, "", probed.network)))
+        steps = list(_steps(probed, "", probed.network))
+        taps = list(_tapped(probed.uses, steps))
+        if passed_over := [path for path in steps if _has_no_image(probed, path)]:
+            warnings.warn(
+                f"{origin}: 'auto' passes over {', '.join(passed_over)}: "
+                f"{_no_image(probed, passed_over[0])}",
+                stacklevel=2,
+            )
     elif isinstance(asked, str):
         raise ModelError(f"{origin}: layers are 'auto', 'bhscore' or a list, not {asked!r}")
     else:
         taps = [tap for each in asked for tap in _matching(probed, each, origin)]
     return sorted(dict.fromkeys(taps), key=lambda tap: _use_of(probed, tap, origin).order)
+
+
+def _has_no_image(probed: Probed, path: str) -> bool:
+    return path in probed.of_no_image and not probed.uses.get(path)
+
+
+def _no_image(probed: Probed, path: str) -> str:
+    shape = probed.of_no_image[path]
+    return (
+        f"{path!r} gives two images an activation of shape {shape}, whose first axis must be the "
+        "image (batch_first=True, where it is an option)"
+    )
 
 
 def output_layer(probed: Probed, origin: str) -> Found | None:
@@ -198,6 +224,8 @@ def _matching(probed: Probed, asked: str, origin: str, *, inputs: bool = False) 
     elif module_path(asked) != asked:
         _use_of(probed, f"input({asked})" if inputs else asked, origin)
         return [asked]
+    if not inputs and _has_no_image(probed, asked):
+        raise ModelError(f"{origin}: {_no_image(probed, asked)}")
     hint = f"unitdb models layers {origin}" if "/" in origin else ""  # of a library's alone
     raise UnknownLayerError(asked, ran, where=f"the modules that run in {origin}", hint=hint)
 
@@ -207,6 +235,8 @@ def _use_of(probed: Probed, tapped: str, origin: str) -> Use:
     uses_of = probed.inputs if of_input(tapped) else probed.uses
     uses = uses_of.get(path, ())
     if not uses:
+        if not of_input(tapped) and _has_no_image(probed, path):
+            raise ModelError(f"{origin}: {_no_image(probed, path)}")
         ran = [name for name, given in uses_of.items() if name and given]
         raise UnknownLayerError(path, ran, where=f"the modules that run in {origin}")
     number = _USE.search(tapped)

@@ -74,11 +74,15 @@ class Probed:
         By path of the module, those that ran and gave a tensor for each image.
     inputs : mapping of str to tuple of Use
         By path of the module, what went into those that ran.
+    of_no_image : mapping of str to tuple of int
+        By path of the module, the whole shape of what two images gave, where the first axis is not
+        the image.
     """
 
     network: nn.Module
     uses: Mapping[str, tuple[Use, ...]]
     inputs: Mapping[str, tuple[Use, ...]]
+    of_no_image: Mapping[str, tuple[int, ...]]
 
 
 def probe(
@@ -134,6 +138,7 @@ def _probe(
 def _passed(network: nn.Module, batch: torch.Tensor) -> Probed:
     uses: dict[str, list[Use]] = {}
     inputs: dict[str, list[Use]] = {}
+    of_no_image: dict[str, tuple[int, ...]] = {}
     order = 0
 
     def note(to: dict[str, list[Use]], path: str, value: Any) -> None:
@@ -141,7 +146,12 @@ def _passed(network: nn.Module, batch: torch.Tensor) -> Probed:
         order += 1
         part, tensor = _tensor(value)
         given = to.setdefault(path, [])
-        if tensor is not None and tensor.ndim and len(tensor) == len(batch):
+        if tensor is None or not tensor.ndim:
+            return
+        if len(tensor) != len(batch):
+            if to is uses:
+                of_no_image[path] = tuple(tensor.shape)
+        else:
             given.append(
                 Use(
                     path=path,
@@ -175,6 +185,7 @@ def _passed(network: nn.Module, batch: torch.Tensor) -> Probed:
         network=network,
         uses={path: tuple(given) for path, given in uses.items()},
         inputs={path: tuple(given) for path, given in inputs.items()},
+        of_no_image=of_no_image,
     )
 
 
