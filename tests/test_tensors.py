@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from unitdb import col
 from unitdb.axes import usual_axes
 from unitdb.errors import CorruptReleaseError, QueryError, UnknownColumnError
 from unitdb.extras import install_hint
-from unitdb.query import Source, UnitSet, connect, maskfiles
+from unitdb.query import Source, UnitSet, connect, maskfiles, tensors
 from unitdb.query.tensors import chosen_units, unit_weights
 
 
@@ -134,6 +135,22 @@ def test_channels_hold_chosen_units(release):
     every = one(release).channels()["fc"]
     assert every.dtype == torch.int64
     assert every.tolist() == list(range(10))
+
+
+@pytest.mark.robust(
+    "numbers",
+    given="7 of the 100 units of a channel, and `channels(min_share=.07)`",
+    before="the channel was lost: .07 × 100 is 7.000000000000001",
+    now="it is there, as all channels with exactly that share",
+)
+def test_channels_with_exactly_the_share_are_there(monkeypatch):
+    channel = SimpleNamespace(step=100, size=101)
+    units = np.concatenate([np.arange(n) + 100 * n for n in range(101)])
+    layer = SimpleNamespace(layer="l", units=units, n_units=10_100, channel=channel)
+    monkeypatch.setattr(tensors, "chosen_units", lambda _: [layer])
+    for percent in range(1, 101):
+        found = tensors.channels(None, min_share=float(f"{percent / 100:.2f}"))
+        assert found["l"].tolist() == list(range(percent, 101))
 
 
 @pytest.mark.parametrize(

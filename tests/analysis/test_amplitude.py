@@ -25,6 +25,8 @@ def test_decoded_deviations_vary_as_true_ones_do():
     np.testing.assert_array_equal(amplitude.matched(shrunk, "none"), shrunk)
     with pytest.raises(AnalysisError, match="40 units"):
         amplitude.matched(shrunk[:, 1:], "none")
+    with pytest.raises(AnalysisError, match="'mean'; one of mean-centred, shen2019, none"):
+        amplitude.matched(shrunk, "mean")
 
 
 def test_what_does_not_vary_stays_the_training_mean():

@@ -60,15 +60,30 @@ def bomb(path: Path) -> None:
         (bomb, "would become 80,000,000,000 bytes"),
         (lambda path: save(path, np.array([["a"]]), hdf5=False), "not an array of real numbers"),
         (lambda path: path.write_bytes(pickle.dumps({"accuracy": 1})), "cannot be read"),
-        (lambda path: save(path, np.array([[1, 2.5]])), "values outside"),
+        (lambda path: save(path, np.array([[1, 2.5]])), r"values outside -1 … 1: 2\.5"),
+        (lambda path: save(path, np.array([[1, 1.00001]])), r"values outside -1 … 1: 1\.00001"),
         (lambda path: save(path, np.ones((2, 2))), r"shape \(2, 2\); expected \(1, units\)"),
     ],
-    ids=["link", "bomb", "text", "pickle", "range", "shape"],
+    ids=["link", "bomb", "text", "pickle", "range", "more than rounding", "shape"],
 )
 def test_files_that_are_no_accuracies(tmp_path: Path, write, message: str) -> None:
     write(tmp_path / "a.mat")
     with pytest.raises(PublishedFileError, match=rf"a\.mat: .*{message}"):
         read_accuracy(tmp_path / "a.mat")
+
+
+@pytest.mark.robust(
+    "numbers",
+    given="published accuracies of 1.0000001, as float32 rounds them",
+    before="the .mat file was read, and the import refused without saying which file",
+    now="1, as in `publish_accuracies`; an accuracy above 1.000001 is refused",
+)
+def test_rounding_above_one_is_one(tmp_path: Path) -> None:
+    above = np.nextafter(np.float32(1), np.float32(2))
+    save(tmp_path / "a.mat", np.array([[above, -above, 0.5, np.nan]], np.float32))
+    r, _ = read_accuracy(tmp_path / "a.mat")
+    assert r.dtype == np.float32
+    np.testing.assert_array_equal(r, [1, -1, 0.5, np.nan])
 
 
 def left_in(folder: Path) -> list[Path]:

@@ -329,6 +329,14 @@ def test_what_is_masked_has_no_accuracy(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, expected)
 
 
+def test_rounding_above_one_is_one(tmp_path: Path) -> None:
+    above = ONE.astype(np.float32)
+    above[0, 0, 0, 0, :2] = np.nextafter(np.float32(1), np.float32(2)) * np.array([1, -1])
+    release = unitdb.open(publish([of("a", above, reliability=above)], tmp_path))
+    found = release.accuracies("net", "a", "V2")["sub-10"].to_numpy()
+    np.testing.assert_array_equal(found, np.clip(above, -1, 1)[0, 0].ravel())
+
+
 def test_published_again_it_stays_and_others_are_refused(tmp_path: Path) -> None:
     path = publish([of("a", ONE)], tmp_path)
     before = (path / "SHA256SUMS").stat()

@@ -106,7 +106,7 @@ BAD = {
     "factory": (change("net.py", "def make", "def produce"), UnitdbError, "make"),
     "NaN": (nan_responses, ResponsesError, "mine/sub-02: 1 responses are NaN"),
     "rows": (too_few_rows, DatasetError, "'ids_train' holds 14 ids for 13 rows of 'x_train'"),
-    "images": (another_number_of_images, ResponsesError, "different numbers of rows"),
+    "images": (another_number_of_images, ResponsesError, "numbers of rows.*leave the same samples"),
     "constant voxels": (constant_responses, ResponsesError, "mine/sub-02/IT: none of the 18"),
     "stimulus ids": (
         lambda folder: (folder / "pictures" / "picture-03.png").unlink(),

@@ -172,7 +172,7 @@ def test_an_roi_that_resampling_loses_is_named(data):
 
 def test_an_empty_mask_is_not_blamed_on_resampling(data):
     save(mask(data), np.zeros(FINE_SHAPE, dtype=np.uint8), FINE)
-    with pytest.raises(DatasetError, match=r"LH_V4\.nii\.gz: ROI 'V4' has no voxels$"):
+    with pytest.raises(DatasetError, match=r"LH_V4\.nii\.gz: ROI 'V4' has no voxels; all subjects"):
         read(data, resample_masks="nearest")
 
 

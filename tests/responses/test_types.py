@@ -39,7 +39,7 @@ def nan_at_row_2():
         ({"split": np.array(["train"] * 3)}, "4 rows of responses but 3 splits"),
         ({"split": np.array(["train"] * 4)}, "expected train and test"),
         ({"stimulus_ids": np.array(["a", "b", "b", "c"])}, "both in train and in test: b"),
-        ({"rois": {"V1": np.zeros(3, bool)}}, "'V1' has no voxels"),
+        ({"rois": {"V1": np.zeros(3, bool)}}, "'V1' has no voxels; .* leave it out of `rois`"),
         ({"rois": {"V1": np.ones(2, bool)}}, "expected \\(3,\\) bool"),
     ],
 )

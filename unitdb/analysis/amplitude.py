@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ class Amplitude:
         Raises
         ------
         AnalysisError
-            Another shape.
+            Another shape or scaling.
 
         References
         ----------
@@ -66,11 +66,13 @@ class Amplitude:
         --------
         >>> from unitdb.analysis import Amplitude
         >>> true = Amplitude(mean=np.array([1.0, 3]), about_mean=1.0, raw=1.0)
-        >>> true.matched(np.array([[1.0, 2]]), "mean")
-        array([[2., 4.]])
+        >>> true.matched(np.array([[1.0, 2]]), "mean-centred")
+        array([[1., 1.]])
         """
         if predicted.ndim != 2 or predicted.shape[1:] != self.mean.shape:
             raise AnalysisError(f"predictions of shape {predicted.shape}; {len(self.mean)} units")
+        if scaling not in get_args(Scaling):
+            raise AnalysisError(f"scaling {scaling!r}; one of {', '.join(get_args(Scaling))}")
         if scaling == "none":
             return predicted
         centre = self.mean if scaling == "mean-centred" else np.zeros_like(self.mean)
@@ -102,8 +104,8 @@ def true_amplitude(features: NDArray[np.floating], mean: Array) -> Amplitude:
     >>> true = true_amplitude(np.array([[0.0, 4], [2, 2]]), np.array([1.0, 3]))
     >>> true.raw, true.about_mean
     (1.0, 1.0)
-    >>> true.matched(np.array([[1.0, 2]]), "mean")
-    array([[2., 4.]])
+    >>> true.matched(np.array([[1.0, 2]]), "mean-centred")
+    array([[1., 1.]])
     """
     deviations = features - mean
     return Amplitude(

@@ -20,9 +20,17 @@ from unitdb.schema import CONDITION_PATTERN, alike_names, name_problem
 from unitdb.specs import canonical_json
 from unitdb.tables import AtHand, Origin
 
-__all__ = ["DatasetInfo", "LayerAccuracies", "NetworkInfo", "check_names", "hash_of"]
+__all__ = [
+    "DatasetInfo",
+    "LayerAccuracies",
+    "NetworkInfo",
+    "check_names",
+    "hash_of",
+    "without_rounding",
+]
 
 NOT_STATED = "not stated"
+_ROUNDING = 1e-6
 
 Array = NDArray[np.floating[Any]]
 Given = Array | Mapping[str, Array] | Callable[[], Array | Mapping[str, Array]]
@@ -286,6 +294,7 @@ class LayerAccuracies:
         )
         # In C order: sums of an array that is laid out otherwise round otherwise.
         found = np.ascontiguousarray(values.reshape(*outer, n_units)[places], dtype=np.float32)
+        found = without_rounding(found, least=least)
         wrong = (found > 1) | (found < least) | np.isinf(found)
         if wrong.any():
             roi, subject, unit = np.argwhere(wrong)[0]
@@ -302,6 +311,18 @@ def _filled(values: Any) -> Array:
     if isinstance(values, np.ma.MaskedArray):
         return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
     return np.asarray(values)
+
+
+def without_rounding(r: NDArray[np.float32], *, least: float = -1.0) -> NDArray[np.float32]:
+    """Accuracies that rounding of float32 put beyond 1 or ``least`` by at most 1e-6, as these.
+
+    Returns
+    -------
+    array of the shape of r
+        All others as they are, also those that are no accuracies.
+    """
+    near = (r <= 1 + _ROUNDING) & (r >= least - _ROUNDING)
+    return np.where(near, np.clip(r, least, 1), r)
 
 
 def check_names(accuracies: Sequence[LayerAccuracies], dataset: DatasetInfo) -> None:

@@ -12,6 +12,7 @@ from unitdb.activations.arrayfiles import read_arrays
 from unitdb.activations.hdf5 import open_hdf5
 from unitdb.activations.matlab73 import read_matlab
 from unitdb.errors import PublishedFileError
+from unitdb.imports.accuracies import without_rounding
 
 __all__ = ["read_accuracy"]
 
@@ -32,7 +33,7 @@ def read_accuracy(path: Path) -> tuple[NDArray[np.float32], tuple[int, ...]]:
     Returns
     -------
     r : array of shape (n_units,)
-        Pearson r; NaN where the publisher has none.
+        Pearson r; NaN where the publisher has none. 1 where rounding is above by 1e-6 at most.
     shape : tuple of int
         (C, H, W) or (n_units,).
 
@@ -55,6 +56,8 @@ def read_accuracy(path: Path) -> tuple[NDArray[np.float32], tuple[int, ...]]:
             f"{path}: {_KEY!r} has shape {found.shape}; expected (1, units) or (1, C, H, W)"
         )
     r = np.ascontiguousarray(found[0], dtype=np.float32)
-    if (np.abs(r) > 1 + 1e-6).any():
-        raise PublishedFileError(f"{path}: {_KEY!r} holds values outside -1 … 1")
+    r = without_rounding(r)
+    wrong = np.abs(r) > 1
+    if wrong.any():
+        raise PublishedFileError(f"{path}: {_KEY!r} holds values outside -1 … 1: {r[wrong][0]}")
     return r.ravel(), r.shape

@@ -129,15 +129,14 @@ def _score(
     own = by[place]
     controls = {n: of for n, of in by.get(("shuffled", subject, metric), {}).items() if n > 0}
     images = sorted({name for of in own.values() for name in of})
-    mean = mean_over_images(
-        np.array([_mean([of[name] for of in own.values() if name in of]) for name in images])
-    )
+    values = np.array([_mean([of[name] for of in own.values() if name in of]) for name in images])
+    mean = mean_over_images(values)
     row: dict[str, Any] = {
         "value": _known(mean.value),
         "low": _known(mean.low),
         "high": _known(mean.high),
         "chance": _chance(metric, method),
-        "n_images": len(images),
+        "n_images": int((~np.isnan(values)).sum()),
         "n_controls": len(controls),
     }
     if metric == "identification":

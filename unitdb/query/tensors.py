@@ -192,7 +192,9 @@ def channels(
     for layer in chosen_units(selection):
         step, size = layer.channel.step, layer.channel.size
         counts = np.bincount(layer.units // step % size, minlength=size)
-        enough = (counts >= min_units) & (counts >= min_share * (layer.n_units // size))
+        # Divided: 7 / 100 is .07 to the last digit, and .07 × 100 is more than 7.
+        shares = counts / (layer.n_units // size)
+        enough = (counts >= min_units) & (shares >= min_share)
         found[layer.layer] = _tensor(np.flatnonzero(enough))
     return found
 

@@ -218,7 +218,10 @@ def _check_same_samples(dataset: str, subjects: Sequence[SubjectInput]) -> None:
         for s in subjects
     }
     if any(found != sizes[subjects[0].subject] for found in sizes.values()):
-        raise ResponsesError(f"{dataset}: subjects have different numbers of rows: {sizes}")
+        raise ResponsesError(
+            f"{dataset}: subjects have different numbers of rows: {sizes}; leave the same samples "
+            "out of all (`rows`), or make a dataset of each group of subjects that have the same"
+        )
     for each in subjects[0].design.sets:
         of_set = [s.design.held_out(each.name).repeats is None for s in subjects]
         if len(set(of_set)) > 1:

@@ -34,7 +34,7 @@ from unitdb.responses.naming import Numbered, read_names, stimulus_id
 from unitdb.responses.selectors import evaluate, keys_of, parse
 from unitdb.responses.sets import Chosen, Found, assemble, check_rows_apart
 from unitdb.responses.spec import DatasetSpec
-from unitdb.responses.types import Responses
+from unitdb.responses.types import ROI_OF_ALL, Responses
 from unitdb.texts import fits
 
 __all__ = ["BData", "bdata_responses", "open_bdata"]
@@ -338,7 +338,7 @@ def _check_rois(bdata: BData, spec: BDataResponses, rois: dict[str, NDArray[np.b
     for roi, mask in rois.items():
         place = f"{bdata.path}: ROI {roi!r} ({spec.rois[roi]})"
         if not mask.any():
-            raise DatasetError(f"{place} has no voxels")
+            raise DatasetError(f"{place} has no voxels; {ROI_OF_ALL}")
         if voxels is not None and (voxels[mask] != 1).any():
             raise DatasetError(f"{place} has columns that are no voxels (VoxelData is not 1)")
 

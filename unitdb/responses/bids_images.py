@@ -24,6 +24,7 @@ from unitdb.errors import DatasetError, MissingExtraError
 from unitdb.extras import install_hint
 from unitdb.reads import note_read
 from unitdb.responses.bids_masks import MaskTest, inside
+from unitdb.responses.types import ROI_OF_ALL
 
 __all__ = ["Grid", "bold_grid", "bold_times", "roi_voxels", "time_series"]
 
@@ -178,7 +179,7 @@ def roi_voxels(
         voxels |= _nearest(path, mask, affine, grid) if difference else mask
     first = images[0][0]
     if not n_drawn:
-        raise DatasetError(f"{first}: ROI {name!r} has no voxels")
+        raise DatasetError(f"{first}: ROI {name!r} has no voxels; {ROI_OF_ALL}")
     if not voxels.any():
         raise DatasetError(
             f"{first}: ROI {name!r} has no voxels on the grid of {grid.path}: none of its "

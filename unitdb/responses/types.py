@@ -14,7 +14,13 @@ from unitdb.errors import ResponsesError, UnknownRoiError
 from unitdb.responses.sets_spec import CROSS_VALIDATION, TRAIN, TestSpec
 from unitdb.specs import as_id, canonical_json
 
-__all__ = ["Responses", "TestSet"]
+__all__ = ["ROI_OF_ALL", "Responses", "TestSet"]
+
+ROI_OF_ALL = (
+    "all subjects need each ROI: leave it out of `rois` in dataset.yaml, or make a dataset of the "
+    "subjects that have it"
+)
+"""The way out where an ROI was not found in a subject."""
 
 _SHOWN = 5
 _NO_TEST = (TRAIN, CROSS_VALIDATION)
@@ -150,7 +156,7 @@ class Responses:
                     f"{mask.dtype}, expected ({n_voxels},) bool"
                 )
             if not mask.any():
-                raise ResponsesError(f"{place}: ROI {roi!r} has no voxels")
+                raise ResponsesError(f"{place}: ROI {roi!r} has no voxels; {ROI_OF_ALL}")
         self._check_splits(place)
 
     def _check_splits(self, place: str) -> None:

@@ -254,7 +254,7 @@ TABLES = (
             ),
             _score("over_ridge_low", "Its lower end, paired", null="NULL where over_ridge is"),
             _score("over_ridge_high", "Its upper end, paired", null="NULL where over_ridge is"),
-            count("n_images", "Pictures", unit="images"),
+            count("n_images", "Pictures that have a value, which the mean is over", unit="images"),
             count("n_controls", "Shuffled brains", unit="brains"),
         ),
         primary_key=(*_KEY, "subject", "source", "metric"),
