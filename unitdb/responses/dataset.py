@@ -165,7 +165,8 @@ class Dataset:
             rows, test = responses.split == name, responses.tests.get(name)
             targets = np.unique(responses.target_ids[rows])
             of_categories = test is not None and test.targets == "categories"
-            known = list(self.categories if of_categories else self.stimuli.ids)
+            # Features may be of categories themselves, which are then among the stimuli.
+            known = [*self.stimuli.ids, *(self.categories if of_categories else ())]
             shown = targets if of_categories else np.unique(responses.stimulus_ids[rows])
             named = (("stimulus ids of the responses", shown), (f"targets of {name}", targets))
             for what, ids in named:
@@ -174,7 +175,7 @@ class Dataset:
                     near = closest(str(unknown[0]), known)
                     there = f"{len(self.stimuli)} stimuli"
                     if of_categories:
-                        there = f"{len(self.categories)} categories (`stimuli.categories`)"
+                        there += f" and {len(self.categories)} categories (`stimuli.categories`)"
                     raise StimulusMismatchError(
                         f"{place}: {len(unknown)} {what} are not among the {there}: "
                         f"{', '.join(unknown[:_SHOWN])}"
