@@ -175,7 +175,7 @@ def test_identifiers_are_read_as_people_paste_them(tmp_path):
         ("{name: 'Doe, Jane, PhD'}", "family name first"),
         ("{name: ', Jane'}", "a name is missing"),
         ("{name: ''}", "authors.0.name"),
-        ('{name: "Doe, \\u001b[31m"}', "authors.0.name"),
+        ('{name: "Doe, \\u001b[31m"}', "a control character"),
         ("{affiliation: X}", "give `name` .a person. or `organisation`"),
         ("{name: Plato, organisation: X}", "one of them"),
         ("{organisation: X, orcid: 0000-0002-1825-0097}", "are of persons"),

@@ -17,7 +17,7 @@ __all__ = ["environment", "model_packages", "source_sha256"]
 
 _PACKAGES = ("Pillow", "numpy", "torch")
 
-SOURCES = ("axes", "npy", "pictures", "steady", "texts")
+SOURCES = ("axes", "npy", "pictures", "steady", "taps", "texts")
 """Modules beside this folder whose code is part of the identity of activations."""
 
 NO_NUMBER_OF = frozenset(
